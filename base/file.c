@@ -1,0 +1,198 @@
+/* Files through POSIX calls; SHA-256 through libcrypto. Must never leave a half-written file under its final
+ * name. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+static ss_status open_for_reading(const char *path, int *fd, size_t *size, ss_error *err) {
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot open");
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(*fd);
+        return error_set(err, SS_ERR_INPUT, path, "is not a regular file");
+    }
+    *size = (size_t)st.st_size;
+    return SS_OK;
+}
+
+ss_status file_map_open(file_map *m, const char *path, ss_error *err) {
+    int fd;
+    *m = (file_map){0};
+    size_t size;
+    SS_TRY(open_for_reading(path, &fd, &size, err));
+    void *data = NULL;
+    if (size > 0) data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (data == MAP_FAILED) return error_set_errno(err, SS_ERR_RESOURCE, path, "cannot map %zu bytes", size);
+    m->path = text_copy(path);
+    m->data = data;
+    m->size = size;
+    if (m->path) return SS_OK;
+    file_map_close(m);
+    return error_no_memory(err, "file name", strlen(path));
+}
+
+void file_map_close(file_map *m) {
+    if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
+    free(m->path);
+    *m = (file_map){0};
+}
+
+ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err) {
+    int fd;
+    size_t expected, got = 0;
+    SS_TRY(open_for_reading(path, &fd, &expected, err));
+    if (expected > limit) {
+        close(fd);
+        return error_set(err, SS_ERR_INPUT, path, "has %zu bytes; at most %zu are expected of such a file", expected,
+                         limit);
+    }
+    char *data = malloc(expected + 1);
+    if (!data) {
+        close(fd);
+        return error_no_memory(err, path, expected);
+    }
+    while (got < expected) {
+        ssize_t n = read(fd, data + got, expected - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    close(fd);
+    if (got < expected) {
+        free(data);
+        return error_set(err, SS_ERR_INPUT, path, "ended after %zu of %zu bytes", got, expected);
+    }
+    data[got] = '\0';
+    *out = data;
+    *size = got;
+    return SS_OK;
+}
+
+static ss_status sync_folder_of(const char *path, ss_error *err) {
+    char *folder = text_copy(path);
+    if (!folder) return error_no_memory(err, "file name", strlen(path));
+    char *slash = strrchr(folder, '/');
+    if (slash) slash[slash == folder] = '\0';
+    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) != 0;
+    ss_status status =
+        failed ? error_set_errno(err, SS_ERR_RESOURCE, slash ? folder : ".", "cannot sync the folder") : SS_OK;
+    if (fd >= 0) close(fd);
+    free(folder);
+    return status;
+}
+
+char *file_temporary_name(const char *path) {
+    size_t n = strlen(path) + 32;
+    char *name = malloc(n);
+    if (name) snprintf(name, n, "%s.tmp-%ld", path, (long)getpid());
+    return name;
+}
+
+ss_status file_commit(const char *temporary, const char *path, ss_error *err) {
+    int fd = open(temporary, O_RDONLY | O_CLOEXEC);
+    ss_status status = SS_OK;
+    if (fd < 0 || fsync(fd) != 0) status = error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot sync");
+    if (fd >= 0) close(fd);
+    if (status == SS_OK && rename(temporary, path) != 0)
+        status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot rename '%s' to this name", temporary);
+    if (status == SS_OK) return sync_folder_of(path, err);
+    unlink(temporary);
+    return status;
+}
+
+static ss_status write_all(int fd, const void *data, size_t size, const char *path, ss_error *err) {
+    const unsigned char *p = data;
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return error_set_errno(err, SS_ERR_RESOURCE, path, "cannot write");
+        p += n;
+        size -= (size_t)n;
+    }
+    return SS_OK;
+}
+
+ss_status file_write(const char *path, const void *data, size_t size, ss_error *err) {
+    char *temporary = file_temporary_name(path);
+    if (!temporary) return error_no_memory(err, "file name", strlen(path));
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    ss_status status = fd < 0 ? error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot create") : SS_OK;
+    if (status == SS_OK) status = write_all(fd, data, size, path, err);
+    if (fd >= 0 && close(fd) != 0 && status == SS_OK)
+        status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot close");
+    if (status == SS_OK) status = file_commit(temporary, path, err);
+    else if (fd >= 0) unlink(temporary);
+    free(temporary);
+    return status;
+}
+
+ss_status file_make_folder(const char *path, ss_error *err) {
+    char *copy = text_copy(path);
+    if (!copy) return error_no_memory(err, "file name", strlen(path));
+    ss_status status = SS_OK;
+    for (char *p = copy + 1; status == SS_OK; p++) {
+        if (*p != '/' && *p != '\0') continue;
+        char keep = *p;
+        *p = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            status = error_set_errno(err, SS_ERR_RESOURCE, copy, "cannot make the folder");
+        else if (!file_is_folder(copy)) status = error_set(err, SS_ERR_RESOURCE, copy, "exists and is not a folder");
+        *p = keep;
+        if (keep == '\0') break;
+    }
+    free(copy);
+    return status;
+}
+
+int file_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+int file_is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *file_join(const char *folder, const char *name) {
+    size_t n = strlen(folder), need = n + strlen(name) + 2;
+    char *path = malloc(need);
+    if (path) snprintf(path, need, "%s%s%s", folder, n > 0 && folder[n - 1] == '/' ? "" : "/", name);
+    return path;
+}
+
+static void digest_to_hex(const unsigned char digest[32], file_sha256 out) {
+    static const char HEX[] = "0123456789abcdef";
+    for (int i = 0; i < 32; i++) {
+        out[2 * i] = HEX[digest[i] >> 4];
+        out[2 * i + 1] = HEX[digest[i] & 15];
+    }
+    out[64] = '\0';
+}
+
+ss_status file_hash(const char *path, file_sha256 out, ss_error *err) {
+    file_map m;
+    SS_TRY(file_map_open(&m, path, err));
+    file_hash_bytes(m.data, m.size, out);
+    file_map_close(&m);
+    return SS_OK;
+}
+
+void file_hash_bytes(const void *data, size_t size, file_sha256 out) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    EVP_Digest(size ? data : "", size, digest, NULL, EVP_sha256(), NULL);
+    digest_to_hex(digest, out);
+}

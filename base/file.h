@@ -1,0 +1,46 @@
+/* Files: mapped for reading, written whole or not at all. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+/* A read-only mapping of a whole file. The size is taken once, at open. Reading past a later truncation raises
+ * SIGBUS; cli/ turns that into a message (file_map_containing names the file). An empty file maps to size 0. */
+typedef struct file_map {
+    const unsigned char *data;
+    size_t size;
+    char *path; /* owned */
+} file_map;
+
+ss_status file_map_open(file_map *m, const char *path, ss_error *err);
+void file_map_close(file_map *m);
+
+/* Whole file as a terminated string (malloc; the caller frees). More than `limit` bytes is an input error. */
+ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err);
+
+/* Write a whole file: to a temporary name in the same folder, fsync, rename, fsync of the folder. On any
+ * failure the old file, if there was one, is untouched and the temporary is gone. */
+ss_status file_write(const char *path, const void *data, size_t size, ss_error *err);
+
+/* The two halves of file_write for writers that stream: the temporary's name for `path` ("<path>.tmp-<pid>",
+ * malloc), and its commit (fsync, rename, fsync of the folder; on failure the temporary is removed). */
+char *file_temporary_name(const char *path);
+ss_status file_commit(const char *temporary, const char *path, ss_error *err);
+
+/* mkdir -p. */
+ss_status file_make_folder(const char *path, ss_error *err);
+
+int file_exists(const char *path); /* a regular file or a link to one */
+int file_is_folder(const char *path);
+
+/* "a/b" (malloc), NULL when out of memory. */
+char *file_join(const char *folder, const char *name);
+
+/* SHA-256 as 64 lower-case hex digits and a terminator. */
+typedef char file_sha256[65];
+ss_status file_hash(const char *path, file_sha256 out, ss_error *err);
+void file_hash_bytes(const void *data, size_t size, file_sha256 out);
+
+#endif

@@ -1,0 +1,46 @@
+/* Text without the locale: growing strings, numbers, names. UTF-8 throughout. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+/* A growing string. Zero-initialise; `s` is terminated and never NULL after the first append; free with
+ * text_free. Out of memory sets `failed` and later appends do nothing: check once, at the end. */
+typedef struct text {
+    char *s;
+    size_t len, cap;
+    int failed;
+} text;
+
+void text_add(text *t, const char *s);
+void text_add_n(text *t, const char *s, size_t n);
+void text_addf(text *t, const char *fmt, ...) BASE_PRINTF(2, 3); /* no floating point here: text_add_double */
+void text_add_double(text *t, double x, int digits);             /* %.{digits}g with '.' whatever the locale */
+void text_add_fixed(text *t, double x, int decimals);            /* %.{decimals}f with '.' whatever the locale */
+void text_add_json(text *t, const char *s);                      /* quoted and escaped as a JSON string */
+void text_add_html(text *t, const char *s);                      /* & < > " ' escaped */
+void text_free(text *t);
+
+/* 1,234,567 */
+void text_add_grouped(text *t, int64_t n);
+
+/* Whole of `s` as a number, locale-free; 0 on success, -1 where `s` is not one (or out of range). */
+int text_to_double(const char *s, double *out);
+int text_to_int(const char *s, int64_t *out);
+
+/* Copy of `s` (malloc) or NULL. */
+char *text_copy(const char *s);
+
+/* ASCII-only case folding and comparison; other bytes are left alone. */
+int text_equal_fold(const char *a, const char *b);
+
+/* Levenshtein distance with transposition of neighbours; strings over 63 bytes count as far (>= 64). */
+int text_distance(const char *a, const char *b);
+
+/* The entry of names[0..n) nearest to `word` where it is near enough to suggest (distance <= 1 + length / 4),
+ * else NULL. */
+const char *text_nearest(const char *word, const char *const *names, int n);
+
+#endif
