@@ -48,11 +48,16 @@ void text_addf(text *t, const char *fmt, ...) {
 /* Append a printf-formatted number; the locale's decimal sign becomes '.'. */
 static void add_number(text *t, const char *fmt, int precision, double x) {
     char buf[400];
-    if (isnan(x)) return text_add(t, "nan");
-    if (isinf(x)) return text_add(t, x > 0 ? "inf" : "-inf");
+    if (!isfinite(x)) {
+        text_add(t, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+        return;
+    }
     snprintf(buf, sizeof buf, fmt, precision, x);
     const char *sign = localeconv()->decimal_point, *at = *sign ? strstr(buf, sign) : NULL;
-    if (!at) return text_add(t, buf);
+    if (!at) {
+        text_add(t, buf);
+        return;
+    }
     text_add_n(t, buf, (size_t)(at - buf));
     text_add(t, ".");
     text_add(t, at + strlen(sign));
