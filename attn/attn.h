@@ -1,0 +1,141 @@
+/* THE attention: the one place where q meets k.
+ *
+ * Every network describes its attention calls with an attn_call and hands them to attn_forward. What is measured
+ * and what is changed there is not the network's business: it travels beside the batch, in one attn_item per batch
+ * element, and is carried out here: kernel -> selectors (on the unedited P) -> edits (rank-k) -> probes.
+ *
+ * This folder never touches the elements of q, k, v: the kernel and the rank-k correction are operations of the
+ * backend (tensor/compute.h), which return per-key and per-row statistics in host memory. */
+#ifndef ATTN_ATTN_H
+#define ATTN_ATTN_H
+
+#include <stdint.h>
+#include "base/option.h"
+#include "tensor/compute.h"
+
+/* ---- the call: what a network says ---- */
+
+typedef enum segment_kind { SEGMENT_IMAGE, SEGMENT_TEXT } segment_kind;
+
+/* A run of consecutive tokens of one origin. Order differs between networks, so an index without its segment means
+ * nothing. In SD3: image [0, h w), clip [h w, h w + n_clip), t5 [.., ..). */
+typedef struct attn_segment {
+    segment_kind kind;
+    const char *name; /* given by the network: "image", "clip", "t5"; static storage */
+    int start, length;
+    int grid_width; /* image segments: tokens per row, so that a key is named (row, column); else 0 */
+} attn_segment;
+
+enum { ATTN_MAX_SEGMENTS = 8 };
+
+typedef enum attn_kind { ATTN_JOINT, ATTN_SELF, ATTN_CROSS } attn_kind;
+
+typedef enum attn_branch { BRANCH_COND, BRANCH_UNCOND } attn_branch; /* guidance branches */
+
+/* What a key is (method.md: token classes). Image keys are KEY_IMAGE; text keys have the class of their token. */
+typedef enum key_class { KEY_IMAGE, KEY_START, KEY_WORD, KEY_END, KEY_PADDING } key_class;
+enum { KEY_CLASSES = 5 };
+
+typedef struct attn_run attn_run; /* run.h: one image in the making: its program, random streams and record */
+
+/* One element of the batch: whose it is, where in sampling it stands. */
+typedef struct attn_item {
+    attn_run *run; /* NULL = neither measured nor changed */
+    int step;      /* 0 = noisiest */
+    attn_branch branch;
+    const uint8_t *key_class; /* [N_k] of a studied call's keys, values of key_class; owned by the pipeline */
+} attn_item;
+
+typedef struct attn_batch {
+    int n;                 /* the batch size B of the forward pass */
+    const attn_item *item; /* [n] */
+} attn_batch;
+
+typedef struct attn_call {
+    attention_args args; /* tensors, scale, causal, bias (tensor/compute.h) */
+    int block;           /* number of the studied call in the network, 0-based; -1 = not studied (text encoders, VAE) */
+    attn_kind kind;
+    int n_query_segments, n_key_segments; /* the same array for joint and self attention */
+    const attn_segment *query_segments, *key_segments;
+    const attn_batch *batch; /* NULL = not studied */
+} attn_call;
+
+/* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */
+void attn_forward(compute *c, const attn_call *call);
+
+/* "image (12, 5)", "clip 17": never a bare index. */
+void attn_key_name(const attn_segment *segments, int n, int key, text *out);
+
+/* ---- what can be asked: tables (their rows are in tables.c, one file each) ---- */
+
+typedef enum attn_rows { ROWS_IMAGE, ROWS_ALL, ROWS_TEXT } attn_rows; /* query rows: measured (Q) or acted on */
+
+/* What a selector sees of one call: masses from the unedited P of one batch item. */
+typedef struct select_input {
+    int heads, keys;
+    const double *mass;       /* [heads, keys] */
+    const uint8_t *key_class; /* [keys] */
+    const attn_segment *segments;
+    int n_segments;
+    int k;                         /* keys per head wanted */
+    const option_value *options;   /* in the order of the row's option table */
+    attn_run *run;                 /* streams (attn_run_stream) and what earlier steps chose */
+    int intervention, step, block; /* intervention: index in the program */
+    attn_branch branch;
+} select_input;
+
+/* Sets of one batch item: keys of head h are key[begin[h] .. begin[h + 1]), ascending. */
+typedef struct key_sets {
+    int32_t *begin; /* [heads + 1] */
+    int32_t *key;   /* capacity heads * keys */
+} key_sets;
+
+typedef struct attn_selector {
+    entry about;
+    ss_status (*select)(const select_input *in, key_sets *out, ss_error *err);
+} attn_selector;
+
+typedef struct attn_edit {
+    entry about;
+    edit_op op;                                                      /* the backend step that carries it out */
+    void (*configure)(const option_value *options, edit_step *step); /* param from the row's options */
+} attn_edit;
+
+enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4, NEED_EDIT = 8, NEED_ROW_MAX = 16 };
+
+/* What a probe sees: one head of one call of one batch item, after the edits. */
+typedef struct observation {
+    int step, block, head, keys;
+    attn_branch branch;
+    const double *mass; /* [keys], of the unedited P; NULL unless needed */
+    double entropy, concentration;
+    int edited; /* an intervention was in force here */
+    double set_mass_before, set_mass_after, dose;
+    int64_t direct_rows;
+    const int32_t *set; /* the edited keys of this head, ascending */
+    int set_size;
+    const uint8_t *key_class;
+    const attn_segment *segments;
+    int n_segments;
+} observation;
+
+enum { PROBE_MAX_COLUMNS = 8 };
+
+/* A probe writes `n_columns` numbers per (step, block, head, branch); NAN = nothing to report there. */
+typedef struct attn_probe {
+    entry about;
+    unsigned needs; /* NEED_* */
+    int n_columns;
+    const char *column[PROBE_MAX_COLUMNS];      /* names, unique over all probes; columns of the store's `sites` */
+    const char *column_help[PROBE_MAX_COLUMNS]; /* one line, with the unit */
+    void (*observe)(const observation *o, float *columns);
+} attn_probe;
+
+extern const attn_selector ATTN_SELECTORS[];
+extern const int ATTN_SELECTOR_COUNT;
+extern const attn_edit ATTN_EDITS[];
+extern const int ATTN_EDIT_COUNT;
+extern const attn_probe ATTN_PROBES[];
+extern const int ATTN_PROBE_COUNT;
+
+#endif

@@ -1,0 +1,97 @@
+/* One image in the making, as attention sees it: the program of interventions in force, the names of its random
+ * streams, and the record of what was measured. The sampler makes one per image and condition, attaches it to the
+ * batch items, and reads the record when the image is done. */
+#ifndef ATTN_RUN_H
+#define ATTN_RUN_H
+
+#include "attn/attn.h"
+#include "base/philox.h"
+
+enum { ATTN_MAX_BLOCKS = 256, ATTN_MAX_HEADS = 256, ATTN_MAX_STEPS = 1024 };
+
+/* Sets of small numbers, as bits. */
+typedef struct attn_bits {
+    uint64_t word[16];
+} attn_bits;
+
+static inline void bits_set(attn_bits *b, int i) { b->word[i >> 6] |= UINT64_C(1) << (i & 63); }
+static inline int bits_get(const attn_bits *b, int i) { return (int)(b->word[i >> 6] >> (i & 63) & 1); }
+
+typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER } attn_scope;
+typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw;
+
+/* One intervention = where x which keys x what is done (method.md section 3). */
+typedef struct attn_intervention {
+    attn_bits blocks, heads, steps; /* in force only where all three have the bit */
+    unsigned branches;              /* 1 << BRANCH_COND | 1 << BRANCH_UNCOND */
+    attn_rows rows;                 /* query rows acted on */
+    const attn_selector *selector;
+    option_value selector_options[8]; /* in the order of the selector's option table */
+    int k;
+    attn_scope scope;
+    attn_redraw redraw;
+    const attn_edit *edit;
+    option_value edit_options[8];
+} attn_intervention;
+
+/* What one condition does. Immutable once built; shared by all its images. */
+typedef struct attn_program {
+    int n;
+    attn_intervention intervention[EDIT_MAX_STEPS];
+} attn_program;
+
+/* Whether the program can act at a site; the sampler shares the denoising prefix until it can. */
+int attn_program_acts(const attn_program *p, int step);
+
+/* What is measured: the same for all images of a study. */
+typedef struct attn_measure {
+    int n_probes;
+    const attn_probe *probe[32];
+    attn_rows rows;  /* Q of the masses (default image) */
+    int r;           /* keys in `concentration` (default 5) */
+    int keep_masses; /* keep every per-key mass (trace, HDF5) */
+    int top;         /* keep the `top` largest keys of every head, for the census (0 = none) */
+} attn_measure;
+
+/* The parts of a random stream's name that an image fixes; selectors add their own (method.md: random streams). */
+typedef struct attn_stream_name {
+    uint64_t study_seed, prompt, image_seed, draw;
+} attn_stream_name;
+
+/* Shape of the record. */
+typedef struct attn_shape {
+    int steps, blocks, heads, keys;
+} attn_shape;
+
+ss_status attn_run_create(attn_run **out, const attn_program *program /* NULL = none */, const attn_measure *measure,
+                          const attn_stream_name *name, attn_shape shape, ss_error *err);
+void attn_run_destroy(attn_run *run);
+
+/* A copy with the same program, names and record so far: for conditions that share a denoising prefix.
+ * `program` replaces the program of the copy. */
+ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
+                        ss_error *err);
+
+/* The stream of one draw. `step` is -1 for redraw: run. */
+void attn_run_stream(const attn_run *run, const char *selector, int step, int block, int head, attn_branch branch,
+                     philox *out);
+
+/* ---- the record ---- */
+
+/* Probe columns in the order of the measure's probes, flattened: [columns] at one site, NAN where not visited. */
+int attn_run_columns(const attn_run *run);
+const float *attn_run_site(const attn_run *run, int step, int block, int head, attn_branch branch);
+
+/* The `top` largest keys at a site, by falling mass (ties: lower index first); count returned. */
+typedef struct attn_sink {
+    int key;
+    float mass;
+} attn_sink;
+int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_branch branch, const attn_sink **out);
+
+/* All masses of a site [keys], or NULL unless keep_masses. */
+const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch);
+
+attn_shape attn_run_shape(const attn_run *run);
+
+#endif

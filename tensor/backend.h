@@ -1,0 +1,49 @@
+/* The table that a backend fills. Every slot's contract is that of the op_ function of the same name in compute.h,
+ * which has checked shapes, the stop flag and the sticky error before it calls the slot. Backends:
+ *   reference  plain loops, float64 accumulation where it helps; the oracle of the tests
+ *   cpu        oneDNN matmul on fixed tiles with weights packed once; OpenMP over tiles; SIMD with fixed lane counts
+ *   dry        computes nothing and touches no memory; a forward pass on it gives scratch peak and operation count */
+#ifndef TENSOR_BACKEND_H
+#define TENSOR_BACKEND_H
+
+#include "tensor/compute.h"
+
+struct backend {
+    const char *name;
+    const char *help;
+    ss_status (*create)(compute *c); /* fills c->state; errors into c->error */
+    void (*destroy)(compute *c);
+    /* One line for the manifest: what decides bits here (ISA in use, library versions). */
+    void (*numeric_class)(const compute *c, char *out, size_t size);
+
+    void (*weight_pack)(compute *c, weight *w);
+    void (*weight_free)(compute *c, weight *w);
+    size_t (*weight_packed_bytes)(const compute *c, const weight *w);
+
+    void (*upload)(compute *c, tensor out, const float *host);
+    void (*download)(compute *c, float *host, tensor x);
+    void (*linear)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+    void (*conv2d)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+    void (*embed)(compute *c, tensor out, const weight *table, const int32_t *ids);
+    void (*copy)(compute *c, tensor out, tensor x);
+    void (*fill)(compute *c, tensor out, float value);
+    void (*add)(compute *c, tensor out, tensor a, tensor b);
+    void (*mul)(compute *c, tensor out, tensor a, tensor b);
+    void (*axpby)(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
+    void (*activation)(compute *c, tensor out, tensor x, activation act);
+    void (*layer_norm)(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
+    void (*norm_modulate)(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
+    void (*rms_norm)(compute *c, tensor out, tensor x, const weight *gamma, float eps);
+    void (*gate_add)(compute *c, tensor x, tensor gate, tensor y);
+    void (*group_norm)(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
+                       activation act);
+    void (*upsample2)(compute *c, tensor out, tensor x);
+    void (*patchify)(compute *c, tensor out, tensor x, int p);
+    void (*unpatchify)(compute *c, tensor out, tensor x, int p);
+    void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);
+    void (*attention_edit)(compute *c, const attention_args *a, const attention_edit *e);
+};
+
+extern const backend backend_reference, backend_cpu, backend_dry;
+
+#endif

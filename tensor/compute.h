@@ -1,0 +1,182 @@
+/* The compute context and its operations: everything a network's forward pass is written in.
+ *
+ * Errors are sticky: once an operation fails (out of scratch memory, the stop flag, a library error), the
+ * context remembers the first error and every later operation does nothing; a forward pass is written as plain
+ * straight code and its caller looks once, with compute_status. Shapes that do not fit are defects of sinkscope
+ * (files are checked at load) and are reported as SS_ERR_INTERNAL naming the operation and both shapes.
+ *
+ * Layout: token sequences are [B, N, D]; images are [B, H, W, C] (channels last); attention operands are
+ * [B, N, H, d] views. Any operand may be a strided view with a contiguous last dimension.
+ *
+ * Determinism: a result's bits depend on its own row (token, pixel tile) and on the layer, never on the number of
+ * threads nor on what else is in the batch. */
+#ifndef TENSOR_COMPUTE_H
+#define TENSOR_COMPUTE_H
+
+#include <signal.h>
+#include "base/arena.h"
+#include "base/error.h"
+#include "tensor/tensor.h"
+
+typedef struct backend backend; /* backend.h */
+
+/* Where taps go: `name` is the reference implementation's module path ("transformer_blocks.3.attn"). */
+typedef struct tap_sink {
+    void (*take)(void *user, const char *name, tensor t);
+    void *user;
+} tap_sink;
+
+typedef struct compute {
+    const backend *be;
+    void *state;                       /* the backend's own */
+    arena *scratch;                    /* activations; owned by the creator of the context */
+    int threads;                       /* >= 1 */
+    const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
+    const tap_sink *tap;               /* NULL = nobody listens */
+    ss_error error;                    /* the first failure */
+    double flops;                      /* multiply-adds x 2 of all operations so far (also on the dry backend) */
+} compute;
+
+/* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address
+ * space for activations (reserved, not committed). */
+ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_bytes, ss_error *err);
+void compute_destroy(compute *c);
+
+/* SS_OK, or the first error since creation or the last call, copied to *err and cleared from the context. */
+ss_status compute_status(compute *c, ss_error *err);
+/* Record a failure as an operation would (the first one stays). */
+void compute_fail(compute *c, const ss_error *err);
+static inline int compute_ok(const compute *c) { return c->error.code == SS_OK; }
+
+/* Scratch. A tensor from here lives until the enclosing mark is released (arena_get_mark, arena_release). */
+tensor compute_tensor(compute *c, int ndim, const int64_t *dim); /* F32, contiguous, not initialised */
+tensor compute_1d(compute *c, int64_t d0);
+tensor compute_2d(compute *c, int64_t d0, int64_t d1);
+tensor compute_3d(compute *c, int64_t d0, int64_t d1, int64_t d2);
+tensor compute_4d(compute *c, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
+
+/* To and from host memory: contiguous float32 in the tensor's own order. */
+void op_upload(compute *c, tensor out, const float *host);
+void op_download(compute *c, float *host, tensor x);
+
+/* A weight as the backend keeps it. `source` points into the checkpoint (any type); `packed` is the backend's form,
+ * made once by weight_pack and freed by weight_free. */
+typedef enum weight_kind {
+    WEIGHT_VECTOR, /* bias, norm scale: [D], converted to float32 */
+    WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; kept in the file's type */
+    WEIGHT_LINEAR, /* [O, I], torch.nn.Linear */
+    WEIGHT_CONV,   /* [O, I, kh, kw], torch.nn.Conv2d */
+} weight_kind;
+
+typedef struct weight {
+    weight_kind kind;
+    tensor source;
+    void *packed;
+} weight;
+
+void weight_pack(compute *c, weight *w); /* kind and source set by the caller */
+void weight_free(compute *c, weight *w);
+size_t weight_packed_bytes(const compute *c, const weight *w);
+
+typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU } activation;
+
+/* out = act(x W^T + b). x [.., I], out [.., O]; `bias` may be NULL. */
+void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+/* Convolution, NHWC. Zero padding {top, left, bottom, right}; out is [B, Ho, Wo, O]. */
+void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+
+void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids); /* out [n, D]; ids on the host */
+
+void op_copy(compute *c, tensor out, tensor x);
+void op_fill(compute *c, tensor out, float value);
+void op_add(compute *c, tensor out, tensor a, tensor b); /* b's dimensions of 1 are repeated */
+void op_mul(compute *c, tensor out, tensor a, tensor b); /* likewise */
+void op_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b); /* alpha a + beta b, same shape */
+void op_activation(compute *c, tensor out, tensor x, activation act);
+
+/* (x - mean) / sqrt(var + eps) [* gamma + beta] over the last dimension; gamma, beta may be NULL. */
+void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
+/* layer norm without affine part, then * (1 + scale) + shift; x [B, N, D]; scale, shift [B, D]. */
+void op_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
+/* x / sqrt(mean(x^2) + eps) [* gamma] over the last dimension. */
+void op_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
+/* x += gate * y; x, y [B, N, D]; gate [B, D]. */
+void op_gate_add(compute *c, tensor x, tensor gate, tensor y);
+/* Group norm over (H, W, C / groups) of NHWC, affine, then `act`. */
+void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
+                   activation act);
+void op_upsample2(compute *c, tensor out, tensor x); /* nearest, NHWC, twice the height and width */
+
+/* [B, H, W, C] -> [B, (H/p)(W/p), C p p], features ordered (channel, row, column) as a p x p convolution's weight. */
+void op_patchify(compute *c, tensor out, tensor x, int p);
+/* [B, (H/p)(W/p), p p C], features ordered (row, column, channel) -> [B, H, W, C]. */
+void op_unpatchify(compute *c, tensor out, tensor x, int p);
+
+/* Name an intermediate tensor for whoever listens. */
+void compute_tap(compute *c, tensor t, const char *name_format, ...) BASE_PRINTF(3, 4);
+
+/* ---- attention: called by attn/ alone ---- */
+
+/* One softmax attention over a batch. q, out [B, Nq, H, d]; k, v [B, Nk, H, d]. S = q.k * scale (+ bias); with
+ * `causal`, key j > query i is left out (P = 0). out must not overlap q, k, v. */
+typedef struct attention_args {
+    tensor q, k, v, out;
+    float scale;
+    int causal;
+    tensor bias; /* [H, Nq, Nk] added to the scores, or none (T5's relative positions) */
+} attention_args;
+
+/* What the same pass can report, in host memory owned by the caller; NULL members are not computed. Means are over
+ * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in double in a fixed order. Asking
+ * changes no bit of `out`. */
+typedef struct attention_stats {
+    int64_t row_begin, row_end;
+    int r;                 /* how many of the largest P_ij `concentration` sums */
+    double *mass;          /* [B, H, Nk]  m_j = mean_i P_ij; sums to 1 over j */
+    double *entropy;       /* [B, H]      mean_i (lse_i - sum_j P_ij S_ij), nats */
+    double *concentration; /* [B, H]      mean_i of the sum of the r largest P_ij */
+    float *lse;            /* [B, H, Nq]  all rows */
+    float *row_max;        /* [B, H, Nq]  max_j P_ij, all rows */
+} attention_stats;
+
+void op_attention(compute *c, const attention_args *a, const attention_stats *stats /* or NULL */);
+
+/* Edits of one attention call, applied to `out` of op_attention in the rank-k form (method.md section 3). Each
+ * (batch item b, head h) has its own set of keys: the union over the steps of what the steps touch. */
+typedef enum edit_op {
+    EDIT_SCALE, /* score path: P' = eta P on the set, the rest rescaled so that rows sum to 1; eta = param (0 = mask) */
+    EDIT_SHIFT, /* score path: S - beta on the set; beta = param */
+    EDIT_VALUE_LERP, /* value path: v' = alpha v + (1 - alpha) target; alpha = param; target: `mean` of v, or zero */
+    EDIT_VALUE_NOISE /* value path: v' = noise row of the key (attention_edit.noise) */
+} edit_op;
+
+typedef struct edit_step {
+    edit_op op;
+    float param;
+    int to_mean; /* EDIT_VALUE_LERP: 1 = target is the mean of v over all keys of the head, 0 = zero */
+} edit_step;
+
+enum { EDIT_MAX_STEPS = 8 };
+
+typedef struct attention_edit {
+    int64_t row_begin, row_end; /* query rows acted on */
+    int n_steps;                /* score steps first, then value steps */
+    edit_step step[EDIT_MAX_STEPS];
+    const int32_t *set_begin; /* [B H + 1]: keys of (b, h) are keys[set_begin[b H + h] .. set_begin[b H + h + 1]) */
+    const int32_t *keys;      /* ascending within a set; an empty set changes no bit */
+    const uint8_t *member;    /* per entry of keys: bit s = the key belongs to step s */
+    const float *lse;         /* [B, H, Nq] from op_attention */
+    const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
+    int force_direct;         /* tests: take the direct path on every row */
+    /* results, host memory, may be NULL; means over the acted rows */
+    double *mass_before;  /* [B, H] mean_i p_i of the union set, before */
+    double *mass_after;   /* [B, H] the same under the edited weights */
+    double *dose;         /* [B, H] rms_i |o'_i - o_i| / |o_i| */
+    int64_t *direct_rows; /* [B, H] rows with amplification above the threshold, recomputed over all keys */
+} attention_edit;
+
+/* o'_i from o_i in `a->out`. Cost O(rows x set x d), except rows whose amplification a_i exceeds the cancellation
+ * threshold: they are recomputed directly over all keys with 1 - p_i summed outside the set. */
+void op_attention_edit(compute *c, const attention_args *a, const attention_edit *e);
+
+#endif
