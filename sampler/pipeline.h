@@ -1,0 +1,92 @@
+/* Pipelines: from prompt to picture, for any kind of model. A pipeline is a row in a table, found by model_index.json's
+ * "_class_name"; nothing above this header knows which networks run. Source of behaviour: diffusers' pipeline
+ * classes (StableDiffusion3Pipeline.__call__ for SD3). */
+#ifndef SAMPLER_PIPELINE_H
+#define SAMPLER_PIPELINE_H
+
+#include "attn/run.h"
+#include "base/option.h"
+#include "tensor/compute.h"
+
+typedef struct pipeline pipeline;
+
+/* ---- opening ---- */
+
+/* Map and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are
+ * packed now; text encoders may be released after encoding (pipeline_release_text). `variant`: NULL or "fp16"... */
+ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
+void pipeline_close(pipeline *p);
+
+/* Sampling settings; 0 / NAN / NULL members mean the model's default (pipeline_defaults fills them). */
+typedef struct sample_settings {
+    int width, height; /* pixels */
+    int steps;
+    double guidance;      /* classifier-free guidance scale; <= 1 = no unconditional branch */
+    const char *negative; /* negative prompt; "" by default */
+    int max_text_tokens;  /* T5 length (diffusers: max_sequence_length) */
+} sample_settings;
+
+/* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
+ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err);
+
+/* The attention calls that can be studied, for validation and for the shape of records. */
+typedef struct pipeline_sites {
+    int blocks, heads, keys;
+    int n_segments;
+    attn_segment segment[ATTN_MAX_SEGMENTS];
+} pipeline_sites;
+ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err);
+
+const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
+const char *pipeline_folder(const pipeline *p);
+
+/* ---- text ---- */
+
+typedef struct embedding embedding; /* what the text encoders made of a prompt and a negative prompt */
+
+ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
+void embedding_free(embedding *e);
+
+/* Classes of all keys of a studied call ([keys], values of key_class) and the words they belong to; "" where none. */
+const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch);
+const char *embedding_key_word(const embedding *e, attn_branch branch, int key);
+
+/* ---- denoising ---- */
+
+/* One image in the making. Latents are [1, h, w, C] in memory that the state owns. */
+typedef struct denoise_state denoise_state;
+
+/* Noise as torch.Generator('cpu').manual_seed(seed) and torch.randn([1, C, h, w]) make it, scaled for the first step.
+ */
+ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+                        attn_run *run /* may be NULL; not owned */, ss_error *err);
+/* The same picture so far, to go on under another run (conditions that share a prefix). */
+ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err);
+void denoise_free(denoise_state *d);
+int denoise_step_number(const denoise_state *d); /* steps done */
+
+/* Advance `n` states of the same settings by one step, as one batch. Bits do not depend on the company. */
+ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err);
+
+/* Latents as float32 [C, h, w] on the host (diffusers' order), for parity and trajectories. */
+ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err);
+int64_t denoise_latent_elements(const denoise_state *d);
+
+/* ---- picture ---- */
+
+typedef struct image_rgb {
+    int width, height;
+    uint8_t *pixels; /* [height, width, 3]; malloc, owned by the holder */
+} image_rgb;
+
+/* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). */
+ss_status denoise_decode(pipeline *p, const denoise_state *d, image_rgb *out, ss_error *err);
+
+/* ---- cost, known beforehand (a dry run) ---- */
+typedef struct pipeline_cost {
+    size_t weight_bytes, scratch_peak_bytes;
+    double flops_encode, flops_step, flops_decode; /* of one image; a step with both guidance branches */
+} pipeline_cost;
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err);
+
+#endif
