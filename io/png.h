@@ -1,0 +1,38 @@
+/* PNG images: written as 8-bit RGB with text chunks, in bytes that depend on pixels and texts alone (fixed zlib
+ * settings; the same zlib gives the same file); read from any 8-bit or smaller, or 16-bit, PNG to 8-bit RGB. Alpha is
+ * dropped (PIL's convert("RGB")), gamma and colour profiles are ignored. */
+#ifndef IO_PNG_H
+#define IO_PNG_H
+
+#include <stddef.h>
+#include "base/error.h"
+#include "base/file.h"
+
+enum { PNG_MAX_SIDE = 16384 }; /* pixels; larger images are refused */
+
+/* 8-bit RGB, [height, width, 3] row-major. Zero-initialise; free with rgb_image_free. */
+typedef struct rgb_image {
+    int width, height;
+    unsigned char *rgb;
+} rgb_image;
+
+void rgb_image_free(rgb_image *image);
+
+/* SHA-256 over width and height (32-bit little-endian each) and the RGB bytes: equal pixels, equal hash. */
+ss_status rgb_image_hash(const rgb_image *image, file_sha256 out, ss_error *err);
+
+/* A text chunk: tEXt where `value` is ASCII, else iTXt (UTF-8). Keys are 1..79 ASCII characters. */
+typedef struct png_note {
+    const char *key, *value;
+} png_note;
+
+/* Encode to memory (malloc; the caller frees) or write the file whole or not at all. */
+ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsigned char **out, size_t *size,
+                     ss_error *err);
+ss_status png_write(const char *path, const rgb_image *image, const png_note *notes, int n, ss_error *err);
+
+/* Decode to RGB. `name` stands for the file in errors. Damaged, truncated and oversized images are input errors. */
+ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image *out, ss_error *err);
+ss_status png_read(const char *path, rgb_image *out, ss_error *err);
+
+#endif

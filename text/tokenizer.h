@@ -1,0 +1,67 @@
+/* Text to token ids, as the tokenizers of a diffusers SD3 pipeline do it, and beside each id what the token is: the
+ * class and the word that method.md's census of sinks speaks of. One interface over two kinds:
+ *   CLIP  byte-level BPE (text/clip_bpe.h), ids equal to transformers' slow CLIPTokenizer
+ *   T5    unigram (text/t5_unigram.h), ids equal to transformers' T5TokenizerFast
+ * A tokenizer is read-only after opening: any number of threads may encode with it at once. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include <stdint.h>
+#include "base/error.h"
+
+typedef enum tokenizer_kind { TOKENIZER_CLIP, TOKENIZER_T5 } tokenizer_kind;
+
+/* T5 has no start token. The end token that truncation keeps is TOKEN_END; CLIP's padding is TOKEN_PADDING also where
+ * its id equals that of the end token. A special token spelt out in the prompt is a word. */
+typedef enum token_class { TOKEN_START, TOKEN_WORD, TOKEN_END, TOKEN_PADDING } token_class;
+enum { TOKEN_CLASS_COUNT = 4 };
+
+const char *token_class_name(token_class c);       /* "start", "word", "end", "padding" */
+const char *tokenizer_kind_name(tokenizer_kind k); /* "CLIP", "T5" */
+
+typedef struct token {
+    int32_t id;
+    token_class cls;
+    int32_t word; /* index into words for TOKEN_WORD, else -1 */
+} token;
+
+/* The result of encoding: `count` tokens, of which the first `used` are not padding. A word is a run of letters, one
+ * digit (CLIP) or a run of digits (T5), or a run of other signs, as the tokenizer sees it: CLIP's are lower-cased, T5's
+ * keep their case; compare with case folded. Zero-initialise; free with tokens_free. */
+typedef struct tokens {
+    token *at;
+    int count, used;
+    int untruncated; /* how many there would be without truncation or padding; > count: the text was cut */
+    char **words;    /* [word_count], terminated UTF-8 */
+    int word_count;
+} tokens;
+
+void tokens_free(tokens *t);
+
+typedef struct tokenizer tokenizer;
+
+/* Open a tokenizer folder; its tokenizer_config.json says which kind it is. CLIP: vocab.json, merges.txt. T5:
+ * spiece.model (tokenizer.json, where present, decides the steps around the model, as it does in transformers). */
+ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err);
+void tokenizer_close(tokenizer *t); /* NULL is allowed */
+
+tokenizer_kind tokenizer_get_kind(const tokenizer *t);
+int tokenizer_vocabulary_size(const tokenizer *t); /* ids are below this, added tokens included */
+
+/* model_max_length; 0 = the files set no limit (transformers writes 1e30 then). */
+int tokenizer_max_length(const tokenizer *t);
+
+/* Ids of the special tokens; -1 where the kind has none (T5: start). */
+int32_t tokenizer_start_id(const tokenizer *t);
+int32_t tokenizer_end_id(const tokenizer *t);
+int32_t tokenizer_padding_id(const tokenizer *t);
+
+/* Encode `utf8` into exactly `max_length` tokens: truncated, the end token kept, or padded on the right. As
+ * tokenizer(text, padding="max_length", truncation=True, max_length=max_length). max_length is at least 2. Invalid
+ * UTF-8 is an input error that gives the byte. */
+ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length, tokens *out, ss_error *err);
+
+/* The text of one id as stored in the vocabulary ("star</w>", "▁star"), or NULL for an unknown id. */
+const char *tokenizer_piece(const tokenizer *t, int32_t id);
+
+#endif
