@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 /* A read-only mapping of a whole file. The size is taken once, at open. Reading past a later truncation raises
- * SIGBUS; cli/ turns that into a message (file_map_containing names the file). An empty file maps to size 0. */
+ * SIGBUS, which cli/ turns into a message and an exit. An empty file maps to size 0. */
 typedef struct file_map {
     const unsigned char *data;
     size_t size;
