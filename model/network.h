@@ -1,0 +1,108 @@
+/* Networks: one table row for each kind, one file for each family (mmdit.c, clip.c, t5.c, vae.c): a config struct read
+ * from config.json, a weights struct with its walk (nn/weights.h), and a forward pass. A component folder is opened
+ * by model_open, whatever is in it. Shapes come from config.json, never from guesses; a config value that a network
+ * cannot honour is an error that names the key.
+ *
+ * A network's header declares its config, weights and forward pass for the pipelines. This header is what is common,
+ * and what `forward` and `inspect` see: named arrays in, named arrays out, in the layouts of the reference
+ * implementation (diffusers, transformers). */
+#ifndef MODEL_NETWORK_H
+#define MODEL_NETWORK_H
+
+#include "base/option.h"
+#include "io/json.h"
+#include "nn/weights.h"
+
+/* ---- named arrays ---- */
+
+enum { MODEL_NAME_SIZE = 48, MODEL_MAX_ARRAYS = 16 };
+
+/* Host memory in the reference's layout: images are [B, C, H, W]. Either f32 or i32 holds the values. */
+typedef struct model_array {
+    char name[MODEL_NAME_SIZE];
+    int ndim;
+    int64_t dim[TENSOR_MAX_DIMS];
+    float *f32;
+    int32_t *i32;
+} model_array;
+
+/* Zero-initialise; free with model_arrays_free. */
+typedef struct model_arrays {
+    int n;
+    model_array at[MODEL_MAX_ARRAYS];
+} model_arrays;
+
+void model_arrays_free(model_arrays *a);
+int64_t model_array_elements(const model_array *a);
+
+/* A new array of zeros, floats or (integers != 0) integers; NULL and *err when there is no memory or room. */
+model_array *model_arrays_add(model_arrays *a, const char *name, int integers, int ndim, const int64_t *dim,
+                              ss_error *err);
+/* Download a tensor into a new array; a tensor of four dimensions is an image and is turned to [B, C, H, W]. */
+ss_status model_arrays_add_tensor(model_arrays *a, const char *name, compute *c, tensor t, ss_error *err);
+
+/* The array `name`, as floats or integers, with exactly these dimensions, where -1 takes any size (at least 1) and
+ * *dim is then overwritten with what was found. Errors name the argument, what was expected and what was found. A
+ * network asks for all of its inputs and checks with model_arrays_all_known that there are no others. */
+ss_status model_input_floats(const model_arrays *in, const char *name, int ndim, int64_t *dim, const float **out,
+                             ss_error *err);
+ss_status model_input_ints(const model_arrays *in, const char *name, int ndim, int64_t *dim, const int32_t **out,
+                           ss_error *err);
+ss_status model_arrays_all_known(const model_arrays *in, const char *const *names, int n, ss_error *err);
+
+/* Host [B, C, H, W] to a new [B, H, W, C] tensor. */
+tensor model_upload_image(compute *c, const float *host, int64_t b, int64_t channels, int64_t h, int64_t w);
+
+/* Host [.., last] to a new tensor of the same dimensions. */
+tensor model_upload(compute *c, const float *host, int ndim, const int64_t *dim);
+
+/* ---- the table ---- */
+
+typedef struct model model;
+
+typedef struct network {
+    entry about; /* name: the class in config.json ("_class_name", or the first of "architectures") */
+    size_t config_size, weights_size;
+    /* Read config.json into the zeroed config. `where` names the file in errors. `class_name`: the row's name. */
+    ss_status (*parse)(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
+    weight_walk bind;
+    const char *const *ignore; /* see weight_source */
+    /* Add inputs of the smallest sensible sizes, zeros: what to pass to `forward`, and for its taps on the dry
+     * backend. */
+    ss_status (*example)(const void *config, model_arrays *in, ss_error *err);
+    /* Inputs to outputs, by the reference's argument names. Errors of the context are left there. */
+    ss_status (*forward)(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
+} network;
+
+extern const network MODEL_NETWORKS[];
+extern const int MODEL_NETWORK_COUNT;
+
+/* ---- a component ---- */
+
+struct model {
+    const network *net;
+    char *folder;
+    void *config;  /* the network's config struct */
+    void *weights; /* the network's weights struct */
+    weight_set set;
+    safetensors *files; /* NULL unless opened from a checkpoint */
+    compute *packed_for;
+};
+
+/* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in safetensors_open_folder.
+ * `c` must outlive the model. */
+ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err);
+
+/* The same without a checkpoint: only config.json is read. WEIGHTS_LIST: for inspect and dry runs; nothing is
+ * packed, and `c` may be NULL. WEIGHTS_RANDOM: seeded weights, packed for `c` unless it is NULL. */
+ss_status model_open_config(model **out, compute *c, const char *config_path, weight_mode mode, uint64_t seed,
+                            ss_error *err);
+void model_close(model *m); /* NULL is allowed */
+
+/* network.forward with taps as arrays would have them: runs it, then looks at the context. Scratch is given back. */
+ss_status model_forward(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
+
+/* Names of all taps of the network, in the order of the forward pass, by a dry run on example inputs. */
+ss_status model_list_taps(const model *m, void (*take)(void *user, const char *name), void *user, ss_error *err);
+
+#endif

@@ -1,0 +1,58 @@
+/* Layers that several networks share, with the rows that bind them. A layer allocates its result from the context's
+ * scratch unless it is given one. */
+#ifndef NN_LAYERS_H
+#define NN_LAYERS_H
+
+#include "nn/weights.h"
+
+/* torch.nn.Linear, or a convolution, with or without bias: a bias whose rows were not visited is left out. */
+typedef struct nn_linear {
+    weight w, b;
+} nn_linear;
+
+/* Scale and shift of a normalisation. */
+typedef struct nn_affine {
+    weight gamma, beta;
+} nn_affine;
+
+/* Rows of a member that is an nn_linear or nn_affine. Shapes: "O I" of the weight; `o` alone is the bias's. */
+#define NN_LINEAR_NO_BIAS_ROW(type, member, name, o, i)                                                                \
+    { offsetof(type, member.w), WEIGHT_LINEAR, name ".weight", o " " i }
+#define NN_LINEAR_ROWS(type, member, name, o, i)                                                                       \
+    NN_LINEAR_NO_BIAS_ROW(type, member, name, o, i), { offsetof(type, member.b), WEIGHT_VECTOR, name ".bias", o }
+#define NN_CONV_ROWS(type, member, name, o, i, k)                                                                      \
+    {offsetof(type, member.w), WEIGHT_CONV, name ".weight", o " " i " " k " " k}, {                                    \
+        offsetof(type, member.b), WEIGHT_VECTOR, name ".bias", o                                                       \
+    }
+#define NN_AFFINE_ROWS(type, member, name, d)                                                                          \
+    {offsetof(type, member.gamma), WEIGHT_VECTOR, name ".weight", d}, {                                                \
+        offsetof(type, member.beta), WEIGHT_VECTOR, name ".bias", d                                                    \
+    }
+
+#define NN_COUNT(rows) ((int)(sizeof(rows) / sizeof((rows)[0])))
+
+/* The weight, or NULL where none was bound. */
+static inline const weight *nn_optional(const weight *w) { return tensor_is_none(w->source) ? NULL : w; }
+
+/* Outputs of a linear layer. */
+static inline int64_t nn_linear_width(const nn_linear *l) { return l->w.source.dim[0]; }
+
+/* act(x W^T + b) into `out` (may be strided), or into new scratch of x's shape with the layer's width. */
+void nn_linear_into(compute *c, tensor out, tensor x, const nn_linear *l, activation act);
+tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act);
+
+/* Layer norm with affine part into new scratch. */
+tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps);
+
+/* Two linear layers with an activation between: [.., I] -> [.., O], the inner activations given back. */
+tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *down, activation act);
+
+/* New scratch of the shape of `t`. */
+tensor nn_like(compute *c, tensor t);
+
+/* Sinusoidal embedding of n timesteps on the host, [n, width]: cosines first, then sines, as diffusers' Timesteps with
+ * flip_sin_to_cos and downscale_freq_shift 0; width is even. In float32 as there (embeddings.py,
+ * get_timestep_embedding). */
+void nn_timestep_embedding(float *out, const float *timestep, int64_t n, int64_t width);
+
+#endif

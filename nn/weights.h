@@ -1,0 +1,95 @@
+/* Weights bound from declarative tables. A module (a transformer block, a resnet, a norm) is a struct whose members are
+ * `weight`s, and a const array of weight_row that says where each one is, what it is called and what shape it has in
+ * symbols. A network has one `bind` function, its walk, that gives values to the symbols and visits its modules; the
+ * same walk binds a checkpoint, lists what a network consists of, and makes random weights for tests.
+ *
+ * Every error (missing, misshapen, wrong type, unclaimed) is found here, before any compute. */
+#ifndef NN_WEIGHTS_H
+#define NN_WEIGHTS_H
+
+#include <stddef.h>
+#include "io/safetensors.h"
+#include "tensor/compute.h"
+
+/* One tensor of a module. `name`: suffix after the module's prefix; several names by which files know the tensor are
+ * separated by '|', the usual one first. `shape`: dimensions separated by spaces, each a number, a symbol or a number
+ * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
+ * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
+ * linear layer over patches, and a table may have leading ones. */
+typedef struct weight_row {
+    size_t offset; /* of a `weight` in the module's struct */
+    weight_kind kind;
+    const char *name, *shape;
+} weight_row;
+
+/* ---- the walk ---- */
+
+typedef struct binder binder;
+
+/* Give symbol `name` (at most 7 letters) a value; a second call changes it for the rows that follow. The origin says
+ * where the value comes from, for messages: "num_attention_heads 24 x attention_head_dim 64". */
+void binder_symbol(binder *b, const char *name, int64_t value, const char *origin_format, ...) BASE_PRINTF(4, 5);
+
+/* Visit the `n` rows of the module at `base`; the format makes the prefix of the names ("transformer_blocks.%d."). */
+void binder_rows(binder *b, void *base, const weight_row *rows, int n, const char *prefix_format, ...)
+    BASE_PRINTF(5, 6);
+
+/* Zeroed memory for `n` modules of `size` bytes (a network's blocks), owned by the weight set. NULL when there is
+ * none left (the error is kept, and rows over NULL are not visited) or when n is 0. */
+void *binder_array(binder *b, int64_t n, size_t size);
+
+/* A network's walk. It must visit the same tensors in the same order for the same config, whatever the mode. */
+typedef void (*weight_walk)(binder *b, const void *config, void *weights);
+
+/* ---- what a walk leaves ---- */
+
+typedef struct weight_item {
+    weight *w;
+    char *name;             /* as in the file */
+    const char *shape;      /* symbolic, the row's */
+    const char *file;       /* of a bound tensor; NULL otherwise */
+    safetensors_dtype type; /* F32 unless bound to something else */
+    int ndim;               /* as in the file, before the view of weight_row */
+    int64_t dim[SAFETENSORS_MAX_DIMS];
+} weight_item;
+
+/* All tensors of one network in the walk's order, and the memory of its module arrays. Zero-initialise; free with
+ * weights_free. The checkpoint must outlive it. */
+typedef struct weight_set {
+    int n, capacity;
+    weight_item *item; /* [n] */
+    int n_memory, memory_capacity;
+    void **memory;
+} weight_set;
+
+typedef enum weight_mode {
+    WEIGHTS_FROM_FILE,
+    WEIGHTS_LIST,  /* names and shapes; sources have dimensions and no data (enough for the dry backend) */
+    WEIGHTS_RANDOM /* from Philox streams named by seed and tensor name; see weights.c for the recipe */
+} weight_mode;
+
+typedef struct weight_source {
+    weight_mode mode;
+    const safetensors *file;   /* WEIGHTS_FROM_FILE */
+    uint64_t seed;             /* WEIGHTS_RANDOM */
+    const char *config_name;   /* "transformer/config.json", for messages */
+    const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
+} weight_source;
+
+/* Walk the network: `weights` is its zeroed struct. On failure *s can still be freed. */
+ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
+                       ss_error *err);
+
+/* Give every weight the backend's form. The first failure is in the context (compute_status). */
+void weights_pack(const weight_set *s, compute *c);
+
+/* Free what weights_pack made (where `c` is not NULL) and the set's memory, module arrays included. */
+void weights_free(weight_set *s, compute *c);
+
+int64_t weights_parameter_count(const weight_set *s);
+size_t weights_packed_bytes(const weight_set *s, const compute *c);
+
+/* Write random weights as a float32 checkpoint. */
+ss_status weights_write(const weight_set *s, const char *path, ss_error *err);
+
+#endif
