@@ -1,0 +1,53 @@
+# The front door. Meson and ninja do the work; every target here is a few commands you could type.
+BUILD ?= build
+PREFIX ?= /usr/local
+MESON_FLAGS ?=
+DEMO_OUT ?= out/first-light
+
+.PHONY: all setup deps demo test install uninstall bench asan fuzz format parity help
+
+all: setup ## build the program: build/sinkscope
+	@ninja -C $(BUILD)
+	@ln -sf cli/sinkscope $(BUILD)/sinkscope
+
+setup: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_FLAGS)
+
+deps: ## install the Debian packages that are missing (root or sudo)
+	@tools/install-packages
+
+demo: all ## run studies/first-light.yaml on the model that ships, print the answer, write the report
+	@if [ -f $(DEMO_OUT)/manifest.json ]; then $(BUILD)/sinkscope resume $(DEMO_OUT); \
+	else $(BUILD)/sinkscope run studies/first-light.yaml -o $(DEMO_OUT); fi
+	@$(BUILD)/sinkscope report $(DEMO_OUT)
+
+test: ## build with warnings as errors, run every test; last line: N passed, N failed
+	@$(MAKE) --no-print-directory all MESON_FLAGS='$(MESON_FLAGS) -Dwerror_ci=true' BUILD=build-test
+	@tests/run build-test --locales
+
+install: all ## install under PREFIX (DESTDIR is honoured)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+uninstall: ## remove what install put there
+	@ninja -C $(BUILD) uninstall
+
+bench: all ## benchmarks against peers (bench/README.md)
+	@bench/run $(BUILD)
+
+asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory all BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized'
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run build-asan
+
+fuzz: ## libFuzzer targets of the parsers (clang); FUZZ_SECONDS each (default 60)
+	@tools/install-packages clang libclang-rt-14-dev
+	@tests/fuzz/run $(or $(FUZZ_SECONDS),60)
+
+format: ## clang-format every source
+	@tools/install-packages clang-format
+	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
+
+parity: all ## compare with diffusers and transformers (needs the Python packages of training/requirements.txt)
+	@tests/parity/run $(BUILD) $(GENEVAL)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
