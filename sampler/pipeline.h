@@ -6,6 +6,7 @@
 
 #include "attn/run.h"
 #include "base/option.h"
+#include "io/png.h"
 #include "tensor/compute.h"
 
 typedef struct pipeline pipeline;
@@ -74,13 +75,9 @@ int64_t denoise_latent_elements(const denoise_state *d);
 
 /* ---- picture ---- */
 
-typedef struct image_rgb {
-    int width, height;
-    uint8_t *pixels; /* [height, width, 3]; malloc, owned by the holder */
-} image_rgb;
-
-/* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). */
-ss_status denoise_decode(pipeline *p, const denoise_state *d, image_rgb *out, ss_error *err);
+/* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). The
+ * caller frees *out with rgb_image_free. */
+ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err);
 
 /* ---- cost, known beforehand (a dry run) ---- */
 typedef struct pipeline_cost {

@@ -4,6 +4,7 @@
 #define SCORE_METRIC_H
 
 #include "base/option.h"
+#include "io/png.h"
 #include "score/geneval.h"
 #include "tensor/compute.h"
 
@@ -21,16 +22,10 @@ enum {
     METRIC_NEEDS_MODEL = 8,   /* a model folder: the option `model` */
 };
 
-/* Pixels in rows, [height, width, 3], 8 bits, sRGB; owned by the caller. */
-typedef struct picture {
-    int width, height;
-    const uint8_t *pixels;
-} picture;
-
 typedef struct metric_input {
-    picture image, baseline;       /* baseline.pixels NULL where not needed */
-    const char *prompt;            /* what the image is scored against (the baseline's prompt: study/ decides) */
-    const geneval_prompt *geneval; /* NULL where not known */
+    const rgb_image *image, *baseline; /* sRGB; baseline NULL where not needed */
+    const char *prompt;                /* what the image is scored against (the baseline's prompt: study/ decides) */
+    const geneval_prompt *geneval;     /* NULL where not known */
 } metric_input;
 
 typedef struct metric_value {
