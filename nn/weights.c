@@ -1,0 +1,354 @@
+/* The walk over weight tables and its three modes. Relies on io/safetensors for the checkpoint. Every check of a
+ * checkpoint against a config is here; a forward pass never looks at a shape of a weight to decide whether it fits.
+ *
+ * Random weights, so that tests elsewhere can make the same ones: tensor NAME draws its elements in row-major order by
+ * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
+ * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv,
+ * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight", 0.1 and 0 for other vectors. */
+#include "nn/weights.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/philox.h"
+#include "base/text.h"
+
+enum { MAX_SYMBOLS = 32, SYMBOL_SIZE = 8, ORIGIN_SIZE = 112, PREFIX_SIZE = 160 };
+
+typedef struct symbol {
+    char name[SYMBOL_SIZE];
+    int64_t value;
+    char origin[ORIGIN_SIZE];
+} symbol;
+
+struct binder {
+    weight_set *set;
+    const weight_source *source;
+    int n_symbols;
+    symbol symbols[MAX_SYMBOLS];
+    ss_error error; /* the first one; nothing is visited after it */
+};
+
+static int going(const binder *b) { return b->error.code == SS_OK; }
+
+void binder_symbol(binder *b, const char *name, int64_t value, const char *origin_format, ...) {
+    if (!going(b)) return;
+    int i = 0;
+    while (i < b->n_symbols && strcmp(b->symbols[i].name, name) != 0) i++;
+    if (i == MAX_SYMBOLS || strlen(name) >= SYMBOL_SIZE) {
+        error_set(&b->error, SS_ERR_INTERNAL, NULL, "weight tables: no room for symbol %s", name);
+        return;
+    }
+    if (i == b->n_symbols) b->n_symbols++;
+    symbol *s = &b->symbols[i];
+    strcpy(s->name, name);
+    s->value = value;
+    va_list args;
+    va_start(args, origin_format);
+    vsnprintf(s->origin, sizeof s->origin, origin_format, args);
+    va_end(args);
+}
+
+/* Make room for one more element of `size` bytes in a growing array. */
+static int grow(void **array, int n, int *capacity, size_t size) {
+    if (n < *capacity) return 1;
+    int wanted = *capacity ? 2 * *capacity : 64;
+    void *more = realloc(*array, (size_t)wanted * size);
+    if (!more) return 0;
+    *array = more;
+    *capacity = wanted;
+    return 1;
+}
+
+void *binder_array(binder *b, int64_t n, size_t size) {
+    if (!going(b) || n <= 0) return NULL;
+    weight_set *s = b->set;
+    void *array = calloc((size_t)n, size), *list = s->memory;
+    if (!array || !grow(&list, s->n_memory, &s->memory_capacity, sizeof *s->memory)) {
+        free(array);
+        error_no_memory(&b->error, "weight tables", (unsigned long long)n * size);
+        return NULL;
+    }
+    s->memory = list;
+    return s->memory[s->n_memory++] = array;
+}
+
+/* ---- shapes ---- */
+
+typedef struct row_shape {
+    int ndim;
+    int64_t dim[TENSOR_MAX_DIMS];
+    const symbol *used[TENSOR_MAX_DIMS]; /* in order of appearance, without repetition */
+    int n_used;
+} row_shape;
+
+static int parse_dimension(const binder *b, const char **p, row_shape *out) {
+    int64_t value = 1;
+    char name[SYMBOL_SIZE] = "";
+    size_t length = 0;
+    if (**p >= '0' && **p <= '9')
+        for (value = 0; **p >= '0' && **p <= '9'; (*p)++) value = 10 * value + (**p - '0');
+    for (; **p && **p != ' '; (*p)++) {
+        if (length + 1 >= sizeof name) return 0;
+        name[length++] = **p;
+    }
+    while (**p == ' ') (*p)++;
+    if (length) {
+        int i = 0;
+        while (i < b->n_symbols && strcmp(b->symbols[i].name, name) != 0) i++;
+        if (i == b->n_symbols) return 0;
+        value *= b->symbols[i].value;
+        int j = 0;
+        while (j < out->n_used && out->used[j] != &b->symbols[i]) j++;
+        if (j == out->n_used) out->used[out->n_used++] = &b->symbols[i];
+    }
+    out->dim[out->ndim++] = value;
+    return value > 0;
+}
+
+static int parse_shape(const binder *b, const char *s, row_shape *out) {
+    *out = (row_shape){0};
+    while (*s)
+        if (out->ndim == TENSOR_MAX_DIMS || !parse_dimension(b, &s, out)) return 0;
+    return out->ndim > 0;
+}
+
+static void add_shape(text *t, int ndim, const int64_t *dim) {
+    text_add(t, "[");
+    for (int i = 0; i < ndim; i++) text_addf(t, "%s%lld", i ? ", " : "", (long long)dim[i]);
+    text_add(t, "]");
+}
+
+/* "expected [1536, 1536], from num_attention_heads 24 x attention_head_dim 64 in transformer/config.json" */
+static void add_expected(text *t, const binder *b, const row_shape *shape) {
+    text_add(t, "expected ");
+    add_shape(t, shape->ndim, shape->dim);
+    for (int i = 0; i < shape->n_used; i++) text_addf(t, "%s%s", i ? " and " : ", from ", shape->used[i]->origin);
+    if (shape->n_used) text_addf(t, " in %s", b->source->config_name);
+}
+
+/* The tensor as the backend sees it (weight_row says how dimensions are merged). */
+static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor_type type, const void *data) {
+    int64_t all = 1;
+    for (int i = 0; i < ndim; i++) all *= dim[i];
+    void *p = (void *)(uintptr_t)data; /* never written through: a checkpoint's mapping is read-only */
+    switch (kind) {
+    case WEIGHT_VECTOR: return tensor_1d(p, type, all);
+    case WEIGHT_TABLE: return tensor_2d(p, type, all / dim[ndim - 1], dim[ndim - 1]);
+    case WEIGHT_LINEAR: return tensor_2d(p, type, dim[0], all / dim[0]);
+    case WEIGHT_CONV: break;
+    }
+    return tensor_4d(p, type, dim[0], ndim > 1 ? dim[1] : 1, ndim > 2 ? dim[2] : 1, ndim > 3 ? dim[3] : 1);
+}
+
+/* ---- binding ---- */
+
+/* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them. */
+static const safetensors_entry *find_entry(const binder *b, const char *prefix, const char *names, text *name) {
+    for (const char *p = names; *p;) {
+        size_t length = strcspn(p, "|");
+        text candidate = {0};
+        text_add(&candidate, prefix);
+        text_add_n(&candidate, p, length);
+        const safetensors_entry *e = candidate.failed ? NULL : safetensors_find(b->source->file, candidate.s);
+        if (e || p == names) {
+            text_free(name);
+            *name = candidate;
+        } else text_free(&candidate);
+        if (e) return e;
+        p += length + (p[length] == '|');
+    }
+    return NULL;
+}
+
+static ss_status bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
+                                const row_shape *shape, text *name) {
+    text message = {0};
+    const safetensors_entry *e = find_entry(b, prefix, row->name, name);
+    int fits = 1;
+    if (!e) {
+        text_addf(&message, "%s is missing\n  ", name->s ? name->s : row->name);
+        add_expected(&message, b, shape);
+        fits = 0;
+    } else {
+        fits = e->ndim == shape->ndim && memcmp(e->shape, shape->dim, sizeof(int64_t) * (size_t)e->ndim) == 0;
+        if (!fits) {
+            text_addf(&message, "%s has shape ", e->name);
+            add_shape(&message, e->ndim, e->shape);
+            text_add(&message, "\n  ");
+            add_expected(&message, b, shape);
+        } else if (e->dtype != SAFETENSORS_F32 && e->dtype != SAFETENSORS_F16 && e->dtype != SAFETENSORS_BF16) {
+            text_addf(&message, "%s has dtype %s; expected F32, F16 or BF16", e->name,
+                      safetensors_dtype_name(e->dtype));
+            fits = 0;
+        }
+    }
+    if (!fits)
+        error_set(&b->error, SS_ERR_INPUT, e ? e->file : safetensors_path(b->source->file), "%s",
+                  message.s ? message.s : name->s);
+    text_free(&message);
+    if (!fits) return b->error.code;
+    tensor_type type = e->dtype == SAFETENSORS_F32   ? TENSOR_F32
+                       : e->dtype == SAFETENSORS_F16 ? TENSOR_F16
+                                                     : TENSOR_BF16;
+    item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
+    item->file = e->file;
+    item->type = e->dtype;
+    return SS_OK;
+}
+
+static int ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static void make_random(const binder *b, const char *name, weight_kind kind, const row_shape *shape, float *out) {
+    double scale = 0.1, offset = 0;
+    int64_t n = 1;
+    for (int i = 0; i < shape->ndim; i++) n *= shape->dim[i];
+    if (kind == WEIGHT_LINEAR || kind == WEIGHT_CONV) scale = 1 / sqrt((double)(n / shape->dim[0]));
+    else if (kind == WEIGHT_TABLE) scale = 0.5;
+    else if (ends_with(name, "weight")) offset = 1;
+    philox stream;
+    uint64_t part = philox_hash_text(name);
+    philox_init(&stream, b->source->seed, &part, 1);
+    for (int64_t i = 0; i < n; i++) out[i] = (float)(offset + scale * philox_normal(&stream));
+}
+
+static void visit_row(binder *b, char *base, const weight_row *row, const char *prefix) {
+    row_shape shape;
+    weight_set *s = b->set;
+    if (!parse_shape(b, row->shape, &shape)) {
+        error_set(&b->error, SS_ERR_INTERNAL, NULL, "weight tables: cannot read shape '%s' of %s%s", row->shape, prefix,
+                  row->name);
+        return;
+    }
+    text name = {0};
+    text_add(&name, prefix);
+    text_add_n(&name, row->name, strcspn(row->name, "|"));
+    void *list = s->item;
+    if (name.failed || !grow(&list, s->n, &s->capacity, sizeof *s->item)) {
+        text_free(&name);
+        error_no_memory(&b->error, "weight tables", sizeof *s->item);
+        return;
+    }
+    s->item = list;
+    weight_item item = {.w = (weight *)(void *)(base + row->offset), .shape = row->shape, .ndim = shape.ndim};
+    memcpy(item.dim, shape.dim, sizeof shape.dim);
+    item.w->kind = row->kind;
+    if (b->source->mode == WEIGHTS_FROM_FILE) {
+        bind_from_file(b, &item, prefix, row, &shape, &name);
+    } else {
+        void *data = NULL;
+        item.w->source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
+        if (b->source->mode == WEIGHTS_RANDOM) {
+            data = binder_array(b, tensor_elements(item.w->source), sizeof(float));
+            if (data) make_random(b, name.s, row->kind, &shape, data);
+        }
+        item.w->source.data = data;
+    }
+    item.name = name.s;
+    if (going(b)) s->item[s->n++] = item;
+    else text_free(&name);
+}
+
+void binder_rows(binder *b, void *base, const weight_row *rows, int n, const char *prefix_format, ...) {
+    if (!base) return;
+    char prefix[PREFIX_SIZE];
+    va_list args;
+    va_start(args, prefix_format);
+    vsnprintf(prefix, sizeof prefix, prefix_format, args);
+    va_end(args);
+    for (int i = 0; i < n && going(b); i++) visit_row(b, base, &rows[i], prefix);
+}
+
+/* ---- the whole ---- */
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static int is_ignored(const char *name, const char *const *ignore) {
+    for (; ignore && *ignore; ignore++)
+        if (ends_with(name, *ignore)) return 1;
+    return 0;
+}
+
+/* Every tensor of the file is some row's, or on the list of those that nobody needs. */
+static ss_status check_claims(const weight_set *s, const weight_source *source, ss_error *err) {
+    const char **names = malloc(sizeof *names * (size_t)(s->n ? s->n : 1));
+    if (!names) return error_no_memory(err, "weight tables", sizeof *names * (size_t)s->n);
+    for (int i = 0; i < s->n; i++) names[i] = s->item[i].name;
+    qsort(names, (size_t)s->n, sizeof *names, by_name);
+    const safetensors_entry *first = NULL;
+    int others = -1;
+    for (size_t i = 0; i < safetensors_count(source->file); i++) {
+        const safetensors_entry *e = safetensors_at(source->file, i);
+        if (is_ignored(e->name, source->ignore) || bsearch(&e->name, names, (size_t)s->n, sizeof *names, by_name))
+            continue;
+        if (!first) first = e;
+        others++;
+    }
+    free(names);
+    if (!first) return SS_OK;
+    text shape = {0};
+    add_shape(&shape, first->ndim, first->shape);
+    char more[64] = "";
+    if (others) snprintf(more, sizeof more, " (and %d more)", others);
+    error_set(err, SS_ERR_INPUT, first->file,
+              "%s %s%s is not part of the network that %s describes; expected %d tensors, found %zu", first->name,
+              shape.s ? shape.s : "", more, source->config_name, s->n, safetensors_count(source->file));
+    text_free(&shape);
+    return err->code;
+}
+
+ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
+                       ss_error *err) {
+    binder b = {.set = s, .source = source};
+    walk(&b, config, weights);
+    if (!going(&b)) {
+        *err = b.error;
+        return err->code;
+    }
+    return source->mode == WEIGHTS_FROM_FILE ? check_claims(s, source, err) : SS_OK;
+}
+
+void weights_pack(const weight_set *s, compute *c) {
+    for (int i = 0; i < s->n; i++) weight_pack(c, s->item[i].w);
+}
+
+void weights_free(weight_set *s, compute *c) {
+    for (int i = 0; i < s->n; i++) {
+        if (c) weight_free(c, s->item[i].w);
+        free(s->item[i].name);
+    }
+    for (int i = 0; i < s->n_memory; i++) free(s->memory[i]);
+    free(s->item);
+    free(s->memory);
+    *s = (weight_set){0};
+}
+
+int64_t weights_parameter_count(const weight_set *s) {
+    int64_t n = 0;
+    for (int i = 0; i < s->n; i++) n += tensor_elements(s->item[i].w->source);
+    return n;
+}
+
+size_t weights_packed_bytes(const weight_set *s, const compute *c) {
+    size_t n = 0;
+    for (int i = 0; i < s->n; i++) n += weight_packed_bytes(c, s->item[i].w);
+    return n;
+}
+
+ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
+    safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);
+    if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
+    for (int i = 0; i < s->n; i++) {
+        const weight_item *item = &s->item[i];
+        out[i] = (safetensors_output){
+            .name = item->name, .dtype = item->type, .ndim = item->ndim, .data = item->w->source.data};
+        memcpy(out[i].shape, item->dim, sizeof out[i].shape);
+    }
+    ss_status status = safetensors_write(path, out, s->n, err);
+    free(out);
+    return status;
+}
