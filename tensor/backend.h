@@ -6,13 +6,13 @@
 #ifndef TENSOR_BACKEND_H
 #define TENSOR_BACKEND_H
 
+#include "base/option.h"
 #include "tensor/compute.h"
 
 struct backend {
-    const char *name;
-    const char *help;
-    ss_status (*create)(compute *c); /* fills c->state; errors into c->error */
-    void (*destroy)(compute *c);
+    entry about;
+    ss_status (*create)(compute *c); /* fills c->state; errors into c->error; NULL = the backend keeps nothing */
+    void (*destroy)(compute *c);     /* NULL = nothing to free */
     /* One line for the manifest: what decides bits here (ISA in use, library versions). */
     void (*numeric_class)(const compute *c, char *out, size_t size);
 

@@ -34,7 +34,7 @@ typedef struct compute {
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
     const tap_sink *tap;               /* NULL = nobody listens */
     ss_error error;                    /* the first failure */
-    double flops;                      /* multiply-adds x 2 of all operations so far (also on the dry backend) */
+    double flops; /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
 } compute;
 
 /* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address
@@ -47,6 +47,9 @@ ss_status compute_status(compute *c, ss_error *err);
 /* Record a failure as an operation would (the first one stays). */
 void compute_fail(compute *c, const ss_error *err);
 static inline int compute_ok(const compute *c) { return c->error.code == SS_OK; }
+
+/* One line for the manifest: what decides the bits of this context's results. */
+void compute_numeric_class(const compute *c, char *out, size_t size);
 
 /* Scratch. A tensor from here lives until the enclosing mark is released (arena_get_mark, arena_release). */
 tensor compute_tensor(compute *c, int ndim, const int64_t *dim); /* F32, contiguous, not initialised */

@@ -21,6 +21,7 @@ typedef struct tensor {
 } tensor;
 
 /* A contiguous tensor over memory the caller owns. Unused trailing dimensions are not given. */
+tensor tensor_nd(void *data, tensor_type type, int ndim, const int64_t *dim);
 tensor tensor_1d(void *data, tensor_type type, int64_t d0);
 tensor tensor_2d(void *data, tensor_type type, int64_t d0, int64_t d1);
 tensor tensor_3d(void *data, tensor_type type, int64_t d0, int64_t d1, int64_t d2);

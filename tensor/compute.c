@@ -1,0 +1,131 @@
+/* The compute context: creation, the sticky error, scratch tensors, weights and taps. Relies on base/arena; the
+ * operations are in ops.c, the arithmetic in the backends. Never prints, never exits. */
+#include "tensor/compute.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/thread.h"
+#include "tensor/backend.h"
+#include "tensor/ops.h"
+
+/* Rows of the table of backends, in the order of `--help`. */
+static const backend *const ROWS[] = {&backend_cpu, &backend_reference, &backend_dry};
+enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
+
+static const backend *find_backend(const char *name, ss_error *err) {
+    entry about[ROW_COUNT];
+    for (int i = 0; i < ROW_COUNT; i++) about[i] = ROWS[i]->about;
+    const entry *e = entry_find(about, sizeof about[0], ROW_COUNT, "backend", name, NULL, err);
+    return e ? ROWS[e - about] : NULL;
+}
+
+ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_bytes, ss_error *err) {
+    *out = NULL;
+    const backend *be = find_backend(name, err);
+    if (!be) return err->code;
+    compute *c = calloc(1, sizeof *c);
+    if (!c) return error_no_memory(err, "compute context", sizeof *c);
+    c->be = be;
+    c->threads = threads > 0 ? threads : thread_default_count();
+    ss_status status = arena_create(&c->scratch, scratch_bytes, err);
+    if (status == SS_OK && be->create && be->create(c) != SS_OK) {
+        *err = c->error;
+        status = err->code;
+    }
+    if (status != SS_OK) {
+        arena_destroy(c->scratch);
+        free(c);
+        return status;
+    }
+    *out = c;
+    return SS_OK;
+}
+
+void compute_destroy(compute *c) {
+    if (!c) return;
+    if (c->be->destroy) c->be->destroy(c);
+    arena_destroy(c->scratch);
+    free(c);
+}
+
+ss_status compute_status(compute *c, ss_error *err) {
+    ss_status status = c->error.code;
+    if (status == SS_OK) return SS_OK;
+    *err = c->error;
+    c->error = (ss_error){0};
+    return status;
+}
+
+void compute_fail(compute *c, const ss_error *err) {
+    if (compute_ok(c)) c->error = *err;
+}
+
+void compute_numeric_class(const compute *c, char *out, size_t size) { c->be->numeric_class(c, out, size); }
+
+/* ---- scratch ---- */
+
+tensor compute_tensor(compute *c, int ndim, const int64_t *dim) {
+    tensor t = tensor_nd(NULL, TENSOR_F32, ndim, dim);
+    if (!compute_ok(c)) return t;
+    size_t bytes = (size_t)tensor_elements(t) * sizeof(float);
+    t.data = arena_alloc(c->scratch, bytes);
+    if (!t.data)
+        error_set(&c->error, SS_ERR_RESOURCE, NULL,
+                  "out of scratch memory: %zu bytes in use, %zu more asked for; use a smaller image or batch",
+                  arena_used(c->scratch), bytes);
+    return t;
+}
+
+tensor compute_1d(compute *c, int64_t d0) { return compute_tensor(c, 1, (int64_t[]){d0}); }
+
+tensor compute_2d(compute *c, int64_t d0, int64_t d1) { return compute_tensor(c, 2, (int64_t[]){d0, d1}); }
+
+tensor compute_3d(compute *c, int64_t d0, int64_t d1, int64_t d2) {
+    return compute_tensor(c, 3, (int64_t[]){d0, d1, d2});
+}
+
+tensor compute_4d(compute *c, int64_t d0, int64_t d1, int64_t d2, int64_t d3) {
+    return compute_tensor(c, 4, (int64_t[]){d0, d1, d2, d3});
+}
+
+/* ---- weights ---- */
+
+static int weight_dims(weight_kind kind) {
+    switch (kind) {
+    case WEIGHT_VECTOR: return 1;
+    case WEIGHT_TABLE:
+    case WEIGHT_LINEAR: return 2;
+    case WEIGHT_CONV: return 4;
+    }
+    return 0;
+}
+
+void weight_pack(compute *c, weight *w) {
+    if (!op_begin(c)) return;
+    char shape[OP_SHAPE_TEXT];
+    if (w->source.ndim != weight_dims(w->kind) || !tensor_is_contiguous(w->source)) {
+        error_set(&c->error, SS_ERR_INTERNAL, NULL, "weight_pack: expected %d contiguous dimensions, found %s",
+                  weight_dims(w->kind), op_shape_text(w->source, shape));
+        return;
+    }
+    c->be->weight_pack(c, w);
+}
+
+void weight_free(compute *c, weight *w) {
+    c->be->weight_free(c, w);
+    w->packed = NULL;
+}
+
+size_t weight_packed_bytes(const compute *c, const weight *w) { return c->be->weight_packed_bytes(c, w); }
+
+/* ---- taps ---- */
+
+void compute_tap(compute *c, tensor t, const char *name_format, ...) {
+    if (!c->tap || !compute_ok(c)) return;
+    char name[256];
+    va_list args;
+    va_start(args, name_format);
+    vsnprintf(name, sizeof name, name_format, args);
+    va_end(args);
+    c->tap->take(c->tap->user, name, t);
+}

@@ -1,0 +1,180 @@
+/* The dry backend: computes nothing and reads or writes no tensor, so that a forward pass on it gives the peak of
+ * scratch memory, the count of multiply-adds and the names of taps before any real run. Host memory that a caller
+ * would read afterwards (downloads, statistics) is set to zero. */
+#include "tensor/backend.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void dry_numeric_class(const compute *c, char *out, size_t size) {
+    (void)c;
+    snprintf(out, size, "dry (nothing is computed)");
+}
+
+static void dry_weight_pack(compute *c, weight *w) {
+    (void)c;
+    (void)w;
+}
+
+static void dry_weight_free(compute *c, weight *w) {
+    (void)c;
+    (void)w;
+}
+
+/* What the weight takes on the cpu backend. */
+static size_t dry_weight_packed_bytes(const compute *c, const weight *w) {
+    return backend_cpu.weight_packed_bytes(c, w);
+}
+
+static void dry_upload(compute *c, tensor out, const float *host) {
+    (void)c;
+    (void)out;
+    (void)host;
+}
+
+static void dry_download(compute *c, float *host, tensor x) {
+    (void)c;
+    memset(host, 0, (size_t)tensor_elements(x) * sizeof *host);
+}
+
+static void dry_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
+    (void)c;
+    (void)out;
+    (void)x;
+    (void)w;
+    (void)bias;
+    (void)act;
+}
+
+static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
+                       const int pad[4]) {
+    (void)c;
+    (void)out;
+    (void)x;
+    (void)w;
+    (void)bias;
+    (void)stride;
+    (void)pad;
+}
+
+static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    (void)c;
+    (void)out;
+    (void)table;
+    (void)ids;
+}
+
+static void dry_fill(compute *c, tensor out, float value) {
+    (void)c;
+    (void)out;
+    (void)value;
+}
+
+static void dry_two(compute *c, tensor out, tensor x) {
+    (void)c;
+    (void)out;
+    (void)x;
+}
+
+static void dry_three(compute *c, tensor out, tensor a, tensor b) {
+    (void)c;
+    (void)out;
+    (void)a;
+    (void)b;
+}
+
+static void dry_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
+    (void)alpha;
+    (void)beta;
+    dry_three(c, out, a, b);
+}
+
+static void dry_activation(compute *c, tensor out, tensor x, activation act) {
+    (void)act;
+    dry_two(c, out, x);
+}
+
+static void dry_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
+    (void)gamma;
+    (void)beta;
+    (void)eps;
+    dry_two(c, out, x);
+}
+
+static void dry_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
+    (void)scale;
+    (void)shift;
+    (void)eps;
+    dry_two(c, out, x);
+}
+
+static void dry_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
+    (void)gamma;
+    (void)eps;
+    dry_two(c, out, x);
+}
+
+static void dry_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
+                           float eps, activation act) {
+    (void)groups;
+    (void)act;
+    dry_layer_norm(c, out, x, gamma, beta, eps);
+}
+
+static void dry_patches(compute *c, tensor out, tensor x, int p) {
+    (void)p;
+    dry_two(c, out, x);
+}
+
+static void clear(void *host, int64_t n, size_t size) {
+    if (host) memset(host, 0, (size_t)n * size);
+}
+
+static void dry_attention(compute *c, const attention_args *a, const attention_stats *s) {
+    (void)c;
+    if (!s) return;
+    int64_t pairs = a->q.dim[0] * a->q.dim[2]; /* B H */
+    clear(s->mass, pairs * a->k.dim[1], sizeof *s->mass);
+    clear(s->entropy, pairs, sizeof *s->entropy);
+    clear(s->concentration, pairs, sizeof *s->concentration);
+    clear(s->lse, pairs * a->q.dim[1], sizeof *s->lse);
+    clear(s->row_max, pairs * a->q.dim[1], sizeof *s->row_max);
+}
+
+static void dry_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
+    (void)c;
+    int64_t pairs = a->q.dim[0] * a->q.dim[2];
+    clear(e->mass_before, pairs, sizeof *e->mass_before);
+    clear(e->mass_after, pairs, sizeof *e->mass_after);
+    clear(e->dose, pairs, sizeof *e->dose);
+    clear(e->direct_rows, pairs, sizeof *e->direct_rows);
+}
+
+const backend backend_dry = {
+    .about = {"dry", "computes nothing: scratch memory, operation count and tap names of a forward pass", NULL},
+    .numeric_class = dry_numeric_class,
+    .weight_pack = dry_weight_pack,
+    .weight_free = dry_weight_free,
+    .weight_packed_bytes = dry_weight_packed_bytes,
+    .upload = dry_upload,
+    .download = dry_download,
+    .linear = dry_linear,
+    .conv2d = dry_conv2d,
+    .embed = dry_embed,
+    .copy = dry_two,
+    .fill = dry_fill,
+    .add = dry_three,
+    .mul = dry_three,
+    .axpby = dry_axpby,
+    .activation = dry_activation,
+    .layer_norm = dry_layer_norm,
+    .norm_modulate = dry_norm_modulate,
+    .rms_norm = dry_rms_norm,
+    .gate_add = dry_three,
+    .group_norm = dry_group_norm,
+    .upsample2 = dry_two,
+    .patchify = dry_patches,
+    .unpatchify = dry_patches,
+    .attention = dry_attention,
+    .attention_edit = dry_attention_edit,
+};

@@ -1,0 +1,280 @@
+/* The operations as networks call them: sticky error, stop flag, shapes, the count of multiply-adds; then the
+ * backend's slot. Relies on backend.h; touches no element. */
+#include "tensor/ops.h"
+
+#include <stdio.h>
+#include "tensor/backend.h"
+
+int op_begin(compute *c) {
+    if (!compute_ok(c)) return 0;
+    if (c->stop && *c->stop) {
+        error_set(&c->error, SS_ERR_INTERRUPTED, NULL, "stopped on request");
+        return 0;
+    }
+    return 1;
+}
+
+const char *op_shape_text(tensor t, char out[OP_SHAPE_TEXT]) {
+    size_t n = 0;
+    out[n++] = '[';
+    for (int i = 0; i < t.ndim; i++)
+        n += (size_t)snprintf(out + n, OP_SHAPE_TEXT - n, i ? ", %lld" : "%lld", (long long)t.dim[i]);
+    snprintf(out + n, OP_SHAPE_TEXT - n, "]");
+    return out;
+}
+
+/* Where `condition` fails, the error names the operation, its rule and both shapes. */
+static int fits(compute *c, int condition, const char *op, const char *rule, tensor a, tensor b) {
+    if (condition) return 1;
+    char ta[OP_SHAPE_TEXT], tb[OP_SHAPE_TEXT];
+    error_set(&c->error, SS_ERR_INTERNAL, NULL, "%s: expected %s, found %s and %s", op, rule, op_shape_text(a, ta),
+              op_shape_text(b, tb));
+    return 0;
+}
+
+/* A float32 operand with memory and a contiguous last dimension. */
+static int usable(tensor t) {
+    return t.ndim >= 1 && t.type == TENSOR_F32 && (t.dim[t.ndim - 1] <= 1 || t.stride[t.ndim - 1] == 1) &&
+           (t.data || tensor_elements(t) == 0);
+}
+
+static int both_usable(compute *c, const char *op, tensor a, tensor b) {
+    return fits(c, usable(a) && usable(b), op, "float32 operands with memory and a contiguous last dimension", a, b);
+}
+
+static int same_shape(compute *c, const char *op, tensor a, tensor b) {
+    return both_usable(c, op, a, b) && fits(c, tensor_same_shape(a, b), op, "equal shapes", a, b);
+}
+
+static int64_t last(tensor t) { return t.dim[t.ndim - 1]; }
+
+static int same_leading(tensor a, tensor b) {
+    if (a.ndim != b.ndim) return 0;
+    for (int i = 0; i < a.ndim - 1; i++)
+        if (a.dim[i] != b.dim[i]) return 0;
+    return 1;
+}
+
+/* A packed vector of `n` values, or none. */
+static int vector_fits(compute *c, const char *op, const weight *w, int64_t n, tensor x) {
+    if (!w) return 1;
+    return fits(c, w->kind == WEIGHT_VECTOR && w->source.dim[0] == n, op, "a vector as long as the last dimension",
+                w->source, x);
+}
+
+/* ---- host memory ---- */
+
+void op_upload(compute *c, tensor out, const float *host) {
+    if (op_begin(c) && both_usable(c, "upload", out, out)) c->be->upload(c, out, host);
+}
+
+void op_download(compute *c, float *host, tensor x) {
+    if (op_begin(c) && both_usable(c, "download", x, x)) c->be->download(c, host, x);
+}
+
+/* ---- products ---- */
+
+void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
+    static const char op[] = "linear";
+    if (!op_begin(c) || !both_usable(c, op, out, x)) return;
+    tensor s = w->source;
+    if (!fits(c, w->kind == WEIGHT_LINEAR && last(x) == s.dim[1], op, "x [.., I] and w [O, I]", x, s) ||
+        !fits(c, last(out) == s.dim[0], op, "out [.., O] and w [O, I]", out, s) ||
+        !fits(c, same_leading(out, x), op, "equal leading dimensions", out, x) ||
+        !vector_fits(c, op, bias, last(out), out))
+        return;
+    c->flops += 2.0 * (double)tensor_elements(out) * (double)s.dim[1];
+    c->be->linear(c, out, x, w, bias, act);
+}
+
+void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]) {
+    static const char op[] = "conv2d";
+    if (!op_begin(c) || !both_usable(c, op, out, x)) return;
+    tensor s = w->source;
+    if (!fits(c, w->kind == WEIGHT_CONV && x.ndim == 4 && x.dim[3] == s.dim[1], op, "x [B, H, W, I] and w [O, I, h, w]",
+              x, s) ||
+        !fits(c, out.ndim == 4 && out.dim[3] == s.dim[0], op, "out [B, H, W, O] and w [O, I, h, w]", out, s))
+        return;
+    int64_t height = x.dim[1] + pad[0] + pad[2] - s.dim[2], width = x.dim[2] + pad[1] + pad[3] - s.dim[3];
+    if (!fits(c,
+              stride >= 1 && height >= 0 && width >= 0 && out.dim[0] == x.dim[0] && out.dim[1] == height / stride + 1 &&
+                  out.dim[2] == width / stride + 1,
+              op, "out and x whose sizes agree with kernel, stride and padding", out, x) ||
+        !vector_fits(c, op, bias, last(out), out))
+        return;
+    c->flops += 2.0 * (double)tensor_elements(out) * (double)(s.dim[1] * s.dim[2] * s.dim[3]);
+    c->be->conv2d(c, out, x, w, bias, stride, pad);
+}
+
+void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    static const char op[] = "embed";
+    if (!op_begin(c) || !both_usable(c, op, out, out)) return;
+    tensor s = table->source;
+    if (!fits(c, table->kind == WEIGHT_TABLE && out.ndim == 2 && out.dim[1] == s.dim[1], op, "out [n, D] and [V, D]",
+              out, s))
+        return;
+    for (int64_t i = 0; i < out.dim[0]; i++)
+        if (ids[i] < 0 || ids[i] >= s.dim[0]) {
+            error_set(&c->error, SS_ERR_INTERNAL, NULL, "embed: expected ids below %lld, found %d", (long long)s.dim[0],
+                      (int)ids[i]);
+            return;
+        }
+    c->be->embed(c, out, table, ids);
+}
+
+/* ---- element by element ---- */
+
+void op_copy(compute *c, tensor out, tensor x) {
+    if (op_begin(c) && same_shape(c, "copy", out, x)) c->be->copy(c, out, x);
+}
+
+void op_fill(compute *c, tensor out, float value) {
+    if (op_begin(c) && both_usable(c, "fill", out, out)) c->be->fill(c, out, value);
+}
+
+/* b's dimensions are out's or 1. */
+static int repeats(tensor out, tensor b) {
+    if (out.ndim != b.ndim) return 0;
+    for (int i = 0; i < out.ndim; i++)
+        if (b.dim[i] != out.dim[i] && b.dim[i] != 1) return 0;
+    return 1;
+}
+
+static int combines(compute *c, const char *op, tensor out, tensor a, tensor b) {
+    return op_begin(c) && same_shape(c, op, out, a) && both_usable(c, op, out, b) &&
+           fits(c, repeats(out, b), op, "a second operand of the same dimensions, or 1", out, b);
+}
+
+void op_add(compute *c, tensor out, tensor a, tensor b) {
+    if (combines(c, "add", out, a, b)) c->be->add(c, out, a, b);
+}
+
+void op_mul(compute *c, tensor out, tensor a, tensor b) {
+    if (combines(c, "mul", out, a, b)) c->be->mul(c, out, a, b);
+}
+
+void op_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
+    if (op_begin(c) && same_shape(c, "axpby", out, a) && same_shape(c, "axpby", out, b))
+        c->be->axpby(c, out, alpha, a, beta, b);
+}
+
+void op_activation(compute *c, tensor out, tensor x, activation act) {
+    if (op_begin(c) && same_shape(c, "activation", out, x)) c->be->activation(c, out, x, act);
+}
+
+/* ---- norms ---- */
+
+void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
+    static const char op[] = "layer_norm";
+    if (op_begin(c) && same_shape(c, op, out, x) && vector_fits(c, op, gamma, last(x), x) &&
+        vector_fits(c, op, beta, last(x), x))
+        c->be->layer_norm(c, out, x, gamma, beta, eps);
+}
+
+/* x [B, N, D] with v [B, D]. */
+static int per_item(compute *c, const char *op, tensor x, tensor v) {
+    return both_usable(c, op, x, v) &&
+           fits(c, x.ndim == 3 && v.ndim == 2 && v.dim[0] == x.dim[0] && v.dim[1] == x.dim[2], op,
+                "[B, N, D] and [B, D]", x, v);
+}
+
+void op_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
+    static const char op[] = "norm_modulate";
+    if (op_begin(c) && same_shape(c, op, out, x) && per_item(c, op, x, scale) && per_item(c, op, x, shift))
+        c->be->norm_modulate(c, out, x, scale, shift, eps);
+}
+
+void op_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
+    static const char op[] = "rms_norm";
+    if (op_begin(c) && same_shape(c, op, out, x) && vector_fits(c, op, gamma, last(x), x))
+        c->be->rms_norm(c, out, x, gamma, eps);
+}
+
+void op_gate_add(compute *c, tensor x, tensor gate, tensor y) {
+    static const char op[] = "gate_add";
+    if (op_begin(c) && same_shape(c, op, x, y) && per_item(c, op, x, gate)) c->be->gate_add(c, x, gate, y);
+}
+
+void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
+                   activation act) {
+    static const char op[] = "group_norm";
+    if (op_begin(c) && same_shape(c, op, out, x) &&
+        fits(c, x.ndim == 4 && groups > 0 && x.dim[3] % groups == 0, op, "[B, H, W, C], C a multiple of the groups",
+             out, x) &&
+        vector_fits(c, op, gamma, last(x), x) && vector_fits(c, op, beta, last(x), x))
+        c->be->group_norm(c, out, x, groups, gamma, beta, eps, act);
+}
+
+/* ---- rearrangement ---- */
+
+void op_upsample2(compute *c, tensor out, tensor x) {
+    static const char op[] = "upsample2";
+    if (op_begin(c) && both_usable(c, op, out, x) &&
+        fits(c,
+             x.ndim == 4 && out.ndim == 4 && out.dim[0] == x.dim[0] && out.dim[1] == 2 * x.dim[1] &&
+                 out.dim[2] == 2 * x.dim[2] && out.dim[3] == x.dim[3],
+             op, "[B, 2H, 2W, C] and [B, H, W, C]", out, x))
+        c->be->upsample2(c, out, x);
+}
+
+static int patches_fit(compute *c, const char *op, tensor tokens, tensor image, int p) {
+    return both_usable(c, op, tokens, image) &&
+           fits(c,
+                p >= 1 && image.ndim == 4 && tokens.ndim == 3 && image.dim[1] % p == 0 && image.dim[2] % p == 0 &&
+                    tokens.dim[0] == image.dim[0] && tokens.dim[1] == (image.dim[1] / p) * (image.dim[2] / p) &&
+                    tokens.dim[2] == image.dim[3] * p * p,
+                op, "[B, (H/p)(W/p), p p C] and [B, H, W, C]", tokens, image);
+}
+
+void op_patchify(compute *c, tensor out, tensor x, int p) {
+    if (op_begin(c) && patches_fit(c, "patchify", out, x, p)) c->be->patchify(c, out, x, p);
+}
+
+void op_unpatchify(compute *c, tensor out, tensor x, int p) {
+    if (op_begin(c) && patches_fit(c, "unpatchify", x, out, p)) c->be->unpatchify(c, out, x, p);
+}
+
+/* ---- attention ---- */
+
+static int attention_fits(compute *c, const attention_args *a) {
+    static const char op[] = "attention";
+    tensor q = a->q, k = a->k, v = a->v, o = a->out;
+    if (!both_usable(c, op, q, k) || !both_usable(c, op, v, o)) return 0;
+    if (!fits(c, q.ndim == 4 && tensor_same_shape(q, o), op, "q and out [B, Nq, H, d]", q, o) ||
+        !fits(c, tensor_same_shape(k, v), op, "k and v of one shape", k, v) ||
+        !fits(c, k.ndim == 4 && k.dim[0] == q.dim[0] && k.dim[2] == q.dim[2] && k.dim[3] == q.dim[3] && k.dim[1] > 0,
+              op, "q [B, Nq, H, d] and k [B, Nk, H, d]", q, k))
+        return 0;
+    if (tensor_is_none(a->bias)) return 1;
+    return both_usable(c, op, a->bias, q) && fits(c,
+                                                  a->bias.ndim == 3 && a->bias.dim[0] == q.dim[2] &&
+                                                      a->bias.dim[1] == q.dim[1] && a->bias.dim[2] == k.dim[1],
+                                                  op, "bias [H, Nq, Nk] and q [B, Nq, H, d]", a->bias, q);
+}
+
+static int rows_fit(compute *c, const char *op, int64_t begin, int64_t end, int64_t rows) {
+    if (begin >= 0 && begin <= end && end <= rows) return 1;
+    error_set(&c->error, SS_ERR_INTERNAL, NULL, "%s: expected rows within [0, %lld), found [%lld, %lld)", op,
+              (long long)rows, (long long)begin, (long long)end);
+    return 0;
+}
+
+void op_attention(compute *c, const attention_args *a, const attention_stats *stats) {
+    if (!op_begin(c) || !attention_fits(c, a)) return;
+    if (stats && !rows_fit(c, "attention", stats->row_begin, stats->row_end, a->q.dim[1])) return;
+    c->flops += 4.0 * (double)tensor_elements(a->q) * (double)a->k.dim[1];
+    c->be->attention(c, a, stats);
+}
+
+void op_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
+    static const char op[] = "attention_edit";
+    if (!op_begin(c) || !attention_fits(c, a) || !rows_fit(c, op, e->row_begin, e->row_end, a->q.dim[1])) return;
+    if (e->n_steps < 0 || e->n_steps > EDIT_MAX_STEPS) {
+        error_set(&c->error, SS_ERR_INTERNAL, NULL, "%s: expected at most %d steps, found %d", op, EDIT_MAX_STEPS,
+                  e->n_steps);
+        return;
+    }
+    int64_t keys = e->set_begin[a->q.dim[0] * a->q.dim[2]];
+    c->flops += 4.0 * (double)(e->row_end - e->row_begin) * (double)keys * (double)a->q.dim[3];
+    c->be->attention_edit(c, a, e);
+}
