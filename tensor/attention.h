@@ -1,0 +1,31 @@
+/* Attention and its rank-k edit, as the backends' tables name them; the contracts are those of op_attention and
+ * op_attention_edit in compute.h. Included by the backends and by tests, by nobody above tensor/. */
+#ifndef TENSOR_ATTENTION_H
+#define TENSOR_ATTENTION_H
+
+#include "tensor/compute.h"
+
+/* The cancellation threshold of the rank-k form. A row whose amplification (the factor of the weights outside the
+ * edited set, a_i of method.md, over all steps so far) exceeds it is recomputed from the keys outside the set. Below
+ * it the rounding of o_i, w_ij and p_i, some 1e-7 each, grows by at most this factor: docs/METHOD.md has the bound and
+ * the measured error. */
+#define ATTENTION_DIRECT_ABOVE 16.0
+
+enum { ATTENTION_MAX_R = 16 }; /* largest r of `concentration` */
+
+/* Plain loops in double, from the definitions: whole rows of P, edited entry by entry. */
+void attention_reference(compute *c, const attention_args *a, const attention_stats *stats);
+void attention_edit_reference(compute *c, const attention_args *a, const attention_edit *e);
+
+/* Blocks of score rows in cache, SIMD, OpenMP; edits in the rank-k form. */
+void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats);
+void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e);
+
+/* Computes nothing: takes from the arena, and gives back, the most that attention_cpu and attention_edit_cpu would. */
+void attention_dry(compute *c, const attention_args *a, const attention_stats *stats);
+void attention_edit_dry(compute *c, const attention_args *a, const attention_edit *e);
+
+/* The instruction set that attention_cpu uses on this machine: "avx512", "avx2" or "baseline". It decides bits. */
+const char *attention_cpu_isa(void);
+
+#endif
