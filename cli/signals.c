@@ -15,10 +15,10 @@ static void on_stop(int signal_number) {
 }
 
 static void on_truncated(int signal_number) {
-    static const char text[] =
+    static const char message[] =
         "sinkscope: a file (model or store) became shorter while it was in use; start again with whole files\n";
     (void)signal_number;
-    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    ssize_t n = write(STDERR_FILENO, message, sizeof message - 1);
     (void)n;
     _exit(SS_ERR_INPUT);
 }

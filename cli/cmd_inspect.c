@@ -1,0 +1,132 @@
+/* `inspect`: what a model folder holds, before anything runs. */
+#include "cli/tables.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "io/json.h"
+#include "model/network.h"
+#include "sampler/pipeline.h"
+
+static void add_bytes(text *t, double bytes) {
+    static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB"};
+    int u = 0;
+    while (bytes >= 1024 && u < 3) bytes /= 1024, u++;
+    text_add_fixed(t, bytes, u ? 1 : 0);
+    text_addf(t, " %s", UNITS[u]);
+}
+
+/* One line on a component, and its tensors where asked. */
+static ss_status describe_component(const char *name, const model *m, const compute *c, int tensors, text *out) {
+    text_addf(out, "  %-16s %-32s ", name, m->net->about.name);
+    text_add_grouped(out, weights_parameter_count(&m->set));
+    text_add(out, " parameters, ");
+    add_bytes(out, (double)weights_packed_bytes(&m->set, c));
+    text_addf(out, " in memory, %d tensors\n", m->set.n);
+    for (int i = 0; tensors && i < m->set.n; i++) {
+        const weight_item *w = &m->set.item[i];
+        text_addf(out, "    %-72s %-4s [", w->name, safetensors_dtype_name(w->type));
+        for (int d = 0; d < w->ndim; d++) text_addf(out, "%s%lld", d ? ", " : "", (long long)w->dim[d]);
+        text_addf(out, "]  %s\n", w->shape);
+    }
+    return SS_OK;
+}
+
+/* The component folders that model_index.json names: those with a config.json of a network. */
+static ss_status describe_components(const char *folder, compute *c, int tensors, text *out, ss_error *err) {
+    json_t *index = NULL;
+    char *path = file_join(folder, "model_index.json");
+    ss_status status =
+        path ? json_read_file(path, JSON_CONFIG_LIMIT, &index, err) : error_no_memory(err, "file name", 0);
+    free(path);
+    const char *name;
+    json_t *value;
+    if (status == SS_OK) json_object_foreach(index, name, value) {
+            if (status != SS_OK || !json_is_array(value) || json_is_null(json_array_get(value, 1))) continue;
+            char *component = file_join(folder, name), *config = component ? file_join(component, "config.json") : NULL;
+            model *m = NULL;
+            if (config && file_exists(config)) {
+                status = model_open(&m, c, component, NULL, err);
+                if (status == SS_OK) status = describe_component(name, m, c, tensors, out);
+            }
+            model_close(m);
+            free(config);
+            free(component);
+        }
+    json_decref(index);
+    return status;
+}
+
+static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss_error *err) {
+    pipeline *p = NULL;
+    sample_settings s = {.guidance = NAN};
+    pipeline_sites sites;
+    pipeline_cost cost;
+    ss_status status = pipeline_open(&p, c, folder, NULL, err);
+    if (status == SS_OK) status = pipeline_defaults(p, &s, err);
+    if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
+    if (status == SS_OK) status = pipeline_cost_of(p, &s, &cost, err);
+    if (status == SS_OK) {
+        text_addf(out, "\nat its defaults: %d x %d px, %d steps, guidance ", s.width, s.height, s.steps);
+        text_add_double(out, s.guidance, 4);
+        text_addf(out, "\n  attention calls: %d blocks x %d heads, %d keys:", sites.blocks, sites.heads, sites.keys);
+        for (int i = 0; i < sites.n_segments; i++)
+            text_addf(out, "%s %s %d", i ? "," : "", sites.segment[i].name, sites.segment[i].length);
+        text_add(out, "\n  memory: weights ");
+        add_bytes(out, (double)cost.weight_bytes);
+        text_add(out, ", activations ");
+        add_bytes(out, (double)cost.scratch_peak_bytes);
+        text_add(out, "\n  work: ");
+        text_add_double(out, cost.flops_step / 1e9, 3);
+        text_add(out, " GFLOP a step, ");
+        text_add_double(out, (cost.flops_encode + cost.flops_step * s.steps + cost.flops_decode) / 1e9, 3);
+        text_add(out, " an image\n");
+    }
+    pipeline_close(p);
+    return status;
+}
+
+static ss_status run(const invocation *in, ss_error *err) {
+    compute *c = NULL;
+    char *folder = NULL, *index = NULL;
+    text out = {0};
+    ss_status status;
+    SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
+    SS_TRY_GOTO(cli_compute(in, &c, err), done);
+    text_addf(&out, "%s\n", folder);
+    index = file_join(folder, "model_index.json");
+    if (index && file_exists(index)) {
+        SS_TRY_GOTO(describe_components(folder, c, invocation_has(in, "tensors"), &out, err), done);
+        SS_TRY_GOTO(describe_pipeline(folder, c, &out, err), done);
+    } else {
+        model *m = NULL;
+        SS_TRY_GOTO(model_open(&m, c, folder, NULL, err), done);
+        describe_component("", m, c, invocation_has(in, "tensors"), &out);
+        model_close(m);
+    }
+    if (out.failed) status = error_no_memory(err, "output", out.len);
+    else fputs(out.s, stdout);
+done:
+    compute_destroy(c);
+    text_free(&out);
+    free(index);
+    free(folder);
+    return status;
+}
+
+static const option FLAGS[] = {
+    {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
+    {0},
+};
+
+const command CLI_INSPECT = {
+    .about = {"inspect", "what a model folder holds: components, shapes, memory, attention calls", FLAGS},
+    .arguments = "MODEL",
+    .min_args = 1,
+    .max_args = 1,
+    .description = "Opens every component, checks each tensor against config.json, and says what running it takes.\n"
+                   "MODEL is a pipeline's folder (with model_index.json) or one component's.\n"
+                   "  sinkscope inspect models/shapes-sd3 --tensors",
+    .run = run,
+};

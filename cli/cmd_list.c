@@ -1,0 +1,68 @@
+/* `list`: every row of every table, with its line of description and its options. */
+#include "cli/tables.h"
+
+#include "attn/attn.h"
+#include "model/network.h"
+#include "score/metric.h"
+
+typedef struct listed {
+    const char *name, *about;
+    const void *rows;
+    size_t stride;
+    const int *count;
+} listed;
+
+static const listed TABLES[] = {
+    {"selectors", "which keys an intervention acts on (study key `select`)", ATTN_SELECTORS, sizeof(attn_selector),
+     &ATTN_SELECTOR_COUNT},
+    {"edits", "what is done to them (study key `edit`)", ATTN_EDITS, sizeof(attn_edit), &ATTN_EDIT_COUNT},
+    {"probes", "what is measured at every attention call (study key `probes`)", ATTN_PROBES, sizeof(attn_probe),
+     &ATTN_PROBE_COUNT},
+    {"metrics", "what is measured on images (study key `metrics`)", SCORE_METRICS, sizeof(metric), &SCORE_METRIC_COUNT},
+    {"networks", "kinds of network that can be loaded, by the class in their config.json", MODEL_NETWORKS,
+     sizeof(network), &MODEL_NETWORK_COUNT},
+};
+enum { TABLE_COUNT = sizeof TABLES / sizeof TABLES[0] };
+
+static void print_table(const listed *t) {
+    text out = {0};
+    text_addf(&out, "%s: %s\n", t->name, t->about);
+    for (int i = 0; i < *t->count; i++)
+        entry_describe((const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
+    fputs(out.failed || !out.s ? "" : out.s, stdout);
+    text_free(&out);
+}
+
+static ss_status run(const invocation *in, ss_error *err) {
+    const char *wanted = invocation_arg(in, 0);
+    if (wanted) {
+        entry names[TABLE_COUNT];
+        for (int i = 0; i < TABLE_COUNT; i++) names[i] = (entry){.name = TABLES[i].name};
+        const entry *found = entry_find(names, sizeof *names, TABLE_COUNT, "table", wanted, NULL, err);
+        if (!found) return err->code = SS_ERR_USAGE;
+        print_table(&TABLES[found - names]);
+        return SS_OK;
+    }
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        if (i) putchar('\n');
+        print_table(&TABLES[i]);
+    }
+    return SS_OK;
+}
+
+const command CLI_LIST = {
+    .about = {"list", "every selector, edit, probe, metric and network, with options", NULL},
+    .arguments = "[TABLE]",
+    .max_args = 1,
+    .description = "Prints the tables that study files are validated against. With a table's name, that one alone:\n"
+                   "  sinkscope list selectors",
+    .run = run,
+};
+
+const command CLI_HELP = {
+    .about = {"help", "the same as list", NULL},
+    .arguments = "[TABLE]",
+    .max_args = 1,
+    .description = "sinkscope help selectors|edits|probes|metrics|networks",
+    .run = run,
+};

@@ -1,0 +1,21 @@
+/* The rows of the command table, one file each; and what several commands share. */
+#ifndef CLI_TABLES_H
+#define CLI_TABLES_H
+
+#include "cli/command.h"
+#include "tensor/compute.h"
+
+extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
+    CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP;
+
+/* Address space that a command reserves for activations. */
+static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
+
+/* A compute context on the cpu backend with the threads and the stop flag of the command line. */
+ss_status cli_compute(const invocation *in, compute **out, ss_error *err);
+
+/* A model folder as given, or, where there is none of that name, under the installed data folder ("models/x").
+ * malloc; the caller frees. */
+ss_status cli_find_data(const char *name, char **out, ss_error *err);
+
+#endif
