@@ -15,7 +15,7 @@
 
 /* ---- named arrays ---- */
 
-enum { MODEL_NAME_SIZE = 48, MODEL_MAX_ARRAYS = 16 };
+enum { MODEL_NAME_SIZE = 96 };
 
 /* Host memory in the reference's layout: images are [B, C, H, W]. Either f32 or i32 holds the values. */
 typedef struct model_array {
@@ -26,16 +26,17 @@ typedef struct model_array {
     int32_t *i32;
 } model_array;
 
-/* Zero-initialise; free with model_arrays_free. */
+/* A list of them. Zero-initialise; free with model_arrays_free. */
 typedef struct model_arrays {
-    int n;
-    model_array at[MODEL_MAX_ARRAYS];
+    int n, capacity;
+    model_array *at;
 } model_arrays;
 
 void model_arrays_free(model_arrays *a);
 int64_t model_array_elements(const model_array *a);
 
-/* A new array of zeros, floats or (integers != 0) integers; NULL and *err when there is no memory or room. */
+/* A new array of zeros, floats or (integers != 0) integers, valid until the next one is added; NULL and *err when
+ * there is no memory. */
 model_array *model_arrays_add(model_arrays *a, const char *name, int integers, int ndim, const int64_t *dim,
                               ss_error *err);
 /* Download a tensor into a new array; a tensor of four dimensions is an image and is turned to [B, C, H, W]. */
@@ -99,10 +100,13 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
                             ss_error *err);
 void model_close(model *m); /* NULL is allowed */
 
-/* network.forward with taps as arrays would have them: runs it, then looks at the context. Scratch is given back. */
-ss_status model_forward(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
+/* Run the network: its outputs, then the taps asked for, each under its name. n_taps -1 = all taps. A tap that does not
+ * exist is an error that suggests the nearest. Scratch is given back. */
+ss_status model_forward(const model *m, compute *c, const model_arrays *in, const char *const *taps, int n_taps,
+                        model_arrays *out, ss_error *err);
 
-/* Names of all taps of the network, in the order of the forward pass, by a dry run on example inputs. */
-ss_status model_list_taps(const model *m, void (*take)(void *user, const char *name), void *user, ss_error *err);
+/* Add the names of all taps, in the order of the forward pass (dimensions included, no values), by a dry run on
+ * example inputs. */
+ss_status model_list_taps(const model *m, model_arrays *out, ss_error *err);
 
 #endif
