@@ -1,0 +1,63 @@
+/* From a store to answers: every contrast of the study on every metric, margins, shams, accuracy per tag. Numbers come
+ * from stats/; here is only which numbers are compared, and what the result is called in words. */
+#ifndef STUDY_ANALYSE_H
+#define STUDY_ANALYSE_H
+
+#include "stats/contrast.h"
+#include "study/store.h"
+
+/* One contrast on one metric: a row of the main table. Strings live as long as the analysis. */
+typedef struct analysis_row {
+    const study_contrast *contrast; /* its name, k, conditions */
+    const char *metric;
+    metric_kind kind;
+    int is_primary;         /* on the primary metric: a member of the family that is corrected */
+    int without_unreadable; /* sensitivity: pairs with an unreadable image left out */
+    int in_main_table;      /* else for the report and --all only */
+    stats_contrast stats;
+    char reads[192]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
+} analysis_row;
+
+/* How often a binary metric is 1, by condition and tag, over images; Wilson intervals of level 95 %. */
+typedef struct analysis_accuracy {
+    const char *condition, *metric, *tag; /* tag "" = all prompts */
+    int images, right, unreadable;
+    stats_interval interval;
+} analysis_accuracy;
+
+/* A sham condition: how many of its images have the baseline's pixels. */
+typedef struct analysis_sham {
+    const char *condition;
+    int images, equal;
+} analysis_sham;
+
+/* The calibrated margin of a metric and what it is made from. */
+typedef struct analysis_margin {
+    const char *metric;
+    int images;
+    stats_figure margin;
+} analysis_margin;
+
+typedef struct analysis {
+    const study *study;
+    int64_t images, images_planned; /* in the store; fewer than planned: the study is not complete */
+    int n_rows, n_accuracy, n_shams, n_margins;
+    analysis_row *rows; /* contrasts in the study's order; within each the primary metric first */
+    analysis_accuracy *accuracy;
+    analysis_sham *shams;
+    analysis_margin *margins;
+    double alpha;
+} analysis;
+
+/* `s` must outlive the analysis. */
+ss_status analysis_make(analysis **out, store *s, ss_error *err);
+void analysis_free(analysis *a); /* NULL is allowed */
+
+/* The main table as `run` prints it, and the accuracy per tag, in columns for a terminal. */
+void analysis_describe(const analysis *a, text *out);
+void analysis_describe_accuracy(const analysis *a, text *out);
+
+/* p values as readers know them: "0.032", "< 1e-4", "undefined". */
+void analysis_add_p(stats_figure p, text *out);
+
+#endif

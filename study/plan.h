@@ -1,0 +1,81 @@
+/* A plan: every image that a study asks for, in the order of execution, grouped so that work is shared, with its cost.
+ *
+ * A group is a (prompt, image seed): its units (one per condition) share the text embeddings and the denoising prefix
+ * before an intervention is in force. A plan depends on the study file, the prompts and the model's shapes alone. */
+#ifndef STUDY_PLAN_H
+#define STUDY_PLAN_H
+
+#include "score/geneval.h"
+#include "study/study.h"
+
+/* One image. `id` numbers the units of the whole study, whatever part of it is planned. */
+typedef struct plan_unit {
+    int64_t id;
+    int prompt; /* index into plan.prompts */
+    int seed_index;
+    uint64_t seed; /* image seed of the group (a condition may add to it) */
+    int condition; /* index into study.condition */
+} plan_unit;
+
+typedef struct plan_group {
+    int prompt, seed_index;
+    uint64_t seed;
+    int first_unit, n_units;
+} plan_group;
+
+/* A condition bound to the model. */
+typedef struct plan_condition {
+    attn_program program; /* n = 0: no intervention */
+    int first_step;       /* the first step at which it differs from the baseline; = steps when never */
+    int shares_prefix;    /* same prompt, seed and sampler settings as the baseline */
+    sample_settings settings;
+} plan_condition;
+
+typedef struct plan_counts {
+    int prompts, groups, conditions;
+    int64_t images;
+    int64_t forwards;          /* steps of one image, after sharing */
+    int64_t forwards_unshared; /* without it */
+    int64_t encodes;           /* prompts through the text encoders */
+} plan_counts;
+
+typedef struct plan_cost {
+    double flops, seconds; /* seconds NAN until plan_measure_speed */
+    double disk_bytes;
+    size_t weight_bytes, scratch_peak_bytes;
+} plan_cost;
+
+typedef struct plan {
+    const study *study; /* not owned; must outlive the plan */
+    geneval_prompts prompts;
+    char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition asks */
+    sample_settings settings; /* complete */
+    pipeline_sites sites;
+    attn_measure measure;
+    plan_condition *condition; /* [study->n_conditions] */
+    int n_groups, n_units;
+    plan_group *group;
+    plan_unit *unit;
+    int limit; /* groups asked for; 0 = all */
+    plan_counts counts;
+    plan_cost cost;
+} plan;
+
+/* Bind the study to the model and lay out its units. `limit` > 0: that many groups, drawn in a seeded order that is
+ * stratified by tag; a smaller limit's groups are among a larger one's. */
+ss_status plan_make(plan **out, const study *y, pipeline *p, int limit, ss_error *err);
+void plan_free(plan *p); /* NULL is allowed */
+
+/* Time a short piece of real work and fill cost.seconds. */
+ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err);
+
+/* The plan in words, as `run --plan` prints it. */
+void plan_describe(const plan *p, text *out);
+
+/* "'two stars', seed 2, like k=5" */
+void plan_unit_name(const plan *p, const plan_unit *u, text *out);
+
+/* The prompt that the unit's image is made from (it is scored against the prompt itself). */
+const char *plan_unit_prompt(const plan *p, const plan_unit *u);
+
+#endif

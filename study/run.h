@@ -1,0 +1,36 @@
+/* Carrying a plan out: what is missing in the store is made, unit by unit, until all is there or someone says stop.
+ * Units are idempotent: bytes depend neither on the order, nor on batches, nor on what was interrupted. */
+#ifndef STUDY_RUN_H
+#define STUDY_RUN_H
+
+#include <signal.h>
+#include "study/plan.h"
+#include "study/store.h"
+
+typedef struct run_progress {
+    const char *study;
+    int64_t units_done, units_total;       /* images; those found in the store count as done */
+    int64_t forwards_done, forwards_total; /* steps of one image that this run has done and has to do */
+    double seconds;                        /* since the start */
+    double units_per_second, seconds_left; /* NAN = not known yet */
+    const char *unit;                      /* "'two stars', seed 2, like k=5": the one being made */
+} run_progress;
+
+typedef struct run_options {
+    void (*progress)(void *user, const run_progress *now); /* after every step; NULL = nobody looks */
+    void *user;
+    const volatile sig_atomic_t *stop; /* NULL = never; set: SS_ERR_INTERRUPTED, units in flight are dropped */
+    int batch;                         /* images denoised together; 0 = a default */
+} run_options;
+
+/* Make what is missing. The store was created for, or completed with, this plan. */
+ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err);
+
+/* Score the store's images by further metrics (those it already has are left alone), from the stored PNGs. `p` is a
+ * plan of the store's study or NULL where the model is not at hand. */
+ss_status run_score(store *s, compute *c, const study_metric *metric, int n, const run_options *o, ss_error *err);
+
+/* What decides bits on this machine: ISA, compiler, oneDNN, libc, zlib. One line. */
+void numeric_class_describe(const compute *c, text *out);
+
+#endif

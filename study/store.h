@@ -1,0 +1,88 @@
+/* The results store: a folder (docs/STORE.md).
+ *
+ *     study.yaml       as it was run
+ *     manifest.json    versions, numeric class, SHA-256 of every model file
+ *     results.sqlite   units, scores, measurements; the views answer questions in one SELECT
+ *     images/CONDITION/PROMPT/samples/SEED.png and metadata.jsonl: GenEval's layout
+ *     traces/UNIT.h5   masses of every key, where the study keeps them
+ *     report/          made from the above
+ *
+ * One writer at a time (a lock on the file `lock`). A unit's files are written under temporary names, synced and
+ * renamed; then one transaction records them with their checksums: that is the sole commit point, so a kill at any
+ * moment leaves whole units and files that nobody refers to, which store_sweep deletes. All SQL of the program is in
+ * this folder's store_*.c. */
+#ifndef STUDY_STORE_H
+#define STUDY_STORE_H
+
+#include "base/file.h"
+#include "io/png.h"
+#include "study/plan.h"
+
+enum { STORE_VERSION = 1, STORE_APPLICATION = 0x53494e4b /* "SINK" */ };
+
+typedef struct store store;
+typedef enum store_mode { STORE_READ, STORE_WRITE } store_mode;
+
+/* Make a store for the plan in `folder` (made if it is missing; one that holds something else is refused) and leave it
+ * open for writing. `numeric_class` as numeric_class_describe gives it. A creation that was cut short before is taken
+ * up where it stands if its study is the same. */
+ss_status store_create(store **out, const char *folder, const plan *p, const char *numeric_class, ss_error *err);
+
+/* Open an existing store. STORE_WRITE takes the lock and refuses older versions; a newer version is refused always.
+ * Its study is read from study.yaml with its first place; `data` is the program's data folder or NULL. A store whose
+ * creation was cut short is SS_ERR_STORE when reading; when writing it opens, and store_complete finishes it. */
+ss_status store_open(store **out, const char *folder, store_mode mode, const char *data, ss_error *err);
+void store_close(store *s); /* NULL is allowed */
+
+/* For writers, after plan_make on the store's study: finish a creation that was cut short, check that model files and
+ * numeric class are those of the store (SS_ERR_STORE says what differs), and delete files nobody refers to. */
+ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_error *err);
+
+const char *store_folder(const store *s);
+study *store_study(store *s);
+int store_limit(const store *s); /* as given to run */
+
+/* ---- units ---- */
+
+typedef struct store_score {
+    const study_metric *metric;
+    metric_value value;
+} store_score;
+
+typedef struct store_result {
+    const plan_unit *unit;
+    const rgb_image *image;
+    const attn_run *run;         /* what was measured */
+    const uint8_t *key_class[2]; /* [keys] by guidance branch; NULL = that branch was not run */
+    int n_scores;
+    const store_score *score;
+} store_result;
+
+/* Write the unit's files, then record it: all of it or nothing. */
+ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err);
+
+/* Words and classes of a prompt's text keys, for the views. Recorded once a prompt. */
+ss_status store_put_tokens(store *s, const plan *p, int prompt, const embedding *e, ss_error *err);
+
+/* done[i] = 1 where plan unit i is in the store. */
+ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *count, ss_error *err);
+
+/* The image of a unit, its checksum verified (SS_ERR_STORE). Free with rgb_image_free. */
+ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *err);
+
+/* ---- questions ---- */
+
+/* Rows of one SELECT. Columns count from 0; text is valid until the next row. */
+typedef struct store_rows store_rows;
+ss_status store_select(store_rows **out, const store *s, ss_error *err, const char *sql);
+/* 1 = a row, 0 = no more, -1 = failed (*err). */
+int store_rows_next(store_rows *r, ss_error *err);
+int store_rows_columns(const store_rows *r);
+const char *store_rows_name(const store_rows *r, int column);
+int store_rows_is_null(const store_rows *r, int column);
+int64_t store_rows_int(const store_rows *r, int column);
+double store_rows_double(const store_rows *r, int column);    /* NAN for NULL */
+const char *store_rows_text(const store_rows *r, int column); /* "" for NULL */
+void store_rows_close(store_rows *r);                         /* NULL is allowed */
+
+#endif

@@ -1,0 +1,152 @@
+/* A study file, read and validated: what is asked, of which model, under which conditions, measured how.
+ *
+ * Everything named in a study is a row of a table below this folder (selectors, edits, probes, metrics) or of the
+ * tables of keys declared here, so validation, help and error messages derive from the tables. What depends on the
+ * model (block numbers, set sizes) is checked by plan_make. Errors are SS_ERR_INPUT at "file:line:column". */
+#ifndef STUDY_STUDY_H
+#define STUDY_STUDY_H
+
+#include "attn/run.h"
+#include "base/text.h"
+#include "io/yaml.h"
+#include "sampler/pipeline.h"
+#include "score/metric.h"
+
+enum { STUDY_FORMAT = 1 }; /* the newest format version this program reads */
+
+enum {
+    STUDY_MAX_PROBES = 32,
+    STUDY_MAX_METRICS = 32,
+    STUDY_MAX_SEEDS = 4096,
+    STUDY_MAX_CONDITIONS = 4096,
+    STUDY_MAX_OPTIONS = 8,
+    STUDY_ALL = -1 /* `sham: all` */
+};
+
+/* The keys of a study file and of its parts, for help and validation. Ended by a row without a name. */
+extern const option STUDY_KEYS[], STUDY_PROMPT_KEYS[], STUDY_SEED_KEYS[], STUDY_SAMPLER_KEYS[], STUDY_MEASURE_KEYS[],
+    STUDY_CONDITION_KEYS[], STUDY_CONTRAST_KEYS[], STUDY_CALIBRATION_KEYS[];
+
+/* Where relative paths of a study are looked for, in this order: `base` (NULL = the study file's folder), the current
+ * folder, `data` (the installed program's data folder; NULL = none). */
+typedef struct study_places {
+    const char *base, *data;
+} study_places;
+
+typedef enum condition_role {
+    CONDITION_BASELINE,
+    CONDITION_STUDIED,
+    CONDITION_POSITIVE,   /* the positive control: one attribute of the prompt swapped */
+    CONDITION_SHAM,       /* must give the baseline's bytes */
+    CONDITION_CALIBRATION /* baseline at seeds that the study does not use */
+} condition_role;
+const char *condition_role_name(condition_role r);
+
+/* A set of small numbers as written: everything, or the bits. */
+typedef struct number_set {
+    int all;
+    attn_bits bits;
+    const yaml_node *node; /* where it was written, for errors; NULL = not written */
+} number_set;
+
+/* where x which keys x what is done, not yet bound to a model. */
+typedef struct study_intervention {
+    number_set blocks, heads, steps;
+    int has_phase; /* phase [low, high] of progress instead of steps */
+    double phase_low, phase_high;
+    unsigned branches; /* as attn_intervention */
+    attn_rows rows;
+    attn_scope scope;
+    attn_redraw redraw;
+    const attn_selector *selector;
+    option_value selector_options[STUDY_MAX_OPTIONS];
+    int k;
+    const attn_edit *edit;
+    option_value edit_options[STUDY_MAX_OPTIONS];
+} study_intervention;
+
+typedef enum prompt_change { PROMPT_SAME, PROMPT_SWAP_ATTRIBUTE } prompt_change;
+
+/* One condition after expansion over k. */
+typedef struct study_condition {
+    const char *name;   /* "sink k=1"; unique */
+    const char *family; /* "sink" */
+    const char *folder; /* its folder under images/: "sink_k1" */
+    condition_role role;
+    int has_intervention;
+    study_intervention intervention;
+    int k_listed; /* k was a list: the condition is one of several of its family */
+    prompt_change prompt;
+    int64_t seed_add;      /* added to the image seed */
+    double guidance;       /* NAN = the study's */
+    int sampler_steps;     /* 0 = the study's */
+    const yaml_node *node; /* NULL for built-in conditions */
+} study_condition;
+
+typedef enum margin_kind { MARGIN_NONE, MARGIN_CALIBRATED, MARGIN_NUMBER } margin_kind;
+
+/* One contrast after expansion over k: conditions a - b. */
+typedef struct study_contrast {
+    const char *name; /* "sink - random" */
+    int a, b;         /* indices into condition[] */
+    int k;            /* -1 = not over k */
+    margin_kind margin_kind;
+    double margin;   /* MARGIN_NUMBER */
+    const char *why; /* MARGIN_NUMBER: the reason given */
+    int is_positive; /* positive control - baseline, added by the program */
+} study_contrast;
+
+typedef struct study_metric {
+    const metric *row;
+    option_value options[STUDY_MAX_OPTIONS]; /* paths are resolved */
+} study_metric;
+
+typedef struct study {
+    char *path;        /* as given */
+    char *base_folder; /* absolute; where its relative paths start */
+    yaml_file *file;   /* the source; strings and nodes point into it */
+    file_sha256 hash;  /* of the file's bytes */
+
+    const char *name, *question;
+    const char *model, *variant; /* resolved; variant may be NULL */
+    const char *prompts_file;    /* resolved */
+    int sample;                  /* prompts drawn; 0 = all */
+    int stratify;                /* by tag */
+    uint64_t study_seed;         /* of the program's own random streams */
+    int n_seeds;                 /* image seeds of each prompt */
+    uint64_t seed[STUDY_MAX_SEEDS];
+    int seeds_by_prompt; /* {base, add: prompt}: seed[0] + number of the prompt; n_seeds is 1 */
+    int n_calibration;
+    uint64_t calibration_seed[STUDY_MAX_SEEDS];
+    sample_settings sampler; /* as written: unset members are the model's defaults */
+
+    int n_probes;
+    const attn_probe *probe[STUDY_MAX_PROBES];
+    attn_rows rows; /* Q of the masses */
+    int r, top, keep_masses;
+
+    int n_conditions; /* [0] is baseline; then those of the file, shams, calibration */
+    study_condition *condition;
+    int sham_groups; /* (prompt, seed) groups that run the shams; STUDY_ALL = every one */
+
+    int n_metrics, primary; /* primary: index into metric[] */
+    study_metric metric[STUDY_MAX_METRICS];
+    int n_contrasts;
+    study_contrast *contrast;
+
+    struct study_string *strings; /* owned */
+} study;
+
+/* Read and validate. `places` may be NULL. On failure *out is NULL. */
+ss_status study_load(study **out, const char *path, const study_places *places, ss_error *err);
+void study_free(study *y); /* NULL is allowed */
+
+/* Index of the condition called `name`, or -1. */
+int study_find_condition(const study *y, const char *name);
+
+/* Metrics written as in a study file ("judge, clip-t" or "{clip-t: {model: DIR}}"), for `score --metric`. They live as
+ * long as the study. `where` stands for the file in errors. */
+ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
+                              ss_error *err);
+
+#endif
