@@ -138,7 +138,7 @@ typedef struct attention_stats {
     double *mass;          /* [B, H, Nk]  m_j = mean_i P_ij; sums to 1 over j */
     double *entropy;       /* [B, H]      mean_i (lse_i - sum_j P_ij S_ij), nats */
     double *concentration; /* [B, H]      mean_i of the sum of the r largest P_ij */
-    float *lse;            /* [B, H, Nq]  all rows */
+    double *lse;           /* [B, H, Nq]  all rows; double, since a rank-k edit amplifies its rounding */
     float *row_max;        /* [B, H, Nq]  max_j P_ij, all rows */
 } attention_stats;
 
@@ -168,7 +168,7 @@ typedef struct attention_edit {
     const int32_t *set_begin; /* [B H + 1]: keys of (b, h) are keys[set_begin[b H + h] .. set_begin[b H + h + 1]) */
     const int32_t *keys;      /* ascending within a set; an empty set changes no bit */
     const uint8_t *member;    /* per entry of keys: bit s = the key belongs to step s */
-    const float *lse;         /* [B, H, Nq] from op_attention */
+    const double *lse;        /* [B, H, Nq] from op_attention */
     const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
     int force_direct;         /* tests: take the direct path on every row */
     /* results, host memory, may be NULL; means over the acted rows */
