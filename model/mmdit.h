@@ -5,7 +5,7 @@
 #ifndef MODEL_MMDIT_H
 #define MODEL_MMDIT_H
 
-#include "attn/attn.h"
+#include "attn/run.h"
 #include "model/network.h"
 #include "nn/layers.h"
 

@@ -1,0 +1,263 @@
+/* MMDiT: the forward pass. Straight code over operations of the compute context; the one attention is attn_forward.
+ * Nothing here looks at a tensor's elements. B = batch, N = n_image + n_text tokens, D = width, H heads of d. */
+#include "model/mmdit.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { TIME_WIDTH = 256 };
+static const float NORM_EPS = 1e-6f;
+
+/* What stays the same from block to block. */
+typedef struct pass {
+    compute *c;
+    const mmdit_config *g;
+    const mmdit_input *in;
+    int64_t b, n_image, n_text;
+    tensor condition; /* silu(time + pooled text) [B, D] */
+} pass;
+
+/* Part `i` of a modulation [B, parts x D]: [B, D]. */
+static tensor part(const pass *p, tensor modulation, int i) {
+    return tensor_columns(modulation, i * p->g->width, p->g->width);
+}
+
+static tensor modulated(const pass *p, tensor x, tensor scale, tensor shift) {
+    tensor out = nn_like(p->c, x);
+    op_norm_modulate(p->c, out, x, scale, shift, NORM_EPS);
+    return out;
+}
+
+/* ---- before the blocks ---- */
+
+/* Latents to image tokens with their positions, [B, n_image, D]. The position table is cropped from its middle. */
+static tensor embed_patches(const pass *p, const mmdit_weights *w) {
+    const mmdit_config *g = p->g;
+    compute *c = p->c;
+    tensor latents = p->in->latents, x = compute_3d(c, p->b, p->n_image, g->width);
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor patches = compute_3d(c, p->b, p->n_image, g->in_channels * g->patch_size * g->patch_size);
+    op_patchify(c, patches, latents, (int)g->patch_size);
+    nn_linear_into(c, x, patches, &w->patch, ACT_NONE);
+    arena_release(c->scratch, mark);
+
+    int32_t *row = malloc(sizeof *row * (size_t)p->n_image);
+    if (!row) {
+        ss_error err;
+        error_no_memory(&err, "positions", sizeof *row * (size_t)p->n_image);
+        compute_fail(c, &err);
+        return x;
+    }
+    int64_t max = g->pos_embed_max_size, height = latents.dim[1] / g->patch_size,
+            width = latents.dim[2] / g->patch_size;
+    int64_t top = (max - height) / 2, left = (max - width) / 2;
+    for (int64_t i = 0; i < p->n_image; i++) row[i] = (int32_t)((top + i / width) * max + left + i % width);
+    tensor position = compute_3d(c, 1, p->n_image, g->width);
+    op_embed(c, tensor_reshape(position, 2, (int64_t[]){p->n_image, g->width}), &w->pos_embed, row);
+    op_add(c, x, x, position);
+    arena_release(c->scratch, mark);
+    free(row);
+    compute_tap(c, x, "pos_embed");
+    return x;
+}
+
+/* silu of the time and pooled text embeddings' sum, [B, D]: what every modulation is made from. */
+static tensor embed_condition(const pass *p, const mmdit_weights *w) {
+    compute *c = p->c;
+    tensor out = compute_2d(c, p->b, p->g->width);
+    arena_mark mark = arena_get_mark(c->scratch);
+    float *waves = malloc(sizeof *waves * (size_t)p->b * TIME_WIDTH);
+    if (!waves) {
+        ss_error err;
+        error_no_memory(&err, "time embedding", sizeof *waves * (size_t)p->b * TIME_WIDTH);
+        compute_fail(c, &err);
+        return out;
+    }
+    nn_timestep_embedding(waves, p->in->timestep, p->b, TIME_WIDTH);
+    tensor time = model_upload(c, waves, 2, (int64_t[]){p->b, TIME_WIDTH});
+    free(waves);
+    time = nn_mlp_new(c, time, &w->time_up, &w->time_down, ACT_SILU);
+    tensor pooled = nn_mlp_new(c, p->in->pooled, &w->text_up, &w->text_down, ACT_SILU);
+    op_add(c, out, time, pooled);
+    compute_tap(c, out, "time_text_embed");
+    op_activation(c, out, out, ACT_SILU);
+    arena_release(c->scratch, mark);
+    return out;
+}
+
+/* ---- a block ---- */
+
+/* Queries, keys and values of one stream into their place in the joint buffers [B, N, D]. */
+static void project(const pass *p, const mmdit_attention *w, tensor x, tensor q, tensor k, tensor v) {
+    nn_linear_into(p->c, q, x, &w->q, ACT_NONE);
+    nn_linear_into(p->c, k, x, &w->k, ACT_NONE);
+    nn_linear_into(p->c, v, x, &w->v, ACT_NONE);
+    if (!p->g->qk_norm) return;
+    tensor q_heads = tensor_split_last(q, p->g->heads), k_heads = tensor_split_last(k, p->g->heads);
+    op_rms_norm(p->c, q_heads, q_heads, &w->norm_q, NORM_EPS);
+    op_rms_norm(p->c, k_heads, k_heads, &w->norm_k, NORM_EPS);
+}
+
+static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, int block, attn_kind kind) {
+    int64_t heads = p->g->heads;
+    int n_segments = kind == ATTN_JOINT ? p->in->n_segments : 1; /* the image is the first */
+    attn_call call = {
+        .args = {.q = tensor_split_last(q, heads),
+                 .k = tensor_split_last(k, heads),
+                 .v = tensor_split_last(v, heads),
+                 .out = tensor_split_last(out, heads),
+                 .scale = (float)(1 / sqrt((double)p->g->head_dim))},
+        .block = block,
+        .kind = kind,
+        .n_query_segments = n_segments,
+        .n_key_segments = n_segments,
+        .query_segments = p->in->segments,
+        .key_segments = p->in->segments,
+        .batch = block >= 0 ? p->in->batch : NULL,
+    };
+    attn_forward(p->c, &call);
+}
+
+/* The joint attention of normed image and text tokens, its heads merged but not yet projected: [B, N, D]. */
+static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image, tensor context, int block) {
+    compute *c = p->c;
+    int64_t ni = p->n_image, nt = p->n_text, n = ni + nt, width = p->g->width;
+    tensor out = compute_3d(c, p->b, n, width);
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor q = compute_3d(c, p->b, n, width), k = compute_3d(c, p->b, n, width), v = compute_3d(c, p->b, n, width);
+    project(p, &w->attn, image, tensor_slice(q, 1, 0, ni), tensor_slice(k, 1, 0, ni), tensor_slice(v, 1, 0, ni));
+    project(p, &w->attn_context, context, tensor_slice(q, 1, ni, nt), tensor_slice(k, 1, ni, nt),
+            tensor_slice(v, 1, ni, nt));
+    attend(p, q, k, v, out, block, ATTN_JOINT);
+    arena_release(c->scratch, mark);
+    return out;
+}
+
+/* x += gate * out(attention2(normed)): image tokens among themselves. Its calls are not studied: they have other keys
+ * than the joint ones. */
+static void add_second_attention(const pass *p, const mmdit_block *w, tensor x, tensor normed, tensor gate, int block) {
+    compute *c = p->c;
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor out = nn_like(c, x), q = nn_like(c, x), k = nn_like(c, x), v = nn_like(c, x);
+    project(p, &w->attn2, normed, q, k, v);
+    attend(p, q, k, v, out, -1, ATTN_SELF);
+    nn_linear_into(c, q, out, &w->attn2.out, ACT_NONE);
+    compute_tap(c, q, "transformer_blocks.%d.attn2", block);
+    op_gate_add(c, x, gate, q);
+    arena_release(c->scratch, mark);
+}
+
+/* x += gate * mlp(norm(x) (1 + scale) + shift); `name` is the module's. */
+static void add_feed_forward(const pass *p, tensor x, const nn_linear *up, const nn_linear *down, tensor modulation,
+                             int block, const char *name) {
+    arena_mark mark = arena_get_mark(p->c->scratch);
+    tensor normed = modulated(p, x, part(p, modulation, 4), part(p, modulation, 3));
+    tensor y = nn_mlp_new(p->c, normed, up, down, ACT_GELU_TANH);
+    compute_tap(p->c, y, "transformer_blocks.%d.%s", block, name);
+    op_gate_add(p->c, x, part(p, modulation, 5), y);
+    arena_release(p->c->scratch, mark);
+}
+
+/* One block, in place on image [B, n_image, D] and context (text) [B, n_text, D]; the last one leaves context as it
+ * was. Parts of a modulation: shift, scale, gate of the attention, shift, scale, gate of the feed-forward, and those of
+ * the second attention; in the last block's text stream, scale and shift. */
+static void block_forward(const pass *p, const mmdit_block *w, int i, tensor image, tensor context) {
+    compute *c = p->c;
+    arena_mark mark = arena_get_mark(c->scratch);
+    int last = i + 1 == p->g->layers, dual = p->g->dual[i];
+    tensor m = nn_linear_new(c, p->condition, &w->norm1, ACT_NONE);
+    tensor mt = nn_linear_new(c, p->condition, &w->norm1_context, ACT_NONE);
+    tensor normed = modulated(p, image, part(p, m, 1), part(p, m, 0));
+    tensor normed_context = modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0));
+    tensor normed2 = dual ? modulated(p, image, part(p, m, 7), part(p, m, 6)) : TENSOR_NONE;
+    compute_tap(c, normed, "transformer_blocks.%d.norm1", i);
+    compute_tap(c, normed_context, "transformer_blocks.%d.norm1_context", i);
+
+    tensor attended = joint_attention(p, w, normed, normed_context, i);
+    nn_linear_into(c, normed, tensor_slice(attended, 1, 0, p->n_image), &w->attn.out, ACT_NONE);
+    compute_tap(c, normed, "transformer_blocks.%d.attn", i);
+    op_gate_add(c, image, part(p, m, 2), normed);
+    if (dual) add_second_attention(p, w, image, normed2, part(p, m, 8), i);
+    add_feed_forward(p, image, &w->ff_up, &w->ff_down, m, i, "ff");
+    compute_tap(c, image, "transformer_blocks.%d", i);
+
+    if (!last) {
+        nn_linear_into(c, normed_context, tensor_slice(attended, 1, p->n_image, p->n_text), &w->attn_context.out,
+                       ACT_NONE);
+        compute_tap(c, normed_context, "transformer_blocks.%d.attn.context", i);
+        op_gate_add(c, context, part(p, mt, 2), normed_context);
+        add_feed_forward(p, context, &w->ff_context_up, &w->ff_context_down, mt, i, "ff_context");
+        compute_tap(c, context, "transformer_blocks.%d.context", i);
+    }
+    arena_release(c->scratch, mark);
+}
+
+/* ---- the whole ---- */
+
+tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, const mmdit_input *in) {
+    int64_t batch = in->latents.dim[0], h = in->latents.dim[1], width = in->latents.dim[2];
+    tensor out = compute_4d(c, batch, h, width, g->out_channels);
+    arena_mark mark = arena_get_mark(c->scratch);
+    pass p = {.c = c,
+              .g = g,
+              .in = in,
+              .b = batch,
+              .n_image = (h / g->patch_size) * (width / g->patch_size),
+              .n_text = in->text.dim[1]};
+    tensor image = embed_patches(&p, w);
+    p.condition = embed_condition(&p, w);
+    tensor context = nn_linear_new(c, in->text, &w->context, ACT_NONE);
+    compute_tap(c, context, "context_embedder");
+    for (int i = 0; i < g->layers; i++) block_forward(&p, &w->block[i], i, image, context);
+
+    tensor m = nn_linear_new(c, p.condition, &w->norm_out, ACT_NONE); /* scale, shift */
+    tensor normed = modulated(&p, image, part(&p, m, 0), part(&p, m, 1));
+    compute_tap(c, normed, "norm_out");
+    tensor patches = nn_linear_new(c, normed, &w->proj_out, ACT_NONE);
+    compute_tap(c, patches, "proj_out");
+    op_unpatchify(c, out, patches, (int)g->patch_size);
+    arena_release(c->scratch, mark);
+    return out;
+}
+
+/* timestep may be floats or integers. */
+static ss_status timesteps(const model_arrays *in, int64_t batch, float **out, ss_error *err) {
+    const float *f32 = NULL;
+    const int32_t *i32 = NULL;
+    if (model_input_floats(in, "timestep", 1, &batch, &f32, err) != SS_OK)
+        SS_TRY(model_input_ints(in, "timestep", 1, &batch, &i32, err));
+    *out = malloc(sizeof(float) * (size_t)batch);
+    if (!*out) return error_no_memory(err, "timestep", sizeof(float) * (size_t)batch);
+    for (int64_t i = 0; i < batch; i++) (*out)[i] = f32 ? f32[i] : (float)i32[i];
+    return SS_OK;
+}
+
+ss_status mmdit_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err) {
+    static const char *const names[] = {"hidden_states", "encoder_hidden_states", "pooled_projections", "timestep"};
+    const mmdit_config *g = m->config;
+    int64_t image[4] = {-1, g->in_channels, -1, -1}, states_dim[3], pooled[2];
+    const float *latents, *states, *projections;
+    float *timestep;
+    SS_TRY(model_arrays_all_known(in, names, NN_COUNT(names), err));
+    SS_TRY(model_input_floats(in, names[0], 4, image, &latents, err));
+    states_dim[0] = pooled[0] = image[0];
+    states_dim[1] = -1;
+    states_dim[2] = g->joint_attention_dim;
+    pooled[1] = g->pooled_projection_dim;
+    SS_TRY(model_input_floats(in, names[1], 3, states_dim, &states, err));
+    SS_TRY(model_input_floats(in, names[2], 2, pooled, &projections, err));
+    SS_TRY(mmdit_check_size(g, image[2], image[3], err));
+    SS_TRY(timesteps(in, image[0], &timestep, err));
+    int columns = (int)(image[3] / g->patch_size), tokens = columns * (int)(image[2] / g->patch_size);
+    const attn_segment segments[] = {{SEGMENT_IMAGE, "image", 0, tokens, columns},
+                                     {SEGMENT_TEXT, "text", tokens, (int)states_dim[1], 0}};
+    const mmdit_input input = {.latents = model_upload_image(c, latents, image[0], image[1], image[2], image[3]),
+                               .text = model_upload(c, states, 3, states_dim),
+                               .pooled = model_upload(c, projections, 2, pooled),
+                               .timestep = timestep,
+                               .segments = segments,
+                               .n_segments = 2};
+    tensor sample = mmdit_forward(c, g, m->weights, &input);
+    free(timestep);
+    return model_arrays_add_tensor(out, "sample", c, sample, err);
+}
