@@ -1,0 +1,139 @@
+/* JSON through jansson, which checks UTF-8, NUL characters, depth and (on request) duplicate keys; this file adds the
+ * words. Must never hand out a value whose type was not checked. */
+#include "io/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json_t **out, ss_error *err) {
+    json_error_t e;
+    char where[512];
+    *out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &e);
+    if (*out) return SS_OK;
+    if (json_error_code(&e) == json_error_out_of_memory) return error_no_memory(err, name, size);
+    snprintf(where, sizeof where, "%s:%d:%d", name, e.line, e.column);
+    return error_set(err, SS_ERR_INPUT, where, "is not JSON: %s", e.text);
+}
+
+ss_status json_read_file(const char *path, size_t limit, json_t **out, ss_error *err) {
+    char *data;
+    size_t size;
+    SS_TRY(file_read(path, limit, &data, &size, err));
+    ss_status status = json_read_bytes(data, size, path, out, err);
+    free(data);
+    return status;
+}
+
+const char *json_type_name(const json_t *value) {
+    if (!value) return "nothing";
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return "an object";
+    case JSON_ARRAY: return "an array";
+    case JSON_STRING: return "a string";
+    case JSON_INTEGER: return "an integer";
+    case JSON_REAL: return "a number with a fraction";
+    case JSON_TRUE:
+    case JSON_FALSE: return "true or false";
+    case JSON_NULL: return "null";
+    }
+    return "an unknown type";
+}
+
+int json_has(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    return value && !json_is_null(value);
+}
+
+static ss_status unexpected(const char *name, const char *where, const char *expected, const json_t *found,
+                            ss_error *err) {
+    if (!found) return error_set(err, SS_ERR_INPUT, where, "has no '%s'; expected %s", name, expected);
+    return error_set(err, SS_ERR_INPUT, where, "'%s' is %s; expected %s", name, json_type_name(found), expected);
+}
+
+ss_status json_get_int(const json_t *object, const char *name, const char *where, int64_t *out, ss_error *err) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value)) return unexpected(name, where, "an integer", value, err);
+    *out = json_integer_value(value);
+    return SS_OK;
+}
+
+ss_status json_get_int_or(const json_t *object, const char *name, const char *where, int64_t by_default, int64_t *out,
+                          ss_error *err) {
+    if (json_has(object, name)) return json_get_int(object, name, where, out, err);
+    *out = by_default;
+    return SS_OK;
+}
+
+ss_status json_get_double(const json_t *object, const char *name, const char *where, double *out, ss_error *err) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_number(value)) return unexpected(name, where, "a number", value, err);
+    *out = json_number_value(value);
+    return SS_OK;
+}
+
+ss_status json_get_double_or(const json_t *object, const char *name, const char *where, double by_default, double *out,
+                             ss_error *err) {
+    if (json_has(object, name)) return json_get_double(object, name, where, out, err);
+    *out = by_default;
+    return SS_OK;
+}
+
+ss_status json_get_bool(const json_t *object, const char *name, const char *where, int *out, ss_error *err) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_boolean(value)) return unexpected(name, where, "true or false", value, err);
+    *out = json_is_true(value);
+    return SS_OK;
+}
+
+ss_status json_get_bool_or(const json_t *object, const char *name, const char *where, int by_default, int *out,
+                           ss_error *err) {
+    if (json_has(object, name)) return json_get_bool(object, name, where, out, err);
+    *out = by_default;
+    return SS_OK;
+}
+
+ss_status json_get_text(const json_t *object, const char *name, const char *where, const char **out, ss_error *err) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value)) return unexpected(name, where, "a string", value, err);
+    *out = json_string_value(value);
+    return SS_OK;
+}
+
+ss_status json_get_text_or(const json_t *object, const char *name, const char *where, const char *by_default,
+                           const char **out, ss_error *err) {
+    if (json_has(object, name)) return json_get_text(object, name, where, out, err);
+    *out = by_default;
+    return SS_OK;
+}
+
+ss_status json_get_object(const json_t *object, const char *name, const char *where, json_t **out, ss_error *err) {
+    *out = json_object_get(object, name);
+    return json_is_object(*out) ? SS_OK : unexpected(name, where, "an object", *out, err);
+}
+
+ss_status json_get_array(const json_t *object, const char *name, const char *where, json_t **out, ss_error *err) {
+    *out = json_object_get(object, name);
+    return json_is_array(*out) ? SS_OK : unexpected(name, where, "an array", *out, err);
+}
+
+ss_status json_get_ints(const json_t *object, const char *name, const char *where, int64_t *out, int capacity,
+                        int *count, ss_error *err) {
+    json_t *array;
+    SS_TRY(json_get_array(object, name, where, &array, err));
+    size_t n = json_array_size(array);
+    if (n > (size_t)capacity)
+        return error_set(err, SS_ERR_INPUT, where, "'%s' has %zu items; at most %d are expected", name, n, capacity);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(array, i);
+        if (!json_is_integer(item))
+            return error_set(err, SS_ERR_INPUT, where, "'%s[%zu]' is %s; expected an integer", name, i,
+                             json_type_name(item));
+        out[i] = json_integer_value(item);
+    }
+    *count = (int)n;
+    return SS_OK;
+}

@@ -1,0 +1,297 @@
+/* Safetensors: what the writer writes the reader reads; every kind of damage has its own message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "io/safetensors.h"
+
+static char folder[] = "/tmp/sinkscope-st-XXXXXX";
+
+static const char *at(const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void write_raw(const char *name, const char *header, size_t data_bytes) {
+    ss_error err;
+    static unsigned char file[4096];
+    uint64_t n = strlen(header);
+    assert_true(8 + n + data_bytes <= sizeof file);
+    memcpy(file, &n, 8);
+    memcpy(file + 8, header, n);
+    for (size_t i = 0; i < data_bytes; i++) file[8 + n + i] = (unsigned char)i;
+    assert_int_equal(file_write(at(name), file, 8 + n + data_bytes, &err), SS_OK);
+}
+
+/* Opening a file with this header and so much data fails with a message that contains `expected`. */
+static void expect_damage(const char *header, size_t data_bytes, const char *expected) {
+    ss_error err = {0};
+    safetensors *st;
+    write_raw("bad.safetensors", header, data_bytes);
+    ss_status status = safetensors_open(&st, at("bad.safetensors"), &err);
+    if (status == SS_OK || !strstr(err.message, expected))
+        fail_msg("header %s\n  expected: %s\n  found: %s: %s", header, expected, err.where, err.message);
+    assert_int_equal(status, SS_ERR_INPUT);
+    assert_null(st);
+    assert_non_null(strstr(err.where, "bad.safetensors"));
+}
+
+static void test_round_trip(void **state) {
+    (void)state;
+    ss_error err;
+    safetensors *st;
+    const float f[6] = {1, -2, 3.5f, 0, 1e-20f, 6};
+    const int64_t ids[2] = {5, -7};
+    const unsigned char u[3] = {1, 2, 255};
+    const safetensors_output tensors[] = {{"u.bytes", SAFETENSORS_U8, 1, {3}, u},
+                                          {"a.weight", SAFETENSORS_F32, 2, {2, 3}, f},
+                                          {"empty", SAFETENSORS_F32, 2, {0, 4}, f},
+                                          {"ids", SAFETENSORS_I64, 1, {2}, ids},
+                                          {"scalar", SAFETENSORS_F32, 0, {0}, f}};
+    assert_int_equal(safetensors_write(at("a.safetensors"), tensors, 5, &err), SS_OK);
+    assert_int_equal(safetensors_open(&st, at("a.safetensors"), &err), SS_OK);
+    assert_int_equal(safetensors_count(st), 5);
+    assert_string_equal(safetensors_at(st, 0)->name, "a.weight");
+    const safetensors_entry *a = safetensors_find(st, "a.weight"), *i = safetensors_find(st, "ids");
+    assert_int_equal(a->ndim, 2);
+    assert_int_equal(a->shape[0], 2);
+    assert_int_equal(a->shape[1], 3);
+    assert_int_equal(a->count, 6);
+    assert_memory_equal(a->data, f, sizeof f);
+    assert_int_equal((uintptr_t)a->data % 4, 0);
+    assert_int_equal(i->dtype, SAFETENSORS_I64);
+    assert_memory_equal(i->data, ids, sizeof ids);
+    assert_memory_equal(safetensors_find(st, "u.bytes")->data, u, 3);
+    assert_int_equal(safetensors_find(st, "empty")->count, 0);
+    assert_int_equal(safetensors_find(st, "scalar")->count, 1);
+    assert_null(safetensors_find(st, "a.bias"));
+    assert_int_equal(safetensors_file_count(st), 1);
+    safetensors_close(st);
+}
+
+static void test_same_bytes_whatever_the_order(void **state) {
+    (void)state;
+    ss_error err;
+    file_sha256 x, y;
+    const float f[2] = {1, 2};
+    const int64_t ids[1] = {3};
+    const safetensors_output one[] = {{"b", SAFETENSORS_F32, 1, {2}, f}, {"a", SAFETENSORS_I64, 1, {1}, ids}};
+    const safetensors_output two[] = {{"a", SAFETENSORS_I64, 1, {1}, ids}, {"b", SAFETENSORS_F32, 1, {2}, f}};
+    assert_int_equal(safetensors_write(at("x.safetensors"), one, 2, &err), SS_OK);
+    assert_int_equal(file_hash(at("x.safetensors"), x, &err), SS_OK);
+    assert_int_equal(safetensors_write(at("x.safetensors"), two, 2, &err), SS_OK);
+    assert_int_equal(file_hash(at("x.safetensors"), y, &err), SS_OK);
+    assert_string_equal(x, y);
+}
+
+static void test_unaligned_header_is_copied(void **state) {
+    (void)state;
+    ss_error err;
+    safetensors *st;
+    const unsigned char expected[4] = {0, 1, 2, 3}, second[4] = {4, 5, 6, 7};
+    const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    char padded[256];
+    snprintf(padded, sizeof padded, "%s%*s", header, strlen(header) % 4 == 3 ? 2 : 1, "");
+    assert_int_not_equal((8 + strlen(padded)) % 4, 0);
+    write_raw("odd.safetensors", padded, 8);
+    assert_int_equal(safetensors_open(&st, at("odd.safetensors"), &err), SS_OK);
+    assert_int_equal((uintptr_t)safetensors_find(st, "b")->data % 4, 0);
+    assert_memory_equal(safetensors_find(st, "a")->data, expected, 4);
+    assert_memory_equal(safetensors_find(st, "b")->data, second, 4);
+    safetensors_close(st);
+}
+
+static void test_damage(void **state) {
+    (void)state;
+#define ENTRY(dtype, shape, offsets) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+    static const struct {
+        const char *header;
+        size_t data;
+        const char *expected;
+    } cases[] = {
+        {"[]", 0, "does not begin with '{'"},
+        {"{\"a\":", 0, "is not JSON"},
+        {"{\"a\":1} x", 0, "is not JSON"},
+        {"{\"a\":1}", 0, "a is an integer in the header"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") ",\"a\":" ENTRY("F32", "[1]", "[4,8]") "}", 8, "duplicate"},
+        {"{\"a\":" ENTRY("F64", "[1]", "[0,8]") "}", 8, "a has dtype 'F64'; sinkscope reads F32"},
+        {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "a has nothing for its dtype"},
+        {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "a has nothing for its shape"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "no pair of integers for its data_offsets"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0]") "}", 4, "no pair of integers for its data_offsets"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0,4.0]") "}", 4, "no pair of integers for its data_offsets"},
+        {"{\"a\":" ENTRY("F32", "[-1]", "[0,4]") "}", 4, "a has a negative number, an integer in its shape"},
+        {"{\"a\":" ENTRY("F32", "[\"1\"]", "[0,4]") "}", 4, "a has a string in its shape"},
+        {"{\"a\":" ENTRY("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "a has 9 dimensions"},
+        {"{\"a\":" ENTRY("F32", "[4611686018427387904,4]", "[0,4]") "}", 4, "does not fit 63 bits"},
+        {"{\"a\":" ENTRY("I64", "[4611686018427387904]", "[0,4]") "}", 4, "does not fit 64 bits"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[-4,0]") "}", 4, "expected 0 <= begin <= end"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[4,0]") "}", 4, "expected 0 <= begin <= end"},
+        {"{\"a\":" ENTRY("F32", "[2]", "[0,8]") "}", 4, "a ends at byte 8 of the data; the file has 4"},
+        {"{\"a\":" ENTRY("F32", "[2,3]", "[0,20]") "}", 24,
+         "a has 20 bytes of data; expected 24, from its shape x F32"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") ",\"b\":" ENTRY("F32", "[1]", "[2,6]") "}", 6,
+         "b overlaps a by 2 bytes"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") ",\"b\":" ENTRY("F32", "[1]", "[8,12]") "}", 12,
+         "b begins 4 bytes after the end of a"},
+        {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") "}", 9, "has 5 bytes after the last tensor"},
+        {"{\"__metadata__\":{\"format\":1}}", 0, "__metadata__ has an integer under 'format'"},
+        {"{\"__metadata__\":7}", 0, "__metadata__ is an integer"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_damage(cases[i].header, cases[i].data, cases[i].expected);
+}
+
+static void test_header_length(void **state) {
+    (void)state;
+    static const struct {
+        unsigned char bytes[10];
+        size_t n;
+        const char *expected;
+    } cases[] = {{{0}, 0, "has 0 bytes"},
+                 {{1, 0, 0}, 3, "has 3 bytes"},
+                 {{0, 0, 0, 0, 0, 0, 0, 0}, 8, "does not begin with '{'"},
+                 {{100, 0, 0, 0, 0, 0, 0, 0, '{', '}'}, 10, "100 bytes; 2 follow"},
+                 {{255, 255, 255, 255, 255, 255, 255, 255, '{', '}'}, 10, "at most 100000000 are allowed"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ss_error err = {0};
+        safetensors *st;
+        assert_int_equal(file_write(at("short.safetensors"), cases[i].bytes, cases[i].n, &err), SS_OK);
+        assert_int_equal(safetensors_open(&st, at("short.safetensors"), &err), SS_ERR_INPUT);
+        if (!strstr(err.message, cases[i].expected)) fail_msg("case %zu: %s", i, err.message);
+    }
+}
+
+static void write_shards(void) {
+    ss_error err;
+    const float f[2] = {1, 2};
+    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {2}, f}, b = {"b", SAFETENSORS_F32, 1, {1}, f};
+    assert_int_equal(safetensors_write(at("model-00001-of-00002.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_write(at("model-00002-of-00002.safetensors"), &b, 1, &err), SS_OK);
+}
+
+static ss_status open_index(const char *weight_map, safetensors **st, ss_error *err) {
+    char index[512];
+    snprintf(index, sizeof index, "{\"metadata\":{\"total_size\":12},\"weight_map\":{%s}}", weight_map);
+    assert_int_equal(file_write(at("model.safetensors.index.json"), index, strlen(index), err), SS_OK);
+    return safetensors_open(st, at("model.safetensors.index.json"), err);
+}
+
+#define ONE "model-00001-of-00002.safetensors"
+#define TWO "model-00002-of-00002.safetensors"
+
+static void test_shards(void **state) {
+    (void)state;
+    ss_error err;
+    safetensors *st;
+    write_shards();
+    assert_int_equal(open_index("\"b\":\"" TWO "\",\"a\":\"" ONE "\"", &st, &err), SS_OK);
+    assert_int_equal(safetensors_count(st), 2);
+    assert_int_equal(safetensors_file_count(st), 2);
+    assert_non_null(strstr(safetensors_find(st, "b")->file, TWO));
+    safetensors_close(st);
+    static const struct {
+        const char *map, *expected;
+    } cases[] = {
+        {"\"a\":\"" ONE "\"", NULL}, /* the second shard is not opened at all */
+        {"\"a\":\"" ONE "\",\"b\":\"" ONE "\"", "b is in the weight_map but not in '" ONE "'"},
+        {"\"a\":\"" TWO "\",\"b\":\"" ONE "\"", "the weight_map says"},
+        {"\"a\":\"" ONE "\",\"c\":\"" TWO "\"", "c is in the weight_map but not in '" TWO "'"},
+        {"\"a\":\"" ONE "\",\"b\":\"missing.safetensors\"", "cannot open"},
+        {"\"a\":\"../x.safetensors\"", "expected the name of a file in the same folder"},
+        {"\"a\":3", "a has an integer in the weight_map"},
+        {"", "empty weight_map"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        err = (ss_error){0};
+        ss_status status = open_index(cases[i].map, &st, &err);
+        assert_int_equal(status, cases[i].expected ? SS_ERR_INPUT : SS_OK);
+        if (cases[i].expected && !strstr(err.message, cases[i].expected)) fail_msg("%s: %s", cases[i].map, err.message);
+        safetensors_close(st);
+    }
+}
+
+static void test_shards_with_stray_tensors(void **state) {
+    (void)state;
+    ss_error err = {0};
+    safetensors *st;
+    const float f[2] = {1, 2};
+    const safetensors_output both[] = {{"a", SAFETENSORS_F32, 1, {2}, f}, {"b", SAFETENSORS_F32, 1, {1}, f}};
+    write_shards();
+    assert_int_equal(safetensors_write(at(ONE), both, 2, &err), SS_OK);
+    assert_int_equal(open_index("\"a\":\"" ONE "\"", &st, &err), SS_ERR_INPUT);
+    assert_non_null(strstr(err.message, "b is not in the weight_map"));
+    assert_int_equal(open_index("\"a\":\"" ONE "\",\"b\":\"" TWO "\"", &st, &err), SS_ERR_INPUT);
+    assert_non_null(strstr(err.message, "b is also in"));
+}
+
+static void test_finder(void **state) {
+    (void)state;
+    ss_error err = {0};
+    safetensors *st;
+    const float f[1] = {1};
+    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {1}, f};
+    char component[128];
+    snprintf(component, sizeof component, "%s/vae", folder);
+    assert_int_equal(file_make_folder(component, &err), SS_OK);
+    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
+    assert_string_equal(err.where, component);
+    assert_string_equal(err.message, "has no weights; looked for diffusion_pytorch_model.safetensors.index.fp16.json, "
+                                     "diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, "
+                                     "model.safetensors.index.fp16.json");
+    assert_int_equal(safetensors_write(at("vae/model.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_open_folder(&st, component, NULL, &err), SS_OK);
+    assert_non_null(strstr(safetensors_path(st), "vae/model.safetensors"));
+    safetensors_close(st);
+    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
+    assert_int_equal(safetensors_write(at("vae/diffusion_pytorch_model.fp16.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_OK);
+    assert_non_null(strstr(safetensors_path(st), "vae/diffusion_pytorch_model.fp16.safetensors"));
+    safetensors_close(st);
+}
+
+static void test_write_fails_cleanly(void **state) {
+    (void)state;
+    ss_error err = {0};
+    const float f[1] = {1};
+    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {1}, f}, twice[] = {a, a};
+    assert_int_equal(safetensors_write(at("no/such/folder.safetensors"), &a, 1, &err), SS_ERR_RESOURCE);
+    assert_int_equal(safetensors_write(at("twice.safetensors"), twice, 2, &err), SS_ERR_INTERNAL);
+    assert_false(file_exists(at("twice.safetensors")));
+}
+
+static int set_up(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_same_bytes_whatever_the_order),
+        cmocka_unit_test(test_unaligned_header_is_copied),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_header_length),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_shards_with_stray_tensors),
+        cmocka_unit_test(test_finder),
+        cmocka_unit_test(test_write_fails_cleanly),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
