@@ -21,9 +21,9 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
 void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e);
 
-/* Computes nothing: takes from the arena, and gives back, the most that attention_cpu and attention_edit_cpu would. */
-void attention_dry(compute *c, const attention_args *a, const attention_stats *stats);
-void attention_edit_dry(compute *c, const attention_args *a, const attention_edit *e);
+/* Takes from the arena, and gives back, the most that attention_cpu and (for one batch item, whose sets hold at most
+ * half of the keys) attention_edit_cpu take: the dry backend's account. Computes nothing, touches no memory. */
+void attention_cpu_reserve(compute *c, const attention_args *a);
 
 /* The instruction set that attention_cpu uses on this machine: "avx512", "avx2" or "baseline". It decides bits. */
 const char *attention_cpu_isa(void);

@@ -1,16 +1,218 @@
-/* Attention of the cpu backend. */
+/* Attention of the cpu backend: the work is cut into (head, chunk of query rows), each done in blocks of rows by the
+ * kernel of the machine's instruction set. Chunks depend on the number of queries alone and their sums are added in
+ * order, so no bit depends on threads or on the batch. Scratch comes from the context's arena. */
 #include "tensor/attention.h"
 
+#include <omp.h>
+#include <string.h>
+#include "tensor/attention_kernel.h"
+
+enum {
+    CHUNK_ROWS = 64,           /* fewest rows of a chunk */
+    MAX_CHUNKS = 16,           /* of one head */
+    CACHE_FLOATS = 160 * 1024, /* a block of scores: well inside a second-level cache of 1 MiB */
+};
+static const size_t WAVE_BYTES = (size_t)32 << 20; /* packed keys and values held at a time */
+
+const attention_kernel *attention_kernel_best(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
+        return &attention_kernel_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &attention_kernel_avx2;
+#endif
+    return &attention_kernel_baseline;
+}
+
+const char *attention_cpu_isa(void) { return attention_kernel_best()->isa; }
+
+void *attention_scratch(compute *c, size_t n, size_t size) {
+    void *p = arena_alloc(c->scratch, n * size);
+    if (!p && compute_ok(c))
+        error_set(&c->error, SS_ERR_RESOURCE, NULL,
+                  "out of scratch memory in attention: %zu bytes in use, %zu more asked for; use a smaller image or "
+                  "batch",
+                  arena_used(c->scratch), n * size);
+    return p;
+}
+
+int attention_block_rows(int64_t keys) {
+    int rows = ATTENTION_ROWS;
+    while (rows > 8 && rows * keys > CACHE_FLOATS) rows /= 2;
+    return rows;
+}
+
+void attention_block_load(attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
+                          const int32_t *row_index, int64_t first, int n) {
+    int64_t d = a->q.dim[3];
+    b->rows = n;
+    b->d = d;
+    b->q = q;
+    b->masked = a->causal || !tensor_is_none(a->bias);
+    b->bias[0] = NULL;
+    for (int i = 0; i < n; i++) {
+        int64_t row = row_index ? row_index[first + i] : first + i;
+        const float *from =
+            (const float *)a->q.data + item * a->q.stride[0] + row * a->q.stride[1] + head * a->q.stride[2];
+        for (int64_t x = 0; x < d; x++) q[i * d + x] = from[x] * a->scale;
+        b->last_key[i] = a->causal ? row : INT64_MAX - 1;
+        if (!tensor_is_none(a->bias))
+            b->bias[i] = (const float *)a->bias.data + head * a->bias.stride[0] + row * a->bias.stride[1];
+    }
+    memset(q + n * d, 0, sizeof(float) * (size_t)((ATTENTION_ROWS - n) * d));
+}
+
+/* One call's cut into work, and its scratch. */
+typedef struct attention_plan {
+    const attention_kernel *kernel;
+    const attention_args *a;
+    const attention_stats *stats;
+    int64_t n_heads, n_rows, n_keys, d;
+    int64_t keys, width; /* n_keys and d rounded up to panels */
+    int64_t chunk_rows, chunks;
+    int64_t wave; /* (item, head) pairs held packed at a time */
+    int block_rows, threads;
+    float *k_panel, *v_panel; /* [wave, keys d], [wave, width keys] */
+    double *mass;             /* [wave, chunks, keys] */
+    double *sums;             /* [wave, chunks, 2]: entropy, concentration */
+    float *room;              /* [threads, room_floats]: q, o, s */
+    int64_t room_floats;
+} attention_plan;
+
+static void plan_make(attention_plan *p, const compute *c, const attention_args *a, const attention_stats *stats) {
+    const attention_kernel *kernel = attention_kernel_best();
+    int64_t pairs = a->q.dim[0] * a->q.dim[2];
+    *p = (attention_plan){.kernel = kernel, .a = a, .stats = stats, .threads = c->threads};
+    p->n_rows = a->q.dim[1];
+    p->n_heads = a->q.dim[2];
+    p->d = a->q.dim[3];
+    p->n_keys = a->k.dim[1];
+    p->keys = attention_round_up(p->n_keys, kernel->columns);
+    p->width = attention_round_up(p->d, kernel->columns);
+    p->chunk_rows = attention_round_up((p->n_rows + MAX_CHUNKS - 1) / MAX_CHUNKS, ATTENTION_ROWS);
+    if (p->chunk_rows < CHUNK_ROWS) p->chunk_rows = CHUNK_ROWS;
+    p->chunks = (p->n_rows + p->chunk_rows - 1) / p->chunk_rows;
+    p->wave = (int64_t)(WAVE_BYTES / sizeof(float)) / (p->keys * (p->d + p->width));
+    if (p->wave < c->threads) p->wave = c->threads;
+    if (p->wave > pairs) p->wave = pairs;
+    p->block_rows = attention_block_rows(p->keys);
+    p->room_floats = attention_round_up(ATTENTION_ROWS * p->d, 16) + ATTENTION_ROWS * p->width +
+                     attention_round_up(p->block_rows * p->keys, 16);
+}
+
+static int plan_allocate(attention_plan *p, compute *c) {
+    size_t wave = (size_t)p->wave, panel = (size_t)p->keys;
+    p->k_panel = attention_scratch(c, wave * panel * (size_t)p->d, sizeof(float));
+    p->v_panel = attention_scratch(c, wave * panel * (size_t)p->width, sizeof(float));
+    p->mass = attention_scratch(c, wave * (size_t)p->chunks * panel, sizeof(double));
+    p->sums = attention_scratch(c, wave * (size_t)p->chunks * 2, sizeof(double));
+    p->room = attention_scratch(c, (size_t)(p->threads * p->room_floats), sizeof(float));
+    return compute_ok(c);
+}
+
+static const float *head_data(tensor t, int64_t item, int64_t head) {
+    return (const float *)t.data + item * t.stride[0] + head * t.stride[2];
+}
+
+static void pack_pair(const attention_plan *p, int64_t pair, int64_t slot) {
+    const attention_args *a = p->a;
+    int64_t item = pair / p->n_heads, head = pair % p->n_heads;
+    p->kernel->pack_keys(p->k_panel + slot * p->keys * p->d, head_data(a->k, item, head), a->k.stride[1], NULL,
+                         p->n_keys, p->d);
+    p->kernel->pack_values(p->v_panel + slot * p->keys * p->width, head_data(a->v, item, head), a->v.stride[1], NULL,
+                           p->n_keys, p->d);
+}
+
+/* The part of [begin, end) inside n rows from `first`, relative to them. */
+static void overlap(int64_t begin, int64_t end, int64_t first, int n, int *from, int *to) {
+    int64_t low = begin - first, high = end - first;
+    *from = low < 0 ? 0 : low > n ? n : (int)low;
+    *to = high < *from ? *from : high > n ? n : (int)high;
+}
+
+static void store_rows(const attention_plan *p, const attention_block *b, int64_t pair, int64_t first) {
+    tensor out = p->a->out;
+    float *o = (float *)out.data + pair / p->n_heads * out.stride[0] + pair % p->n_heads * out.stride[2];
+    for (int i = 0; i < b->rows; i++) {
+        memcpy(o + (first + i) * out.stride[1], b->o + i * p->width, sizeof(float) * (size_t)p->d);
+        if (p->stats && p->stats->lse) p->stats->lse[pair * p->n_rows + first + i] = b->lse[i];
+        if (p->stats && p->stats->row_max) p->stats->row_max[pair * p->n_rows + first + i] = b->max_p[i];
+    }
+}
+
+static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64_t chunk, float *room) {
+    double *sums = p->sums + (slot * p->chunks + chunk) * 2;
+    float *q = room;
+    attention_block b = {.n_keys = p->n_keys,
+                         .k_panel = p->k_panel + slot * p->keys * p->d,
+                         .v_panel = p->v_panel + slot * p->keys * p->width,
+                         .o = room + attention_round_up(ATTENTION_ROWS * p->d, 16)};
+    b.s = b.o + ATTENTION_ROWS * p->width;
+    sums[0] = sums[1] = 0;
+    if (p->stats) {
+        b.r = p->stats->r;
+        b.entropy = p->stats->entropy ? sums : NULL;
+        b.concentration = p->stats->concentration ? sums + 1 : NULL;
+        b.mass = p->stats->mass ? p->mass + (slot * p->chunks + chunk) * p->keys : NULL;
+        if (b.mass) memset(b.mass, 0, sizeof(double) * (size_t)p->keys);
+    }
+    int64_t end = (chunk + 1) * p->chunk_rows < p->n_rows ? (chunk + 1) * p->chunk_rows : p->n_rows;
+    for (int64_t first = chunk * p->chunk_rows; first < end; first += p->block_rows) {
+        int n = end - first < p->block_rows ? (int)(end - first) : p->block_rows;
+        attention_block_load(&b, q, p->a, pair / p->n_heads, pair % p->n_heads, NULL, first, n);
+        if (p->stats) overlap(p->stats->row_begin, p->stats->row_end, first, n, &b.observe_begin, &b.observe_end);
+        p->kernel->block(&b);
+        store_rows(p, &b, pair, first);
+    }
+}
+
+static void reduce_pair(const attention_plan *p, int64_t pair, int64_t slot) {
+    const attention_stats *stats = p->stats;
+    double rows = (double)(stats->row_end - stats->row_begin), entropy = 0, concentration = 0;
+    if (rows < 1) rows = 1;
+    for (int64_t chunk = 0; chunk < p->chunks; chunk++) {
+        entropy += p->sums[(slot * p->chunks + chunk) * 2];
+        concentration += p->sums[(slot * p->chunks + chunk) * 2 + 1];
+    }
+    if (stats->entropy) stats->entropy[pair] = entropy / rows;
+    if (stats->concentration) stats->concentration[pair] = concentration / rows;
+    if (!stats->mass) return;
+    double *mass = stats->mass + pair * p->n_keys;
+    memset(mass, 0, sizeof(double) * (size_t)p->n_keys);
+    for (int64_t chunk = 0; chunk < p->chunks; chunk++)
+        for (int64_t j = 0; j < p->n_keys; j++) mass[j] += p->mass[(slot * p->chunks + chunk) * p->keys + j];
+    for (int64_t j = 0; j < p->n_keys; j++) mass[j] /= rows;
+}
+
 void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats) {
-    attention_reference(c, a, stats);
+    attention_plan plan, *p = &plan;
+    int64_t pairs = a->q.dim[0] * a->q.dim[2];
+    arena_mark mark = arena_get_mark(c->scratch);
+    plan_make(p, c, a, stats);
+    if (!plan_allocate(p, c)) pairs = 0;
+    for (int64_t first = 0; first < pairs; first += p->wave) {
+        int64_t n = pairs - first < p->wave ? pairs - first : p->wave;
+#pragma omp parallel num_threads(c->threads)
+        {
+            float *room = p->room + omp_get_thread_num() * p->room_floats;
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t slot = 0; slot < n; slot++) pack_pair(p, first + slot, slot);
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t task = 0; task < n * p->chunks; task++)
+                run_chunk(p, first + task / p->chunks, task / p->chunks, task % p->chunks, room);
+            if (stats) {
+#pragma omp for schedule(static)
+                for (int64_t slot = 0; slot < n; slot++) reduce_pair(p, first + slot, slot);
+            }
+        }
+    }
+    arena_release(c->scratch, mark);
 }
 
-void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e) {
-    attention_edit_reference(c, a, e);
+void attention_cpu_reserve(compute *c, const attention_args *a) {
+    attention_plan plan;
+    arena_mark mark = arena_get_mark(c->scratch);
+    plan_make(&plan, c, a, NULL);
+    plan_allocate(&plan, c);
+    arena_release(c->scratch, mark);
 }
-
-void attention_dry(compute *c, const attention_args *a, const attention_stats *stats) { (void)c, (void)a, (void)stats; }
-
-void attention_edit_dry(compute *c, const attention_args *a, const attention_edit *e) { (void)c, (void)a, (void)e; }
-
-const char *attention_cpu_isa(void) { return "baseline"; }

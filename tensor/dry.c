@@ -1,6 +1,7 @@
 /* The dry backend: computes nothing and reads or writes no tensor, so that a forward pass on it gives the peak of
  * scratch memory, the count of multiply-adds and the names of taps before any real run. Host memory that a caller
  * would read afterwards (downloads, statistics) is set to zero. */
+#include "tensor/attention.h"
 #include "tensor/backend.h"
 
 #include <stdio.h>
@@ -131,7 +132,7 @@ static void clear(void *host, int64_t n, size_t size) {
 }
 
 static void dry_attention(compute *c, const attention_args *a, const attention_stats *s) {
-    (void)c;
+    attention_cpu_reserve(c, a);
     if (!s) return;
     int64_t pairs = a->q.dim[0] * a->q.dim[2]; /* B H */
     clear(s->mass, pairs * a->k.dim[1], sizeof *s->mass);

@@ -1,0 +1,371 @@
+/* Attention on blocks of score rows: S = q k^T, softmax, O = P v, with the exact statistics of the same pass. Compiled
+ * once per instruction set (tensor/meson.build defines ATTENTION_KERNEL); relies on GCC's vector extensions. Lane
+ * counts are those of the instruction set, never of the data. Allocates nothing, knows nothing of threads. */
+#include "tensor/attention_kernel.h"
+
+#include <math.h>
+#include <string.h>
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+enum { LANES = 16, TILE_ROWS = 8 };
+#elif defined(__AVX2__)
+enum { LANES = 8, TILE_ROWS = 4 };
+#else
+enum { LANES = 4, TILE_ROWS = 4 };
+#endif
+enum { TILE_VECTORS = 2, COLUMNS = TILE_VECTORS * LANES, MASS_ROWS = 8 };
+
+typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4), may_alias));
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+#if defined(__AVX512F__)
+static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
+static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); } /* b where one is NaN */
+static inline vec zero_below(vec y, vec x, vec low) {
+    return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_NLT_UQ), (__m512)y);
+}
+static inline unsigned at_least(vec x, vec low) {
+    return (unsigned)_mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_GE_OQ);
+}
+static inline float largest(vec a) { return _mm512_reduce_max_ps((__m512)a); }
+#else
+#if defined(__AVX2__)
+static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
+static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline unsigned at_least(vec x, vec low) {
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, (__m256)low, _CMP_GE_OQ));
+}
+#else
+static inline vec spread(float x) { return (vec){x, x, x, x}; }
+static inline vec madd(vec a, vec b, vec c) { return a * b + c; }
+static inline vec larger(vec a, vec b) {
+    ivec m = (ivec)(a > b);
+    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
+}
+static inline unsigned at_least(vec x, vec low) {
+    ivec m = (ivec)(x >= low);
+    return (unsigned)((m[0] & 1) | (m[1] & 2) | (m[2] & 4) | (m[3] & 8));
+}
+#endif
+static inline vec zero_below(vec y, vec x, vec low) { return (vec)((ivec)y & ~(ivec)(x < low)); }
+static inline float largest(vec a) {
+    float max = a[0];
+    for (int i = 1; i < LANES; i++) max = a[i] > max ? a[i] : max;
+    return max;
+}
+#endif
+
+/* exp for x <= 88, at most 2 units in the last place; 0 below LOWEST, where a row's largest weight is 1 and 3e-38
+ * beside it is nothing. NaN stays NaN. Cephes' expf: n = round(x / ln 2), a polynomial on the rest, n into the
+ * exponent. */
+static const float LOWEST = -86.5f;
+
+static inline vec exp_lanes(vec x) {
+    const vec low = spread(LOWEST), magic = spread(12582912.0f); /* 1.5 * 2^23: the sum's low bits are n */
+    vec y = larger(low, x);
+    vec t = madd(y, spread(1.44269504088896341f), magic);
+    vec n = t - magic;
+    vec r = madd(n, spread(-0.693359375f), y);
+    r = madd(n, spread(2.12194440e-4f), r);
+    vec p = spread(1.9875691500e-4f);
+    p = madd(p, r, spread(1.3981999507e-3f));
+    p = madd(p, r, spread(8.3334519073e-3f));
+    p = madd(p, r, spread(4.1665795894e-2f));
+    p = madd(p, r, spread(1.6666665459e-1f));
+    p = madd(p, r, spread(5.0000001201e-1f));
+    p = madd(p * r, r, r) + 1.0f;
+    return zero_below((vec)((ivec)p + ((ivec)t << 23)), x, low);
+}
+
+static inline double sum_lanes(vec a) {
+    double sum = 0;
+    for (int i = 0; i < LANES; i++) sum += (double)a[i];
+    return sum;
+}
+
+/* ---- panels ---- */
+
+/* panel[x][lane] = row[lane][x] for four rows and columns x .. x + 4. */
+static inline void transpose4(float *panel, const float *const row[4], int64_t x) {
+    quad a = *(const quad *)(row[0] + x), b = *(const quad *)(row[1] + x);
+    quad c = *(const quad *)(row[2] + x), d = *(const quad *)(row[3] + x);
+    quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    quad ef = __builtin_shufflevector(a, b, 2, 6, 3, 7), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(quad *)(panel + (x + 0) * COLUMNS) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *(quad *)(panel + (x + 1) * COLUMNS) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    *(quad *)(panel + (x + 2) * COLUMNS) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+    *(quad *)(panel + (x + 3) * COLUMNS) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+}
+
+static void pack_keys(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d) {
+    int64_t whole = d / 4 * 4;
+    for (int64_t first = 0; first < n; first += COLUMNS, panel += d * COLUMNS)
+        for (int lane = 0; lane < COLUMNS; lane += 4) {
+            const float *row[4];
+            int have = (int)(n - first - lane < 4 ? n - first - lane : 4);
+            for (int i = 0; i < have; i++) row[i] = k + (index ? index[first + lane + i] : first + lane + i) * stride;
+            if (have == 4)
+                for (int64_t x = 0; x < whole; x += 4) transpose4(panel + lane, row, x);
+            for (int64_t x = have == 4 ? whole : 0; x < d; x++)
+                for (int i = 0; i < 4; i++) panel[x * COLUMNS + lane + i] = i < have ? row[i][x] : 0.0f;
+        }
+}
+
+static void pack_values(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d) {
+    int64_t keys = attention_round_up(n, COLUMNS);
+    for (int64_t first = 0; first < d; first += COLUMNS, panel += keys * COLUMNS) {
+        int64_t width = d - first < COLUMNS ? d - first : COLUMNS;
+        for (int64_t j = 0; j < n; j++) {
+            const float *row = v + (index ? index[j] : j) * stride + first;
+            float *to = panel + j * COLUMNS;
+            if (width == COLUMNS) {
+                memcpy(to, row, COLUMNS * sizeof(float));
+            } else {
+                memset(to, 0, COLUMNS * sizeof(float));
+                memcpy(to, row, (size_t)width * sizeof(float));
+            }
+        }
+        memset(panel + n * COLUMNS, 0, (size_t)(keys - n) * COLUMNS * sizeof(float));
+    }
+}
+
+/* ---- matrix tiles ---- */
+
+typedef vec tile[TILE_ROWS][TILE_VECTORS];
+
+/* t[i][.] += sum_x a[i lda + x] panel[x][.], one chain of multiply-adds per element. `vectors` is a constant. */
+static inline __attribute__((always_inline)) void tile_multiply(tile t, const float *a, int64_t lda, const float *panel,
+                                                                int64_t depth, int vectors) {
+    vec acc[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 2
+        for (int x = 0; x < vectors; x++) acc[i][x] = spread(0.0f);
+    for (int64_t y = 0; y < depth; y++) {
+        vec b[TILE_VECTORS];
+#pragma GCC unroll 2
+        for (int x = 0; x < vectors; x++) b[x] = *(const vec *)(panel + y * COLUMNS + x * LANES);
+#pragma GCC unroll 8
+        for (int i = 0; i < TILE_ROWS; i++) {
+            vec scalar = spread(a[i * lda + y]);
+#pragma GCC unroll 2
+            for (int x = 0; x < vectors; x++) acc[i][x] = madd(scalar, b[x], acc[i][x]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 2
+        for (int x = 0; x < vectors; x++) t[i][x] = acc[i][x];
+}
+
+/* Bias, causal mask and padding of one tile whose first key is `first`: plain code, off the common path. */
+static void tile_mask(const attention_block *b, tile t, int row, int64_t first) {
+    for (int i = 0; i < TILE_ROWS && row + i < b->rows; i++) {
+        float *s = (float *)t[i];
+        for (int64_t x = 0; x < COLUMNS; x++) {
+            int64_t key = first + x >= b->n_keys ? INT64_MAX : b->index ? b->index[first + x] : first + x;
+            if (key > (b->masked ? b->last_key[row + i] : INT64_MAX - 1)) s[x] = -INFINITY;
+            else if (b->masked && b->bias[0]) s[x] += b->bias[row + i][key];
+        }
+    }
+}
+
+/* Scores of the block into b->s, and the largest of every lane into max[row]. */
+static void score_block(const attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS]) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    for (int i = 0; i < ATTENTION_ROWS; i++)
+        for (int x = 0; x < TILE_VECTORS; x++) max[i][x] = spread(-INFINITY);
+    for (int64_t first = 0; first < keys; first += COLUMNS)
+        for (int row = 0; row < b->rows; row += TILE_ROWS) {
+            tile t;
+            tile_multiply(t, b->q + row * b->d, b->d, b->k_panel + first * b->d, b->d, TILE_VECTORS);
+            if (b->masked || first + COLUMNS > b->n_keys) tile_mask(b, t, row, first);
+            for (int i = 0; i < TILE_ROWS; i++)
+                for (int x = 0; x < TILE_VECTORS; x++) {
+                    *(vec *)(b->s + (row + i) * keys + first + x * LANES) = t[i][x];
+                    max[row + i][x] = larger(max[row + i][x], t[i][x]);
+                }
+        }
+}
+
+/* ---- softmax and its statistics ---- */
+
+/* A score that at least r of the row's scores reach: the r-th largest of its lanes' maxima; -inf where there are fewer
+ * lanes than r. */
+static float bound_of_largest(const vec max[TILE_VECTORS], int r) {
+    vec lane[TILE_VECTORS];
+    if (r > COLUMNS) return -INFINITY;
+    memcpy(lane, max, sizeof lane);
+    for (int i = 0;; i++) {
+        float m = largest(larger(lane[0], lane[1]));
+        if (i == r - 1 || m == -INFINITY) return m;
+        for (int x = 0; x < TILE_VECTORS; x++)
+            lane[x] = (vec)(((ivec)lane[x] & (ivec)(lane[x] < m)) | ((ivec)spread(-INFINITY) & (ivec)(lane[x] >= m)));
+    }
+}
+
+enum { MAX_R = 16 };
+
+static void insert_largest(float *top, int r, float e) { /* top falls */
+    if (e <= top[r - 1]) return;
+    int at = r - 1;
+    for (; at > 0 && top[at - 1] < e; at--) top[at] = top[at - 1];
+    top[at] = e;
+}
+
+typedef struct row_sums {
+    double weight;         /* sum_j exp(S_ij - max) */
+    double weighted_score; /* sum_j exp(S_ij - max) (S_ij - max) */
+    double largest;        /* sum of the r largest exp(S_ij - max) */
+} row_sums;
+
+/* s = exp(s - m) over `keys` (whole columns). `observe` and `r` are constants where it is inlined: what is
+ * observed only reads e, whose bits are the same either way. Two pairs of sums, so that chains stay short. */
+static inline __attribute__((always_inline)) row_sums exp_row(float *s, int64_t keys, float m, int observe, int r,
+                                                              float bound) {
+    vec sum[TILE_VECTORS], product[TILE_VECTORS];
+    float top[MAX_R] = {0};
+    for (int x = 0; x < TILE_VECTORS; x++) sum[x] = product[x] = spread(0.0f);
+    for (int64_t j = 0; j < keys; j += COLUMNS)
+#pragma GCC unroll 2
+        for (int x = 0; x < TILE_VECTORS; x++) {
+            vec *at = (vec *)(s + j + x * LANES);
+            vec score = *at, e = exp_lanes(score - m);
+            *at = e;
+            sum[x] += e;
+            if (!observe) continue;
+            product[x] = madd(e, larger(spread(LOWEST), score - m), product[x]);
+            if (r == 0) continue;
+            for (unsigned hit = at_least(score, spread(bound)); hit; hit &= hit - 1)
+                insert_largest(top, r, ((const float *)at)[__builtin_ctz(hit)]);
+        }
+    row_sums out = {0};
+    for (int x = 0; x < TILE_VECTORS; x++) {
+        out.weight += sum_lanes(sum[x]);
+        out.weighted_score += sum_lanes(product[x]);
+    }
+    for (int i = 0; i < r; i++) out.largest += (double)top[i];
+    return out;
+}
+
+static row_sums exp_row_plain(float *s, int64_t keys, float m) { return exp_row(s, keys, m, 0, 0, 0); }
+static row_sums exp_row_entropy(float *s, int64_t keys, float m) { return exp_row(s, keys, m, 1, 0, 0); }
+static row_sums exp_row_all(float *s, int64_t keys, float m, int r, float bound) {
+    return exp_row(s, keys, m, 1, r, bound);
+}
+
+/* Softmax of the block's rows, unnormalised; inverse[i] = 1 / sum. */
+static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], float inverse[ATTENTION_ROWS]) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    for (int i = 0; i < b->rows; i++) {
+        float m = largest(larger(max[i][0], max[i][1])), *s = b->s + i * keys;
+        int observed = i >= b->observe_begin && i < b->observe_end && (b->entropy || b->concentration);
+        row_sums sums;
+        if (!observed) sums = exp_row_plain(s, keys, m);
+        else if (!b->concentration) sums = exp_row_entropy(s, keys, m);
+        else sums = exp_row_all(s, keys, m, b->r, bound_of_largest(max[i], b->r));
+        double log_sum = log(sums.weight);
+        b->lse[i] = (double)m + log_sum;
+        inverse[i] = (float)(1.0 / sums.weight);
+        b->max_p[i] = inverse[i];
+        if (observed && b->entropy) *b->entropy += log_sum - sums.weighted_score / sums.weight;
+        if (observed && b->concentration) *b->concentration += sums.largest / sums.weight;
+    }
+}
+
+/* mass[j] += sum_i e_ij inverse_i over the observed rows and keys [first, last): MASS_ROWS rows in float, then double.
+ */
+static void add_mass(const attention_block *b, const float inverse[ATTENTION_ROWS], int64_t first, int64_t last) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    for (int row = 0; row < b->rows; row += MASS_ROWS) {
+        vec scale[MASS_ROWS];
+        int n = b->rows - row < MASS_ROWS ? b->rows - row : MASS_ROWS;
+        for (int i = 0; i < n; i++)
+            scale[i] = spread(row + i >= b->observe_begin && row + i < b->observe_end ? inverse[row + i] : 0.0f);
+        for (int64_t j = first; j < last; j += LANES) {
+            const float *s = b->s + row * keys + j;
+            vec sum = spread(0.0f);
+            for (int i = 0; i < n; i++) sum = madd(*(const vec *)(s + i * keys), scale[i], sum);
+            for (int x = 0; x < LANES; x++) b->mass[j + x] += (double)sum[x];
+        }
+    }
+}
+
+/* o += s[.., first .. last) v for all rows and all columns of v. */
+static void add_values(const attention_block *b, int64_t first, int64_t last) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS), width = attention_round_up(b->d, COLUMNS);
+    for (int64_t column = 0; column < width; column += COLUMNS) {
+        const float *panel = b->v_panel + column * keys + first * COLUMNS;
+        int vectors = b->d - column > LANES ? 2 : 1;
+        for (int row = 0; row < b->rows; row += TILE_ROWS) {
+            tile t;
+            const float *s = b->s + row * keys + first;
+            if (vectors == 2) tile_multiply(t, s, keys, panel, last - first, 2);
+            else tile_multiply(t, s, keys, panel, last - first, 1);
+            for (int i = 0; i < TILE_ROWS; i++)
+                for (int x = 0; x < vectors; x++) *(vec *)(b->o + (row + i) * width + column + x * LANES) += t[i][x];
+        }
+    }
+}
+
+static void attend_block(attention_block *b) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS), width = attention_round_up(b->d, COLUMNS);
+    vec max[ATTENTION_ROWS][TILE_VECTORS];
+    float inverse[ATTENTION_ROWS];
+    score_block(b, max);
+    softmax(b, max, inverse);
+    memset(b->o, 0, (size_t)(ATTENTION_ROWS * width) * sizeof(float));
+    int observed = b->mass && b->observe_begin < b->observe_end;
+    for (int64_t first = 0; first < keys; first += ATTENTION_KEY_BLOCK) {
+        int64_t last = first + ATTENTION_KEY_BLOCK < keys ? first + ATTENTION_KEY_BLOCK : keys;
+        if (observed) add_mass(b, inverse, first, last);
+        add_values(b, first, last);
+    }
+    for (int i = 0; i < b->rows; i++)
+        for (int64_t x = 0; x < width; x += LANES) *(vec *)(b->o + i * width + x) *= inverse[i];
+}
+
+static void scores(attention_block *b) {
+    vec max[ATTENTION_ROWS][TILE_VECTORS];
+    score_block(b, max);
+}
+
+static void weights(attention_block *b, const double lse[ATTENTION_ROWS]) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    scores(b);
+    for (int i = 0; i < b->rows; i++) { /* lse in two floats: the difference of near-equal numbers is then exact */
+        float high = (float)lse[i], low = (float)(lse[i] - (double)high);
+        for (int64_t j = 0; j < keys; j += LANES) {
+            vec *at = (vec *)(b->s + i * keys + j);
+            *at = exp_lanes((*at - high) - low);
+        }
+    }
+}
+
+static void gather(attention_block *b) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS), width = attention_round_up(b->d, COLUMNS);
+    memset(b->o, 0, (size_t)(ATTENTION_ROWS * width) * sizeof(float));
+    for (int64_t first = 0; first < keys; first += ATTENTION_KEY_BLOCK)
+        add_values(b, first, first + ATTENTION_KEY_BLOCK < keys ? first + ATTENTION_KEY_BLOCK : keys);
+}
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
+    .isa = TEXT(ATTENTION_KERNEL),
+    .columns = COLUMNS,
+    .pack_keys = pack_keys,
+    .pack_values = pack_values,
+    .block = attend_block,
+    .scores = scores,
+    .weights = weights,
+    .gather = gather,
+};

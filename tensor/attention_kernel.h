@@ -1,0 +1,70 @@
+/* The arithmetic of attention on one instruction set: what attention_cpu.c and attention_cpu_edit.c drive. The file
+ * attention_kernel.c is compiled once per instruction set, and the best that the machine has is chosen at run time.
+ *
+ * A row's bits depend on its own q and on its keys in their order alone: every score is one chain of multiply-adds over
+ * the head width, every output one chain over the keys of a block of ATTENTION_KEY_BLOCK, the blocks added in order. */
+#ifndef TENSOR_ATTENTION_KERNEL_H
+#define TENSOR_ATTENTION_KERNEL_H
+
+#include <stdint.h>
+#include "tensor/compute.h"
+
+enum {
+    ATTENTION_ROWS = 32,     /* most rows of a block; a multiple of every kernel's tile */
+    ATTENTION_KEY_BLOCK = 64 /* keys summed in registers before they are added to the output */
+};
+
+/* A block of query rows of one head against a list of its keys. Panels: keys [keys / columns][d][columns], values
+ * [width / columns][keys][columns], where keys and width are n_keys and d rounded up to whole columns, with zeros. All
+ * memory is aligned to 64 bytes and belongs to the caller. */
+typedef struct attention_block {
+    int rows; /* 1 .. ATTENTION_ROWS */
+    int64_t n_keys, d;
+    const float *q;       /* [ATTENTION_ROWS, d], scaled; rows beyond `rows` are zero */
+    const float *k_panel; /* from pack_keys */
+    const float *v_panel; /* from pack_values */
+    int masked;           /* 1 = bias or causal: the three members below are read */
+    const int32_t *index; /* [n_keys] which of the call's keys they are, for bias and causal; NULL = 0, 1, .. */
+    const float *bias[ATTENTION_ROWS]; /* per row, by the call's key; bias[0] NULL = none */
+    int64_t last_key[ATTENTION_ROWS];  /* per row, the last key it sees: INT64_MAX - 1 unless causal */
+    float *s;                          /* [rows rounded up to 8, keys]: room; left with exp(S - max) */
+    float *o;                          /* [ATTENTION_ROWS, width]: out */
+    double lse[ATTENTION_ROWS];        /* out */
+    float max_p[ATTENTION_ROWS];       /* out: the largest P of each row */
+    /* Statistics over rows [observe_begin, observe_end) of the block; sums, which the caller divides. */
+    int observe_begin, observe_end;
+    int r;
+    double *mass;                    /* [keys]: += sum_i P_ij; NULL = not wanted */
+    double *entropy, *concentration; /* +=; NULL = not wanted */
+} attention_block;
+
+typedef struct attention_kernel {
+    const char *isa;
+    int columns; /* panel width, in floats */
+    /* Rows index[0..n) (NULL: 0..n) of [.., d] with `stride` floats between rows. */
+    void (*pack_keys)(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d);
+    void (*pack_values)(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d);
+    void (*block)(attention_block *b);  /* o = softmax(q k^T) v, statistics */
+    void (*scores)(attention_block *b); /* s = q k^T, with the bits that `block` gives S */
+    void (*weights)(attention_block *b, const double lse[ATTENTION_ROWS]); /* s = exp(q k^T - lse) */
+    void (*gather)(attention_block *b);                                    /* o = s v, for any s [rows, keys] */
+} attention_kernel;
+
+extern const attention_kernel attention_kernel_avx512, attention_kernel_avx2, attention_kernel_baseline;
+
+const attention_kernel *attention_kernel_best(void); /* what this machine can run */
+
+/* Query rows first .. first + n of (item, head) into a block: q (scaled), bias and causal limits; row_index NULL = the
+ * rows themselves, else the rows that it lists. */
+void attention_block_load(attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
+                          const int32_t *row_index, int64_t first, int n);
+
+/* Rows of a block whose scores stay in cache beside the panels; from the number of keys alone. */
+int attention_block_rows(int64_t keys);
+
+/* arena_alloc, or NULL with the context's error set. */
+void *attention_scratch(compute *c, size_t n, size_t size);
+
+static inline int64_t attention_round_up(int64_t n, int to) { return (n + to - 1) / to * to; }
+
+#endif
