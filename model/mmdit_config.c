@@ -2,14 +2,7 @@
 #include "model/mmdit.h"
 
 #include <string.h>
-
-/* Member `key` as a size from 1 to `high`. */
-static ss_status get_size(const json_t *json, const char *key, const char *where, int64_t by_default, int64_t high,
-                          int64_t *out, ss_error *err) {
-    SS_TRY(json_get_int_or(json, key, where, by_default, out, err));
-    if (*out >= 1 && *out <= high) return SS_OK;
-    return error_set(err, SS_ERR_INPUT, where, "%s is %lld; expected 1 to %lld", key, (long long)*out, (long long)high);
-}
+#include "model/checks.h"
 
 static ss_status parse_dual_layers(const json_t *json, const char *where, mmdit_config *g, ss_error *err) {
     static const char key[] = "dual_attention_layers";
@@ -44,10 +37,10 @@ ss_status mmdit_parse(const json_t *json, const char *class_name, const char *wh
                  {"pooled_projection_dim", 2048, 1 << 20, &g->pooled_projection_dim},
                  {"pos_embed_max_size", 96, 1 << 12, &g->pos_embed_max_size}};
     for (int i = 0; i < NN_COUNT(sizes); i++)
-        SS_TRY(get_size(json, sizes[i].key, where, sizes[i].by_default, sizes[i].high, sizes[i].out, err));
+        SS_TRY(config_size(json, sizes[i].key, where, sizes[i].by_default, sizes[i].high, sizes[i].out, err));
     const char *out_channels = "out_channels"; /* null there means as many as come in */
     int64_t by_default = json_object_get(json, out_channels) ? g->in_channels : 16;
-    SS_TRY(get_size(json, out_channels, where, by_default, 1 << 12, &g->out_channels, err));
+    SS_TRY(config_size(json, out_channels, where, by_default, 1 << 12, &g->out_channels, err));
     if (json_is_null(json_object_get(json, "pos_embed_max_size")))
         return error_set(err, SS_ERR_INPUT, where,
                          "pos_embed_max_size is null; expected the side of the position table");

@@ -1,0 +1,80 @@
+/* The schedule of scheduler_flow_match.h. Types follow the reference step by step, for its timesteps are inputs of the
+ * network: float32 for the range of sigmas, float64 (numpy) up to the shift, float32 from there on. */
+#include "sampler/scheduler_flow_match.h"
+
+#include <math.h>
+#include <string.h>
+
+static ss_status refuse_flags(const json_t *json, const char *where, ss_error *err) {
+    static const char *const flags[] = {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas",
+                                        "invert_sigmas", "stochastic_sampling"};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        int set;
+        SS_TRY(json_get_bool_or(json, flags[i], where, 0, &set, err));
+        if (set) return error_set(err, SS_ERR_INPUT, where, "%s is true; expected false, as SD3 has it", flags[i]);
+    }
+    return SS_OK;
+}
+
+ss_status flow_match_parse(const json_t *json, const char *where, flow_match_config *out, ss_error *err) {
+    static const char class_name[] = "FlowMatchEulerDiscreteScheduler";
+    const char *found, *type;
+    SS_TRY(json_get_text_or(json, "_class_name", where, class_name, &found, err));
+    if (strcmp(found, class_name) != 0)
+        return error_set(err, SS_ERR_INPUT, where, "_class_name is '%s'; expected %s", found, class_name);
+    SS_TRY(refuse_flags(json, where, err));
+    SS_TRY(json_get_int_or(json, "num_train_timesteps", where, 1000, &out->train_timesteps, err));
+    SS_TRY(json_get_double_or(json, "shift", where, 1.0, &out->shift, err));
+    SS_TRY(json_get_bool_or(json, "use_dynamic_shifting", where, 0, &out->dynamic_shifting, err));
+    SS_TRY(json_get_double_or(json, "base_shift", where, 0.5, &out->base_shift, err));
+    SS_TRY(json_get_double_or(json, "max_shift", where, 1.15, &out->max_shift, err));
+    SS_TRY(json_get_int_or(json, "base_image_seq_len", where, 256, &out->base_tokens, err));
+    SS_TRY(json_get_int_or(json, "max_image_seq_len", where, 4096, &out->max_tokens, err));
+    SS_TRY(json_get_double_or(json, "shift_terminal", where, 0, &out->shift_terminal, err));
+    SS_TRY(json_get_text_or(json, "time_shift_type", where, "exponential", &type, err));
+    out->linear_shift = strcmp(type, "linear") == 0;
+    if (!out->linear_shift && strcmp(type, "exponential") != 0)
+        return error_set(err, SS_ERR_INPUT, where, "time_shift_type is '%s'; expected exponential or linear", type);
+    if (out->train_timesteps < 1 || out->train_timesteps > 1000000)
+        return error_set(err, SS_ERR_INPUT, where, "num_train_timesteps is %lld; expected 1 to 1000000",
+                         (long long)out->train_timesteps);
+    if (!(out->shift > 0))
+        return error_set(err, SS_ERR_INPUT, where, "shift is not a positive number; expected one, as 3.0");
+    if (!(out->shift_terminal >= 0 && out->shift_terminal < 1))
+        return error_set(err, SS_ERR_INPUT, where, "shift_terminal is not in [0, 1); expected null or a sigma");
+    if (out->dynamic_shifting && out->base_tokens == out->max_tokens)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "base_image_seq_len equals max_image_seq_len (%lld); expected them to differ",
+                         (long long)out->max_tokens);
+    return SS_OK;
+}
+
+/* A sigma of the training schedule, `t` of train_timesteps: the constructor's arithmetic, in float32. */
+static float training_sigma(const flow_match_config *g, int64_t t) {
+    float sigma = (float)t / (float)g->train_timesteps;
+    if (g->dynamic_shifting) return sigma;
+    return (float)g->shift * sigma / (1 + (float)(g->shift - 1) * sigma);
+}
+
+void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_tokens, float *sigma, float *timestep) {
+    double train = (double)g->train_timesteps, mu = 0;
+    double first = (double)training_sigma(g, g->train_timesteps) * train, last = (double)training_sigma(g, 1) * train;
+    if (g->dynamic_shifting) {
+        double slope = (g->max_shift - g->base_shift) / (double)(g->max_tokens - g->base_tokens);
+        mu = (double)image_tokens * slope + (g->base_shift - slope * (double)g->base_tokens);
+        if (!g->linear_shift) mu = exp(mu);
+    }
+    double terminal_scale = 1;
+    for (int i = steps - 1; i >= 0; i--) { /* from the end: the terminal stretch is set by the last sigma */
+        double t = i > 0 && i == steps - 1 ? last : (double)i * ((last - first) / (steps > 1 ? steps - 1 : 1)) + first;
+        double s = t / train;
+        s = g->dynamic_shifting ? mu / (mu + (1 / s - 1)) : g->shift * s / (1 + (g->shift - 1) * s);
+        if (g->shift_terminal > 0) {
+            if (i == steps - 1) terminal_scale = (1 - s) / (1 - g->shift_terminal);
+            if (terminal_scale > 0) s = 1 - (1 - s) / terminal_scale; /* 0: a single step, from 1 */
+        }
+        sigma[i] = (float)s;
+        timestep[i] = sigma[i] * (float)g->train_timesteps;
+    }
+    sigma[steps] = 0;
+}
