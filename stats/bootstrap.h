@@ -1,0 +1,24 @@
+/* The BCa bootstrap interval of a mean (Efron 1987), prompts resampled with replacement.
+ *
+ * Resample r draws from a Philox stream of its own, named (seed, "bootstrap", r), so its bits depend on neither
+ * threads nor the number of resamples. */
+#ifndef STATS_BOOTSTRAP_H
+#define STATS_BOOTSTRAP_H
+
+#include <stdint.h>
+#include "base/error.h"
+#include "stats/figure.h"
+
+/* means[r] = mean of resample r of d[0..n), n >= 1. */
+ss_status stats_bootstrap_means(const double *d, int n, uint64_t seed, int resamples, double *means, ss_error *err);
+
+/* The same from given indices, index[r * n + i] in 0 .. n-1: how tests compare with another implementation. */
+ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *index, int resamples, double *means,
+                                        ss_error *err);
+
+/* The interval of level `level` from bootstrap means, which are sorted in place. Bias correction counts means equal to
+ * the observed one half; acceleration is the jackknife's that leaves one prompt out; quantiles interpolate linearly, as
+ * SciPy's. Undefined: n < 2, no variance, all means on one side of the observed one. */
+stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level);
+
+#endif

@@ -1,0 +1,92 @@
+/* BCa against SciPy from the same index matrix; streams; degenerate samples. */
+#include "near.h"
+#include <stdlib.h>
+#include <string.h>
+#include "stats/bootstrap.h"
+#include "stats/summary.h"
+
+static ss_error err;
+
+/* The generator's class Congruential. */
+static void fill_indices(uint64_t seed, int n, int32_t *index, int count) {
+    for (int i = 0; i < count; i++) {
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        index[i] = (int32_t)((seed >> 33) % (uint64_t)n);
+    }
+}
+
+static void test_scipy(void **state) {
+    (void)state;
+    for (int i = 0; i < COUNT_OF(bca_rows); i++) {
+        const struct bca_row *r = &bca_rows[i];
+        int sample = (int)r->sample, n = (int)paired_rows[sample].n, resamples = (int)r->resamples;
+        int32_t *index = malloc((size_t)n * (size_t)resamples * sizeof *index);
+        double *means = malloc((size_t)resamples * sizeof *means);
+        assert_non_null(index);
+        assert_non_null(means);
+        fill_indices((uint64_t)sample + 1, n, index, n * resamples);
+        assert_int_equal(stats_bootstrap_means_indexed(samples[sample], n, index, resamples, means, &err), SS_OK);
+        stats_interval b = stats_bca(samples[sample], n, 0, means, resamples, r->level);
+        assert_figure(b.low, r->low, 1e-10);
+        assert_figure(b.high, r->high, 1e-10);
+        free(index);
+        free(means);
+    }
+}
+
+/* Acceleration as the definition has it, n means without one prompt each, must move the interval as BCa's does: the
+ * mirrored sample has the mirrored interval, and a skewed one is not symmetric about its mean. */
+static void test_skew(void **state) {
+    (void)state;
+    enum { N = 30, RESAMPLES = 4000 };
+    double mirrored[N], means[RESAMPLES], other[RESAMPLES];
+    const double *d = samples[4];
+    for (int i = 0; i < N; i++) mirrored[i] = -d[i];
+    assert_int_equal(stats_bootstrap_means(d, N, 3, RESAMPLES, means, &err), SS_OK);
+    assert_int_equal(stats_bootstrap_means(mirrored, N, 3, RESAMPLES, other, &err), SS_OK);
+    stats_interval b = stats_bca(d, N, 0, means, RESAMPLES, 0.95),
+                   m = stats_bca(mirrored, N, 0, other, RESAMPLES, 0.95);
+    assert_figure(m.low, -b.high.value, 1e-12);
+    assert_figure(m.high, -b.low.value, 1e-12);
+    double mean = stats_sum(d, N) / N;
+    assert_true(b.high.value - mean > 1.05 * (mean - b.low.value));
+}
+
+static void test_streams(void **state) {
+    (void)state;
+    enum { N = 120, MANY = 500, FEW = 100 };
+    double many[MANY], few[FEW], other[FEW];
+    assert_int_equal(stats_bootstrap_means(samples[6], N, 9, MANY, many, &err), SS_OK);
+    assert_int_equal(stats_bootstrap_means(samples[6], N, 9, FEW, few, &err), SS_OK);
+    assert_memory_equal(many, few, sizeof few); /* resample r is the same whatever is drawn beside it */
+    assert_int_equal(stats_bootstrap_means(samples[6], N, 10, FEW, other, &err), SS_OK);
+    assert_memory_not_equal(other, few, sizeof few);
+    /* Their spread is that of a mean: se within 10 %. */
+    stats_summary s = stats_summarise(samples[6], N, 0), boot = stats_summarise(many, MANY, 0);
+    assert_true(fabs(boot.sd.value / s.se.value - 1) < 0.1);
+}
+
+static void test_degenerate(void **state) {
+    (void)state;
+    const double same[] = {0.3, 0.3, 0.3}, d[] = {1, 2, 4};
+    double means[100], above[100];
+    assert_int_equal(stats_bootstrap_means(same, 3, 1, 100, means, &err), SS_OK);
+    assert_state(stats_bca(same, 3, 0, means, 100, 0.95).low, STATS_NO_VARIANCE);
+    assert_state(stats_bca(d, 1, 0, means, 100, 0.95).low, STATS_TOO_FEW);
+    for (int i = 0; i < 100; i++) above[i] = 3 + i;
+    assert_state(stats_bca(d, 3, 0, above, 100, 0.95).high, STATS_OUT_OF_RANGE);
+    assert_state(stats_bca(d, 3, 0, above, 0, 0.95).high, STATS_TOO_FEW);
+    assert_int_equal(stats_bootstrap_means(d, 2, 1, 100, means, &err), SS_OK);
+    stats_interval b = stats_bca(d, 2, 0, means, 100, 0.95);
+    assert_true(b.low.value == 1 && b.high.value == 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scipy),
+        cmocka_unit_test(test_skew),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_degenerate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
