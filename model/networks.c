@@ -1,6 +1,9 @@
 /* The table of networks. A new one is a row here and a file beside this one. */
+#include "model/clip.h"
 #include "model/mmdit.h"
 #include "model/network.h"
+#include "model/t5.h"
+#include "model/vae.h"
 
 const network MODEL_NETWORKS[] = {
     {{"SD3Transformer2DModel", "MMDiT, the denoiser of SD3 and SD3.5", NULL},
@@ -11,5 +14,45 @@ const network MODEL_NETWORKS[] = {
      NULL,
      mmdit_example,
      mmdit_forward_named},
+    {{"CLIPTextModel", "CLIP text encoder without projection", NULL},
+     sizeof(clip_text_config),
+     sizeof(clip_text_weights),
+     clip_text_parse,
+     clip_text_bind,
+     CLIP_IGNORE,
+     clip_text_example,
+     clip_text_forward_named},
+    {{"CLIPTextModelWithProjection", "CLIP text encoder of SD3", NULL},
+     sizeof(clip_text_config),
+     sizeof(clip_text_weights),
+     clip_text_parse,
+     clip_text_bind,
+     CLIP_IGNORE,
+     clip_text_example,
+     clip_text_forward_named},
+    {{"CLIPModel", "CLIP, texts and images (CLIP-T)", NULL},
+     sizeof(clip_config),
+     sizeof(clip_weights),
+     clip_parse,
+     clip_bind,
+     CLIP_IGNORE,
+     clip_example,
+     clip_forward_named},
+    {{"T5EncoderModel", "T5 text encoder of SD3", NULL},
+     sizeof(t5_config),
+     sizeof(t5_weights),
+     t5_parse,
+     t5_bind,
+     T5_IGNORE,
+     t5_example,
+     t5_forward_named},
+    {{"AutoencoderKL", "autoencoder: latents to pictures and back", NULL},
+     sizeof(vae_config),
+     sizeof(vae_weights),
+     vae_parse,
+     vae_bind,
+     NULL,
+     vae_example,
+     vae_forward_named},
 };
 const int MODEL_NETWORK_COUNT = NN_COUNT(MODEL_NETWORKS);

@@ -1,0 +1,92 @@
+/* Values of config.json and token ids; see checks.h. */
+#include "model/checks.h"
+
+#include <string.h>
+
+ss_status config_size(const json_t *json, const char *name, const char *where, int64_t by_default, int64_t high,
+                      int64_t *out, ss_error *err) {
+    SS_TRY(json_get_int_or(json, name, where, by_default, out, err));
+    if (*out >= 1 && *out <= high) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "%s is %lld; expected a whole number from 1 to %lld", name,
+                     (long long)*out, (long long)high);
+}
+
+ss_status config_eps(const json_t *json, const char *name, const char *where, double by_default, float *out,
+                     ss_error *err) {
+    double value;
+    SS_TRY(json_get_double_or(json, name, where, by_default, &value, err));
+    if (!(value > 0 && value < 1))
+        return error_set(err, SS_ERR_INPUT, where, "%s is out of range; expected a number between 0 and 1", name);
+    *out = (float)value;
+    return SS_OK;
+}
+
+/* transformers/activations.py and diffusers/models/activations.py. */
+static const struct activation_name {
+    const char *name;
+    activation act;
+} ACTIVATION_NAMES[] = {
+    {"quick_gelu", ACT_QUICK_GELU},
+    {"gelu", ACT_GELU_ERF},
+    {"gelu_new", ACT_GELU_TANH},
+    {"gelu_pytorch_tanh", ACT_GELU_TANH},
+    {"silu", ACT_SILU},
+    {"swish", ACT_SILU},
+    {"relu", ACT_RELU},
+};
+
+ss_status config_activation_named(const char *value, const char *key, const char *where, activation *out,
+                                  ss_error *err) {
+    const size_t n = sizeof ACTIVATION_NAMES / sizeof ACTIVATION_NAMES[0];
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(ACTIVATION_NAMES[i].name, value) == 0) {
+            *out = ACTIVATION_NAMES[i].act;
+            return SS_OK;
+        }
+    text all = {0};
+    for (size_t i = 0; i < n; i++) text_addf(&all, "%s%s", i ? ", " : "", ACTIVATION_NAMES[i].name);
+    error_set(err, SS_ERR_INPUT, where, "%s: unknown activation '%s'; expected one of %s", key, value,
+              all.s ? all.s : "");
+    text_free(&all);
+    return err->code;
+}
+
+ss_status config_activation(const json_t *json, const char *name, const char *where, const char *by_default,
+                            activation *out, ss_error *err) {
+    const char *value;
+    SS_TRY(json_get_text_or(json, name, where, by_default, &value, err));
+    return config_activation_named(value, name, where, out, err);
+}
+
+ss_status checks_input_ids(const model_arrays *in, int64_t vocabulary, int64_t max_tokens, const int32_t **ids,
+                           int64_t *batch, int64_t *tokens, ss_error *err) {
+    int64_t dim[TENSOR_MAX_DIMS] = {-1, -1};
+    SS_TRY(model_input_ints(in, "input_ids", 2, dim, ids, err));
+    *batch = dim[0];
+    *tokens = dim[1];
+    if (max_tokens && *tokens > max_tokens)
+        return error_set(err, SS_ERR_INPUT, "input_ids", "expected at most %lld tokens, found %lld",
+                         (long long)max_tokens, (long long)*tokens);
+    for (int64_t i = 0; i < *batch * *tokens; i++)
+        if ((*ids)[i] < 0 || (*ids)[i] >= vocabulary)
+            return error_set(err, SS_ERR_INPUT, "input_ids", "expected ids from 0 to %lld, found %d at row %lld",
+                             (long long)vocabulary - 1, (int)(*ids)[i], (long long)(i / *tokens));
+    return SS_OK;
+}
+
+int checks_has_input(const model_arrays *in, const char *name) {
+    for (int i = 0; i < in->n; i++)
+        if (strcmp(in->at[i].name, name) == 0) return 1;
+    return 0;
+}
+
+int32_t *checks_scratch_ids(compute *c, int64_t n) {
+    if (!compute_ok(c)) return NULL;
+    int32_t *ids = arena_alloc(c->scratch, (size_t)n * sizeof *ids);
+    if (!ids) {
+        ss_error err;
+        error_no_memory(&err, "token positions in scratch", (unsigned long long)n * sizeof *ids);
+        compute_fail(c, &err);
+    }
+    return ids;
+}
