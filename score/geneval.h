@@ -21,6 +21,7 @@ typedef struct geneval_object {
 typedef struct geneval_prompt {
     char *tag;    /* NULL for prompts from a text file */
     char *prompt; /* never NULL */
+    int held_out; /* names what the model's training left out ("held_out": true; models/shapes-sd3) */
     int n_include, n_exclude;
     geneval_object include[GENEVAL_MAX_OBJECTS], exclude[GENEVAL_MAX_OBJECTS];
     char *line; /* the JSON object as it stands in the file (for metadata.jsonl); NULL for text files */

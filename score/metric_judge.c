@@ -1,0 +1,16 @@
+/* Metric `judge`: 1 where the picture does what its prompt asks, by the exact judge of the world of shapes. */
+#include "score/judge.h"
+#include "score/metrics.h"
+
+#include <stdio.h>
+
+ss_status metric_judge_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state;
+    judge_reading reading;
+    int right = 0;
+    SS_TRY(judge_read(in->image, &reading, err));
+    SS_TRY(judge_decide(&reading, in->geneval, &right, out->note, sizeof out->note, err));
+    out->value = right;
+    out->unreadable = reading.unreadable != NULL;
+    return SS_OK;
+}

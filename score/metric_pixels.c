@@ -1,0 +1,34 @@
+/* Metrics `rmse` and `psnr`: differences of pixels from the paired baseline image, over all channels of sRGB values
+ * scaled to 0..1. */
+#include "score/metrics.h"
+
+#include <math.h>
+
+static const double PSNR_CAP = 100; /* dB */
+
+static ss_status mean_square(const metric_input *in, double *out, ss_error *err) {
+    SS_TRY(metric_check_pair(in, 1, err));
+    uint64_t sum = 0, n = 3 * (uint64_t)in->image->width * (uint64_t)in->image->height;
+    for (uint64_t i = 0; i < n; i++) {
+        int d = in->image->rgb[i] - in->baseline->rgb[i];
+        sum += (uint64_t)(d * d);
+    }
+    *out = (double)sum / (double)n / (255.0 * 255.0);
+    return SS_OK;
+}
+
+ss_status metric_rmse_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state;
+    double square;
+    SS_TRY(mean_square(in, &square, err));
+    out->value = sqrt(square);
+    return SS_OK;
+}
+
+ss_status metric_psnr_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state;
+    double square;
+    SS_TRY(mean_square(in, &square, err));
+    out->value = square > 0 ? fmin(-10 * log10(square), PSNR_CAP) : PSNR_CAP;
+    return SS_OK;
+}
