@@ -27,10 +27,10 @@ enum {
 extern const option STUDY_KEYS[], STUDY_PROMPT_KEYS[], STUDY_SEED_KEYS[], STUDY_SAMPLER_KEYS[], STUDY_MEASURE_KEYS[],
     STUDY_CONDITION_KEYS[], STUDY_CONTRAST_KEYS[], STUDY_CALIBRATION_KEYS[];
 
-/* Where relative paths of a study are looked for, in this order: `base` (NULL = the study file's folder), the current
- * folder, `data` (the installed program's data folder; NULL = none). */
+/* Where relative paths of a study are looked for, in this order: `base` (NULL = the study file's folder), `current`
+ * (NULL = the process's), `data` (the installed program's data folder; NULL = none). */
 typedef struct study_places {
-    const char *base, *data;
+    const char *base, *current, *data;
 } study_places;
 
 typedef enum condition_role {
@@ -102,10 +102,10 @@ typedef struct study_metric {
 } study_metric;
 
 typedef struct study {
-    char *path;        /* as given */
-    char *base_folder; /* absolute; where its relative paths start */
-    yaml_file *file;   /* the source; strings and nodes point into it */
-    file_sha256 hash;  /* of the file's bytes */
+    const char *path;                                       /* as given */
+    const char *base_folder, *current_folder, *data_folder; /* absolute; data may be NULL */
+    yaml_file *file;                                        /* the source; strings and nodes point into it */
+    file_sha256 hash;                                       /* of the file's bytes */
 
     const char *name, *question;
     const char *model, *variant; /* resolved; variant may be NULL */

@@ -1,0 +1,266 @@
+/* Conditions of a study: from the mapping in the file to one study_condition per value of k, and those that every study
+ * has (baseline, shams, calibration). */
+#include "study/loader.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A sham gives the baseline's bytes, or something is broken. Rows without a selector make the baseline once more, from
+ * the text on. */
+static const struct sham {
+    const char *name, *select, *edit, *edit_option, *value;
+    int k;
+} SHAMS[] = {
+    {"baseline-again", NULL, NULL, NULL, NULL, 0},
+    {"empty-set", "top", "mask", NULL, NULL, 0},
+    {"identity", "top", "scale", "eta", "1", 5},
+};
+enum { SHAM_COUNT = sizeof SHAMS / sizeof *SHAMS };
+
+static int is_built_in(const char *name) {
+    for (int i = 0; i < SHAM_COUNT; i++)
+        if (strcmp(name, SHAMS[i].name) == 0) return 1;
+    return strcmp(name, "baseline") == 0 || strcmp(name, "calibration") == 0;
+}
+
+static ss_status add_condition(loader *l, study_condition **out) {
+    study *y = l->y;
+    if (y->n_conditions == STUDY_MAX_CONDITIONS)
+        return error_set(l->err, SS_ERR_INPUT, y->path, "has more than %d conditions", STUDY_MAX_CONDITIONS);
+    study_condition *grown = realloc(y->condition, (size_t)(y->n_conditions + 1) * sizeof *grown);
+    if (!grown) return loader_no_memory(l);
+    y->condition = grown;
+    *out = &grown[y->n_conditions++];
+    **out = (study_condition){.guidance = NAN};
+    return SS_OK;
+}
+
+static ss_status name_condition(loader *l, study_condition *c, const char *family, int k) {
+    char name[160], folder[160];
+    if (k >= 0) {
+        snprintf(name, sizeof name, "%s k=%d", family, k);
+        snprintf(folder, sizeof folder, "%s_k%d", family, k);
+    }
+    c->family = loader_keep(l->y, family);
+    c->name = k >= 0 ? loader_keep(l->y, name) : c->family;
+    c->folder = k >= 0 ? loader_keep(l->y, folder) : c->family;
+    return c->name && c->folder && c->family ? SS_OK : loader_no_memory(l);
+}
+
+static int is_plain_name(const char *s) {
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    size_t n = strlen(s);
+    return n > 0 && n <= 64 && s[0] != '.' && strspn(s, ALLOWED) == n;
+}
+
+static ss_status check_name(loader *l, const yaml_node *key) {
+    if (!is_plain_name(key->text))
+        return yaml_error(l->f, key, NULL, l->err,
+                          "'%s' is no name for a condition; expected letters, digits, '-', '.'", key->text);
+    if (is_built_in(key->text))
+        return yaml_error(l->f, key, "built in: baseline, baseline-again, empty-set, identity, calibration", l->err,
+                          "the condition '%s' is built in; choose another name", key->text);
+    return SS_OK;
+}
+
+static ss_status read_phase(loader *l, const yaml_node *m, study_intervention *v) {
+    static const option PROGRESS = {"phase", OPTION_DOUBLE, NULL, 0, 1, NULL, "progress"};
+    const yaml_node *n = yaml_find(m, "phase");
+    if (!n) return SS_OK;
+    if (yaml_find(m, "steps")) return yaml_error(l->f, n, NULL, l->err, "steps and phase exclude each other");
+    if (n->kind != YAML_SEQUENCE || n->count != 2)
+        return yaml_error(l->f, n, NULL, l->err, "phase is not [from, to]; expected two numbers from 0 to 1");
+    option_value low, high;
+    SS_TRY(loader_parse(l, &n->items[0], &PROGRESS, &low));
+    SS_TRY(loader_parse(l, &n->items[1], &PROGRESS, &high));
+    if (low.number > high.number) return yaml_error(l->f, n, NULL, l->err, "phase ends before it begins");
+    v->has_phase = 1;
+    v->phase_low = low.number;
+    v->phase_high = high.number;
+    v->steps.node = n;
+    return SS_OK;
+}
+
+static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v) {
+    option_value o;
+    SS_TRY(loader_number_set(l, yaml_find(m, "blocks"), "blocks", ATTN_MAX_BLOCKS, &v->blocks));
+    SS_TRY(loader_number_set(l, yaml_find(m, "heads"), "heads", ATTN_MAX_HEADS, &v->heads));
+    SS_TRY(loader_number_set(l, yaml_find(m, "steps"), "steps", ATTN_MAX_STEPS, &v->steps));
+    SS_TRY(read_phase(l, m, v));
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "branch", &o));
+    static const unsigned BRANCHES[] = {1u << BRANCH_COND | 1u << BRANCH_UNCOND, 1u << BRANCH_COND,
+                                        1u << BRANCH_UNCOND};
+    v->branches = BRANCHES[o.word];
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "rows", &o));
+    v->rows = (attn_rows)o.word;
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "scope", &o));
+    v->scope = (attn_scope)o.word;
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "redraw", &o));
+    v->redraw = (attn_redraw)o.word;
+    return SS_OK;
+}
+
+/* The rows named by select and edit, and the keys that go with them. */
+static ss_status read_intervention(loader *l, const yaml_node *m, study_condition *c) {
+    study_intervention *v = &c->intervention;
+    const yaml_node *select = yaml_find(m, "select"), *edit = yaml_find(m, "edit");
+    const option *tables[] = {STUDY_CONDITION_KEYS, NULL, NULL};
+    const entry *row = NULL;
+    if (select) {
+        SS_TRY(loader_find(l, select, ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", &row));
+        v->selector = (const attn_selector *)(const void *)row;
+        tables[1] = row->options;
+    }
+    if (edit) {
+        SS_TRY(loader_find(l, edit, ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", &row));
+        v->edit = (const attn_edit *)(const void *)row;
+        tables[2] = row->options;
+    }
+    SS_TRY(loader_check_keys(l, m, tables, 3, "key of a condition"));
+    if (!select != !edit)
+        return yaml_error(l->f, select ? select : edit, NULL, l->err,
+                          "'%s' without '%s': which keys and what is done "
+                          "to them belong together",
+                          select ? "select" : "edit", select ? "edit" : "select");
+    SS_TRY(read_where(l, m, v));
+    if (select) {
+        SS_TRY(loader_options(l, m, &v->selector->about, "selector", v->selector_options));
+        SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
+        c->has_intervention = 1;
+        return SS_OK;
+    }
+    static const char *const NEED[] = {"k", "blocks", "heads", "steps", "phase", "branch", "rows", "scope", "redraw"};
+    for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
+        if (yaml_find(m, NEED[i]))
+            return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i]);
+    return SS_OK;
+}
+
+/* What differs from the baseline beside attention: prompt, seed, sampler settings. */
+static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c) {
+    static const option ADD[] = {{"add", OPTION_INT, NULL, -9e15, 9e15, NULL, "added to the image seed"}, {0}};
+    static const option SAMPLER[] = {{"steps", OPTION_INT, NULL, 1, ATTN_MAX_STEPS, "0", "denoising steps"},
+                                     {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "", "guidance scale"},
+                                     {0}};
+    const option *add[] = {ADD}, *settings[] = {SAMPLER};
+    option_value o;
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "prompt", &o));
+    if (o.is_set) {
+        c->prompt = PROMPT_SWAP_ATTRIBUTE;
+        c->role = CONDITION_POSITIVE;
+    }
+    const yaml_node *seed = yaml_find(m, "seed"), *sampler = yaml_find(m, "sampler");
+    if (seed) {
+        SS_TRY(loader_expect(l, seed, YAML_MAPPING, "seed of a condition"));
+        SS_TRY(loader_check_keys(l, seed, add, 1, "key of seed"));
+        SS_TRY(loader_get(l, seed, ADD, "add", &o));
+        c->seed_add = o.integer;
+    }
+    if (sampler) {
+        SS_TRY(loader_expect(l, sampler, YAML_MAPPING, "sampler"));
+        SS_TRY(loader_check_keys(l, sampler, settings, 1, "key of a condition's sampler"));
+        if (yaml_find(sampler, "steps")) {
+            SS_TRY(loader_get(l, sampler, SAMPLER, "steps", &o));
+            c->sampler_steps = (int)o.integer;
+        }
+        if (yaml_find(sampler, "guidance")) {
+            SS_TRY(loader_get(l, sampler, SAMPLER, "guidance", &o));
+            c->guidance = o.number;
+        }
+    }
+    if (!c->has_intervention && !c->prompt && !seed && !sampler)
+        return yaml_error(l->f, m, "give select and edit, or prompt, seed or sampler", l->err,
+                          "this condition does not differ from the baseline");
+    return SS_OK;
+}
+
+/* k: one number, or a list that makes a condition of each. */
+static ss_status expand(loader *l, const yaml_node *key, const yaml_node *m, const study_condition *c) {
+    static const option K = {"k", OPTION_INT, NULL, 0, 1 << 20, "1", "keys per head"};
+    const yaml_node *list = yaml_find(m, "k");
+    int listed = list && list->kind == YAML_SEQUENCE, n = listed ? list->count : 1;
+    if (n == 0) return yaml_error(l->f, list, NULL, l->err, "k is an empty list; expected numbers");
+    for (int i = 0; i < n; i++) {
+        option_value k = {.integer = 1};
+        if (list) SS_TRY(loader_parse(l, listed ? &list->items[i] : list, &K, &k));
+        for (int j = 0; j < i; j++)
+            if (l->y->condition[l->y->n_conditions - 1 - j].intervention.k == k.integer)
+                return yaml_error(l->f, &list->items[i], NULL, l->err, "k = %d is listed twice", (int)k.integer);
+        study_condition *one;
+        SS_TRY(add_condition(l, &one));
+        *one = *c;
+        one->k_listed = listed;
+        one->intervention.k = (int)k.integer;
+        SS_TRY(name_condition(l, one, key->text, listed ? (int)k.integer : -1));
+    }
+    return SS_OK;
+}
+
+ss_status loader_conditions(loader *l, const yaml_node *conditions) {
+    study_condition *baseline;
+    SS_TRY(add_condition(l, &baseline));
+    baseline->role = CONDITION_BASELINE;
+    SS_TRY(name_condition(l, baseline, "baseline", -1));
+    SS_TRY(loader_expect(l, conditions, YAML_MAPPING, "conditions"));
+    for (int i = 0; i < conditions->count; i++) {
+        const yaml_node *key = yaml_key(conditions, i), *m = yaml_value(conditions, i);
+        SS_TRY(check_name(l, key));
+        SS_TRY(loader_expect(l, m, YAML_MAPPING, key->text));
+        study_condition c = {.role = CONDITION_STUDIED, .guidance = NAN, .node = m};
+        SS_TRY(read_intervention(l, m, &c));
+        SS_TRY(read_changes(l, m, &c));
+        SS_TRY(expand(l, key, m, &c));
+    }
+    return SS_OK;
+}
+
+static const void *row_called(const void *table, size_t stride, int n, const char *name) {
+    for (int i = 0; i < n; i++) {
+        const entry *e = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
+        if (strcmp(e->name, name) == 0) return e;
+    }
+    return NULL;
+}
+
+/* Options at their defaults, one of them set. */
+static ss_status default_options(loader *l, const entry *row, const char *name, const char *value, option_value *out) {
+    int i = 0;
+    for (const option *o = row->options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++) {
+        const char *s = name && strcmp(o->name, name) == 0 ? value : o->by_default;
+        SS_TRY(option_parse(o, s ? s : "", NULL, &out[i], l->err));
+    }
+    return SS_OK;
+}
+
+static ss_status add_sham(loader *l, const struct sham *s) {
+    study_condition *c;
+    SS_TRY(add_condition(l, &c));
+    c->role = CONDITION_SHAM;
+    SS_TRY(name_condition(l, c, s->name, -1));
+    if (!s->select) return SS_OK;
+    study_intervention *v = &c->intervention;
+    v->selector = row_called(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, s->select);
+    v->edit = row_called(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, s->edit);
+    if (!v->selector || !v->edit)
+        return error_set(l->err, SS_ERR_INTERNAL, NULL, "sham '%s' needs selector '%s' and edit '%s'", s->name,
+                         s->select, s->edit);
+    SS_TRY(default_options(l, &v->selector->about, NULL, NULL, v->selector_options));
+    SS_TRY(default_options(l, &v->edit->about, s->edit_option, s->value, v->edit_options));
+    v->blocks.all = v->heads.all = v->steps.all = 1;
+    v->branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND;
+    v->rows = ROWS_ALL;
+    v->k = s->k;
+    c->has_intervention = 1;
+    return SS_OK;
+}
+
+ss_status loader_builtin_conditions(loader *l) {
+    for (int i = 0; l->y->sham_groups != 0 && i < SHAM_COUNT; i++) SS_TRY(add_sham(l, &SHAMS[i]));
+    if (l->y->n_calibration == 0) return SS_OK;
+    study_condition *c;
+    SS_TRY(add_condition(l, &c));
+    c->role = CONDITION_CALIBRATION;
+    return name_condition(l, c, "calibration", -1);
+}

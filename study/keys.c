@@ -1,0 +1,91 @@
+/* The keys of a study file: what `help study` prints and what the loader accepts. Keys that hold lists or mappings are
+ * OPTION_TEXT here and described in words; the loader reads them. */
+#include "study/study.h"
+
+#define TEXT_KEY(name, by_default, help)                                                                               \
+    { name, OPTION_TEXT, NULL, 0, 0, by_default, help }
+#define INT_KEY(name, low, high, by_default, help)                                                                     \
+    { name, OPTION_INT, NULL, low, high, by_default, help }
+
+const option STUDY_KEYS[] = {
+    INT_KEY("format", 1, 1e9, "1", "version of the study format"),
+    TEXT_KEY("study", NULL, "its name, for people and folders: letters, digits, '-', '_', '.'"),
+    TEXT_KEY("question", "", "what is asked, as a sentence"),
+    TEXT_KEY("model", NULL, "folder of the model (diffusers format)"),
+    TEXT_KEY("variant", "", "variant of the weights, as in model.fp16.safetensors: fp16"),
+    TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
+    TEXT_KEY("seeds", NULL, "image seeds of every prompt: a list, or {base: N, add: prompt}"),
+    INT_KEY("study-seed", 0, 9007199254740992.0, "0", "names the random streams of the study itself"),
+    TEXT_KEY("sampler", "the model's", "{steps, guidance, size, negative, max-text-tokens}"),
+    TEXT_KEY("probes", "[]", "what is measured: a list of probes (see 'sinkscope help probes')"),
+    TEXT_KEY("measure", "", "{rows, r, sinks, masses}: how it is measured"),
+    TEXT_KEY("conditions", NULL, "name: {what differs from the baseline}; the baseline is always there"),
+    TEXT_KEY("sham", "2", "prompt-and-seed groups that also run the sham conditions; 'all', 0 = none"),
+    TEXT_KEY("calibration", "two seeds", "{seeds: [..]}: baseline images for calibrated margins"),
+    TEXT_KEY("metrics", NULL, "a list of metrics (see 'sinkscope help metrics'); options: {clip-t: {model: DIR}}"),
+    TEXT_KEY("primary", NULL, "the metric on which the contrasts are tested"),
+    TEXT_KEY("contrasts", "[]", "a list of {what: a - b, margin, why}"),
+    {0},
+};
+
+const option STUDY_PROMPT_KEYS[] = {
+    TEXT_KEY("file", NULL, "GenEval metadata (*.jsonl), or text with a prompt a line"),
+    INT_KEY("sample", 0, 1e9, "0", "prompts to draw, in a seeded order; 0 = all"),
+    {"stratify", OPTION_WORD, "tag|none", 0, 0, "tag", "draw in proportion to the tags"},
+    {0},
+};
+
+const option STUDY_SEED_KEYS[] = {
+    INT_KEY("base", 0, 9007199254740992.0, NULL, "the first prompt's image seed"),
+    {"add", OPTION_WORD, "prompt", 0, 0, NULL, "add the number of the prompt (from 0) in its file"},
+    {0},
+};
+
+const option STUDY_SAMPLER_KEYS[] = {
+    INT_KEY("steps", 1, ATTN_MAX_STEPS, "the model's", "denoising steps"),
+    {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "the model's", "classifier-free guidance scale; <= 1: none"},
+    TEXT_KEY("size", "the model's", "pixels: 512, or 512x768 (width x height)"),
+    TEXT_KEY("negative", "", "negative prompt"),
+    INT_KEY("max-text-tokens", 1, 65536, "the model's", "length of the T5 prompt"),
+    {0},
+};
+
+const option STUDY_MEASURE_KEYS[] = {
+    {"rows", OPTION_WORD, "image|all|text", 0, 0, "image", "query rows over which masses are averaged"},
+    INT_KEY("r", 1, 1024, "5", "largest keys in `concentration`"),
+    INT_KEY("sinks", 0, 64, "1", "largest keys of every head kept for the census of sinks; 0 = none"),
+    {"masses", OPTION_FLAG, NULL, 0, 0, "false", "keep the mass of every key in traces/ (HDF5)"},
+    {0},
+};
+
+const option STUDY_CONDITION_KEYS[] = {
+    TEXT_KEY("select", "", "which keys (see 'sinkscope help selectors'); the selector's options stand beside it"),
+    TEXT_KEY("k", "1", "keys per head: a number, or a list that makes a condition of each"),
+    TEXT_KEY("edit", "", "what is done to them (see 'sinkscope help edits'); the edit's options stand beside it"),
+    TEXT_KEY("blocks", "all", "in which blocks: a number, a list, ranges (2-4), 'all'"),
+    TEXT_KEY("heads", "all", "in which heads, likewise"),
+    TEXT_KEY("steps", "all", "in which denoising steps (0 = noisiest), likewise"),
+    TEXT_KEY("phase", "[0, 1]", "instead of steps: [from, to] of progress step/(steps - 1)"),
+    {"branch", OPTION_WORD, "both|cond|uncond", 0, 0, "both", "guidance branches"},
+    {"rows", OPTION_WORD, "image|all|text", 0, 0, "image", "query rows acted on"},
+    {"scope", OPTION_WORD, "head|layer", 0, 0, "head", "each head its own k keys, or one set for all heads"},
+    {"redraw", OPTION_WORD, "step|run", 0, 0, "step", "random sets: a new one every step, or one per image"},
+    {"prompt", OPTION_WORD, "swap-attribute", 0, 0, "",
+     "change the prompt: swap one colour or object (scored against "
+     "the original: the positive control)"},
+    TEXT_KEY("seed", "{add: 0}", "{add: N}: another image seed"),
+    TEXT_KEY("sampler", "{}", "{steps, guidance}: other sampler settings"),
+    {0},
+};
+
+const option STUDY_CONTRAST_KEYS[] = {
+    TEXT_KEY("what", NULL, "two conditions: sink - random; over k where they have a list"),
+    TEXT_KEY("margin", "", "of equivalence on the primary metric: 'calibrated', or a number with its `why`"),
+    TEXT_KEY("why", "", "the reason for the number"),
+    {0},
+};
+
+const option STUDY_CALIBRATION_KEYS[] = {
+    TEXT_KEY("seeds", NULL, "at least two image seeds that the study does not use"),
+    {0},
+};

@@ -1,0 +1,201 @@
+/* The parts of loading that every key needs: kinds, tables of keys, options, paths. Relies on io/yaml for places in the
+ * file; must never accept a key or a word that no table has. */
+#include "study/loader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { MAX_NAMES = 128 };
+
+typedef struct study_string {
+    struct study_string *next;
+    char s[];
+} study_string;
+
+char *loader_keep(study *y, const char *s) {
+    size_t n = strlen(s) + 1;
+    study_string *b = malloc(sizeof *b + n);
+    if (!b) return NULL;
+    memcpy(b->s, s, n);
+    b->next = y->strings;
+    y->strings = b;
+    return b->s;
+}
+
+void loader_free_strings(study *y) {
+    for (study_string *s = y->strings, *next; s; s = next) {
+        next = s->next;
+        free(s);
+    }
+    y->strings = NULL;
+}
+
+ss_status loader_no_memory(loader *l) { return error_no_memory(l->err, "the study", 1); }
+
+ss_status loader_expect(loader *l, const yaml_node *n, yaml_kind kind, const char *what) {
+    if (n->kind == kind) return SS_OK;
+    return yaml_error(l->f, n, NULL, l->err, "%s is %s; expected %s", what, yaml_kind_name(n),
+                      yaml_kind_name(&(yaml_node){.kind = kind}));
+}
+
+const option *loader_find_option(const option *table, const char *name) {
+    for (const option *o = table; o && o->name; o++)
+        if (strcmp(o->name, name) == 0) return o;
+    return NULL;
+}
+
+void loader_hint(const char *word, const char *const *names, int n, const char *kind, const char *see, text *out) {
+    const char *near = text_nearest(word, names, n);
+    if (near) text_addf(out, "did you mean '%s'? (", near);
+    text_addf(out, "%ss: ", kind);
+    for (int i = 0; i < n; i++) text_addf(out, "%s%s", i ? ", " : "", names[i]);
+    if (see) text_addf(out, "; see 'sinkscope help %s'", see);
+    if (near) text_add(out, ")");
+}
+
+ss_status loader_check_keys(loader *l, const yaml_node *mapping, const option *const *tables, int n, const char *what) {
+    for (int i = 0; i < mapping->count; i++) {
+        const yaml_node *key = yaml_key(mapping, i);
+        const char *names[MAX_NAMES];
+        int known = 0, count = 0;
+        for (int t = 0; t < n; t++) {
+            known |= loader_find_option(tables[t], key->text) != NULL;
+            for (const option *o = tables[t]; o && o->name && count < MAX_NAMES; o++) names[count++] = o->name;
+        }
+        if (known) continue;
+        text hint = {0};
+        loader_hint(key->text, names, count, "key", NULL, &hint);
+        yaml_error(l->f, key, hint.failed ? NULL : hint.s, l->err, "unknown %s '%s'", what, key->text);
+        text_free(&hint);
+        return SS_ERR_INPUT;
+    }
+    return SS_OK;
+}
+
+ss_status loader_parse(loader *l, const yaml_node *n, const option *o, option_value *out) {
+    SS_TRY(loader_expect(l, n, YAML_SCALAR, o->name));
+    if (option_parse(o, n->text, NULL, out, l->err) == SS_OK) return SS_OK;
+    return yaml_point(l->f, n, l->err);
+}
+
+/* The default of an option; where it is no value ("the model's"), nothing. */
+static void set_default(const option *o, option_value *out) {
+    ss_error ignored;
+    if (o->by_default && option_parse(o, o->by_default, NULL, out, &ignored) == SS_OK) out->is_set = 0;
+    else *out = (option_value){.word = -1};
+}
+
+ss_status loader_get(loader *l, const yaml_node *mapping, const option *table, const char *name, option_value *out) {
+    const option *o = loader_find_option(table, name);
+    const yaml_node *n = yaml_find(mapping, name);
+    if (n) return loader_parse(l, n, o, out);
+    if (!o->by_default && mapping) return yaml_error(l->f, mapping, o->help, l->err, "the key '%s' is missing", name);
+    set_default(o, out);
+    return SS_OK;
+}
+
+ss_status loader_find(loader *l, const yaml_node *n, const void *table, size_t stride, int count, const char *kind,
+                      const entry **out) {
+    SS_TRY(loader_expect(l, n, YAML_SCALAR, kind));
+    const char *names[MAX_NAMES];
+    if (count > MAX_NAMES) count = MAX_NAMES;
+    for (int i = 0; i < count; i++) {
+        *out = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
+        if (strcmp((*out)->name, n->text) == 0) return SS_OK;
+        names[i] = (*out)->name;
+    }
+    text hint = {0};
+    char see[64];
+    snprintf(see, sizeof see, "%ss", kind);
+    loader_hint(n->text, names, count, kind, see, &hint);
+    yaml_error(l->f, n, hint.failed ? NULL : hint.s, l->err, "unknown %s '%s'", kind, n->text);
+    text_free(&hint);
+    return SS_ERR_INPUT;
+}
+
+ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, const char *kind,
+                         option_value out[STUDY_MAX_OPTIONS]) {
+    int i = 0;
+    for (const option *o = row->options; o && o->name; o++, i++) {
+        if (i == STUDY_MAX_OPTIONS)
+            return error_set(l->err, SS_ERR_INTERNAL, NULL, "%s '%s' has more than %d options", kind, row->name,
+                             STUDY_MAX_OPTIONS);
+        const yaml_node *n = yaml_find(mapping, o->name);
+        if (n) SS_TRY(loader_parse(l, n, o, &out[i]));
+        else if (o->by_default) set_default(o, &out[i]);
+        else return yaml_error(l->f, mapping, o->help, l->err, "%s '%s' needs the key '%s'", kind, row->name, o->name);
+    }
+    return SS_OK;
+}
+
+static char *path_in(const char *folder, const char *written) {
+    if (!folder) return NULL;
+    char *path = file_join(folder, written);
+    if (path && access(path, F_OK) == 0) return path;
+    free(path);
+    return NULL;
+}
+
+ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
+    const study *y = l->y;
+    const char *places[] = {y->base_folder, y->current_folder, y->data_folder};
+    char *path = NULL;
+    if (written[0] == '/') path = path_in("", written);
+    else
+        for (int i = 0; i < 3 && !path; i++) path = path_in(places[i], written);
+    if (path) {
+        *out = loader_keep(l->y, path);
+        free(path);
+        return *out ? SS_OK : loader_no_memory(l);
+    }
+    text hint = {0};
+    if (written[0] != '/') {
+        text_addf(&hint, "looked in %s", places[0]);
+        for (int i = 1; i < 3; i++)
+            if (places[i] && strcmp(places[i], places[0]) != 0) text_addf(&hint, ", %s", places[i]);
+    }
+    yaml_error(l->f, at, hint.s, l->err, "%s '%s' is not there", what, written);
+    text_free(&hint);
+    return SS_ERR_INPUT;
+}
+
+/* "7", "2-4": sets the bits. */
+static int set_range(const char *s, int limit, attn_bits *bits) {
+    char first[16];
+    size_t n = strcspn(s, "-");
+    int64_t low, high;
+    if (n >= sizeof first) return -1;
+    memcpy(first, s, n);
+    first[n] = '\0';
+    if (text_to_int(first, &low) != 0) return -1;
+    if (s[n] == '\0') high = low;
+    else if (text_to_int(s + n + 1, &high) != 0) return -1;
+    if (low < 0 || high < low || high >= limit) return -1;
+    for (int64_t i = low; i <= high; i++) bits_set(bits, (int)i);
+    return 0;
+}
+
+ss_status loader_number_set(loader *l, const yaml_node *n, const char *what, int limit, number_set *out) {
+    *out = (number_set){.node = n};
+    if (!n || (n->kind == YAML_SCALAR && strcmp(n->text, "all") == 0)) {
+        out->all = 1;
+        return SS_OK;
+    }
+    if (n->kind == YAML_MAPPING || (n->kind == YAML_SEQUENCE && n->count == 0))
+        return yaml_error(l->f, n, NULL, l->err, "%s is %s; expected numbers, ranges (2-4) or all", what,
+                          n->count ? "a mapping" : "empty");
+    int count = n->kind == YAML_SCALAR ? 1 : n->count;
+    for (int i = 0; i < count; i++) {
+        const yaml_node *item = n->kind == YAML_SCALAR ? n : &n->items[i];
+        if (item->kind != YAML_SCALAR || set_range(item->text, limit, &out->bits) != 0)
+            return yaml_error(l->f, item, NULL, l->err, "%s has %s%s%s; expected numbers from 0 to %d, or ranges (2-4)",
+                              what, item->kind == YAML_SCALAR ? "'" : "",
+                              item->kind == YAML_SCALAR ? item->text : yaml_kind_name(item),
+                              item->kind == YAML_SCALAR ? "'" : "", limit - 1);
+    }
+    return SS_OK;
+}

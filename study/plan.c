@@ -1,0 +1,431 @@
+/* From study and model to units: sampling of prompts, groups, programs bound to the model, counts and cost. Relies on
+ * the pipeline for shapes and defaults alone; must never depend on time, threads or what a store already holds. */
+#include "study/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/philox.h"
+#include "study/swap.h"
+
+/* ---- order ---- */
+
+typedef struct ranked {
+    double key; /* (rank within the tag + 1/2) / prompts of the tag: spreads every tag evenly over the order */
+    int tag, item;
+} ranked;
+
+static int compare_ranked(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return x->tag != y->tag ? (x->tag < y->tag ? -1 : 1) : (x->item > y->item) - (x->item < y->item);
+}
+
+static const char *tag_of(const study *y, const geneval_prompt *p) { return y->stratify && p->tag ? p->tag : ""; }
+
+/* Prompts in a seeded order, stratified by tag: order[i] is an index into p->prompts. */
+static ss_status order_prompts(const plan *p, int *order, ss_error *err) {
+    const study *y = p->study;
+    int n = p->prompts.n, tags = 0;
+    ranked *r = malloc((size_t)n * sizeof *r);
+    int *members = malloc((size_t)n * sizeof *members);
+    if (!r || !members) {
+        free(r);
+        free(members);
+        return error_no_memory(err, "the order of prompts", (unsigned long long)n);
+    }
+    for (int i = 0; i < n; i++) r[i] = (ranked){.tag = -1, .item = i};
+    for (int i = 0; i < n; i++) {
+        if (r[i].tag >= 0) continue;
+        const char *tag = tag_of(y, &p->prompts.prompt[i]);
+        int count = 0;
+        for (int j = i; j < n; j++)
+            if (strcmp(tag, tag_of(y, &p->prompts.prompt[j])) == 0) members[count++] = j;
+        philox stream;
+        philox_init(&stream, y->study_seed, (uint64_t[]){philox_hash_text("prompts"), philox_hash_text(tag)}, 2);
+        for (int j = count - 1; j > 0; j--) {
+            int k = (int)philox_below(&stream, (uint32_t)j + 1), t = members[j];
+            members[j] = members[k];
+            members[k] = t;
+        }
+        for (int j = 0; j < count; j++) {
+            r[members[j]].tag = tags;
+            r[members[j]].key = (j + 0.5) / count;
+        }
+        tags++;
+    }
+    qsort(r, (size_t)n, sizeof *r, compare_ranked);
+    for (int i = 0; i < n; i++) order[i] = r[i].item;
+    free(r);
+    free(members);
+    return SS_OK;
+}
+
+/* ---- conditions bound to the model ---- */
+
+static ss_status bind_set(const study *y, const number_set *s, int n, const char *what, attn_bits *out, ss_error *err) {
+    for (int i = 0; i < n; i++)
+        if (s->all || bits_get(&s->bits, i)) bits_set(out, i);
+    if (s->all) return SS_OK;
+    for (int i = n; i < 1024; i++)
+        if (bits_get(&s->bits, i))
+            return yaml_error(y->file, s->node, NULL, err, "%s %d is not there; here they are 0 to %d", what, i, n - 1);
+    return SS_OK;
+}
+
+static ss_status bind_steps(const study *y, const study_intervention *v, int steps, attn_bits *out, ss_error *err) {
+    if (!v->has_phase) return bind_set(y, &v->steps, steps, "step", out, err);
+    int any = 0;
+    for (int i = 0; i < steps; i++) {
+        double progress = steps > 1 ? (double)i / (steps - 1) : 0;
+        if (progress < v->phase_low - 1e-9 || progress > v->phase_high + 1e-9) continue;
+        bits_set(out, i);
+        any = 1;
+    }
+    return any ? SS_OK
+               : yaml_error(y->file, v->steps.node, NULL, err,
+                            "no step of %d lies in this phase; step s has progress s/%d", steps, steps - 1);
+}
+
+static ss_status bind_intervention(const plan *p, const study_condition *c, const sample_settings *settings,
+                                   attn_intervention *out, ss_error *err) {
+    const study *y = p->study;
+    const study_intervention *v = &c->intervention;
+    const yaml_node *k = yaml_find(c->node, "k");
+    if (v->k > p->sites.keys / 2)
+        return yaml_error(y->file, k ? k : c->node, NULL, err,
+                          "k = %d is too many: a set holds at most half of the %d keys", v->k, p->sites.keys);
+    SS_TRY(bind_set(y, &v->blocks, p->sites.blocks, "block", &out->blocks, err));
+    SS_TRY(bind_set(y, &v->heads, p->sites.heads, "head", &out->heads, err));
+    SS_TRY(bind_steps(y, v, settings->steps, &out->steps, err));
+    out->branches = v->branches;
+    out->rows = v->rows;
+    out->selector = v->selector;
+    memcpy(out->selector_options, v->selector_options, sizeof out->selector_options);
+    out->k = v->k;
+    out->scope = v->scope;
+    out->redraw = v->redraw;
+    out->edit = v->edit;
+    memcpy(out->edit_options, v->edit_options, sizeof out->edit_options);
+    return SS_OK;
+}
+
+static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
+    const study_condition *c = &p->study->condition[i];
+    plan_condition *out = &p->condition[i];
+    out->settings = p->settings;
+    if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
+    if (c->sampler_steps) out->settings.steps = c->sampler_steps;
+    int settings_same = isnan(c->guidance) && !c->sampler_steps;
+    if (!settings_same) SS_TRY(pipeline_defaults(pl, &out->settings, err));
+    int anew = c->role == CONDITION_SHAM && !c->has_intervention;
+    out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
+    out->first_step = out->settings.steps;
+    if (!c->has_intervention) return SS_OK;
+    out->program.n = 1;
+    SS_TRY(bind_intervention(p, c, &out->settings, &out->program.intervention[0], err));
+    out->first_step = 0;
+    while (out->first_step < out->settings.steps && !bits_get(&out->program.intervention[0].steps, out->first_step))
+        out->first_step++;
+    return SS_OK;
+}
+
+static ss_status bind_conditions(plan *p, pipeline *pl, ss_error *err) {
+    const study *y = p->study;
+    p->condition = calloc((size_t)y->n_conditions, sizeof *p->condition);
+    if (!p->condition) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
+    for (int i = 0; i < y->n_conditions; i++) SS_TRY(bind_condition(p, i, pl, err));
+    p->measure = (attn_measure){
+        .n_probes = y->n_probes, .rows = y->rows, .r = y->r, .keep_masses = y->keep_masses, .top = y->top};
+    memcpy(p->measure.probe, y->probe, (size_t)y->n_probes * sizeof *y->probe);
+    return SS_OK;
+}
+
+/* ---- units ---- */
+
+/* The image seed of a prompt's seed_index-th group; those after the study's own are for calibration. */
+static uint64_t group_seed(const study *y, int prompt, int seed_index) {
+    if (seed_index >= y->n_seeds) return y->calibration_seed[seed_index - y->n_seeds];
+    return y->seeds_by_prompt ? y->seed[0] + (uint64_t)prompt : y->seed[seed_index];
+}
+
+static ss_status add_unit(plan *p, int prompt, int seed_index, int condition, ss_error *err) {
+    const study *y = p->study;
+    if ((p->n_units & (p->n_units - 1)) == 0) {
+        size_t n = p->n_units ? 2 * (size_t)p->n_units : 1;
+        plan_unit *grown = realloc(p->unit, n * sizeof *grown);
+        if (!grown) return error_no_memory(err, "units", n * sizeof *grown);
+        p->unit = grown;
+    }
+    int64_t seeds = y->n_seeds + y->n_calibration;
+    p->unit[p->n_units++] = (plan_unit){.id = (prompt * seeds + seed_index) * y->n_conditions + condition,
+                                        .prompt = prompt,
+                                        .seed_index = seed_index,
+                                        .seed = group_seed(y, prompt, seed_index),
+                                        .condition = condition};
+    return SS_OK;
+}
+
+static ss_status add_group(plan *p, int prompt, int seed_index, int with_shams, ss_error *err) {
+    const study *y = p->study;
+    int calibration = seed_index >= y->n_seeds;
+    plan_group g = {.prompt = prompt, .seed_index = seed_index, .first_unit = p->n_units};
+    g.seed = group_seed(y, prompt, seed_index);
+    for (int i = 0; i < y->n_conditions; i++) {
+        condition_role role = y->condition[i].role;
+        if (calibration != (role == CONDITION_CALIBRATION) || (role == CONDITION_SHAM && !with_shams)) continue;
+        SS_TRY(add_unit(p, prompt, seed_index, i, err));
+    }
+    g.n_units = p->n_units - g.first_unit;
+    p->group[p->n_groups++] = g;
+    return SS_OK;
+}
+
+/* Groups in order of execution: prompts in their seeded order, the seeds of one together. `order` holds the `prompts`
+ * drawn. Groups are drawn for `limit` seed by seed, so that few groups are many prompts. */
+static ss_status lay_out(plan *p, const int *order, int prompts, ss_error *err) {
+    const study *y = p->study;
+    int all = prompts * y->n_seeds, drawn = p->limit > 0 && p->limit < all ? p->limit : all;
+    int shams = y->sham_groups == STUDY_ALL ? drawn : y->sham_groups;
+    p->group = calloc((size_t)prompts * (size_t)(y->n_seeds + y->n_calibration), sizeof *p->group);
+    if (!p->group) return error_no_memory(err, "groups", (unsigned long long)all);
+    for (int i = 0; i < prompts; i++) {
+        if (i >= drawn) break;
+        for (int s = 0; s < y->n_seeds; s++)
+            if (s * prompts + i < drawn) SS_TRY(add_group(p, order[i], s, s * prompts + i < shams, err));
+        for (int s = 0; s < y->n_calibration; s++) SS_TRY(add_group(p, order[i], y->n_seeds + s, 0, err));
+        p->counts.prompts++;
+    }
+    return SS_OK;
+}
+
+static ss_status swap_prompts(plan *p, ss_error *err) {
+    const study *y = p->study;
+    p->swapped = calloc((size_t)p->prompts.n, sizeof *p->swapped);
+    if (!p->swapped) return error_no_memory(err, "prompts", (unsigned long long)p->prompts.n);
+    for (int i = 0; i < p->n_units; i++) {
+        const plan_unit *u = &p->unit[i];
+        if (y->condition[u->condition].prompt != PROMPT_SWAP_ATTRIBUTE || p->swapped[u->prompt]) continue;
+        SS_TRY(swap_attribute(&p->prompts, u->prompt, y->study_seed, y->prompts_file, &p->swapped[u->prompt], err));
+    }
+    return SS_OK;
+}
+
+/* What the study asks of its prompts. */
+static ss_status check_prompts(const plan *p, ss_error *err) {
+    const study *y = p->study;
+    if (p->prompts.n == 0) return error_set(err, SS_ERR_INPUT, y->prompts_file, "has no prompts");
+    if (y->sample > p->prompts.n)
+        return yaml_error(y->file, yaml_find(yaml_find(yaml_root(y->file), "prompts"), "sample"), NULL, err,
+                          "sample is %d; the file has %d prompts", y->sample, p->prompts.n);
+    for (int i = 0; i < y->n_metrics; i++)
+        for (int j = 0; (y->metric[i].row->needs & METRIC_NEEDS_GENEVAL) && j < p->prompts.n; j++)
+            if (p->prompts.prompt[j].n_include == 0)
+                return error_set(err, SS_ERR_INPUT, y->prompts_file,
+                                 "the metric '%s' needs GenEval metadata (*.jsonl); prompt %d has none",
+                                 y->metric[i].row->about.name, j + 1);
+    for (int i = 0; y->seeds_by_prompt && i < y->n_calibration; i++)
+        if (y->calibration_seed[i] >= y->seed[0] && y->calibration_seed[i] - y->seed[0] < (uint64_t)p->prompts.n)
+            return error_set(err, SS_ERR_INPUT, y->path,
+                             "calibration seed %llu is a seed of the study; expected others",
+                             (unsigned long long)y->calibration_seed[i]);
+    return SS_OK;
+}
+
+/* ---- counts and cost ---- */
+
+static void count(plan *p) {
+    const study *y = p->study;
+    plan_counts *c = &p->counts;
+    c->groups = p->n_groups;
+    c->images = p->n_units;
+    c->conditions = y->n_conditions;
+    c->encodes = c->prompts;
+    uint8_t swapped_before = 0;
+    int prompt = -1;
+    for (int i = 0; i < p->n_units; i++) {
+        const plan_unit *u = &p->unit[i];
+        const plan_condition *b = &p->condition[u->condition];
+        const study_condition *s = &y->condition[u->condition];
+        if (u->prompt != prompt) swapped_before = 0;
+        prompt = u->prompt;
+        c->forwards_unshared += b->settings.steps;
+        c->forwards += b->shares_prefix && b->program.n ? b->settings.steps - b->first_step : b->settings.steps;
+        if (s->role == CONDITION_SHAM && !s->has_intervention) c->encodes++;
+        if (s->prompt == PROMPT_SWAP_ATTRIBUTE && !swapped_before) {
+            c->encodes++;
+            swapped_before = 1;
+        }
+    }
+}
+
+static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
+    enum { SITE_OVERHEAD = 10, COLUMN_BYTES = 8, SINK_BYTES = 20 };
+    const double PNG_SHARE = 0.5, MASS_SHARE = 0.8; /* of raw bytes, after compression; seen on shapes-sd3 */
+    pipeline_cost cost;
+    SS_TRY(pipeline_cost_of(pl, &p->settings, &cost, err));
+    const plan_counts *c = &p->counts;
+    int columns = 0;
+    for (int i = 0; i < p->measure.n_probes; i++) columns += p->measure.probe[i]->n_columns;
+    double sites = 2.0 * p->settings.steps * p->sites.blocks * p->sites.heads;
+    double image = PNG_SHARE * 3 * p->settings.width * p->settings.height;
+    image += columns ? sites * (SITE_OVERHEAD + COLUMN_BYTES * columns) : 0;
+    image += sites * SINK_BYTES * p->measure.top;
+    if (p->measure.keep_masses) image += MASS_SHARE * 4 * sites * p->sites.keys;
+    p->cost = (plan_cost){.flops = (double)c->encodes * cost.flops_encode + (double)c->forwards * cost.flops_step +
+                                   (double)c->images * cost.flops_decode,
+                          .seconds = NAN,
+                          .disk_bytes = (double)c->images * image,
+                          .weight_bytes = cost.weight_bytes,
+                          .scratch_peak_bytes = cost.scratch_peak_bytes};
+    return SS_OK;
+}
+
+static ss_status make(plan *p, pipeline *pl, ss_error *err) {
+    const study *y = p->study;
+    p->settings = y->sampler;
+    SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
+    SS_TRY(check_prompts(p, err));
+    SS_TRY(pipeline_defaults(pl, &p->settings, err));
+    SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
+    SS_TRY(bind_conditions(p, pl, err));
+    int *order = malloc((size_t)p->prompts.n * sizeof *order);
+    if (!order) return error_no_memory(err, "the order of prompts", (unsigned long long)p->prompts.n);
+    ss_status status = order_prompts(p, order, err);
+    if (status == SS_OK) status = lay_out(p, order, y->sample > 0 ? y->sample : p->prompts.n, err);
+    free(order);
+    SS_TRY(status);
+    SS_TRY(swap_prompts(p, err));
+    count(p);
+    return set_cost(p, pl, err);
+}
+
+ss_status plan_make(plan **out, const study *y, pipeline *pl, int limit, ss_error *err) {
+    *out = NULL;
+    plan *p = calloc(1, sizeof *p);
+    if (!p) return error_no_memory(err, "a plan", sizeof *p);
+    p->study = y;
+    p->limit = limit;
+    ss_status status = make(p, pl, err);
+    if (status == SS_OK) *out = p;
+    else plan_free(p);
+    return status;
+}
+
+void plan_free(plan *p) {
+    if (!p) return;
+    for (int i = 0; p->swapped && i < p->prompts.n; i++) free(p->swapped[i]);
+    free(p->swapped);
+    geneval_free(&p->prompts);
+    free(p->condition);
+    free(p->group);
+    free(p->unit);
+    free(p);
+}
+
+/* ---- speed ---- */
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err) {
+    enum { MAX_STEPS = 3 };
+    const double ENOUGH = 0.25; /* seconds; a step this long is not repeated */
+    pipeline_cost cost;
+    embedding *e = NULL;
+    attn_run *run = NULL;
+    denoise_state *d = NULL;
+    double best = INFINITY;
+    const plan_unit *u = &p->unit[0];
+    attn_shape shape = {p->settings.steps, p->sites.blocks, p->sites.heads, p->sites.keys};
+    ss_status status = pipeline_cost_of(pl, &p->settings, &cost, err);
+    if (status != SS_OK) return status;
+    SS_TRY_GOTO(attn_run_create(&run, NULL, &p->measure, &(attn_stream_name){0}, shape, err), done);
+    SS_TRY_GOTO(pipeline_encode(pl, &p->settings, plan_unit_prompt(p, u), &e, err), done);
+    SS_TRY_GOTO(denoise_begin(&d, pl, &p->settings, e, u->seed, run, err), done);
+    for (int i = 0; i < MAX_STEPS && i < p->settings.steps; i++) {
+        double start = now();
+        SS_TRY_GOTO(denoise_step(pl, &d, 1, err), done);
+        double took = now() - start;
+        best = took < best ? took : best;
+        if (took > ENOUGH) break;
+    }
+    if (cost.flops_step > 0) p->cost.seconds = p->cost.flops * best / cost.flops_step;
+done:
+    denoise_free(d);
+    embedding_free(e);
+    attn_run_destroy(run);
+    return status;
+}
+
+/* ---- words ---- */
+
+const char *plan_unit_prompt(const plan *p, const plan_unit *u) {
+    int swap = p->study->condition[u->condition].prompt == PROMPT_SWAP_ATTRIBUTE;
+    return swap ? p->swapped[u->prompt] : p->prompts.prompt[u->prompt].prompt;
+}
+
+void plan_unit_name(const plan *p, const plan_unit *u, text *out) {
+    text_addf(out, "'%s', seed %llu, %s", p->prompts.prompt[u->prompt].prompt, (unsigned long long)u->seed,
+              p->study->condition[u->condition].name);
+}
+
+static void add_duration(double seconds, text *out) {
+    if (isnan(seconds)) text_add(out, "not measured");
+    else if (seconds < 90) text_addf(out, "%d s", (int)(seconds + 1));
+    else if (seconds < 5400) text_addf(out, "%d min", (int)(seconds / 60 + 0.5));
+    else text_add_fixed(out, seconds / 3600, 1), text_add(out, " h");
+}
+
+static void add_bytes(double bytes, text *out) {
+    static const char *const UNITS[] = {"bytes", "kB", "MB", "GB", "TB"};
+    int u = 0;
+    for (; bytes >= 1000 && u < 4; u++) bytes /= 1000;
+    text_add_double(out, bytes, 3);
+    text_addf(out, " %s", UNITS[u]);
+}
+
+/* Families with their values of k: "sink k=1, 5, 10". */
+static void add_conditions(const study *y, text *out) {
+    const char *family = NULL;
+    for (int i = 0; i < y->n_conditions; i++) {
+        const study_condition *c = &y->condition[i];
+        int same = family && strcmp(family, c->family) == 0;
+        if (same) text_addf(out, ", %d", c->intervention.k);
+        else text_addf(out, "%s%s", i ? "; " : "", c->name);
+        family = c->family;
+    }
+}
+
+void plan_describe(const plan *p, text *out) {
+    const study *y = p->study;
+    const plan_counts *c = &p->counts;
+    text_addf(out, "%s", y->name);
+    if (*y->question) text_addf(out, ": %s", y->question);
+    text_addf(out, "\n  model       %s, %d x %d pixels, %d steps, guidance ", y->model, p->settings.width,
+              p->settings.height, p->settings.steps);
+    text_add_double(out, p->settings.guidance, 6);
+    text_addf(out, "\n  prompts     %d of %d, %d prompt-and-seed groups", c->prompts, p->prompts.n, c->groups);
+    if (p->limit > 0) text_addf(out, " (--limit %d)", p->limit);
+    text_add(out, "\n  conditions  ");
+    add_conditions(y, out);
+    text_add(out, "\n  metrics     ");
+    for (int i = 0; i < y->n_metrics; i++)
+        text_addf(out, "%s%s%s", i ? ", " : "", y->metric[i].row->about.name, i == y->primary ? " (primary)" : "");
+    text_add(out, "\n  images      ");
+    text_add_grouped(out, c->images);
+    text_add(out, "\n  forwards    ");
+    text_add_grouped(out, c->forwards);
+    text_add(out, " steps of one image after sharing (");
+    text_add_grouped(out, c->forwards_unshared);
+    text_add(out, " without)\n  time        ");
+    add_duration(p->cost.seconds, out);
+    text_add(out, "\n  disk        ");
+    add_bytes(p->cost.disk_bytes, out);
+    text_add(out, "\n");
+}

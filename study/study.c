@@ -1,0 +1,397 @@
+/* Loading a study file: the top-level keys, in the order in which the file reads. Relies on loader.c, conditions.c and
+ * contrasts.c; must never accept what cannot be run as written. */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "study/loader.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+const char *condition_role_name(condition_role r) {
+    static const char *const NAMES[] = {"baseline", "studied", "positive", "sham", "calibration"};
+    return NAMES[r];
+}
+
+int study_find_condition(const study *y, const char *name) {
+    for (int i = 0; i < y->n_conditions; i++)
+        if (strcmp(y->condition[i].name, name) == 0) return i;
+    return -1;
+}
+
+void study_free(study *y) {
+    if (!y) return;
+    loader_free_strings(y);
+    yaml_close(y->file);
+    free(y->condition);
+    free(y->contrast);
+    free(y);
+}
+
+/* ---- top-level keys ---- */
+
+static ss_status read_format(loader *l, const yaml_node *root) {
+    option_value o;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "format", &o));
+    if (o.integer <= STUDY_FORMAT) return SS_OK;
+    return yaml_error(l->f, yaml_find(root, "format"), NULL, l->err,
+                      "the study is of format %d; this program reads formats up to %d: use a newer one", (int)o.integer,
+                      STUDY_FORMAT);
+}
+
+static ss_status read_names(loader *l, const yaml_node *root) {
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    study *y = l->y;
+    option_value o;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "study", &o));
+    if (!*o.text || strspn(o.text, ALLOWED) != strlen(o.text) || *o.text == '.')
+        return yaml_error(l->f, yaml_find(root, "study"), NULL, l->err,
+                          "'%s' is no name for a study; expected letters, digits, '-', '_', '.'", o.text);
+    y->name = o.text;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "question", &o));
+    y->question = o.text;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "model", &o));
+    SS_TRY(loader_path(l, yaml_find(root, "model"), o.text, "model", &y->model));
+    if (!file_is_folder(y->model))
+        return yaml_error(l->f, yaml_find(root, "model"), NULL, l->err,
+                          "model '%s' is not a folder; expected a model in diffusers format", o.text);
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "variant", &o));
+    y->variant = o.is_set && *o.text ? o.text : NULL;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
+    y->study_seed = (uint64_t)o.integer;
+    return SS_OK;
+}
+
+static ss_status read_prompts(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    const option *tables[] = {STUDY_PROMPT_KEYS};
+    const yaml_node *n = yaml_find(root, "prompts"), *at = n;
+    option_value o;
+    y->stratify = 1;
+    if (!n) return loader_get(l, root, STUDY_KEYS, "prompts", &o);
+    if (n->kind == YAML_MAPPING) {
+        SS_TRY(loader_check_keys(l, n, tables, 1, "key of prompts"));
+        SS_TRY(loader_get(l, n, STUDY_PROMPT_KEYS, "sample", &o));
+        y->sample = (int)o.integer;
+        SS_TRY(loader_get(l, n, STUDY_PROMPT_KEYS, "stratify", &o));
+        y->stratify = o.word == 0;
+        SS_TRY(loader_get(l, n, STUDY_PROMPT_KEYS, "file", &o));
+        at = yaml_find(n, "file");
+    } else SS_TRY(loader_get(l, root, STUDY_KEYS, "prompts", &o));
+    SS_TRY(loader_path(l, at, o.text, "prompts", &y->prompts_file));
+    if (file_exists(y->prompts_file)) return SS_OK;
+    return yaml_error(l->f, at, NULL, l->err, "prompts '%s' is not a file", o.text);
+}
+
+/* A list of different seeds (or one seed alone). */
+static ss_status read_seed_list(loader *l, const yaml_node *n, const char *what, uint64_t *seed, int *count) {
+    static const option SEED = {"seed", OPTION_INT, NULL, 0, 9007199254740992.0, NULL, "image seed"};
+    int items = n->kind == YAML_SCALAR ? 1 : n->count;
+    if (n->kind == YAML_MAPPING || items == 0)
+        return yaml_error(l->f, n, NULL, l->err, "%s: expected a list of seeds", what);
+    if (items > STUDY_MAX_SEEDS)
+        return yaml_error(l->f, n, NULL, l->err, "%s: %d seeds; at most %d are allowed", what, items, STUDY_MAX_SEEDS);
+    for (int i = 0; i < items; i++) {
+        const yaml_node *item = n->kind == YAML_SCALAR ? n : &n->items[i];
+        option_value o;
+        SS_TRY(loader_parse(l, item, &SEED, &o));
+        for (int j = 0; j < i; j++)
+            if (seed[j] == (uint64_t)o.integer)
+                return yaml_error(l->f, item, NULL, l->err, "seed %s is listed twice", item->text);
+        seed[i] = (uint64_t)o.integer;
+    }
+    *count = items;
+    return SS_OK;
+}
+
+static ss_status read_seeds(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    const option *tables[] = {STUDY_SEED_KEYS};
+    const yaml_node *n = yaml_find(root, "seeds");
+    option_value o;
+    if (!n) return loader_get(l, root, STUDY_KEYS, "seeds", &o);
+    if (n->kind != YAML_MAPPING) return read_seed_list(l, n, "seeds", y->seed, &y->n_seeds);
+    SS_TRY(loader_check_keys(l, n, tables, 1, "key of seeds"));
+    SS_TRY(loader_get(l, n, STUDY_SEED_KEYS, "add", &o));
+    SS_TRY(loader_get(l, n, STUDY_SEED_KEYS, "base", &o));
+    y->seed[0] = (uint64_t)o.integer;
+    y->n_seeds = y->seeds_by_prompt = 1;
+    return SS_OK;
+}
+
+/* "512", "512x768" */
+static int parse_size(const char *s, int *width, int *height) {
+    char first[16];
+    size_t n = strcspn(s, "x");
+    int64_t w, h;
+    if (n >= sizeof first) return -1;
+    memcpy(first, s, n);
+    first[n] = '\0';
+    if (text_to_int(first, &w) != 0) return -1;
+    if (s[n] == '\0') h = w;
+    else if (text_to_int(s + n + 1, &h) != 0) return -1;
+    if (w < 1 || h < 1 || w > 16384 || h > 16384) return -1;
+    *width = (int)w;
+    *height = (int)h;
+    return 0;
+}
+
+static ss_status read_sampler(loader *l, const yaml_node *root) {
+    const option *tables[] = {STUDY_SAMPLER_KEYS};
+    const yaml_node *n = yaml_find(root, "sampler");
+    sample_settings *s = &l->y->sampler;
+    option_value o;
+    s->guidance = NAN;
+    if (!n) return SS_OK;
+    SS_TRY(loader_expect(l, n, YAML_MAPPING, "sampler"));
+    SS_TRY(loader_check_keys(l, n, tables, 1, "key of sampler"));
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "steps", &o));
+    s->steps = (int)o.integer;
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "guidance", &o));
+    if (o.is_set) s->guidance = o.number;
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "max-text-tokens", &o));
+    s->max_text_tokens = (int)o.integer;
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "negative", &o));
+    s->negative = o.is_set ? o.text : NULL;
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "size", &o));
+    if (o.is_set && parse_size(o.text, &s->width, &s->height) != 0)
+        return yaml_error(l->f, yaml_find(n, "size"), NULL, l->err,
+                          "size is '%s'; expected pixels: 512, or 512x768 (width x height)", o.text);
+    return SS_OK;
+}
+
+static ss_status read_probes(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    const yaml_node *n = yaml_find(root, "probes");
+    if (!n) return SS_OK;
+    SS_TRY(loader_expect(l, n, YAML_SEQUENCE, "probes"));
+    for (int i = 0; i < n->count; i++) {
+        const entry *row;
+        SS_TRY(loader_find(l, &n->items[i], ATTN_PROBES, sizeof *ATTN_PROBES, ATTN_PROBE_COUNT, "probe", &row));
+        const attn_probe *p = (const attn_probe *)(const void *)row;
+        for (int j = 0; j < y->n_probes; j++)
+            if (y->probe[j] == p)
+                return yaml_error(l->f, &n->items[i], NULL, l->err, "probe '%s' is listed twice", row->name);
+        if (y->n_probes == STUDY_MAX_PROBES)
+            return yaml_error(l->f, n, NULL, l->err, "more than %d probes", STUDY_MAX_PROBES);
+        y->probe[y->n_probes++] = p;
+    }
+    return SS_OK;
+}
+
+static ss_status read_measure(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    const option *tables[] = {STUDY_MEASURE_KEYS};
+    const yaml_node *n = yaml_find(root, "measure");
+    option_value o;
+    if (n) {
+        SS_TRY(loader_expect(l, n, YAML_MAPPING, "measure"));
+        SS_TRY(loader_check_keys(l, n, tables, 1, "key of measure"));
+    }
+    SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "rows", &o));
+    y->rows = (attn_rows)o.word;
+    SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "r", &o));
+    y->r = (int)o.integer;
+    SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "sinks", &o));
+    y->top = (int)o.integer;
+    SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "masses", &o));
+    y->keep_masses = (int)o.integer;
+    return SS_OK;
+}
+
+ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int capacity, int *count) {
+    *count = 0;
+    SS_TRY(loader_expect(l, n, YAML_SEQUENCE, "metrics"));
+    for (int i = 0; i < n->count; i++) {
+        const yaml_node *item = &n->items[i], *name = item, *options = item;
+        if (item->kind == YAML_MAPPING && item->count == 1) {
+            name = yaml_key(item, 0);
+            options = yaml_value(item, 0);
+            SS_TRY(loader_expect(l, options, YAML_MAPPING, name->text));
+        } else SS_TRY(loader_expect(l, item, YAML_SCALAR, "a metric"));
+        const entry *row;
+        SS_TRY(loader_find(l, name, SCORE_METRICS, sizeof *SCORE_METRICS, SCORE_METRIC_COUNT, "metric", &row));
+        if (*count == capacity) return yaml_error(l->f, n, NULL, l->err, "more than %d metrics", capacity);
+        for (int j = 0; j < *count; j++)
+            if (&out[j].row->about == row)
+                return yaml_error(l->f, name, NULL, l->err, "metric '%s' is listed twice", row->name);
+        study_metric *m = &out[(*count)++];
+        *m = (study_metric){.row = (const metric *)(const void *)row};
+        const option *tables[] = {row->options};
+        if (options->kind == YAML_MAPPING) SS_TRY(loader_check_keys(l, options, tables, 1, "option of a metric"));
+        SS_TRY(loader_options(l, options, row, "metric", m->options));
+        int k = 0;
+        for (const option *o = row->options; (m->row->needs & METRIC_NEEDS_MODEL) && o && o->name; o++, k++) {
+            if (strcmp(o->name, "model") != 0) continue;
+            const yaml_node *at = yaml_find(options, "model");
+            SS_TRY(loader_path(l, at ? at : name, m->options[k].text, "model", &m->options[k].text));
+        }
+    }
+    return SS_OK;
+}
+
+static ss_status read_metrics(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    option_value o;
+    const yaml_node *n = yaml_find(root, "metrics");
+    if (!n) return loader_get(l, root, STUDY_KEYS, "metrics", &o);
+    SS_TRY(loader_metrics(l, n, y->metric, STUDY_MAX_METRICS, &y->n_metrics));
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "primary", &o));
+    const char *names[STUDY_MAX_METRICS];
+    for (y->primary = 0; y->primary < y->n_metrics; y->primary++) {
+        names[y->primary] = y->metric[y->primary].row->about.name;
+        if (strcmp(names[y->primary], o.text) == 0) return SS_OK;
+    }
+    text hint = {0};
+    loader_hint(o.text, names, y->n_metrics, "metric", NULL, &hint);
+    yaml_error(l->f, yaml_find(root, "primary"), hint.s, l->err, "primary is '%s', which is not among the metrics",
+               o.text);
+    text_free(&hint);
+    return SS_ERR_INPUT;
+}
+
+static ss_status read_sham(loader *l, const yaml_node *root) {
+    static const option GROUPS = {"sham", OPTION_INT, NULL, 0, 1e9, "2", "groups that run the shams"};
+    const yaml_node *n = yaml_find(root, "sham");
+    option_value o;
+    if (n && n->kind == YAML_SCALAR && strcmp(n->text, "all") == 0) {
+        l->y->sham_groups = STUDY_ALL;
+        return SS_OK;
+    }
+    if (n) SS_TRY(loader_parse(l, n, &GROUPS, &o));
+    l->y->sham_groups = n ? (int)o.integer : 2;
+    return SS_OK;
+}
+
+/* Calibration seeds: as written, or the two after the study's largest. Only where a margin is calibrated, or they were
+ * written. */
+static ss_status read_calibration(loader *l, const yaml_node *root) {
+    study *y = l->y;
+    const option *tables[] = {STUDY_CALIBRATION_KEYS};
+    const yaml_node *n = yaml_find(root, "calibration");
+    int asked = 0;
+    uint64_t largest = 0;
+    for (int i = 0; i < y->n_contrasts; i++) asked |= y->contrast[i].margin_kind == MARGIN_CALIBRATED;
+    for (int i = 0; i < y->n_seeds; i++) largest = y->seed[i] > largest ? y->seed[i] : largest;
+    if (!n && !asked) return SS_OK;
+    if (!n) {
+        /* seeds by prompt run upwards from the base: stay clear of them */
+        y->calibration_seed[0] = largest + (y->seeds_by_prompt ? 1000000000 : 1);
+        y->calibration_seed[1] = y->calibration_seed[0] + 1;
+        y->n_calibration = 2;
+        return SS_OK;
+    }
+    SS_TRY(loader_expect(l, n, YAML_MAPPING, "calibration"));
+    SS_TRY(loader_check_keys(l, n, tables, 1, "key of calibration"));
+    const yaml_node *list = yaml_find(n, "seeds");
+    option_value o;
+    if (!list) return loader_get(l, n, STUDY_CALIBRATION_KEYS, "seeds", &o);
+    SS_TRY(read_seed_list(l, list, "calibration", y->calibration_seed, &y->n_calibration));
+    if (y->n_calibration < 2)
+        return yaml_error(l->f, list, NULL, l->err, "calibration needs at least two seeds a prompt, found %d",
+                          y->n_calibration);
+    for (int i = 0; i < y->n_calibration; i++)
+        for (int j = 0; j < y->n_seeds; j++)
+            if (y->calibration_seed[i] == y->seed[j])
+                return yaml_error(l->f, list->kind == YAML_SEQUENCE ? &list->items[i] : list, NULL, l->err,
+                                  "calibration seed %llu is a seed of the study; expected others",
+                                  (unsigned long long)y->seed[j]);
+    return SS_OK;
+}
+
+static ss_status read_all(loader *l) {
+    const option *tables[] = {STUDY_KEYS};
+    const yaml_node *root = yaml_root(l->f);
+    option_value o;
+    SS_TRY(loader_expect(l, root, YAML_MAPPING, "the study"));
+    SS_TRY(read_format(l, root));
+    SS_TRY(loader_check_keys(l, root, tables, 1, "key of a study"));
+    SS_TRY(read_names(l, root));
+    SS_TRY(read_prompts(l, root));
+    SS_TRY(read_seeds(l, root));
+    SS_TRY(read_sampler(l, root));
+    SS_TRY(read_probes(l, root));
+    SS_TRY(read_measure(l, root));
+    SS_TRY(read_metrics(l, root));
+    const yaml_node *conditions = yaml_find(root, "conditions");
+    if (!conditions) return loader_get(l, root, STUDY_KEYS, "conditions", &o);
+    SS_TRY(loader_conditions(l, conditions));
+    SS_TRY(loader_contrasts(l, yaml_find(root, "contrasts")));
+    SS_TRY(read_sham(l, root));
+    SS_TRY(read_calibration(l, root));
+    return loader_builtin_conditions(l);
+}
+
+/* ---- the whole ---- */
+
+/* `path` as an absolute one (kept by the study). */
+static ss_status absolute(loader *l, const char *path, const char **out) {
+    char *real = realpath(path, NULL);
+    if (!real) return error_set_errno(l->err, SS_ERR_INPUT, path, "cannot be found");
+    *out = loader_keep(l->y, real);
+    free(real);
+    return *out ? SS_OK : loader_no_memory(l);
+}
+
+static ss_status set_places(loader *l, const char *path, const study_places *places) {
+    const char *slash = strrchr(path, '/');
+    char *folder = text_copy(path);
+    if (!folder) return loader_no_memory(l);
+    if (slash) folder[slash == path ? 1 : slash - path] = '\0';
+    ss_status status = absolute(l, places && places->base ? places->base : slash ? folder : ".", &l->y->base_folder);
+    free(folder);
+    SS_TRY(status);
+    SS_TRY(absolute(l, places && places->current ? places->current : ".", &l->y->current_folder));
+    if (places && places->data && file_is_folder(places->data)) SS_TRY(absolute(l, places->data, &l->y->data_folder));
+    return SS_OK;
+}
+
+static ss_status load(loader *l, const char *path, const study_places *places) {
+    study *y = l->y;
+    size_t size;
+    SS_TRY(yaml_read_file(path, &y->file, l->err));
+    l->f = y->file;
+    const char *source = yaml_source(y->file, &size);
+    file_hash_bytes(source, size, y->hash);
+    y->path = loader_keep(y, path);
+    if (!y->path) return loader_no_memory(l);
+    SS_TRY(set_places(l, path, places));
+    return read_all(l);
+}
+
+ss_status study_load(study **out, const char *path, const study_places *places, ss_error *err) {
+    *out = NULL;
+    study *y = calloc(1, sizeof *y);
+    if (!y) return error_no_memory(err, "a study", sizeof *y);
+    loader l = {.y = y, .err = err};
+    ss_status status = load(&l, path, places);
+    if (status == SS_OK) *out = y;
+    else study_free(y);
+    return status;
+}
+
+ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
+                              ss_error *err) {
+    text list = {0};
+    char *kept = NULL;
+    yaml_file *f = NULL;
+    text_addf(&list, "[%s]", written);
+    if (list.failed) return error_no_memory(err, "metrics", strlen(written));
+    ss_status status = yaml_read_bytes(list.s, list.len, where, &f, err);
+    loader l = {.y = y, .f = f, .err = err};
+    if (status == SS_OK) status = loader_metrics(&l, yaml_root(f), out, capacity, n);
+    /* option texts point into the document: keep them with the study */
+    for (int i = 0; status == SS_OK && i < *n; i++) {
+        int k = 0;
+        for (const option *o = out[i].row->about.options; o && o->name && k < STUDY_MAX_OPTIONS; o++, k++)
+            if (out[i].options[k].is_set && out[i].options[k].text) {
+                kept = loader_keep(y, out[i].options[k].text);
+                if (!kept) status = loader_no_memory(&l);
+                out[i].options[k].text = kept;
+            }
+    }
+    yaml_close(f);
+    text_free(&list);
+    return status;
+}
