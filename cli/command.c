@@ -29,8 +29,8 @@ const option CLI_COMMON_FLAGS[] = {
 };
 
 static const option *find_flag(const command *c, const char *name, size_t len) {
-    const option *tables[] = {c->about.options, CLI_COMMON_FLAGS};
-    for (size_t t = 0; t < 2; t++)
+    const option *tables[] = {c->about.options, c->more_flags, CLI_COMMON_FLAGS};
+    for (size_t t = 0; t < 3; t++)
         for (const option *o = tables[t]; o && o->name; o++)
             if (strlen(o->name) == len && memcmp(o->name, name, len) == 0) return o;
     return NULL;
@@ -93,6 +93,7 @@ void command_print_help(const command *c, FILE *to) {
     fprintf(to, "sinkscope %s: %s\n\nusage: sinkscope %s %s [--flag ...]\n\n%s\n\nflags:\n", c->about.name,
             c->about.help, c->about.name, c->arguments, c->description);
     print_flags(c->about.options, to);
+    print_flags(c->more_flags, to);
     print_flags(CLI_COMMON_FLAGS, to);
 }
 
@@ -114,8 +115,8 @@ void command_print_overview(FILE *to) {
 static ss_status unknown_flag(const command *c, const char *name, ss_error *err) {
     const char *names[64];
     int n = 0;
-    const option *tables[] = {c->about.options, CLI_COMMON_FLAGS};
-    for (size_t t = 0; t < 2; t++)
+    const option *tables[] = {c->about.options, c->more_flags, CLI_COMMON_FLAGS};
+    for (size_t t = 0; t < 3; t++)
         for (const option *o = tables[t]; o && o->name && n < 64; o++) names[n++] = o->name;
     const char *near = text_nearest(name, names, n);
     return error_set(err, SS_ERR_USAGE, NULL, "unknown flag '--%s'%s%s%s; see 'sinkscope %s --help'", name,

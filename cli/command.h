@@ -10,10 +10,11 @@
 typedef struct invocation invocation;
 
 typedef struct command {
-    entry about;             /* name, one line, flags; a flag --name without a value is an OPTION_FLAG */
-    const char *arguments;   /* as in the usage line: "MODEL", "STUDY.yaml", "DIR" */
-    int min_args, max_args;  /* number of arguments; max -1 = any */
-    const char *description; /* paragraphs of --help, with examples */
+    entry about;              /* name, one line, flags; a flag --name without a value is an OPTION_FLAG */
+    const option *more_flags; /* a table from elsewhere that are flags too; NULL = none */
+    const char *arguments;    /* as in the usage line: "MODEL", "STUDY.yaml", "DIR" */
+    int min_args, max_args;   /* number of arguments; max -1 = any */
+    const char *description;  /* paragraphs of --help, with examples */
     ss_status (*run)(const invocation *in, ss_error *err);
 } command;
 
