@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_GIVEN = 256, MAX_ARGS = 4096 };
+enum { MAX_GIVEN = 256, MAX_ARGS = 4096, MAX_COMMANDS = 64 };
 
 typedef struct given {
     const option *flag;
@@ -103,8 +103,8 @@ void command_print_overview(FILE *to) {
             "usage: sinkscope COMMAND ... [--flag ...]      'sinkscope COMMAND --help' teaches each\n\n",
             ss_version());
     for (int i = 0; i < CLI_COMMAND_COUNT; i++)
-        fprintf(to, "  %-10s %-22s %s\n", CLI_COMMANDS[i].about.name, CLI_COMMANDS[i].arguments,
-                CLI_COMMANDS[i].about.help);
+        fprintf(to, "  %-10s %-22s %s\n", CLI_COMMANDS[i]->about.name, CLI_COMMANDS[i]->arguments,
+                CLI_COMMANDS[i]->about.help);
     fputs("\nexit codes: 0 done, 1 defect in sinkscope, 2 usage, 3 input (model, study, prompts, images),\n"
           "            4 resources (memory, disk, permissions), 5 results store, 130 interrupted\n",
           to);
@@ -198,11 +198,12 @@ int command_main(int argc, char **argv) {
         return argc < 2 ? SS_ERR_USAGE : 0;
     }
     if (strcmp(argv[1], "--version") == 0) return printf("sinkscope %s\n", ss_version()) < 0;
-    const entry *found =
-        entry_find(CLI_COMMANDS, sizeof *CLI_COMMANDS, CLI_COMMAND_COUNT, "command", argv[1], NULL, &err);
+    entry names[MAX_COMMANDS];
+    for (int i = 0; i < CLI_COMMAND_COUNT; i++) names[i] = CLI_COMMANDS[i]->about;
+    const entry *found = entry_find(names, sizeof *names, CLI_COMMAND_COUNT, "command", argv[1], NULL, &err);
     if (!found) {
         err.code = SS_ERR_USAGE;
         return report_error(&err);
     }
-    return run_command((const command *)(const void *)found, argc, argv, &err);
+    return run_command(CLI_COMMANDS[found - names], argc, argv, &err);
 }

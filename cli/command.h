@@ -18,7 +18,7 @@ typedef struct command {
     ss_status (*run)(const invocation *in, ss_error *err);
 } command;
 
-extern const command CLI_COMMANDS[];
+extern const command *const CLI_COMMANDS[];
 extern const int CLI_COMMAND_COUNT;
 
 /* Flags that every command takes; they follow the command's own. */

@@ -11,18 +11,17 @@ ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
     return SS_OK;
 }
 
+const char *cli_data_folder(void) {
+    const char *data = getenv("SINKSCOPE_DATA");
+    return data && *data ? data : SS_DATA_FOLDER;
+}
+
 ss_status cli_find_data(const char *name, char **out, ss_error *err) {
     struct stat st;
-    const char *data = getenv("SINKSCOPE_DATA");
-    if (stat(name, &st) == 0 || *name == '/') {
-        *out = text_copy(name);
-        return *out ? SS_OK : error_no_memory(err, "file name", 0);
-    }
-    *out = file_join(data ? data : SS_DATA_FOLDER, name);
+    *out = stat(name, &st) == 0 || *name == '/' ? text_copy(name) : file_join(cli_data_folder(), name);
     if (!*out) return error_no_memory(err, "file name", 0);
-    if (stat(*out, &st) == 0) return SS_OK;
-    error_set(err, SS_ERR_INPUT, name, "is neither here nor in %s; expected a file or folder",
-              data ? data : SS_DATA_FOLDER);
+    if (*name == '/' || stat(*out, &st) == 0) return SS_OK;
+    error_set(err, SS_ERR_INPUT, name, "is neither here nor in %s; expected a file or folder", cli_data_folder());
     free(*out);
     *out = NULL;
     return err->code;

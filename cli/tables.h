@@ -14,6 +14,9 @@ static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
 /* A compute context on the cpu backend with the threads and the stop flag of the command line. */
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err);
 
+/* Where the installed program keeps its models and studies: $SINKSCOPE_DATA, or the folder set at build time. */
+const char *cli_data_folder(void);
+
 /* A model folder as given, or, where there is none of that name, under the installed data folder ("models/x").
  * malloc; the caller frees. */
 ss_status cli_find_data(const char *name, char **out, ss_error *err);

@@ -1,0 +1,349 @@
+/* `run`, `resume`, `score`, `verify`, `export`: studies. The work is in study/; here are arguments, the progress line
+ * and what is printed at the end. */
+#include "cli/tables.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "study/analyse.h"
+#include "study/export.h"
+#include "study/run.h"
+#include "study/verify.h"
+
+/* ---- progress ---- */
+
+typedef struct progress_line {
+    int active; /* standard error is a terminal: one line, rewritten; else a line now and then */
+    int width;  /* of the line that stands there */
+    double last_seconds;
+} progress_line;
+
+static void add_duration(double seconds, text *out) {
+    if (!isfinite(seconds)) text_add(out, "?");
+    else if (seconds < 100) text_addf(out, "%d s", (int)ceil(seconds));
+    else if (seconds < 6000) text_addf(out, "%d min", (int)ceil(seconds / 60));
+    else text_addf(out, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
+}
+
+/* sinks-at-block-12  312/1,280 images  24 %  5.1/s  3 min left  (unit: 'two stars', seed 2, like k=5) */
+static void show_progress(void *user, const run_progress *now) {
+    progress_line *line = user;
+    int last = now->units_done == now->units_total;
+    if (!last && now->seconds - line->last_seconds < (line->active ? 0.2 : 15)) return;
+    line->last_seconds = now->seconds;
+    text t = {0};
+    text_addf(&t, "%s  ", now->study);
+    text_add_grouped(&t, now->units_done);
+    text_add(&t, "/");
+    text_add_grouped(&t, now->units_total);
+    text_addf(&t, " images  %d %%  ", now->units_total ? (int)(100 * now->units_done / now->units_total) : 100);
+    if (isfinite(now->units_per_second)) {
+        text_add_double(&t, now->units_per_second, 2);
+        text_add(&t, "/s  ");
+    }
+    if (!last) {
+        add_duration(now->seconds_left, &t);
+        text_add(&t, " left");
+        if (now->unit) text_addf(&t, "  (unit: %s)", now->unit);
+    }
+    if (!t.failed && line->active) fprintf(stderr, "\r%-*s%s", line->width, t.s, last ? "\n" : "");
+    else if (!t.failed) fprintf(stderr, "%s\n", t.s);
+    line->width = t.failed ? 0 : (int)t.len;
+    text_free(&t);
+}
+
+/* ---- what the commands share ---- */
+
+typedef struct session {
+    study *study; /* of `run`; NULL where the store owns it */
+    compute *c;
+    pipeline *pl;
+    plan *plan;
+    store *store;
+    progress_line line;
+    run_options options;
+} session;
+
+static void session_close(session *s) {
+    store_close(s->store);
+    plan_free(s->plan);
+    pipeline_close(s->pl);
+    compute_destroy(s->c);
+    study_free(s->study);
+}
+
+static void session_begin(session *s, const invocation *in) {
+    *s = (session){.line.active = isatty(STDERR_FILENO)};
+    s->options =
+        (run_options){.progress = invocation_has(in, "quiet") ? NULL : show_progress, .stop = invocation_stop(in)};
+}
+
+static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
+    SS_TRY(cli_compute(in, &s->c, err));
+    SS_TRY(pipeline_open(&s->pl, s->c, y->model, y->variant, err));
+    return plan_make(&s->plan, y, s->pl, limit, err);
+}
+
+static void print_text(text *t) {
+    if (t->s && !t->failed) fputs(t->s, stdout);
+    text_free(t);
+}
+
+/* The main table, and how to go on. */
+static ss_status print_answer(store *s, ss_error *err) {
+    analysis *a;
+    text t = {0};
+    SS_TRY(analysis_make(&a, s, err));
+    text_add(&t, "\n");
+    analysis_describe(a, &t);
+    text_add(&t, "\n");
+    analysis_describe_accuracy(a, &t);
+    text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",
+              store_folder(s), store_folder(s), store_folder(s));
+    analysis_free(a);
+    print_text(&t);
+    return SS_OK;
+}
+
+static ss_status execute(session *s, ss_error *err) {
+    s->options.user = &s->line;
+    ss_status status = run_plan(s->store, s->plan, s->c, s->pl, &s->options, err);
+    if (status != SS_OK && s->line.active && s->line.width) fputc('\n', stderr);
+    if (status == SS_ERR_INTERRUPTED)
+        error_set(err, status, NULL, "interrupted; nothing is lost. Go on with: sinkscope resume %s",
+                  store_folder(s->store));
+    return status;
+}
+
+/* ---- run ---- */
+
+static ss_status run_study(const invocation *in, session *s, ss_error *err) {
+    const char *folder = invocation_flag(in, "out").text;
+    int only_plan = invocation_has(in, "plan");
+    study_places places = {.data = cli_data_folder()};
+    char class_line[256];
+    text numeric = {0}, words = {0};
+    if (!folder && !only_plan) return error_set(err, SS_ERR_USAGE, NULL, "say where the results go: -o DIR");
+    SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
+    SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
+    SS_TRY(plan_measure_speed(s->plan, s->pl, err));
+    plan_describe(s->plan, &words);
+    print_text(&words);
+    fflush(stdout);
+    if (only_plan) return SS_OK;
+    numeric_class_describe(s->c, &numeric);
+    snprintf(class_line, sizeof class_line, "%s", numeric.failed || !numeric.s ? "" : numeric.s);
+    text_free(&numeric);
+    SS_TRY(store_create(&s->store, folder, s->plan, class_line, err));
+    SS_TRY(execute(s, err));
+    return print_answer(s->store, err);
+}
+
+static ss_status run(const invocation *in, ss_error *err) {
+    session s;
+    session_begin(&s, in);
+    ss_status status = run_study(in, &s, err);
+    session_close(&s);
+    return status;
+}
+
+static const option RUN_FLAGS[] = {
+    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for the results (-o); made if it is not there"},
+    {"limit", OPTION_INT, NULL, 0, 1000000000, "0",
+     "run N (prompt, seed) groups only, every condition of each; 0 = all"},
+    {"plan", OPTION_FLAG, NULL, 0, 0, "false", "print what would run, its time and disk, and stop"},
+    {0},
+};
+
+const command CLI_RUN = {
+    .about = {"run", "run a study: images, measurements, scores, answer", RUN_FLAGS},
+    .arguments = "STUDY.yaml",
+    .min_args = 1,
+    .max_args = 1,
+    .description = "Prints the plan, runs it with a progress line, and prints the answer. Ctrl-C stops within seconds\n"
+                   "and loses at most the images in the making; 'resume' goes on, also after a power cut.\n"
+                   "  sinkscope run studies/first-light.yaml -o out/first-light",
+    .run = run,
+};
+
+/* ---- resume ---- */
+
+static ss_status open_store(const invocation *in, session *s, store_mode mode, ss_error *err) {
+    return store_open(&s->store, invocation_arg(in, 0), mode, cli_data_folder(), err);
+}
+
+static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
+    text numeric = {0};
+    SS_TRY(open_store(in, s, STORE_WRITE, err));
+    SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
+    numeric_class_describe(s->c, &numeric);
+    ss_status status = store_complete(s->store, s->plan, numeric.failed || !numeric.s ? "" : numeric.s, err);
+    text_free(&numeric);
+    if (status != SS_OK) return status;
+    SS_TRY(execute(s, err));
+    return print_answer(s->store, err);
+}
+
+static ss_status resume(const invocation *in, ss_error *err) {
+    session s;
+    session_begin(&s, in);
+    ss_status status = resume_study(in, &s, err);
+    session_close(&s);
+    return status;
+}
+
+const command CLI_RESUME = {
+    .about = {"resume", "go on with a study that was interrupted", NULL},
+    .arguments = "DIR",
+    .min_args = 1,
+    .max_args = 1,
+    .description =
+        "Makes what is missing. The result is byte for byte that of a run that was never interrupted; the model\n"
+        "files and the numeric class (processor, libraries) have to be the same.",
+    .run = resume,
+};
+
+/* ---- score ---- */
+
+static ss_status score_study(const invocation *in, session *s, ss_error *err) {
+    study_metric metric[STUDY_MAX_METRICS];
+    int n = 0;
+    SS_TRY(open_store(in, s, STORE_WRITE, err));
+    SS_TRY(cli_compute(in, &s->c, err));
+    for (int i = 0;; i++) {
+        const char *written = invocation_repeat(in, "metric", i);
+        int more = 0;
+        if (!written) break;
+        SS_TRY(study_parse_metrics(store_study(s->store), written, "--metric", metric + n, STUDY_MAX_METRICS - n, &more,
+                                   err));
+        n += more;
+    }
+    if (n == 0)
+        return error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
+    s->options.user = &s->line;
+    SS_TRY(run_score(s->store, s->c, metric, n, &s->options, err));
+    return print_answer(s->store, err);
+}
+
+static ss_status score(const invocation *in, ss_error *err) {
+    session s;
+    session_begin(&s, in);
+    ss_status status = score_study(in, &s, err);
+    session_close(&s);
+    return status;
+}
+
+static const option SCORE_FLAGS[] = {
+    {"metric", OPTION_TEXT, NULL, 0, 0, NULL,
+     "a metric, as in a study file: ssim, or {clip-t: {model: DIR}}; may be repeated"},
+    {0},
+};
+
+const command CLI_SCORE = {
+    .about = {"score", "score a study's images by further metrics", SCORE_FLAGS},
+    .arguments = "DIR",
+    .min_args = 1,
+    .max_args = 1,
+    .description =
+        "Adds metrics to a finished study from its stored images.\n  sinkscope score out/first-light --metric ssim",
+    .run = score,
+};
+
+/* ---- verify ---- */
+
+static void describe_verification(const verify_report *r, text *out) {
+    text_addf(out, "units    %lld of %lld planned\n", (long long)r->units, (long long)r->units_planned);
+    text_addf(out, "files    %lld, damaged or missing: %lld\n", (long long)r->files, (long long)r->files_damaged);
+    text_addf(out, "shams    %lld, differing from the baseline: %lld\n", (long long)r->shams,
+              (long long)r->shams_differing);
+    text_addf(out, "remade   %lld, differing: %lld%s\n", (long long)r->remade, (long long)r->remade_differing,
+              r->same_class ? "" : " (another numeric class: pixels within 1 level pass)");
+    text_addf(out, "model    %lld files, differing: %lld\n", (long long)r->model_files,
+              (long long)r->model_files_differing);
+    if (r->problems.s) text_addf(out, "%s", r->problems.s);
+    text_add(out, r->n_problems ? "NOT VERIFIED\n" : "verified\n");
+}
+
+static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
+    verify_report r = {0};
+    text words = {0};
+    SS_TRY(open_store(in, s, STORE_READ, err));
+    SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
+    s->options.user = &s->line;
+    ss_status status =
+        verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
+    if (status == SS_OK) {
+        describe_verification(&r, &words);
+        print_text(&words);
+        if (r.n_problems)
+            status = error_set(err, SS_ERR_STORE, store_folder(s->store), "%d problems found", r.n_problems);
+    }
+    verify_free(&r);
+    return status;
+}
+
+static ss_status verify(const invocation *in, ss_error *err) {
+    session s;
+    session_begin(&s, in);
+    ss_status status = verify_study(in, &s, err);
+    session_close(&s);
+    return status;
+}
+
+static const option VERIFY_FLAGS[] = {
+    {"remake", OPTION_INT, NULL, 0, 1000000000, "4", "images to generate again and compare byte by byte"},
+    {0},
+};
+
+const command CLI_VERIFY = {
+    .about = {"verify", "check a study: checksums, completeness, sham identities, a sample made again", VERIFY_FLAGS},
+    .arguments = "DIR",
+    .min_args = 1,
+    .max_args = 1,
+    .description = "Exit code 5 where anything differs.",
+    .run = verify,
+};
+
+/* ---- export ---- */
+
+/* A closed pipe ends the export quietly; another failure of standard output is an error of the command. */
+static int write_out(void *user, const char *bytes, size_t n) {
+    int *closed = user;
+    if (fwrite(bytes, 1, n, stdout) == n) return 0;
+    if (errno == EPIPE) *closed = 1;
+    return 1;
+}
+
+static ss_status export(const invocation *in, ss_error *err) {
+    const char *name = invocation_flag(in, "table").text;
+    store *s = NULL;
+    int closed = 0;
+    const entry *table = entry_find(EXPORT_TABLES, sizeof *EXPORT_TABLES, EXPORT_TABLE_COUNT, "table", name, NULL, err);
+    if (!table) return err->code = SS_ERR_USAGE;
+    SS_TRY(store_open(&s, invocation_arg(in, 0), STORE_READ, cli_data_folder(), err));
+    ss_status status = export_csv(s, (const export_table *)(const void *)table, write_out, &closed, err);
+    store_close(s);
+    if (status == SS_OK && fflush(stdout) != 0 && errno == EPIPE) closed = 1;
+    if (closed) clearerr(stdout);
+    return status;
+}
+
+static const option EXPORT_FLAGS[] = {
+    {"csv", OPTION_FLAG, NULL, 0, 0, "true", "as CSV (the only form)"},
+    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites or sinks"},
+    {0},
+};
+
+const command CLI_EXPORT = {
+    .about = {"export", "a study's tables as CSV, to standard output", EXPORT_FLAGS},
+    .arguments = "DIR",
+    .min_args = 1,
+    .max_args = 1,
+    .description = "Rows are ordered by what they are; equal studies give equal bytes.\n"
+                   "  sinkscope export out/first-light --table scores > scores.csv",
+    .run = export,
+};
