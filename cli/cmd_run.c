@@ -210,7 +210,7 @@ const command CLI_RESUME = {
 /* ---- score ---- */
 
 static ss_status score_study(const invocation *in, session *s, ss_error *err) {
-    study_metric metric[STUDY_MAX_METRICS];
+    study_metric wanted[STUDY_MAX_METRICS];
     int n = 0;
     SS_TRY(open_store(in, s, STORE_WRITE, err));
     SS_TRY(cli_compute(in, &s->c, err));
@@ -218,14 +218,14 @@ static ss_status score_study(const invocation *in, session *s, ss_error *err) {
         const char *written = invocation_repeat(in, "metric", i);
         int more = 0;
         if (!written) break;
-        SS_TRY(study_parse_metrics(store_study(s->store), written, "--metric", metric + n, STUDY_MAX_METRICS - n, &more,
+        SS_TRY(study_parse_metrics(store_study(s->store), written, "--metric", wanted + n, STUDY_MAX_METRICS - n, &more,
                                    err));
         n += more;
     }
     if (n == 0)
         return error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
     s->options.user = &s->line;
-    SS_TRY(run_score(s->store, s->c, metric, n, &s->options, err));
+    SS_TRY(run_score(s->store, s->c, wanted, n, &s->options, err));
     return print_answer(s->store, err);
 }
 

@@ -38,6 +38,39 @@ typedef struct ss_error {
 /* The library's version, "major.minor.patch". Static storage. */
 SS_API const char *ss_version(void);
 
+/* A text-to-image model, ready to run: a diffusers folder (model_index.json and its components). One thread at a time
+ * may use it; it uses `threads` of its own (0 = as many as the process may). Results do not depend on their number. */
+typedef struct ss_model ss_model;
+SS_API ss_status ss_model_open(ss_model **out, const char *folder, int threads, ss_error *err);
+SS_API void ss_model_close(ss_model *model); /* NULL is allowed */
+
+/* What is suppressed while an image is made: in block `block` (-1 = all), at every step, in every head, the `k` keys
+ * that `select` names ("top", "random") are edited by `edit` ("mask", "zero"), with the tables' default options.
+ * `sinkscope list` prints the tables. */
+typedef struct ss_intervention {
+    const char *select, *edit;
+    int k, block;
+} ss_intervention;
+
+/* Zero-initialise; what is 0 or NULL is the model's default. */
+typedef struct ss_request {
+    const char *prompt, *negative_prompt;
+    unsigned long long seed; /* of the noise, as torch.Generator("cpu").manual_seed takes it */
+    int steps, width, height;
+    double guidance;
+    const ss_intervention *intervention; /* NULL = none */
+} ss_request;
+
+/* 8-bit sRGB, rows from the top, [height, width, 3]. Free with ss_image_free. */
+typedef struct ss_image {
+    int width, height;
+    unsigned char *rgb;
+} ss_image;
+
+SS_API ss_status ss_generate(ss_model *model, const ss_request *request, ss_image *out, ss_error *err);
+SS_API ss_status ss_image_write_png(const ss_image *image, const char *path, ss_error *err);
+SS_API void ss_image_free(ss_image *image);
+
 #ifdef __cplusplus
 }
 #endif
