@@ -3,7 +3,7 @@
 set -eu
 cd "$1"
 # From the top of the house to the ground. stats/ knows arrays of doubles and base/ only.
-order="cli report study score stats sampler model nn attn tensor text io base"
+order="cli api report study score stats sampler model nn attn tensor text io base"
 bad=0
 below() { # folders that $1 may include
     case $1 in
