@@ -164,9 +164,9 @@ ss_status stats_contrasts_judge(stats_contrast *const *family, int n, const stat
     }
     for (int i = 0; i < n; i++) {
         stats_contrast *c = family[i];
-        c->assay = (int)assay_of(c, positive, alpha);
+        c->assay = assay_of(c, positive, alpha);
         c->within_margin = stats_below(c->tost_p_holm, alpha);
-        c->verdict = (int)stats_judge(c->p_holm, c->tost_p_holm, (stats_assay)c->assay, alpha);
+        c->verdict = stats_judge(c->p_holm, c->tost_p_holm, (stats_assay)c->assay, alpha);
     }
 done:
     free(p);

@@ -29,7 +29,7 @@ typedef struct stats_contrast {
     stats_figure t, t_df, t_p, t_low, t_high;
     int wilcoxon_used, wilcoxon_method;
     stats_figure wilcoxon_w, wilcoxon_p;
-    /* equivalence */
+    /* equivalence; detectable: at alpha, not corrected for the family */
     stats_figure margin, tost_p, tost_p_holm, tost_low, tost_high, noninferiority_p, detectable, detectable_d_z;
     /* binary outcomes */
     stats_figure both, only_a, only_b, neither, mcnemar_p, newcombe_low, newcombe_high;

@@ -28,7 +28,7 @@ stats_figure stats_detectable_effect(int n, double alpha, double power) {
     if (n < 2) return stats_undefined(STATS_TOO_FEW);
     struct power_target target = {n - 1, stats_t_quantile(1 - alpha / 2, n - 1), power};
     double high = 4;
-    while (high < 1e4 && power_excess(high, &target) < 0) high *= 2;
-    if (high >= 1e4) return stats_undefined(STATS_OUT_OF_RANGE);
+    while (high < 256 && power_excess(high, &target) < 0) high *= 2;
+    if (high >= 256) return stats_undefined(STATS_OUT_OF_RANGE);
     return stats_defined(stats_solve_increasing(power_excess, &target, 0, high) / sqrt(n));
 }

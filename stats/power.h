@@ -8,7 +8,8 @@
 double stats_t_power(double d_z, int n, double alpha);
 
 /* The smallest |d_z| that the two-sided paired t test at `alpha` detects with probability `power` (alpha < power < 1);
- * times sd it is the smallest detectable effect in the metric's units. Undefined for n < 2. */
+ * times sd it is the smallest detectable effect in the metric's units. Undefined for n < 2; out of range
+ * where the noncentrality would exceed 128 (n = 2 with alpha < 0.006: no such study is worth a figure). */
 stats_figure stats_detectable_effect(int n, double alpha, double power);
 
 #endif

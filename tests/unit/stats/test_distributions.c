@@ -52,6 +52,8 @@ static void test_incomplete_beta(void **state) {
         assert_near(stats_incomplete_beta(17.5, 1, x, 1 - x), pow(x, 17.5), 1e-12);
         assert_near(stats_incomplete_beta(1, 0.5, x, 1 - x), 1 - sqrt(1 - x), 1e-12);
     }
+    /* I_1/2(a, a) = 1/2: both branches of log B with Stirling's series, and the one without. */
+    for (double a = 1; a < 60; a += 0.5) assert_near(stats_incomplete_beta(a, a, 0.5, 0.5), 0.5, 3e-14);
 }
 
 int main(void) {
