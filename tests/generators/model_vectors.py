@@ -1,0 +1,50 @@
+"""Golden tensors of one network: a folder with config.json and vectors.safetensors that tests/unit/model/parity.c reads.
+in/NAME are inputs and out/NAME what the reference made of them: outputs and tapped modules. A tensor of more than LIMIT
+elements is stored as part/NAME: its rms, then LIMIT of its elements, those at (i x STRIDE) mod n."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+import philox_weights
+
+OUT = Path(__file__).resolve().parent.parent / "data" / "model"
+SEED, LIMIT, STRIDE = 1, 192, 2654435761
+
+
+def draw(case, key, *shape):
+    """Standard normal numbers that depend on the names alone."""
+    n = torch.Size(shape).numel()
+    return torch.from_numpy(philox_weights.normals(SEED, f"{case}/{key}", n)).float().reshape(shape)
+
+
+def listen(model, names):
+    """Hooks that keep the first output of each module; -> the dict that they fill."""
+    found = {}
+
+    def hook_for(name):
+        def hook(_module, _args, output):
+            found[name] = (output[0] if isinstance(output, tuple) else output).detach().clone()
+        return hook
+
+    for name in names:
+        model.get_submodule(name).register_forward_hook(hook_for(name))
+    return found
+
+
+def save(case, config, inputs, outputs):
+    folder = OUT / case
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    vectors = {f"in/{k}": v.to(torch.int32) if v.dtype == torch.int64 else v for k, v in inputs.items()}
+    for name, value in outputs.items():
+        flat = value.detach().float().reshape(-1)
+        if len(flat) <= LIMIT:
+            vectors[f"out/{name}"] = value.float().contiguous()
+        else:
+            rms = flat.double().square().mean().sqrt().float().reshape(1)
+            vectors[f"part/{name}"] = torch.cat([rms, flat[(torch.arange(LIMIT) * STRIDE) % len(flat)]])
+    save_file(vectors, folder / "vectors.safetensors")
+    (folder / "vectors.safetensors").chmod(0o644)

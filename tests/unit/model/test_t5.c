@@ -1,0 +1,35 @@
+/* T5's buckets of relative positions against transformers', all distances within 300 for nine pairs of settings
+ * (tests/generators/model_t5.py). A bucket's border decides a whole bias, so they must be equal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "io/safetensors.h"
+#include "model/t5.h"
+
+static void test_buckets(void **state) {
+    (void)state;
+    ss_error err = {0};
+    safetensors *file;
+    if (safetensors_open(&file, DATA "/t5-buckets.safetensors", &err) != SS_OK) fail_msg("%s", err.message);
+    assert_true(safetensors_count(file) >= 9);
+    for (size_t i = 0; i < safetensors_count(file); i++) {
+        const safetensors_entry *e = safetensors_at(file, i);
+        char *end; /* "buckets/distance limit" */
+        int64_t buckets = strtoll(e->name, &end, 10), limit = strtoll(end + 1, NULL, 10), reach = e->count / 2;
+        for (int64_t d = -reach; d <= reach; d++) {
+            int32_t expected = ((const int32_t *)e->data)[d + reach], found = t5_bucket(d, buckets, limit);
+            if (found != expected)
+                fail_msg("%s, distance %d: expected bucket %d, found %d", e->name, (int)d, expected, found);
+        }
+    }
+    safetensors_close(file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_buckets)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
