@@ -14,7 +14,7 @@ typedef struct pipeline pipeline;
 /* ---- opening ---- */
 
 /* Map and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are
- * packed now; text encoders may be released after encoding (pipeline_release_text). `variant`: NULL or "fp16"... */
+ * packed now, for `c`, which must outlive the pipeline. `variant`: NULL or "fp16"... */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
 
@@ -58,7 +58,7 @@ const char *embedding_key_word(const embedding *e, attn_branch branch, int key);
 typedef struct denoise_state denoise_state;
 
 /* Noise as torch.Generator('cpu').manual_seed(seed) and torch.randn([1, C, h, w]) make it, scaled for the first step.
- */
+ * The embedding (of the same settings) must outlive the state. */
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run /* may be NULL; not owned */, ss_error *err);
 /* The same picture so far, to go on under another run (conditions that share a prefix). */
@@ -66,7 +66,8 @@ ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run 
 void denoise_free(denoise_state *d);
 int denoise_step_number(const denoise_state *d); /* steps done */
 
-/* Advance `n` states of the same settings by one step, as one batch. Bits do not depend on the company. */
+/* Advance `n` states of the same size, text length and number of branches by one step, as one batch. Bits do not
+ * depend on the company. After a failure (an interruption, say) the states are of no further use. */
 ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err);
 
 /* Latents as float32 [C, h, w] on the host (diffusers' order), for parity and trajectories. */

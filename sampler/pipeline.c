@@ -1,0 +1,408 @@
+/* Pipelines: the table, the model's folder and defaults, and what every kind of pipeline does alike (memory of
+ * embeddings and states, noise, quantisation, cost). What a kind does by itself is in its own file, behind
+ * pipeline_row.h. */
+#include "sampler/pipeline.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "sampler/pipeline_row.h"
+#include "sampler/torch_noise.h"
+
+static const pipeline_row *const ROWS[] = {&PIPELINE_SD3};
+enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
+
+/* ---- opening ---- */
+
+/* sinkscope.json: how the model is meant to be used, where that differs from the pipeline's own defaults. */
+static ss_status read_defaults(pipeline *p, ss_error *err) {
+    static const char *const keys[] = {"steps", "guidance", "width", "height", "max_sequence_length"};
+    enum { KEYS = sizeof keys / sizeof keys[0] };
+    sample_settings *d = &p->by_default;
+    char *path = file_join(p->folder, "sinkscope.json");
+    json_t *json = NULL;
+    ss_status status = SS_OK;
+    if (!path) return error_no_memory(err, "path", strlen(p->folder));
+    if (!file_exists(path)) goto end;
+    SS_TRY_GOTO(json_read_file(path, JSON_CONFIG_LIMIT, &json, err), end);
+    const char *key;
+    json_t *value;
+    json_object_foreach(json, key, value) {
+        int i = 0;
+        while (i < KEYS && strcmp(key, keys[i]) != 0) i++;
+        if (i < KEYS) continue;
+        const char *near = text_nearest(key, keys, KEYS);
+        status = error_set(err, SS_ERR_INPUT, path,
+                           "unknown key '%s'%s%s%s (keys: steps, guidance, width, height, max_sequence_length)", key,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        goto end;
+    }
+    int64_t steps, width, height, text_tokens;
+    SS_TRY_GOTO(json_get_int_or(json, keys[0], path, d->steps, &steps, err), end);
+    SS_TRY_GOTO(json_get_double_or(json, keys[1], path, d->guidance, &d->guidance, err), end);
+    SS_TRY_GOTO(json_get_int_or(json, keys[2], path, d->width, &width, err), end);
+    SS_TRY_GOTO(json_get_int_or(json, keys[3], path, d->height, &height, err), end);
+    SS_TRY_GOTO(json_get_int_or(json, keys[4], path, d->max_text_tokens, &text_tokens, err), end);
+    const int64_t numbers[] = {steps, width, height, text_tokens};
+    for (int i = 0; i < 4; i++)
+        if (numbers[i] < 1 || numbers[i] > 1 << 20)
+            SS_TRY_GOTO(error_set(err, SS_ERR_INPUT, path,
+                                  "steps, width, height and max_sequence_length: expected 1 to "
+                                  "1048576, found %lld",
+                                  (long long)numbers[i]),
+                        end);
+    d->steps = (int)steps;
+    d->width = (int)width;
+    d->height = (int)height;
+    d->max_text_tokens = (int)text_tokens;
+    ss_error reason;
+    if (p->row->check(p, d, &reason) != SS_OK) status = error_set(err, reason.code, path, "%s", reason.message);
+end:
+    json_decref(json);
+    free(path);
+    return status;
+}
+
+static const pipeline_row *find_row(const char *name, const char *where, ss_error *err) {
+    entry about[ROW_COUNT];
+    for (int i = 0; i < ROW_COUNT; i++) about[i] = ROWS[i]->about;
+    const entry *e = entry_find(about, sizeof about[0], ROW_COUNT, "pipeline", name, where, err);
+    return e ? ROWS[e - about] : NULL;
+}
+
+static ss_status open_index(pipeline *p, const char *path, const char *variant, ss_error *err) {
+    json_t *index;
+    const char *class_name;
+    if (!file_exists(path))
+        return error_set(err, SS_ERR_INPUT, p->folder,
+                         file_is_folder(p->folder)
+                             ? "expected a model in diffusers' format, found no model_index.json in the folder"
+                             : "expected a model's folder, found %s",
+                         file_exists(p->folder) ? "a file" : "nothing");
+    SS_TRY(json_read_file(path, JSON_CONFIG_LIMIT, &index, err));
+    ss_status status = json_get_text(index, "_class_name", path, &class_name, err);
+    if (status == SS_OK && !(p->row = find_row(class_name, path, err))) status = err->code;
+    if (status == SS_OK) status = p->row->open(p, index, path, variant, err);
+    json_decref(index);
+    return status == SS_OK ? read_defaults(p, err) : status;
+}
+
+ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err) {
+    *out = NULL;
+    pipeline *p = calloc(1, sizeof *p);
+    char *path = file_join(folder, "model_index.json");
+    ss_status status = SS_OK;
+    if (!p || !path || !(p->folder = text_copy(folder))) {
+        status = error_no_memory(err, "pipeline", sizeof *p);
+    } else {
+        p->c = c;
+        status = open_index(p, path, variant, err);
+    }
+    free(path);
+    if (status == SS_OK) *out = p;
+    else pipeline_close(p);
+    return status;
+}
+
+void pipeline_close(pipeline *p) {
+    if (!p) return;
+    if (p->row) p->row->close(p);
+    free(p->folder);
+    free(p);
+}
+
+const char *pipeline_class(const pipeline *p) { return p->row->about.name; }
+const char *pipeline_folder(const pipeline *p) { return p->folder; }
+
+/* ---- settings ---- */
+
+ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err) {
+    const sample_settings *d = &p->by_default;
+    if (!s->width) s->width = d->width;
+    if (!s->height) s->height = d->height;
+    if (!s->steps) s->steps = d->steps;
+    if (!s->max_text_tokens) s->max_text_tokens = d->max_text_tokens;
+    if (!s->negative) s->negative = "";
+    if (isnan(s->guidance) || s->guidance == 0) s->guidance = d->guidance;
+    if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
+        return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
+    if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
+    return p->row->check(p, s, err);
+}
+
+ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {
+    sample_settings full = *s;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    *out = (pipeline_sites){0};
+    p->row->sites(p, &full, out);
+    return SS_OK;
+}
+
+/* ---- text ---- */
+
+void embedding_free(embedding *e) {
+    if (!e) return;
+    for (int b = 0; b < MAX_BRANCHES; b++)
+        for (int i = 0; i < MAX_TEXT_RUNS; i++) tokens_free(&e->run[b][i].tok);
+    free(e->states);
+    free(e->pooled);
+    free(e->key_class);
+    free(e);
+}
+
+/* Image keys first, then the runs of text; tokens that no encoder has seen count as padding. */
+static ss_status classify_keys(embedding *e, ss_error *err) {
+    static const uint8_t classes[TOKEN_CLASS_COUNT] = {
+        [TOKEN_START] = KEY_START, [TOKEN_WORD] = KEY_WORD, [TOKEN_END] = KEY_END, [TOKEN_PADDING] = KEY_PADDING};
+    size_t keys = (size_t)(e->n_image + e->n_text);
+    e->key_class = malloc(keys * (size_t)e->branches);
+    if (!e->key_class) return error_no_memory(err, "token classes", keys);
+    for (int b = 0; b < e->branches; b++) {
+        uint8_t *out = e->key_class + (size_t)b * keys;
+        memset(out, KEY_IMAGE, (size_t)e->n_image);
+        out += e->n_image;
+        for (int i = 0; i < e->n_runs; i++)
+            for (int j = 0; j < e->run[b][i].count; j++)
+                *out++ = j < e->run[b][i].tok.count ? classes[e->run[b][i].tok.at[j].cls] : KEY_PADDING;
+    }
+    return SS_OK;
+}
+
+static ss_status encode_with(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
+                             ss_error *err) {
+    *out = NULL;
+    embedding *e = calloc(1, sizeof *e);
+    if (!e) return error_no_memory(err, "embedding", sizeof *e);
+    pipeline_sites sites = {0};
+    p->row->sites(p, s, &sites);
+    for (int i = 0; i < sites.n_segments; i++)
+        if (sites.segment[i].kind == SEGMENT_IMAGE) e->n_image += sites.segment[i].length;
+    e->branches = s->guidance > 1 ? 2 : 1;
+    arena_mark mark = arena_get_mark(c->scratch);
+    ss_status status = p->row->encode(p, c, s, prompt, e, err);
+    arena_release(c->scratch, mark);
+    ss_error first;
+    if (compute_status(c, &first) != SS_OK) {
+        *err = first;
+        status = err->code;
+    }
+    if (status == SS_OK) status = classify_keys(e, err);
+    if (status == SS_OK) *out = e;
+    else embedding_free(e);
+    return status;
+}
+
+ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
+    sample_settings full = *s;
+    *out = NULL;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    return encode_with(p, p->c, &full, prompt, out, err);
+}
+
+/* Without guidance there is one branch, and it is the conditional one. */
+static int branch_row(const embedding *e, attn_branch branch) { return (int)branch < e->branches ? (int)branch : 0; }
+
+const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
+    return e->key_class + branch_row(e, branch) * (e->n_image + e->n_text);
+}
+
+const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
+    const text_run *r = e->run[branch_row(e, branch)];
+    int i = key - e->n_image;
+    if (i < 0) return "";
+    for (int k = 0; k < e->n_runs; i -= r[k++].count)
+        if (i < r[k].count) {
+            int word = i < r[k].tok.count ? r[k].tok.at[i].word : -1;
+            return word >= 0 ? r[k].tok.words[word] : "";
+        }
+    return "";
+}
+
+/* ---- denoising ---- */
+
+int64_t denoise_latent_elements(const denoise_state *d) { return d->height * d->width * d->channels; }
+
+/* A state with its schedule and room for latents. */
+static ss_status new_state(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
+                           attn_run *run, ss_error *err) {
+    denoise_state *d = calloc(1, sizeof *d);
+    *out = NULL;
+    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
+    d->text = e;
+    d->settings = *s;
+    d->settings.negative = NULL; /* the caller's memory; the embedding has it */
+    d->run = run;
+    d->sigma = calloc((size_t)s->steps + 1, sizeof *d->sigma);
+    d->timestep = calloc((size_t)s->steps, sizeof *d->timestep);
+    ss_status status = SS_OK;
+    if (!d->sigma || !d->timestep) status = error_no_memory(err, "schedule", sizeof *d->sigma * (size_t)s->steps);
+    if (status == SS_OK) status = p->row->schedule(p, d, err);
+    if (status == SS_OK) {
+        size_t n = (size_t)denoise_latent_elements(d);
+        d->latents = calloc(n, sizeof *d->latents);
+        if (!d->latents) status = error_no_memory(err, "latents", n * sizeof *d->latents);
+    }
+    if (status == SS_OK) *out = d;
+    else denoise_free(d);
+    return status;
+}
+
+ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+                        attn_run *run, ss_error *err) {
+    sample_settings full = *s;
+    *out = NULL;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    denoise_state *d;
+    SS_TRY(new_state(&d, p, &full, e, run, err));
+    int64_t n = denoise_latent_elements(d), hw = d->height * d->width;
+    float *noise = malloc(sizeof *noise * (size_t)n);
+    if (!noise) {
+        denoise_free(d);
+        return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
+    }
+    torch_randn(seed, noise, n); /* [C, h, w] */
+    for (int64_t i = 0; i < hw; i++)
+        for (int64_t j = 0; j < d->channels; j++) d->latents[i * d->channels + j] = noise[j * hw + i];
+    free(noise);
+    *out = d;
+    return SS_OK;
+}
+
+ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err) {
+    *out = NULL;
+    denoise_state *d = malloc(sizeof *d);
+    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
+    *d = *from;
+    d->run = run;
+    size_t steps = (size_t)d->settings.steps, n = (size_t)denoise_latent_elements(d);
+    d->sigma = malloc((steps + 1) * sizeof *d->sigma);
+    d->timestep = malloc(steps * sizeof *d->timestep);
+    d->latents = malloc(n * sizeof *d->latents);
+    if (!d->sigma || !d->timestep || !d->latents) {
+        denoise_free(d);
+        return error_no_memory(err, "image in the making", n * sizeof *d->latents);
+    }
+    memcpy(d->sigma, from->sigma, (steps + 1) * sizeof *d->sigma);
+    memcpy(d->timestep, from->timestep, steps * sizeof *d->timestep);
+    memcpy(d->latents, from->latents, n * sizeof *d->latents);
+    *out = d;
+    return SS_OK;
+}
+
+void denoise_free(denoise_state *d) {
+    if (!d) return;
+    free(d->sigma);
+    free(d->timestep);
+    free(d->latents);
+    free(d);
+}
+
+int denoise_step_number(const denoise_state *d) { return d->step; }
+
+static ss_status step_with(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
+    for (int i = 0; i < n; i++) {
+        const denoise_state *d = states[i], *first = states[0];
+        if (d->step >= d->settings.steps || d->height != first->height || d->width != first->width ||
+            d->text->branches != first->text->branches || d->text->n_text != first->text->n_text)
+            return error_set(
+                err, SS_ERR_INTERNAL, NULL,
+                "denoise_step: expected unfinished images of one size, text length and number of branches");
+    }
+    arena_mark mark = arena_get_mark(c->scratch);
+    ss_status status = p->row->step(p, c, states, n, err);
+    arena_release(c->scratch, mark);
+    ss_error first;
+    if (compute_status(c, &first) != SS_OK) {
+        *err = first;
+        return err->code;
+    }
+    for (int i = 0; status == SS_OK && i < n; i++) states[i]->step++;
+    return status;
+}
+
+ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err) {
+    return step_with(p, p->c, states, n, err);
+}
+
+ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err) {
+    (void)p;
+    (void)err;
+    int64_t hw = d->height * d->width;
+    for (int64_t i = 0; i < hw; i++)
+        for (int64_t j = 0; j < d->channels; j++) host[j * hw + i] = d->latents[i * d->channels + j];
+    return SS_OK;
+}
+
+/* ---- picture ---- */
+
+/* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. A value that is
+ * not a number is black. */
+static uint8_t quantise(float x) {
+    float unit = x * 0.5f + 0.5f;
+    if (!(unit > 0)) return 0;
+    return (uint8_t)nearbyintf((unit < 1 ? unit : 1) * 255);
+}
+
+static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rgb_image *out, ss_error *err) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor picture = p->row->decode(p, c, d); /* [1, H, W, 3] */
+    size_t n = (size_t)tensor_elements(picture);
+    float *host = malloc(n * sizeof *host);
+    uint8_t *rgb = malloc(n);
+    ss_status status = host && rgb ? SS_OK : error_no_memory(err, "picture", n * sizeof *host);
+    if (status == SS_OK) {
+        op_download(c, host, picture);
+        status = compute_status(c, err);
+    }
+    if (status == SS_OK) {
+        for (size_t i = 0; i < n; i++) rgb[i] = quantise(host[i]);
+        *out = (rgb_image){.width = (int)picture.dim[2], .height = (int)picture.dim[1], .rgb = rgb};
+        rgb = NULL;
+    }
+    free(rgb);
+    free(host);
+    arena_release(c->scratch, mark);
+    return status;
+}
+
+ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
+    return decode_with(p, p->c, d, out, err);
+}
+
+/* ---- cost ---- */
+
+/* A whole image of one step on the dry backend. */
+static ss_status dry_run(pipeline *p, compute *dry, const sample_settings *s, pipeline_cost *out, ss_error *err) {
+    embedding *e = NULL;
+    denoise_state *d = NULL;
+    rgb_image image = {0};
+    ss_status status = SS_OK;
+    SS_TRY_GOTO(encode_with(p, dry, s, "", &e, err), end);
+    out->flops_encode = dry->flops;
+    SS_TRY_GOTO(new_state(&d, p, s, e, NULL, err), end);
+    SS_TRY_GOTO(step_with(p, dry, (denoise_state *[]){d}, 1, err), end);
+    out->flops_step = dry->flops - out->flops_encode;
+    SS_TRY_GOTO(decode_with(p, dry, d, &image, err), end);
+    out->flops_decode = dry->flops - out->flops_encode - out->flops_step;
+    out->scratch_peak_bytes = arena_peak(dry->scratch);
+end:
+    rgb_image_free(&image);
+    denoise_free(d);
+    embedding_free(e);
+    return status;
+}
+
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err) {
+    *out = (pipeline_cost){0};
+    sample_settings full = *s;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    compute *dry;
+    SS_TRY(compute_create(&dry, "dry", 1, (size_t)1 << 40, err));
+    ss_status status = dry_run(p, dry, &full, out, err);
+    const weight_set *sets[MAX_WEIGHT_SETS];
+    int n = p->row->weights(p, sets);
+    for (int i = 0; i < n; i++) out->weight_bytes += weights_packed_bytes(sets[i], p->c);
+    compute_destroy(dry);
+    return status;
+}
