@@ -224,8 +224,8 @@ tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, 
 static ss_status timesteps(const model_arrays *in, int64_t batch, float **out, ss_error *err) {
     const float *f32 = NULL;
     const int32_t *i32 = NULL;
-    if (model_input_floats(in, "timestep", 1, &batch, &f32, err) != SS_OK)
-        SS_TRY(model_input_ints(in, "timestep", 1, &batch, &i32, err));
+    if (model_input_ints(in, "timestep", 1, &batch, &i32, err) != SS_OK)
+        SS_TRY(model_input_floats(in, "timestep", 1, &batch, &f32, err));
     *out = malloc(sizeof(float) * (size_t)batch);
     if (!*out) return error_no_memory(err, "timestep", sizeof(float) * (size_t)batch);
     for (int64_t i = 0; i < batch; i++) (*out)[i] = f32 ? f32[i] : (float)i32[i];

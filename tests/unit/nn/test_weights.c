@@ -1,0 +1,253 @@
+/* The walk over weight tables: its three modes agree, and each fault of a checkpoint has its message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nn/layers.h"
+
+/* ---- a small network ---- */
+
+typedef struct toy_block {
+    nn_linear up;
+    nn_affine norm;
+} toy_block;
+
+typedef struct toy {
+    weight table;
+    nn_linear patch, conv;
+    toy_block *block;
+} toy;
+
+typedef struct toy_config {
+    int64_t heads, head_width, layers;
+} toy_config;
+
+static const weight_row ROWS[] = {
+    {offsetof(toy, table), WEIGHT_TABLE, "positions", "1 5 D"},
+    {offsetof(toy, patch.w), WEIGHT_LINEAR, "patch.weight", "D 3 2 2"},
+    NN_CONV_ROWS(toy, conv, "conv", "4", "3", "3"),
+};
+static const weight_row BLOCK_ROWS[] = {
+    NN_LINEAR_ROWS(toy_block, up, "up", "4D", "D"),
+    {offsetof(toy_block, norm.gamma), WEIGHT_VECTOR, "norm.weight|old_norm.gamma", "D"},
+    {offsetof(toy_block, norm.beta), WEIGHT_VECTOR, "norm.bias|old_norm.beta", "D"},
+};
+
+static void toy_walk(binder *b, const void *config, void *weights) {
+    const toy_config *g = config;
+    toy *w = weights;
+    binder_symbol(b, "D", g->heads * g->head_width, "heads %d x head_width %d", (int)g->heads, (int)g->head_width);
+    binder_rows(b, w, ROWS, NN_COUNT(ROWS), "%s", "");
+    w->block = binder_array(b, g->layers, sizeof *w->block);
+    for (int i = 0; i < g->layers; i++)
+        binder_rows(b, w->block ? &w->block[i] : NULL, BLOCK_ROWS, NN_COUNT(BLOCK_ROWS), "blocks.%d.", i);
+}
+
+static const toy_config CONFIG = {2, 3, 2};
+enum { TENSORS = 12 };
+
+/* ---- help ---- */
+
+static char folder[64], path[96];
+
+static int make_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/sinkscope-nn-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/toy.safetensors", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    remove(path);
+    return rmdir(folder);
+}
+
+static void check(ss_status status, const ss_error *err) {
+    if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
+}
+
+static ss_status bind(weight_set *s, toy *w, const toy_config *g, weight_source source, ss_error *err) {
+    *s = (weight_set){0};
+    *w = (toy){0};
+    source.config_name = "toy/config.json";
+    return weights_bind(s, toy_walk, g, w, &source, err);
+}
+
+/* The toy's tensors as a list to be spoilt and written. */
+static int outputs_of(const weight_set *s, safetensors_output *out) {
+    for (int i = 0; i < s->n; i++) {
+        out[i] = (safetensors_output){.name = s->item[i].name,
+                                      .dtype = SAFETENSORS_F32,
+                                      .ndim = s->item[i].ndim,
+                                      .data = s->item[i].w->source.data};
+        memcpy(out[i].shape, s->item[i].dim, sizeof out[i].shape);
+    }
+    return s->n;
+}
+
+static safetensors_output *named(safetensors_output *out, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(out[i].name, name) == 0) return &out[i];
+    fail_msg("no tensor %s", name);
+    return NULL;
+}
+
+/* Write, bind, and expect this failure. */
+static void expect(const safetensors_output *out, int n, const char *const *ignore, const char *message) {
+    ss_error err = {0};
+    safetensors *file;
+    weight_set s;
+    toy w;
+    check(safetensors_write(path, out, n, &err), &err);
+    check(safetensors_open(&file, path, &err), &err);
+    ss_status status =
+        bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore}, &err);
+    if (message) {
+        assert_int_equal(status, SS_ERR_INPUT);
+        assert_string_equal(err.where, path);
+        assert_string_equal(err.message, message);
+    } else check(status, &err);
+    weights_free(&s, NULL);
+    safetensors_close(file);
+}
+
+/* ---- tests ---- */
+
+static void test_list(void **state) {
+    (void)state;
+    ss_error err = {0};
+    weight_set s;
+    toy w;
+    check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_LIST}, &err), &err);
+    assert_int_equal(s.n, TENSORS);
+    assert_string_equal(s.item[4].name, "blocks.0.up.weight");
+    assert_string_equal(s.item[4].shape, "4D D");
+    assert_int_equal(s.item[4].dim[0], 24);
+    assert_int_equal(s.item[4].dim[1], 6);
+    assert_null(s.item[4].file);
+    assert_int_equal(weights_parameter_count(&s), 30 + 72 + 108 + 4 + 2 * (144 + 24 + 6 + 6));
+    /* dimensions merged as weight_row says */
+    assert_int_equal(w.table.source.ndim, 2);
+    assert_int_equal(w.table.source.dim[0], 5);
+    assert_int_equal(w.patch.w.source.ndim, 2);
+    assert_int_equal(w.patch.w.source.dim[1], 12);
+    assert_int_equal(w.conv.w.source.ndim, 4);
+    assert_null(w.table.source.data);
+    assert_null(nn_optional(&w.patch.b)); /* no row visited it */
+    assert_ptr_equal(nn_optional(&w.conv.b), &w.conv.b);
+    weights_free(&s, NULL);
+}
+
+/* Random weights: moments as the recipe says, a tensor's values depend on seed and name alone, and what is written is
+ * bound again. */
+static void test_random_and_file(void **state) {
+    (void)state;
+    ss_error err = {0};
+    weight_set a, b, c;
+    toy wa, wb, wc;
+    safetensors *file;
+    toy_config shallow = CONFIG;
+    shallow.layers = 1;
+    check(bind(&a, &wa, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
+    check(bind(&b, &wb, &shallow, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
+    check(bind(&c, &wc, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 8}, &err), &err);
+    const float *up = wa.block[0].up.w.source.data;
+    assert_memory_equal(up, wb.block[0].up.w.source.data, 144 * sizeof *up);
+    assert_memory_not_equal(up, wc.block[0].up.w.source.data, 144 * sizeof *up);
+    assert_memory_not_equal(up, wa.block[1].up.w.source.data, 144 * sizeof *up);
+    double sum = 0, square = 0;
+    for (int i = 0; i < 144; i++) {
+        sum += (double)up[i];
+        square += (double)up[i] * (double)up[i];
+    }
+    assert_true(fabs(square / 144 - 1.0 / 6) < 0.05 && fabs(sum / 144) < 0.1);
+    check(weights_write(&a, path, &err), &err);
+    weights_free(&b, NULL);
+    check(safetensors_open(&file, path, &err), &err);
+    check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
+    assert_int_equal(b.n, a.n);
+    for (int i = 0; i < a.n; i++) {
+        assert_string_equal(a.item[i].name, b.item[i].name);
+        assert_string_equal(b.item[i].file, path);
+        assert_memory_equal(a.item[i].w->source.data, b.item[i].w->source.data,
+                            (size_t)tensor_elements(a.item[i].w->source) * sizeof(float));
+    }
+    weights_free(&a, NULL);
+    weights_free(&b, NULL);
+    weights_free(&c, NULL);
+    safetensors_close(file);
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    static const float extra[6] = {0};
+    static const int32_t ids[6] = {0};
+    static const char *const ignore[] = {"position_ids", NULL};
+    ss_error err = {0};
+    weight_set s;
+    toy w;
+    safetensors_output out[TENSORS + 2], *o;
+    check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
+    int n = outputs_of(&s, out);
+
+    o = named(out, n, "blocks.1.up.weight");
+    o->shape[1] = 5;
+    expect(out, n, NULL,
+           "blocks.1.up.weight has shape [24, 5]\n  expected [24, 6], from heads 2 x head_width 3 in toy/config.json");
+    o->shape[1] = 6;
+
+    o->name = "blocks.1.up.wait";
+    expect(out, n, NULL,
+           "blocks.1.up.weight is missing\n  expected [24, 6], from heads 2 x head_width 3 in toy/config.json");
+    o->name = "blocks.1.up.weight";
+
+    o->dtype = SAFETENSORS_I32;
+    expect(out, n, NULL, "blocks.1.up.weight has dtype I32; expected F32, F16 or BF16");
+    o->dtype = SAFETENSORS_F32;
+
+    out[n] = (safetensors_output){
+        .name = "text.position_ids", .dtype = SAFETENSORS_I32, .ndim = 1, .shape = {6}, .data = ids};
+    expect(out, n + 1, ignore, NULL);
+    expect(out, n + 1, NULL,
+           "text.position_ids [6] is not part of the network that toy/config.json describes; expected 12 tensors, "
+           "found 13");
+    out[n + 1] = (safetensors_output){
+        .name = "blocks.2.norm.bias", .dtype = SAFETENSORS_F32, .ndim = 1, .shape = {6}, .data = extra};
+    expect(out, n + 2, NULL,
+           "blocks.2.norm.bias [6] (and 1 more) is not part of the network that toy/config.json describes; expected 12 "
+           "tensors, found 14");
+
+    named(out, n, "blocks.0.norm.weight")->name = "blocks.0.old_norm.gamma"; /* the other name that files know */
+    expect(out, n, NULL, NULL);
+    weights_free(&s, NULL);
+}
+
+/* Timesteps against the definition in double. */
+static void test_timestep_embedding(void **state) {
+    (void)state;
+    enum { WIDTH = 64 };
+    const float t[2] = {0, 731.5f};
+    float out[2 * WIDTH];
+    nn_timestep_embedding(out, t, 2, WIDTH);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < WIDTH / 2; j++) {
+            double angle = (double)t[i] * pow(10000, -j / (WIDTH / 2.0));
+            assert_true(fabs(cos(angle) - (double)out[i * WIDTH + j]) < 2e-4);
+            assert_true(fabs(sin(angle) - (double)out[i * WIDTH + WIDTH / 2 + j]) < 2e-4);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_random_and_file),
+                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_timestep_embedding)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
