@@ -98,27 +98,48 @@ static void compare(const safetensors *file, const model_arrays *out) {
     print_message("%d tensors, largest difference %.2g x rms\n", compared, worst);
 }
 
-static void run_on(const char *backend_name) {
-    ss_error err = {0};
-    char path[512];
+/* The folder's network and inputs on one backend. */
+typedef struct setup {
     compute *c;
     safetensors *file;
     model *m;
-    model_arrays in = {0}, out = {0};
-    check(compute_create(&c, backend_name, 2, (size_t)1 << 30, &err), &err);
+    model_arrays in;
+} setup;
+
+static void set_up(setup *s, const char *backend_name, int threads) {
+    ss_error err = {0};
+    char path[512];
+    *s = (setup){0};
+    check(compute_create(&s->c, backend_name, threads, (size_t)1 << 30, &err), &err);
     snprintf(path, sizeof path, "%s/vectors.safetensors", folder);
-    check(safetensors_open(&file, path, &err), &err);
+    check(safetensors_open(&s->file, path, &err), &err);
     snprintf(path, sizeof path, "%s/config.json", folder);
-    check(model_open_config(&m, c, path, WEIGHTS_RANDOM, SEED, &err), &err);
-    read_inputs(file, &in);
-    check(model_forward(m, c, &in, NULL, -1, &out, &err), &err);
-    assert_int_equal(arena_used(c->scratch), 0);
-    compare(file, &out);
-    model_arrays_free(&in);
+    check(model_open_config(&s->m, s->c, path, WEIGHTS_RANDOM, SEED, &err), &err);
+    read_inputs(s->file, &s->in);
+}
+
+static void run(setup *s, model_arrays *out) {
+    ss_error err = {0};
+    *out = (model_arrays){0};
+    check(model_forward(s->m, s->c, &s->in, NULL, -1, out, &err), &err);
+    assert_int_equal(arena_used(s->c->scratch), 0);
+}
+
+static void tear_down(setup *s) {
+    model_arrays_free(&s->in);
+    model_close(s->m);
+    safetensors_close(s->file);
+    compute_destroy(s->c);
+}
+
+static void run_on(const char *backend_name) {
+    setup s;
+    model_arrays out;
+    set_up(&s, backend_name, 2);
+    run(&s, &out);
+    compare(s.file, &out);
     model_arrays_free(&out);
-    model_close(m);
-    safetensors_close(file);
-    compute_destroy(c);
+    tear_down(&s);
 }
 
 static void test_reference(void **state) {
@@ -131,9 +152,33 @@ static void test_cpu(void **state) {
     run_on("cpu");
 }
 
+/* Bits of every tap depend neither on the number of threads nor on what else is in the batch: here the first element of
+ * every input alone, on one thread, against all of them on three. */
+static void test_same_bits(void **state) {
+    (void)state;
+    setup all, one;
+    model_arrays of_all, of_one;
+    set_up(&all, "cpu", 3);
+    run(&all, &of_all);
+    set_up(&one, "cpu", 1);
+    for (int i = 0; i < one.in.n; i++) one.in.at[i].dim[0] = 1;
+    run(&one, &of_one);
+    assert_int_equal(of_all.n, of_one.n);
+    for (int i = 0; i < of_one.n; i++) {
+        size_t bytes = (size_t)model_array_elements(&of_one.at[i]) * sizeof(float);
+        assert_true(model_array_elements(&of_one.at[i]) <= model_array_elements(&of_all.at[i]));
+        if (memcmp(of_one.at[i].f32, of_all.at[i].f32, bytes) != 0) fail_msg("%s differs", of_one.at[i].name);
+    }
+    model_arrays_free(&of_all);
+    model_arrays_free(&of_one);
+    tear_down(&all);
+    tear_down(&one);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     folder = argv[1];
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_cpu)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_cpu),
+                                       cmocka_unit_test(test_same_bits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
