@@ -43,6 +43,20 @@ void arena_destroy(arena *a) {
     free(a);
 }
 
+/* A redzone follows its block: where the block starts, then bytes that nobody may change. */
+static void write_redzone(unsigned char *zone, size_t block_start) {
+    memset(zone, REDZONE_BYTE, REDZONE);
+    memcpy(zone, &block_start, sizeof block_start);
+}
+
+static size_t check_redzone(const unsigned char *zone) {
+    size_t block_start;
+    memcpy(&block_start, zone, sizeof block_start);
+    for (const unsigned char *p = zone + sizeof block_start; p < zone + REDZONE; p++)
+        if (*p != REDZONE_BYTE) abort(); /* a write past a block */
+    return block_start;
+}
+
 void *arena_alloc(arena *a, size_t bytes) {
     size_t need = round_up(bytes, ARENA_ALIGN) + REDZONE;
     if (need < bytes || need > a->capacity - a->top) {
@@ -50,7 +64,7 @@ void *arena_alloc(arena *a, size_t bytes) {
         return NULL;
     }
     unsigned char *p = a->base + a->top;
-    if (REDZONE) memset(p + need - REDZONE, REDZONE_BYTE, REDZONE);
+    if (REDZONE) write_redzone(p + need - REDZONE, a->top);
     a->top += need;
     if (a->top > a->peak) a->peak = a->top;
     return p;
@@ -60,9 +74,7 @@ arena_mark arena_get_mark(const arena *a) { return a->top; }
 
 void arena_release(arena *a, arena_mark mark) {
     if (mark > a->top) abort(); /* a mark of another time: a defect, and memory is at stake */
-    if (REDZONE && a->top > mark)
-        for (size_t i = 0; i < REDZONE; i++)
-            if (a->base[a->top - REDZONE + i] != REDZONE_BYTE) abort(); /* a write past the last block */
+    while (REDZONE && a->top > mark) a->top = check_redzone(a->base + a->top - REDZONE);
     a->top = mark;
 }
 

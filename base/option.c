@@ -58,7 +58,7 @@ static const entry *entry_at(const void *table, size_t stride, int i) {
 
 const entry *entry_find(const void *table, size_t stride, int n, const char *kind, const char *name, const char *where,
                         ss_error *err) {
-    const char *names[MAX_NAMES];
+    const char *names[MAX_NAMES] = {0};
     if (n > MAX_NAMES) n = MAX_NAMES;
     for (int i = 0; i < n; i++) {
         names[i] = entry_at(table, stride, i)->name;

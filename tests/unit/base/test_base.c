@@ -1,0 +1,231 @@
+/* The ground floor: arenas, Philox against its known answers, text and numbers in any locale, option tables, files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/option.h"
+#include "base/philox.h"
+#include "base/thread.h"
+
+static void test_arena(void **state) {
+    (void)state;
+    arena *a;
+    ss_error err;
+    assert_int_equal(arena_create(&a, 10000, &err), SS_OK);
+    char *first = arena_alloc(a, 100);
+    assert_int_equal((uintptr_t)first % 64, 0);
+    arena_mark mark = arena_get_mark(a);
+    memset(arena_alloc(a, 1000), 1, 1000);
+    size_t peak = arena_peak(a);
+    arena_release(a, mark);
+    assert_int_equal(arena_get_mark(a), mark);
+    assert_int_equal(arena_peak(a), peak);
+    assert_int_equal(arena_failed(a), 0);
+    assert_null(arena_alloc(a, 20000));
+    assert_int_equal(arena_failed(a), 1);
+    assert_null(arena_alloc(a, SIZE_MAX));
+    arena_destroy(a);
+}
+
+/* Philox4x32-10, from Random123's kat_vectors. */
+static void test_philox_known_answers(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t counter[4], key[2], out[4];
+    } CASES[] = {
+        {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        uint32_t out[4];
+        philox4x32(CASES[i].counter, CASES[i].key, out);
+        assert_memory_equal(out, CASES[i].out, sizeof out);
+    }
+}
+
+static void test_philox_streams(void **state) {
+    (void)state;
+    const uint64_t a[] = {1, 2}, b[] = {2, 1}, c[] = {1, 2, 0};
+    philox ra, rb, rc, again;
+    philox_init(&ra, 7, a, 2);
+    philox_init(&rb, 7, b, 2);
+    philox_init(&rc, 7, c, 3);
+    philox_init(&again, 7, a, 2);
+    uint64_t x = philox_u64(&ra);
+    assert_true(x != philox_u64(&rb) && x != philox_u64(&rc));
+    assert_true(x == philox_u64(&again));
+    int counts[5] = {0};
+    double sum = 0, square = 0;
+    for (int i = 0; i < 50000; i++) {
+        counts[philox_below(&ra, 5)]++;
+        double z = philox_normal(&ra), u = philox_uniform(&ra);
+        assert_true(u >= 0 && u < 1);
+        sum += z, square += z * z;
+    }
+    for (int i = 0; i < 5; i++) assert_true(abs(counts[i] - 10000) < 450); /* 5 sd */
+    assert_true(fabs(sum / 50000) < 0.025 && fabs(square / 50000 - 1) < 0.035);
+}
+
+static void test_numbers(void **state) {
+    (void)state;
+    text t = {0};
+    text_add_double(&t, 1234.5, 6);
+    text_add(&t, " ");
+    text_add_fixed(&t, -0.25, 2);
+    text_add(&t, " ");
+    text_add_grouped(&t, -1234567);
+    text_add(&t, " ");
+    text_add_double(&t, (double)NAN, 3);
+    assert_string_equal(t.s, "1234.5 -0.25 -1,234,567 nan");
+    text_free(&t);
+    double x;
+    int64_t n;
+    assert_int_equal(text_to_double("2.5e-3", &x), 0);
+    assert_true(fabs(x - 0.0025) < 1e-18);
+    assert_int_equal(text_to_double("2,5", &x), -1);
+    assert_int_equal(text_to_double("", &x), -1);
+    assert_int_equal(text_to_double("1e999", &x), -1);
+    assert_int_equal(text_to_double("0x10", &x), -1);
+    assert_int_equal(text_to_double("nan", &x), -1);
+    assert_int_equal(text_to_int("-42", &n), 0);
+    assert_int_equal(n, -42);
+    assert_int_equal(text_to_int("4.2", &n), -1);
+    assert_int_equal(text_to_int("99999999999999999999", &n), -1);
+}
+
+static void test_escapes(void **state) {
+    (void)state;
+    text t = {0};
+    text_add_json(&t, "a\"\\\n\x01ü");
+    text_add_html(&t, "<&'\">");
+    assert_string_equal(t.s, "\"a\\\"\\\\\\n\\u0001ü\"&lt;&amp;&#39;&quot;&gt;");
+    text_free(&t);
+    assert_int_equal(text_equal_fold("TITLE", "title"), 1); /* also where I has no dot below */
+    assert_int_equal(text_equal_fold("title", "titles"), 0);
+}
+
+static void test_nearest(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"top", "random", "index", "type-matched"};
+    assert_string_equal(text_nearest("topp", NAMES, 4), "top");
+    assert_string_equal(text_nearest("radnom", NAMES, 4), "random");
+    assert_null(text_nearest("entropy", NAMES, 4));
+    assert_int_equal(text_distance("abcd", "abdc"), 1);
+    assert_int_equal(text_distance("", "abc"), 3);
+}
+
+static void test_options(void **state) {
+    (void)state;
+    static const option SCOPE = {"scope", OPTION_WORD, "head|layer", 0, 0, "head", ""};
+    static const option ETA = {"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, ""};
+    static const entry TABLE[] = {{"top", "", NULL}, {"random", "", NULL}};
+    option_value v;
+    ss_error err;
+    assert_int_equal(option_parse(&SCOPE, "layer", NULL, &v, &err), SS_OK);
+    assert_int_equal(v.word, 1);
+    assert_int_equal(option_parse(&SCOPE, "lay", NULL, &v, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "scope is 'lay'; expected one of head|layer");
+    assert_int_equal(option_parse(&ETA, "1.5", "f:3", &v, &err), SS_ERR_INPUT);
+    assert_string_equal(err.where, "f:3");
+    assert_string_equal(err.message, "eta is '1.5'; expected a number from 0 to 1");
+    assert_ptr_equal(entry_find(TABLE, sizeof TABLE[0], 2, "selector", "random", NULL, &err), &TABLE[1]);
+    assert_null(entry_find(TABLE, sizeof TABLE[0], 2, "selector", "topp", NULL, &err));
+    assert_string_equal(err.message, "unknown selector 'topp'; did you mean 'top'? (selectors: top, random)");
+}
+
+static void test_files(void **state) {
+    (void)state;
+    char folder[64], path[96];
+    ss_error err;
+    file_sha256 hash;
+    snprintf(folder, sizeof folder, "test-base-%ld/a/b", (long)getpid());
+    assert_int_equal(file_make_folder(folder, &err), SS_OK);
+    snprintf(path, sizeof path, "%s/x", folder);
+    assert_int_equal(file_write(path, "abc", 3, &err), SS_OK);
+    assert_int_equal(file_hash(path, hash, &err), SS_OK);
+    assert_string_equal(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    char *content;
+    size_t size;
+    assert_int_equal(file_read(path, 2, &content, &size, &err), SS_ERR_INPUT);
+    assert_int_equal(file_read(path, 10, &content, &size, &err), SS_OK);
+    assert_string_equal(content, "abc");
+    free(content);
+    file_map map;
+    assert_int_equal(file_map_open(&map, path, &err), SS_OK);
+    assert_int_equal(map.size, 3);
+    file_map_close(&map);
+    assert_int_equal(file_map_open(&map, folder, &err), SS_ERR_INPUT);
+    assert_int_equal(file_make_folder(path, &err), SS_ERR_RESOURCE); /* a file is in the way */
+    assert_true(file_write("/nowhere/x", "", 0, &err) != SS_OK);
+    assert_true(strstr(err.where, "/nowhere/x") == err.where);
+    unlink(path);
+    for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
+        *end = '\0';
+        assert_int_equal(rmdir(folder), 0);
+    }
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    ss_error err;
+    char longer[4000];
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    error_set(&err, SS_ERR_INPUT, longer, "%s", longer);
+    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+    assert_string_equal(err.message + sizeof err.message - 4, "...");
+    errno = ENOSPC;
+    assert_int_equal(error_set_errno(&err, SS_ERR_STORE, "f", "cannot write"), SS_ERR_RESOURCE);
+    assert_non_null(strstr(err.message, "cannot write: "));
+    assert_true(thread_default_count() >= 1);
+}
+
+/* The redzone is no decoration: a write past a block stops the process when the block is released. */
+static void test_redzone(void **state) {
+    (void)state;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        arena *a;
+        ss_error err;
+        fclose(stderr);
+        if (arena_create(&a, 10000, &err) != SS_OK) _exit(0);
+        arena_mark mark = arena_get_mark(a);
+        char *p = arena_alloc(a, 64);
+        arena_alloc(a, 64);
+        p[64 + 20] = 1; /* in the first block's redzone */
+        arena_release(a, mark);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arena),          cmocka_unit_test(test_philox_known_answers),
+        cmocka_unit_test(test_philox_streams), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_escapes),        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_options),        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_redzone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
