@@ -1,6 +1,5 @@
 /* The program's commands, in the order of the overview. */
 #include "cli/tables.h"
-#include "cli/tables.h"
 
 const command *const CLI_COMMANDS[] = {
     &CLI_INSPECT, &CLI_FORWARD, &CLI_GENERATE, &CLI_TRACE, &CLI_RUN,  &CLI_RESUME, &CLI_SCORE,
