@@ -5,15 +5,17 @@
 
 #include "tensor/compute.h"
 
-/* The cancellation threshold of the rank-k form. A row whose amplification (the factor of the weights outside the
- * edited set, a_i of method.md, over all steps so far) exceeds it is recomputed from the keys outside the set. Below
- * it the rounding of o_i, w_ij and p_i, some 1e-7 each, grows by at most this factor: docs/METHOD.md has the bound and
- * the measured error. */
-#define ATTENTION_DIRECT_ABOVE 16.0
+/* The cancellation thresholds of the rank-k form, o' = a o + correction. A row is recomputed directly, from the keys
+ * outside the edited set, where the factor a of the weights outside (a_i of method.md, over all steps so far) exceeds
+ * the first: the rounding of 1 - p_i grows by a; or where a |o_i| exceeds the second times |o'_i|: the rounding of o_i
+ * grows by that ratio, whether the set held most of the weight or most of the value. At eta = 1 both are exactly 1.
+ * docs/METHOD.md has the bound and the measured error. */
+#define ATTENTION_DIRECT_ABOVE 64.0
+#define ATTENTION_CANCELS_ABOVE 4.0
 
 enum { ATTENTION_MAX_R = 16 }; /* largest r of `concentration` */
 
-/* Plain loops in double, from the definitions: whole rows of P, edited entry by entry. */
+/* Plain loops in double, from the definitions: whole rows of P, edited entry by entry (every row is a direct one). */
 void attention_reference(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_reference(compute *c, const attention_args *a, const attention_edit *e);
 

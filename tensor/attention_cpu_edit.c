@@ -1,4 +1,490 @@
+/* Edits of the cpu backend in the rank-k form (docs/METHOD.md): weights of the set's keys are computed again, with the
+ * bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel are
+ * computed directly from the keys outside the set. Order: all pairs (item, head) are prepared, then chunks of rows of
+ * all pairs, then the direct rows of each pair; sums of chunks are added in order, so no bit depends on threads. */
 #include "tensor/attention.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+#include "tensor/attention_kernel.h"
+
+enum { CHUNK_ROWS = 64 }; /* a multiple of ATTENTION_ROWS */
+
+/* One pair (item, head). After the value steps v'_j = alpha_j v_j + mu_j mean + nu_j noise_j; the value panel holds the
+ * set's v_j, then the mean (if any step asks for it), then the noise rows (likewise). */
+typedef struct edit_pair {
+    int64_t item, head, begin, n; /* its keys are e->keys[begin .. begin + n) */
+    float *k_panel, *v_panel;
+    double *alpha, *mu, *nu; /* [n] */
+} edit_pair;
+
+typedef struct row_sums {
+    double before, after, dose; /* mass of the union before and after; |o' - o|^2 / |o|^2 */
+} row_sums;
+
+typedef struct edit_plan {
+    const attention_kernel *kernel;
+    const attention_args *a;
+    const attention_edit *e;
+    int64_t n_rows, d, width, chunks; /* rows acted on */
+    int with_mean, with_noise;
+    int64_t n_pairs, max_n; /* pairs with keys; the largest set */
+    edit_pair *pair;
+    row_sums *sums;  /* [n_pairs, chunks] */
+    uint8_t *direct; /* [n_pairs, n_rows] rows left to the direct path */
+    float *room;     /* [threads, room_floats] */
+    int64_t room_floats;
+    int threads;
+} edit_plan;
+
+/* A thread's room, cut up. */
+typedef struct edit_room {
+    float *q, *o, *s;             /* as in attention_block */
+    double *weight, *coefficient; /* [rows, keys of the set], [rows, rows of the value panel] */
+    double *now;                  /* [keys of the set] one row's weights, step by step */
+} edit_room;
+
+static int is_score_step(edit_op op) { return op == EDIT_SCALE || op == EDIT_SHIFT; }
+
+static int64_t panel_rows(const edit_plan *p, int64_t n) { return n + p->with_mean + (p->with_noise ? n : 0); }
+
+static int64_t padded(const edit_plan *p, int64_t n) { return attention_round_up(n, p->kernel->columns); }
+
+/* Cuts `floats` up; returns how many a thread needs. */
+static int64_t room_cut(const edit_plan *p, float *floats, edit_room *r) {
+    int64_t keys = padded(p, p->max_n), depth = padded(p, panel_rows(p, p->max_n));
+    double *doubles = (double *)(void *)floats;
+    r->weight = doubles;
+    r->coefficient = r->weight + ATTENTION_ROWS * keys;
+    r->now = r->coefficient + ATTENTION_ROWS * depth;
+    r->o = (float *)(void *)(r->now + keys);
+    r->s = r->o + ATTENTION_ROWS * p->width;
+    r->q = r->s + ATTENTION_ROWS * keys;
+    return r->q + attention_round_up(ATTENTION_ROWS * p->d, 16) - floats;
+}
+
+static edit_room room_of(const edit_plan *p, int thread) {
+    edit_room r;
+    room_cut(p, p->room + thread * p->room_floats, &r);
+    return r;
+}
+
+static int plan_make(edit_plan *p, compute *c, const attention_args *a, const attention_edit *e) {
+    int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
+    *p = (edit_plan){.kernel = attention_kernel_best(), .a = a, .e = e, .d = d, .threads = c->threads};
+    p->n_rows = e->row_end - e->row_begin;
+    p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    p->width = padded(p, d);
+    for (int s = 0; s < e->n_steps; s++) {
+        p->with_mean |= e->step[s].op == EDIT_VALUE_LERP && e->step[s].to_mean;
+        p->with_noise |= e->step[s].op == EDIT_VALUE_NOISE;
+    }
+    p->pair = attention_scratch(c, (size_t)pairs, sizeof *p->pair);
+    if (!p->pair) return 0;
+    for (int64_t at = 0; at < pairs; at++) {
+        int64_t begin = e->set_begin[at], n = e->set_begin[at + 1] - begin;
+        if (n == 0 || p->n_rows == 0) continue;
+        edit_pair *pair = &p->pair[p->n_pairs++];
+        *pair = (edit_pair){.item = at / a->q.dim[2], .head = at % a->q.dim[2], .begin = begin, .n = n};
+        pair->k_panel = attention_scratch(c, (size_t)(padded(p, n) * d), sizeof(float));
+        pair->v_panel = attention_scratch(c, (size_t)(padded(p, panel_rows(p, n)) * p->width), sizeof(float));
+        pair->alpha = attention_scratch(c, 3 * (size_t)n, sizeof(double));
+        if (!compute_ok(c)) return 0;
+        pair->mu = pair->alpha + n;
+        pair->nu = pair->mu + n;
+        if (n > p->max_n) p->max_n = n;
+    }
+    edit_room none;
+    p->room_floats = attention_round_up(room_cut(p, NULL, &none), 16);
+    p->sums = attention_scratch(c, (size_t)(p->n_pairs * p->chunks), sizeof *p->sums);
+    p->direct = attention_scratch(c, (size_t)(p->n_pairs * p->n_rows), 1);
+    p->room = attention_scratch(c, (size_t)(c->threads * p->room_floats), sizeof(float));
+    return compute_ok(c);
+}
+
+/* ---- preparing a pair ---- */
+
+static const float *head_data(tensor t, const edit_pair *pair) {
+    return (const float *)t.data + pair->item * t.stride[0] + pair->head * t.stride[2];
+}
+
+static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
+    for (int64_t x = 0; x < pair->n; x++) {
+        double alpha = 1, mu = 0, nu = 0;
+        for (int s = 0; s < p->e->n_steps; s++) {
+            const edit_step *step = &p->e->step[s];
+            if (is_score_step(step->op) || !(p->e->member[pair->begin + x] >> s & 1)) continue;
+            double keep = step->op == EDIT_VALUE_LERP ? (double)step->param : 0.0;
+            alpha *= keep;
+            mu = keep * mu + (step->op == EDIT_VALUE_LERP && step->to_mean ? 1 - keep : 0.0);
+            nu = keep * nu + (step->op == EDIT_VALUE_NOISE ? 1.0 : 0.0);
+        }
+        pair->alpha[x] = alpha;
+        pair->mu[x] = mu;
+        pair->nu[x] = nu;
+    }
+}
+
+/* Panels of the set's keys and values; the mean of v is over all keys of the head. `room`: [panel_rows, d] floats
+ * would be needed to pack in one go, so the rows beyond the set's are written where pack_values would put them. */
+static void prepare_pair(const edit_plan *p, edit_pair *pair) {
+    const attention_args *a = p->a;
+    const int32_t *keys = p->e->keys + pair->begin;
+    const float *v = head_data(a->v, pair);
+    int64_t columns = p->kernel->columns, depth = padded(p, panel_rows(p, pair->n));
+    prepare_coefficients(p, pair);
+    p->kernel->pack_keys(pair->k_panel, head_data(a->k, pair), a->k.stride[1], keys, pair->n, p->d);
+    memset(pair->v_panel, 0, sizeof(float) * (size_t)(depth * p->width));
+    for (int64_t x = 0; x < p->d; x++) {
+        float *to = pair->v_panel + x / columns * depth * columns + x % columns;
+        for (int64_t j = 0; j < pair->n; j++) to[j * columns] = v[keys[j] * a->v.stride[1] + x];
+        if (p->with_mean) {
+            double sum = 0;
+            for (int64_t j = 0; j < a->v.dim[1]; j++) sum += (double)v[j * a->v.stride[1] + x];
+            to[pair->n * columns] = (float)(sum / (double)a->v.dim[1]);
+        }
+        if (p->with_noise)
+            for (int64_t j = 0; j < pair->n; j++)
+                to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
+    }
+}
+
+/* ---- rows ---- */
+
+static double sum_where(const double *w, const uint8_t *member, int bit, int64_t n) {
+    double sum[4] = {0};
+    for (int64_t j = 0; j < n; j++) sum[j & 3] += member[j] >> bit & 1 ? w[j] : 0.0;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static double sum_all(const double *w, int64_t n) {
+    double sum[4] = {0};
+    for (int64_t j = 0; j < n; j++) sum[j & 3] += w[j];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static void scale_where(double *w, const uint8_t *member, int bit, double on, double off, int64_t n) {
+    for (int64_t j = 0; j < n; j++) w[j] *= member[j] >> bit & 1 ? on : off;
+}
+
+/* The score steps on the set's weights w; the factor of every key outside the set, or HUGE_VAL where a step's
+ * amplification exceeds the threshold. num == den: nothing to do (eta = 1, or no mass on the step's keys), exactly. */
+static double score_steps(const attention_edit *e, const uint8_t *member, double *w, int64_t n) {
+    double outside = 1;
+    for (int s = 0; s < e->n_steps; s++) {
+        const edit_step *step = &e->step[s];
+        if (!is_score_step(step->op)) continue;
+        double mass = sum_where(w, member, s, n), param = (double)step->param, on, off;
+        if (step->op == EDIT_SCALE) {
+            double num = 1 - param * mass, den = 1 - mass;
+            off = num == den ? 1 : den > 0 ? num / den : HUGE_VAL;
+            on = param;
+        } else {
+            double den = 1 + expm1(-param) * mass;
+            off = den > 0 ? 1 / den : HUGE_VAL;
+            on = exp(-param) * off;
+        }
+        outside *= off;
+        if (!(off <= ATTENTION_DIRECT_ABOVE && outside <= ATTENTION_DIRECT_ABOVE)) return HUGE_VAL;
+        scale_where(w, member, s, on, off, n);
+    }
+    return outside;
+}
+
+/* Coefficients of the panel's rows: edited weights w under the value steps, less `outside` times the weights that are
+ * in o already (`old`; NULL = none are). */
+static void coefficients(const edit_plan *p, const edit_pair *pair, const double *w, const double *old, double outside,
+                         double *out) {
+    int64_t n = pair->n, used = panel_rows(p, n);
+    for (int64_t j = 0; j < n; j++) out[j] = w[j] * pair->alpha[j] - (old ? outside * old[j] : 0.0);
+    if (p->with_mean) {
+        out[n] = 0;
+        for (int64_t j = 0; j < n; j++) out[n] += w[j] * pair->mu[j];
+    }
+    if (p->with_noise)
+        for (int64_t j = 0; j < n; j++) out[n + p->with_mean + j] = w[j] * pair->nu[j];
+    memset(out + used, 0, sizeof(double) * (size_t)(padded(p, used) - used));
+}
+
+static float *out_row(const edit_plan *p, const edit_pair *pair, int64_t row) {
+    tensor out = p->a->out;
+    return (float *)out.data + pair->item * out.stride[0] + row * out.stride[1] + pair->head * out.stride[2];
+}
+
+/* The pair's set as the keys of a block. */
+static void set_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, attention_block *b) {
+    b->n_keys = pair->n;
+    b->k_panel = pair->k_panel;
+    b->index = p->e->keys + pair->begin;
+    b->s = r->s;
+}
+
+/* b->o = factor b->o + coefficients times the value panel. */
+static void apply_values(const edit_plan *p, const edit_pair *pair, const edit_room *r, attention_block *b,
+                         const double *factor) {
+    b->n_keys = panel_rows(p, pair->n);
+    b->v_panel = pair->v_panel;
+    p->kernel->correct(b, r->coefficient, factor);
+}
+
+/* Whether factor |o| > ATTENTION_CANCELS_ABOVE |o'|: the correction took away nearly all that was there. */
+static int cancels(const float *o, const float *edited, double factor, int64_t d) {
+    double before = 0, after = 0;
+    for (int64_t x = 0; x < d; x++) {
+        before += (double)o[x] * (double)o[x];
+        after += (double)edited[x] * (double)edited[x];
+    }
+    return factor * factor * before > ATTENTION_CANCELS_ABOVE * ATTENTION_CANCELS_ABOVE * after;
+}
+
+/* Stores a row of o; |o' - o|^2 / |o|^2 with o the old value (0 where o = 0). */
+static double store_row(float *o, const float *from, int64_t d) {
+    double moved = 0, size = 0;
+    for (int64_t x = 0; x < d; x++) {
+        double change = (double)from[x] - (double)o[x];
+        moved += change * change;
+        size += (double)o[x] * (double)o[x];
+        o[x] = from[x];
+    }
+    return size > 0 ? moved / size : 0;
+}
+
+/* Rows first .. first + n (within the acted rows) of one pair in the rank-k form. */
+static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, int64_t first, int n,
+                           uint8_t *direct) {
+    const attention_edit *e = p->e;
+    int64_t keys = padded(p, pair->n), depth = padded(p, panel_rows(p, pair->n)), row = e->row_begin + first;
+    const double *lse = e->lse + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
+    double outside[ATTENTION_ROWS] = {0}, before[ATTENTION_ROWS], after[ATTENTION_ROWS];
+    row_sums sums = {0};
+    attention_block b = {.o = r->o};
+    attention_block_load(&b, r->q, p->a, pair->item, pair->head, NULL, row, n);
+    set_block(p, pair, r, &b);
+    p->kernel->weights(&b, lse, r->weight);
+    for (int i = 0; i < n; i++) {
+        const double *old = r->weight + i * keys;
+        memcpy(r->o + i * p->width, out_row(p, pair, row + i), sizeof(float) * (size_t)p->d);
+        memcpy(r->now, old, sizeof(double) * (size_t)pair->n);
+        outside[i] = e->force_direct ? HUGE_VAL : score_steps(e, e->member + pair->begin, r->now, pair->n);
+        if (!(outside[i] < HUGE_VAL)) continue;
+        coefficients(p, pair, r->now, old, outside[i], r->coefficient + i * depth);
+        before[i] = sum_all(old, pair->n);
+        after[i] = sum_all(r->now, pair->n);
+    }
+    apply_values(p, pair, r, &b, outside);
+    for (int i = 0; i < n; i++) {
+        float *o = out_row(p, pair, row + i), *edited = r->o + i * p->width;
+        direct[i] = !(outside[i] < HUGE_VAL) || cancels(o, edited, outside[i], p->d);
+        if (direct[i]) continue;
+        sums.before += before[i];
+        sums.after += after[i];
+        sums.dose += store_row(o, edited, p->d);
+    }
+    return sums;
+}
+
+static void run_chunk(const edit_plan *p, int64_t at, int64_t chunk, const edit_room *r) {
+    row_sums *sums = &p->sums[at * p->chunks + chunk];
+    *sums = (row_sums){0};
+    int64_t end = (chunk + 1) * CHUNK_ROWS < p->n_rows ? (chunk + 1) * CHUNK_ROWS : p->n_rows;
+    for (int64_t first = chunk * CHUNK_ROWS; first < end; first += ATTENTION_ROWS) {
+        int n = end - first < ATTENTION_ROWS ? (int)(end - first) : ATTENTION_ROWS;
+        row_sums s = edit_block(p, &p->pair[at], r, first, n, p->direct + at * p->n_rows + first);
+        sums->before += s.before;
+        sums->after += s.after;
+        sums->dose += s.dose;
+    }
+}
+
+/* ---- the direct path ---- */
+
+/* The keys outside one pair's set, packed, and the rows that need them. */
+typedef struct direct_job {
+    int64_t n_rows, n_keys;
+    int32_t *row, *key;
+    float *k_panel, *v_panel;
+    float *s; /* [threads, block_rows, keys] */
+    int64_t s_floats;
+    int block_rows;
+    row_sums *sums; /* [blocks] */
+} direct_job;
+
+static double log_add(double a, double b) {
+    double high = a > b ? a : b, low = a > b ? b : a;
+    return low == -HUGE_VAL ? high : high + log1p(exp(low - high));
+}
+
+/* log sum of exp(l_j) over the keys of step `bit` (want 1) or the others of the set (want 0), -1: all. */
+static double log_sum(const double *l, const uint8_t *member, int bit, int want, int64_t n) {
+    double max = -HUGE_VAL, sum = 0;
+    for (int64_t j = 0; j < n; j++)
+        if ((bit < 0 || (member[j] >> bit & 1) == want) && l[j] > max) max = l[j];
+    if (max == -HUGE_VAL) return max;
+    for (int64_t j = 0; j < n; j++)
+        if (bit < 0 || (member[j] >> bit & 1) == want) sum += exp(l[j] - max);
+    return max + log(sum);
+}
+
+/* The score steps on log weights: l of the set's keys, *rest of all other keys together. No difference of near-equal
+ * numbers occurs: 1 - p is the sum over the keys outside the step. Where nothing is outside, a step changes nothing. */
+static void score_steps_direct(const attention_edit *e, const uint8_t *member, double *l, double *rest, int64_t n) {
+    for (int s = 0; s < e->n_steps; s++) {
+        const edit_step *step = &e->step[s];
+        if (!is_score_step(step->op)) continue;
+        double inside = log_sum(l, member, s, 1, n), outside = log_add(*rest, log_sum(l, member, s, 0, n));
+        double param = (double)step->param, on, off;
+        if (inside == -HUGE_VAL || outside == -HUGE_VAL) continue;
+        if (step->op == EDIT_SCALE) { /* 1 - eta p = q + (1 - eta) p */
+            on = log(param);
+            off = log_add(outside, log1p(-param) + inside) - outside;
+        } else {
+            double lost = -expm1(-param) * exp(inside);
+            double total = lost < 0.5 ? log1p(-lost) : log_add(outside, inside - param);
+            on = -param - total;
+            off = -total;
+        }
+        for (int64_t j = 0; j < n; j++) l[j] += member[j] >> s & 1 ? on : off;
+        *rest += off;
+    }
+}
+
+/* One row of the direct path: r->s and the outside's lse to the row's coefficients; the outside's factor. */
+static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double rest,
+                         row_sums *sums) {
+    const uint8_t *member = p->e->member + pair->begin;
+    int64_t n = pair->n, keys = padded(p, n), depth = padded(p, panel_rows(p, n));
+    double *l = r->now;
+    for (int64_t j = 0; j < n; j++) l[j] = (double)r->s[i * keys + j];
+    double lse = log_add(rest, log_sum(l, member, -1, 1, n));
+    for (int64_t j = 0; j < n; j++) l[j] -= lse;
+    rest -= lse;
+    sums->before += exp(log_sum(l, member, -1, 1, n));
+    score_steps_direct(p->e, member, l, &rest, n);
+    for (int64_t j = 0; j < n; j++) l[j] = exp(l[j]);
+    sums->after += sum_all(l, n);
+    coefficients(p, pair, l, NULL, 0, r->coefficient + i * depth);
+    return exp(rest);
+}
+
+/* One block of direct rows: attention over the outside keys, then the set's keys joined to it. */
+static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const direct_job *job, const edit_room *r,
+                             float *s, int64_t first, int n) {
+    double outside[ATTENTION_ROWS];
+    row_sums sums = {0};
+    attention_block b = {
+        .n_keys = job->n_keys, .k_panel = job->k_panel, .v_panel = job->v_panel, .index = job->key, .s = s, .o = r->o};
+    attention_block_load(&b, r->q, p->a, pair->item, pair->head, job->row, first, n);
+    if (job->n_keys > 0) p->kernel->block(&b);
+    attention_block set = b;
+    set_block(p, pair, r, &set);
+    p->kernel->scores(&set);
+    for (int i = 0; i < n; i++) {
+        int none = job->n_keys == 0 || !(b.lse[i] > -HUGE_VAL); /* no key outside, or causal hides them all */
+        if (none) memset(r->o + i * p->width, 0, sizeof(float) * (size_t)p->width);
+        outside[i] = direct_row(p, pair, r, i, none ? -HUGE_VAL : b.lse[i], &sums);
+    }
+    apply_values(p, pair, r, &set, outside);
+    for (int i = 0; i < n; i++)
+        sums.dose += store_row(out_row(p, pair, job->row[first + i]), r->o + i * p->width, p->d);
+    return sums;
+}
+
+static int direct_make(direct_job *job, const edit_plan *p, const edit_pair *pair, const uint8_t *direct, compute *c) {
+    int64_t n_keys = p->a->k.dim[1], keys;
+    *job = (direct_job){.row = attention_scratch(c, (size_t)p->n_rows, sizeof(int32_t)),
+                        .key = attention_scratch(c, (size_t)n_keys, sizeof(int32_t))};
+    if (!compute_ok(c)) return 0;
+    for (int64_t i = 0; i < p->n_rows; i++)
+        if (direct[i]) job->row[job->n_rows++] = (int32_t)(p->e->row_begin + i);
+    const int32_t *set = p->e->keys + pair->begin;
+    for (int64_t j = 0, x = 0; j < n_keys; j++) {
+        if (x < pair->n && set[x] == j) x++;
+        else job->key[job->n_keys++] = (int32_t)j;
+    }
+    keys = padded(p, job->n_keys);
+    job->block_rows = attention_block_rows(keys);
+    job->s_floats = attention_round_up(job->block_rows * keys, 16);
+    job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
+    job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
+    job->s = attention_scratch(c, (size_t)(p->threads * job->s_floats), sizeof(float));
+    job->sums =
+        attention_scratch(c, (size_t)((job->n_rows + job->block_rows - 1) / job->block_rows), sizeof *job->sums);
+    return compute_ok(c);
+}
+
+/* All direct rows of one pair; their number. */
+static int64_t run_direct(const edit_plan *p, const edit_pair *pair, const uint8_t *direct, compute *c,
+                          row_sums *total) {
+    direct_job job;
+    if (!memchr(direct, 1, (size_t)p->n_rows)) return 0;
+    arena_mark mark = arena_get_mark(c->scratch);
+    if (!direct_make(&job, p, pair, direct, c)) job.n_rows = 0;
+    int64_t blocks = job.n_rows ? (job.n_rows + job.block_rows - 1) / job.block_rows : 0;
+    if (blocks) {
+        p->kernel->pack_keys(job.k_panel, head_data(p->a->k, pair), p->a->k.stride[1], job.key, job.n_keys, p->d);
+        p->kernel->pack_values(job.v_panel, head_data(p->a->v, pair), p->a->v.stride[1], job.key, job.n_keys, p->d);
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
+    for (int64_t block = 0; block < blocks; block++) {
+        edit_room r = room_of(p, omp_get_thread_num());
+        int64_t first = block * job.block_rows;
+        int n = job.n_rows - first < job.block_rows ? (int)(job.n_rows - first) : job.block_rows;
+        job.sums[block] = direct_block(p, pair, &job, &r, job.s + omp_get_thread_num() * job.s_floats, first, n);
+    }
+    for (int64_t block = 0; block < blocks; block++) {
+        total->before += job.sums[block].before;
+        total->after += job.sums[block].after;
+        total->dose += job.sums[block].dose;
+    }
+    arena_release(c->scratch, mark);
+    return job.n_rows;
+}
+
+/* ---- the call ---- */
+
+static void clear_results(const attention_args *a, const attention_edit *e) {
+    for (int64_t at = 0; at < a->q.dim[0] * a->q.dim[2]; at++) {
+        if (e->mass_before) e->mass_before[at] = 0;
+        if (e->mass_after) e->mass_after[at] = 0;
+        if (e->dose) e->dose[at] = 0;
+        if (e->direct_rows) e->direct_rows[at] = 0;
+    }
+}
+
+static void finish_pair(const edit_plan *p, int64_t at, compute *c) {
+    const edit_pair *pair = &p->pair[at];
+    const attention_edit *e = p->e;
+    row_sums total = {0};
+    for (int64_t chunk = 0; chunk < p->chunks; chunk++) {
+        total.before += p->sums[at * p->chunks + chunk].before;
+        total.after += p->sums[at * p->chunks + chunk].after;
+        total.dose += p->sums[at * p->chunks + chunk].dose;
+    }
+    int64_t direct = run_direct(p, pair, p->direct + at * p->n_rows, c, &total);
+    int64_t to = pair->item * p->a->q.dim[2] + pair->head;
+    double rows = (double)p->n_rows;
+    if (e->mass_before) e->mass_before[to] = total.before / rows;
+    if (e->mass_after) e->mass_after[to] = total.after / rows;
+    if (e->dose) e->dose[to] = sqrt(total.dose / rows);
+    if (e->direct_rows) e->direct_rows[to] = direct;
+}
+
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e) {
-    attention_edit_reference(c, a, e);
+    edit_plan plan, *p = &plan;
+    arena_mark mark = arena_get_mark(c->scratch);
+    clear_results(a, e);
+    if (plan_make(p, c, a, e)) {
+#pragma omp parallel num_threads(c->threads)
+        {
+            edit_room r = room_of(p, omp_get_thread_num());
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at]);
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t task = 0; task < p->n_pairs * p->chunks; task++)
+                run_chunk(p, task / p->chunks, task % p->chunks, &r);
+        }
+        for (int64_t at = 0; at < p->n_pairs; at++) finish_pair(p, at, c);
+    }
+    arena_release(c->scratch, mark);
 }

@@ -336,23 +336,80 @@ static void scores(attention_block *b) {
     score_block(b, max);
 }
 
-static void weights(attention_block *b, const double lse[ATTENTION_ROWS]) {
-    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
-    scores(b);
-    for (int i = 0; i < b->rows; i++) { /* lse in two floats: the difference of near-equal numbers is then exact */
-        float high = (float)lse[i], low = (float)(lse[i] - (double)high);
-        for (int64_t j = 0; j < keys; j += LANES) {
-            vec *at = (vec *)(b->s + i * keys + j);
-            *at = exp_lanes((*at - high) - low);
-        }
-    }
+/* ---- in double, for the rank-k correction ---- */
+
+enum { DLANES = LANES / 2 };
+typedef double dvec __attribute__((vector_size(LANES * 4), may_alias));
+typedef int64_t divec __attribute__((vector_size(LANES * 4), may_alias));
+typedef float half __attribute__((vector_size(LANES * 2), may_alias));
+
+#if defined(__AVX512F__)
+static inline dvec dspread(double x) { return (dvec)_mm512_set1_pd(x); }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+#elif defined(__AVX2__)
+static inline dvec dspread(double x) { return (dvec)_mm256_set1_pd(x); }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+#else
+static inline dvec dspread(double x) { return (dvec){x, x}; }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return a * b + c; }
+#endif
+
+/* exp for x <= 700, relative error below 1e-14; 0 below -700. Taylor's series to r^11 on |r| <= ln 2 / 2. */
+static inline dvec dexp_lanes(dvec x) {
+    static const double inverse[] = {1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
+                                     1.0 / 120,      1.0 / 24,      1.0 / 6,      1.0 / 2,     1.0,        1.0};
+    const dvec magic = dspread(6755399441055744.0); /* 1.5 * 2^52 */
+    divec under = (divec)(x < dspread(-700.0));
+    dvec y = (dvec)(((divec)x & ~under) | ((divec)dspread(-700.0) & under));
+    dvec t = dmadd(y, dspread(1.44269504088896340736), magic);
+    dvec n = t - magic;
+    dvec r = dmadd(n, dspread(-6.93147180369123816490e-1), y);
+    r = dmadd(n, dspread(-1.90821492927058770002e-10), r);
+    dvec p = dspread(inverse[0]);
+    for (int i = 1; i < 12; i++) p = dmadd(p, r, dspread(inverse[i]));
+    return (dvec)((divec)((divec)p + ((divec)t << 52)) & ~under);
 }
 
-static void gather(attention_block *b) {
+static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double *w) {
+    int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    scores(b);
+    for (int i = 0; i < b->rows; i++)
+        for (int64_t j = 0; j < keys; j += DLANES) {
+            dvec score = __builtin_convertvector(*(const half *)(b->s + i * keys + j), dvec);
+            *(dvec *)(w + i * keys + j) = dexp_lanes(score - lse[i]);
+        }
+}
+
+enum { CORRECT_ROWS = 4 };
+
+/* Columns x .. x + LANES of CORRECT_ROWS rows. */
+static void correct_tile(attention_block *b, const double *coefficient, const double *factor, int row, int64_t x) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS), width = attention_round_up(b->d, COLUMNS);
-    memset(b->o, 0, (size_t)(ATTENTION_ROWS * width) * sizeof(float));
-    for (int64_t first = 0; first < keys; first += ATTENTION_KEY_BLOCK)
-        add_values(b, first, first + ATTENTION_KEY_BLOCK < keys ? first + ATTENTION_KEY_BLOCK : keys);
+    const float *v = b->v_panel + x / COLUMNS * COLUMNS * keys + x % COLUMNS;
+    dvec acc[CORRECT_ROWS][2];
+#pragma GCC unroll 4
+    for (int i = 0; i < CORRECT_ROWS; i++) acc[i][0] = acc[i][1] = dspread(0);
+    for (int64_t j = 0; j < b->n_keys; j++) {
+        dvec low = __builtin_convertvector(*(const half *)(v + j * COLUMNS), dvec);
+        dvec high = __builtin_convertvector(*(const half *)(v + j * COLUMNS + DLANES), dvec);
+#pragma GCC unroll 4
+        for (int i = 0; i < CORRECT_ROWS; i++) {
+            dvec scalar = dspread(coefficient[(row + i) * keys + j]);
+            acc[i][0] = dmadd(scalar, low, acc[i][0]);
+            acc[i][1] = dmadd(scalar, high, acc[i][1]);
+        }
+    }
+    for (int i = 0; i < CORRECT_ROWS; i++)
+        for (int part = 0; part < 2; part++) {
+            half *o = (half *)(b->o + (row + i) * width + x + part * DLANES);
+            dvec base = __builtin_convertvector(*o, dvec);
+            *o = __builtin_convertvector(base * factor[row + i] + acc[i][part], half);
+        }
+}
+
+static void correct(attention_block *b, const double *coefficient, const double factor[ATTENTION_ROWS]) {
+    for (int row = 0; row < b->rows; row += CORRECT_ROWS)
+        for (int64_t x = 0; x < b->d; x += LANES) correct_tile(b, coefficient, factor, row, x);
 }
 
 #define TEXT_(x) #x
@@ -367,5 +424,5 @@ const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
     .block = attend_block,
     .scores = scores,
     .weights = weights,
-    .gather = gather,
+    .correct = correct,
 };

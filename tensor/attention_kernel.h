@@ -46,8 +46,11 @@ typedef struct attention_kernel {
     void (*pack_values)(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d);
     void (*block)(attention_block *b);  /* o = softmax(q k^T) v, statistics */
     void (*scores)(attention_block *b); /* s = q k^T, with the bits that `block` gives S */
-    void (*weights)(attention_block *b, const double lse[ATTENTION_ROWS]); /* s = exp(q k^T - lse) */
-    void (*gather)(attention_block *b);                                    /* o = s v, for any s [rows, keys] */
+    /* w[rows, keys] = exp(q k^T - lse) */
+    void (*weights)(attention_block *b, const double lse[ATTENTION_ROWS], double *w);
+    /* o = factor o + coefficient v in double, coefficient [rows rounded up to 8, keys] over b->v_panel's rows; o rounds
+     * once, at the end. */
+    void (*correct)(attention_block *b, const double *coefficient, const double factor[ATTENTION_ROWS]);
 } attention_kernel;
 
 extern const attention_kernel attention_kernel_avx512, attention_kernel_avx2, attention_kernel_baseline;

@@ -156,13 +156,13 @@ static void edit_values(const attention_args *a, const attention_edit *e, int64_
     }
 }
 
-/* One score step on log P; returns the factor of the keys outside, the row's amplification. Both forms keep the row's
+/* One score step on log P. Both forms keep the row's
  * sum at 1 without a difference of near-equal numbers. With no key outside the set a step changes nothing: the rest
  * that a mask would rescale is not there, and a shift of every key is none. */
-static double edit_row(const edit_step *step, const uint8_t *in, double *log_p, int64_t n) {
+static void edit_row(const edit_step *step, const uint8_t *in, double *log_p, int64_t n) {
     double inside = log_sum(log_p, in, 1, n), outside = log_sum(log_p, in, 0, n), on, off;
     double param = (double)step->param;
-    if (outside == -INFINITY || inside == -INFINITY) return 1;
+    if (outside == -INFINITY || inside == -INFINITY) return;
     if (step->op == EDIT_SCALE) { /* 1 - eta p = q + (1 - eta) p, with q = 1 - p summed outside the set */
         on = log(param);
         off = log_add(outside, log(1 - param) + inside) - outside;
@@ -173,12 +173,10 @@ static double edit_row(const edit_step *step, const uint8_t *in, double *log_p, 
         off = -total;
     }
     for (int64_t j = 0; j < n; j++) log_p[j] += in[j] ? on : off;
-    return exp(off);
 }
 
 typedef struct row_outcome {
-    double before, after, dose; /* mass of the union; |o' - o| / |o| */
-    int direct;
+    double before, after, dose; /* mass of the union; |o' - o|^2 / |o|^2 */
 } row_outcome;
 
 static row_outcome edit_one_row(const attention_args *a, const attention_edit *e, int64_t b, int64_t h, int64_t i,
@@ -186,15 +184,13 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
     int64_t n = he->n_keys, d = he->d, at = b * a->q.dim[2] + h;
     row_outcome r = {0};
     row_scores(a, b, h, i, he->log_p);
-    double lse = log_sum(he->log_p, NULL, 0, n), amplification = 1;
+    double lse = log_sum(he->log_p, NULL, 0, n);
     for (int64_t j = 0; j < n; j++) he->log_p[j] -= lse;
     r.before = exp(log_sum(he->log_p, he->in_any, 1, n));
     for (int s = 0; s < e->n_steps; s++) {
         if (!is_score_step(e->step[s].op)) continue;
         mark_step(e, at, s, he->in, n);
-        double off = edit_row(&e->step[s], he->in, he->log_p, n);
-        amplification *= off;
-        if (off > ATTENTION_DIRECT_ABOVE || amplification > ATTENTION_DIRECT_ABOVE) r.direct = 1;
+        edit_row(&e->step[s], he->in, he->log_p, n);
     }
     r.after = exp(log_sum(he->log_p, he->in_any, 1, n));
     float *o = (float *)a->out.data + b * a->out.stride[0] + i * a->out.stride[1] + h * a->out.stride[2];
@@ -222,8 +218,8 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
     he.log_p = scratch(c, n, sizeof(double));
     for (int64_t at = 0; compute_ok(c) && at < a->q.dim[0] * n_heads; at++) {
         row_outcome sum = {0};
-        int64_t direct = 0;
-        if (e->set_begin[at] < e->set_begin[at + 1] && e->row_end > e->row_begin) {
+        int acts = e->set_begin[at] < e->set_begin[at + 1] && rows > 0;
+        if (acts) {
             edit_values(a, e, at / n_heads, at % n_heads, &he);
             mark_step(e, at, -1, he.in_any, n);
             for (int64_t i = e->row_begin; i < e->row_end; i++) {
@@ -231,13 +227,12 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
                 sum.before += r.before / rows;
                 sum.after += r.after / rows;
                 sum.dose += r.dose / rows;
-                direct += r.direct;
             }
         }
         if (e->mass_before) e->mass_before[at] = sum.before;
         if (e->mass_after) e->mass_after[at] = sum.after;
         if (e->dose) e->dose[at] = sqrt(sum.dose);
-        if (e->direct_rows) e->direct_rows[at] = direct;
+        if (e->direct_rows) e->direct_rows[at] = acts ? e->row_end - e->row_begin : 0;
     }
     arena_release(c->scratch, mark);
 }
