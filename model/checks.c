@@ -15,10 +15,15 @@ ss_status config_eps(const json_t *json, const char *name, const char *where, do
                      ss_error *err) {
     double value;
     SS_TRY(json_get_double_or(json, name, where, by_default, &value, err));
-    if (!(value > 0 && value < 1))
-        return error_set(err, SS_ERR_INPUT, where, "%s is out of range; expected a number between 0 and 1", name);
-    *out = (float)value;
-    return SS_OK;
+    if (value > 0 && value < 1) {
+        *out = (float)value;
+        return SS_OK;
+    }
+    text number = {0};
+    text_add_double(&number, value, 6);
+    error_set(err, SS_ERR_INPUT, where, "%s is %s; expected a number between 0 and 1", name, number.s ? number.s : "");
+    text_free(&number);
+    return err->code;
 }
 
 /* transformers/activations.py and diffusers/models/activations.py. */

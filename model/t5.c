@@ -36,8 +36,8 @@ ss_status t5_parse(const json_t *json, const char *class_name, const char *where
     SS_TRY(config_eps(json, "layer_norm_epsilon", where, 1e-6, &g->eps, err));
     if (g->buckets < 4 || g->max_distance <= g->buckets / 4)
         return error_set(err, SS_ERR_INPUT, where,
-                         "relative_attention_num_buckets %lld, relative_attention_max_distance %lld: expected at least "
-                         "4 buckets and a distance of more than a quarter of them",
+                         "relative_attention_num_buckets is %lld and relative_attention_max_distance %lld; expected at "
+                         "least 4 buckets and a distance of more than a quarter of them",
                          (long long)g->buckets, (long long)g->max_distance);
     return parse_feed_forward(json, where, g, err);
 }
