@@ -8,7 +8,7 @@
 
 typedef struct export_table {
     entry about;
-    const char *sql; /* the SELECT; NULL = made from the store's own columns */
+    const char *sql; /* one SELECT over the views, ordered by what rows are */
 } export_table;
 
 /* scores (prompt, seed, condition, metric, value, ...: what `sinkscope stats` reads), units, sites, sinks. */

@@ -26,9 +26,12 @@ typedef struct run_options {
 /* Make what is missing. The store was created for, or completed with, this plan. */
 ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err);
 
-/* Score the store's images by further metrics (those it already has are left alone), from the stored PNGs. `p` is a
- * plan of the store's study or NULL where the model is not at hand. */
-ss_status run_score(store *s, compute *c, const study_metric *metric, int n, const run_options *o, ss_error *err);
+/* One unit made by itself: nothing shared, no company. What `verify` compares with the store. */
+ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out,
+                   ss_error *err);
+
+/* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
+ss_status run_score(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
 
 /* What decides bits on this machine: ISA, compiler, oneDNN, libc, zlib. One line. */
 void numeric_class_describe(const compute *c, text *out);

@@ -70,6 +70,10 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
 /* The image of a unit, its checksum verified (SS_ERR_STORE). Free with rgb_image_free. */
 ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *err);
 
+/* The masses of a unit, in traces/: whether it has any, and whether their file is as it was written. To be asked before
+ * the file is opened. */
+ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good, ss_error *err);
+
 /* ---- questions ---- */
 
 /* Rows of one SELECT. Columns count from 0; text is valid until the next row. */
@@ -81,6 +85,7 @@ int store_rows_columns(const store_rows *r);
 const char *store_rows_name(const store_rows *r, int column);
 int store_rows_is_null(const store_rows *r, int column);
 int64_t store_rows_int(const store_rows *r, int column);
+int store_rows_is_number(const store_rows *r, int column);    /* 1 whole, 2 not, 0 no number */
 double store_rows_double(const store_rows *r, int column);    /* NAN for NULL */
 const char *store_rows_text(const store_rows *r, int column); /* "" for NULL */
 void store_rows_close(store_rows *r);                         /* NULL is allowed */

@@ -9,7 +9,7 @@ typedef struct verify_report {
     int64_t units, units_planned;
     int64_t files, files_damaged;     /* images and traces; missing ones count as damaged */
     int64_t shams, shams_differing;   /* sham images, and those without the baseline's pixels */
-    int64_t remade, remade_differing; /* units generated again; pixels or scores differ */
+    int64_t remade, remade_differing; /* units generated again, and those whose pixels differ */
     int same_class;                   /* this machine's numeric class is the store's; else pixels within 1 level pass */
     int64_t model_files, model_files_differing;
     int n_problems;

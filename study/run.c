@@ -1,0 +1,411 @@
+/* Execution of a plan: group by group, in waves of images that are denoised together. Relies on the pipeline's promise
+ * that an image's bits do not depend on its company, and on store_put as the only way into the store. Must never let
+ * what is already there, or the size of a wave, change what comes out. */
+#include "study/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DEFAULT_BATCH = 4, MAX_BATCH = 64 };
+
+/* What the text encoders made of a prompt, kept while its groups run. */
+typedef struct text_cache {
+    int prompt, branches;
+    embedding *e;
+} text_cache;
+
+/* One image in the making. */
+typedef struct job {
+    const plan_unit *unit;
+    const plan_condition *condition;
+    const embedding *e;
+    int start; /* the step at which it leaves the baseline's trajectory; 0 = it begins by itself */
+    attn_run *run;
+    denoise_state *state;
+} job;
+
+/* The baseline's trajectory at a step at which some job leaves it. */
+typedef struct snapshot {
+    int step;
+    attn_run *run;
+    denoise_state *state;
+} snapshot;
+
+typedef struct runner {
+    store *s;
+    const plan *p;
+    compute *c;
+    pipeline *pl;
+    const run_options *o;
+    uint8_t *done; /* [n_units] */
+    void *metric[STUDY_MAX_METRICS];
+    int metrics_open;
+    text_cache plain, swapped;
+    run_progress progress;
+    double started;
+    int64_t units_made;
+    text name;
+    /* the group in progress */
+    rgb_image baseline;
+    int n_jobs;
+    job *jobs;
+    int n_snapshots;
+    snapshot *snapshots;
+} runner;
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static ss_status check_stop(const run_options *o, ss_error *err) {
+    if (!o->stop || !*o->stop) return SS_OK;
+    return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; what was finished is in the store");
+}
+
+static void tell(runner *r, const plan_unit *u) {
+    run_progress *g = &r->progress;
+    if (!r->o->progress) return;
+    r->name.len = 0;
+    if (u) plan_unit_name(r->p, u, &r->name);
+    g->unit = u && !r->name.failed ? r->name.s : NULL;
+    g->seconds = seconds_now() - r->started;
+    g->units_per_second = r->units_made > 0 && g->seconds > 0 ? (double)r->units_made / g->seconds : NAN;
+    g->seconds_left = g->forwards_done > 0
+                          ? g->seconds * (double)(g->forwards_total - g->forwards_done) / (double)g->forwards_done
+                          : NAN;
+    r->o->progress(r->o->user, g);
+}
+
+/* ---- what a group has to do ---- */
+
+static int role_of(const runner *r, const plan_unit *u) { return (int)r->p->study->condition[u->condition].role; }
+
+/* The baseline itself, or the same at a calibration seed. */
+static int is_carrier(const runner *r, const plan_unit *u) {
+    return role_of(r, u) == CONDITION_BASELINE || role_of(r, u) == CONDITION_CALIBRATION;
+}
+
+static int start_of(const plan_condition *c) { return c->shares_prefix && c->program.n ? c->first_step : 0; }
+
+/* Steps that the group still needs; *carried: the baseline has to be computed, up to its last step or *carried - 1. */
+static int64_t group_forwards(const runner *r, const plan_group *g, int *carried) {
+    int64_t forwards = 0;
+    *carried = 0;
+    for (int i = g->first_unit; i < g->first_unit + g->n_units; i++) {
+        const plan_unit *u = &r->p->unit[i];
+        const plan_condition *c = &r->p->condition[u->condition];
+        if (r->done[i]) continue;
+        int upto = is_carrier(r, u) ? c->settings.steps : start_of(c);
+        if (upto > *carried) *carried = upto;
+        if (!is_carrier(r, u)) forwards += c->settings.steps - start_of(c);
+    }
+    return forwards + *carried;
+}
+
+/* ---- text ---- */
+
+static int branches_of(const sample_settings *s) { return s->guidance > 1 ? 2 : 1; }
+
+static ss_status encode(runner *r, text_cache *cache, const plan_unit *u, const sample_settings *s, ss_error *err) {
+    if (cache->e && cache->prompt == u->prompt && cache->branches == branches_of(s)) return SS_OK;
+    embedding_free(cache->e);
+    *cache = (text_cache){.prompt = u->prompt, .branches = branches_of(s)};
+    return pipeline_encode(r->pl, s, plan_unit_prompt(r->p, u), &cache->e, err);
+}
+
+/* The embedding of a job: shared within the prompt, but made anew for the sham that repeats everything and for
+ * conditions that change what the encoders see; *own is then the caller's. */
+static ss_status embedding_for(runner *r, const plan_unit *u, const plan_condition *c, const embedding **out,
+                               embedding **own, ss_error *err) {
+    int swaps = r->p->study->condition[u->condition].prompt == PROMPT_SWAP_ATTRIBUTE;
+    int anew = role_of(r, u) == CONDITION_SHAM && !c->program.n;
+    *own = NULL;
+    if (anew || branches_of(&c->settings) != branches_of(&r->p->settings)) {
+        SS_TRY(pipeline_encode(r->pl, &c->settings, plan_unit_prompt(r->p, u), own, err));
+        *out = *own;
+        return SS_OK;
+    }
+    if (swaps) SS_TRY(encode(r, &r->swapped, u, &c->settings, err));
+    *out = swaps ? r->swapped.e : r->plain.e;
+    return SS_OK;
+}
+
+/* ---- denoising ---- */
+
+static attn_stream_name stream_name(const plan *p, const plan_unit *u) {
+    return (attn_stream_name){.study_seed = p->study->study_seed,
+                              .prompt = (uint64_t)u->prompt,
+                              .image_seed = u->seed + (uint64_t)p->study->condition[u->condition].seed_add};
+}
+
+/* An image from its noise on, with what acts on it. */
+static ss_status begin(const plan *p, const plan_unit *u, pipeline *pl, const embedding *e, attn_run **run,
+                       denoise_state **state, ss_error *err) {
+    const plan_condition *c = &p->condition[u->condition];
+    attn_shape shape = {c->settings.steps, p->sites.blocks, p->sites.heads, p->sites.keys};
+    attn_stream_name name = stream_name(p, u);
+    SS_TRY(attn_run_create(run, c->program.n ? &c->program : NULL, &p->measure, &name, shape, err));
+    return denoise_begin(state, pl, &c->settings, e, name.image_seed, *run, err);
+}
+
+static const snapshot *snapshot_at(const runner *r, int step) {
+    for (int i = 0; i < r->n_snapshots; i++)
+        if (r->snapshots[i].step == step && r->snapshots[i].state) return &r->snapshots[i];
+    return NULL;
+}
+
+/* Give the job its run and state: from noise, or from the baseline's snapshot at its start. */
+static ss_status begin_job(runner *r, job *j, ss_error *err) {
+    if (j->start == 0) return begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err);
+    const snapshot *from = snapshot_at(r, j->start);
+    if (!from) return error_set(err, SS_ERR_INTERNAL, NULL, "no snapshot of the baseline at step %d", j->start);
+    attn_stream_name name = stream_name(r->p, j->unit);
+    SS_TRY(attn_run_fork(&j->run, from->run, &j->condition->program, &name, err));
+    return denoise_fork(&j->state, from->state, j->run, err);
+}
+
+static void end_job(job *j) {
+    denoise_free(j->state);
+    attn_run_destroy(j->run);
+    j->state = NULL;
+    j->run = NULL;
+}
+
+/* Where the baseline stands at a step that some job starts from: keep it. */
+static ss_status take_snapshot(runner *r, const job *baseline, ss_error *err) {
+    int step = denoise_step_number(baseline->state);
+    for (int i = 0; i < r->n_snapshots; i++) {
+        snapshot *s = &r->snapshots[i];
+        if (s->step != step || s->state) continue;
+        attn_stream_name name = stream_name(r->p, baseline->unit);
+        SS_TRY(attn_run_fork(&s->run, baseline->run, NULL, &name, err));
+        return denoise_fork(&s->state, baseline->state, s->run, err);
+    }
+    return SS_OK;
+}
+
+/* Denoise a wave of jobs, each from its start on. A job that is `carrier` leaves snapshots, and stops at `carry`. */
+static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *carrier, int carry, ss_error *err) {
+    denoise_state *states[MAX_BATCH];
+    const plan_unit *shown = wave[n - 1]->unit;
+    for (int step = 0;; step++) {
+        int active = 0, left = 0;
+        for (int i = 0; i < n; i++) {
+            job *j = wave[i];
+            int last = j == carrier ? carry : j->condition->settings.steps;
+            if (j == carrier && j->state) SS_TRY(take_snapshot(r, j, err));
+            if (step < last) left = 1;
+            if (step < j->start || step >= last) continue;
+            if (!j->state) SS_TRY(begin_job(r, j, err));
+            states[active++] = j->state;
+        }
+        if (!left) return SS_OK;
+        if (active == 0) continue;
+        SS_TRY(check_stop(r->o, err));
+        SS_TRY(denoise_step(r->pl, states, active, err));
+        r->progress.forwards_done += active;
+        tell(r, shown);
+    }
+}
+
+/* ---- one finished image ---- */
+
+static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *image, store_score *out, int *n,
+                             ss_error *err) {
+    const study *y = r->p->study;
+    const geneval_prompt *g = &r->p->prompts.prompt[u->prompt];
+    *n = 0;
+    if (role_of(r, u) == CONDITION_SHAM) return SS_OK;
+    for (int i = 0; i < y->n_metrics; i++) {
+        const metric *m = y->metric[i].row;
+        int paired = (m->needs & METRIC_NEEDS_BASELINE) != 0;
+        if (paired && is_carrier(r, u)) continue;
+        metric_input in = {.image = image,
+                           .baseline = paired ? &r->baseline : NULL,
+                           .prompt = g->prompt,
+                           .geneval = g->n_include > 0 ? g : NULL};
+        out[*n].metric = &y->metric[i];
+        out[*n].value = (metric_value){0};
+        SS_TRY(m->score(r->c, r->metric[i], &in, &out[*n].value, err));
+        ++*n;
+    }
+    return SS_OK;
+}
+
+static ss_status finish(runner *r, job *j, ss_error *err) {
+    store_score scores[STUDY_MAX_METRICS];
+    rgb_image image = {0};
+    SS_TRY(check_stop(r->o, err));
+    SS_TRY(denoise_decode(r->pl, j->state, &image, err));
+    store_result result = {.unit = j->unit, .image = &image, .run = j->run, .score = scores};
+    result.key_class[BRANCH_COND] = embedding_key_classes(j->e, BRANCH_COND);
+    if (branches_of(&j->condition->settings) > 1)
+        result.key_class[BRANCH_UNCOND] = embedding_key_classes(j->e, BRANCH_UNCOND);
+    ss_status status = score_image(r, j->unit, &image, scores, &result.n_scores, err);
+    if (status == SS_OK) status = store_put(r->s, r->p, &result, err);
+    if (status == SS_OK && role_of(r, j->unit) == CONDITION_BASELINE) {
+        rgb_image_free(&r->baseline);
+        r->baseline = image;
+        image = (rgb_image){0};
+    }
+    rgb_image_free(&image);
+    SS_TRY(status);
+    r->done[j->unit - r->p->unit] = 1;
+    r->units_made++;
+    r->progress.units_done++;
+    tell(r, j->unit);
+    return SS_OK;
+}
+
+/* ---- groups ---- */
+
+static void clear_group(runner *r) {
+    for (int i = 0; i < r->n_jobs; i++) end_job(&r->jobs[i]);
+    for (int i = 0; i < r->n_snapshots; i++) {
+        denoise_free(r->snapshots[i].state);
+        attn_run_destroy(r->snapshots[i].run);
+    }
+    r->n_jobs = r->n_snapshots = 0;
+    rgb_image_free(&r->baseline);
+}
+
+static void need_snapshot(runner *r, int step) {
+    for (int i = 0; i < r->n_snapshots; i++)
+        if (r->snapshots[i].step == step) return;
+    r->snapshots[r->n_snapshots++] = (snapshot){.step = step};
+}
+
+/* The jobs of a group: the carrier first (also where it is done but others start from it), then what is missing, by
+ * start. */
+static void list_jobs(runner *r, const plan_group *g, int carried) {
+    const plan *p = r->p;
+    for (int i = g->first_unit; i < g->first_unit + g->n_units; i++) {
+        const plan_unit *u = &p->unit[i];
+        if (is_carrier(r, u) ? carried == 0 : r->done[i]) continue;
+        job j = {.unit = u, .condition = &p->condition[u->condition]};
+        j.start = is_carrier(r, u) ? 0 : start_of(j.condition);
+        int at = r->n_jobs++;
+        for (; at > 0 && !is_carrier(r, r->jobs[at - 1].unit) && (is_carrier(r, u) || r->jobs[at - 1].start > j.start);
+             at--)
+            r->jobs[at] = r->jobs[at - 1];
+        r->jobs[at] = j;
+        if (j.start > 0) need_snapshot(r, j.start);
+    }
+}
+
+static ss_status load_baseline(runner *r, const plan_group *g, ss_error *err) {
+    for (int i = g->first_unit; i < g->first_unit + g->n_units; i++)
+        if (role_of(r, &r->p->unit[i]) == CONDITION_BASELINE && r->done[i])
+            return store_image(r->s, r->p->unit[i].id, &r->baseline, err);
+    return SS_OK;
+}
+
+static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier, int carry, ss_error *err) {
+    embedding *own[MAX_BATCH] = {0};
+    ss_status status = SS_OK;
+    for (int i = 0; i < n && status == SS_OK; i++)
+        status = embedding_for(r, wave[i]->unit, wave[i]->condition, &wave[i]->e, &own[i], err);
+    if (status == SS_OK) status = denoise_wave(r, wave, n, carrier, carry, err);
+    for (int i = 0; i < n && status == SS_OK; i++)
+        if (!r->done[wave[i]->unit - r->p->unit]) status = finish(r, wave[i], err);
+    for (int i = 0; i < n; i++) {
+        end_job(wave[i]);
+        embedding_free(own[i]);
+    }
+    return status;
+}
+
+/* Jobs that may be denoised together: same size, text length and number of branches. */
+static int fit(const job *a, const job *b) {
+    const sample_settings *x = &a->condition->settings, *y = &b->condition->settings;
+    return branches_of(x) == branches_of(y) && x->width == y->width && x->height == y->height;
+}
+
+static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
+    int carried, batch = r->o->batch > 0 ? r->o->batch : DEFAULT_BATCH, next = 0;
+    if (batch > MAX_BATCH) batch = MAX_BATCH;
+    group_forwards(r, g, &carried);
+    list_jobs(r, g, carried);
+    if (r->n_jobs == 0) return SS_OK;
+    int was = r->plain.e ? r->plain.prompt : -1;
+    SS_TRY(encode(r, &r->plain, &r->p->unit[g->first_unit], &r->p->settings, err));
+    if (was != r->plain.prompt) SS_TRY(store_put_tokens(r->s, r->p, g->prompt, r->plain.e, err));
+    SS_TRY(load_baseline(r, g, err));
+    while (next < r->n_jobs) {
+        job *wave[MAX_BATCH];
+        int n = 0;
+        const job *carrier = next == 0 && is_carrier(r, r->jobs[0].unit) ? &r->jobs[0] : NULL;
+        do wave[n++] = &r->jobs[next++];
+        while (next < r->n_jobs && n < batch && fit(wave[0], &r->jobs[next]));
+        SS_TRY(run_wave(r, wave, n, carrier, carried, err));
+    }
+    return SS_OK;
+}
+
+/* ---- the whole ---- */
+
+static ss_status open_metrics(runner *r, ss_error *err) {
+    const study *y = r->p->study;
+    for (; r->metrics_open < y->n_metrics; r->metrics_open++) {
+        const study_metric *m = &y->metric[r->metrics_open];
+        if (m->row->open) SS_TRY(m->row->open(r->c, m->options, &r->metric[r->metrics_open], err));
+    }
+    return SS_OK;
+}
+
+static ss_status prepare(runner *r, ss_error *err) {
+    const plan *p = r->p;
+    int most = 0, carried;
+    int64_t done;
+    r->done = calloc((size_t)p->n_units + 1, 1);
+    for (int i = 0; i < p->n_groups; i++) most = p->group[i].n_units > most ? p->group[i].n_units : most;
+    r->jobs = calloc((size_t)most + 1, sizeof *r->jobs);
+    r->snapshots = calloc((size_t)most + 1, sizeof *r->snapshots);
+    if (!r->done || !r->jobs || !r->snapshots) return error_no_memory(err, "the run", (unsigned long long)p->n_units);
+    SS_TRY(store_done(r->s, p, r->done, &done, err));
+    r->progress = (run_progress){.study = p->study->name, .units_done = done, .units_total = p->counts.images};
+    for (int i = 0; i < p->n_groups; i++) r->progress.forwards_total += group_forwards(r, &p->group[i], &carried);
+    return done < p->n_units ? open_metrics(r, err) : SS_OK;
+}
+
+ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err) {
+    static const run_options NONE = {0};
+    runner r = {.s = s, .p = p, .c = c, .pl = pl, .o = o ? o : &NONE, .started = seconds_now()};
+    ss_status status = prepare(&r, err);
+    for (int i = 0; status == SS_OK && i < p->n_groups; i++) {
+        status = run_group(&r, &p->group[i], err);
+        clear_group(&r);
+    }
+    for (int i = 0; i < r.metrics_open; i++)
+        if (p->study->metric[i].row->close) p->study->metric[i].row->close(c, r.metric[i]);
+    embedding_free(r.plain.e);
+    embedding_free(r.swapped.e);
+    text_free(&r.name);
+    free(r.done);
+    free(r.jobs);
+    free(r.snapshots);
+    return status;
+}
+
+ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out,
+                   ss_error *err) {
+    const sample_settings *settings = &p->condition[u->condition].settings;
+    embedding *e = NULL;
+    attn_run *run = NULL;
+    denoise_state *state = NULL;
+    ss_status status = pipeline_encode(pl, settings, plan_unit_prompt(p, u), &e, err);
+    if (status == SS_OK) status = begin(p, u, pl, e, &run, &state, err);
+    for (int i = 0; status == SS_OK && i < settings->steps; i++) {
+        if (o) status = check_stop(o, err);
+        if (status == SS_OK) status = denoise_step(pl, &state, 1, err);
+    }
+    if (status == SS_OK) status = denoise_decode(pl, state, out, err);
+    denoise_free(state);
+    attn_run_destroy(run);
+    embedding_free(e);
+    return status;
+}

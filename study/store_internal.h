@@ -1,0 +1,60 @@
+/* Inside study/: the store's state and what its parts share. */
+#ifndef STUDY_STORE_INTERNAL_H
+#define STUDY_STORE_INTERNAL_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include "study/store.h"
+
+/* Statements of a writer, prepared once. */
+typedef enum store_statement { PUT_UNIT, PUT_SCORE, PUT_SITE, PUT_SINK, PUT_TOKEN, STORE_STATEMENTS } store_statement;
+
+struct store {
+    char *folder;
+    char *db_path;
+    sqlite3 *db; /* NULL: creation was cut short */
+    int lock;    /* file descriptor; -1 = none */
+    store_mode mode;
+    study *study;
+    json_t *manifest;
+    int limit;
+    int numeric_class; /* row of this run's class */
+    int probe_columns;
+    sqlite3_stmt *statement[STORE_STATEMENTS];
+};
+
+/* ---- errors: SQLite's as ours, naming the file and what was being done ---- */
+ss_status store_sql_error(const store *s, const char *what, ss_error *err);
+ss_status store_damaged(const store *s, ss_error *err, const char *fmt, ...) BASE_PRINTF(3, 4);
+
+/* ---- store_sql.c ---- */
+ss_status store_exec(store *s, const char *sql, ss_error *err);
+ss_status store_prepare(const store *s, const char *sql, sqlite3_stmt **out, ss_error *err);
+/* Run a statement with its bindings, then reset it. */
+ss_status store_step(const store *s, sqlite3_stmt *stmt, const char *what, ss_error *err);
+ss_status store_begin(store *s, ss_error *err);
+ss_status store_commit(store *s, ss_error *err);
+void store_rollback(store *s);
+ss_status store_open_db(store *s, int flags, ss_error *err);
+ss_status store_check_version(store *s, ss_error *err);
+/* Make results.sqlite with its static rows under a temporary name, then rename. */
+ss_status store_create_db(store *s, const plan *p, const char *numeric_class, ss_error *err);
+ss_status store_prepare_writer(store *s, ss_error *err);
+/* A row of table metric; `added`: after the run, by `score`. */
+ss_status store_add_metric(store *s, const study_metric *m, int number, int is_primary, int added, ss_error *err);
+
+/* Inside a transaction. `number`: the metric's row. */
+ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err);
+
+/* ---- store_schema.c ---- */
+extern const char STORE_TABLES[];
+/* `sites`' columns and the views, which name the study's probes and the store's metrics. */
+void store_site_table(const study *y, text *out);
+ss_status store_views(store *s, ss_error *err);
+/* ---- store_manifest.c ---- */
+ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
+ss_status store_read_manifest(store *s, ss_error *err);
+/* Model and prompt files are what the manifest says; counts for verify (NULL = stop at the first difference). */
+ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, text *problems, ss_error *err);
+
+#endif

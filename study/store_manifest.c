@@ -1,0 +1,249 @@
+/* manifest.json: what a run was made of. Relies on io/json to read and jansson to write; the hashes of model files are
+ * taken once and reused while device, inode, size and time of change are the same. */
+#define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
+#include "study/store_internal.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/json.h"
+
+enum { MANIFEST_LIMIT = 16 << 20, FOLDER_DEPTH = 8 };
+
+/* ---- files of a model folder, sorted ---- */
+
+typedef struct file_list {
+    int n, cap;
+    char **path; /* relative to the folder */
+} file_list;
+
+static void list_free(file_list *l) {
+    for (int i = 0; i < l->n; i++) free(l->path[i]);
+    free(l->path);
+}
+
+static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static ss_status list_add(file_list *l, char *path, ss_error *err) {
+    if (l->n == l->cap) {
+        int cap = l->cap ? 2 * l->cap : 32;
+        char **grown = realloc(l->path, (size_t)cap * sizeof *grown);
+        if (!grown) {
+            free(path);
+            return error_no_memory(err, "a list of files", (unsigned long long)cap);
+        }
+        l->path = grown;
+        l->cap = cap;
+    }
+    l->path[l->n++] = path;
+    return SS_OK;
+}
+
+static ss_status list_folder(const char *root, const char *below, int depth, file_list *l, ss_error *err) {
+    char *folder = *below ? file_join(root, below) : text_copy(root);
+    DIR *d = folder ? opendir(folder) : NULL;
+    ss_status status = d ? SS_OK : error_set_errno(err, SS_ERR_INPUT, root, "cannot list");
+    struct dirent *e;
+    while (status == SS_OK && (e = readdir(d))) {
+        if (e->d_name[0] == '.') continue;
+        char *relative = *below ? file_join(below, e->d_name) : text_copy(e->d_name);
+        char *full = relative ? file_join(root, relative) : NULL;
+        if (!full) status = error_no_memory(err, "a file name", 1);
+        else if (file_is_folder(full) && depth > 0) status = list_folder(root, relative, depth - 1, l, err);
+        else if (file_exists(full)) {
+            status = list_add(l, relative, err);
+            relative = NULL;
+        }
+        free(relative);
+        free(full);
+    }
+    if (d) closedir(d);
+    free(folder);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static void set(json_t *o, const char *key, json_t *value) { json_object_set_new(o, key, value); }
+static json_t *text_or_null(const char *s) { return s ? json_string(s) : json_null(); }
+
+static ss_status describe_file(const char *path, const char *name, json_t **out, ss_error *err) {
+    struct stat st;
+    file_sha256 hash;
+    if (stat(path, &st) != 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot be read");
+    SS_TRY(file_hash(path, hash, err));
+    json_t *o = json_object();
+    set(o, "path", json_string(name));
+    set(o, "sha256", json_string(hash));
+    set(o, "size", json_integer(st.st_size));
+    set(o, "device", json_integer((json_int_t)st.st_dev));
+    set(o, "inode", json_integer((json_int_t)st.st_ino));
+    set(o, "mtime", json_integer(st.st_mtim.tv_sec));
+    set(o, "mtime_ns", json_integer(st.st_mtim.tv_nsec));
+    *out = o;
+    return SS_OK;
+}
+
+static ss_status describe_folder(const char *role, const char *folder, json_t *models, ss_error *err) {
+    file_list l = {0};
+    json_t *files = json_array(), *o = json_object();
+    set(o, "role", json_string(role));
+    set(o, "folder", json_string(folder));
+    ss_status status = list_folder(folder, "", FOLDER_DEPTH, &l, err);
+    if (l.n > 0) qsort(l.path, (size_t)l.n, sizeof *l.path, compare_paths);
+    for (int i = 0; status == SS_OK && i < l.n; i++) {
+        json_t *file = NULL;
+        char *path = file_join(folder, l.path[i]);
+        status = path ? describe_file(path, l.path[i], &file, err) : error_no_memory(err, "a file name", 1);
+        if (file) json_array_append_new(files, file);
+        free(path);
+    }
+    list_free(&l);
+    set(o, "files", files);
+    json_array_append_new(models, o);
+    return status;
+}
+
+/* The folder of a metric's model, or NULL. */
+static const char *metric_model(const study_metric *m) {
+    int i = 0;
+    for (const option *o = m->row->about.options; (m->row->needs & METRIC_NEEDS_MODEL) && o && o->name; o++, i++)
+        if (strcmp(o->name, "model") == 0) return m->options[i].text;
+    return NULL;
+}
+
+static json_t *describe_probes(const study *y) {
+    json_t *probes = json_array();
+    for (int i = 0; i < y->n_probes; i++) {
+        json_t *o = json_object(), *columns = json_object();
+        set(o, "name", json_string(y->probe[i]->about.name));
+        for (int j = 0; j < y->probe[i]->n_columns; j++)
+            set(columns, y->probe[i]->column[j], text_or_null(y->probe[i]->column_help[j]));
+        set(o, "columns", columns);
+        json_array_append_new(probes, o);
+    }
+    return probes;
+}
+
+static json_t *describe_study(const study *y) {
+    json_t *o = json_object();
+    set(o, "name", json_string(y->name));
+    set(o, "sha256", json_string(y->hash));
+    set(o, "file", json_string(y->path));
+    set(o, "base", json_string(y->base_folder));
+    set(o, "current", json_string(y->current_folder));
+    return o;
+}
+
+static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_class, ss_error *err) {
+    const study *y = p->study;
+    json_t *versions = json_object(), *models = json_array(), *prompts = NULL;
+    set(root, "format", json_integer(STORE_VERSION));
+    set(versions, "sinkscope", json_string(ss_version()));
+    set(versions, "sqlite", json_string(sqlite3_libversion()));
+    set(versions, "jansson", json_string(JANSSON_VERSION));
+    set(root, "versions", versions);
+    set(root, "numeric_class", json_string(numeric_class));
+    set(root, "study", describe_study(y));
+    set(root, "limit", json_integer(p->limit));
+    set(root, "probes", describe_probes(y));
+    set(root, "models", models);
+    SS_TRY(describe_file(y->prompts_file, y->prompts_file, &prompts, err));
+    set(root, "prompts", prompts);
+    SS_TRY(describe_folder("model", y->model, models, err));
+    for (int i = 0; i < y->n_metrics; i++) {
+        const char *folder = metric_model(&y->metric[i]);
+        if (folder) SS_TRY(describe_folder(y->metric[i].row->about.name, folder, models, err));
+    }
+    return SS_OK;
+}
+
+ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err) {
+    json_t *root = json_object();
+    char *written = NULL, *path = file_join(s->folder, "manifest.json");
+    ss_status status = fill_manifest(root, p, numeric_class, err);
+    if (status == SS_OK) {
+        written = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        status =
+            written && path ? file_write(path, written, strlen(written), err) : error_no_memory(err, "the manifest", 1);
+    }
+    free(written);
+    free(path);
+    json_decref(root);
+    return status;
+}
+
+/* ---- reading ---- */
+
+ss_status store_read_manifest(store *s, ss_error *err) {
+    char *path = file_join(s->folder, "manifest.json");
+    if (!path) return error_no_memory(err, "a file name", 1);
+    int64_t format, limit;
+    json_t *part;
+    ss_status status = json_read_file(path, MANIFEST_LIMIT, &s->manifest, err);
+    if (status == SS_OK) status = json_get_int(s->manifest, "format", path, &format, err);
+    if (status == SS_OK && format > STORE_VERSION)
+        status = error_set(err, SS_ERR_STORE, path,
+                           "is of format %lld; this program knows formats up to %d: use a newer one", (long long)format,
+                           STORE_VERSION);
+    if (status == SS_OK) status = json_get_int(s->manifest, "limit", path, &limit, err);
+    if (status == SS_OK) status = json_get_object(s->manifest, "study", path, &part, err);
+    if (status == SS_OK) s->limit = limit > 0 && limit < INT32_MAX ? (int)limit : 0;
+    if (status == SS_ERR_INPUT) err->code = status = SS_ERR_STORE;
+    free(path);
+    return status;
+}
+
+/* One file against its entry: *same. Hashed only where stat differs. */
+static ss_status check_file(const store *s, const char *folder, const json_t *file, int *same, text *problems,
+                            ss_error *err) {
+    struct stat st;
+    const char *name, *hash;
+    int64_t size, device, inode, mtime, mtime_ns;
+    const char *where = s->folder;
+    SS_TRY(json_get_text(file, "path", where, &name, err));
+    SS_TRY(json_get_text(file, "sha256", where, &hash, err));
+    SS_TRY(json_get_int(file, "size", where, &size, err));
+    SS_TRY(json_get_int(file, "device", where, &device, err));
+    SS_TRY(json_get_int(file, "inode", where, &inode, err));
+    SS_TRY(json_get_int(file, "mtime", where, &mtime, err));
+    SS_TRY(json_get_int(file, "mtime_ns", where, &mtime_ns, err));
+    char *path = folder ? file_join(folder, name) : text_copy(name);
+    if (!path) return error_no_memory(err, "a file name", 1);
+    file_sha256 now = "";
+    ss_error unreadable;
+    *same = 0;
+    if (stat(path, &st) == 0) {
+        *same = st.st_size == size && (int64_t)st.st_dev == device && (int64_t)st.st_ino == inode &&
+                st.st_mtim.tv_sec == mtime && st.st_mtim.tv_nsec == mtime_ns;
+        if (!*same) *same = file_hash(path, now, &unreadable) == SS_OK && strcmp(now, hash) == 0;
+        if (!*same)
+            text_addf(problems, "%s has changed since the run began (SHA-256 %.12s.., then %.12s..)\n", path, now,
+                      hash);
+    } else text_addf(problems, "%s is gone\n", path);
+    free(path);
+    return SS_OK;
+}
+
+ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, text *problems, ss_error *err) {
+    json_t *models, *prompts, *list;
+    const char *folder;
+    int same;
+    *files = *differing = 0;
+    SS_TRY(json_get_array(s->manifest, "models", s->folder, &models, err));
+    SS_TRY(json_get_object(s->manifest, "prompts", s->folder, &prompts, err));
+    SS_TRY(check_file(s, NULL, prompts, &same, problems, err));
+    *files += 1, *differing += !same;
+    for (size_t i = 0; i < json_array_size(models); i++) {
+        const json_t *model = json_array_get(models, i);
+        SS_TRY(json_get_text(model, "folder", s->folder, &folder, err));
+        SS_TRY(json_get_array(model, "files", s->folder, &list, err));
+        for (size_t j = 0; j < json_array_size(list); j++) {
+            SS_TRY(check_file(s, folder, json_array_get(list, j), &same, problems, err));
+            *files += 1, *differing += !same;
+        }
+    }
+    return SS_OK;
+}

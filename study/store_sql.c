@@ -1,0 +1,311 @@
+/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's rollback
+ * journal with full syncs: after a kill the last committed transaction stands. Must never leave a statement open. */
+#include "study/store_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
+    int code = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
+    const char *message = s->db ? sqlite3_errmsg(s->db) : "out of memory";
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return error_set(err, SS_ERR_RESOURCE, s->db_path,
+                         "%s: the disk is full; what was there is safe: make room, then resume", what);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_NOMEM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return error_set(err, SS_ERR_STORE, s->db_path, "%s: another program is using the file", what);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return error_set(err, SS_ERR_STORE, s->db_path,
+                         "%s: the file is damaged (%s); restore it from a copy, or run the study anew", what, message);
+    case SQLITE_ERROR: return error_set(err, SS_ERR_STORE, s->db_path, "%s: %s", what, message);
+    default: return error_set(err, SS_ERR_INTERNAL, s->db_path, "%s: %s", what, message);
+    }
+}
+
+ss_status store_damaged(const store *s, ss_error *err, const char *fmt, ...) {
+    char what[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    return error_set(err, SS_ERR_STORE, s->db_path,
+                     "%s; the store is damaged: restore it from a copy, or run the study anew", what);
+}
+
+ss_status store_exec(store *s, const char *sql, ss_error *err) {
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SS_OK : store_sql_error(s, "results", err);
+}
+
+ss_status store_prepare(const store *s, const char *sql, sqlite3_stmt **out, ss_error *err) {
+    *out = NULL;
+    if (sqlite3_prepare_v2(s->db, sql, -1, out, NULL) == SQLITE_OK && *out) return SS_OK;
+    return store_sql_error(s, "results", err);
+}
+
+ss_status store_step(const store *s, sqlite3_stmt *stmt, const char *what, ss_error *err) {
+    int code = sqlite3_step(stmt);
+    ss_status status = code == SQLITE_DONE || code == SQLITE_ROW ? SS_OK : store_sql_error(s, what, err);
+    sqlite3_reset(stmt);
+    return status;
+}
+
+ss_status store_begin(store *s, ss_error *err) { return store_exec(s, "BEGIN IMMEDIATE", err); }
+ss_status store_commit(store *s, ss_error *err) { return store_exec(s, "COMMIT", err); }
+void store_rollback(store *s) {
+    if (s->db && !sqlite3_get_autocommit(s->db)) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+ss_status store_open_db(store *s, int flags, ss_error *err) {
+    enum { BUSY_MS = 10000 };
+    if (sqlite3_open_v2(s->db_path, &s->db, flags | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
+        return store_sql_error(s, "cannot open", err);
+    sqlite3_busy_timeout(s->db, BUSY_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    return store_exec(s,
+                      "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA journal_mode = DELETE;"
+                      " PRAGMA synchronous = FULL",
+                      err);
+}
+
+static ss_status read_int(const store *s, const char *sql, int64_t *out, ss_error *err) {
+    sqlite3_stmt *stmt;
+    SS_TRY(store_prepare(s, sql, &stmt, err));
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) *out = sqlite3_column_int64(stmt, 0);
+    ss_status status = code == SQLITE_ROW ? SS_OK : store_sql_error(s, "cannot read", err);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+ss_status store_check_version(store *s, ss_error *err) {
+    int64_t application = 0, version = 0;
+    SS_TRY(read_int(s, "PRAGMA application_id", &application, err));
+    if (application != STORE_APPLICATION)
+        return error_set(err, SS_ERR_STORE, s->db_path, "is not a results store of sinkscope (application id %lld)",
+                         (long long)application);
+    SS_TRY(read_int(s, "PRAGMA user_version", &version, err));
+    if (version > STORE_VERSION)
+        return error_set(err, SS_ERR_STORE, s->db_path,
+                         "is of version %lld; this program knows versions up to %d: use a newer one",
+                         (long long)version, STORE_VERSION);
+    if (version < STORE_VERSION && s->mode == STORE_WRITE)
+        return error_set(
+            err, SS_ERR_STORE, s->db_path,
+            "is of version %lld; this program reads it but writes version %d only: run the study anew to add "
+            "to it",
+            (long long)version, STORE_VERSION);
+    return SS_OK;
+}
+
+/* ---- writing ---- */
+
+static ss_status put_site_sql(const store *s, text *out) {
+    text_add(out, "INSERT INTO site VALUES(?, ?, ?, ?, ?");
+    for (int i = 0; i < s->probe_columns; i++) text_add(out, ", ?");
+    text_add(out, ")");
+    return out->failed ? SS_ERR_RESOURCE : SS_OK;
+}
+
+ss_status store_prepare_writer(store *s, ss_error *err) {
+    static const char *const SQL[STORE_STATEMENTS] = {
+        [PUT_UNIT] = "INSERT INTO unit VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [PUT_SCORE] = "INSERT INTO score VALUES(?, ?, ?, ?, ?)",
+        [PUT_SINK] = "INSERT INTO sink VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?)",
+    };
+    s->probe_columns = 0;
+    for (int i = 0; i < s->study->n_probes; i++) s->probe_columns += s->study->probe[i]->n_columns;
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        if (s->statement[i] || i == PUT_SITE) continue;
+        SS_TRY(store_prepare(s, SQL[i], &s->statement[i], err));
+    }
+    if (s->statement[PUT_SITE]) return SS_OK;
+    text site = {0};
+    ss_status status = put_site_sql(s, &site) == SS_OK ? store_prepare(s, site.s, &s->statement[PUT_SITE], err)
+                                                       : error_no_memory(err, "a statement", 1);
+    text_free(&site);
+    return status;
+}
+
+/* ---- static rows of a new store ---- */
+
+static void bind_text(sqlite3_stmt *stmt, int i, const char *s) {
+    if (s) sqlite3_bind_text(stmt, i, s, -1, SQLITE_TRANSIENT);
+    else sqlite3_bind_null(stmt, i);
+}
+
+static ss_status put_meta(store *s, const char *key, const char *value, ss_error *err) {
+    sqlite3_stmt *stmt;
+    SS_TRY(store_prepare(s, "INSERT INTO meta VALUES(?, ?)", &stmt, err));
+    bind_text(stmt, 1, key);
+    bind_text(stmt, 2, value);
+    ss_status status = store_step(s, stmt, "table meta", err);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static ss_status put_prompts(store *s, const plan *p, ss_error *err) {
+    sqlite3_stmt *stmt;
+    ss_status status = SS_OK;
+    SS_TRY(store_prepare(s, "INSERT INTO prompt VALUES(?, ?, ?, ?, ?)", &stmt, err));
+    for (int i = 0; status == SS_OK && i < p->prompts.n; i++) {
+        const geneval_prompt *g = &p->prompts.prompt[i];
+        sqlite3_bind_int(stmt, 1, i);
+        bind_text(stmt, 2, g->prompt);
+        bind_text(stmt, 3, g->tag);
+        bind_text(stmt, 4, g->line);
+        bind_text(stmt, 5, p->swapped[i]);
+        status = store_step(s, stmt, "table prompt", err);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+/* The condition as it stands in the study file, on one line. */
+static void add_source(const study *y, const yaml_node *n, text *out) {
+    size_t size;
+    const char *p = yaml_source(y->file, &size);
+    if (!n) return;
+    for (int line = 1; line < n->line && p; line++) p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL;
+    int column = 1, line = n->line, blank = 0;
+    for (; p && *p && (line < n->end_line || (line == n->end_line && column < n->end_column)); p++) {
+        if (line > n->line || column >= n->column) {
+            int space = *p == ' ' || *p == '\n' || *p == '\r';
+            if (space && !blank) text_add(out, " ");
+            else if (!space) text_add_n(out, p, 1);
+            blank = space;
+        }
+        if (*p == '\n') line++, column = 1;
+        else if (((unsigned char)*p & 0xC0) != 0x80) column++;
+    }
+}
+
+static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
+    static const char *const ROWS[] = {"image", "all", "text"}, *const SCOPE[] = {"head", "layer"},
+                             *const REDRAW[] = {"step", "run"}, *const BRANCH[] = {"none", "cond", "uncond", "both"};
+    const study *y = p->study;
+    sqlite3_stmt *stmt;
+    ss_status status = SS_OK;
+    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    for (int i = 0; status == SS_OK && i < y->n_conditions; i++) {
+        const study_condition *c = &y->condition[i];
+        const study_intervention *v = c->has_intervention ? &c->intervention : NULL;
+        text source = {0};
+        add_source(y, c->node, &source);
+        sqlite3_bind_int(stmt, 1, i);
+        bind_text(stmt, 2, c->name);
+        bind_text(stmt, 3, c->family);
+        bind_text(stmt, 4, condition_role_name(c->role));
+        bind_text(stmt, 5, v ? v->selector->about.name : NULL);
+        if (v) sqlite3_bind_int(stmt, 6, v->k);
+        else sqlite3_bind_null(stmt, 6);
+        bind_text(stmt, 7, v ? v->edit->about.name : NULL);
+        bind_text(stmt, 8, v ? BRANCH[v->branches & 3] : NULL);
+        bind_text(stmt, 9, v ? ROWS[v->rows] : NULL);
+        bind_text(stmt, 10, v ? SCOPE[v->scope] : NULL);
+        bind_text(stmt, 11, v ? REDRAW[v->redraw] : NULL);
+        bind_text(stmt, 12, source.s);
+        status = store_step(s, stmt, "table condition", err);
+        text_free(&source);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+ss_status store_add_metric(store *s, const study_metric *m, int number, int is_primary, int added, ss_error *err) {
+    static const char *const KIND[] = {"alignment", "preference", "distance", "similarity"};
+    sqlite3_stmt *stmt;
+    text options = {0};
+    int i = 0;
+    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++) {
+        text_addf(&options, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
+    }
+    SS_TRY(store_prepare(s, "INSERT INTO metric VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    sqlite3_bind_int(stmt, 1, number);
+    bind_text(stmt, 2, m->row->about.name);
+    bind_text(stmt, 3, KIND[m->row->kind]);
+    sqlite3_bind_int(stmt, 4, m->row->binary);
+    sqlite3_bind_int(stmt, 5, (m->row->needs & METRIC_NEEDS_BASELINE) != 0);
+    sqlite3_bind_int(stmt, 6, is_primary);
+    sqlite3_bind_int(stmt, 7, added);
+    bind_text(stmt, 8, options.s ? options.s : "");
+    ss_status status = store_step(s, stmt, "table metric", err);
+    sqlite3_finalize(stmt);
+    text_free(&options);
+    return status;
+}
+
+static ss_status put_segments(store *s, const plan *p, ss_error *err) {
+    sqlite3_stmt *stmt;
+    ss_status status = SS_OK;
+    SS_TRY(store_prepare(s, "INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?)", &stmt, err));
+    for (int i = 0; status == SS_OK && i < p->sites.n_segments; i++) {
+        const attn_segment *g = &p->sites.segment[i];
+        sqlite3_bind_int(stmt, 1, i);
+        bind_text(stmt, 2, g->name);
+        bind_text(stmt, 3, g->kind == SEGMENT_IMAGE ? "image" : "text");
+        sqlite3_bind_int(stmt, 4, g->start);
+        sqlite3_bind_int(stmt, 5, g->length);
+        sqlite3_bind_int(stmt, 6, g->grid_width);
+        status = store_step(s, stmt, "table segment", err);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static ss_status put_class(store *s, const char *numeric_class, ss_error *err) {
+    sqlite3_stmt *stmt;
+    SS_TRY(store_prepare(s, "INSERT INTO class VALUES(0, ?)", &stmt, err));
+    bind_text(stmt, 1, numeric_class);
+    ss_status status = store_step(s, stmt, "table class", err);
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static ss_status fill(store *s, const plan *p, const char *numeric_class, ss_error *err) {
+    text sql = {0};
+    char limit[32], planned[32];
+    snprintf(limit, sizeof limit, "%d", p->limit);
+    snprintf(planned, sizeof planned, "%lld", (long long)p->counts.images);
+    text_addf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN;%s", STORE_APPLICATION, STORE_VERSION,
+              STORE_TABLES);
+    store_site_table(p->study, &sql);
+    ss_status status = sql.failed ? error_no_memory(err, "the schema", sql.len) : store_exec(s, sql.s, err);
+    text_free(&sql);
+    SS_TRY(status);
+    SS_TRY(put_meta(s, "study", p->study->name, err));
+    SS_TRY(put_meta(s, "study_sha256", p->study->hash, err));
+    SS_TRY(put_meta(s, "limit", limit, err));
+    SS_TRY(put_meta(s, "units_planned", planned, err));
+    SS_TRY(put_class(s, numeric_class, err));
+    SS_TRY(put_prompts(s, p, err));
+    SS_TRY(put_conditions(s, p, err));
+    SS_TRY(put_segments(s, p, err));
+    for (int i = 0; i < p->study->n_metrics; i++)
+        SS_TRY(store_add_metric(s, &p->study->metric[i], i, i == p->study->primary, 0, err));
+    SS_TRY(store_views(s, err));
+    return store_commit(s, err);
+}
+
+ss_status store_create_db(store *s, const plan *p, const char *numeric_class, ss_error *err) {
+    char *final = s->db_path, *temporary = file_temporary_name(final);
+    if (!temporary) return error_no_memory(err, "a file name", 1);
+    remove(temporary);
+    s->db_path = temporary;
+    ss_status status = store_open_db(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    if (status == SS_OK) status = fill(s, p, numeric_class, err);
+    sqlite3_close(s->db);
+    s->db = NULL;
+    s->db_path = final;
+    if (status == SS_OK) status = file_commit(temporary, final, err);
+    else remove(temporary);
+    free(temporary);
+    return status;
+}

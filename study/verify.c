@@ -1,0 +1,194 @@
+/* Verification of a store. Every check goes on after a problem, so that one reading tells all; only what makes further
+ * checks impossible is an error. */
+#include "study/verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/philox.h"
+#include "study/store_internal.h"
+
+enum { MAX_PROBLEMS_LISTED = 200 };
+
+static void problem(verify_report *v, const char *fmt, ...) BASE_PRINTF(2, 3);
+static void problem(verify_report *v, const char *fmt, ...) {
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (++v->n_problems <= MAX_PROBLEMS_LISTED) text_addf(&v->problems, "%s\n", line);
+}
+
+void verify_free(verify_report *r) { text_free(&r->problems); }
+
+static ss_status check_database(const store *s, verify_report *v, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err, "PRAGMA integrity_check(10)"));
+    while ((more = store_rows_next(r, err)) == 1)
+        if (strcmp(store_rows_text(r, 0), "ok") != 0) problem(v, "results.sqlite: %s", store_rows_text(r, 0));
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status check_model_files(const store *s, verify_report *v, ss_error *err) {
+    text changed = {0};
+    ss_status status = store_check_files(s, &v->model_files, &v->model_files_differing, &changed, err);
+    v->n_problems += (int)v->model_files_differing;
+    if (changed.s) text_add(&v->problems, changed.s);
+    text_free(&changed);
+    return status;
+}
+
+/* Every file of every unit that is there. */
+static ss_status check_units(const store *s, const plan *p, const uint8_t *done, const run_options *o, verify_report *v,
+                             ss_error *err) {
+    for (int i = 0; i < p->n_units; i++) {
+        rgb_image image;
+        int there, good;
+        ss_error bad;
+        if (!done[i]) continue;
+        if (o && o->stop && *o->stop) return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted");
+        v->files++;
+        if (store_image(s, p->unit[i].id, &image, &bad) != SS_OK) {
+            if (bad.code == SS_ERR_RESOURCE && !*bad.where) return *err = bad, bad.code;
+            v->files_damaged++;
+            problem(v, "%s: %s", bad.where, bad.message);
+        }
+        rgb_image_free(&image);
+        SS_TRY(store_check_trace(s, p->unit[i].id, &there, &good, err));
+        v->files += there;
+        if (!there || good) continue;
+        v->files_damaged++;
+        problem(v, "traces/%lld.h5 is missing or was changed", (long long)p->unit[i].id);
+    }
+    return SS_OK;
+}
+
+static void check_complete(const plan *p, const uint8_t *done, verify_report *v) {
+    for (int i = 0; i < p->n_units; i++) {
+        if (done[i]) continue;
+        text name = {0};
+        plan_unit_name(p, &p->unit[i], &name);
+        problem(v, "not there yet: %s (sinkscope resume)", name.s ? name.s : "a unit");
+        text_free(&name);
+    }
+}
+
+/* Scores that a unit of the study proper should have. */
+static ss_status check_scores(const store *s, verify_report *v, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT m.name, count(*) FROM metric m, unit u JOIN condition c ON c.condition = u.condition"
+                        " WHERE m.added = 0 AND c.role <> 'sham' AND NOT (m.needs_baseline AND c.role IN"
+                        " ('baseline', 'calibration')) AND NOT EXISTS (SELECT 1 FROM score x WHERE x.unit = u.unit AND"
+                        " x.metric = m.metric) GROUP BY m.metric"));
+    while ((more = store_rows_next(r, err)) == 1)
+        problem(v, "%lld images have no score by '%s'", (long long)store_rows_int(r, 1), store_rows_text(r, 0));
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status check_shams(const store *s, verify_report *v, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err, "SELECT condition, text, seed, equal FROM shams ORDER BY unit"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        v->shams++;
+        if (store_rows_int(r, 3)) continue;
+        v->shams_differing++;
+        problem(v, "sham '%s' differs from the baseline: '%s', seed %lld", store_rows_text(r, 0), store_rows_text(r, 1),
+                (long long)store_rows_int(r, 2));
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status check_class(const store *s, const compute *c, verify_report *v, ss_error *err) {
+    store_rows *r;
+    text here = {0};
+    SS_TRY(store_select(&r, s, err, "SELECT description FROM class ORDER BY class"));
+    int more = store_rows_next(r, err);
+    numeric_class_describe(c, &here);
+    v->same_class = more == 1 && here.s && strcmp(store_rows_text(r, 0), here.s) == 0;
+    text_free(&here);
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+/* Largest difference of two images in levels; 256 where their sizes differ. */
+static int difference(const rgb_image *a, const rgb_image *b) {
+    if (a->width != b->width || a->height != b->height) return 256;
+    int most = 0;
+    for (size_t i = 0; i < 3 * (size_t)a->width * (size_t)a->height; i++) {
+        int d = abs(a->rgb[i] - b->rgb[i]);
+        most = d > most ? d : most;
+    }
+    return most;
+}
+
+static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, pipeline *pl, const run_options *o,
+                             verify_report *v, ss_error *err) {
+    rgb_image stored, made = {0};
+    ss_error bad;
+    if (store_image(s, u->id, &stored, &bad) != SS_OK) return SS_OK; /* already reported */
+    ss_status status = run_unit(p, u, pl, o, &made, err);
+    if (status == SS_OK) {
+        int d = difference(&stored, &made);
+        v->remade++;
+        if (d > !v->same_class) {
+            text name = {0};
+            plan_unit_name(p, u, &name);
+            v->remade_differing++;
+            problem(v, "made again, it differs by up to %d levels: %s", d, name.s ? name.s : "a unit");
+            text_free(&name);
+        }
+    }
+    rgb_image_free(&stored);
+    rgb_image_free(&made);
+    return status;
+}
+
+/* `n` units that are there, drawn without replacement from the stream (study seed, "verify"). */
+static ss_status remake_some(const store *s, const plan *p, const uint8_t *done, pipeline *pl, int n,
+                             const run_options *o, verify_report *v, ss_error *err) {
+    int *there = malloc((size_t)p->n_units * sizeof *there), count = 0;
+    if (!there) return error_no_memory(err, "a list of units", (unsigned long long)p->n_units);
+    for (int i = 0; i < p->n_units; i++)
+        if (done[i]) there[count++] = i;
+    philox stream;
+    philox_init(&stream, p->study->study_seed, (uint64_t[]){philox_hash_text("verify")}, 1);
+    ss_status status = SS_OK;
+    for (int i = 0; status == SS_OK && i < n && i < count; i++) {
+        int j = i + (int)philox_below(&stream, (uint32_t)(count - i)), t = there[i];
+        there[i] = there[j];
+        there[j] = t;
+        status = remake_unit(s, p, &p->unit[there[i]], pl, o, v, err);
+    }
+    free(there);
+    return status;
+}
+
+ss_status verify_store(store *s, const plan *p, compute *c, pipeline *pl, int remake, const run_options *o,
+                       verify_report *out, ss_error *err) {
+    *out = (verify_report){.units_planned = p->n_units};
+    uint8_t *done = calloc((size_t)p->n_units + 1, 1);
+    if (!done) return error_no_memory(err, "units", (unsigned long long)p->n_units);
+    ss_status status = SS_OK;
+    SS_TRY_GOTO(check_database(s, out, err), end);
+    SS_TRY_GOTO(check_model_files(s, out, err), end);
+    SS_TRY_GOTO(store_done(s, p, done, &out->units, err), end);
+    check_complete(p, done, out);
+    SS_TRY_GOTO(check_units(s, p, done, o, out, err), end);
+    SS_TRY_GOTO(check_scores(s, out, err), end);
+    SS_TRY_GOTO(check_shams(s, out, err), end);
+    if (c && pl && remake > 0) {
+        SS_TRY_GOTO(check_class(s, c, out, err), end);
+        SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, out, err), end);
+    }
+end:
+    free(done);
+    return status;
+}
