@@ -128,7 +128,7 @@ static ss_status add_positive(loader *l) {
         if (listed) continue;
         char name[200];
         snprintf(name, sizeof name, "%s - baseline", y->condition[i].name);
-        study_contrast c = {.name = loader_keep(y, name), .a = i, .b = 0, .k = -1, .is_positive = 1};
+        study_contrast c = {.name = loader_keep(y, name), .a = i, .b = 0, .k = -1, .is_positive = 1, .is_added = 1};
         if (!c.name) return loader_no_memory(l);
         if (y->condition[i].k_listed) c.k = y->condition[i].intervention.k;
         SS_TRY(add_contrast(l, &c));

@@ -93,7 +93,8 @@ typedef struct study_contrast {
     margin_kind margin_kind;
     double margin;   /* MARGIN_NUMBER */
     const char *why; /* MARGIN_NUMBER: the reason given */
-    int is_positive; /* positive control - baseline, added by the program */
+    int is_positive; /* positive control - baseline */
+    int is_added;    /* not in the file: the program adds the positive control's contrast where the study has none */
 } study_contrast;
 
 typedef struct study_metric {

@@ -52,7 +52,6 @@ static ss_status check_units(const store *s, const plan *p, const uint8_t *done,
         if (o && o->stop && *o->stop) return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted");
         v->files++;
         if (store_image(s, p->unit[i].id, &image, &bad) != SS_OK) {
-            if (bad.code == SS_ERR_RESOURCE && !*bad.where) return *err = bad, bad.code;
             v->files_damaged++;
             problem(v, "%s: %s", bad.where, bad.message);
         }
