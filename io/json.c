@@ -9,23 +9,37 @@
 
 #include "base/file.h"
 
-ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json_t **out, ss_error *err) {
+static ss_status read_bytes(const void *bytes, size_t size, const char *name, size_t flags, json_t **out,
+                            ss_error *err) {
     json_error_t e;
     char where[512];
-    *out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &e);
+    *out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | flags, &e);
     if (*out) return SS_OK;
     if (json_error_code(&e) == json_error_out_of_memory) return error_no_memory(err, name, size);
     snprintf(where, sizeof where, "%s:%d:%d", name, e.line, e.column);
     return error_set(err, SS_ERR_INPUT, where, "is not JSON: %s", e.text);
 }
 
-ss_status json_read_file(const char *path, size_t limit, json_t **out, ss_error *err) {
+static ss_status read_file(const char *path, size_t limit, size_t flags, json_t **out, ss_error *err) {
     char *data;
     size_t size;
+    *out = NULL;
     SS_TRY(file_read(path, limit, &data, &size, err));
-    ss_status status = json_read_bytes(data, size, path, out, err);
+    ss_status status = read_bytes(data, size, path, flags, out, err);
     free(data);
     return status;
+}
+
+ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json_t **out, ss_error *err) {
+    return read_bytes(bytes, size, name, 0, out, err);
+}
+
+ss_status json_read_file(const char *path, size_t limit, json_t **out, ss_error *err) {
+    return read_file(path, limit, 0, out, err);
+}
+
+ss_status json_read_file_as_reals(const char *path, size_t limit, json_t **out, ss_error *err) {
+    return read_file(path, limit, JSON_DECODE_INT_AS_REAL, out, err);
 }
 
 const char *json_type_name(const json_t *value) {

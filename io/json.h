@@ -17,6 +17,10 @@ ss_status json_read_file(const char *path, size_t limit, json_t **out, ss_error 
 /* As json_read_file from memory (need not be terminated); `name` stands for the file in errors. */
 ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json_t **out, ss_error *err);
 
+/* As json_read_file with every number a double: for files with integers over 63 bits (transformers writes an unlimited
+ * model_max_length as 1000000000000000019884624838656). */
+ss_status json_read_file_as_reals(const char *path, size_t limit, json_t **out, ss_error *err);
+
 enum { JSON_CONFIG_LIMIT = 1 << 20 }; /* bytes; a limit for config.json and the like */
 
 /* Member `name` of `object`. `where` names the place in errors (the file, or file and component). All of them

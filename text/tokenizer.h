@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include "base/error.h"
 
+enum { TOKENIZER_MAX_LENGTH = 1 << 16, TOKENIZER_MAX_BYTES = 1 << 16 }; /* tokens out, bytes of a prompt in */
+
 typedef enum tokenizer_kind { TOKENIZER_CLIP, TOKENIZER_T5 } tokenizer_kind;
 
 /* T5 has no start token. The end token that truncation keeps is TOKEN_END; CLIP's padding is TOKEN_PADDING also where

@@ -1,0 +1,21 @@
+/* Tokens and words while a text is being encoded. */
+#ifndef TEXT_TOKEN_BUILDER_H
+#define TEXT_TOKEN_BUILDER_H
+
+#include <stddef.h>
+#include "text/tokenizer.h"
+
+/* Zero-initialise; on failure tokens_free(&b->out). */
+typedef struct token_builder {
+    tokens out;
+    int capacity, word_capacity;
+} token_builder;
+
+/* Begin a word; the tokens that follow belong to it. */
+ss_status token_builder_word(token_builder *b, const char *s, size_t n, ss_error *err);
+/* Lengthen the word begun last. */
+ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_error *err);
+/* A token of the word begun last (`cls` TOKEN_WORD), or of no word. */
+ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, ss_error *err);
+
+#endif
