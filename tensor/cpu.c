@@ -1,50 +1,55 @@
-/* The cpu backend's table. */
-#include "tensor/backend.h"
+/* The cpu backend: choice of the instruction set and the table of operations. */
+#include "tensor/cpu.h"
 
 #include <stdio.h>
-#ifndef TENSOR_NO_ATTENTION
 #include "tensor/attention.h"
-#endif
-#include "tensor/reference.h"
+#include "tensor/backend.h"
 
-static void cpu_numeric_class(const compute *c, char *out, size_t size) {
-    (void)c;
-    snprintf(out, size, "cpu");
+static const kernel *best_kernel(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw"))
+        return &kernel_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &kernel_avx2;
+#endif
+    return &kernel_baseline;
 }
 
-static void cpu_weight_pack(compute *c, weight *w) { backend_reference.weight_pack(c, w); }
-static void cpu_weight_free(compute *c, weight *w) { backend_reference.weight_free(c, w); }
-static size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
-    return backend_reference.weight_packed_bytes(c, w);
+static ss_status cpu_create(compute *c) {
+    c->state = (void *)(uintptr_t)best_kernel();
+    return SS_OK;
+}
+
+static void cpu_numeric_class(const compute *c, char *out, size_t size) {
+    snprintf(out, size, "cpu %s, attention %s, compiler %s", cpu_kernel(c)->isa, attention_cpu_isa(), __VERSION__);
 }
 
 const backend backend_cpu = {
     .about = {"cpu", "this machine's processor: packed weights, SIMD, threads", NULL},
+    .create = cpu_create,
     .numeric_class = cpu_numeric_class,
     .weight_pack = cpu_weight_pack,
     .weight_free = cpu_weight_free,
     .weight_packed_bytes = cpu_weight_packed_bytes,
-    .upload = reference_upload,
-    .download = reference_download,
-    .linear = reference_linear,
-    .conv2d = reference_conv2d,
-    .embed = reference_embed,
-    .copy = reference_copy,
-    .fill = reference_fill,
-    .add = reference_add,
-    .mul = reference_mul,
-    .axpby = reference_axpby,
-    .activation = reference_activation,
-    .layer_norm = reference_layer_norm,
-    .norm_modulate = reference_norm_modulate,
-    .rms_norm = reference_rms_norm,
-    .gate_add = reference_gate_add,
-    .group_norm = reference_group_norm,
-    .upsample2 = reference_upsample2,
-    .patchify = reference_patchify,
-    .unpatchify = reference_unpatchify,
-#ifndef TENSOR_NO_ATTENTION
+    .upload = cpu_upload,
+    .download = cpu_download,
+    .linear = cpu_linear,
+    .conv2d = cpu_conv2d,
+    .embed = cpu_embed,
+    .copy = cpu_copy,
+    .fill = cpu_fill,
+    .add = cpu_add,
+    .mul = cpu_mul,
+    .axpby = cpu_axpby,
+    .activation = cpu_activation,
+    .layer_norm = cpu_layer_norm,
+    .norm_modulate = cpu_norm_modulate,
+    .rms_norm = cpu_rms_norm,
+    .gate_add = cpu_gate_add,
+    .group_norm = cpu_group_norm,
+    .upsample2 = cpu_upsample2,
+    .patchify = cpu_patchify,
+    .unpatchify = cpu_unpatchify,
     .attention = attention_cpu,
     .attention_edit = attention_edit_cpu,
-#endif
 };

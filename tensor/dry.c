@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "tensor/attention.h"
+#include "tensor/cpu.h"
 
 static void dry_numeric_class(const compute *c, char *out, size_t size) {
     (void)c;
@@ -23,9 +25,7 @@ static void dry_weight_free(compute *c, weight *w) {
 }
 
 /* What the weight takes on the cpu backend. */
-static size_t dry_weight_packed_bytes(const compute *c, const weight *w) {
-    return backend_cpu.weight_packed_bytes(c, w);
-}
+static size_t dry_weight_packed_bytes(const compute *c, const weight *w) { return cpu_weight_packed_bytes(c, w); }
 
 static void dry_upload(compute *c, tensor out, const float *host) {
     (void)c;
@@ -38,24 +38,28 @@ static void dry_download(compute *c, float *host, tensor x) {
     memset(host, 0, (size_t)tensor_elements(x) * sizeof *host);
 }
 
+/* Takes, and gives back, what the cpu backend's operation would. */
+static void take(compute *c, size_t bytes) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    if (!arena_alloc(c->scratch, bytes))
+        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory: %zu bytes in use, %zu more asked for",
+                  arena_used(c->scratch), bytes);
+    arena_release(c->scratch, mark);
+}
+
 static void dry_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
-    (void)c;
     (void)out;
     (void)x;
-    (void)w;
     (void)bias;
     (void)act;
+    take(c, cpu_product_scratch(c, w));
 }
 
 static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
                        const int pad[4]) {
-    (void)c;
-    (void)out;
-    (void)x;
-    (void)w;
-    (void)bias;
     (void)stride;
     (void)pad;
+    dry_linear(c, out, x, w, bias, ACT_NONE);
 }
 
 static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
@@ -117,9 +121,13 @@ static void dry_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, 
 
 static void dry_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
                            float eps, activation act) {
+    (void)out;
     (void)groups;
+    (void)gamma;
+    (void)beta;
+    (void)eps;
     (void)act;
-    dry_layer_norm(c, out, x, gamma, beta, eps);
+    take(c, cpu_group_norm_scratch(x));
 }
 
 static void dry_patches(compute *c, tensor out, tensor x, int p) {

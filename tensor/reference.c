@@ -6,9 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#ifndef TENSOR_NO_ATTENTION
 #include "tensor/attention.h"
-#endif
 #include "tensor/backend.h"
 #include "tensor/half.h"
 #include "tensor/rows.h"
@@ -329,8 +327,6 @@ const backend backend_reference = {
     .upsample2 = reference_upsample2,
     .patchify = reference_patchify,
     .unpatchify = reference_unpatchify,
-#ifndef TENSOR_NO_ATTENTION
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
-#endif
 };

@@ -1,0 +1,43 @@
+/* The cpu backend's parts: cpu_product.c (weights, linear, conv2d) and cpu_rows.c (everything else but attention).
+ * c->state is the table of kernels in use. */
+#ifndef TENSOR_CPU_H
+#define TENSOR_CPU_H
+
+#include "tensor/kernel.h"
+
+static inline const kernel *cpu_kernel(const compute *c) { return c->state; }
+
+/* Threads for an operation of about `work` microkernel steps (16 floats in and out): starting a team costs some
+ * microseconds. Never decides a bit of the result. */
+static inline int cpu_threads(const compute *c, int64_t work) { return work < 2048 ? 1 : c->threads; }
+
+void cpu_weight_pack(compute *c, weight *w);
+void cpu_weight_free(compute *c, weight *w);
+size_t cpu_weight_packed_bytes(const compute *c, const weight *w);
+
+void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids);
+void cpu_upload(compute *c, tensor out, const float *host);
+void cpu_download(compute *c, float *host, tensor x);
+void cpu_copy(compute *c, tensor out, tensor x);
+void cpu_fill(compute *c, tensor out, float value);
+void cpu_add(compute *c, tensor out, tensor a, tensor b);
+void cpu_mul(compute *c, tensor out, tensor a, tensor b);
+void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
+void cpu_activation(compute *c, tensor out, tensor x, activation act);
+void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
+void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
+void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
+void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y);
+void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
+                    activation act);
+void cpu_upsample2(compute *c, tensor out, tensor x);
+void cpu_patchify(compute *c, tensor out, tensor x, int p);
+void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
+
+/* Scratch bytes that cpu_linear and cpu_conv2d, and cpu_group_norm, take while they run. */
+size_t cpu_product_scratch(const compute *c, const weight *w);
+size_t cpu_group_norm_scratch(tensor x);
+
+#endif

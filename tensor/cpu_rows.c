@@ -1,0 +1,247 @@
+/* Everything of the cpu backend but products and attention: rows handed to the kernels, threads over rows. A row is
+ * always computed whole by one call, so bits depend neither on threads nor on the batch. */
+#include "tensor/cpu.h"
+
+#include <math.h>
+#include <string.h>
+#include "tensor/half.h"
+#include "tensor/rows.h"
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int row_threads(const compute *c, tensor t) { return cpu_threads(c, tensor_elements(t) / 16); }
+
+/* ---- element by element ---- */
+
+/* Operands cut into runs: rows, or, where all are contiguous and of one shape, pieces of the whole. */
+typedef struct runs {
+    int64_t count, length, total; /* run i has min(length, total - i length) floats when `flat` */
+    int flat;
+} runs;
+
+static runs runs_of(tensor out, tensor a, tensor b) {
+    enum { PIECE = 8192 };
+    runs r = {.count = rows_count(out), .length = rows_length(out), .total = tensor_elements(out)};
+    r.flat = tensor_is_contiguous(out) && tensor_is_contiguous(a) && tensor_is_contiguous(b) &&
+             tensor_same_shape(out, a) && tensor_same_shape(out, b);
+    if (!r.flat) return r;
+    r.length = PIECE;
+    r.count = (r.total + PIECE - 1) / PIECE;
+    return r;
+}
+
+static int64_t run_length(const runs *r, int64_t i) {
+    return r->flat ? least(r->length, r->total - i * r->length) : r->length;
+}
+
+static float *run_at(const runs *r, tensor t, tensor like, int64_t i) {
+    return r->flat ? (float *)t.data + i * r->length : rows_at_like(t, like, i);
+}
+
+void cpu_copy(compute *c, tensor out, tensor x) {
+    runs r = runs_of(out, x, x);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t i = 0; i < r.count; i++) {
+        float *to = run_at(&r, out, out, i);
+        const float *from = run_at(&r, x, x, i);
+        if (to != from) memcpy(to, from, (size_t)run_length(&r, i) * sizeof *to);
+    }
+}
+
+static tensor host_tensor(const float *host, tensor like) {
+    return tensor_nd((void *)(uintptr_t)host, TENSOR_F32, like.ndim, like.dim);
+}
+
+void cpu_upload(compute *c, tensor out, const float *host) { cpu_copy(c, out, host_tensor(host, out)); }
+void cpu_download(compute *c, float *host, tensor x) { cpu_copy(c, host_tensor(host, x), x); }
+
+void cpu_fill(compute *c, tensor out, float value) {
+    runs r = runs_of(out, out, out);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t i = 0; i < r.count; i++) {
+        float *to = run_at(&r, out, out, i);
+        for (int64_t k = 0; k < run_length(&r, i); k++) to[k] = value;
+    }
+}
+
+typedef void by_element(float *out, const float *a, const float *b, int64_t n);
+typedef void by_value(float *out, const float *a, float b, int64_t n);
+
+static void combine(compute *c, tensor out, tensor a, tensor b, by_element *element, by_value *value) {
+    runs r = runs_of(out, a, b);
+    int one_value = rows_length(b) == 1 && rows_length(out) != 1;
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t i = 0; i < r.count; i++) {
+        float *to = run_at(&r, out, out, i);
+        const float *left = run_at(&r, a, a, i), *right = run_at(&r, b, out, i);
+        if (one_value) value(to, left, *right, run_length(&r, i));
+        else element(to, left, right, run_length(&r, i));
+    }
+}
+
+void cpu_add(compute *c, tensor out, tensor a, tensor b) {
+    combine(c, out, a, b, cpu_kernel(c)->add, cpu_kernel(c)->add_value);
+}
+
+void cpu_mul(compute *c, tensor out, tensor a, tensor b) {
+    combine(c, out, a, b, cpu_kernel(c)->mul, cpu_kernel(c)->mul_value);
+}
+
+void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
+    runs r = runs_of(out, a, b);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t i = 0; i < r.count; i++)
+        cpu_kernel(c)->axpby(run_at(&r, out, out, i), alpha, run_at(&r, a, a, i), beta, run_at(&r, b, b, i),
+                             run_length(&r, i));
+}
+
+void cpu_activation(compute *c, tensor out, tensor x, activation act) {
+    runs r = runs_of(out, x, x);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t i = 0; i < r.count; i++)
+        cpu_kernel(c)->activate(run_at(&r, out, out, i), run_at(&r, x, x, i), run_length(&r, i), act);
+}
+
+void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    int64_t width = table->source.dim[1];
+    size_t row_bytes = (size_t)width * tensor_type_size(table->source.type);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t r = 0; r < out.dim[0]; r++)
+        half_convert(rows_at(out, r), (const char *)table->source.data + (size_t)ids[r] * row_bytes, table->source.type,
+                     width);
+}
+
+/* ---- norms ---- */
+
+static const float *packed_or_null(const weight *w) { return w ? w->packed : NULL; }
+
+void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
+    const float *scale = packed_or_null(gamma), *shift = packed_or_null(beta);
+#pragma omp parallel for num_threads(row_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++)
+        cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, shift, 0.0f, eps);
+}
+
+void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
+#pragma omp parallel for num_threads(row_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++)
+        cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), rows_at(scale, r / x.dim[1]),
+                                  rows_at(shift, r / x.dim[1]), 1.0f, eps);
+}
+
+void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
+    const float *scale = packed_or_null(gamma);
+#pragma omp parallel for num_threads(row_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++)
+        cpu_kernel(c)->rms_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, eps);
+}
+
+void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y) {
+#pragma omp parallel for num_threads(row_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++)
+        cpu_kernel(c)->gate_add(rows_at(x, r), rows_at(gate, r / x.dim[1]), rows_at(y, r), rows_length(x));
+}
+
+/* ---- group norm ---- */
+
+/* Per image: sums of x and x^2 by image row and channel, then mean, factor and shift by channel. */
+static size_t group_norm_sums(tensor x) { return (size_t)(2 * x.dim[1] * x.dim[3]) * sizeof(double); }
+size_t cpu_group_norm_scratch(tensor x) { return group_norm_sums(x) + (size_t)(3 * x.dim[3]) * sizeof(float); }
+
+/* Image rows added in their order, then the channels of each group. */
+static void group_moments(const double *sums, int64_t height, int64_t width, int64_t channels, int64_t group, float eps,
+                          float *mean, float *factor) {
+    for (int64_t first = 0; first < channels; first += group) {
+        double sum = 0, squares = 0, n = (double)(height * width * group);
+        for (int64_t y = 0; y < height; y++)
+            for (int64_t i = first; i < first + group; i++) {
+                sum += sums[2 * y * channels + i];
+                squares += sums[(2 * y + 1) * channels + i];
+            }
+        double m = sum / n, variance = squares / n - m * m;
+        for (int64_t i = first; i < first + group; i++) {
+            mean[i] = (float)m;
+            factor[i] = (float)(1 / sqrt((variance > 0 ? variance : 0) + (double)eps));
+        }
+    }
+}
+
+void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
+                    activation act) {
+    const kernel *k = cpu_kernel(c);
+    int64_t height = x.dim[1], width = x.dim[2], channels = x.dim[3];
+    arena_mark mark = arena_get_mark(c->scratch);
+    char *memory = arena_alloc(c->scratch, cpu_group_norm_scratch(x));
+    if (!memory) {
+        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a group norm");
+        return;
+    }
+    double *sums = (double *)memory;
+    float *mean = (float *)(memory + group_norm_sums(x)), *factor = mean + channels, *shift = factor + channels;
+    int threads = row_threads(c, x);
+    for (int64_t b = 0; b < x.dim[0]; b++) {
+        tensor from = tensor_slice(x, 0, b, 1), to = tensor_slice(out, 0, b, 1);
+#pragma omp parallel for num_threads(threads)
+        for (int64_t y = 0; y < height; y++)
+            k->channel_sums(sums + 2 * y * channels, sums + (2 * y + 1) * channels,
+                            (float *)from.data + y * from.stride[1], width, from.stride[2], channels);
+        group_moments(sums, height, width, channels, channels / groups, eps, mean, factor);
+        for (int64_t i = 0; i < channels; i++) {
+            factor[i] *= gamma ? ((const float *)gamma->packed)[i] : 1.0f;
+            shift[i] = beta ? ((const float *)beta->packed)[i] : 0.0f;
+        }
+#pragma omp parallel for num_threads(threads)
+        for (int64_t r = 0; r < height * width; r++) {
+            float *pixel = rows_at(to, r);
+            k->channel_norm(pixel, rows_at(from, r), mean, factor, shift, channels);
+            if (act != ACT_NONE) k->activate(pixel, pixel, channels, act);
+        }
+    }
+    arena_release(c->scratch, mark);
+}
+
+/* ---- rearrangement ---- */
+
+static float *pixel_at(tensor t, int64_t b, int64_t y, int64_t x) {
+    return (float *)t.data + b * t.stride[0] + y * t.stride[1] + x * t.stride[2];
+}
+
+void cpu_upsample2(compute *c, tensor out, tensor x) {
+    size_t bytes = (size_t)x.dim[3] * sizeof(float);
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t r = 0; r < x.dim[0] * out.dim[1]; r++) {
+        int64_t b = r / out.dim[1], y = r % out.dim[1];
+        for (int64_t i = 0; i < x.dim[2]; i++) {
+            const float *from = pixel_at(x, b, y / 2, i);
+            memcpy(pixel_at(out, b, y, 2 * i), from, bytes);
+            memcpy(pixel_at(out, b, y, 2 * i + 1), from, bytes);
+        }
+    }
+}
+
+void cpu_patchify(compute *c, tensor out, tensor x, int p) {
+    int64_t across = x.dim[2] / p, channels = x.dim[3];
+#pragma omp parallel for num_threads(row_threads(c, out))
+    for (int64_t r = 0; r < rows_count(out); r++) {
+        int64_t b = r / out.dim[1], token = r % out.dim[1];
+        float *to = rows_at(out, r);
+        for (int64_t dy = 0; dy < p; dy++)
+            for (int64_t dx = 0; dx < p; dx++) {
+                const float *from = pixel_at(x, b, token / across * p + dy, token % across * p + dx);
+                for (int64_t i = 0; i < channels; i++) to[(i * p + dy) * p + dx] = from[i];
+            }
+    }
+}
+
+void cpu_unpatchify(compute *c, tensor out, tensor x, int p) {
+    int64_t across = out.dim[2] / p, channels = out.dim[3];
+#pragma omp parallel for num_threads(row_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        int64_t b = r / x.dim[1], token = r % x.dim[1];
+        const float *from = rows_at(x, r);
+        for (int64_t dy = 0; dy < p; dy++)
+            for (int64_t dx = 0; dx < p; dx++)
+                memcpy(pixel_at(out, b, token / across * p + dy, token % across * p + dx),
+                       from + (dy * p + dx) * channels, (size_t)channels * sizeof(float));
+    }
+}

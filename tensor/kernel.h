@@ -1,0 +1,62 @@
+/* The arithmetic of the cpu backend on one instruction set. kernel_product.c and kernel_rows.c are compiled once for
+ * each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels allocate nothing
+ * and know nothing of threads. Sums run in an order fixed by lengths alone. avx2 and avx512 give the same bits;
+ * baseline has no fused multiply-add and differs in products. */
+#ifndef TENSOR_KERNEL_H
+#define TENSOR_KERNEL_H
+
+#include <stdint.h>
+#include "tensor/compute.h"
+
+enum {
+    PRODUCT_ROWS = 6,     /* rows of one tile */
+    PRODUCT_COLUMNS = 64, /* columns of a panel of packed weights */
+};
+
+/* One tile of a product: m rows times one panel. With it, row r of the output gets (or is increased by)
+ *   sum over t < taps, k < count of row[t PRODUCT_ROWS + r][k] * panel[(t count + k) PRODUCT_COLUMNS + column]
+ * summed from zero in the order of (t, k). A row given as pointers, one for each tap, is a token of a linear layer
+ * (one tap) or the window of an output pixel (Dukhan, "The Indirect Convolution Algorithm", 2019). */
+typedef struct product_tile {
+    int m; /* 1 .. PRODUCT_ROWS */
+    int64_t taps, count;
+    const float *const *row; /* [taps][PRODUCT_ROWS] */
+    int64_t offset;          /* added to every pointer of `row`, in floats */
+    const float *panel;      /* aligned to 64 bytes */
+    const float *bias;       /* [PRODUCT_COLUMNS]: out = bias + sum; NULL: out += sum */
+    float *const *out;       /* [m] */
+    int64_t out_offset;
+    int columns; /* 1 .. PRODUCT_COLUMNS: how many are written */
+} product_tile;
+
+/* Functions on runs of n floats; `out` may be the same memory as an input, or disjoint from it. */
+typedef struct kernel {
+    const char *isa;
+    void (*product)(const product_tile *t);
+    void (*add)(float *out, const float *a, const float *b, int64_t n);
+    void (*add_value)(float *out, const float *a, float b, int64_t n);
+    void (*mul)(float *out, const float *a, const float *b, int64_t n);
+    void (*mul_value)(float *out, const float *a, float b, int64_t n);
+    void (*axpby)(float *out, float alpha, const float *a, float beta, const float *b, int64_t n);
+    void (*activate)(float *out, const float *x, int64_t n, activation act);
+    /* (x - mean) / sqrt(var + eps) * (one + scale) + shift; scale, shift may be NULL. */
+    void (*layer_norm)(float *out, const float *x, int64_t n, const float *scale, const float *shift, float one,
+                       float eps);
+    void (*rms_norm)(float *out, const float *x, int64_t n, const float *gamma /* or NULL */, float eps);
+    void (*gate_add)(float *x, const float *gate, const float *y, int64_t n);
+    /* Sums of x and of x^2 of each of `channels` channels over `pixels` pixels, `stride` floats apart. */
+    void (*channel_sums)(double *sum, double *squares, const float *x, int64_t pixels, int64_t stride,
+                         int64_t channels);
+    /* (x - mean) * factor + shift, per channel. */
+    void (*channel_norm)(float *out, const float *x, const float *mean, const float *factor, const float *shift,
+                         int64_t channels);
+} kernel;
+
+extern const kernel kernel_avx512, kernel_avx2, kernel_baseline;
+
+/* The product of one instruction set, in kernel_product.c; the rest of the table is in kernel_rows.c. */
+void kernel_product_avx512(const product_tile *t);
+void kernel_product_avx2(const product_tile *t);
+void kernel_product_baseline(const product_tile *t);
+
+#endif
