@@ -236,6 +236,35 @@ static void test_old_clip_config(void **state) {
     model_close(m);
 }
 
+/* Log variances stay within -30 .. 20, as DiagonalGaussianDistribution has them. */
+static void test_logvar_clamped(void **state) {
+    (void)state;
+    ss_error err = {0};
+    model *m;
+    model_arrays in = {0}, out = {0};
+    write_config("vae-quant", NULL, NULL);
+    check(model_open_config(&m, NULL, config_path, WEIGHTS_RANDOM, 3, &err), &err);
+    for (int i = 0; i < m->set.n; i++)
+        if (strcmp(m->set.item[i].name, "quant_conv.bias") == 0) {
+            float *bias = m->set.item[i].w->source.data; /* 4 means, 4 log variances */
+            bias[4] = 100;
+            bias[5] = -100;
+            bias[6] = 15;
+        }
+    m->packed_for = ctx;
+    weights_pack(&m->set, ctx);
+    check(m->net->example(m->config, &in, &err), &err);
+    check(model_forward(m, ctx, &in, NULL, 0, &out, &err), &err);
+    const model_array *logvar = &out.at[2];
+    assert_string_equal(logvar->name, "logvar");
+    int64_t pixels = logvar->dim[2] * logvar->dim[3];
+    assert_true(logvar->f32[0] == 20 && logvar->f32[pixels] == -30);
+    assert_true(logvar->f32[2 * pixels] > 5 && logvar->f32[2 * pixels] < 20);
+    model_arrays_free(&in);
+    model_arrays_free(&out);
+    model_close(m);
+}
+
 /* A dry run meets the taps that a real one gives, and takes at least the scratch that the cpu backend will. */
 static void test_dry(void **state) {
     (void)state;
@@ -270,8 +299,12 @@ static void test_dry(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_refused),  cmocka_unit_test(test_inputs_refused),
-                                       cmocka_unit_test(test_one_of_two),      cmocka_unit_test(test_names_in_files),
-                                       cmocka_unit_test(test_old_clip_config), cmocka_unit_test(test_dry)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_refused),
+                                       cmocka_unit_test(test_inputs_refused),
+                                       cmocka_unit_test(test_one_of_two),
+                                       cmocka_unit_test(test_names_in_files),
+                                       cmocka_unit_test(test_old_clip_config),
+                                       cmocka_unit_test(test_logvar_clamped),
+                                       cmocka_unit_test(test_dry)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
