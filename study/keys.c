@@ -2,6 +2,10 @@
  * OPTION_TEXT here and described in words; the loader reads them. */
 #include "study/study.h"
 
+const entry STUDY_PROBES[] = {
+    {"census", "what the sinks are: the largest keys of every head, as tokens (view sinks)", NULL}};
+const int STUDY_PROBE_COUNT = sizeof STUDY_PROBES / sizeof *STUDY_PROBES;
+
 #define TEXT_KEY(name, by_default, help)                                                                               \
     { name, OPTION_TEXT, NULL, 0, 0, by_default, help }
 #define INT_KEY(name, low, high, by_default, help)                                                                     \
@@ -52,8 +56,8 @@ const option STUDY_SAMPLER_KEYS[] = {
 
 const option STUDY_MEASURE_KEYS[] = {
     {"rows", OPTION_WORD, "image|all|text", 0, 0, "image", "query rows over which masses are averaged"},
-    INT_KEY("r", 1, 1024, "5", "largest keys in `concentration`"),
-    INT_KEY("sinks", 0, 64, "1", "largest keys of every head kept for the census of sinks; 0 = none"),
+    INT_KEY("r", 1, ATTN_MAX_R, "5", "largest keys in `concentration`"),
+    INT_KEY("sinks", 1, 64, "1", "largest keys of every head that `census` keeps"),
     {"masses", OPTION_FLAG, NULL, 0, 0, "false", "keep the mass of every key in traces/ (HDF5)"},
     {0},
 };

@@ -98,16 +98,17 @@ ss_status loader_get(loader *l, const yaml_node *mapping, const option *table, c
     return SS_OK;
 }
 
-ss_status loader_find(loader *l, const yaml_node *n, const void *table, size_t stride, int count, const char *kind,
-                      const entry **out) {
-    SS_TRY(loader_expect(l, n, YAML_SCALAR, kind));
+ss_status loader_find_in(loader *l, const yaml_node *n, const loader_table *tables, int n_tables, const char *kind,
+                         const entry **out) {
     const char *names[MAX_NAMES];
-    if (count > MAX_NAMES) count = MAX_NAMES;
-    for (int i = 0; i < count; i++) {
-        *out = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
-        if (strcmp((*out)->name, n->text) == 0) return SS_OK;
-        names[i] = (*out)->name;
-    }
+    int count = 0;
+    SS_TRY(loader_expect(l, n, YAML_SCALAR, kind));
+    for (int t = 0; t < n_tables; t++)
+        for (int i = 0; i < tables[t].count; i++) {
+            *out = (const entry *)(const void *)((const char *)tables[t].rows + (size_t)i * tables[t].stride);
+            if (strcmp((*out)->name, n->text) == 0) return SS_OK;
+            if (count < MAX_NAMES) names[count++] = (*out)->name;
+        }
     text hint = {0};
     char see[64];
     snprintf(see, sizeof see, "%ss", kind);
@@ -115,6 +116,11 @@ ss_status loader_find(loader *l, const yaml_node *n, const void *table, size_t s
     yaml_error(l->f, n, hint.failed ? NULL : hint.s, l->err, "unknown %s '%s'", kind, n->text);
     text_free(&hint);
     return SS_ERR_INPUT;
+}
+
+ss_status loader_find(loader *l, const yaml_node *n, const void *table, size_t stride, int count, const char *kind,
+                      const entry **out) {
+    return loader_find_in(l, n, &(loader_table){table, stride, count}, 1, kind, out);
 }
 
 ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, const char *kind,

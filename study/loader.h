@@ -34,6 +34,15 @@ ss_status loader_parse(loader *l, const yaml_node *n, const option *o, option_va
 ss_status loader_find(loader *l, const yaml_node *n, const void *table, size_t stride, int count, const char *kind,
                       const entry **out);
 
+/* Likewise in two tables, one after the other. */
+typedef struct loader_table {
+    const void *rows; /* structs whose first member is an entry */
+    size_t stride;
+    int count;
+} loader_table;
+ss_status loader_find_in(loader *l, const yaml_node *n, const loader_table *tables, int n_tables, const char *kind,
+                         const entry **out);
+
 /* The options of a row, from the mapping (keys of other tables in it are not looked at); required ones must be there.
  */
 ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, const char *kind,

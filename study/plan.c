@@ -93,10 +93,6 @@ static ss_status bind_intervention(const plan *p, const study_condition *c, cons
                                    attn_intervention *out, ss_error *err) {
     const study *y = p->study;
     const study_intervention *v = &c->intervention;
-    const yaml_node *k = yaml_find(c->node, "k");
-    if (v->k > p->sites.keys / 2)
-        return yaml_error(y->file, k ? k : c->node, NULL, err,
-                          "k = %d is too many: a set holds at most half of the %d keys", v->k, p->sites.keys);
     SS_TRY(bind_set(y, &v->blocks, p->sites.blocks, "block", &out->blocks, err));
     SS_TRY(bind_set(y, &v->heads, p->sites.heads, "head", &out->heads, err));
     SS_TRY(bind_steps(y, v, settings->steps, &out->steps, err));
@@ -127,6 +123,9 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     out->program.n = 1;
     SS_TRY(bind_intervention(p, c, &out->settings, &out->program.intervention[0], err));
     out->first_step = 0;
+    if (attn_program_check(&out->program, p->sites.blocks, p->sites.heads, p->sites.keys, p->sites.segment,
+                           p->sites.n_segments, err) != SS_OK)
+        return c->node ? yaml_point(p->study->file, c->node, err) : err->code;
     while (out->first_step < out->settings.steps && !bits_get(&out->program.intervention[0].steps, out->first_step))
         out->first_step++;
     return SS_OK;

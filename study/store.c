@@ -29,6 +29,7 @@ void store_close(store *s) {
 }
 
 static ss_status new_store(store **out, const char *folder, store_mode mode, ss_error *err) {
+    *out = NULL;
     store *s = calloc(1, sizeof *s);
     if (!s) return error_no_memory(err, "a store", sizeof *s);
     s->lock = -1;
@@ -141,7 +142,7 @@ static ss_status create(store *s, const plan *p, const char *numeric_class, ss_e
 }
 
 ss_status store_create(store **out, const char *folder, const plan *p, const char *numeric_class, ss_error *err) {
-    store *s;
+    store *s = NULL;
     *out = NULL;
     SS_TRY(new_store(&s, folder, STORE_WRITE, err));
     ss_status status = create(s, p, numeric_class, err);
@@ -173,7 +174,7 @@ static ss_status open_store(store *s, const char *data, ss_error *err) {
 }
 
 ss_status store_open(store **out, const char *folder, store_mode mode, const char *data, ss_error *err) {
-    store *s;
+    store *s = NULL;
     *out = NULL;
     SS_TRY(new_store(&s, folder, mode, err));
     ss_status status = open_store(s, data, err);

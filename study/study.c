@@ -163,19 +163,21 @@ static ss_status read_sampler(loader *l, const yaml_node *root) {
 
 static ss_status read_probes(loader *l, const yaml_node *root) {
     study *y = l->y;
+    const loader_table tables[] = {{ATTN_PROBES, sizeof *ATTN_PROBES, ATTN_PROBE_COUNT},
+                                   {STUDY_PROBES, sizeof *STUDY_PROBES, STUDY_PROBE_COUNT}};
     const yaml_node *n = yaml_find(root, "probes");
+    const entry *row, *listed[STUDY_MAX_PROBES + 1];
     if (!n) return SS_OK;
     SS_TRY(loader_expect(l, n, YAML_SEQUENCE, "probes"));
+    if (n->count > STUDY_MAX_PROBES) return yaml_error(l->f, n, NULL, l->err, "more than %d probes", STUDY_MAX_PROBES);
     for (int i = 0; i < n->count; i++) {
-        const entry *row;
-        SS_TRY(loader_find(l, &n->items[i], ATTN_PROBES, sizeof *ATTN_PROBES, ATTN_PROBE_COUNT, "probe", &row));
-        const attn_probe *p = (const attn_probe *)(const void *)row;
-        for (int j = 0; j < y->n_probes; j++)
-            if (y->probe[j] == p)
+        SS_TRY(loader_find_in(l, &n->items[i], tables, 2, "probe", &row));
+        for (int j = 0; j < i; j++)
+            if (listed[j] == row)
                 return yaml_error(l->f, &n->items[i], NULL, l->err, "probe '%s' is listed twice", row->name);
-        if (y->n_probes == STUDY_MAX_PROBES)
-            return yaml_error(l->f, n, NULL, l->err, "more than %d probes", STUDY_MAX_PROBES);
-        y->probe[y->n_probes++] = p;
+        listed[i] = row;
+        if (row == &STUDY_PROBES[0]) y->top = 1; /* census; how many: `measure` */
+        else y->probe[y->n_probes++] = (const attn_probe *)(const void *)row;
     }
     return SS_OK;
 }
@@ -194,7 +196,10 @@ static ss_status read_measure(loader *l, const yaml_node *root) {
     SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "r", &o));
     y->r = (int)o.integer;
     SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "sinks", &o));
-    y->top = (int)o.integer;
+    if (o.is_set && !y->top)
+        return yaml_error(l->f, yaml_find(n, "sinks"), NULL, l->err,
+                          "sinks are kept by the probe 'census', which is not listed");
+    if (y->top) y->top = (int)o.integer;
     SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "masses", &o));
     y->keep_masses = (int)o.integer;
     return SS_OK;

@@ -27,6 +27,10 @@ enum {
 extern const option STUDY_KEYS[], STUDY_PROMPT_KEYS[], STUDY_SEED_KEYS[], STUDY_SAMPLER_KEYS[], STUDY_MEASURE_KEYS[],
     STUDY_CONDITION_KEYS[], STUDY_CONTRAST_KEYS[], STUDY_CALIBRATION_KEYS[];
 
+/* Probes that are not columns of a site but rows of their own; listed under `probes` beside those of attn/. */
+extern const entry STUDY_PROBES[];
+extern const int STUDY_PROBE_COUNT;
+
 /* Where relative paths of a study are looked for, in this order: `base` (NULL = the study file's folder), `current`
  * (NULL = the process's), `data` (the installed program's data folder; NULL = none). */
 typedef struct study_places {
@@ -124,7 +128,8 @@ typedef struct study {
     int n_probes;
     const attn_probe *probe[STUDY_MAX_PROBES];
     attn_rows rows; /* Q of the masses */
-    int r, top, keep_masses;
+    int r, keep_masses;
+    int top; /* keys of every head kept as sinks; 0 without the probe `census` */
 
     int n_conditions; /* [0] is baseline; then those of the file, shams, calibration */
     study_condition *condition;
