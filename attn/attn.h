@@ -70,6 +70,9 @@ void attn_key_name(const attn_segment *segments, int n, int key, text *out);
 
 typedef enum attn_rows { ROWS_IMAGE, ROWS_ALL, ROWS_TEXT } attn_rows; /* query rows: measured (Q) or acted on */
 
+typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER } attn_scope;   /* each head its own k keys; k x heads for all */
+typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw; /* random sets: anew at every step, or one a run */
+
 /* What a selector sees of one call: masses from the unedited P of one batch item. */
 typedef struct select_input {
     int heads, keys;
@@ -77,11 +80,17 @@ typedef struct select_input {
     const uint8_t *key_class; /* [keys] */
     const attn_segment *segments;
     int n_segments;
-    int k;                         /* keys per head wanted */
+    int k; /* keys per head wanted */
+    attn_scope scope;
+    attn_redraw redraw;
     const option_value *options;   /* in the order of the row's option table */
     attn_run *run;                 /* streams (attn_run_stream) and what earlier steps chose */
     int intervention, step, block; /* intervention: index in the program */
     attn_branch branch;
+    /* Room for the selector's own use, [keys] each. */
+    double *room_mass;
+    int32_t *room_key;
+    uint8_t *room_mark;
 } select_input;
 
 /* Sets of one batch item: keys of head h are key[begin[h] .. begin[h + 1]), ascending. */
@@ -93,6 +102,8 @@ typedef struct key_sets {
 typedef struct attn_selector {
     entry about;
     ss_status (*select)(const select_input *in, key_sets *out, ss_error *err);
+    /* Whether options and k fit the segments of a model's keys, asked at plan time; NULL = they always do. */
+    ss_status (*check)(const option_value *options, int k, const attn_segment *segments, int n, ss_error *err);
 } attn_selector;
 
 typedef struct attn_edit {
@@ -101,7 +112,8 @@ typedef struct attn_edit {
     void (*configure)(const option_value *options, edit_step *step); /* param from the row's options */
 } attn_edit;
 
-enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4, NEED_EDIT = 8, NEED_ROW_MAX = 16 };
+enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4 };
+enum { ATTN_MAX_R = 16 }; /* largest r of `concentration` */
 
 /* What a probe sees: one head of one call of one batch item, after the edits. */
 typedef struct observation {
@@ -109,7 +121,8 @@ typedef struct observation {
     attn_branch branch;
     const double *mass; /* [keys], of the unedited P; NULL unless needed */
     double entropy, concentration;
-    int edited; /* an intervention was in force here */
+    int r;      /* keys in `concentration` */
+    int edited; /* an intervention was in force here; else the six members below are empty */
     double set_mass_before, set_mass_after, dose;
     int64_t direct_rows;
     const int32_t *set; /* the edited keys of this head, ascending */

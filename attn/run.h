@@ -17,9 +17,6 @@ typedef struct attn_bits {
 static inline void bits_set(attn_bits *b, int i) { b->word[i >> 6] |= UINT64_C(1) << (i & 63); }
 static inline int bits_get(const attn_bits *b, int i) { return (int)(b->word[i >> 6] >> (i & 63) & 1); }
 
-typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER } attn_scope;
-typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw;
-
 /* One intervention = where x which keys x what is done (method.md section 3). */
 typedef struct attn_intervention {
     attn_bits blocks, heads, steps; /* in force only where all three have the bit */
@@ -40,6 +37,11 @@ typedef struct attn_program {
     attn_intervention intervention[EDIT_MAX_STEPS];
 } attn_program;
 
+/* Whether the program fits a model: blocks and heads that exist, sets of at most half of the keys, selectors' options
+ * that the segments can answer. The sampler's shape; asked at plan time, so that no image fails half way. */
+ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
+                             int n_segments, ss_error *err);
+
 /* Whether the program can act at a site; the sampler shares the denoising prefix until it can. */
 int attn_program_acts(const attn_program *p, int step);
 
@@ -48,7 +50,7 @@ typedef struct attn_measure {
     int n_probes;
     const attn_probe *probe[32];
     attn_rows rows;  /* Q of the masses (default image) */
-    int r;           /* keys in `concentration` (default 5) */
+    int r;           /* keys in `concentration` (default 5; at most ATTN_MAX_R) */
     int keep_masses; /* keep every per-key mass (trace, HDF5) */
     int top;         /* keep the `top` largest keys of every head, for the census (0 = none) */
 } attn_measure;
@@ -67,8 +69,8 @@ ss_status attn_run_create(attn_run **out, const attn_program *program /* NULL = 
                           const attn_stream_name *name, attn_shape shape, ss_error *err);
 void attn_run_destroy(attn_run *run);
 
-/* A copy with the same program, names and record so far: for conditions that share a denoising prefix.
- * `program` replaces the program of the copy. */
+/* A copy with the same measures and record so far, under another program (NULL = none) and name: for conditions that
+ * share a denoising prefix. */
 ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
                         ss_error *err);
 

@@ -1,0 +1,16 @@
+/* Probe `reduction`: the mass of the edited set before and after, and the dose. Nothing where nothing was edited. */
+#include <math.h>
+
+#include "attn/internal.h"
+
+void attn_probe_reduction(const observation *o, float *columns) {
+    if (!o->edited) {
+        for (int i = 0; i < 5; i++) columns[i] = NAN;
+        return;
+    }
+    columns[0] = (float)o->set_size;
+    columns[1] = (float)o->set_mass_before;
+    columns[2] = (float)o->set_mass_after;
+    columns[3] = (float)o->dose;
+    columns[4] = (float)o->direct_rows;
+}

@@ -1,0 +1,194 @@
+/* One image in the making: its program, the names of its random streams, its record. Plain arrays over (step, block,
+ * head, branch); filled by attn.c, read by whoever keeps results. Not shared between threads. */
+#include "attn/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "attn/internal.h"
+
+enum { BRANCHES = 2 };
+
+struct attn_run {
+    const attn_program *program;
+    attn_measure measure;
+    attn_stream_name name;
+    attn_shape shape;
+    int n_columns;
+    float *columns;    /* [sites, n_columns] */
+    attn_sink *sinks;  /* [sites, measure.top] */
+    uint8_t *n_sinks;  /* [sites] */
+    float *masses;     /* [sites, keys], or NULL */
+    uint8_t *has_mass; /* [sites] */
+};
+
+static size_t site_count(attn_shape s) { return (size_t)s.steps * (size_t)s.blocks * (size_t)s.heads * BRANCHES; }
+
+static size_t site_of(const attn_run *run, int step, int block, int head, attn_branch branch) {
+    attn_shape s = run->shape;
+    return (((size_t)step * (size_t)s.blocks + (size_t)block) * (size_t)s.heads + (size_t)head) * BRANCHES +
+           (size_t)branch;
+}
+
+/* ---- programs ---- */
+
+int attn_program_acts(const attn_program *p, int step) {
+    for (int i = 0; i < p->n; i++)
+        if (bits_get(&p->intervention[i].steps, step)) return 1;
+    return 0;
+}
+
+/* The highest bit set, or -1. */
+static int highest(const attn_bits *b) {
+    for (int i = (int)sizeof b->word * 8 - 1; i >= 0; i--)
+        if (bits_get(b, i)) return i;
+    return -1;
+}
+
+static ss_status check_intervention(const attn_intervention *v, int blocks, int heads, int keys,
+                                    const attn_segment *segments, int n_segments, ss_error *err) {
+    if (!v->selector || !v->edit)
+        return error_set(err, SS_ERR_INTERNAL, NULL, "an intervention without selector or edit");
+    if (highest(&v->blocks) >= blocks)
+        return error_set(err, SS_ERR_INPUT, NULL, "block %d is not there; the model has blocks 0 to %d",
+                         highest(&v->blocks), blocks - 1);
+    if (highest(&v->heads) >= heads)
+        return error_set(err, SS_ERR_INPUT, NULL, "head %d is not there; the model has heads 0 to %d",
+                         highest(&v->heads), heads - 1);
+    int64_t size = v->scope == SCOPE_LAYER ? (int64_t)v->k * heads : v->k;
+    if (v->k < 0 || size > keys / 2)
+        return error_set(err, SS_ERR_INPUT, NULL,
+                         "k = %d asks for sets of %lld keys%s; expected at most %d, half of a call's %d keys", v->k,
+                         (long long)size, v->scope == SCOPE_LAYER ? " (scope: layer takes k x heads)" : "", keys / 2,
+                         keys);
+    return v->selector->check ? v->selector->check(v->selector_options, v->k, segments, n_segments, err) : SS_OK;
+}
+
+ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
+                             int n_segments, ss_error *err) {
+    if (p->n < 0 || p->n > EDIT_MAX_STEPS)
+        return error_set(err, SS_ERR_INPUT, NULL, "%d interventions in one condition; expected at most %d", p->n,
+                         EDIT_MAX_STEPS);
+    for (int i = 0; i < p->n; i++)
+        SS_TRY(check_intervention(&p->intervention[i], blocks, heads, keys, segments, n_segments, err));
+    return SS_OK;
+}
+
+/* ---- making ---- */
+
+static void *take(size_t n, size_t size, ss_error *err) {
+    void *p = calloc(n ? n : 1, size);
+    if (!p) error_no_memory(err, "record of attention", (unsigned long long)n * size);
+    return p;
+}
+
+static int has_all(const attn_run *run) {
+    return run->columns && run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses);
+}
+
+static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error *err) {
+    if (shape.steps > ATTN_MAX_STEPS || shape.blocks > ATTN_MAX_BLOCKS || shape.heads > ATTN_MAX_HEADS)
+        return error_set(err, SS_ERR_INPUT, NULL,
+                         "%d steps, %d blocks, %d heads; expected at most %d, %d, %d of attention calls to study",
+                         shape.steps, shape.blocks, shape.heads, ATTN_MAX_STEPS, ATTN_MAX_BLOCKS, ATTN_MAX_HEADS);
+    if (m->r < 1 || m->r > ATTN_MAX_R)
+        return error_set(err, SS_ERR_INPUT, NULL, "r is %d; expected 1 to %d keys in 'concentration'", m->r,
+                         ATTN_MAX_R);
+    if (m->top < 0 || m->top > UINT8_MAX)
+        return error_set(err, SS_ERR_INPUT, NULL, "%d largest keys to keep; expected 0 to %d", m->top, UINT8_MAX);
+    return SS_OK;
+}
+
+ss_status attn_run_create(attn_run **out, const attn_program *program, const attn_measure *measure,
+                          const attn_stream_name *name, attn_shape shape, ss_error *err) {
+    size_t sites = site_count(shape);
+    *out = NULL;
+    SS_TRY(check_measure(measure, shape, err));
+    attn_run *run = take(1, sizeof *run, err);
+    if (!run) return err->code;
+    *run = (attn_run){.program = program, .measure = *measure, .name = *name, .shape = shape};
+    for (int i = 0; i < measure->n_probes; i++) run->n_columns += measure->probe[i]->n_columns;
+    size_t columns = sites * (size_t)run->n_columns;
+    run->columns = take(columns, sizeof *run->columns, err);
+    run->sinks = take(sites * (size_t)measure->top, sizeof *run->sinks, err);
+    run->n_sinks = take(sites, 1, err);
+    run->has_mass = take(sites, 1, err);
+    if (measure->keep_masses) run->masses = take(sites * (size_t)shape.keys, sizeof *run->masses, err);
+    if (!has_all(run)) {
+        attn_run_destroy(run);
+        return err->code;
+    }
+    for (size_t i = 0; i < columns; i++) run->columns[i] = NAN;
+    *out = run;
+    return SS_OK;
+}
+
+void attn_run_destroy(attn_run *run) {
+    if (!run) return;
+    free(run->columns);
+    free(run->sinks);
+    free(run->n_sinks);
+    free(run->masses);
+    free(run->has_mass);
+    free(run);
+}
+
+ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
+                        ss_error *err) {
+    size_t sites = site_count(from->shape);
+    SS_TRY(attn_run_create(out, program, &from->measure, name, from->shape, err));
+    attn_run *run = *out;
+    memcpy(run->columns, from->columns, sites * (size_t)run->n_columns * sizeof *run->columns);
+    memcpy(run->sinks, from->sinks, sites * (size_t)run->measure.top * sizeof *run->sinks);
+    memcpy(run->n_sinks, from->n_sinks, sites);
+    memcpy(run->has_mass, from->has_mass, sites);
+    if (run->masses) memcpy(run->masses, from->masses, sites * (size_t)run->shape.keys * sizeof *run->masses);
+    return SS_OK;
+}
+
+void attn_run_stream(const attn_run *run, const char *selector, int step, int block, int head, attn_branch branch,
+                     philox *out) {
+    const uint64_t parts[] = {run->name.prompt,        run->name.image_seed,    philox_hash_text(selector),
+                              run->name.draw,          (uint64_t)(int64_t)step, (uint64_t)(int64_t)block,
+                              (uint64_t)(int64_t)head, (uint64_t)branch};
+    philox_init(out, run->name.study_seed, parts, sizeof parts / sizeof parts[0]);
+}
+
+/* ---- the record ---- */
+
+const attn_program *attn_run_program(const attn_run *run) { return run->program; }
+const attn_measure *attn_run_measure(const attn_run *run) { return &run->measure; }
+attn_shape attn_run_shape(const attn_run *run) { return run->shape; }
+int attn_run_columns(const attn_run *run) { return run->n_columns; }
+
+float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_branch branch) {
+    return run->columns + site_of(run, step, block, head, branch) * (size_t)run->n_columns;
+}
+
+const float *attn_run_site(const attn_run *run, int step, int block, int head, attn_branch branch) {
+    return run->columns + site_of(run, step, block, head, branch) * (size_t)run->n_columns;
+}
+
+void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass) {
+    size_t site = site_of(run, step, block, head, branch);
+    int32_t top[UINT8_MAX];
+    attn_sink *sinks = run->sinks + site * (size_t)run->measure.top;
+    int n = attn_largest_keys(mass, run->shape.keys, run->measure.top, top);
+    for (int i = 0; i < n; i++) sinks[i] = (attn_sink){.key = top[i], .mass = (float)mass[top[i]]};
+    run->n_sinks[site] = (uint8_t)n;
+    if (!run->masses) return;
+    float *kept = run->masses + site * (size_t)run->shape.keys;
+    for (int j = 0; j < run->shape.keys; j++) kept[j] = (float)mass[j];
+    run->has_mass[site] = 1;
+}
+
+int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_branch branch, const attn_sink **out) {
+    size_t site = site_of(run, step, block, head, branch);
+    *out = run->sinks + site * (size_t)run->measure.top;
+    return run->n_sinks[site];
+}
+
+const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch) {
+    size_t site = site_of(run, step, block, head, branch);
+    return run->has_mass[site] ? run->masses + site * (size_t)run->shape.keys : NULL;
+}

@@ -1,0 +1,47 @@
+/* Selector `random`: keys drawn uniformly without replacement, from a stream whose name leaves k out: the set is the
+ * first keys of one random order, so sets of growing k nest (method.md: random streams). */
+#include <string.h>
+
+#include "attn/internal.h"
+
+const option ATTN_SELECT_RANDOM_OPTIONS[] = {
+    {"exclude", OPTION_WORD, "none|top", 0, 0, "none", "keys never drawn: none, or the top-k set of the same scope"},
+    {0},
+};
+enum { EXCLUDE_NONE, EXCLUDE_TOP };
+
+/* The first `want` keys of the stream's order of all keys, without those that `taken` marks. */
+static int draw(philox *r, int keys, int want, const uint8_t *taken, int32_t *order) {
+    int have = 0;
+    for (int j = 0; j < keys; j++) order[j] = j;
+    for (int i = 0; i < keys && have < want; i++) {
+        int j = i + (int)philox_below(r, (uint32_t)(keys - i));
+        int32_t key = order[j];
+        order[j] = order[i];
+        order[i] = key;
+        if (!taken || !taken[key]) order[have++] = key; /* have <= i: only places already drawn are written */
+    }
+    return have;
+}
+
+ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *err) {
+    int n = 0, want = attn_set_size(in), excludes = in->options[0].word == EXCLUDE_TOP;
+    for (int head = 0; head < in->heads; head++) {
+        if (head == 0 || in->scope == SCOPE_HEAD) {
+            philox r;
+            attn_run_stream(in->run, "random", in->redraw == REDRAW_RUN ? -1 : in->step, in->block,
+                            in->scope == SCOPE_LAYER ? -1 : head, in->branch, &r);
+            if (excludes) {
+                int top = attn_scope_largest(in, in->room_mass, head, in->room_key);
+                memset(in->room_mark, 0, (size_t)in->keys);
+                for (int i = 0; i < top; i++) in->room_mark[in->room_key[i]] = 1;
+            }
+            n = draw(&r, in->keys, want, excludes ? in->room_mark : NULL, in->room_key);
+            if (n < want)
+                return error_set(err, SS_ERR_INTERNAL, NULL, "random: expected %d keys to draw, found %d of %d", want,
+                                 n, in->keys);
+        }
+        attn_sets_put(out, head, in->room_key, n);
+    }
+    return SS_OK;
+}
