@@ -186,11 +186,13 @@ static ss_status cut_added(const t5_vocabulary *v, int normalized, const char *s
     return done < n ? rest(v, s + done, n - done, is_first && done == 0, b, err) : SS_OK;
 }
 
-static void strip(const t5_step *step, text *t) {
+/* Returns how many bytes went at the start. */
+static size_t strip(const t5_step *step, text *t) {
     size_t start = step->strip_left ? skip_spaces(t->s, t->len, 0) : 0;
     size_t end = step->strip_right ? space_before(t->s, start, t->len) : t->len;
     memmove(t->s, t->s + start, end - start);
     t->len = end - start;
+    return start;
 }
 
 static void replace_spaces(const char *replacement, const text *in, text *out) {
@@ -203,13 +205,14 @@ static void replace_spaces(const char *replacement, const text *in, text *out) {
     }
 }
 
-ss_status t5_normalize(const t5_vocabulary *v, const char *s, size_t n, text *out, ss_error *err) {
+ss_status t5_normalize(const t5_vocabulary *v, const char *s, size_t n, text *out, size_t *stripped, ss_error *err) {
     text next = {0};
+    *stripped = 0;
     text_add_n(out, s, n);
     for (int i = 0; i < v->steps.count && !out->failed && out->len; i++) {
         const t5_step *step = &v->steps.normalizer[i];
         if (step->kind == T5_STRIP) {
-            strip(step, out);
+            *stripped += strip(step, out);
             continue;
         }
         if (step->kind == T5_CHARSMAP) charsmap_add(&v->charsmap, out->s, out->len, &next);
@@ -225,7 +228,9 @@ ss_status t5_normalize(const t5_vocabulary *v, const char *s, size_t n, text *ou
 static ss_status encode_raw(const t5_vocabulary *v, const char *s, size_t n, int is_first, token_builder *b,
                             ss_error *err) {
     text normal = {0};
-    ss_status status = t5_normalize(v, s, n, &normal, err);
+    size_t stripped;
+    ss_status status = t5_normalize(v, s, n, &normal, &stripped, err);
+    is_first = is_first && stripped == 0; /* prepend_scheme first looks at the place in the raw text */
     if (status == SS_OK) status = cut_added(v, 1, normal.s, normal.len, is_first, encode_normalized, b, err);
     text_free(&normal);
     return status;

@@ -174,7 +174,15 @@ static ss_status finish(t5_vocabulary *v, const tokenizer_files *f, ss_error *er
         if (t->id >= v->size) v->size = t->id + 1;
         if (!t->normalized) continue;
         text pattern = {0};
-        SS_TRY(t5_normalize(v, t->content, strlen(t->content), &pattern, err));
+        size_t stripped;
+        ss_status status = t5_normalize(v, t->content, strlen(t->content), &pattern, &stripped, err);
+        if (status == SS_OK && pattern.len == 0)
+            status = error_set(err, SS_ERR_INPUT, f->folder, "the added token '%s' is nothing after normalization",
+                               t->content);
+        if (status != SS_OK) {
+            text_free(&pattern);
+            return status;
+        }
         free(t->pattern);
         t->pattern = pattern.s;
     }

@@ -24,7 +24,7 @@ typedef struct t5_vocabulary {
 ss_status t5_vocabulary_open(t5_vocabulary *v, const tokenizer_files *files, ss_error *err);
 void t5_vocabulary_close(t5_vocabulary *v);
 
-/* The normalizer of the folder (t5_unigram.c): *out must be empty. */
-ss_status t5_normalize(const t5_vocabulary *v, const char *s, size_t n, text *out, ss_error *err);
+/* The normalizer of the folder (t5_unigram.c): *out must be empty; *stripped is how many bytes went at the start. */
+ss_status t5_normalize(const t5_vocabulary *v, const char *s, size_t n, text *out, size_t *stripped, ss_error *err);
 
 #endif

@@ -17,7 +17,7 @@ import transformers
 from text_corpus import SENTENCES, THINGS, prompt
 
 OUT = pathlib.Path("tests/data/text")
-KINDS = {"clip": 77, "clip-bang": 77, "t5": 77, "t5-plain": 48, "t5-old": 32, "t5-first": 32}
+KINDS = {"clip": 77, "clip-bang": 77, "t5": 77, "t5-plain": 48, "t5-old": 32, "t5-first": 32, "t5-made": 32}
 
 HAND_MADE = [
     "", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u200b", "\ufeff", "\u2028", "\u2029", "\x85", "\x1c", "\x7f", "\u00ad",

@@ -7,33 +7,60 @@ Run from the repository root: python tests/generators/text_vocabularies.py. Writ
   t5          unigram, nmt_nfkc, laid out as SD3's tokenizer_3: tokenizer.json, extra ids that eat spaces around them
   t5-plain    unigram with byte fallback, no normalisation, user-defined symbols; spiece.model and legacy files alone
   t5-old      the same model with a tokenizer.json of 2020's form (WhitespaceSplit before Metaspace)
-  t5-first    the same model with add_prefix_space and legacy=false: transformers converts spiece.model again then
+  t5-made     forty pieces by hand whose scores tie in many ways; WhitespaceSplit with prepend_scheme first, a stripping
+              normalizer, added tokens that are looked for after normalization
+  t5-first    the same model as t5-plain with add_prefix_space and legacy=false: transformers converts spiece.model again then
 Needs sentencepiece 0.2.3, tokenizers 0.22.2, transformers 4.57.1."""
+import collections
 import io
 import json
 import pathlib
 import shutil
 
+import regex
 import sentencepiece
-import tokenizers
 import transformers
-from tokenizers import models, pre_tokenizers, trainers
 
 from text_corpus import corpus
 
 OUT = pathlib.Path("tests/data/text")
 
 
+def learn_merges(words, n):
+    """Plain BPE: n times the most frequent pair, ties by the pair itself (the library's trainer breaks ties by chance)."""
+    merges = []
+    while len(merges) < n:
+        pairs = collections.Counter()
+        for word, count in words.items():
+            for pair in zip(word, word[1:]):
+                pairs[pair] += count
+        if not pairs:
+            break
+        best = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(best)
+        joined = collections.Counter()
+        for word, count in words.items():
+            out, i = [], 0
+            while i < len(word):
+                hit = word[i:i + 2] == best
+                out.append(word[i] + word[i + 1] if hit else word[i])
+                i += 2 if hit else 1
+            joined[tuple(out)] += count
+        words = joined
+    return merges
+
+
 def train_clip():
     """Byte-level BPE with </w>, laid out as OpenAI's: 256 bytes, 256 bytes with </w>, merges, two specials."""
     from transformers.models.clip.tokenization_clip import bytes_to_unicode
-    tok = tokenizers.Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
-    tok.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(tokenizers.Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), "removed", invert=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    trainer = trainers.BpeTrainer(vocab_size=1400, end_of_word_suffix="</w>", show_progress=False)
-    tok.train_from_iterator((s.lower() for s in corpus()), trainer)
-    merges = [tuple(m) for m in json.loads(tok.to_str())["model"]["merges"]]
+    signs = bytes_to_unicode()
+    pattern = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    words = collections.Counter()
+    for sentence in corpus():
+        for piece in pattern.findall(sentence.lower()):
+            letters = [signs[b] for b in piece.encode("utf-8")]
+            words[tuple(letters[:-1] + [letters[-1] + "</w>"])] += 1
+    merges = learn_merges(words, 1200)
     letters = list(bytes_to_unicode().values())
     pieces = letters + [c + "</w>" for c in letters] + ["".join(m) for m in merges] + ["<|startoftext|>", "<|endoftext|>"]
     vocab = {}
@@ -132,7 +159,35 @@ def write_t5_variants():
                 "tokenizer_class": "T5Tokenizer"})
 
 
+def write_t5_made():
+    from transformers.convert_slow_tokenizer import import_protobuf
+    proto = import_protobuf().ModelProto()
+    pieces = ["<pad>", "</s>", "<unk>", "▁"] + list("aeiostrnlcdhmp.!-") + """st ts ta at te et se es as sa tst sts ata tat
+        star tar ar ra an na ana nan in ni .. ... -- --- !! !!! ▁a ▁s ▁st ▁the he""".split()
+    scores = (-3.3, -2.7, -1.9)
+    for i, piece in enumerate(pieces):
+        proto.pieces.add(piece=piece, score=scores[len(piece) % 3] if i > 2 else 0.0, type=(3, 3, 2)[i] if i < 3 else 1)
+    proto.trainer_spec.model_type = 1
+    proto.trainer_spec.unk_id = 2
+    folder = OUT / "t5-made"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").unlink(missing_ok=True)
+    (folder / "spiece.model").write_bytes(proto.SerializeToString())
+    write_json("t5-made/tokenizer_config.json", {**SPECIAL, "extra_ids": 0, "tokenizer_class": "T5Tokenizer"})
+    tree = converted("t5-made")
+    tree["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Strip", "strip_left": True, "strip_right": False},
+        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "-"}]}
+    tree["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+        {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}]}
+    for i, content in enumerate(("  cat", "moon ", "horse")):
+        tree["added_tokens"].append({"id": len(pieces) + i, "content": content, "single_word": False, "lstrip": i == 2,
+                                     "rstrip": i == 2, "normalized": True, "special": False})
+    write_json("t5-made/tokenizer.json", tree)
+
+
 if __name__ == "__main__":
     train_clip()
     write_t5()
     write_t5_variants()
+    write_t5_made()

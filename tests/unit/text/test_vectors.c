@@ -96,6 +96,11 @@ static void test_t5_first(void **state) {
     compare("t5-first", 32);
 }
 
+static void test_t5_made(void **state) {
+    (void)state;
+    compare("t5-made", 32);
+}
+
 static int read_strings(void **state) {
     (void)state;
     ss_error err;
@@ -112,6 +117,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clip),     cmocka_unit_test(test_clip_bang), cmocka_unit_test(test_t5),
         cmocka_unit_test(test_t5_plain), cmocka_unit_test(test_t5_old),    cmocka_unit_test(test_t5_first),
+        cmocka_unit_test(test_t5_made),
     };
     return cmocka_run_group_tests(tests, read_strings, drop_strings);
 }
