@@ -29,7 +29,10 @@ typedef struct item_edit {
     double *before, *after, *dose;             /* [heads] sums over rows; dose squared */
     double *new_before, *new_after, *new_dose; /* [heads] of one operation */
     int64_t *direct, *new_direct;
-    int64_t rows; /* acted on */
+    int64_t rows;      /* acted on */
+    double *room_mass; /* the selectors' room */
+    int32_t *room_key;
+    uint8_t *room_mark;
 } item_edit;
 
 static void *room(compute *c, size_t n, size_t size) {
@@ -172,6 +175,9 @@ static int sets_allocate(compute *c, key_sets *sets, size_t heads, size_t keys) 
 
 static int edit_allocate(compute *c, item_edit *e, size_t heads, size_t keys) {
     double *numbers = room(c, 6 * heads, sizeof *numbers);
+    e->room_mass = room(c, keys, sizeof *e->room_mass);
+    e->room_key = room(c, keys, sizeof *e->room_key);
+    e->room_mark = room(c, keys, 1);
     e->direct = room(c, 2 * heads, sizeof *e->direct);
     e->member = room(c, heads * keys + keys, 1);
     if (!numbers || !e->direct || !e->member || !sets_allocate(c, &e->set, heads, keys)) return 0;
@@ -205,9 +211,9 @@ static void choose(compute *c, const attn_call *call, int b, const double *mass,
                        .step = item->step,
                        .block = call->block,
                        .branch = item->branch,
-                       .room_mass = room(c, keys, sizeof(double)),
-                       .room_key = room(c, keys, sizeof(int32_t)),
-                       .room_mark = room(c, keys, 1)};
+                       .room_mass = e->room_mass,
+                       .room_key = e->room_key,
+                       .room_mark = e->room_mark};
     for (int i = 0; compute_ok(c) && i < e->n; i++) {
         const attn_intervention *v = e->intervention[i];
         in.k = v->k;
@@ -369,6 +375,19 @@ static void finish_item(compute *c, const attn_call *call, int b, const call_sta
 
 /* ---- the call ---- */
 
+/* On the dry backend: what the largest edit of one item would take. */
+static void account(compute *c, const attn_call *call) {
+    item_edit e = {.n = EDIT_MAX_STEPS};
+    attention_args one = slice_args(&call->args, 0, 1);
+    arena_mark mark = arena_get_mark(c->scratch);
+    op_attention(c, &call->args, NULL);
+    if (edit_allocate(c, &e, (size_t)one.q.dim[2], (size_t)one.k.dim[1])) {
+        attention_edit op = {.row_end = one.q.dim[1], .set_begin = e.set.begin};
+        op_attention_edit(c, &one, &op);
+    }
+    arena_release(c->scratch, mark);
+}
+
 void attn_forward(compute *c, const attn_call *call) {
     if (!compute_ok(c)) return;
     if (call->block < 0 || !call->batch) {
@@ -383,9 +402,8 @@ void attn_forward(compute *c, const attn_call *call) {
                         .entropy = room(c, pairs, sizeof(double)),
                         .concentration = room(c, pairs, sizeof(double)),
                         .lse = room(c, pairs * rows, sizeof(double))};
-    if (!compute_ok(c) || c->be == &backend_dry) {
-        op_attention(c, &call->args, NULL);
-    } else {
+    if (compute_ok(c) && c->be == &backend_dry) account(c, call);
+    if (compute_ok(c) && c->be != &backend_dry) {
         ss_error err;
         for (size_t i = 0; i < pairs; i++) stats.entropy[i] = stats.concentration[i] = NAN; /* until asked for */
         for (int b = 0; b < call->batch->n; b++)

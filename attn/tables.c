@@ -32,6 +32,7 @@ const attn_probe ATTN_PROBES[] = {
      .n_columns = 2,
      .column = {"max_mass", "top_key"},
      .column_help = {"largest mean weight that a key receives, 0 to 1", "the key that receives it (index of the call)"},
+     .nominal = 1u << 1,
      .observe = attn_probe_mass},
     {.about = {"entropy", "mean entropy of the rows", NULL},
      .needs = NEED_ENTROPY,

@@ -23,9 +23,10 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
 void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e);
 
-/* Takes from the arena, and gives back, the most that attention_cpu and (for one batch item, whose sets hold at most
- * half of the keys) attention_edit_cpu take: the dry backend's account. Computes nothing, touches no memory. */
+/* Take from the arena, and give back, what attention_cpu takes, and the most that attention_edit_cpu takes while no set
+ * holds more than half of the keys: the dry backend's account. */
 void attention_cpu_reserve(compute *c, const attention_args *a);
+void attention_cpu_edit_reserve(compute *c, const attention_args *a);
 
 /* The instruction set that attention_cpu uses on this machine: "avx512", "avx2" or "baseline". It decides bits. */
 const char *attention_cpu_isa(void);

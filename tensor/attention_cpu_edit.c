@@ -390,27 +390,31 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     return sums;
 }
 
-static int direct_make(direct_job *job, const edit_plan *p, const edit_pair *pair, const uint8_t *direct, compute *c) {
-    int64_t n_keys = p->a->k.dim[1], keys;
-    *job = (direct_job){.row = attention_scratch(c, (size_t)p->n_rows, sizeof(int32_t)),
-                        .key = attention_scratch(c, (size_t)n_keys, sizeof(int32_t))};
-    if (!compute_ok(c)) return 0;
-    for (int64_t i = 0; i < p->n_rows; i++)
-        if (direct[i]) job->row[job->n_rows++] = (int32_t)(p->e->row_begin + i);
-    const int32_t *set = p->e->keys + pair->begin;
-    for (int64_t j = 0, x = 0; j < n_keys; j++) {
-        if (x < pair->n && set[x] == j) x++;
-        else job->key[job->n_keys++] = (int32_t)j;
-    }
-    keys = padded(p, job->n_keys);
-    job->block_rows = attention_block_rows(keys);
+static int direct_allocate(direct_job *job, const edit_plan *p, int64_t set_size, compute *c) {
+    int64_t all = p->a->k.dim[1], keys = padded(p, all - set_size);
+    *job = (direct_job){.n_keys = all - set_size, .block_rows = attention_block_rows(keys)};
     job->s_floats = attention_round_up(job->block_rows * keys, 16);
+    job->row = attention_scratch(c, (size_t)p->n_rows, sizeof *job->row);
+    job->key = attention_scratch(c, (size_t)all, sizeof *job->key);
     job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
     job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
     job->s = attention_scratch(c, (size_t)(p->threads * job->s_floats), sizeof(float));
-    job->sums =
-        attention_scratch(c, (size_t)((job->n_rows + job->block_rows - 1) / job->block_rows), sizeof *job->sums);
+    job->sums = attention_scratch(c, (size_t)((p->n_rows + job->block_rows - 1) / job->block_rows), sizeof *job->sums);
     return compute_ok(c);
+}
+
+static void direct_fill(direct_job *job, const edit_plan *p, const edit_pair *pair, const uint8_t *direct) {
+    const attention_args *a = p->a;
+    const int32_t *set = p->e->keys + pair->begin;
+    int64_t at = 0, x = 0;
+    for (int64_t i = 0; i < p->n_rows; i++)
+        if (direct[i]) job->row[job->n_rows++] = (int32_t)(p->e->row_begin + i);
+    for (int64_t j = 0; j < a->k.dim[1]; j++) {
+        if (x < pair->n && set[x] == j) x++;
+        else job->key[at++] = (int32_t)j;
+    }
+    p->kernel->pack_keys(job->k_panel, head_data(a->k, pair), a->k.stride[1], job->key, job->n_keys, p->d);
+    p->kernel->pack_values(job->v_panel, head_data(a->v, pair), a->v.stride[1], job->key, job->n_keys, p->d);
 }
 
 /* All direct rows of one pair; their number. */
@@ -419,12 +423,8 @@ static int64_t run_direct(const edit_plan *p, const edit_pair *pair, const uint8
     direct_job job;
     if (!memchr(direct, 1, (size_t)p->n_rows)) return 0;
     arena_mark mark = arena_get_mark(c->scratch);
-    if (!direct_make(&job, p, pair, direct, c)) job.n_rows = 0;
-    int64_t blocks = job.n_rows ? (job.n_rows + job.block_rows - 1) / job.block_rows : 0;
-    if (blocks) {
-        p->kernel->pack_keys(job.k_panel, head_data(p->a->k, pair), p->a->k.stride[1], job.key, job.n_keys, p->d);
-        p->kernel->pack_values(job.v_panel, head_data(p->a->v, pair), p->a->v.stride[1], job.key, job.n_keys, p->d);
-    }
+    if (direct_allocate(&job, p, pair->n, c)) direct_fill(&job, p, pair, direct);
+    int64_t blocks = (job.n_rows + job.block_rows - 1) / job.block_rows; /* none where memory ran out */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
     for (int64_t block = 0; block < blocks; block++) {
         edit_room r = room_of(p, omp_get_thread_num());
@@ -486,5 +486,20 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
         }
         for (int64_t at = 0; at < p->n_pairs; at++) finish_pair(p, at, c);
     }
+    arena_release(c->scratch, mark);
+}
+
+void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
+    edit_plan plan;
+    direct_job job;
+    int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2;
+    arena_mark mark = arena_get_mark(c->scratch);
+    int32_t *begin = attention_scratch(c, (size_t)pairs + 1, sizeof *begin);
+    for (int64_t at = 0; begin && at <= pairs; at++) begin[at] = (int32_t)(at * half);
+    attention_edit e = {.row_end = a->q.dim[1],
+                        .n_steps = 2,
+                        .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}},
+                        .set_begin = begin};
+    if (begin && half > 0 && plan_make(&plan, c, a, &e)) direct_allocate(&job, &plan, half, c);
     arena_release(c->scratch, mark);
 }

@@ -151,7 +151,7 @@ static void dry_attention(compute *c, const attention_args *a, const attention_s
 }
 
 static void dry_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
-    (void)c;
+    attention_cpu_edit_reserve(c, a);
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
     clear(e->mass_before, pairs, sizeof *e->mass_before);
     clear(e->mass_after, pairs, sizeof *e->mass_after);
