@@ -25,7 +25,7 @@ const char STORE_TABLES[] =
     " head INTEGER NOT NULL, branch INTEGER NOT NULL, rank INTEGER NOT NULL, key INTEGER NOT NULL,"
     " class INTEGER NOT NULL, mass REAL NOT NULL, PRIMARY KEY(unit, step, block, head, branch, rank)) WITHOUT ROWID;"
     "CREATE TABLE token(prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, key INTEGER NOT NULL,"
-    " word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)) WITHOUT ROWID;";
+    " class INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)) WITHOUT ROWID;";
 
 void store_site_table(const study *y, text *out) {
     text_add(out, "CREATE TABLE site(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL,"
@@ -69,8 +69,21 @@ static ss_status add_score_view(store *s, const char *name, const char *where, t
     return code == SQLITE_DONE ? SS_OK : store_sql_error(s, "reading table metric", err);
 }
 
+/* Of a row x of table sink or token, in segment g. */
+static const char BRANCH[] = "CASE x.branch WHEN 0 THEN 'cond' ELSE 'uncond' END AS branch";
+static const char TOKEN_CLASS[] = "CASE x.class WHEN 0 THEN 'image' ELSE g.name || ' ' || CASE x.class WHEN 1 THEN"
+                                  " 'start' WHEN 2 THEN 'word' WHEN 3 THEN 'end' ELSE 'padding' END END AS token_class";
+
+/* Every text key, with its class: what a census of sinks is held against. */
+static void add_key_view(text *out) {
+    text_addf(out,
+              "CREATE VIEW keys AS SELECT p.prompt AS prompt, p.text AS text, p.tag AS tag, %s, g.name AS segment,"
+              " x.key - g.start AS position, %s, x.word AS word FROM token x JOIN prompt p ON p.prompt = x.prompt"
+              " JOIN segment g ON x.key >= g.start AND x.key < g.start + g.length;",
+              BRANCH, TOKEN_CLASS);
+}
+
 static void add_site_views(const study *y, text *out) {
-    static const char BRANCH[] = "CASE x.branch WHEN 0 THEN 'cond' ELSE 'uncond' END AS branch";
     text_addf(out, "CREATE VIEW sites AS SELECT %s, x.step AS step, x.block AS block, x.head AS head, %s", UNIT_COLUMNS,
               BRANCH);
     for (int i = 0; i < y->n_probes; i++)
@@ -82,19 +95,18 @@ static void add_site_views(const study *y, text *out) {
               " g.name AS segment, x.key - g.start AS position,"
               " CASE WHEN g.grid_width > 0 THEN (x.key - g.start) / g.grid_width END AS row,"
               " CASE WHEN g.grid_width > 0 THEN (x.key - g.start) %% g.grid_width END AS \"column\","
-              " CASE WHEN x.class = 0 THEN 'image' ELSE g.name || ' ' || CASE x.class WHEN 1 THEN 'start' WHEN 2 THEN"
-              " 'word' WHEN 3 THEN 'end' ELSE 'padding' END END AS token_class, t.word AS word, x.mass AS mass%s"
+              " %s, nullif(t.word, '') AS word, x.mass AS mass%s"
               " JOIN sink x ON x.unit = u.unit"
               " JOIN segment g ON x.key >= g.start AND x.key < g.start + g.length"
               " LEFT JOIN token t ON t.prompt = u.prompt AND t.branch = x.branch AND t.key = x.key WHERE%s;",
-              UNIT_COLUMNS, BRANCH, UNIT_TABLES, PROPER);
+              UNIT_COLUMNS, BRANCH, TOKEN_CLASS, UNIT_TABLES, PROPER);
 }
 
 ss_status store_views(store *s, ss_error *err) {
     text sql = {0};
     text_add(&sql, "DROP VIEW IF EXISTS scores; DROP VIEW IF EXISTS calibrations; DROP VIEW IF EXISTS units;"
                    " DROP VIEW IF EXISTS sites; DROP VIEW IF EXISTS sinks; DROP VIEW IF EXISTS shams;"
-                   " DROP VIEW IF EXISTS long_scores;");
+                   " DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys;");
     text_addf(&sql,
               "CREATE VIEW units AS SELECT %s, c.role AS role, u.image AS image, u.pixels AS pixels,"
               " u.trace AS trace, k.description AS numeric_class%s JOIN class k ON k.class = u.class;",
@@ -108,6 +120,7 @@ ss_status store_views(store *s, ss_error *err) {
               "CREATE VIEW shams AS SELECT %s, u.pixels = b.pixels AS equal%s JOIN unit b ON b.prompt = u.prompt AND"
               " b.seed = u.seed AND b.condition = 0 WHERE c.role = 'sham';",
               UNIT_COLUMNS, UNIT_TABLES);
+    add_key_view(&sql);
     add_site_views(s->study, &sql);
     ss_status status = add_score_view(s, "scores", PROPER, &sql, err);
     if (status == SS_OK) status = add_score_view(s, "calibrations", " c.role = 'calibration'", &sql, err);

@@ -118,7 +118,7 @@ ss_status store_prepare_writer(store *s, ss_error *err) {
         [PUT_UNIT] = "INSERT INTO unit VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [PUT_SCORE] = "INSERT INTO score VALUES(?, ?, ?, ?, ?)",
         [PUT_SINK] = "INSERT INTO sink VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?)",
+        [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?, ?)",
     };
     s->probe_columns = 0;
     for (int i = 0; i < s->study->n_probes; i++) s->probe_columns += s->study->probe[i]->n_columns;
