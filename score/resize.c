@@ -90,21 +90,25 @@ static ss_status resize_axis(const rgb_image *in, int rows, int size, rgb_image 
 }
 
 ss_status resize_bicubic(const rgb_image *image, int width, int height, rgb_image *out, ss_error *err) {
-    rgb_image wide = {0};
-    size_t bytes = 3 * (size_t)image->width * (size_t)image->height;
-    if (image->width != width) SS_TRY(resize_axis(image, 1, width, &wide, err));
-    const rgb_image *from = wide.rgb ? &wide : image;
-    ss_status status = SS_OK;
-    if (image->height != height) {
-        status = resize_axis(from, 0, height, out, err);
-    } else if (wide.rgb) {
-        *out = wide;
-        return SS_OK;
-    } else {
-        *out = (rgb_image){width, height, malloc(bytes)};
-        if (out->rgb) memcpy(out->rgb, image->rgb, bytes);
-        else status = error_no_memory(err, "resize", bytes);
+    int rows_first = !(image->height > height && image->height - height > 2 * (image->width - width));
+    rgb_image once = {0};
+    const rgb_image *from = image;
+    for (int second = 0; second < 2; second++) {
+        int rows = second ? !rows_first : rows_first;
+        if (rows ? from->width == width : from->height == height) continue;
+        rgb_image next;
+        ss_status status = resize_axis(from, rows, rows ? width : height, &next, err);
+        rgb_image_free(&once);
+        if (status != SS_OK) return status;
+        once = next;
+        from = &once;
     }
-    rgb_image_free(&wide);
-    return status;
+    size_t bytes = 3 * (size_t)width * (size_t)height;
+    if (!once.rgb) { /* the size it has */
+        once = (rgb_image){width, height, malloc(bytes)};
+        if (!once.rgb) return error_no_memory(err, "resize", bytes);
+        memcpy(once.rgb, image->rgb, bytes);
+    }
+    *out = once;
+    return SS_OK;
 }
