@@ -1,5 +1,6 @@
-/* Figures as inline SVG: no script, no external font, colours by CSS classes of the page (light and dark). Every
- * figure scales with the page; numbers are formatted without the locale. A value that is not finite is left out. */
+/* Figures as inline SVG: no script, no external font, colours by CSS classes of the page (light and dark). A figure is
+ * drawn for the width of a phone or half a page and scales with its place; numbers are formatted without the locale. A
+ * value that is not finite is left out; a figure without any value writes nothing. */
 #ifndef REPORT_FIGURE_H
 #define REPORT_FIGURE_H
 
@@ -12,24 +13,30 @@ typedef struct figure_estimate {
     int series;               /* colour, 0.. */
 } figure_estimate;
 
-/* Estimates against a line at zero; `margin` > 0 shades the band of equivalence. */
-void figure_forest(const figure_estimate *row, int n, const char *axis, double margin, text *out);
+/* Estimates under their labels. Differences have a line at zero (`with_zero`); `margin` > 0 shades the band of
+ * equivalence. */
+void figure_forest(const figure_estimate *row, int n, const char *axis, double margin, int with_zero, text *out);
 
-/* A line with an interval at each point. */
+/* A curve, with an interval at each point where low and high are there. */
 typedef struct figure_series {
     const char *label;
     int n;
     const double *x, *y, *low, *high; /* [n]; low and high may be NULL */
 } figure_series;
 
-void figure_lines(const figure_series *series, int n, const char *x_axis, const char *y_axis, text *out);
+typedef enum figure_scale { FIGURE_LINEAR, FIGURE_LOG /* x > 0; a tick at every x */ } figure_scale;
 
-/* Cells shaded from `low` (white) to `high`; each has its value as a tooltip. value[rows * columns], NAN = blank. */
+void figure_lines(const figure_series *series, int n, const char *x_axis, const char *y_axis, figure_scale x_scale,
+                  text *out);
+
+/* Cells shaded from the lowest value (blank) to the highest; each has its value as a tooltip. */
 typedef struct figure_grid {
-    const double *value;
+    const double *value; /* [rows * columns], NAN = blank */
     int rows, columns;
-    const char *row_axis, *column_axis, *unit;
-    int decimals;
+    const char *row_axis, *column_axis;
+    const char *what; /* title: what is shaded, with its unit */
+    int square;       /* cells as wide as high: a place in the image */
+    int from_zero;    /* blank is 0 rather than the lowest value */
 } figure_grid;
 
 void figure_heat(const figure_grid *grid, text *out);

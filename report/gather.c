@@ -1,0 +1,154 @@
+/* From a store to the facts of a report, by questions to its documented views. Relies on study/store; must never write
+ * to the store. */
+#include "report/facts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ", avg("x") AS "x"" for every probe column of the study, or those wanted; how many. */
+static int add_columns(const study *y, const char *before, const char *after, const uint8_t *wanted, text *sql) {
+    int n = 0, column = 0;
+    for (int i = 0; i < y->n_probes; i++)
+        for (int j = 0; j < y->probe[i]->n_columns; j++, column++) {
+            if (wanted && !wanted[column]) continue;
+            text_addf(sql, ", %s\"%s\"%s AS \"%s\"", before, y->probe[i]->column[j], after, y->probe[i]->column[j]);
+            n++;
+        }
+    return n;
+}
+
+static ss_status ask(report_table *out, const store *s, const text *sql, ss_error *err) {
+    if (sql->failed) return error_no_memory(err, "a question", sql->len);
+    return report_table_read(out, s, sql->s, err);
+}
+
+/* ---- measurements ---- */
+
+static ss_status gather_baseline(report_facts *f, const store *s, ss_error *err) {
+    text sql = {0};
+    text_add(&sql, "SELECT block, step");
+    int n = add_columns(f->study, "avg(", ")", NULL, &sql);
+    text_add(&sql, " FROM sites WHERE condition = 'baseline' GROUP BY block, step ORDER BY block, step");
+    ss_status status = n > 0 ? ask(&f->baseline, s, &sql, err) : SS_OK;
+    text_free(&sql);
+    return status;
+}
+
+/* Probe columns that the baseline leaves empty exist where an edit acts: dose, mass after it, ... */
+static int find_edit_columns(const report_facts *f, uint8_t *is_edit) {
+    int n = 0;
+    for (int c = 2; c < f->baseline.columns; c++) {
+        is_edit[c - 2] = 1;
+        for (int r = 0; r < f->baseline.rows; r++)
+            if (!isnan(report_number(&f->baseline, r, c))) is_edit[c - 2] = 0;
+        n += is_edit[c - 2];
+    }
+    return n;
+}
+
+static ss_status append_rows(report_table *to, const report_table *from, ss_error *err) {
+    if (!to->name) SS_TRY(report_table_columns(to, (const char *const *)from->name, from->columns, err));
+    for (int r = 0; r < from->rows; r++)
+        for (int c = 0; c < from->columns; c++) {
+            const report_cell *cell = &from->cell[(size_t)r * (size_t)from->columns + (size_t)c];
+            SS_TRY(cell->words ? report_table_add_words(to, cell->words, err)
+                               : report_table_add_number(to, cell->number, err));
+        }
+    return SS_OK;
+}
+
+static ss_status gather_means(report_facts *f, const store *s, ss_error *err) {
+    uint8_t is_edit[STUDY_MAX_PROBES * PROBE_MAX_COLUMNS] = {0};
+    ss_status status = SS_OK;
+    if (find_edit_columns(f, is_edit) == 0) return SS_OK;
+    for (int i = 0; status == SS_OK && i < f->study->n_conditions; i++) {
+        const study_condition *c = &f->study->condition[i];
+        report_table one = {0};
+        text sql = {0};
+        if (!c->has_intervention || c->role != CONDITION_STUDIED) continue;
+        text_add(&sql, "SELECT condition");
+        add_columns(f->study, "avg(", ")", is_edit, &sql);
+        text_addf(&sql, " FROM sites WHERE condition = '%s' GROUP BY condition", c->name); /* names have no quotes */
+        status = ask(&one, s, &sql, err);
+        if (status == SS_OK) status = append_rows(&f->means, &one, err);
+        report_table_free(&one);
+        text_free(&sql);
+    }
+    return status;
+}
+
+/* ---- census ---- */
+
+static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
+    SS_TRY(report_table_read(
+        &f->classes, s,
+        "WITH n AS (SELECT count(*) AS n FROM (SELECT DISTINCT prompt, branch FROM keys)),"
+        " total AS (SELECT sum(length) AS total FROM segment),"
+        " k AS (SELECT token_class, count(*) * 1.0 / (SELECT n FROM n) AS keys FROM keys GROUP BY token_class"
+        "  UNION ALL SELECT 'image', sum(length) FROM segment WHERE kind = 'image'),"
+        " s AS (SELECT token_class, count(*) AS sinks, count(*) * 1.0 / sum(count(*)) OVER () AS share,"
+        "  sum(rank = 0) * 1.0 / sum(sum(rank = 0)) OVER () AS strongest, avg(mass) AS mean_mass"
+        "  FROM sinks WHERE condition = 'baseline' GROUP BY token_class)"
+        " SELECT s.token_class AS token_class, sinks, share, strongest, mean_mass, k.keys / (SELECT total FROM total)"
+        " AS keys FROM s LEFT JOIN k ON k.token_class = s.token_class ORDER BY sinks DESC, s.token_class",
+        err));
+    if (f->classes.rows == 0) return SS_OK;
+    SS_TRY(report_table_read(&f->blocks, s,
+                             "SELECT block, token_class, count(*) * 1.0 / sum(count(*)) OVER (PARTITION BY block) AS"
+                             " share FROM sinks WHERE condition = 'baseline' GROUP BY block, token_class"
+                             " ORDER BY block, token_class",
+                             err));
+    SS_TRY(report_table_read(&f->words, s,
+                             "SELECT token_class, coalesce(word, '') AS word, count(*) AS sinks,"
+                             " count(*) * 1.0 / sum(count(*)) OVER () AS share, avg(mass) AS mean_mass"
+                             " FROM sinks WHERE condition = 'baseline' GROUP BY token_class, word"
+                             " ORDER BY sinks DESC, token_class, word LIMIT 21",
+                             err));
+    SS_TRY(report_table_read(&f->places, s,
+                             "SELECT row, \"column\", count(*) AS sinks FROM sinks WHERE condition = 'baseline'"
+                             " AND row IS NOT NULL GROUP BY row, \"column\" ORDER BY row, \"column\"",
+                             err));
+    report_table grid;
+    SS_TRY(report_table_read(&grid, s, "SELECT grid_width, length FROM segment WHERE grid_width > 0 LIMIT 1", err));
+    double width = grid.rows ? report_number(&grid, 0, 0) : 0, length = grid.rows ? report_number(&grid, 0, 1) : 0;
+    if (width >= 1 && length >= width && length <= 1 << 20) {
+        f->grid_width = (int)width;
+        f->grid_height = (int)(length / width);
+    }
+    report_table_free(&grid);
+    return SS_OK;
+}
+
+ss_status facts_gather(report_facts *out, const store *s, const analysis *a, const char *command, ss_error *err) {
+    *out = (report_facts){.analysis = a, .study = a->study, .store_folder = store_folder(s), .command = command};
+    SS_TRY(report_table_read(&out->tags, s,
+                             "SELECT tag, count(*) AS prompts FROM (SELECT DISTINCT prompt, coalesce(tag, '') AS tag"
+                             " FROM units WHERE role = 'baseline') GROUP BY tag ORDER BY min(prompt)",
+                             err));
+    SS_TRY(gather_baseline(out, s, err));
+    SS_TRY(gather_means(out, s, err));
+    SS_TRY(gather_census(out, s, err));
+    SS_TRY(facts_gather_pictures(out, s, err));
+    return facts_gather_provenance(out, s, err);
+}
+
+void facts_free(report_facts *f) {
+    report_table *const table[] = {&f->tags, &f->baseline, &f->means, &f->classes, &f->blocks, &f->words, &f->places};
+    for (int i = 0; i < (int)(sizeof table / sizeof *table); i++) report_table_free(table[i]);
+    for (int i = 0; i < f->n_samples; i++) {
+        free(f->sample[i].words);
+        free(f->sample[i].tag);
+        free(f->sample[i].swapped);
+        for (int j = 0; j < f->n_columns; j++) {
+            text_free(&f->picture[i][j].img);
+            free(f->picture[i][j].note);
+        }
+    }
+    for (int i = 0; i < f->n_entries; i++) {
+        free(f->entry[i].name);
+        free(f->entry[i].value);
+    }
+    free(f->entry);
+    *f = (report_facts){0};
+}

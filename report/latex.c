@@ -1,0 +1,116 @@
+/* LaTeX. Relies on report/words for the numbers. */
+#include "report/latex.h"
+
+#include <string.h>
+
+#include "report/words.h"
+
+static const char MINUS[] = "−";
+
+void latex_add(text *out, const char *s) {
+    while (*s) {
+        switch (*s) {
+        case '\\': text_add(out, "\\textbackslash{}"); break;
+        case '~': text_add(out, "\\textasciitilde{}"); break;
+        case '^': text_add(out, "\\textasciicircum{}"); break;
+        case '<': text_add(out, "$<$"); break;
+        case '>': text_add(out, "$>$"); break;
+        case '|': text_add(out, "$|$"); break;
+        case '"': text_add(out, "\\textquotedbl{}"); break;
+        case '\n':
+        case '\r': text_add(out, " "); break;
+        case '&':
+        case '%':
+        case '$':
+        case '#':
+        case '_':
+        case '{':
+        case '}':
+            text_add(out, "\\");
+            text_add_n(out, s, 1);
+            break;
+        default:
+            if (strncmp(s, MINUS, sizeof MINUS - 1) == 0) {
+                text_add(out, "$-$");
+                s += sizeof MINUS - 1;
+                continue;
+            }
+            text_add_n(out, s, 1);
+        }
+        s++;
+    }
+}
+
+/* Takes the words. */
+static void add_taken(text *out, text *words) {
+    if (words->failed) out->failed = 1;
+    else if (words->len) latex_add(out, words->s);
+    text_free(words);
+    *words = (text){0};
+}
+
+static void add_contrasts(const report_facts *f, text *out) {
+    const analysis *a = f->analysis;
+    text words = {0};
+    text_add(out, "\\begin{table}\n\\centering\n\\begin{tabular}{llrrl}\n\\toprule\n"
+                  "Contrast & Metric & Difference [95\\,\\% CI] & $p$ & Reads as \\\\\n\\midrule\n");
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        if (!r->in_main_table) continue;
+        words_add_contrast(&words, r->contrast);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        latex_add(out, r->metric);
+        text_add(out, " & ");
+        words_add_estimate(&words, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &words);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        latex_add(out, r->reads);
+        text_add(out, " \\\\\n");
+    }
+    text_add(out, "\\bottomrule\n\\end{tabular}\n\\caption{");
+    latex_add(out, f->study->name);
+    text_add(out, ": mean differences over prompts with 95\\,\\% BCa intervals; sign-flip permutation $p$, corrected "
+                  "by Holm within each metric.}\n\\end{table}\n");
+}
+
+static void add_accuracy(const report_facts *f, text *out) {
+    const analysis *a = f->analysis;
+    text words = {0};
+    if (a->n_accuracy == 0) return;
+    text_add(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{lllrrrr}\n\\toprule\n"
+                  "Metric & Condition & Tag & Images & Right & 95\\,\\% CI & Unreadable \\\\\n\\midrule\n");
+    for (int i = 0; i < a->n_accuracy; i++) {
+        const analysis_accuracy *c = &a->accuracy[i];
+        if (c->images == 0) continue;
+        latex_add(out, c->metric);
+        text_add(out, " & ");
+        latex_add(out, c->condition);
+        text_add(out, " & ");
+        latex_add(out, *c->tag ? c->tag : "all");
+        text_addf(out, " & %d & ", c->images);
+        words_add_percent(&words, (double)c->right / c->images, 1);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        if (c->interval.low.state == STATS_DEFINED && c->interval.high.state == STATS_DEFINED) {
+            text_add(out, "[");
+            text_add_fixed(out, 100 * c->interval.low.value, 1);
+            text_add(out, ", ");
+            text_add_fixed(out, 100 * c->interval.high.value, 1);
+            text_add(out, "]");
+        }
+        text_addf(out, " & %d \\\\\n", c->unreadable);
+    }
+    text_add(out, "\\bottomrule\n\\end{tabular}\n\\caption{");
+    latex_add(out, f->study->name);
+    text_add(out, ": accuracy over images, Wilson intervals.}\n\\end{table}\n");
+}
+
+void latex_tables(const report_facts *f, text *out) {
+    text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
+    add_contrasts(f, out);
+    add_accuracy(f, out);
+}

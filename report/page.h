@@ -1,0 +1,40 @@
+/* Pages: what every HTML page of the program shares. One self-contained file: its style sheet inside, images as base64,
+ * no script, nothing from a network. Light and dark by the reader's preference. Everything that did not come from the
+ * program itself goes through text_add_html. */
+#ifndef REPORT_PAGE_H
+#define REPORT_PAGE_H
+
+#include "base/text.h"
+#include "io/png.h"
+
+/* A part of a page: it writes what stands below its heading; a part that writes nothing is left out. */
+typedef struct page_section {
+    const char *id, *title;
+    void (*write)(const void *facts, text *out);
+} page_section;
+
+/* A whole page: head, title, `lede` (plain text; NULL = none), contents, sections. */
+void page_write(const char *title, const char *kicker, const char *lede, const page_section *section, int n,
+                const void *facts, text *out);
+
+/* "<tag class=..>escaped</tag>"; classes may be NULL. */
+void page_element(text *out, const char *tag, const char *classes, const char *s);
+
+/* A table in a box that scrolls. Between them: rows of page_element "th" and "td" inside <tr>. */
+void page_table_begin(text *out, const char *classes, const char *const *heading, int n);
+void page_table_end(text *out);
+
+/* A figure: begin, then SVG, then end with its caption (plain text) and the file with the numbers (NULL = none). */
+void page_figure_begin(text *out, const char *classes);
+void page_figure_end(text *out, const char *caption, const char *csv);
+
+/* <img> with the picture inside, shrunk by a whole factor to at most `max_side` pixels. NULL pixels give a blank cell.
+ */
+ss_status page_add_image(text *out, const rgb_image *image, const char *alternative, int max_side, ss_error *err);
+
+void page_add_base64(text *out, const unsigned char *bytes, size_t n);
+
+/* The style sheet in parts, ended by NULL (style.c). */
+extern const char *const PAGE_STYLE[];
+
+#endif

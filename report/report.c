@@ -1,0 +1,113 @@
+/* The report's files. Relies on facts gathered once; must never write to the store's other files. */
+#include "report/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "io/csv.h"
+#include "report/latex.h"
+#include "report/sections.h"
+
+static const page_section SECTIONS[] = {
+    {"answer", "The answer", section_answer},
+    {"question", "What was asked", section_question},
+    {"images", "Sample images", section_pictures},
+    {"effects", "Effects", section_effects},
+    {"dose", "Effect against the number of keys", section_dose},
+    {"accuracy", "Accuracy by tag", section_accuracy},
+    {"mass", "Attention by block and step", section_mass},
+    {"sinks", "What the sinks are", section_sinks},
+    {"checks", "Checks", section_checks},
+    {"repeat", "How to repeat it", section_repeat},
+};
+
+void report_page(const report_facts *f, text *out) {
+    page_write(f->study->name, "sinkscope report", f->study->question, SECTIONS, sizeof SECTIONS / sizeof *SECTIONS, f,
+               out);
+}
+
+void report_effects_csv(const analysis *a, text *out) {
+    text_add(out, "contrast,k,metric,primary,readable_only,");
+    stats_contrast_add_csv_header(out);
+    text_add(out, ",reads\n");
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        csv_add_text(out, 0, r->contrast->name);
+        if (r->contrast->k >= 0) csv_add_int(out, 1, r->contrast->k);
+        else csv_add_text(out, 1, "");
+        csv_add_text(out, 2, r->metric);
+        csv_add_int(out, 3, r->is_primary);
+        csv_add_int(out, 4, r->without_unreadable);
+        text_add(out, ",");
+        stats_contrast_add_csv_row(&r->stats, out);
+        csv_add_text(out, 1, r->reads);
+        csv_add_end(out);
+    }
+}
+
+static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
+void report_accuracy_csv(const analysis *a, text *out) {
+    text_add(out, "metric,condition,tag,images,right,unreadable,low,high\n");
+    for (int i = 0; i < a->n_accuracy; i++) {
+        const analysis_accuracy *c = &a->accuracy[i];
+        csv_add_text(out, 0, c->metric);
+        csv_add_text(out, 1, c->condition);
+        csv_add_text(out, 2, c->tag);
+        csv_add_int(out, 3, c->images);
+        csv_add_int(out, 4, c->right);
+        csv_add_int(out, 5, c->unreadable);
+        csv_add_double(out, 6, value_of(c->interval.low), 17);
+        csv_add_double(out, 7, value_of(c->interval.high), 17);
+        csv_add_end(out);
+    }
+}
+
+/* Takes the text. */
+static ss_status write_text(const char *folder, const char *name, text *t, ss_error *err) {
+    char *path = file_join(folder, name);
+    ss_status status =
+        path && !t->failed ? file_write(path, t->s ? t->s : "", t->len, err) : error_no_memory(err, name, t->len);
+    free(path);
+    text_free(t);
+    *t = (text){0};
+    return status;
+}
+
+static ss_status write_tables(const report_facts *f, const char *folder, ss_error *err) {
+    const struct {
+        const char *name;
+        const report_table *table;
+    } FILES[] = {{CSV_MASS, &f->baseline}, {CSV_EDITS, &f->means}, {CSV_CENSUS, &f->classes},
+                 {CSV_BLOCKS, &f->blocks}, {CSV_WORDS, &f->words}, {CSV_PLACES, &f->places}};
+    for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {
+        text t = {0};
+        if (FILES[i].table->rows == 0) continue;
+        report_table_add_csv(FILES[i].table, &t);
+        SS_TRY(write_text(folder, FILES[i].name, &t, err));
+    }
+    return SS_OK;
+}
+
+static ss_status write_files(const report_facts *f, const char *folder, ss_error *err) {
+    text t = {0};
+    SS_TRY(file_make_folder(folder, err));
+    report_effects_csv(f->analysis, &t);
+    SS_TRY(write_text(folder, CSV_EFFECTS, &t, err));
+    report_accuracy_csv(f->analysis, &t);
+    SS_TRY(write_text(folder, CSV_ACCURACY, &t, err));
+    SS_TRY(write_tables(f, folder, err));
+    latex_tables(f, &t);
+    SS_TRY(write_text(folder, "tables.tex", &t, err));
+    report_page(f, &t);
+    return write_text(folder, "index.html", &t, err);
+}
+
+ss_status report_write(const store *s, const analysis *a, const char *folder, const char *command_to_repeat,
+                       ss_error *err) {
+    report_facts f;
+    ss_status status = facts_gather(&f, s, a, command_to_repeat, err);
+    if (status == SS_OK) status = write_files(&f, folder, err);
+    facts_free(&f);
+    return status;
+}

@@ -1,0 +1,23 @@
+/* The report of a study, from its store alone: report/index.html (one self-contained page), the numbers behind its
+ * figures as CSV, tables.tex. Nothing here knows a network or a model: names come from the store and the tables of
+ * probes, selectors, edits and metrics. Equal stores give equal bytes. */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include "report/facts.h"
+
+/* Write everything to `folder` (made if it is missing), each file whole or not at all. `a` is the store's analysis.
+ * `command_to_repeat` is shown as it stands. Errors: SS_ERR_STORE (the store), SS_ERR_RESOURCE (the folder). */
+ss_status report_write(const store *s, const analysis *a, const char *folder, const char *command_to_repeat,
+                       ss_error *err);
+
+/* The page, from facts: what report_write writes to index.html. */
+void report_page(const report_facts *f, text *out);
+
+/* One row a contrast and metric with every figure: effects.csv. */
+void report_effects_csv(const analysis *a, text *out);
+
+/* One row a metric, condition and tag: accuracy.csv. */
+void report_accuracy_csv(const analysis *a, text *out);
+
+#endif

@@ -1,0 +1,157 @@
+/* The answer in words, with its uncertainty. Words come from the verdicts alone: what was not found is never called
+ * 'no effect'. */
+#include "report/sections.h"
+
+#include <string.h>
+
+#include "report/words.h"
+
+static int is_answer(const analysis_row *r) { return r->is_primary && !r->contrast->is_positive; }
+
+static const char *verdict_class(int verdict) {
+    switch (verdict) {
+    case STATS_DIFFERENT: return "different";
+    case STATS_EQUIVALENT: return "equivalent";
+    case STATS_TOO_BLUNT: return "blunt";
+    default: return "undecided";
+    }
+}
+
+static void begin_sentence(text *out) { text_add(out, out->len ? " " : ""); }
+
+/* "Different: sink − random, k = 1; sink − random, k = 5." for one verdict. */
+static void add_verdict(text *out, const analysis *a, int verdict, const char *words) {
+    int some = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        if (!is_answer(&a->rows[i]) || a->rows[i].stats.verdict != verdict) continue;
+        if (!some) begin_sentence(out), text_addf(out, "%s: ", words);
+        else text_add(out, "; ");
+        words_add_contrast(out, a->rows[i].contrast);
+        some = 1;
+    }
+    if (some) text_add(out, ".");
+}
+
+static int count_verdicts(const analysis *a, int verdict) {
+    int n = 0;
+    for (int i = 0; i < a->n_rows; i++) n += is_answer(&a->rows[i]) && a->rows[i].stats.verdict == verdict;
+    return n;
+}
+
+static const analysis_row *find_positive(const analysis *a) {
+    for (int i = 0; i < a->n_rows; i++)
+        if (a->rows[i].is_primary && a->rows[i].contrast->is_positive) return &a->rows[i];
+    return NULL;
+}
+
+/* Whether the metric was shown able to see harm at this number of prompts. */
+static void add_assay(text *out, const analysis *a) {
+    const analysis_row *p = find_positive(a);
+    begin_sentence(out);
+    if (!p) {
+        text_add(out, "The study has no positive control, so nothing shows that the metric could see harm.");
+        return;
+    }
+    text_addf(out, "The positive control (%s) was ", p->contrast->name);
+    if (p->stats.assay == STATS_ASSAY_DETECTED) text_add(out, "detected: the metric can see harm at this n.");
+    else text_addf(out, "not detected (%s): %s.", stats_assays[p->stats.assay].name, stats_assays[p->stats.assay].help);
+}
+
+static void add_summary(text *out, const report_facts *f) {
+    const analysis *a = f->analysis;
+    text words = {0};
+    int n = 0, prompts = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        if (!is_answer(&a->rows[i])) continue;
+        n++;
+        if (a->rows[i].stats.n > prompts) prompts = a->rows[i].stats.n;
+    }
+    if (n == 0) {
+        page_element(out, "p", "answer", "There is no answer yet: the store has no contrast on the primary metric.");
+        return;
+    }
+    text_addf(&words, "%d contrast%s on %s, over %d prompts, corrected together (Holm).", n, n == 1 ? "" : "s",
+              f->study->metric[f->study->primary].row->about.name, prompts);
+    add_verdict(&words, a, STATS_DIFFERENT, "Different");
+    add_verdict(&words, a, STATS_EQUIVALENT, "Equivalent within the margin");
+    add_verdict(&words, a, STATS_UNDECIDED, "Undecided");
+    add_verdict(&words, a, STATS_TOO_BLUNT, "Metric too blunt to tell");
+    add_verdict(&words, a, STATS_NOT_JUDGED, "Not judged");
+    add_assay(&words, a);
+    if (!words.failed) page_element(out, "p", "answer", words.s);
+    text_free(&words);
+    if (count_verdicts(a, STATS_UNDECIDED))
+        page_element(out, "p", "soft",
+                     "Undecided means neither shown different nor shown equivalent. It is not a finding of no effect: "
+                     "the interval says what remains possible, and the table what this study could have detected.");
+}
+
+/* Estimate, p and reading of a contrast. */
+static void add_row(text *out, const analysis_row *r, int with_metric) {
+    text words = {0}, p = {0}, estimate = {0};
+    words_add_contrast(&words, r->contrast);
+    words_add_estimate(&estimate, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+    analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &p);
+    text_add(out, "<tr>");
+    page_element(out, "th", NULL, words.failed ? "" : words.s);
+    if (with_metric) page_element(out, "td", NULL, r->metric);
+    page_element(out, "td", "n", estimate.failed ? "" : estimate.s);
+    page_element(out, "td", "n", p.failed || !p.len ? "–" : p.s);
+    if (!with_metric) {
+        text classes = {0};
+        text_addf(&classes, "verdict %s", verdict_class(r->stats.verdict));
+        page_element(out, "td", classes.failed ? NULL : classes.s, stats_verdicts[r->stats.verdict].name);
+        text_free(&classes);
+    }
+    page_element(out, "td", "words", r->reads);
+    text_add(out, "</tr>\n");
+    text_free(&words);
+    text_free(&p);
+    text_free(&estimate);
+}
+
+static void add_primary(text *out, const analysis *a) {
+    static const char *const HEADING[] = {"contrast", "difference [95 % interval]", "p (Holm)", "verdict", "reads as"};
+    page_table_begin(out, "answer", HEADING, 5);
+    for (int i = 0; i < a->n_rows; i++)
+        if (a->rows[i].is_primary) add_row(out, &a->rows[i], 0);
+    page_table_end(out);
+}
+
+static void add_sensitivity(text *out, const analysis *a) {
+    static const char *const HEADING[] = {"contrast", "metric", "difference [95 % interval]", "p", "reads as"};
+    int some = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        if (r->is_primary || !r->in_main_table) continue;
+        if (!some) {
+            page_element(out, "h3", NULL, "Beside it: sensitivity analysis");
+            page_element(out, "p", "soft",
+                         "Other metrics of the same contrasts. Each metric is corrected as a family of its own; these "
+                         "rows support the answer and do not make it.");
+            page_table_begin(out, "answer", HEADING, 5);
+        }
+        some = 1;
+        add_row(out, r, 1);
+    }
+    if (some) page_table_end(out);
+}
+
+void section_answer(const void *facts, text *out) {
+    const report_facts *f = facts;
+    const analysis *a = f->analysis;
+    if (a->images < a->images_planned) {
+        text words = {0};
+        text_add(&words, "This study is not complete: ");
+        text_add_grouped(&words, a->images);
+        text_add(&words, " of ");
+        text_add_grouped(&words, a->images_planned);
+        text_add(&words, " images are there. What follows is of these alone.");
+        if (!words.failed) page_element(out, "p", "notice", words.s);
+        text_free(&words);
+    }
+    add_summary(out, f);
+    if (a->n_rows == 0) return;
+    add_primary(out, a);
+    add_sensitivity(out, a);
+}

@@ -1,0 +1,215 @@
+/* Effects with their intervals, all figures of every contrast, and effects over k. */
+#include "report/sections.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/figure.h"
+#include "report/words.h"
+
+static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
+/* Rows of one metric's figure: its contrasts on all images. */
+static int belongs(const analysis_row *r, const char *on) {
+    return !r->without_unreadable && strcmp(r->metric, on) == 0;
+}
+
+static int is_first_of_name(const analysis *a, int i) {
+    for (int j = 0; j < i; j++)
+        if (strcmp(a->rows[j].contrast->name, a->rows[i].contrast->name) == 0) return 0;
+    return 1;
+}
+
+/* Contrasts have the colour of their place in the study. */
+static int colour_of(const analysis *a, int row) {
+    int first = 0, n = 0;
+    while (strcmp(a->rows[first].contrast->name, a->rows[row].contrast->name) != 0) first++;
+    for (int i = 0; i < first; i++) n += is_first_of_name(a, i);
+    return n;
+}
+
+/* The margin that all equivalence tests of the metric share, else 0. */
+static double common_margin(const analysis *a, const char *on) {
+    double margin = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        double m = value_of(a->rows[i].stats.margin);
+        if (!belongs(&a->rows[i], on) || isnan(m)) continue;
+        if (margin > 0 && m != margin) return 0;
+        margin = m;
+    }
+    return margin;
+}
+
+static void add_forest(text *out, const report_facts *f, const char *on, int is_primary) {
+    const analysis *a = f->analysis;
+    size_t most = (size_t)a->n_rows + 1;
+    figure_estimate *row = calloc(most, sizeof *row);
+    text *label = calloc(2 * most, sizeof *label), caption = {0}, axis = {0};
+    double margin = common_margin(a, on);
+    int n = 0;
+    for (int i = 0; row && label && i < a->n_rows; i++) {
+        const stats_contrast *s = &a->rows[i].stats;
+        if (!belongs(&a->rows[i], on)) continue;
+        words_add_contrast(&label[2 * n], a->rows[i].contrast);
+        words_add_estimate(&label[2 * n + 1], s->mean, s->ci_low, s->ci_high, 1);
+        if (label[2 * n].failed || label[2 * n + 1].failed) continue;
+        row[n] = (figure_estimate){.label = label[2 * n].s,
+                                   .note = label[2 * n + 1].s,
+                                   .low = value_of(s->ci_low),
+                                   .mid = value_of(s->mean),
+                                   .high = value_of(s->ci_high),
+                                   .series = colour_of(a, i)};
+        n++;
+    }
+    text_addf(&axis, "difference in %s", on);
+    text_addf(&caption, "Mean difference in %s over prompts, with 95 %% bootstrap intervals (BCa)", on);
+    text_add(&caption, is_primary ? "; the primary metric." : "; sensitivity analysis.");
+    if (margin > 0) text_add(&caption, " Shaded: the margin of equivalence.");
+    if (n > 0 && !axis.failed && !caption.failed) {
+        page_figure_begin(out, "forest");
+        figure_forest(row, n, axis.s, margin, 1, out);
+        page_figure_end(out, caption.s, CSV_EFFECTS);
+    }
+    if (!row || !label) out->failed = 1;
+    for (size_t i = 0; label && i < 2 * most; i++) text_free(&label[i]);
+    free(row);
+    free(label);
+    text_free(&caption);
+    text_free(&axis);
+}
+
+/* ---- all figures ---- */
+
+static void add_figure_row(text *out, const analysis *a, const char *on, const stats_field *field) {
+    text_add(out, "<tr><th class=\"long\">");
+    text_add_html(out, field->name);
+    page_element(out, "small", NULL, field->help);
+    text_add(out, "</th>");
+    for (int i = 0; i < a->n_rows; i++) {
+        text words = {0};
+        if (strcmp(a->rows[i].metric, on) != 0) continue;
+        stats_field_add(field, &a->rows[i].stats, 5, &words);
+        page_element(out, "td", NULL, words.failed || !words.len ? "" : words.s);
+        text_free(&words);
+    }
+    text_add(out, "</tr>\n");
+}
+
+/* Rows are figures, columns contrasts: few studies have more contrasts than figures. */
+static void add_all_figures(text *out, const analysis *a, const char *on) {
+    text summary = {0};
+    int columns = 0;
+    text_addf(&summary, "All figures on %s", on);
+    text_add(out, "<details>");
+    page_element(out, "summary", NULL, summary.failed ? on : summary.s);
+    text_add(out, "<div class=\"scroll\"><table class=\"figures\"><thead><tr><th>figure</th>");
+    for (int i = 0; i < a->n_rows; i++) {
+        text name = {0};
+        if (strcmp(a->rows[i].metric, on) != 0) continue;
+        words_add_contrast(&name, a->rows[i].contrast);
+        if (a->rows[i].without_unreadable) text_add(&name, " (readable images only)");
+        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        text_free(&name);
+        columns++;
+    }
+    text_add(out, "</tr></thead><tbody>\n");
+    for (int role = 0; role < STATS_ROLE_COUNT; role++) {
+        text_addf(out, "<tr class=\"group\"><th colspan=\"%d\">", columns + 1);
+        text_addf(out, "%s: %s</th></tr>\n", stats_roles[role].name, stats_roles[role].help);
+        for (const stats_field *field = stats_fields; field->name; field++)
+            if ((int)field->role == role) add_figure_row(out, a, on, field);
+    }
+    page_table_end(out);
+    text_add(out, "</details>\n");
+    text_free(&summary);
+}
+
+/* Whether row `i` is the first of its metric. */
+static int is_first_of_metric(const analysis *a, int i) {
+    for (int j = 0; j < i; j++)
+        if (strcmp(a->rows[j].metric, a->rows[i].metric) == 0) return 0;
+    return 1;
+}
+
+void section_effects(const void *facts, text *out) {
+    const report_facts *f = facts;
+    const analysis *a = f->analysis;
+    for (int primary = 1; primary >= 0; primary--)
+        for (int i = 0; i < a->n_rows; i++) {
+            const char *on = a->rows[i].metric;
+            int is_primary = strcmp(on, f->study->metric[f->study->primary].row->about.name) == 0;
+            if (!is_first_of_metric(a, i) || is_primary != primary) continue;
+            page_element(out, "h3", NULL, on);
+            add_forest(out, f, on, is_primary);
+            add_all_figures(out, a, on);
+        }
+}
+
+/* ---- over k ---- */
+
+/* Points of one contrast on one metric, by k as the study lists it. Arrays of [a->n_rows]. */
+typedef struct curve {
+    double *x, *y, *low, *high;
+    int n;
+} curve;
+
+static int make_curve(const analysis *a, const char *contrast, const char *on, curve *c) {
+    c->n = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        if (!belongs(r, on) || strcmp(r->contrast->name, contrast) != 0 || r->contrast->k < 1) continue;
+        c->x[c->n] = r->contrast->k;
+        c->y[c->n] = value_of(r->stats.mean);
+        c->low[c->n] = value_of(r->stats.ci_low);
+        c->high[c->n++] = value_of(r->stats.ci_high);
+    }
+    return c->n;
+}
+
+/* A figure of every contrast with several k on `metric`. `pool`: [4 * n_rows] numbers. */
+static void add_curves(text *out, const analysis *a, const char *on, double *pool, figure_series *series) {
+    int n = 0, used = 0;
+    text y = {0}, caption = {0};
+    for (int i = 0; i < a->n_rows; i++) {
+        const char *name = a->rows[i].contrast->name;
+        int seen = !belongs(&a->rows[i], on);
+        for (int j = 0; j < i; j++) seen |= belongs(&a->rows[j], on) && strcmp(a->rows[j].contrast->name, name) == 0;
+        curve c = {.x = pool + used,
+                   .y = pool + a->n_rows + used,
+                   .low = pool + 2 * a->n_rows + used,
+                   .high = pool + 3 * a->n_rows + used};
+        if (seen || make_curve(a, name, on, &c) < 2) continue;
+        series[n++] = (figure_series){.label = name, .n = c.n, .x = c.x, .y = c.y, .low = c.low, .high = c.high};
+        used += c.n;
+    }
+    if (n > 0) {
+        text_addf(&y, "difference in %s", on);
+        text_addf(&caption, "Difference in %s against the number of keys a head, with 95 %% intervals.", on);
+        page_figure_begin(out, "dose");
+        if (!y.failed) figure_lines(series, n, "k (log scale)", y.s, FIGURE_LOG, out);
+        page_figure_end(out, caption.failed ? "" : caption.s, CSV_EFFECTS);
+    }
+    text_free(&y);
+    text_free(&caption);
+}
+
+void section_dose(const void *facts, text *out) {
+    const report_facts *f = facts;
+    const analysis *a = f->analysis;
+    size_t most = (size_t)a->n_rows + 1;
+    double *pool = calloc(4 * most, sizeof *pool);
+    figure_series *series = calloc(most, sizeof *series);
+    text figures = {0};
+    for (int i = 0; pool && series && i < a->n_rows; i++)
+        if (is_first_of_metric(a, i)) add_curves(&figures, a, a->rows[i].metric, pool, series);
+    if (figures.len) {
+        text_add(out, "<div class=\"pair\">\n");
+        text_add_n(out, figures.s, figures.len);
+        text_add(out, "</div>\n");
+    }
+    if (!pool || !series || figures.failed) out->failed = 1;
+    free(pool);
+    free(series);
+    text_free(&figures);
+}

@@ -1,0 +1,122 @@
+/* What was measured: every probe column of the baseline over blocks and steps, and what edits did where they acted.
+ * Generic over the probes: their tables say what a column is. */
+#include "report/sections.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/figure.h"
+#include "report/words.h"
+
+/* The help line of a probe column, and whether it has a mean. */
+static const char *column_help(const study *y, const char *name, int *is_quantity) {
+    for (int i = 0; i < y->n_probes; i++)
+        for (int j = 0; j < y->probe[i]->n_columns; j++) {
+            if (strcmp(y->probe[i]->column[j], name) != 0) continue;
+            *is_quantity = !(y->probe[i]->nominal >> j & 1);
+            return y->probe[i]->column_help[j] ? y->probe[i]->column_help[j] : "";
+        }
+    *is_quantity = 1;
+    return "";
+}
+
+/* Largest block or step, + 1; the table's first two columns. */
+static int extent(const report_table *t, int column) {
+    int64_t most = -1;
+    for (int r = 0; r < t->rows; r++)
+        if (report_whole(t, r, column) > most) most = report_whole(t, r, column);
+    return most < 1 << 16 ? (int)most + 1 : 0;
+}
+
+static void add_heat(text *out, const report_facts *f, int column) {
+    const report_table *t = &f->baseline;
+    int rows = extent(t, 0), columns = extent(t, 1), is_quantity;
+    const char *help = column_help(f->study, t->name[column], &is_quantity);
+    size_t cells = (size_t)rows * (size_t)columns;
+    double *value = malloc((cells + 1) * sizeof *value);
+    text svg = {0}, caption = {0};
+    for (size_t i = 0; value && i < cells; i++) value[i] = NAN;
+    for (int r = 0; value && r < t->rows; r++)
+        value[report_whole(t, r, 0) * columns + report_whole(t, r, 1)] = report_number(t, r, column);
+    figure_grid grid = {.value = value,
+                        .rows = rows,
+                        .columns = columns,
+                        .row_axis = "block",
+                        .column_axis = "step (0 = noisiest)",
+                        .what = t->name[column]};
+    if (value && is_quantity) figure_heat(&grid, &svg);
+    if (svg.len) {
+        text_addf(&caption, "%s.", help);
+        page_figure_begin(out, "heat");
+        text_add_n(out, svg.s, svg.len);
+        page_figure_end(out, caption.failed ? "" : caption.s, CSV_MASS);
+    }
+    if (!value || svg.failed) out->failed = 1;
+    free(value);
+    text_free(&svg);
+    text_free(&caption);
+}
+
+static int find_column(const report_table *t, const char *name) {
+    for (int c = 0; c < t->columns; c++)
+        if (strcmp(t->name[c], name) == 0) return c;
+    return -1;
+}
+
+static void add_number_cell(text *out, double x) {
+    text words = {0};
+    if (isfinite(x)) text_add_double(&words, x, 3);
+    else text_add(&words, "–");
+    page_element(out, "td", "n", words.failed ? "" : words.s);
+    text_free(&words);
+}
+
+/* Means over the sites where an edit acted, a condition a row. The reduction factor is the mass of the set after the
+ * edit over that before. */
+static void add_edits(text *out, const report_facts *f) {
+    const report_table *t = &f->means;
+    int before = find_column(t, "set_mass_before"), after = find_column(t, "set_mass_after");
+    int with_factor = before >= 0 && after >= 0;
+    if (t->rows == 0) return;
+    page_element(out, "h3", NULL, "Where edits acted");
+    text_add(out, "<div class=\"scroll\"><table class=\"edits\"><thead><tr><th>condition</th>");
+    for (int c = 1; c < t->columns; c++) page_element(out, "th", "n", t->name[c]);
+    if (with_factor) page_element(out, "th", "n", "reduction factor");
+    text_add(out, "</tr></thead><tbody>\n");
+    for (int r = 0; r < t->rows; r++) {
+        text_add(out, "<tr>");
+        page_element(out, "th", NULL, report_words(t, r, 0));
+        for (int c = 1; c < t->columns; c++) add_number_cell(out, report_number(t, r, c));
+        if (with_factor) add_number_cell(out, report_number(t, r, after) / report_number(t, r, before));
+        text_add(out, "</tr>\n");
+    }
+    page_table_end(out);
+    text_add(out, "<dl class=\"soft\">\n");
+    for (int c = 1, is_quantity; c < t->columns; c++) {
+        page_element(out, "dt", NULL, t->name[c]);
+        page_element(out, "dd", NULL, column_help(f->study, t->name[c], &is_quantity));
+    }
+    text_addf(
+        out,
+        "</dl>\n<p class=\"soft\">Means over edited calls, heads, steps and images%s. <a href=\"%s\">Numbers</a></p>\n",
+        with_factor ? "; the reduction factor is the ratio of the two mean masses, 0 = suppressed in full" : "",
+        CSV_EDITS);
+}
+
+void section_mass(const void *facts, text *out) {
+    const report_facts *f = facts;
+    text figures = {0};
+    for (int c = 2; c < f->baseline.columns; c++) add_heat(&figures, f, c);
+    if (figures.len) {
+        page_element(out, "p", "soft",
+                     "Baseline images. Each cell is a mean over heads, guidance branches and images; point at it for "
+                     "its value.");
+        text_add(out, "<div class=\"pair\">\n");
+        text_add_n(out, figures.s, figures.len);
+        text_add(out, "</div>\n");
+    }
+    if (figures.failed) out->failed = 1;
+    text_free(&figures);
+    add_edits(out, f);
+}

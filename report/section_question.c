@@ -1,0 +1,144 @@
+/* What was asked of which model, and how it can be asked again. */
+#include "report/sections.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "report/words.h"
+
+static void add_term(text *out, const char *term, text *words) {
+    if (words->failed) out->failed = 1;
+    if (words->len) {
+        page_element(out, "dt", NULL, term);
+        page_element(out, "dd", NULL, words->s);
+        text_add(out, "\n");
+    }
+    text_free(words);
+    *words = (text){0};
+}
+
+static void add_prompts(text *out, const report_facts *f) {
+    int64_t prompts = 0;
+    for (int i = 0; i < f->tags.rows; i++) prompts += report_whole(&f->tags, i, 1);
+    text_add_grouped(out, prompts);
+    if (f->tags.rows == 1 && !*report_words(&f->tags, 0, 0)) return;
+    for (int i = 0; i < f->tags.rows; i++) {
+        const char *tag = report_words(&f->tags, i, 0);
+        text_addf(out, "%s%s ", i ? ", " : ": ", *tag ? tag : "no tag");
+        text_add_grouped(out, report_whole(&f->tags, i, 1));
+    }
+}
+
+static void add_seeds(text *out, const study *y) {
+    enum { SHOWN = 12 };
+    if (y->seeds_by_prompt) {
+        text_addf(out, "one a prompt: %llu + the prompt's number", (unsigned long long)y->seed[0]);
+        return;
+    }
+    for (int i = 0; i < y->n_seeds && i < SHOWN; i++)
+        text_addf(out, "%s%llu", i ? ", " : "", (unsigned long long)y->seed[i]);
+    if (y->n_seeds > SHOWN) text_addf(out, ", ... (%d)", y->n_seeds);
+    text_add(out, y->n_seeds == 1 ? " (one image a prompt and condition)" : " for each prompt");
+}
+
+static void add_sampler(text *out, const sample_settings *s) {
+    if (s->steps) text_addf(out, "%d steps", s->steps);
+    else text_add(out, "the model's default steps");
+    if (isfinite(s->guidance)) {
+        text_add(out, ", guidance ");
+        text_add_double(out, s->guidance, 6);
+    } else text_add(out, ", its default guidance");
+    if (s->width) text_addf(out, ", %d × %d pixels", s->width, s->height ? s->height : s->width);
+    if (s->negative && *s->negative) text_addf(out, ", negative prompt \"%s\"", s->negative);
+}
+
+static void add_conditions(text *out, const study *y) {
+    static const char *const HEADING[] = {"condition", "role", "what is done"};
+    page_table_begin(out, "conditions", HEADING, 3);
+    for (int i = 0; i < y->n_conditions; i++) {
+        const study_condition *c = &y->condition[i];
+        int seen = 0;
+        for (int j = 0; j < i; j++) seen |= strcmp(y->condition[j].family, c->family) == 0;
+        if (seen) continue;
+        text ks = {0}, words = {0};
+        words_add_family_ks(&ks, y, c);
+        words_add_condition(&words, c, ks.len ? ks.s : "");
+        text_add(out, "<tr>");
+        page_element(out, "th", NULL, c->family);
+        page_element(out, "td", "nowrap", words_role(c->role));
+        page_element(out, "td", "words", words.failed || !words.len ? "" : words.s);
+        text_add(out, "</tr>\n");
+        text_free(&ks);
+        text_free(&words);
+    }
+    page_table_end(out);
+}
+
+static void add_entries(text *out, const report_facts *f) {
+    const study *y = f->study;
+    text words = {0};
+    text_add(&words, y->model);
+    add_term(out, "Model", &words);
+    add_prompts(&words, f);
+    add_term(out, "Prompts", &words);
+    add_seeds(&words, y);
+    add_term(out, "Image seeds", &words);
+    add_sampler(&words, &y->sampler);
+    add_term(out, "Sampler", &words);
+    for (int i = 0; i < y->n_metrics; i++) {
+        const entry *about = &y->metric[i].row->about;
+        text_addf(&words, "%s: %s", about->name, about->help);
+        add_term(out, i == y->primary ? "Primary metric" : "Metric", &words);
+    }
+    for (int i = 0; i < y->n_probes; i++) {
+        text_addf(&words, "%s: %s", y->probe[i]->about.name, y->probe[i]->about.help);
+        add_term(out, "Measured", &words);
+    }
+    text_add_grouped(&words, f->analysis->images);
+    text_add(&words, " of ");
+    text_add_grouped(&words, f->analysis->images_planned);
+    text_add(&words, " planned");
+    add_term(out, "Images", &words);
+}
+
+void section_question(const void *facts, text *out) {
+    const report_facts *f = facts;
+    text_add(out, "<dl>\n");
+    add_entries(out, f);
+    text_add(out, "</dl>\n");
+    page_element(out, "h3", NULL, "Conditions");
+    page_element(out, "p", "soft",
+                 "All conditions of a prompt and seed start from the same noise and the same text; they differ in what "
+                 "is named here alone.");
+    add_conditions(out, f->study);
+}
+
+static void add_command(text *out, const char *words) {
+    text_add(out, "<pre>");
+    text_add_html(out, words);
+    text_add(out, "</pre>\n");
+}
+
+void section_repeat(const void *facts, text *out) {
+    const report_facts *f = facts;
+    text report = {0};
+    static const char *const HEADING[] = {"what", "value"};
+    add_command(out, f->command);
+    page_element(out, "p", NULL,
+                 "The same study on the same model files gives the same bytes within one numeric class (processor "
+                 "features and libraries). The store can be checked, and this report made again from it:");
+    text_addf(&report, "sinkscope verify %s\nsinkscope report %s", f->store_folder, f->store_folder);
+    if (!report.failed) add_command(out, report.s);
+    text_free(&report);
+    if (f->n_entries == 0) return;
+    text_add(out, "<details><summary>Versions, numeric class, hashes</summary>\n");
+    page_table_begin(out, "hashes", HEADING, 2);
+    for (int i = 0; i < f->n_entries; i++) {
+        text_add(out, "<tr>");
+        page_element(out, "th", "long", f->entry[i].name);
+        page_element(out, "td", "hash", f->entry[i].value);
+        text_add(out, "</tr>\n");
+    }
+    page_table_end(out);
+    text_add(out, "</details>\n");
+}

@@ -1,0 +1,29 @@
+/* The parts of a report, in the order of the page (report.c lists them). Each writes HTML from the facts (a
+ * report_facts) below its heading, or nothing where the study has nothing of the kind. */
+#ifndef REPORT_SECTIONS_H
+#define REPORT_SECTIONS_H
+
+#include "report/facts.h"
+
+void section_answer(const void *facts, text *out);   /* section_answer.c */
+void section_question(const void *facts, text *out); /* section_question.c */
+void section_repeat(const void *facts, text *out);
+void section_pictures(const void *facts, text *out); /* section_pictures.c */
+void section_effects(const void *facts, text *out);  /* section_effects.c */
+void section_dose(const void *facts, text *out);
+void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
+void section_mass(const void *facts, text *out);     /* section_mass.c */
+void section_sinks(const void *facts, text *out);    /* section_sinks.c */
+void section_checks(const void *facts, text *out);   /* section_checks.c */
+
+/* Files beside the page, named where their numbers are shown. */
+#define CSV_EFFECTS "effects.csv"
+#define CSV_ACCURACY "accuracy.csv"
+#define CSV_MASS "baseline-sites.csv"
+#define CSV_EDITS "edited-sites.csv"
+#define CSV_CENSUS "sinks-by-class.csv"
+#define CSV_BLOCKS "sinks-by-block.csv"
+#define CSV_WORDS "sinks-by-word.csv"
+#define CSV_PLACES "sinks-in-image.csv"
+
+#endif
