@@ -91,8 +91,9 @@ ss_status unicode_case_create(unicode_case **out, ss_error *err) {
     unicode_case *c = calloc(1, sizeof *c);
     *out = NULL;
     if (!c) return error_no_memory(err, "case tables", sizeof *c);
-    c->cased = compile("\\p{Cased}");
-    c->ignorable = compile("\\p{Case_Ignorable}");
+    /* names in lower case: PCRE2 10.42 folds them with tolower(), which leaves an I alone in a Turkish locale */
+    c->cased = compile("\\p{cased}");
+    c->ignorable = compile("\\p{ci}");
     if (c->cased && c->ignorable) {
         *out = c;
         return SS_OK;

@@ -51,7 +51,7 @@ static void test_words(void **state) {
     (void)state;
     expect("clip", "A Star, 12!", 9, "start word:a word:star word:, word:1 word:2 word:! end padding");
     expect("clip", "", 3, "start end padding");
-    expect("clip", "don't", 6, "start word:don word:don word:'t end padding");
+    expect("clip", "don't", 6, "start word:don word:'t end padding padding");
     expect("clip", "a <|endoftext|> b", 7, "start word:a word:<|endoftext|> word:b end padding padding");
     expect("clip-bang", "a!", 5, "start word:a word:! end padding");
     expect("t5", "a star, (moon) 12", 13,
