@@ -18,7 +18,7 @@ static int setup(void **state) {
     reference = context_make("reference", 1);
     n_cpu = context_kernels(kernels);
     for (int i = 0; i < n_cpu; i++) {
-        cpu[i] = context_make("cpu", 2);
+        cpu[i] = context_make("cpu", 1);
         cpu[i]->state = (void *)(uintptr_t)kernels[i];
     }
     return 0;

@@ -1,0 +1,212 @@
+/* The bits of a result depend on its own row and on the layer alone: not on the number of threads, not on the rest of
+ * the batch, not on where the operands lie. Conversion of half-precision weights is exact for every bit pattern. */
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tensor/half.h"
+
+/* A forward pass through every kind of operation, large enough for teams of threads; [n, 24, 24, 48] in and out. */
+typedef struct network {
+    weight conv, down, up, lift, back, bias48, bias96, bias192, table;
+} network;
+
+static network network_random(void) {
+    network n;
+    n.conv = weight_random(WEIGHT_CONV, TENSOR_F32, 4, (int64_t[]){96, 48, 3, 3}, 1);
+    n.down = weight_random(WEIGHT_CONV, TENSOR_F16, 4, (int64_t[]){96, 96, 3, 3}, 2);
+    n.up = weight_random(WEIGHT_CONV, TENSOR_BF16, 4, (int64_t[]){48, 96, 3, 3}, 3);
+    n.lift = weight_random(WEIGHT_LINEAR, TENSOR_F32, 2, (int64_t[]){192, 48}, 4);
+    n.back = weight_random(WEIGHT_LINEAR, TENSOR_F16, 2, (int64_t[]){48, 192}, 5);
+    n.bias48 = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, (int64_t[]){48}, 6);
+    n.bias96 = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, (int64_t[]){96}, 7);
+    n.bias192 = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, (int64_t[]){192}, 8);
+    n.table = weight_random(WEIGHT_TABLE, TENSOR_F16, 2, (int64_t[]){30, 48}, 9);
+    return n;
+}
+
+static void for_all(network *n, void (*f)(compute *c, weight *w), compute *c) {
+    weight *all[] = {&n->conv, &n->down, &n->up, &n->lift, &n->back, &n->bias48, &n->bias96, &n->bias192, &n->table};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) f(c, all[i]);
+}
+
+static void free_source(compute *c, weight *w) {
+    (void)c;
+    free(w->source.data);
+}
+
+static void forward(compute *c, const network *n, tensor out, tensor x) {
+    int64_t items = x.dim[0];
+    static const int32_t ids[] = {3, 29, 0};
+    static const int around[4] = {1, 1, 1, 1}, below[4] = {0, 0, 1, 1};
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor a = compute_4d(c, items, 24, 24, 96), half = compute_4d(c, items, 12, 12, 96);
+    tensor b = compute_4d(c, items, 24, 24, 48), table = compute_2d(c, 3, 48);
+    op_conv2d(c, a, x, &n->conv, &n->bias96, 1, around);
+    op_group_norm(c, a, a, 32, &n->bias96, &n->bias96, 1e-6f, ACT_SILU);
+    op_conv2d(c, half, a, &n->down, NULL, 2, below);
+    op_upsample2(c, a, half);
+    op_conv2d(c, b, a, &n->up, &n->bias48, 1, around);
+    tensor tokens = tensor_reshape(b, 3, (int64_t[]){items, 576, 48});
+    tensor wide = compute_3d(c, items, 576, 192), narrow = compute_3d(c, items, 576, 48);
+    op_embed(c, table, &n->table, ids);
+    tensor row = tensor_slice(table, 0, 0, 1), shift = compute_2d(c, items, 48), gate = compute_2d(c, items, 48);
+    for (int64_t i = 0; i < items; i++) {
+        op_copy(c, tensor_slice(shift, 0, i, 1), row);
+        op_copy(c, tensor_slice(gate, 0, i, 1), tensor_slice(table, 0, 1, 1));
+    }
+    op_norm_modulate(c, narrow, tokens, gate, shift, 1e-6f);
+    op_linear(c, wide, narrow, &n->lift, &n->bias192, ACT_GELU_ERF);
+    op_layer_norm(c, wide, wide, &n->bias192, NULL, 1e-5f);
+    op_mul(c, wide, wide, wide);
+    op_linear(c, narrow, wide, &n->back, NULL, ACT_NONE);
+    op_rms_norm(c, narrow, narrow, &n->bias48, 1e-6f);
+    op_gate_add(c, tokens, gate, narrow);
+    op_axpby(c, tokens, 0.5f, tokens, 2.0f, narrow);
+    op_add(c, tokens, tokens, tensor_reshape(row, 3, (int64_t[]){1, 1, 48}));
+    tensor q = tensor_split_last(tokens, 3), mixed = compute_4d(c, items, 576, 3, 16);
+    op_attention(c, &(attention_args){.q = q, .k = q, .v = q, .out = mixed, .scale = 0.25f}, NULL);
+    op_activation(c, out, tensor_reshape(mixed, 4, out.dim), ACT_QUICK_GELU);
+    arena_release(c->scratch, mark);
+}
+
+static void threads_change_nothing(void **state) {
+    (void)state;
+    static const int64_t dim[] = {2, 24, 24, 48};
+    network n = network_random();
+    operand x = operand_random(4, dim, 3, 20), first = operand_make(4, dim, 0);
+    static const int threads[] = {1, 2, 4, 8};
+    for (int i = 0; i < 4; i++) {
+        compute *c = context_make("cpu", threads[i]);
+        for_all(&n, weight_pack, c);
+        operand out = operand_make(4, dim, 0);
+        forward(c, &n, out.t, x.t);
+        context_must_be_ok(c);
+        if (i == 0) memcpy(first.memory, out.memory, out.floats * sizeof(float));
+        must_be_equal(&first, &out, "threads");
+        for_all(&n, weight_free, c);
+        operand_free(&out);
+        compute_destroy(c);
+    }
+    operand_free(&x);
+    operand_free(&first);
+    for_all(&n, free_source, NULL);
+}
+
+/* Three items at once against each of them alone, on every instruction set. */
+static void batch_changes_nothing(void **state) {
+    (void)state;
+    network n = network_random();
+    const kernel *kernels[3];
+    int n_kernels = context_kernels(kernels);
+    compute *c = context_make("cpu", 2);
+    operand x = operand_random(4, (int64_t[]){3, 24, 24, 48}, 0, 21);
+    operand out = operand_make(4, x.t.dim, 0), alone = operand_make(4, x.t.dim, 0);
+    for (int k = 0; k < n_kernels; k++) {
+        c->state = (void *)(uintptr_t)kernels[k];
+        for_all(&n, weight_pack, c);
+        forward(c, &n, out.t, x.t);
+        for (int64_t i = 0; i < 3; i++) forward(c, &n, tensor_slice(alone.t, 0, i, 1), tensor_slice(x.t, 0, i, 1));
+        context_must_be_ok(c);
+        must_be_equal(&out, &alone, kernels[k]->isa);
+        for_all(&n, weight_free, c);
+    }
+    operand_free(&x);
+    operand_free(&out);
+    operand_free(&alone);
+    for_all(&n, free_source, NULL);
+    compute_destroy(c);
+}
+
+/* Rows of one linear layer: any number at once, from any place. */
+static void rows_stand_alone(void **state) {
+    (void)state;
+    enum { ROWS = 29, INPUTS = 1300, OUTPUTS = 77 };
+    compute *c = context_make("cpu", 2);
+    weight source = weight_random(WEIGHT_LINEAR, TENSOR_F32, 2, (int64_t[]){OUTPUTS, INPUTS}, 1);
+    weight w = weight_packed(c, source);
+    operand x = operand_random(2, (int64_t[]){ROWS, INPUTS}, 7, 2);
+    operand all = operand_make(2, (int64_t[]){ROWS, OUTPUTS}, 0), some = operand_make(2, all.t.dim, 0);
+    op_linear(c, all.t, x.t, &w, NULL, ACT_GELU_TANH);
+    for (int64_t count = 1; count <= 11; count++) {
+        for (int64_t r = 0; r < ROWS; r += count) {
+            int64_t n = ROWS - r < count ? ROWS - r : count;
+            op_linear(c, tensor_slice(some.t, 0, r, n), tensor_slice(x.t, 0, r, n), &w, NULL, ACT_GELU_TANH);
+        }
+        context_must_be_ok(c);
+        must_be_equal(&all, &some, "rows");
+    }
+    weight_free(c, &w);
+    free(source.source.data);
+    operand_free(&x);
+    operand_free(&all);
+    operand_free(&some);
+    compute_destroy(c);
+}
+
+/* The dry backend takes the scratch memory and counts the operations that the cpu backend does. */
+static void dry_knows_the_peak(void **state) {
+    (void)state;
+    network n = network_random();
+    size_t peak[2];
+    double flops[2];
+    for (int i = 0; i < 2; i++) {
+        compute *c = context_make(i ? "dry" : "cpu", 3);
+        for_all(&n, weight_pack, c);
+        size_t bytes = weight_packed_bytes(c, &n.conv);
+        assert_int_equal(bytes, 128 * 48 * 9 * sizeof(float)); /* whole panels of 64 outputs */
+        operand x = operand_random(4, (int64_t[]){1, 24, 24, 48}, 0, 20), out = operand_make(4, x.t.dim, 0);
+        forward(c, &n, out.t, x.t);
+        context_must_be_ok(c);
+        peak[i] = arena_peak(c->scratch);
+        flops[i] = c->flops;
+        for (size_t k = 0; i && k < out.floats; k++) assert_true(out.memory[k] == GUARD); /* dry touches nothing */
+        operand_free(&x);
+        operand_free(&out);
+        for_all(&n, weight_free, c);
+        compute_destroy(c);
+    }
+    assert_true(peak[0] > 0 && flops[0] > 0);
+    assert_int_equal(peak[0], peak[1]);
+    assert_true(flops[0] == flops[1]);
+    for_all(&n, free_source, NULL);
+}
+
+static void halves_are_exact(void **state) {
+    (void)state;
+    enum { ALL = 1 << 16 };
+    unsigned char *bytes = malloc(2 * ALL + 1);
+    float *f16 = malloc(ALL * sizeof *f16), *bf16 = malloc(ALL * sizeof *bf16);
+    assert_non_null(bytes);
+    assert_non_null(f16);
+    assert_non_null(bf16);
+    for (uint32_t i = 0; i < ALL; i++) {
+        uint16_t h = (uint16_t)i;
+        memcpy(bytes + 1 + 2 * i, &h, 2); /* odd addresses: a checkpoint promises no alignment */
+    }
+    half_convert(f16, bytes + 1, TENSOR_F16, ALL);
+    half_convert(bf16, bytes + 1, TENSOR_BF16, ALL);
+    for (uint32_t i = 0; i < ALL; i++) {
+        uint32_t exponent = i >> 10 & 31, fraction = i & 1023, bits;
+        double want = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, (int)exponent - 25);
+        if (exponent == 31) want = fraction ? (double)NAN : (double)INFINITY;
+        if (i >> 15) want = -want;
+        if (isnan(want)) assert_true(isnan((double)f16[i]));
+        else assert_true((double)f16[i] == want && !signbit(f16[i]) == !(i >> 15));
+        memcpy(&bits, &bf16[i], sizeof bits);
+        assert_int_equal(bits, i << 16);
+    }
+    free(bytes);
+    free(f16);
+    free(bf16);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(batch_changes_nothing),
+        cmocka_unit_test(rows_stand_alone),       cmocka_unit_test(dry_knows_the_peak),
+        cmocka_unit_test(halves_are_exact),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
