@@ -106,10 +106,12 @@ static void activate(float *out, const float *x, int64_t n, activation act) {
     }
 }
 
-/* ivdep: `out` is an input or disjoint from it, which GCC cannot know. */
+/* `out` is an input or disjoint from it, which the compiler cannot know. */
+#if defined(__clang__)
+#define EACH(i, n) _Pragma("clang loop vectorize(assume_safety)") for (int64_t i = 0; i < (n); i++)
+#else
 #define EACH(i, n) _Pragma("GCC ivdep") for (int64_t i = 0; i < (n); i++)
-
-/* ---- element by element ---- */
+#endif
 
 static void add(float *out, const float *a, const float *b, int64_t n) { EACH(i, n) out[i] = a[i] + b[i]; }
 
