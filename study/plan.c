@@ -252,8 +252,9 @@ static void count(plan *p) {
         prompt = u->prompt;
         c->forwards_unshared += b->settings.steps;
         c->forwards += b->shares_prefix && b->program.n ? b->settings.steps - b->first_step : b->settings.steps;
-        if (s->role == CONDITION_SHAM && !s->has_intervention) c->encodes++;
-        if (s->prompt == PROMPT_SWAP_ATTRIBUTE && !swapped_before) {
+        int other_text = (b->settings.guidance > 1) != (p->settings.guidance > 1);
+        if ((s->role == CONDITION_SHAM && !s->has_intervention) || other_text) c->encodes++;
+        if (s->prompt == PROMPT_SWAP_ATTRIBUTE && !other_text && !swapped_before) {
             c->encodes++;
             swapped_before = 1;
         }

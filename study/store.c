@@ -19,6 +19,7 @@ int store_limit(const store *s) { return s->limit; }
 void store_close(store *s) {
     if (!s) return;
     for (int i = 0; i < STORE_STATEMENTS; i++) sqlite3_finalize(s->statement[i]);
+    if (s->db && s->mode == STORE_WRITE) sqlite3_exec(s->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
     sqlite3_close(s->db);
     if (s->lock >= 0) close(s->lock);
     json_decref(s->manifest);
@@ -123,10 +124,17 @@ static ss_status read_study(store *s, const char *data, ss_error *err) {
     return status;
 }
 
+/* A write-ahead log costs one sync a transaction. It is folded in at the end (store_close), so that a store at rest is
+ * one file, readable from a read-only folder. */
+static ss_status begin_writing(store *s, ss_error *err) {
+    SS_TRY(store_exec(s, "PRAGMA journal_mode = WAL", err));
+    return store_prepare_writer(s, err);
+}
+
 static ss_status open_for_writing(store *s, ss_error *err) {
     SS_TRY(store_open_db(s, SQLITE_OPEN_READWRITE, err));
     SS_TRY(store_check_version(s, err));
-    return store_prepare_writer(s, err);
+    return begin_writing(s, err);
 }
 
 static ss_status create(store *s, const plan *p, const char *numeric_class, ss_error *err) {
@@ -170,7 +178,7 @@ static ss_status open_store(store *s, const char *data, ss_error *err) {
         SS_TRY(store_check_version(s, err));
     }
     SS_TRY(read_study(s, data, err));
-    return s->db && s->mode == STORE_WRITE ? store_prepare_writer(s, err) : SS_OK;
+    return s->db && s->mode == STORE_WRITE ? begin_writing(s, err) : SS_OK;
 }
 
 ss_status store_open(store **out, const char *folder, store_mode mode, const char *data, ss_error *err) {

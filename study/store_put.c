@@ -256,14 +256,14 @@ static ss_status put_tokens(store *s, const plan *p, int prompt, const embedding
     sqlite3_stmt *q = s->statement[PUT_TOKEN];
     int branches = p->settings.guidance > 1 ? 2 : 1;
     for (int branch = 0; branch < branches; branch++) {
-        const uint8_t *key_class = embedding_key_classes(e, (attn_branch)branch);
-        for (int key = 0; key_class && key < p->sites.keys; key++) {
+        const uint8_t *classes = embedding_key_classes(e, (attn_branch)branch);
+        for (int key = 0; classes && key < p->sites.keys; key++) {
             const char *word = embedding_key_word(e, (attn_branch)branch, key);
-            if (key_class[key] == KEY_IMAGE) continue;
+            if (classes[key] == KEY_IMAGE) continue;
             sqlite3_bind_int(q, 1, prompt);
             sqlite3_bind_int(q, 2, branch);
             sqlite3_bind_int(q, 3, key);
-            sqlite3_bind_int(q, 4, key_class[key]);
+            sqlite3_bind_int(q, 4, classes[key]);
             sqlite3_bind_text(q, 5, word ? word : "", -1, SQLITE_STATIC);
             SS_TRY(store_step(s, q, "table token", err));
         }

@@ -1,5 +1,5 @@
-/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's rollback
- * journal with full syncs: after a kill the last committed transaction stands. Must never leave a statement open. */
+/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's log
+ * with full syncs: after a kill the last committed transaction stands. Must never leave a statement open. */
 #include "study/store_internal.h"
 
 #include <stdio.h>
@@ -68,10 +68,7 @@ ss_status store_open_db(store *s, int flags, ss_error *err) {
         return store_sql_error(s, "cannot open", err);
     sqlite3_busy_timeout(s->db, BUSY_MS);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    return store_exec(s,
-                      "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA journal_mode = DELETE;"
-                      " PRAGMA synchronous = FULL",
-                      err);
+    return store_exec(s, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL", err);
 }
 
 static ss_status read_int(const store *s, const char *sql, int64_t *out, ss_error *err) {

@@ -1,0 +1,370 @@
+/* See fake.h. */
+#include "fake.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attn/run.h"
+#include "base/file.h"
+
+fake_state fake;
+
+enum { BLOCKS = 2, HEADS = 2, KEYS = 12, SIDE = 8, LATENTS = 6 };
+
+/* ---- attention ---- */
+
+static const option INDEX_OPTIONS[] = {{"segment", OPTION_TEXT, NULL, 0, 0, NULL, "which segment"},
+                                       {"offset", OPTION_INT, NULL, 0, 1e6, "0", "key of the segment"},
+                                       {0}};
+static const option RANDOM_OPTIONS[] = {{"exclude", OPTION_WORD, "none|top", 0, 0, "none", "keys left out"}, {0}};
+static const option SCALE_OPTIONS[] = {{"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, "share that stays"}, {0}};
+
+const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}},
+                                        {.about = {"random", "any", RANDOM_OPTIONS}},
+                                        {.about = {"index", "one key", INDEX_OPTIONS}}};
+const int ATTN_SELECTOR_COUNT = 3;
+const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
+                                {.about = {"scale", "scaled", SCALE_OPTIONS}},
+                                {.about = {"zero", "value zero", NULL}}};
+const int ATTN_EDIT_COUNT = 3;
+const attn_probe ATTN_PROBES[] = {
+    {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}},
+    {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}}};
+const int ATTN_PROBE_COUNT = 2;
+
+struct attn_run {
+    const attn_program *program;
+    attn_measure measure;
+    attn_stream_name name;
+    attn_shape shape;
+    int columns;
+    float *site;     /* [steps, blocks, heads, 2, columns] */
+    attn_sink *sink; /* [steps, blocks, heads, 2, top] */
+    float *mass;     /* [steps, blocks, heads, 2, keys] */
+};
+
+static size_t sites_of(const attn_run *r) {
+    return (size_t)r->shape.steps * (size_t)r->shape.blocks * (size_t)r->shape.heads * 2;
+}
+
+ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
+                             int n_segments, ss_error *err) {
+    (void)blocks, (void)heads, (void)segments, (void)n_segments;
+    for (int i = 0; i < p->n; i++)
+        if (p->intervention[i].k > keys / 2)
+            return error_set(err, SS_ERR_INPUT, NULL, "k = %d is too many; a set holds at most half of the %d keys",
+                             p->intervention[i].k, keys);
+    return SS_OK;
+}
+
+int attn_program_acts(const attn_program *p, int step) {
+    for (int i = 0; p && i < p->n; i++)
+        if (bits_get(&p->intervention[i].steps, step)) return 1;
+    return 0;
+}
+
+ss_status attn_run_create(attn_run **out, const attn_program *program, const attn_measure *measure,
+                          const attn_stream_name *name, attn_shape shape, ss_error *err) {
+    (void)err;
+    attn_run *r = calloc(1, sizeof *r);
+    *r = (attn_run){.program = program, .measure = *measure, .name = *name, .shape = shape};
+    for (int i = 0; i < measure->n_probes; i++) r->columns += measure->probe[i]->n_columns;
+    size_t n = sites_of(r);
+    r->site = malloc((n * (size_t)r->columns + 1) * sizeof *r->site);
+    for (size_t i = 0; i < n * (size_t)r->columns; i++) r->site[i] = NAN;
+    r->sink = calloc(n * (size_t)measure->top + 1, sizeof *r->sink);
+    r->mass = calloc(n * (size_t)shape.keys + 1, sizeof *r->mass);
+    *out = r;
+    return SS_OK;
+}
+
+void attn_run_destroy(attn_run *r) {
+    if (!r) return;
+    free(r->site);
+    free(r->sink);
+    free(r->mass);
+    free(r);
+}
+
+ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
+                        ss_error *err) {
+    if (attn_run_create(out, program, &from->measure, name, from->shape, err) != SS_OK) return err->code;
+    size_t n = sites_of(from);
+    memcpy((*out)->site, from->site, n * (size_t)from->columns * sizeof *from->site);
+    memcpy((*out)->sink, from->sink, n * (size_t)from->measure.top * sizeof *from->sink);
+    memcpy((*out)->mass, from->mass, n * (size_t)from->shape.keys * sizeof *from->mass);
+    return SS_OK;
+}
+
+static size_t site_at(const attn_run *r, int step, int block, int head, attn_branch branch) {
+    return (((size_t)step * (size_t)r->shape.blocks + (size_t)block) * (size_t)r->shape.heads + (size_t)head) * 2 +
+           (size_t)branch;
+}
+
+int attn_run_columns(const attn_run *r) { return r->columns; }
+const float *attn_run_site(const attn_run *r, int step, int block, int head, attn_branch branch) {
+    return r->site + site_at(r, step, block, head, branch) * (size_t)r->columns;
+}
+int attn_run_sinks(const attn_run *r, int step, int block, int head, attn_branch branch, const attn_sink **out) {
+    *out = r->sink + site_at(r, step, block, head, branch) * (size_t)r->measure.top;
+    return (*out)->mass > 0 ? r->measure.top : 0; /* 0: not visited */
+}
+const float *attn_run_masses(const attn_run *r, int step, int block, int head, attn_branch branch) {
+    return r->mass + site_at(r, step, block, head, branch) * (size_t)r->shape.keys;
+}
+attn_shape attn_run_shape(const attn_run *r) { return r->shape; }
+
+/* ---- pipeline ---- */
+
+struct pipeline {
+    int opened;
+};
+struct embedding {
+    uint64_t hash;
+    uint8_t classes[KEYS];
+};
+struct denoise_state {
+    sample_settings settings;
+    const embedding *text;
+    attn_run *run;
+    int step;
+    double x[LATENTS];
+};
+
+pipeline *fake_pipeline(void) {
+    static pipeline p;
+    return &p;
+}
+
+ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err) {
+    (void)p, (void)err;
+    if (!s->width) s->width = s->height = SIDE;
+    if (!s->steps) s->steps = 5;
+    if (isnan(s->guidance) || s->guidance == 0) s->guidance = 4;
+    if (!s->negative) s->negative = "";
+    if (!s->max_text_tokens) s->max_text_tokens = 4;
+    return SS_OK;
+}
+
+ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {
+    (void)p, (void)s, (void)err;
+    *out = (pipeline_sites){.blocks = BLOCKS, .heads = HEADS, .keys = KEYS, .n_segments = 2};
+    out->segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, 8, 4};
+    out->segment[1] = (attn_segment){SEGMENT_TEXT, "clip", 8, 4, 0};
+    return SS_OK;
+}
+
+const char *pipeline_class(const pipeline *p) { return p ? "FakePipeline" : ""; }
+const char *pipeline_folder(const pipeline *p) { return p ? "model" : ""; }
+
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err) {
+    (void)p, (void)s, (void)err;
+    *out = (pipeline_cost){1000, 2000, 10, 100, 20};
+    return SS_OK;
+}
+
+ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
+    (void)p, (void)s, (void)err;
+    fake.encodes++;
+    *out = calloc(1, sizeof **out);
+    (*out)->hash = philox_hash_text(prompt);
+    (*out)->classes[8] = KEY_START;
+    (*out)->classes[9] = KEY_WORD;
+    (*out)->classes[10] = KEY_END;
+    (*out)->classes[11] = KEY_PADDING;
+    return SS_OK;
+}
+void embedding_free(embedding *e) { free(e); }
+const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
+    return branch == BRANCH_COND ? e->classes : e->classes;
+}
+const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
+    return e && branch == BRANCH_COND && key == 9 ? "star" : "";
+}
+
+ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+                        attn_run *run, ss_error *err) {
+    (void)p, (void)err;
+    static uint64_t times;
+    philox r;
+    uint64_t salt = fake.defect == FAKE_NOT_REPEATABLE ? ++times : 0;
+    *out = calloc(1, sizeof **out);
+    **out = (denoise_state){.settings = *s, .text = e, .run = run};
+    philox_init(&r, seed, &salt, 1);
+    for (int i = 0; i < LATENTS; i++) (*out)->x[i] = philox_normal(&r);
+    return SS_OK;
+}
+ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err) {
+    (void)err;
+    *out = malloc(sizeof **out);
+    **out = *from;
+    (*out)->run = run;
+    return SS_OK;
+}
+void denoise_free(denoise_state *d) { free(d); }
+int denoise_step_number(const denoise_state *d) { return d->step; }
+
+/* How far the interventions of a step push: by what is selected, how many, and how it is edited. */
+static double push_of(const denoise_state *d, int head) {
+    const attn_program *g = d->run->program;
+    double push = 0;
+    for (int i = 0; g && i < g->n; i++) {
+        const attn_intervention *v = &g->intervention[i];
+        int identity = strcmp(v->edit->about.name, "scale") == 0 && v->edit_options[0].number == 1;
+        if (!bits_get(&v->steps, d->step) || !bits_get(&v->heads, head) || v->k == 0 || identity) continue;
+        philox r;
+        uint64_t parts[] = {d->run->name.prompt, d->run->name.image_seed, philox_hash_text(v->selector->about.name),
+                            (uint64_t)d->step, (uint64_t)head};
+        philox_init(&r, d->run->name.study_seed, parts, 5);
+        push += 0.05 * v->k * (1 + 0.2 * philox_normal(&r));
+    }
+    return push;
+}
+
+static void observe(denoise_state *d) {
+    attn_run *r = d->run;
+    for (int b = 0; b < BLOCKS; b++)
+        for (int h = 0; h < HEADS; h++)
+            for (int g = 0; g < (d->settings.guidance > 1 ? 2 : 1); g++) {
+                size_t at = site_at(r, d->step, b, h, (attn_branch)g);
+                for (int i = 0; i < r->columns; i++)
+                    r->site[at * (size_t)r->columns + (size_t)i] = (float)(d->x[(b + h + g + i) % LATENTS] / 3);
+                for (int i = 0; i < r->measure.top; i++)
+                    r->sink[at * (size_t)r->measure.top + (size_t)i] =
+                        (attn_sink){(d->step + b + h + i) % KEYS, (float)(0.5 / (i + 1))};
+                for (int i = 0; i < KEYS; i++)
+                    r->mass[at * KEYS + (size_t)i] = (float)(1.0 / KEYS + 0.01 * d->x[i % LATENTS]);
+            }
+}
+
+ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err) {
+    (void)p;
+    struct timespec t = {0, 1000L * fake.step_microseconds * n};
+    if (fake.step_microseconds) nanosleep(&t, NULL);
+    for (int i = 0; i < n; i++) {
+        denoise_state *d = states[i];
+        fake.steps++;
+        if (fake.fail_after && fake.steps >= fake.fail_after)
+            return error_set(err, SS_ERR_RESOURCE, NULL, "the fake pipeline was told to fail");
+        observe(d);
+        double push = push_of(d, 0) + push_of(d, 1), pull = (double)(d->text->hash % 1000) / 1000;
+        for (int j = 0; j < LATENTS; j++)
+            d->x[j] = 0.8 * d->x[j] + 0.2 * cos(d->x[(j + 1) % LATENTS] + pull * (j + 1)) + push * (j % 2 ? 1 : -0.5);
+        d->step++;
+    }
+    return SS_OK;
+}
+
+ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
+    (void)p, (void)err;
+    *out = (rgb_image){.width = SIDE, .height = SIDE, .rgb = malloc(SIDE * SIDE * 3)};
+    for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        double v = 127 + 40 * d->x[i % LATENTS] + 5 * d->x[i / 7 % LATENTS];
+        out->rgb[i] = (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    return SS_OK;
+}
+
+/* ---- metrics ---- */
+
+static double mean_level(const rgb_image *image, int channel) {
+    double sum = 0;
+    for (int i = channel; i < SIDE * SIDE * 3; i += 3) sum += image->rgb[i];
+    return sum / (SIDE * SIDE);
+}
+
+static ss_status score_glow(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state, (void)err;
+    out->value = mean_level(in->image, 0) / 255 + 1e-6 * (double)(philox_hash_text(in->prompt) % 100);
+    return SS_OK;
+}
+
+static ss_status score_right(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state, (void)err;
+    out->value = in->geneval && mean_level(in->image, 1) > 110;
+    out->unreadable = mean_level(in->image, 1) > 250;
+    snprintf(out->note, sizeof out->note, "level, \"%d\"", (int)mean_level(in->image, 1));
+    return SS_OK;
+}
+
+static ss_status score_rmse(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    (void)c, (void)state, (void)err;
+    double sum = 0;
+    for (int i = 0; i < SIDE * SIDE * 3; i++) sum += pow((in->image->rgb[i] - in->baseline->rgb[i]) / 255.0, 2);
+    out->value = sqrt(sum / (SIDE * SIDE * 3));
+    return SS_OK;
+}
+
+static const option GLOW_OPTIONS[] = {{"model", OPTION_TEXT, NULL, 0, 0, "model", "folder"}, {0}};
+
+const metric SCORE_METRICS[] = {
+    {.about = {"glow", "how red", GLOW_OPTIONS},
+     .kind = METRIC_ALIGNMENT,
+     .needs = METRIC_NEEDS_PROMPT | METRIC_NEEDS_MODEL,
+     .score = score_glow},
+    {.about = {"right", "right or wrong", NULL},
+     .kind = METRIC_ALIGNMENT,
+     .binary = 1,
+     .needs = METRIC_NEEDS_GENEVAL,
+     .score = score_right},
+    {.about = {"pixel-rmse", "distance", NULL},
+     .kind = METRIC_DISTANCE,
+     .needs = METRIC_NEEDS_BASELINE,
+     .score = score_rmse},
+    {.about = {"dim", "how green", NULL}, .kind = METRIC_PREFERENCE, .score = score_glow},
+};
+const int SCORE_METRIC_COUNT = 4;
+
+/* ---- folders ---- */
+
+const char *fake_folder(void) {
+    static char path[64];
+    /* in memory where that can be had: thousands of syncs */
+    snprintf(path, sizeof path, "%s/sinkscope-study-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(path)) abort();
+    char *model = file_join(path, "model");
+    ss_error err;
+    if (file_make_folder(model, &err) != SS_OK) abort();
+    fake_write(model, "model_index.json", "{}");
+    fake_write(model, "weights.safetensors", "0123456789");
+    free(model);
+    return path;
+}
+
+void fake_remove(const char *folder) {
+    char command[256];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0) abort();
+}
+
+void fake_write(const char *folder, const char *name, const char *content) {
+    char *path = file_join(folder, name);
+    ss_error err;
+    if (file_write(path, content, strlen(content), &err) != SS_OK) abort();
+    free(path);
+}
+
+void fake_prompts(const char *folder, int n) {
+    static const char *const COLORS[] = {"red", "orange", "blue"}, *const THINGS[] = {"star", "cross", "ring"};
+    text t = {0};
+    for (int i = 0; i < n; i++) {
+        const char *color = COLORS[i % 3], *thing = THINGS[i / 3 % 3];
+        if (i % 4 == 3)
+            text_addf(
+                &t,
+                "{\"tag\": \"counting\", \"include\": [{\"class\": \"%s\", \"count\": 2}], \"prompt\": \"a photo of "
+                "two %ss%s\"}\n",
+                thing, strcmp(thing, "cross") == 0 ? "cros" : thing, strcmp(thing, "cross") == 0 ? "es" : "");
+        else
+            text_addf(&t,
+                      "{\"tag\": \"colors\", \"include\": [{\"class\": \"%s\", \"count\": 1, \"color\": \"%s\"}], "
+                      "\"prompt\": \"a photo of a%s %s %s\"}\n",
+                      thing, color, color[0] == 'o' ? "n" : "", color, thing);
+    }
+    fake_write(folder, "prompts.jsonl", t.s);
+    text_free(&t);
+}

@@ -1,0 +1,30 @@
+/* A laboratory of cardboard for the tests of study/: attention's tables and runs, a pipeline and metrics that are
+ * deterministic arithmetic on a few numbers, so that a study of some hundred images takes a second and every promise of
+ * study/ (sharing, resuming, shams) can be checked without a network. Linked in place of attn/, sampler/ and score/. */
+#ifndef TESTS_STUDY_FAKE_H
+#define TESTS_STUDY_FAKE_H
+
+#include "sampler/pipeline.h"
+#include "score/metric.h"
+
+typedef struct fake_state {
+    int step_microseconds; /* simulated work of a step */
+    int encodes, steps;    /* counted: prompts encoded, steps of one image */
+    int defect;            /* fake_defect: what is broken, to see the tests fail */
+    int fail_after;        /* steps until denoise_step fails; 0 = never */
+} fake_state;
+
+enum { FAKE_SOUND, FAKE_NOT_REPEATABLE };
+
+extern fake_state fake;
+
+pipeline *fake_pipeline(void);
+
+/* A scratch folder with prompts.jsonl (`n` GenEval prompts of two tags) and model/; the study text is written to
+ * study.yaml. The path is static storage; removed by fake_remove. */
+const char *fake_folder(void);
+void fake_remove(const char *folder);
+void fake_write(const char *folder, const char *name, const char *content);
+void fake_prompts(const char *folder, int n);
+
+#endif

@@ -1,0 +1,207 @@
+/* Plans: which units, in which order, what is shared, and what the program is bound to. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake.h"
+#include "world.h"
+
+static void test_counts(void **state) {
+    (void)state;
+    world w;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    const plan_counts *c = &w.p->counts;
+    /* 6 prompts x 2 seeds x (baseline, sink 1 3, random 1 3, weaker, other) + 2 groups x 3 shams + 6 x 2 calibration */
+    assert_int_equal(c->prompts, 6);
+    assert_int_equal(c->images, 12 * 7 + 2 * 3 + 12);
+    assert_int_equal(c->groups, 12 + 12);
+    /* phase [0.5, 1] of 6 steps is 3, 4, 5: progress s/5 */
+    assert_int_equal(w.p->condition[1].first_step, 3);
+    assert_int_equal(c->forwards_unshared, 12 * (6 * 6 + 4) + 6 * 6 + 12 * 6);
+    assert_int_equal(c->forwards, 12 * (6 + 3 + 3 + 6 + 6 + 4 + 6) + 6 * 6 + 12 * 6);
+    /* prompts, swapped prompts, baseline-again twice, weaker (one guidance branch) every time */
+    assert_int_equal(c->encodes, 6 + 6 + 2 + 12);
+    assert_true(isnan(w.p->cost.seconds));
+    assert_true(w.p->cost.flops == 26 * 10 + (double)c->forwards * 100 + (double)c->images * 20);
+    ss_error err;
+    assert_int_equal(plan_measure_speed(w.p, fake_pipeline(), &err), SS_OK);
+    assert_true(w.p->cost.seconds >= 0);
+    text t = {0};
+    plan_describe(w.p, &t);
+    assert_non_null(strstr(t.s, "world: Does it matter?"));
+    assert_non_null(strstr(t.s, "prompts     6 of 12, 24 prompt-and-seed groups"));
+    assert_non_null(strstr(t.s, "baseline; sink k=1, 3; random k=1, 3; weaker; other; baseline-again"));
+    assert_non_null(strstr(t.s, "images      102"));
+    text_free(&t);
+    world_close(&w);
+}
+
+static int has_group(const plan *p, int prompt, uint64_t seed) {
+    for (int i = 0; i < p->n_groups; i++)
+        if (p->group[i].prompt == prompt && p->group[i].seed == seed) return 1;
+    return 0;
+}
+
+static void test_limit_nests_and_is_stratified(void **state) {
+    (void)state;
+    world w;
+    plan *small, *large;
+    ss_error err;
+    world_open(&w, WORLD_STUDY, 40, 0);
+    assert_int_equal(plan_make(&small, w.y, fake_pipeline(), 4, &err), SS_OK);
+    assert_int_equal(plan_make(&large, w.y, fake_pipeline(), 9, &err), SS_OK);
+    int counting = 0, images = 0;
+    for (int i = 0; i < small->n_groups; i++) {
+        assert_true(has_group(large, small->group[i].prompt, small->group[i].seed));
+        if (small->group[i].seed_index >= w.y->n_seeds) continue;
+        images++;
+        assert_int_equal(small->group[i].seed, 1); /* few groups are many prompts, not many seeds */
+        counting += strcmp(small->prompts.prompt[small->group[i].prompt].tag, "counting") == 0;
+    }
+    assert_int_equal(images, 4);
+    assert_int_equal(counting, 1); /* a quarter of the prompts */
+    assert_int_equal(small->n_groups, 4 + 4 * 2);
+    assert_int_equal(large->counts.prompts, 6);
+    for (int i = 0; i < small->n_units; i++) { /* the same unit has the same number in every plan */
+        int found = 0;
+        for (int j = 0; j < large->n_units; j++)
+            if (large->unit[j].id == small->unit[i].id) {
+                found = large->unit[j].prompt == small->unit[i].prompt && large->unit[j].seed == small->unit[i].seed &&
+                        large->unit[j].condition == small->unit[i].condition;
+                break;
+            }
+        assert_true(found);
+    }
+    plan_free(small);
+    plan_free(large);
+    world_close(&w);
+}
+
+static void test_units_are_different(void **state) {
+    (void)state;
+    world w;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    for (int i = 0; i < w.p->n_units; i++)
+        for (int j = 0; j < i; j++) {
+            const plan_unit *a = &w.p->unit[i], *b = &w.p->unit[j];
+            assert_int_not_equal(a->id, b->id);
+            assert_true(a->prompt != b->prompt || a->seed != b->seed || a->condition != b->condition);
+        }
+    text name = {0};
+    plan_unit_name(w.p, &w.p->unit[1], &name);
+    assert_non_null(strstr(name.s, "', seed 1, sink k=1"));
+    text_free(&name);
+    world_close(&w);
+}
+
+static void test_order_depends_on_the_seed_alone(void **state) {
+    (void)state;
+    world w;
+    plan *again;
+    ss_error err;
+    char other[2048];
+    world_open(&w, WORLD_STUDY, 40, 0);
+    assert_int_equal(plan_make(&again, w.y, fake_pipeline(), 0, &err), SS_OK);
+    for (int i = 0; i < again->n_units; i++) assert_int_equal(again->unit[i].id, w.p->unit[i].id);
+    plan_free(again);
+    int first = w.p->group[0].prompt, second = w.p->group[4].prompt;
+    world_close(&w);
+    snprintf(other, sizeof other, "%sstudy-seed: 9\n", WORLD_STUDY);
+    world_open(&w, other, 40, 0);
+    assert_true(first != w.p->group[0].prompt || second != w.p->group[4].prompt);
+    world_close(&w);
+}
+
+static void test_seeds_by_prompt(void **state) {
+    (void)state;
+    world w;
+    world_open(&w,
+               "study: s\nmodel: model\nprompts: prompts.jsonl\nseeds: {base: 1000, add: prompt}\nmetrics: [dim]\n"
+               "primary: dim\nconditions: {sink: {select: top, edit: mask}}\nsham: 0\n",
+               12, 0);
+    assert_int_equal(w.p->counts.images, 24);
+    for (int i = 0; i < w.p->n_groups; i++) assert_int_equal(w.p->group[i].seed, 1000 + w.p->group[i].prompt);
+    world_close(&w);
+}
+
+/* ---- what the model refuses ---- */
+
+/* `prompts`: the value of that key; `condition`: what stands beside select and edit. */
+static void expect_refusal(const char *prompts, const char *condition, const char *message) {
+    world w;
+    plan *p;
+    ss_error err;
+    char source[2048];
+    world_open(&w, WORLD_STUDY, 12, 0);
+    study_free(w.y);
+    fake_write(w.folder, "plain.txt", "a star\n\na ring\n");
+    fake_write(w.folder, "none.txt", "\n\n");
+    snprintf(source, sizeof source,
+             "study: s\nmodel: model\nprompts: %s\nseeds: {base: 4, add: prompt}\nmetrics: [right]\nprimary: right\n"
+             "conditions: {sink: {select: top, edit: mask%s}}\ncalibration: {seeds: [0, 9]}\n",
+             prompts, condition);
+    fake_write(w.folder, "study.yaml", source);
+    assert_int_equal(study_load(&w.y, world_path(&w, "study.yaml"), NULL, &err), SS_OK);
+    assert_int_equal(plan_make(&p, w.y, fake_pipeline(), 0, &err), SS_ERR_INPUT);
+    assert_null(p);
+    if (!strstr(err.message, message)) print_message("found %s: %s\n", err.where, err.message);
+    assert_non_null(strstr(err.message, message));
+    world_close(&w);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    expect_refusal("prompts.jsonl", "", "calibration seed 9 is a seed of the study");
+    expect_refusal("{file: prompts.jsonl, sample: 13}", "", "sample is 13; the file has 12 prompts");
+    expect_refusal("plain.txt", "", "the metric 'right' needs GenEval metadata");
+    expect_refusal("none.txt", "", "holds no prompt");
+}
+
+static void expect_unbound(const char *condition, const char *message) {
+    world w;
+    plan *p;
+    ss_error err;
+    char source[2048];
+    world_open(&w, WORLD_STUDY, 12, 0);
+    study_free(w.y);
+    snprintf(source, sizeof source,
+             "study: s\nmodel: model\nprompts: prompts.jsonl\nseeds: [1]\nmetrics: [right]\nprimary: right\n"
+             "conditions: {sink: {select: top, edit: mask%s}}\n",
+             condition);
+    fake_write(w.folder, "study.yaml", source);
+    assert_int_equal(study_load(&w.y, world_path(&w, "study.yaml"), NULL, &err), SS_OK);
+    assert_int_equal(plan_make(&p, w.y, fake_pipeline(), 0, &err), SS_ERR_INPUT);
+    if (!strstr(err.message, message)) print_message("found %s: %s\n", err.where, err.message);
+    assert_non_null(strstr(err.message, message));
+    assert_non_null(strstr(err.where, "study.yaml:7:"));
+    world_close(&w);
+}
+
+static void test_what_the_model_refuses(void **state) {
+    (void)state;
+    expect_unbound(", blocks: [0, 2]", "block 2 is not there; here they are 0 to 1");
+    expect_unbound(", heads: [7]", "head 7 is not there; here they are 0 to 1");
+    expect_unbound(", steps: [5]", "step 5 is not there; here they are 0 to 4");
+    expect_unbound(", phase: [0.3, 0.4]", "no step of 5 lies in this phase");
+    expect_unbound(", k: 7", "k = 7 is too many");
+}
+
+int main(void) {
+    if (chdir("/") != 0) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_limit_nests_and_is_stratified),
+        cmocka_unit_test(test_units_are_different),
+        cmocka_unit_test(test_order_depends_on_the_seed_alone),
+        cmocka_unit_test(test_seeds_by_prompt),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_what_the_model_refuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,28 @@
+/* One small study on the cardboard laboratory, for the tests that run it. */
+#ifndef TESTS_STUDY_WORLD_H
+#define TESTS_STUDY_WORLD_H
+
+#include "study/run.h"
+
+extern const char WORLD_STUDY[];
+
+typedef struct world {
+    const char *folder; /* with prompts, model, study.yaml */
+    study *y;
+    plan *p;
+    compute *c;
+} world;
+
+/* Everything up to the plan; aborts on failure. */
+void world_open(world *w, const char *source, int prompts, int limit);
+void world_close(world *w);
+
+/* The study in the store `name` below the folder: made, or taken up where it stands, as `run` and `resume` do. */
+ss_status world_run(const world *w, const char *name, const run_options *o, ss_error *err);
+
+/* Every export of the store, one after the other (malloc). */
+char *world_exports(const world *w, const char *name);
+
+const char *world_path(const world *w, const char *name); /* static storage */
+
+#endif
