@@ -13,16 +13,15 @@ static void add_command(const store *s, text *out) {
 
 static ss_status write_report(store *s, const char *folder, ss_error *err) {
     analysis *a;
-    text command = {0}, words = {0};
+    text repeat = {0}, words = {0};
     SS_TRY(analysis_make(&a, s, err));
-    add_command(s, &command);
-    ss_status status =
-        command.failed ? error_no_memory(err, "a command", 1) : report_write(s, a, folder, command.s, err);
+    add_command(s, &repeat);
+    ss_status status = repeat.failed ? error_no_memory(err, "a command", 1) : report_write(s, a, folder, repeat.s, err);
     if (status == SS_OK) {
         analysis_describe(a, &words);
         if (!words.failed) printf("%s\nreport  %s/index.html\n", words.s, folder);
     }
-    text_free(&command);
+    text_free(&repeat);
     text_free(&words);
     analysis_free(a);
     return status;

@@ -81,7 +81,7 @@ static ss_status gather_picture(report_facts *f, const store *s, int row, int co
         p->unreadable = report_number(&t, 0, 2) > 0;
         status = keep(&p->note, report_words(&t, 0, 3), err);
         if (status == SS_OK) status = store_image(s, report_whole(&t, 0, 0), &image, err);
-        if (status == SS_OK) status = page_add_image(&p->img, &image, what.s, PICTURE_SIDE, err);
+        if (status == SS_OK) status = page_add_image(&p->img, &image, NULL, what.s, PICTURE_SIDE, err);
         if (status == SS_OK && p->img.failed) status = error_no_memory(err, "a picture", 1);
     }
     rgb_image_free(&image);

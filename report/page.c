@@ -62,11 +62,8 @@ static ss_status shrink(const rgb_image *image, int factor, rgb_image *out, ss_e
     return SS_OK;
 }
 
-ss_status page_add_image(text *out, const rgb_image *image, const char *alternative, int max_side, ss_error *err) {
-    if (!image->rgb) {
-        text_add(out, "<span class=\"blank\">not made</span>");
-        return SS_OK;
-    }
+ss_status page_add_image(text *out, const rgb_image *image, const char *classes, const char *alternative, int max_side,
+                         ss_error *err) {
     int side = image->width > image->height ? image->width : image->height;
     int factor = (side + max_side - 1) / max_side;
     rgb_image small = {0};
@@ -75,7 +72,9 @@ ss_status page_add_image(text *out, const rgb_image *image, const char *alternat
     ss_status status = factor > 1 ? shrink(image, factor, &small, err) : SS_OK;
     if (status == SS_OK) status = png_encode(factor > 1 ? &small : image, NULL, 0, &png, &size, err);
     if (status == SS_OK) {
-        text_addf(out, "<img width=\"%d\" height=\"%d\" alt=\"", image->width / factor, image->height / factor);
+        text_add(out, "<img");
+        if (classes) text_addf(out, " class=\"%s\"", classes);
+        text_addf(out, " width=\"%d\" height=\"%d\" alt=\"", image->width / factor, image->height / factor);
         text_add_html(out, alternative);
         text_add(out, "\" src=\"data:image/png;base64,");
         page_add_base64(out, png, size);

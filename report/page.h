@@ -28,9 +28,9 @@ void page_table_end(text *out);
 void page_figure_begin(text *out, const char *classes);
 void page_figure_end(text *out, const char *caption, const char *csv);
 
-/* <img> with the picture inside, shrunk by a whole factor to at most `max_side` pixels. NULL pixels give a blank cell.
- */
-ss_status page_add_image(text *out, const rgb_image *image, const char *alternative, int max_side, ss_error *err);
+/* <img> with the picture inside, shrunk by a whole factor to at most `max_side` pixels. classes may be NULL. */
+ss_status page_add_image(text *out, const rgb_image *image, const char *classes, const char *alternative, int max_side,
+                         ss_error *err);
 
 void page_add_base64(text *out, const unsigned char *bytes, size_t n);
 

@@ -1,0 +1,326 @@
+/* A trace as rows and as a table for a terminal. Relies on attn/run for the record. */
+#include "report/trace.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "io/csv.h"
+
+const char *const TRACE_CLASS[KEY_CLASSES] = {"image", "start", "word", "end", "padding"};
+static const char *const BRANCH[2] = {"cond", "uncond"};
+enum { CSV_DIGITS = 9 }; /* the record is float32 */
+
+static const attn_segment *segment_of(const trace *t, int key) {
+    for (int i = 0; i < t->sites->n_segments; i++) {
+        const attn_segment *s = &t->sites->segment[i];
+        if (key >= s->start && key < s->start + s->length) return s;
+    }
+    return NULL;
+}
+
+static const char *word_of(const trace *t, attn_branch branch, int key) {
+    const char *word = t->word[branch] ? t->word[branch][key] : NULL;
+    return word ? word : "";
+}
+
+void trace_key_name(const trace *t, attn_branch branch, int key, text *out) {
+    const attn_segment *s = segment_of(t, key);
+    if (!s || s->kind == SEGMENT_IMAGE || !t->key_class[branch]) {
+        attn_key_name(t->sites->segment, t->sites->n_segments, key, out);
+        return;
+    }
+    text_addf(out, "%s %s %d", s->name, TRACE_CLASS[t->key_class[branch][key] % KEY_CLASSES], key - s->start);
+    if (*word_of(t, branch, key)) text_addf(out, " '%s'", word_of(t, branch, key));
+}
+
+double trace_top_mass(const trace *t, int step, int block, int head, attn_branch branch) {
+    const attn_sink *sink;
+    return attn_run_sinks(t->run, step, block, head, branch, &sink) > 0 ? (double)sink->mass : (double)NAN;
+}
+
+/* ---- probe columns ---- */
+
+static int has_values(const trace *t, int column) {
+    attn_shape s = attn_run_shape(t->run);
+    for (int step = 0; step < s.steps; step++)
+        for (int block = 0; block < s.blocks; block++)
+            for (int head = 0; head < s.heads; head++)
+                for (int branch = 0; branch < t->branches; branch++)
+                    if (!isnan(attn_run_site(t->run, step, block, head, (attn_branch)branch)[column])) return 1;
+    return 0;
+}
+
+int trace_columns(const trace *t, trace_column *out, int capacity) {
+    int n = 0;
+    for (int i = 0; i < t->measure->n_probes; i++) {
+        const attn_probe *p = t->measure->probe[i];
+        for (int j = 0; j < p->n_columns && n < capacity; j++, n++)
+            out[n] = (trace_column){.name = p->column[j],
+                                    .help = p->column_help[j] ? p->column_help[j] : "",
+                                    .shown = !(p->nominal >> j & 1) && has_values(t, n)};
+    }
+    return n;
+}
+
+double trace_mean(const trace *t, int column, int block, int head, int from, int to) {
+    double sum = 0;
+    int n = 0;
+    for (int step = from; step < to; step++) {
+        double x = (double)attn_run_site(t->run, step, block, head, BRANCH_COND)[column];
+        if (isnan(x)) continue;
+        sum += x;
+        n++;
+    }
+    return n ? sum / n : (double)NAN;
+}
+
+/* ---- the strongest head ---- */
+
+static double mean_mass(const trace *t, int block, int head, int from, int to) {
+    double sum = 0;
+    int n = 0;
+    for (int step = from; step < to; step++) {
+        double x = trace_top_mass(t, step, block, head, BRANCH_COND);
+        if (isnan(x)) continue;
+        sum += x;
+        n++;
+    }
+    return n ? sum / n : (double)NAN;
+}
+
+static int top_key(const trace *t, int step, int block, int head) {
+    const attn_sink *sink;
+    return attn_run_sinks(t->run, step, block, head, BRANCH_COND, &sink) > 0 ? sink->key : -1;
+}
+
+trace_strongest trace_find_strongest(const trace *t, int block, int from, int to) {
+    trace_strongest best = {.head = -1, .key = -1};
+    for (int head = 0; head < attn_run_shape(t->run).heads; head++) {
+        double mass = mean_mass(t, block, head, from, to);
+        if (isnan(mass) || (best.head >= 0 && !(mass > best.mass))) continue;
+        best.head = head;
+        best.mass = mass;
+    }
+    for (int step = from; best.head >= 0 && step < to; step++) {
+        int key = top_key(t, step, block, best.head), n = 0;
+        for (int other = from; key >= 0 && other < to; other++) n += top_key(t, other, block, best.head) == key;
+        if (n > best.key_steps) best.key = key, best.key_steps = n;
+    }
+    return best;
+}
+
+/* ---- rows ---- */
+
+/* One row a sink: the key and what it is. */
+static void add_csv_sink(const trace *t, attn_branch branch, int rank, const attn_sink *sink, text *out) {
+    const attn_segment *s = segment_of(t, sink->key);
+    int offset = s ? sink->key - s->start : sink->key, width = s ? s->grid_width : 0;
+    text name = {0};
+    trace_key_name(t, branch, sink->key, &name);
+    csv_add_int(out, 4, rank);
+    csv_add_text(out, 5, name.failed ? "" : name.s);
+    csv_add_text(out, 6, s ? s->name : "");
+    csv_add_int(out, 7, offset);
+    if (width > 0) csv_add_int(out, 8, offset / width), csv_add_int(out, 9, offset % width);
+    else text_add(out, ",,");
+    csv_add_text(out, 10, t->key_class[branch] ? TRACE_CLASS[t->key_class[branch][sink->key] % KEY_CLASSES] : "");
+    csv_add_text(out, 11, word_of(t, branch, sink->key));
+    csv_add_double(out, 12, (double)sink->mass, CSV_DIGITS);
+    csv_add_double(out, 13, (double)sink->mass * t->sites->keys, CSV_DIGITS);
+    if (name.failed) out->failed = 1;
+    text_free(&name);
+}
+
+static void add_csv_site(const trace *t, int step, int block, int head, attn_branch branch, const trace_column *columns,
+                         int n_columns, text *out) {
+    const attn_sink *sink;
+    int n = attn_run_sinks(t->run, step, block, head, branch, &sink);
+    const float *site = attn_run_site(t->run, step, block, head, branch);
+    for (int rank = 0; rank < n; rank++) {
+        csv_add_int(out, 0, step);
+        csv_add_int(out, 1, block);
+        csv_add_int(out, 2, head);
+        csv_add_text(out, 3, BRANCH[branch]);
+        add_csv_sink(t, branch, rank, &sink[rank], out);
+        for (int i = 0; i < n_columns; i++)
+            if (columns[i].shown) csv_add_double(out, 14 + i, (double)site[i], CSV_DIGITS);
+        csv_add_end(out);
+    }
+}
+
+/* What to do at every site, in order. */
+typedef void (*visit)(const trace *t, int step, int block, int head, attn_branch branch, const trace_column *columns,
+                      int n_columns, text *out);
+
+static void visit_sites(const trace *t, visit f, const trace_column *columns, int n_columns, text *out) {
+    attn_shape s = attn_run_shape(t->run);
+    for (int step = 0; step < s.steps; step++)
+        for (int block = 0; block < s.blocks; block++)
+            for (int head = 0; head < s.heads; head++)
+                for (int branch = 0; branch < t->branches; branch++)
+                    f(t, step, block, head, (attn_branch)branch, columns, n_columns, out);
+}
+
+void trace_csv(const trace *t, text *out) {
+    trace_column columns[TRACE_MAX_COLUMNS];
+    int n = trace_columns(t, columns, TRACE_MAX_COLUMNS);
+    text_add(out, "step,block,head,branch,rank,key,segment,position,row,column,class,word,mass,times_uniform");
+    for (int i = 0; i < n; i++)
+        if (columns[i].shown) csv_add_text(out, 1, columns[i].name);
+    csv_add_end(out);
+    visit_sites(t, add_csv_site, columns, n, out);
+}
+
+static void add_json_number(text *out, const char *name, double x) {
+    text_addf(out, ", \"%s\": ", name);
+    if (isfinite(x)) text_add_double(out, x, CSV_DIGITS);
+    else text_add(out, "null");
+}
+
+static void add_json_sink(const trace *t, attn_branch branch, const attn_sink *sink, text *out) {
+    text name = {0};
+    trace_key_name(t, branch, sink->key, &name);
+    text_add(out, "{\"key\": ");
+    text_add_json(out, name.failed ? "" : name.s);
+    if (t->key_class[branch])
+        text_addf(out, ", \"class\": \"%s\"", TRACE_CLASS[t->key_class[branch][sink->key] % KEY_CLASSES]);
+    add_json_number(out, "mass", (double)sink->mass);
+    add_json_number(out, "times_uniform", (double)sink->mass * t->sites->keys);
+    text_add(out, "}");
+    text_free(&name);
+}
+
+static void add_json_site(const trace *t, int step, int block, int head, attn_branch branch,
+                          const trace_column *columns, int n_columns, text *out) {
+    const attn_sink *sink;
+    int n = attn_run_sinks(t->run, step, block, head, branch, &sink);
+    const float *site = attn_run_site(t->run, step, block, head, branch);
+    if (n == 0) return;
+    text_addf(out, "%s\n  {\"step\": %d, \"block\": %d, \"head\": %d, \"branch\": \"%s\"",
+              out->s[out->len - 1] == '[' ? "" : ",", step, block, head, BRANCH[branch]);
+    for (int i = 0; i < n_columns; i++)
+        if (columns[i].shown) add_json_number(out, columns[i].name, (double)site[i]);
+    text_add(out, ", \"sinks\": [");
+    for (int rank = 0; rank < n; rank++) {
+        text_add(out, rank ? ", " : "");
+        add_json_sink(t, branch, &sink[rank], out);
+    }
+    text_add(out, "]}");
+}
+
+void trace_json(const trace *t, text *out) {
+    trace_column columns[TRACE_MAX_COLUMNS];
+    int n = trace_columns(t, columns, TRACE_MAX_COLUMNS);
+    text_add(out, "{\"prompt\": ");
+    text_add_json(out, t->prompt);
+    text_add(out, ", \"model\": ");
+    text_add_json(out, t->model);
+    text_addf(out, ", \"seed\": %llu, \"steps\": %d", (unsigned long long)t->seed, t->settings->steps);
+    add_json_number(out, "guidance", t->settings->guidance);
+    text_addf(out, ", \"keys\": %d, \"sites\": [", t->sites->keys);
+    if (!out->failed) visit_sites(t, add_json_site, columns, n, out);
+    text_add(out, "\n]}\n");
+}
+
+/* ---- for a terminal ---- */
+
+static void pad_to(text *out, size_t line_start, int column) {
+    while (!out->failed && out->len < line_start + (size_t)column) text_add(out, " ");
+}
+
+enum { COLUMN_HEAD = 7, COLUMN_KEY = 13, COLUMN_STEPS = 41, COLUMN_MASS = 49, COLUMN_FIRST = 67, COLUMN_WIDTH = 15 };
+
+static void describe_block(const trace *t, int block, int from, int to, const trace_column *columns, int n_columns,
+                           text *out) {
+    trace_strongest best = trace_find_strongest(t, block, from, to);
+    size_t start = out->len;
+    int at = COLUMN_FIRST;
+    if (best.head < 0) return;
+    text_addf(out, "%5d", block);
+    pad_to(out, start, COLUMN_HEAD);
+    text_addf(out, "%4d", best.head);
+    pad_to(out, start, COLUMN_KEY);
+    trace_key_name(t, BRANCH_COND, best.key, out);
+    text_add(out, "  ");
+    pad_to(out, start, COLUMN_STEPS);
+    text_addf(out, "%d/%d ", best.key_steps, to - from);
+    pad_to(out, start, COLUMN_MASS);
+    text_add_fixed(out, best.mass, 4);
+    text_add(out, "  ");
+    text_add_fixed(out, best.mass * t->sites->keys, 1);
+    text_add(out, "x");
+    for (int i = 0; i < n_columns; i++) {
+        if (!columns[i].shown) continue;
+        text_add(out, "  ");
+        pad_to(out, start, at);
+        text_add_fixed(out, trace_mean(t, i, block, best.head, from, to), 4);
+        at += COLUMN_WIDTH;
+    }
+    text_add(out, "\n");
+}
+
+void trace_describe(const trace *t, int step, text *out) {
+    trace_column columns[TRACE_MAX_COLUMNS];
+    attn_shape s = attn_run_shape(t->run);
+    int n = trace_columns(t, columns, TRACE_MAX_COLUMNS), from = step < 0 ? 0 : step,
+        to = step < 0 ? s.steps : step + 1;
+    size_t start;
+    int at = COLUMN_FIRST;
+    text_add(out, step < 0 ? "strongest head of each block, means over steps" : "strongest head of each block");
+    if (step >= 0) text_addf(out, ", step %d", step);
+    text_addf(out, " (conditional branch; uniform mass = 1/%d)\n", t->sites->keys);
+    start = out->len;
+    text_add(out, "block  head  top key");
+    pad_to(out, start, COLUMN_STEPS);
+    text_add(out, "steps");
+    pad_to(out, start, COLUMN_MASS);
+    text_add(out, "mass, x uniform");
+    for (int i = 0; i < n; i++) {
+        if (!columns[i].shown) continue;
+        text_add(out, "  ");
+        pad_to(out, start, at);
+        text_add(out, columns[i].name);
+        at += COLUMN_WIDTH;
+    }
+    text_add(out, "\n");
+    for (int block = 0; block < s.blocks; block++) describe_block(t, block, from, to, columns, n, out);
+}
+
+/* ---- files ---- */
+
+/* Takes the text. */
+static ss_status write_text(const char *folder, const char *name, text *t, ss_error *err) {
+    char *path = file_join(folder, name);
+    ss_status status =
+        path && !t->failed ? file_write(path, t->s ? t->s : "", t->len, err) : error_no_memory(err, name, t->len);
+    free(path);
+    text_free(t);
+    *t = (text){0};
+    return status;
+}
+
+static ss_status write_picture(const trace *t, const char *folder, ss_error *err) {
+    text seed = {0};
+    char *path = file_join(folder, "image.png");
+    text_addf(&seed, "%llu", (unsigned long long)t->seed);
+    const png_note notes[] = {{"prompt", t->prompt}, {"seed", seed.s}};
+    ss_status status =
+        path && !seed.failed ? png_write(path, t->image, notes, 2, err) : error_no_memory(err, "a file name", 1);
+    free(path);
+    text_free(&seed);
+    return status;
+}
+
+ss_status trace_write(const trace *t, const char *folder, ss_error *err) {
+    text out = {0};
+    SS_TRY(file_make_folder(folder, err));
+    SS_TRY(write_picture(t, folder, err));
+    trace_csv(t, &out);
+    SS_TRY(write_text(folder, "trace.csv", &out, err));
+    ss_status status = trace_page(t, &out, err);
+    if (status == SS_OK) return write_text(folder, "trace.html", &out, err);
+    text_free(&out);
+    return status;
+}
