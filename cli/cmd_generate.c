@@ -72,22 +72,6 @@ static ss_status read_prompts(const invocation *in, geneval_prompts *out, ss_err
     return SS_OK;
 }
 
-static ss_status read_settings(const invocation *in, const pipeline *p, sample_settings *s, ss_error *err) {
-    option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");
-    *s = (sample_settings){.steps = (int)invocation_flag(in, "steps").integer,
-                           .guidance = guidance.is_set ? guidance.number : NAN,
-                           .negative = invocation_flag(in, "negative").text};
-    if (size.text) {
-        char extra;
-        int n = sscanf(size.text, "%dx%d%c", &s->width, &s->height, &extra);
-        if (n == 1) s->height = s->width, n = sscanf(size.text, "%d%c", &s->width, &extra) == 1 ? 2 : 0;
-        if (n != 2 || s->width < 1 || s->height < 1)
-            return error_set(err, SS_ERR_USAGE, NULL, "--size is '%s'; expected WIDTHxHEIGHT or one side, in pixels",
-                             size.text);
-    }
-    return pipeline_defaults(p, s, err);
-}
-
 static ss_status run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     pipeline *p = NULL;
@@ -100,7 +84,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     SS_TRY_GOTO(file_make_folder(invocation_flag(in, "out").text, err), done);
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
     SS_TRY_GOTO(pipeline_open(&p, c, folder, invocation_flag(in, "variant").text, err), done);
-    SS_TRY_GOTO(read_settings(in, p, &s, err), done);
+    SS_TRY_GOTO(cli_read_settings(in, p, &s, err), done);
     for (int i = 0; status == SS_OK && i < prompts.n; i++)
         status = run_prompt(p, in, &s, prompts.prompt[i].prompt, i, err);
 done:
@@ -118,17 +102,12 @@ static const option FLAGS[] = {
     {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0",
      "seed of the noise; the same image as diffusers' with that CPU generator"},
     {"images", OPTION_INT, NULL, 1, 1000000, "1", "images for each prompt, with seeds seed, seed + 1, ..."},
-    {"steps", OPTION_INT, NULL, 0, 1000, "0", "denoising steps; 0 = the model's default"},
-    {"guidance", OPTION_DOUBLE, NULL, 0, 1000, NULL,
-     "classifier-free guidance scale; the model's default if not given"},
-    {"size", OPTION_TEXT, NULL, 0, 0, NULL, "WIDTHxHEIGHT in pixels; the model's default if not given"},
-    {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
-    {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     {0},
 };
 
 const command CLI_GENERATE = {
     .about = {"generate", "pictures from prompts", FLAGS},
+    .more_flags = CLI_SAMPLER_FLAGS,
     .arguments = "MODEL",
     .min_args = 1,
     .max_args = 1,

@@ -1,6 +1,7 @@
-/* What several commands share: the compute context and the search for data files. */
+/* What several commands share: the compute context, the search for data files, settings of the sampler. */
 #include "cli/tables.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "base/file.h"
@@ -25,4 +26,30 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err) {
     free(*out);
     *out = NULL;
     return err->code;
+}
+
+const option CLI_SAMPLER_FLAGS[] = {
+    {"steps", OPTION_INT, NULL, 0, 1000, "0", "denoising steps; 0 = the model's default"},
+    {"guidance", OPTION_DOUBLE, NULL, 0, 1000, NULL,
+     "classifier-free guidance scale; the model's default if not given"},
+    {"size", OPTION_TEXT, NULL, 0, 0, NULL, "WIDTHxHEIGHT in pixels; the model's default if not given"},
+    {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
+    {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
+    {0},
+};
+
+ss_status cli_read_settings(const invocation *in, const pipeline *p, sample_settings *s, ss_error *err) {
+    option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");
+    *s = (sample_settings){.steps = (int)invocation_flag(in, "steps").integer,
+                           .guidance = guidance.is_set ? guidance.number : NAN,
+                           .negative = invocation_flag(in, "negative").text};
+    if (size.text) {
+        char extra;
+        int n = sscanf(size.text, "%dx%d%c", &s->width, &s->height, &extra);
+        if (n == 1) s->height = s->width, n = sscanf(size.text, "%d%c", &s->width, &extra) == 1 ? 2 : 0;
+        if (n != 2 || s->width < 1 || s->height < 1)
+            return error_set(err, SS_ERR_USAGE, NULL, "--size is '%s'; expected WIDTHxHEIGHT or one side, in pixels",
+                             size.text);
+    }
+    return pipeline_defaults(p, s, err);
 }

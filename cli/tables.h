@@ -3,7 +3,7 @@
 #define CLI_TABLES_H
 
 #include "cli/command.h"
-#include "tensor/compute.h"
+#include "sampler/pipeline.h"
 
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
     CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
@@ -20,5 +20,10 @@ const char *cli_data_folder(void);
 /* A model folder as given, or, where there is none of that name, under the installed data folder ("models/x").
  * malloc; the caller frees. */
 ss_status cli_find_data(const char *name, char **out, ss_error *err);
+
+/* Flags of commands that make pictures (steps, guidance, size, negative, variant), and what they say of the sampler,
+ * completed by the model's defaults. */
+extern const option CLI_SAMPLER_FLAGS[];
+ss_status cli_read_settings(const invocation *in, const pipeline *p, sample_settings *s, ss_error *err);
 
 #endif
