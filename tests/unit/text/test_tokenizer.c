@@ -55,7 +55,7 @@ static void test_words(void **state) {
     expect("clip", "a <|endoftext|> b", 7, "start word:a word:<|endoftext|> word:b end padding padding");
     expect("clip-bang", "a!", 5, "start word:a word:! end padding");
     expect("t5", "a star, (moon) 12", 13,
-           "word:a word:star word:, word:( word:( word:moon word:) word:12 word:12 end padding padding padding");
+           "word:a word:star word:, word:( word:( word:moon word:moon word:moon word:) word:12 end padding padding");
     expect("t5", "a <extra_id_3> b", 6, "word:a word:<extra_id_3> word:b end padding padding");
     expect("t5", "", 2, "end padding");
 }
