@@ -7,9 +7,9 @@
 
 static inline const kernel *cpu_kernel(const compute *c) { return c->state; }
 
-/* Threads for an operation of about `work` microkernel steps (16 floats in and out): starting a team costs some
- * microseconds. Never decides a bit of the result. */
-static inline int cpu_threads(const compute *c, int64_t work) { return work < 2048 ? 1 : c->threads; }
+/* Threads for an operation that takes one thread about `nanoseconds`: a team costs some microseconds to start. Never
+ * decides a bit of the result. */
+static inline int cpu_threads(const compute *c, int64_t nanoseconds) { return nanoseconds < 15000 ? 1 : c->threads; }
 
 void cpu_weight_pack(compute *c, weight *w);
 void cpu_weight_free(compute *c, weight *w);

@@ -78,7 +78,7 @@ void cpu_weight_pack(compute *c, weight *w) {
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
     int64_t panel_floats = taps * w->source.dim[1] * PRODUCT_COLUMNS;
     tensor source = w->source;
-#pragma omp parallel for num_threads(cpu_threads(c, floats / 16)) schedule(dynamic)
+#pragma omp parallel for num_threads(cpu_threads(c, floats)) schedule(dynamic)
     for (int64_t j = 0; j < panels; j++) pack_panel(packed + j * panel_floats, source, j * PRODUCT_COLUMNS, taps);
 }
 
@@ -193,7 +193,7 @@ static void plan(product *p, int threads) {
 static void run(compute *c, product *p) {
     if (p->rows == 0 || p->outputs == 0) return;
     int64_t tiles = (p->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS * ((p->outputs + 15) / 16);
-    int threads = cpu_threads(c, tiles * p->taps * p->inputs / 8);
+    int threads = cpu_threads(c, tiles * p->taps * p->inputs); /* 6 x 16 multiply-adds take about one */
     plan(p, threads);
     arena_mark mark = arena_get_mark(c->scratch);
     char *memory = arena_alloc(c->scratch, (size_t)c->threads * room_bytes(p->taps) + zeros_bytes(p->inputs));

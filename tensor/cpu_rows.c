@@ -9,7 +9,8 @@
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int row_threads(const compute *c, tensor t) { return cpu_threads(c, tensor_elements(t) / 16); }
+static int move_threads(const compute *c, tensor t) { return cpu_threads(c, tensor_elements(t) / 8); }
+static int norm_threads(const compute *c, tensor t) { return cpu_threads(c, tensor_elements(t) / 2); }
 
 /* ---- element by element ---- */
 
@@ -40,7 +41,7 @@ static float *run_at(const runs *r, tensor t, tensor like, int64_t i) {
 
 void cpu_copy(compute *c, tensor out, tensor x) {
     runs r = runs_of(out, x, x);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t i = 0; i < r.count; i++) {
         float *to = run_at(&r, out, out, i);
         const float *from = run_at(&r, x, x, i);
@@ -57,7 +58,7 @@ void cpu_download(compute *c, float *host, tensor x) { cpu_copy(c, host_tensor(h
 
 void cpu_fill(compute *c, tensor out, float value) {
     runs r = runs_of(out, out, out);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t i = 0; i < r.count; i++) {
         float *to = run_at(&r, out, out, i);
         for (int64_t k = 0; k < run_length(&r, i); k++) to[k] = value;
@@ -70,7 +71,7 @@ typedef void by_value(float *out, const float *a, float b, int64_t n);
 static void combine(compute *c, tensor out, tensor a, tensor b, by_element *element, by_value *value) {
     runs r = runs_of(out, a, b);
     int one_value = rows_length(b) == 1 && rows_length(out) != 1;
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t i = 0; i < r.count; i++) {
         float *to = run_at(&r, out, out, i);
         const float *left = run_at(&r, a, a, i), *right = run_at(&r, b, out, i);
@@ -89,7 +90,7 @@ void cpu_mul(compute *c, tensor out, tensor a, tensor b) {
 
 void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
     runs r = runs_of(out, a, b);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t i = 0; i < r.count; i++)
         cpu_kernel(c)->axpby(run_at(&r, out, out, i), alpha, run_at(&r, a, a, i), beta, run_at(&r, b, b, i),
                              run_length(&r, i));
@@ -97,7 +98,7 @@ void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor
 
 void cpu_activation(compute *c, tensor out, tensor x, activation act) {
     runs r = runs_of(out, x, x);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(norm_threads(c, out))
     for (int64_t i = 0; i < r.count; i++)
         cpu_kernel(c)->activate(run_at(&r, out, out, i), run_at(&r, x, x, i), run_length(&r, i), act);
 }
@@ -105,7 +106,7 @@ void cpu_activation(compute *c, tensor out, tensor x, activation act) {
 void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
     int64_t width = table->source.dim[1];
     size_t row_bytes = (size_t)width * tensor_type_size(table->source.type);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t r = 0; r < out.dim[0]; r++)
         half_convert(rows_at(out, r), (const char *)table->source.data + (size_t)ids[r] * row_bytes, table->source.type,
                      width);
@@ -117,13 +118,13 @@ static const float *packed_or_null(const weight *w) { return w ? w->packed : NUL
 
 void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
     const float *scale = packed_or_null(gamma), *shift = packed_or_null(beta);
-#pragma omp parallel for num_threads(row_threads(c, x))
+#pragma omp parallel for num_threads(norm_threads(c, x))
     for (int64_t r = 0; r < rows_count(x); r++)
         cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, shift, 0.0f, eps);
 }
 
 void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
-#pragma omp parallel for num_threads(row_threads(c, x))
+#pragma omp parallel for num_threads(norm_threads(c, x))
     for (int64_t r = 0; r < rows_count(x); r++)
         cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), rows_at(scale, r / x.dim[1]),
                                   rows_at(shift, r / x.dim[1]), 1.0f, eps);
@@ -131,13 +132,13 @@ void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor sh
 
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
     const float *scale = packed_or_null(gamma);
-#pragma omp parallel for num_threads(row_threads(c, x))
+#pragma omp parallel for num_threads(norm_threads(c, x))
     for (int64_t r = 0; r < rows_count(x); r++)
         cpu_kernel(c)->rms_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, eps);
 }
 
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y) {
-#pragma omp parallel for num_threads(row_threads(c, x))
+#pragma omp parallel for num_threads(move_threads(c, x))
     for (int64_t r = 0; r < rows_count(x); r++)
         cpu_kernel(c)->gate_add(rows_at(x, r), rows_at(gate, r / x.dim[1]), rows_at(y, r), rows_length(x));
 }
@@ -178,7 +179,7 @@ void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *
     }
     double *sums = (double *)memory;
     float *mean = (float *)(memory + group_norm_sums(x)), *factor = mean + channels, *shift = factor + channels;
-    int threads = row_threads(c, x);
+    int threads = norm_threads(c, x);
     for (int64_t b = 0; b < x.dim[0]; b++) {
         tensor from = tensor_slice(x, 0, b, 1), to = tensor_slice(out, 0, b, 1);
 #pragma omp parallel for num_threads(threads)
@@ -208,7 +209,7 @@ static float *pixel_at(tensor t, int64_t b, int64_t y, int64_t x) {
 
 void cpu_upsample2(compute *c, tensor out, tensor x) {
     size_t bytes = (size_t)x.dim[3] * sizeof(float);
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t r = 0; r < x.dim[0] * out.dim[1]; r++) {
         int64_t b = r / out.dim[1], y = r % out.dim[1];
         for (int64_t i = 0; i < x.dim[2]; i++) {
@@ -221,7 +222,7 @@ void cpu_upsample2(compute *c, tensor out, tensor x) {
 
 void cpu_patchify(compute *c, tensor out, tensor x, int p) {
     int64_t across = x.dim[2] / p, channels = x.dim[3];
-#pragma omp parallel for num_threads(row_threads(c, out))
+#pragma omp parallel for num_threads(move_threads(c, out))
     for (int64_t r = 0; r < rows_count(out); r++) {
         int64_t b = r / out.dim[1], token = r % out.dim[1];
         float *to = rows_at(out, r);
@@ -235,7 +236,7 @@ void cpu_patchify(compute *c, tensor out, tensor x, int p) {
 
 void cpu_unpatchify(compute *c, tensor out, tensor x, int p) {
     int64_t across = out.dim[2] / p, channels = out.dim[3];
-#pragma omp parallel for num_threads(row_threads(c, x))
+#pragma omp parallel for num_threads(move_threads(c, x))
     for (int64_t r = 0; r < rows_count(x); r++) {
         int64_t b = r / x.dim[1], token = r % x.dim[1];
         const float *from = rows_at(x, r);
