@@ -141,8 +141,8 @@ static int join(const score_row *a, int64_t na, const score_row *b, int64_t nb, 
 
 static ss_status compute_contrast(const score_table *t, const char *metric, const char *written, const stats_options *o,
                                   stats_contrast *out, ss_error *err) {
-    size_t a_len, n = (size_t)t->n;
-    const char *b;
+    size_t a_len = 0, n = (size_t)t->n;
+    const char *b = "";
     SS_TRY(split_contrast(t, written, &a_len, &b, err));
     score_row *rows = malloc(2 * n * sizeof *rows);
     int64_t *labels = malloc(2 * n * sizeof *labels);
