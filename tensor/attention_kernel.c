@@ -18,8 +18,9 @@ enum { LANES = 4, TILE_ROWS = 4 };
 #endif
 enum { TILE_VECTORS = 2, COLUMNS = TILE_VECTORS * LANES, MASS_ROWS = 8 };
 
-typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(LANES * 4), may_alias));
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+typedef float vec_in_memory __attribute__((vector_size(LANES * 4), may_alias));
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 #if defined(__AVX512F__)
@@ -29,8 +30,16 @@ static inline vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (_
 static inline vec zero_below(vec y, vec x, vec low) {
     return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_NLT_UQ), (__m512)y);
 }
-static inline unsigned at_least(vec x, vec low) {
-    return (unsigned)_mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_GE_OQ);
+/* x where it is below `limit`, else -inf. */
+static inline vec keep_below(vec x, vec limit) {
+    __mmask16 below = _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LT_OQ);
+    return (vec)_mm512_mask_blend_ps(below, _mm512_set1_ps(-INFINITY), (__m512)x);
+}
+/* Appends e[i] where score[i] >= low; room for LANES more is there. Returns how many. */
+static inline unsigned collect(float *to, vec e, vec score, vec low) {
+    __mmask16 hit = _mm512_cmp_ps_mask((__m512)score, (__m512)low, _CMP_GE_OQ);
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(hit, (__m512)e));
+    return (unsigned)__builtin_popcount(hit);
 }
 static inline float largest(vec a) { return _mm512_reduce_max_ps((__m512)a); }
 #else
@@ -38,9 +47,6 @@ static inline float largest(vec a) { return _mm512_reduce_max_ps((__m512)a); }
 static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 static inline vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
-static inline unsigned at_least(vec x, vec low) {
-    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, (__m256)low, _CMP_GE_OQ));
-}
 #else
 static inline vec spread(float x) { return (vec){x, x, x, x}; }
 static inline vec madd(vec a, vec b, vec c) { return a * b + c; }
@@ -48,18 +54,27 @@ static inline vec larger(vec a, vec b) {
     ivec m = (ivec)(a > b);
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
 }
-static inline unsigned at_least(vec x, vec low) {
-    ivec m = (ivec)(x >= low);
-    return (unsigned)((m[0] & 1) | (m[1] & 2) | (m[2] & 4) | (m[3] & 8));
-}
 #endif
 static inline vec zero_below(vec y, vec x, vec low) { return (vec)((ivec)y & ~(ivec)(x < low)); }
+static inline vec keep_below(vec x, vec limit) {
+    ivec below = (ivec)(x < limit);
+    return (vec)(((ivec)x & below) | ((ivec)spread(-INFINITY) & ~below));
+}
+static inline unsigned collect(float *to, vec e, vec score, vec low) {
+    unsigned n = 0;
+    for (int i = 0; i < LANES; i++)
+        if (score[i] >= low[i]) to[n++] = e[i];
+    return n;
+}
 static inline float largest(vec a) {
     float max = a[0];
     for (int i = 1; i < LANES; i++) max = a[i] > max ? a[i] : max;
     return max;
 }
 #endif
+
+static inline vec load(const float *p) { return *(const vec_in_memory *)p; }
+static inline void store(float *p, vec a) { *(vec_in_memory *)p = a; }
 
 /* exp for x <= 88, at most 2 units in the last place; 0 below LOWEST, where a row's largest weight is 1 and 3e-38
  * beside it is nothing. NaN stays NaN. Cephes' expf: n = round(x / ln 2), a polynomial on the rest, n into the
@@ -83,10 +98,35 @@ static inline vec exp_lanes(vec x) {
     return zero_below((vec)((ivec)p + ((ivec)t << 23)), x, low);
 }
 
-static inline double sum_lanes(vec a) {
-    double sum = 0;
-    for (int i = 0; i < LANES; i++) sum += (double)a[i];
-    return sum;
+/* The same width in double. */
+enum { DLANES = LANES / 2 };
+typedef double dvec __attribute__((vector_size(LANES * 4)));
+typedef int64_t divec __attribute__((vector_size(LANES * 4)));
+typedef float half __attribute__((vector_size(LANES * 2)));
+typedef float half_in_memory __attribute__((vector_size(LANES * 2), may_alias));
+
+#if defined(__AVX512F__)
+static inline dvec dspread(double x) { return (dvec)_mm512_set1_pd(x); }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+static inline dvec low_half(vec a) { return (dvec)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)a)); }
+static inline dvec high_half(vec a) { return (dvec)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)a, 1)); }
+#elif defined(__AVX2__)
+static inline dvec dspread(double x) { return (dvec)_mm256_set1_pd(x); }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+static inline dvec low_half(vec a) { return (dvec)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)a)); }
+static inline dvec high_half(vec a) { return (dvec)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)a, 1)); }
+#else
+static inline dvec dspread(double x) { return (dvec){x, x}; }
+static inline dvec dmadd(dvec a, dvec b, dvec c) { return a * b + c; }
+static inline dvec low_half(vec a) { return (dvec){(double)a[0], (double)a[1]}; }
+static inline dvec high_half(vec a) { return (dvec){(double)a[2], (double)a[3]}; }
+#endif
+
+static inline double sum_lanes(vec a, vec b) {
+    dvec sum = (low_half(a) + high_half(a)) + (low_half(b) + high_half(b));
+    double total = sum[0];
+    for (int i = 1; i < DLANES; i++) total += sum[i];
+    return total;
 }
 
 /* ---- panels ---- */
@@ -148,20 +188,27 @@ static inline __attribute__((always_inline)) void tile_multiply(tile t, const fl
 #pragma GCC unroll 2
         for (int x = 0; x < vectors; x++) acc[i][x] = spread(0.0f);
     for (int64_t y = 0; y < depth; y++) {
-        vec b[TILE_VECTORS];
-#pragma GCC unroll 2
-        for (int x = 0; x < vectors; x++) b[x] = *(const vec *)(panel + y * COLUMNS + x * LANES);
+        vec b0 = load(panel + y * COLUMNS), b1 = vectors > 1 ? load(panel + y * COLUMNS + LANES) : b0;
 #pragma GCC unroll 8
         for (int i = 0; i < TILE_ROWS; i++) {
             vec scalar = spread(a[i * lda + y]);
-#pragma GCC unroll 2
-            for (int x = 0; x < vectors; x++) acc[i][x] = madd(scalar, b[x], acc[i][x]);
+            acc[i][0] = madd(scalar, b0, acc[i][0]);
+            if (vectors > 1) acc[i][1] = madd(scalar, b1, acc[i][1]);
         }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < TILE_ROWS; i++)
 #pragma GCC unroll 2
         for (int x = 0; x < vectors; x++) t[i][x] = acc[i][x];
+}
+
+/* Not inlined: within their callers' loops GCC 12 keeps an operand in memory instead of a register. */
+static __attribute__((noinline)) void tile_2(tile t, const float *a, int64_t lda, const float *panel, int64_t depth) {
+    tile_multiply(t, a, lda, panel, depth, 2);
+}
+
+static __attribute__((noinline)) void tile_1(tile t, const float *a, int64_t lda, const float *panel, int64_t depth) {
+    tile_multiply(t, a, lda, panel, depth, 1);
 }
 
 /* Bias, causal mask and padding of one tile whose first key is `first`: plain code, off the common path. */
@@ -184,11 +231,11 @@ static void score_block(const attention_block *b, vec max[ATTENTION_ROWS][TILE_V
     for (int64_t first = 0; first < keys; first += COLUMNS)
         for (int row = 0; row < b->rows; row += TILE_ROWS) {
             tile t;
-            tile_multiply(t, b->q + row * b->d, b->d, b->k_panel + first * b->d, b->d, TILE_VECTORS);
+            tile_2(t, b->q + row * b->d, b->d, b->k_panel + first * b->d, b->d);
             if (b->masked || first + COLUMNS > b->n_keys) tile_mask(b, t, row, first);
             for (int i = 0; i < TILE_ROWS; i++)
                 for (int x = 0; x < TILE_VECTORS; x++) {
-                    *(vec *)(b->s + (row + i) * keys + first + x * LANES) = t[i][x];
+                    store(b->s + (row + i) * keys + first + x * LANES, t[i][x]);
                     max[row + i][x] = larger(max[row + i][x], t[i][x]);
                 }
         }
@@ -199,101 +246,125 @@ static void score_block(const attention_block *b, vec max[ATTENTION_ROWS][TILE_V
 /* A score that at least r of the row's scores reach: the r-th largest of its lanes' maxima; -inf where there are fewer
  * lanes than r. */
 static float bound_of_largest(const vec max[TILE_VECTORS], int r) {
-    vec lane[TILE_VECTORS];
+    vec a = max[0], b = max[1];
     if (r > COLUMNS) return -INFINITY;
-    memcpy(lane, max, sizeof lane);
-    for (int i = 0;; i++) {
-        float m = largest(larger(lane[0], lane[1]));
-        if (i == r - 1 || m == -INFINITY) return m;
-        for (int x = 0; x < TILE_VECTORS; x++)
-            lane[x] = (vec)(((ivec)lane[x] & (ivec)(lane[x] < m)) | ((ivec)spread(-INFINITY) & (ivec)(lane[x] >= m)));
+    for (int i = 1; i < r; i++) {
+        vec m = spread(largest(larger(a, b)));
+        a = keep_below(a, m);
+        b = keep_below(b, m);
     }
+    return largest(larger(a, b));
 }
 
-enum { MAX_R = 16 };
-
-static void insert_largest(float *top, int r, float e) { /* top falls */
-    if (e <= top[r - 1]) return;
-    int at = r - 1;
-    for (; at > 0 && top[at - 1] < e; at--) top[at] = top[at - 1];
-    top[at] = e;
-}
+enum { MAX_R = 16, MAX_CANDIDATES = 64 };
 
 typedef struct row_sums {
     double weight;         /* sum_j exp(S_ij - max) */
     double weighted_score; /* sum_j exp(S_ij - max) (S_ij - max) */
-    double largest;        /* sum of the r largest exp(S_ij - max) */
+    unsigned n_candidates; /* weights whose scores reach the bound; more than MAX_CANDIDATES = not all are kept */
 } row_sums;
 
-/* s = exp(s - m) over `keys` (whole columns). `observe` and `r` are constants where it is inlined: what is
- * observed only reads e, whose bits are the same either way. Two pairs of sums, so that chains stay short. */
-static inline __attribute__((always_inline)) row_sums exp_row(float *s, int64_t keys, float m, int observe, int r,
-                                                              float bound) {
+/* s = exp(s - m) over `keys` (whole columns). `entropy` and `candidates` (NULL or not) are constants where it is
+ * inlined: what is observed only reads e, whose bits are the same either way. */
+static inline __attribute__((always_inline)) row_sums exp_row(float *s, int64_t keys, float m, int entropy, float bound,
+                                                              float *candidates) {
     vec sum[TILE_VECTORS], product[TILE_VECTORS];
-    float top[MAX_R] = {0};
+    row_sums out = {0};
     for (int x = 0; x < TILE_VECTORS; x++) sum[x] = product[x] = spread(0.0f);
     for (int64_t j = 0; j < keys; j += COLUMNS)
 #pragma GCC unroll 2
         for (int x = 0; x < TILE_VECTORS; x++) {
-            vec *at = (vec *)(s + j + x * LANES);
-            vec score = *at, e = exp_lanes(score - m);
-            *at = e;
+            float *at = s + j + x * LANES;
+            vec score = load(at), e = exp_lanes(score - m);
+            store(at, e);
             sum[x] += e;
-            if (!observe) continue;
-            product[x] = madd(e, larger(spread(LOWEST), score - m), product[x]);
-            if (r == 0) continue;
-            for (unsigned hit = at_least(score, spread(bound)); hit; hit &= hit - 1)
-                insert_largest(top, r, ((const float *)at)[__builtin_ctz(hit)]);
+            if (entropy) product[x] = madd(e, larger(spread(LOWEST), score - m), product[x]);
+            if (candidates) /* a ring, so that the address is not on the chain of the count */
+                out.n_candidates += collect(candidates + out.n_candidates % MAX_CANDIDATES, e, score, spread(bound));
         }
-    row_sums out = {0};
-    for (int x = 0; x < TILE_VECTORS; x++) {
-        out.weight += sum_lanes(sum[x]);
-        out.weighted_score += sum_lanes(product[x]);
-    }
-    for (int i = 0; i < r; i++) out.largest += (double)top[i];
+    out.weight = sum_lanes(sum[0], sum[1]);
+    out.weighted_score = sum_lanes(product[0], product[1]);
     return out;
 }
 
-static row_sums exp_row_plain(float *s, int64_t keys, float m) { return exp_row(s, keys, m, 0, 0, 0); }
-static row_sums exp_row_entropy(float *s, int64_t keys, float m) { return exp_row(s, keys, m, 1, 0, 0); }
-static row_sums exp_row_all(float *s, int64_t keys, float m, int r, float bound) {
-    return exp_row(s, keys, m, 1, r, bound);
+static __attribute__((noinline)) row_sums exp_row_plain(float *s, int64_t keys, float m) {
+    return exp_row(s, keys, m, 0, 0, NULL);
+}
+static __attribute__((noinline)) row_sums exp_row_entropy(float *s, int64_t keys, float m) {
+    return exp_row(s, keys, m, 1, 0, NULL);
+}
+static __attribute__((noinline)) row_sums exp_row_all(float *s, int64_t keys, float m, float bound, float *candidates) {
+    return exp_row(s, keys, m, 1, bound, candidates);
+}
+
+/* Sum of the r largest of e[0..n). */
+static double sum_of_largest(const float *e, int64_t n, int r) {
+    float top[MAX_R] = {0}; /* falling */
+    double sum = 0;
+    if (n <= r) {
+        for (int64_t i = 0; i < n; i++) sum += (double)e[i];
+        return sum;
+    }
+    for (int64_t j = 0; j < n; j++) {
+        if (e[j] <= top[r - 1]) continue;
+        int at = r - 1;
+        for (; at > 0 && top[at - 1] < e[j]; at--) top[at] = top[at - 1];
+        top[at] = e[j];
+    }
+    for (int i = 0; i < r; i++) sum += (double)top[i];
+    return sum;
 }
 
 /* Softmax of the block's rows, unnormalised; inverse[i] = 1 / sum. */
 static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], float inverse[ATTENTION_ROWS]) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS);
+    float m[ATTENTION_ROWS], bound[ATTENTION_ROWS] = {0}, candidates[MAX_CANDIDATES + LANES];
+    for (int i = 0; i < b->rows; i++) m[i] = largest(larger(max[i][0], max[i][1]));
+    if (b->concentration)
+        for (int i = b->observe_begin; i < b->observe_end; i++) bound[i] = bound_of_largest(max[i], b->r);
     for (int i = 0; i < b->rows; i++) {
-        float m = largest(larger(max[i][0], max[i][1])), *s = b->s + i * keys;
-        int observed = i >= b->observe_begin && i < b->observe_end && (b->entropy || b->concentration);
+        float *s = b->s + i * keys;
+        int observed = i >= b->observe_begin && i < b->observe_end;
         row_sums sums;
-        if (!observed) sums = exp_row_plain(s, keys, m);
-        else if (!b->concentration) sums = exp_row_entropy(s, keys, m);
-        else sums = exp_row_all(s, keys, m, b->r, bound_of_largest(max[i], b->r));
+        if (observed && b->concentration) sums = exp_row_all(s, keys, m[i], bound[i], candidates);
+        else if (observed && b->entropy) sums = exp_row_entropy(s, keys, m[i]);
+        else sums = exp_row_plain(s, keys, m[i]);
         double log_sum = log(sums.weight);
-        b->lse[i] = (double)m + log_sum;
+        b->lse[i] = (double)m[i] + log_sum;
         inverse[i] = (float)(1.0 / sums.weight);
         b->max_p[i] = inverse[i];
         if (observed && b->entropy) *b->entropy += log_sum - sums.weighted_score / sums.weight;
-        if (observed && b->concentration) *b->concentration += sums.largest / sums.weight;
+        if (observed && b->concentration) {
+            int kept = sums.n_candidates <= MAX_CANDIDATES;
+            double largest_sum = sum_of_largest(kept ? candidates : s, kept ? sums.n_candidates : b->n_keys, b->r);
+            *b->concentration += largest_sum / sums.weight;
+        }
     }
 }
 
-/* mass[j] += sum_i e_ij inverse_i over the observed rows and keys [first, last): MASS_ROWS rows in float, then double.
+/* sum_i s[i keys] scale[i] over n rows, a chain for every MASS_ROWS of them, chains added in order. */
+static inline __attribute__((always_inline)) vec mass_of_rows(const float *s, int64_t keys, const vec *scale, int n) {
+    vec total = spread(0.0f);
+    for (int from = 0; from < n; from += MASS_ROWS) {
+        vec sum = spread(0.0f);
+        for (int i = from; i < from + MASS_ROWS && i < n; i++) sum = madd(load(s + i * keys), scale[i], sum);
+        total += sum;
+    }
+    return total;
+}
+
+/* mass[j] += sum_i e_ij inverse_i over the observed rows and keys [first, last): a block's rows in float, then double.
  */
 static void add_mass(const attention_block *b, const float inverse[ATTENTION_ROWS], int64_t first, int64_t last) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS);
-    for (int row = 0; row < b->rows; row += MASS_ROWS) {
-        vec scale[MASS_ROWS];
-        int n = b->rows - row < MASS_ROWS ? b->rows - row : MASS_ROWS;
-        for (int i = 0; i < n; i++)
-            scale[i] = spread(row + i >= b->observe_begin && row + i < b->observe_end ? inverse[row + i] : 0.0f);
-        for (int64_t j = first; j < last; j += LANES) {
-            const float *s = b->s + row * keys + j;
-            vec sum = spread(0.0f);
-            for (int i = 0; i < n; i++) sum = madd(*(const vec *)(s + i * keys), scale[i], sum);
-            for (int x = 0; x < LANES; x++) b->mass[j + x] += (double)sum[x];
-        }
+    vec scale[ATTENTION_ROWS];
+    for (int i = 0; i < b->rows; i++)
+        scale[i] = spread(i >= b->observe_begin && i < b->observe_end ? inverse[i] : 0.0f);
+    for (int64_t j = first; j < last; j += LANES) {
+        vec sum = b->rows == ATTENTION_ROWS ? mass_of_rows(b->s + j, keys, scale, ATTENTION_ROWS)
+                                            : mass_of_rows(b->s + j, keys, scale, b->rows);
+        *(dvec *)(b->mass + j) += low_half(sum);
+        *(dvec *)(b->mass + j + DLANES) += high_half(sum);
     }
 }
 
@@ -306,10 +377,13 @@ static void add_values(const attention_block *b, int64_t first, int64_t last) {
         for (int row = 0; row < b->rows; row += TILE_ROWS) {
             tile t;
             const float *s = b->s + row * keys + first;
-            if (vectors == 2) tile_multiply(t, s, keys, panel, last - first, 2);
-            else tile_multiply(t, s, keys, panel, last - first, 1);
+            if (vectors == 2) tile_2(t, s, keys, panel, last - first);
+            else tile_1(t, s, keys, panel, last - first);
             for (int i = 0; i < TILE_ROWS; i++)
-                for (int x = 0; x < vectors; x++) *(vec *)(b->o + (row + i) * width + column + x * LANES) += t[i][x];
+                for (int x = 0; x < vectors; x++) {
+                    float *o = b->o + (row + i) * width + column + x * LANES;
+                    store(o, load(o) + t[i][x]);
+                }
         }
     }
 }
@@ -328,7 +402,7 @@ static void attend_block(attention_block *b) {
         add_values(b, first, last);
     }
     for (int i = 0; i < b->rows; i++)
-        for (int64_t x = 0; x < width; x += LANES) *(vec *)(b->o + i * width + x) *= inverse[i];
+        for (int64_t x = 0; x < width; x += LANES) store(b->o + i * width + x, load(b->o + i * width + x) * inverse[i]);
 }
 
 static void scores(attention_block *b) {
@@ -337,22 +411,6 @@ static void scores(attention_block *b) {
 }
 
 /* ---- in double, for the rank-k correction ---- */
-
-enum { DLANES = LANES / 2 };
-typedef double dvec __attribute__((vector_size(LANES * 4), may_alias));
-typedef int64_t divec __attribute__((vector_size(LANES * 4), may_alias));
-typedef float half __attribute__((vector_size(LANES * 2), may_alias));
-
-#if defined(__AVX512F__)
-static inline dvec dspread(double x) { return (dvec)_mm512_set1_pd(x); }
-static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
-#elif defined(__AVX2__)
-static inline dvec dspread(double x) { return (dvec)_mm256_set1_pd(x); }
-static inline dvec dmadd(dvec a, dvec b, dvec c) { return (dvec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
-#else
-static inline dvec dspread(double x) { return (dvec){x, x}; }
-static inline dvec dmadd(dvec a, dvec b, dvec c) { return a * b + c; }
-#endif
 
 /* exp for x <= 700, relative error below 1e-14; 0 below -700. Taylor's series to r^11 on |r| <= ln 2 / 2. */
 static inline dvec dexp_lanes(dvec x) {
@@ -375,7 +433,7 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
     scores(b);
     for (int i = 0; i < b->rows; i++)
         for (int64_t j = 0; j < keys; j += DLANES) {
-            dvec score = __builtin_convertvector(*(const half *)(b->s + i * keys + j), dvec);
+            dvec score = __builtin_convertvector(*(const half_in_memory *)(b->s + i * keys + j), dvec);
             *(dvec *)(w + i * keys + j) = dexp_lanes(score - lse[i]);
         }
 }
@@ -390,8 +448,8 @@ static void correct_tile(attention_block *b, const double *coefficient, const do
 #pragma GCC unroll 4
     for (int i = 0; i < CORRECT_ROWS; i++) acc[i][0] = acc[i][1] = dspread(0);
     for (int64_t j = 0; j < b->n_keys; j++) {
-        dvec low = __builtin_convertvector(*(const half *)(v + j * COLUMNS), dvec);
-        dvec high = __builtin_convertvector(*(const half *)(v + j * COLUMNS + DLANES), dvec);
+        dvec low = __builtin_convertvector(*(const half_in_memory *)(v + j * COLUMNS), dvec);
+        dvec high = __builtin_convertvector(*(const half_in_memory *)(v + j * COLUMNS + DLANES), dvec);
 #pragma GCC unroll 4
         for (int i = 0; i < CORRECT_ROWS; i++) {
             dvec scalar = dspread(coefficient[(row + i) * keys + j]);
@@ -401,9 +459,9 @@ static void correct_tile(attention_block *b, const double *coefficient, const do
     }
     for (int i = 0; i < CORRECT_ROWS; i++)
         for (int part = 0; part < 2; part++) {
-            half *o = (half *)(b->o + (row + i) * width + x + part * DLANES);
+            half_in_memory *o = (half_in_memory *)(b->o + (row + i) * width + x + part * DLANES);
             dvec base = __builtin_convertvector(*o, dvec);
-            *o = __builtin_convertvector(base * factor[row + i] + acc[i][part], half);
+            *o = (half) __builtin_convertvector(base * factor[row + i] + acc[i][part], half);
         }
 }
 

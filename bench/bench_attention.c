@@ -1,0 +1,128 @@
+/* Speed of attention on the cpu backend: bench_attention [THREADS] (default 1). Plain, with every statistic, and with
+ * an edit (mask of the k largest keys per head, then all rows forced onto the direct path). Best of several
+ * repetitions; processor time beside wall time, since on a machine with other work only the former means anything. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/philox.h"
+#include "tensor/attention.h"
+
+typedef struct job {
+    compute *c;
+    attention_args args;
+    attention_stats stats;
+    attention_edit edit;
+} job;
+
+static double seconds(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *take(size_t n, size_t size) {
+    void *p = aligned_alloc(64, (n * size + 63) / 64 * 64);
+    if (!p) exit(1);
+    memset(p, 0, n * size);
+    return p;
+}
+
+static tensor operand(philox *r, int batch, int tokens, int heads, int d) {
+    size_t n = (size_t)batch * (size_t)tokens * (size_t)heads * (size_t)d;
+    float *data = take(n, sizeof *data);
+    for (size_t i = 0; i < n; i++) data[i] = (float)philox_normal(r);
+    return tensor_4d(data, TENSOR_F32, batch, tokens, heads, d);
+}
+
+static void plain(const job *j) { op_attention(j->c, &j->args, NULL); }
+static void measured(const job *j) { op_attention(j->c, &j->args, &j->stats); }
+static void edited(const job *j) { op_attention_edit(j->c, &j->args, &j->edit); }
+
+typedef struct took {
+    double wall, processor;
+} took;
+
+/* Best of about a second of processor time. */
+static took measure(const job *j, void (*run)(const job *j)) {
+    took best = {1e30, 1e30};
+    run(j);
+    for (double spent = 0; spent < 1.0;) {
+        double w = seconds(CLOCK_MONOTONIC), p = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        run(j);
+        w = seconds(CLOCK_MONOTONIC) - w;
+        p = seconds(CLOCK_PROCESS_CPUTIME_ID) - p;
+        best.wall = w < best.wall ? w : best.wall;
+        best.processor = p < best.processor ? p : best.processor;
+        spent += p;
+    }
+    return best;
+}
+
+static void show(const char *what, took t, took base, double flops) {
+    printf("  %-28s wall %9.3f ms  processor %9.3f ms (%+.1f %%)", what, 1e3 * t.wall, 1e3 * t.processor,
+           100 * (t.processor / base.processor - 1));
+    if (flops > 0) printf("  %.1f GFLOPS", 1e-9 * flops / t.wall);
+    printf("\n");
+}
+
+static void bench(compute *c, int batch, int tokens, int heads, int d, int k) {
+    philox r;
+    philox_init(&r, 1, NULL, 0);
+    job j = {.c = c, .args = {.scale = 1 / sqrtf((float)d)}};
+    j.args.q = operand(&r, batch, tokens, heads, d);
+    j.args.k = operand(&r, batch, tokens, heads, d);
+    j.args.v = operand(&r, batch, tokens, heads, d);
+    j.args.out = operand(&r, batch, tokens, heads, d);
+    size_t pairs = (size_t)(batch * heads), n = (size_t)tokens;
+    j.stats = (attention_stats){.row_end = tokens, .r = 5, .mass = take(pairs * n, sizeof(double))};
+    j.stats.entropy = take(pairs, sizeof(double));
+    j.stats.concentration = take(pairs, sizeof(double));
+    j.stats.lse = take(pairs * n, sizeof(double));
+    int32_t *begin = take(pairs + 1, sizeof *begin), *keys = take(pairs * (size_t)k, sizeof *keys);
+    uint8_t *member = take(pairs * (size_t)k, 1);
+    for (size_t i = 0; i < pairs * (size_t)k; i++) {
+        keys[i] = (int32_t)(i % (size_t)k) * (tokens / k);
+        member[i] = 1;
+        begin[i / (size_t)k + 1] = (int32_t)((i / (size_t)k + 1) * (size_t)k);
+    }
+    j.edit = (attention_edit){.row_end = tokens, .n_steps = 1, .set_begin = begin, .keys = keys, .member = member};
+    j.edit.lse = j.stats.lse;
+    printf("batch %d, %d tokens, %d heads of %d:\n", batch, tokens, heads, d);
+    double flops = 4.0 * (double)pairs * (double)n * (double)n * d;
+    took base = measure(&j, plain), all = measure(&j, measured), edit = measure(&j, edited);
+    j.edit.force_direct = 1;
+    took direct = measure(&j, edited);
+    edit.processor += all.processor;
+    edit.wall += all.wall;
+    direct.processor += all.processor;
+    direct.wall += all.wall;
+    char what[64];
+    show("attention", base, base, flops);
+    show("with every statistic", all, base, 0);
+    snprintf(what, sizeof what, ".. and mask of %d keys", k);
+    show(what, edit, base, 0);
+    show(".. all rows direct", direct, base, 0);
+    void *owned[] = {j.args.q.data,   j.args.k.data, j.args.v.data,         j.args.out.data, j.stats.mass,
+                     j.stats.entropy, j.stats.lse,   j.stats.concentration, begin,           keys,
+                     member};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
+}
+
+int main(int argc, char **argv) {
+    int threads = argc > 1 ? atoi(argv[1]) : 1;
+    compute *c;
+    ss_error err;
+    if (compute_create(&c, "cpu", threads, (size_t)1 << 33, &err) != SS_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    printf("%s, %d threads\n", attention_cpu_isa(), threads);
+    bench(c, 2, 160, 4, 32, 10);
+    bench(c, 2, 320, 6, 32, 10);
+    bench(c, 1, 1357, 24, 64, 10);
+    if (argc > 2) bench(c, 1, 4429, 24, 64, 50);
+    compute_destroy(c);
+    return 0;
+}
