@@ -59,7 +59,8 @@ int trace_columns(const trace *t, trace_column *out, int capacity) {
         for (int j = 0; j < p->n_columns && n < capacity; j++, n++)
             out[n] = (trace_column){.name = p->column[j],
                                     .help = p->column_help[j] ? p->column_help[j] : "",
-                                    .shown = !(p->nominal >> j & 1) && has_values(t, n)};
+                                    .shown = !(p->nominal >> j & 1) && strcmp(p->column[j], "max_mass") != 0 &&
+                                             has_values(t, n)};
     }
     return n;
 }

@@ -53,7 +53,8 @@ typedef struct trace_strongest {
 } trace_strongest;
 trace_strongest trace_find_strongest(const trace *t, int block, int from, int to);
 
-/* Probe columns in order: their names and help; `shown` = a quantity that has values somewhere. */
+/* Probe columns in order: their names and help; `shown` = a quantity that has values somewhere, and is not the mass of
+ * the largest key, which every row has. */
 typedef struct trace_column {
     const char *name, *help;
     int shown;
