@@ -52,9 +52,13 @@ static void pack_panel(float *panel, tensor source, int64_t first, int64_t taps)
         for (int64_t o = 0; o < outputs; o++) {
             const char *from = (const char *)source.data + (size_t)((first + o) * n_in * taps + at) * element;
             half_convert(row, from, source.type, n);
+            int64_t input = at / taps, tap = at % taps;
             for (int64_t i = 0; i < n; i++) {
-                int64_t input = (at + i) / taps, tap = (at + i) % taps;
                 panel[(tap * n_in + input) * PRODUCT_COLUMNS + o] = row[i];
+                if (++tap == taps) {
+                    tap = 0;
+                    input++;
+                }
             }
         }
     }

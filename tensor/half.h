@@ -14,14 +14,14 @@ static inline float half_from_bits(uint32_t bits) {
 
 static inline float half_from_bf16(uint16_t h) { return half_from_bits((uint32_t)h << 16); }
 
-/* IEEE binary16. The exponent is moved to float32's by one exact multiplication with 2^112, which also makes the
- * subnormal numbers right; infinity and NaN need their exponent filled up. */
+/* IEEE binary16: the exponent moves to float32's by an addition. A subnormal number is read as 2^-14 (1 + fraction) and
+ * loses its 2^-14 again, exactly and without float32's own (slow) subnormal numbers; infinity and NaN fill up. */
 static inline float half_from_f16(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16, magnitude = (uint32_t)(h & 0x7FFFu) << 13;
-    float f = half_from_bits(magnitude) * 0x1p112f;
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    if (magnitude >= (uint32_t)0x7C00u << 13) bits = magnitude | 0x7F800000u;
+    uint32_t bits = magnitude + (112u << 23);
+    float subnormal = half_from_bits(magnitude + (113u << 23)) - 0x1p-14f;
+    if (magnitude < 1u << 23) memcpy(&bits, &subnormal, sizeof bits);
+    if (magnitude >= 31u << 23) bits = magnitude | 0x7F800000u;
     return half_from_bits(bits | sign);
 }
 
