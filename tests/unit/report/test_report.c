@@ -1,0 +1,322 @@
+/* The report's page, CSV and LaTeX from facts made by hand: hostile texts, missing numbers, one prompt, no variance, an
+ * empty store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/csv.h"
+#include "report/latex.h"
+#include "report/report.h"
+#include "stats/binary.h"
+#include "wellformed.h"
+
+static const char HOSTILE[] = "</td></table><script>alert(\"1\")</script> & 'x' <img src=x> \\end{table} %_$#";
+static const char HOSTILE_CSV[] = "a,\"b\"\nc";
+
+enum { CONDITIONS = 4, CONTRASTS = 3, ROWS = 6 };
+
+/* A study of: baseline, sink k=1, sink k=5, other; judge (primary) and rmse. */
+typedef struct fixture {
+    study study;
+    study_condition condition[CONDITIONS];
+    study_contrast contrast[CONTRASTS];
+    analysis analysis;
+    analysis_row row[ROWS];
+    analysis_accuracy accuracy[4];
+    analysis_sham sham;
+    analysis_margin margin;
+    report_facts facts;
+} fixture;
+
+static ss_error err;
+
+static void compute_row(analysis_row *row, const double *difference, int n, double margin) {
+    static const double ZERO[16] = {0};
+    static const int64_t PROMPT[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, SEED[16] = {0};
+    stats_options options = stats_options_default();
+    options.margin = margin;
+    stats_pairs pairs = {.count = n, .prompt = PROMPT, .seed = SEED, .a = difference, .b = ZERO};
+    assert_int_equal(stats_contrast_compute(&pairs, &options, &row->stats, &err), SS_OK);
+}
+
+static void make_study(fixture *f) {
+    const study_intervention top = {.blocks = {.bits = {{1u << 3}}},
+                                    .heads = {.all = 1},
+                                    .steps = {.all = 1},
+                                    .branches = 3,
+                                    .selector = &ATTN_SELECTORS[0],
+                                    .edit = &ATTN_EDITS[0]};
+    f->condition[0] =
+        (study_condition){.name = "baseline", .family = "baseline", .role = CONDITION_BASELINE, .guidance = NAN};
+    for (int i = 1; i <= 2; i++) {
+        f->condition[i] = (study_condition){.name = i == 1 ? "sink k=1" : "sink k=5",
+                                            .family = "sink",
+                                            .k_listed = 1,
+                                            .role = CONDITION_STUDIED,
+                                            .has_intervention = 1,
+                                            .intervention = top,
+                                            .guidance = NAN};
+        f->condition[i].intervention.k = i == 1 ? 1 : 5;
+    }
+    f->condition[3] = (study_condition){.name = "other",
+                                        .family = "other",
+                                        .role = CONDITION_POSITIVE,
+                                        .prompt = PROMPT_SWAP_ATTRIBUTE,
+                                        .guidance = NAN};
+    f->contrast[0] = (study_contrast){.name = "other - baseline", .a = 3, .k = -1, .is_positive = 1};
+    f->contrast[1] = (study_contrast){
+        .name = "sink - baseline", .a = 1, .k = 1, .margin_kind = MARGIN_NUMBER, .margin = 0.05, .why = HOSTILE};
+    f->contrast[2] = (study_contrast){.name = "sink - baseline", .a = 2, .k = 5};
+    f->study.name = "study";
+    f->study.question = HOSTILE;
+    f->study.model = HOSTILE;
+    f->study.sampler.guidance = NAN;
+    f->study.sampler.negative = HOSTILE;
+    f->study.n_seeds = 1;
+    f->study.n_conditions = CONDITIONS;
+    f->study.condition = f->condition;
+    f->study.n_contrasts = CONTRASTS;
+    f->study.contrast = f->contrast;
+    f->study.n_metrics = 2;
+    f->study.metric[0].row = metric_find("judge", NULL, &err);
+    f->study.metric[1].row = metric_find("rmse", NULL, &err);
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->study.probe[f->study.n_probes++] = &ATTN_PROBES[i];
+    f->study.top = 1;
+}
+
+/* Differences: clear, none at all (no variance), one prompt, no prompt. */
+static void make_analysis(fixture *f) {
+    static const double CLEAR[8] = {-1, -1, 0, -1, -1, -1, 0, -1}, NONE[8] = {0},
+                        SPREAD[8] = {0.1, 0.2, 0.15, 0.3, 0.1, 0.2, 0.25, 0.1};
+    for (int i = 0; i < ROWS; i++) {
+        f->row[i].contrast = &f->contrast[i / 2];
+        f->row[i].metric = i % 2 ? "rmse" : "judge";
+        f->row[i].kind = i % 2 ? METRIC_DISTANCE : METRIC_ALIGNMENT;
+        f->row[i].is_primary = !(i % 2);
+        f->row[i].in_main_table = 1;
+        snprintf(f->row[i].reads, sizeof f->row[i].reads, "%s", i == 4 ? HOSTILE : "undecided: could detect 0.02");
+    }
+    compute_row(&f->row[0], CLEAR, 8, 0);
+    compute_row(&f->row[1], SPREAD, 8, 0);
+    compute_row(&f->row[2], NONE, 8, 0.05);
+    compute_row(&f->row[3], SPREAD, 8, 0);
+    compute_row(&f->row[4], CLEAR, 1, 0);
+    compute_row(&f->row[5], CLEAR, 0, 0);
+    stats_contrast *family[] = {&f->row[2].stats, &f->row[4].stats}, *positive[] = {&f->row[0].stats};
+    assert_int_equal(stats_contrasts_judge(positive, 1, positive[0], 0.05, &err), SS_OK);
+    assert_int_equal(stats_contrasts_judge(family, 2, positive[0], 0.05, &err), SS_OK);
+    f->accuracy[0] = (analysis_accuracy){"baseline", "judge", "", 8, 7, 0, stats_wilson(7, 8, 0.95)};
+    f->accuracy[1] = (analysis_accuracy){"baseline", "judge", HOSTILE, 8, 7, 0, stats_wilson(7, 8, 0.95)};
+    f->accuracy[2] = (analysis_accuracy){"sink k=1", "judge", "", 8, 0, 2, stats_wilson(0, 8, 0.95)};
+    f->accuracy[3] = (analysis_accuracy){"sink k=5", "judge", "", 0, 0, 0, stats_interval_undefined(STATS_TOO_FEW)};
+    f->sham = (analysis_sham){"identity", 2, 1};
+    f->margin = (analysis_margin){"judge", 0, stats_undefined(STATS_TOO_FEW)};
+    f->analysis = (analysis){.study = &f->study,
+                             .images = 30,
+                             .images_planned = 1234,
+                             .alpha = 0.05,
+                             .n_rows = ROWS,
+                             .rows = f->row,
+                             .n_accuracy = 4,
+                             .accuracy = f->accuracy,
+                             .n_shams = 1,
+                             .shams = &f->sham,
+                             .n_margins = 1,
+                             .margins = &f->margin};
+}
+
+/* A row of a table: numbers and words as the format says: w words, n number, i whole. */
+static void fill(report_table *t, const char *const *name, const char *format, const char *words,
+                 const double *number) {
+    int n = (int)strlen(format);
+    if (!t->name) assert_int_equal(report_table_columns(t, name, n, &err), SS_OK);
+    for (int i = 0; i < n; i++) {
+        ss_status status = format[i] == 'w'   ? report_table_add_words(t, words, &err)
+                           : format[i] == 'i' ? report_table_add_whole(t, (int64_t)number[i], &err)
+                                              : report_table_add_number(t, number[i], &err);
+        assert_int_equal(status, SS_OK);
+    }
+}
+
+static char *copy(const char *s) {
+    char *c = text_copy(s);
+    assert_non_null(c);
+    return c;
+}
+
+static void make_facts(fixture *f) {
+    report_facts *r = &f->facts;
+    static const char *const TAGS[] = {"tag", "prompts"},
+                             *const SITES[] = {"block", "step", "max_mass", "top_key", "dose"},
+                             *const MEANS[] = {"condition", "set_mass_before", "set_mass_after", "dose"},
+                             *const CLASSES[] = {"token_class", "sinks", "share", "strongest", "mean_mass", "keys"},
+                             *const BLOCKS[] = {"block", "token_class", "share"},
+                             *const WORDS[] = {"token_class", "word", "sinks", "share", "mean_mass"},
+                             *const PLACES[] = {"row", "column", "sinks"};
+    *r = (report_facts){.analysis = &f->analysis,
+                        .study = &f->study,
+                        .store_folder = HOSTILE,
+                        .command = HOSTILE,
+                        .grid_width = 2,
+                        .grid_height = 2};
+    fill(&r->tags, TAGS, "wi", HOSTILE, (double[]){0, 8});
+    fill(&r->tags, TAGS, "wi", "", (double[]){0, 1});
+    for (int i = 0; i < 4; i++)
+        fill(&r->baseline, SITES, "iinnn", NULL, (double[]){i / 2, i % 2, i ? 0.1 * i : NAN, 77, NAN});
+    fill(&r->means, MEANS, "wnnn", "sink k=1", (double[]){0, 0.5, 0.125, NAN});
+    fill(&r->classes, CLASSES, "winnnn", HOSTILE, (double[]){0, 3, 0.75, 1, 0.2, NAN});
+    fill(&r->classes, CLASSES, "winnnn", "image", (double[]){0, 1, 0.25, 0, 0.1, 0.5});
+    fill(&r->blocks, BLOCKS, "iwn", "image", (double[]){0, 0, 1});
+    fill(&r->words, WORDS, "wwinn", HOSTILE_CSV, (double[]){0, 0, 4, 1, 0.2});
+    fill(&r->places, PLACES, "iii", NULL, (double[]){1, 0, 4});
+    fill(&r->places, PLACES, "iii", NULL, (double[]){9, 9, 4}); /* outside the grid: not drawn */
+    r->n_samples = 1;
+    r->n_columns = 2;
+    r->column[1] = 1;
+    r->sample[0] =
+        (facts_sample){.prompt = 3, .seed = 9, .words = copy(HOSTILE), .tag = copy(HOSTILE), .swapped = copy(HOSTILE)};
+    r->picture[0][0].value = 1;
+    r->picture[0][0].note = copy(HOSTILE);
+    r->picture[0][1].value = NAN;
+    r->entry = calloc(1, sizeof *r->entry);
+    r->entry[r->n_entries++] = (facts_entry){copy(HOSTILE), copy(HOSTILE)};
+}
+
+static void make(fixture *f) {
+    *f = (fixture){0};
+    make_study(f);
+    make_analysis(f);
+    make_facts(f);
+}
+
+static void test_page(void **state) {
+    (void)state;
+    fixture *f = malloc(sizeof *f);
+    text page = {0}, again = {0};
+    make(f);
+    report_page(&f->facts, &page);
+    report_page(&f->facts, &again);
+    assert_false(page.failed);
+    assert_string_equal(page.s, again.s);
+    assert_null(find_malformed(page.s));
+    assert_false(has_bad_number(page.s));
+    assert_null(strstr(page.s, "<script"));
+    assert_null(strstr(page.s, "src=x>"));
+    /* what must be said */
+    assert_non_null(strstr(page.s, "30 of 1,234 images are there"));
+    assert_non_null(strstr(page.s, "The positive control (other - baseline) was detected"));
+    assert_non_null(strstr(page.s, "Undecided means neither shown different nor shown equivalent"));
+    assert_non_null(strstr(page.s, "no variance")); /* undefined, and why: never NaN or 0 */
+    assert_non_null(strstr(page.s, "DIFFERS"));
+    assert_non_null(strstr(page.s, "too few prompts"));
+    assert_non_null(strstr(page.s, "k = 1, 5"));
+    assert_non_null(strstr(page.s, "blocks 3"));
+    assert_non_null(strstr(page.s, "unreadable 25 %"));
+    assert_non_null(strstr(page.s, "<td class=\"n\">0.25</td>")); /* reduction factor 0.125 / 0.5 */
+    assert_null(strstr(page.s, "top_key</"));                     /* the number of a key has no mean */
+    text_free(&page);
+    text_free(&again);
+    facts_free(&f->facts);
+    free(f);
+}
+
+/* A store with nothing in it yet still gives a page, and no answer. */
+static void test_empty(void **state) {
+    (void)state;
+    fixture *f = malloc(sizeof *f);
+    text page = {0}, csv = {0}, tex = {0};
+    *f = (fixture){0};
+    make_study(f);
+    f->analysis = (analysis){.study = &f->study, .images_planned = 10};
+    f->facts = (report_facts){.analysis = &f->analysis, .study = &f->study, .store_folder = "out", .command = "repeat"};
+    report_page(&f->facts, &page);
+    assert_null(find_malformed(page.s));
+    assert_non_null(strstr(page.s, "There is no answer yet"));
+    assert_null(strstr(page.s, "id=\"effects\""));
+    assert_null(strstr(page.s, "<svg"));
+    report_effects_csv(&f->analysis, &csv);
+    report_accuracy_csv(&f->analysis, &csv);
+    latex_tables(&f->facts, &tex);
+    assert_false(csv.failed || tex.failed);
+    text_free(&page);
+    text_free(&csv);
+    text_free(&tex);
+    facts_free(&f->facts);
+    free(f);
+}
+
+static const char *csv_value(const csv_table *t, int64_t row, const char *column) {
+    int c;
+    assert_int_equal(csv_find_column(t, column, &c, &err), SS_OK);
+    return csv_cell(t, row, c);
+}
+
+static void test_csv(void **state) {
+    (void)state;
+    fixture *f = malloc(sizeof *f);
+    csv_table *t;
+    text effects = {0}, accuracy = {0}, words = {0};
+    make(f);
+    report_effects_csv(&f->analysis, &effects);
+    assert_int_equal(csv_read_bytes(effects.s, effects.len, "effects.csv", &t, &err), SS_OK);
+    assert_int_equal(csv_row_count(t), ROWS);
+    assert_string_equal(csv_value(t, 0, "k"), "");
+    assert_string_equal(csv_value(t, 2, "k"), "1");
+    assert_string_equal(csv_value(t, 0, "mean"), "-0.75");
+    assert_string_equal(csv_value(t, 2, "d_z"), "undefined: no variance");
+    assert_string_equal(csv_value(t, 4, "reads"), HOSTILE);
+    csv_close(t);
+    report_accuracy_csv(&f->analysis, &accuracy);
+    assert_int_equal(csv_read_bytes(accuracy.s, accuracy.len, "accuracy.csv", &t, &err), SS_OK);
+    assert_string_equal(csv_value(t, 1, "tag"), HOSTILE);
+    assert_string_equal(csv_value(t, 3, "low"), "");
+    csv_close(t);
+    report_table_add_csv(&f->facts.words, &words);
+    assert_int_equal(csv_read_bytes(words.s, words.len, "words.csv", &t, &err), SS_OK);
+    assert_string_equal(csv_value(t, 0, "word"), HOSTILE_CSV);
+    csv_close(t);
+    text_free(&effects);
+    text_free(&accuracy);
+    text_free(&words);
+    facts_free(&f->facts);
+    free(f);
+}
+
+/* Braces balance, environments close, nothing special stands unescaped but what the tables themselves use. */
+static void test_latex(void **state) {
+    (void)state;
+    fixture *f = malloc(sizeof *f);
+    text tex = {0};
+    int depth = 0, lines = 0;
+    make(f);
+    latex_tables(&f->facts, &tex);
+    for (const char *s = tex.s; *s; s++) {
+        if (*s == '\\' && s[1]) {
+            lines += s[1] == '\\';
+            s++;
+        } else {
+            assert_true(*s != '#' && *s != '_');
+            depth += (*s == '{') - (*s == '}');
+        }
+        assert_true(depth >= 0);
+    }
+    assert_int_equal(depth, 0);
+    assert_int_equal(lines, 1 + ROWS + 1 + 3); /* two headings; a condition without images is left out */
+    assert_null(strstr(tex.s, "\\end{table} %_"));
+    assert_non_null(strstr(tex.s, "sink $-$ baseline, k = 1 & judge & "));
+    text_free(&tex);
+    facts_free(&f->facts);
+    free(f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page), cmocka_unit_test(test_empty),
+                                       cmocka_unit_test(test_csv), cmocka_unit_test(test_latex)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
