@@ -1,0 +1,400 @@
+/* The SD3 pipeline on the tiny model: pictures of diffusers, bits that nothing sways, refusals, cost. DATA: tests/data.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "sampler/pipeline.h"
+#include "support/tiny_model.h"
+
+static char folder[64];
+
+static void check(ss_status status, const ss_error *err) {
+    if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    ss_error err = {0};
+    strcpy(folder, "/tmp/sinkscope-tiny-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    return tiny_model_make(DATA, folder, &err) == SS_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    tiny_model_remove(folder);
+    return 0;
+}
+
+/* Replace `from` by `to` in a file of the model, or put it back from tests/data where `from` is NULL. */
+static void edit_file(const char *name, const char *from, const char *to) {
+    ss_error err = {0};
+    char path[256], *content;
+    size_t size;
+    snprintf(path, sizeof path, "%s/%s", from ? folder : DATA "/tiny-sd3", name);
+    check(file_read(path, 1 << 20, &content, &size, &err), &err);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (!from) {
+        check(file_write(path, content, size, &err), &err);
+    } else {
+        char *at = strstr(content, from);
+        assert_non_null(at);
+        text out = {0};
+        text_add_n(&out, content, (size_t)(at - content));
+        text_add(&out, to);
+        text_add(&out, at + strlen(from));
+        check(file_write(path, out.s, out.len, &err), &err);
+        text_free(&out);
+    }
+    free(content);
+}
+
+/* ---- parity ---- */
+
+typedef struct drawing {
+    float *latents; /* after every step, [steps, C, h, w] */
+    int64_t elements;
+    rgb_image picture;
+} drawing;
+
+static void drawing_free(drawing *d) {
+    free(d->latents);
+    rgb_image_free(&d->picture);
+    *d = (drawing){0};
+}
+
+static void draw(pipeline *p, const sample_settings *s, const char *prompt, uint64_t seed, drawing *out) {
+    ss_error err = {0};
+    embedding *e;
+    denoise_state *d;
+    sample_settings full = *s;
+    check(pipeline_defaults(p, &full, &err), &err);
+    check(pipeline_encode(p, s, prompt, &e, &err), &err);
+    check(denoise_begin(&d, p, s, e, seed, NULL, &err), &err);
+    out->elements = denoise_latent_elements(d);
+    out->latents = calloc((size_t)(out->elements * full.steps), sizeof *out->latents);
+    assert_non_null(out->latents);
+    for (int i = 0; i < full.steps; i++) {
+        assert_int_equal(denoise_step_number(d), i);
+        check(denoise_step(p, &d, 1, &err), &err);
+        check(denoise_latents(p, d, out->latents + i * out->elements, &err), &err);
+    }
+    check(denoise_decode(p, d, &out->picture, &err), &err);
+    denoise_free(d);
+    embedding_free(e);
+}
+
+/* Largest difference over rms, of the trajectory; the share of channel values that are within one level. */
+static void compare(const safetensors *file, const char *name, const drawing *d) {
+    char full[64];
+    snprintf(full, sizeof full, "%s/latents", name);
+    const safetensors_entry *e = safetensors_find(file, full);
+    const float *expected = e->data;
+    double worst = 0, square = 0;
+    for (int64_t i = 0; i < e->count; i++) {
+        double x = (double)expected[i], difference = fabs(x - (double)d->latents[i]);
+        square += x * x;
+        if (!(difference <= worst)) worst = difference;
+    }
+    worst /= sqrt(square / (double)e->count);
+    if (!(worst <= 2e-4)) fail_msg("%s: %.3g x rms; expected at most 2e-4", full, worst);
+    snprintf(full, sizeof full, "%s/picture", name);
+    e = safetensors_find(file, full);
+    assert_int_equal(e->shape[0], d->picture.height);
+    assert_int_equal(e->shape[1], d->picture.width);
+    const uint8_t *pixels = e->data;
+    int64_t near = 0;
+    for (int64_t i = 0; i < e->count; i++) near += abs(pixels[i] - d->picture.rgb[i]) <= 1;
+    if (near * 1000 < e->count * 999)
+        fail_msg("%s: %lld of %lld values within 1", full, (long long)near, (long long)e->count);
+    print_message("%s: latents to %.2g x rms, %lld of %lld values within 1\n", name, worst, (long long)near,
+                  (long long)e->count);
+}
+
+static void parity_case(compute *c, const json_t *one, const safetensors *file) {
+    ss_error err = {0};
+    const char *name = json_string_value(json_object_get(one, "name"));
+    pipeline *p;
+    drawing d = {0};
+    if (strcmp(name, "without-t5") == 0)
+        edit_file("model_index.json", "\"text_encoder_3\": [\n  \"transformers\",\n  \"T5EncoderModel\"\n ]",
+                  "\"text_encoder_3\": [null, null]");
+    if (strcmp(name, "dynamic") == 0)
+        edit_file("scheduler/scheduler_config.json", "\"shift\": 3.0", "\"use_dynamic_shifting\": true");
+    check(pipeline_open(&p, c, folder, NULL, &err), &err);
+    edit_file("model_index.json", NULL, NULL);
+    edit_file("scheduler/scheduler_config.json", NULL, NULL);
+    sample_settings s = {.width = (int)json_integer_value(json_object_get(one, "width")),
+                         .height = (int)json_integer_value(json_object_get(one, "height")),
+                         .steps = (int)json_integer_value(json_object_get(one, "steps")),
+                         .guidance = json_number_value(json_object_get(one, "guidance")),
+                         .negative = json_string_value(json_object_get(one, "negative")),
+                         .max_text_tokens = (int)json_integer_value(json_object_get(one, "tokens"))};
+    uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
+    draw(p, &s, json_string_value(json_object_get(one, "prompt")), seed, &d);
+    compare(file, name, &d);
+    drawing_free(&d);
+    pipeline_close(p);
+}
+
+static void test_parity(void **state) {
+    (void)state;
+    ss_error err = {0};
+    json_t *cases;
+    safetensors *file;
+    compute *c;
+    check(json_read_file(DATA "/sampler/pipeline.json", JSON_CONFIG_LIMIT, &cases, &err), &err);
+    check(safetensors_open(&file, DATA "/sampler/pipeline.safetensors", &err), &err);
+    check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
+    assert_int_equal(json_array_size(cases), 5);
+    for (size_t i = 0; i < json_array_size(cases); i++) parity_case(c, json_array_get(cases, i), file);
+    compute_destroy(c);
+    safetensors_close(file);
+    json_decref(cases);
+}
+
+/* ---- bits ---- */
+
+static pipeline *open_on(compute **c, int threads) {
+    ss_error err = {0};
+    pipeline *p;
+    check(compute_create(c, "cpu", threads, (size_t)1 << 30, &err), &err);
+    check(pipeline_open(&p, *c, folder, NULL, &err), &err);
+    return p;
+}
+
+/* Threads, company in the batch and a fork on the way change no bit. */
+static void test_bits(void **state) {
+    (void)state;
+    enum { STATES = 3, STEPS = 4 };
+    static const char *const prompts[STATES] = {"a red circle", "two green squares and a star", ""};
+    ss_error err = {0};
+    const sample_settings s = {0};
+    drawing alone[STATES] = {0};
+    compute *c;
+    pipeline *p = open_on(&c, 1);
+    for (int i = 0; i < STATES; i++) draw(p, &s, prompts[i], 7u + (unsigned)i, &alone[i]);
+    pipeline_close(p);
+    compute_destroy(c);
+
+    p = open_on(&c, 3);
+    embedding *e[STATES];
+    denoise_state *d[STATES + 1];
+    for (int i = 0; i < STATES; i++) {
+        check(pipeline_encode(p, &s, prompts[i], &e[i], &err), &err);
+        check(denoise_begin(&d[i], p, &s, e[i], 7u + (unsigned)i, NULL, &err), &err);
+    }
+    check(denoise_step(p, &d[0], 1, &err), &err); /* the first one is a step ahead */
+    check(denoise_fork(&d[STATES], d[0], NULL, &err), &err);
+    for (int step = 1; step < STEPS; step++) check(denoise_step(p, d, STATES + 1, &err), &err);
+    for (int i = 1; i < STATES; i++) check(denoise_step(p, &d[i], 1, &err), &err);
+    for (int i = 0; i <= STATES; i++) {
+        const drawing *expected = &alone[i % STATES];
+        float *latents = calloc((size_t)expected->elements, sizeof *latents);
+        rgb_image picture = {0};
+        assert_non_null(latents);
+        check(denoise_latents(p, d[i], latents, &err), &err);
+        assert_memory_equal(latents, expected->latents + (STEPS - 1) * expected->elements,
+                            (size_t)expected->elements * sizeof *latents);
+        check(denoise_decode(p, d[i], &picture, &err), &err);
+        assert_memory_equal(picture.rgb, expected->picture.rgb, (size_t)(picture.width * picture.height * 3));
+        rgb_image_free(&picture);
+        free(latents);
+        denoise_free(d[i]);
+    }
+    assert_int_equal(arena_used(c->scratch), 0);
+    for (int i = 0; i < STATES; i++) {
+        embedding_free(e[i]);
+        drawing_free(&alone[i]);
+    }
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
+/* ---- keys, cost ---- */
+
+static void test_keys(void **state) {
+    (void)state;
+    ss_error err = {0};
+    compute *c;
+    pipeline *p = open_on(&c, 1);
+    const sample_settings s = {.negative = "grey", .width = 24};
+    pipeline_sites sites;
+    embedding *e;
+    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    assert_int_equal(sites.blocks, 3);
+    assert_int_equal(sites.heads, 3);
+    assert_int_equal(sites.keys, 12 + 77 + 24);
+    assert_int_equal(sites.n_segments, 3);
+    assert_int_equal(sites.segment[0].length, 12);
+    assert_int_equal(sites.segment[0].grid_width, 3);
+    assert_string_equal(sites.segment[1].name, "clip");
+    assert_int_equal(sites.segment[2].start, 12 + 77);
+    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    const uint8_t *cond = embedding_key_classes(e, BRANCH_COND), *uncond = embedding_key_classes(e, BRANCH_UNCOND);
+    assert_int_equal(cond[11], KEY_IMAGE);
+    assert_int_equal(cond[12], KEY_START);
+    assert_int_equal(cond[13], KEY_WORD);
+    assert_int_equal(cond[12 + 76], KEY_PADDING);
+    assert_int_equal(cond[12 + 77], KEY_WORD); /* T5 has no start */
+    assert_int_equal(uncond[12 + 77 + 23], KEY_PADDING);
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, 0), "");
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, 12), "");
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, 13), "red");
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, 12 + 77), "red");
+    assert_string_equal(embedding_key_word(e, BRANCH_UNCOND, 13), "grey");
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, 12 + 77 + 23), "");
+    embedding_free(e);
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
+/* The dry run's peak is the real one's, and its work that of a real image. */
+static void test_cost(void **state) {
+    (void)state;
+    ss_error err = {0};
+    compute *c;
+    pipeline *p = open_on(&c, 1);
+    const sample_settings s = {.width = 48, .steps = 2};
+    pipeline_cost cost;
+    drawing d = {0};
+    check(pipeline_cost_of(p, &s, &cost, &err), &err);
+    assert_true(cost.weight_bytes > 100000 && cost.flops_encode > 0 && cost.flops_decode > 0);
+    arena_reset_peak(c->scratch);
+    c->flops = 0;
+    draw(p, &s, "", 1, &d);
+    assert_int_equal(arena_peak(c->scratch), cost.scratch_peak_bytes);
+    assert_true(fabs(c->flops - (cost.flops_encode + 2 * cost.flops_step + cost.flops_decode)) < 1);
+    drawing_free(&d);
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
+/* ---- refusals ---- */
+
+static void test_settings_refused(void **state) {
+    (void)state;
+    static const struct {
+        sample_settings s;
+        const char *message;
+    } cases[] = {
+        {{.width = 36}, "size 36 x 32; expected width and height to be multiples of 8 and at most 72"},
+        {{.height = 80}, "size 32 x 80; expected width and height to be multiples of 8 and at most 72"},
+        {{.width = -8}, "size -8 x 32; expected width and height to be multiples of 8 and at most 72"},
+        {{.steps = -1}, "steps is -1; expected 1 to 1024"},
+        {{.guidance = INFINITY}, "guidance is not a number below 1e6"},
+        {{.max_text_tokens = 513}, "max_sequence_length is 513; expected 2 to 512"},
+    };
+    compute *c;
+    pipeline *p = open_on(&c, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ss_error err = {0};
+        sample_settings s = cases[i].s;
+        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
+        assert_string_equal(err.message, cases[i].message);
+    }
+    ss_error err = {0};
+    sample_settings s = {.guidance = NAN};
+    check(pipeline_defaults(p, &s, &err), &err);
+    assert_true(s.steps == 4 && s.guidance == 3.5 && s.width == 32 && s.max_text_tokens == 24);
+    assert_string_equal(s.negative, "");
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
+/* One file of the model changed; `where` is the end of the error's place. */
+static void test_folders_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *from, *to, *where, *message;
+    } cases[] = {
+        {"model_index.json", "StableDiffusion3Pipeline", "StableDiffusionPipeline", "/model_index.json",
+         "unknown pipeline 'StableDiffusionPipeline'; did you mean 'StableDiffusion3Pipeline'?"},
+        {"model_index.json", "\"vae\"", "\"wae\"", "/model_index.json",
+         "vae: expected [library, \"AutoencoderKL\"], found no such component"},
+        {"sinkscope.json", "guidance", "guidence", "/sinkscope.json",
+         "unknown key 'guidence'; did you mean 'guidance'? (keys: steps, guidance, width, height, "
+         "max_sequence_length)"},
+        {"sinkscope.json", "\"width\": 32", "\"width\": 20", "/sinkscope.json",
+         "size 20 x 32; expected width and height to be multiples of 8 and at most 72"},
+        {"sinkscope.json", "\"steps\": 4", "\"steps\": 0", "/sinkscope.json",
+         "steps, width, height and max_sequence_length: expected 1 to 1048576, found 0"},
+        {"transformer/config.json", "\"pooled_projection_dim\": 22", "\"pooled_projection_dim\": 23",
+         "/transformer/diffusion_pytorch_model.safetensors",
+         "time_text_embed.text_embedder.linear_1.weight has shape [24, 22]\n  expected [24, 23], from "
+         "num_attention_heads 3 x attention_head_dim 8 and pooled_projection_dim 23 in transformer/config.json"},
+        {"scheduler/scheduler_config.json", "FlowMatchEulerDiscreteScheduler", "DDIMScheduler",
+         "/scheduler/scheduler_config.json",
+         "_class_name is 'DDIMScheduler'; expected FlowMatchEulerDiscreteScheduler"},
+        {"text_encoder/config.json", "CLIPTextModelWithProjection", "T5EncoderModel", "/text_encoder", ""},
+    };
+    ss_error err = {0};
+    compute *c;
+    check(compute_create(&c, "cpu", 1, (size_t)1 << 28, &err), &err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pipeline *p;
+        edit_file(cases[i].file, cases[i].from, cases[i].to);
+        assert_int_equal(pipeline_open(&p, c, folder, NULL, &err), SS_ERR_INPUT);
+        edit_file(cases[i].file, NULL, NULL);
+        assert_null(p);
+        if (!strstr(err.where, cases[i].where)) fail_msg("expected %s, found %s", cases[i].where, err.where);
+        if (strncmp(err.message, cases[i].message, strlen(cases[i].message)) != 0)
+            fail_msg("expected '%s', found '%s'", cases[i].message, err.message);
+    }
+    pipeline *p;
+    assert_int_equal(pipeline_open(&p, c, "/nonexistent/model", NULL, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "expected a model's folder, found nothing");
+    assert_int_equal(pipeline_open(&p, c, DATA, NULL, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "expected a model in diffusers' format, found no model_index.json in the folder");
+    compute_destroy(c);
+}
+
+/* The stop flag ends a step with its own status, and nothing is leaked or left in scratch. */
+static void test_interrupted(void **state) {
+    (void)state;
+    ss_error err = {0};
+    compute *c;
+    pipeline *p = open_on(&c, 1);
+    const sample_settings s = {0};
+    volatile sig_atomic_t stop = 0;
+    embedding *e;
+    denoise_state *d;
+    c->stop = &stop;
+    check(pipeline_encode(p, &s, "", &e, &err), &err);
+    check(denoise_begin(&d, p, &s, e, 0, NULL, &err), &err);
+    stop = 1;
+    assert_int_equal(denoise_step(p, &d, 1, &err), SS_ERR_INTERRUPTED);
+    assert_int_equal(denoise_step_number(d), 0);
+    assert_int_equal(arena_used(c->scratch), 0);
+    embedding *none;
+    assert_int_equal(pipeline_encode(p, &s, "", &none, &err), SS_ERR_INTERRUPTED);
+    assert_null(none);
+    denoise_free(d);
+    embedding_free(e);
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parity),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_settings_refused),
+        cmocka_unit_test(test_folders_refused),
+        cmocka_unit_test(test_interrupted),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
