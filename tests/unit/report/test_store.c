@@ -1,0 +1,93 @@
+/* The report of a store that a small study was run into (on the cardboard laboratory of the tests of study/): complete,
+ * well-formed, and the same bytes from equal stores. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/report.h"
+#include "wellformed.h"
+#include "world.h"
+
+static const char *const FILES[] = {"index.html",         "tables.tex",         "effects.csv",      "accuracy.csv",
+                                    "baseline-sites.csv", "sinks-by-class.csv", "sinks-by-word.csv"};
+enum { FILE_COUNT = sizeof FILES / sizeof *FILES };
+
+static char *slurp(const char *folder, const char *name) {
+    ss_error err;
+    char *path = file_join(folder, name), *bytes = NULL;
+    size_t size;
+    ss_status status = file_read(path, 1 << 26, &bytes, &size, &err);
+    if (status != SS_OK) print_message("%s: %s\n", err.where, err.message);
+    assert_int_equal(status, SS_OK);
+    free(path);
+    return bytes;
+}
+
+static void write_report(const world *w, const char *name, const char *report) {
+    store *s;
+    analysis *a;
+    ss_error err;
+    char *folder = file_join(w->folder, report);
+    assert_int_equal(store_open(&s, world_path(w, name), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+    ss_status status = report_write(s, a, folder, "sinkscope run study.yaml -o out", &err);
+    if (status != SS_OK) print_message("%s: %s\n", err.where, err.message);
+    assert_int_equal(status, SS_OK);
+    analysis_free(a);
+    store_close(s);
+    free(folder);
+}
+
+/* The files of two reports; the page names its store, so pages are compared where the stores are one. */
+static void compare(const world *w, const char *one, const char *other, int first) {
+    char *a = file_join(w->folder, one), *b = file_join(w->folder, other);
+    for (int i = first; i < FILE_COUNT; i++) {
+        char *x = slurp(a, FILES[i]), *y = slurp(b, FILES[i]);
+        assert_string_equal(x, y);
+        assert_true(strlen(x) > 20);
+        free(x);
+        free(y);
+    }
+    free(a);
+    free(b);
+}
+
+static void test_report(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    assert_int_equal(world_run(&w, "a", &(run_options){.batch = 1}, &err), SS_OK);
+    assert_int_equal(world_run(&w, "b", &(run_options){.batch = 4}, &err), SS_OK);
+    write_report(&w, "a", "report");
+    write_report(&w, "a", "again");
+    write_report(&w, "b", "other");
+    compare(&w, "report", "again", 0);
+    compare(&w, "report", "other", 1);
+    char *folder = file_join(w.folder, "report"), *page = slurp(folder, "index.html");
+    assert_null(find_malformed(page));
+    assert_false(has_bad_number(page));
+    static const char *const SECTIONS[] = {"answer", "question", "images", "effects",
+                                           "mass",   "sinks",    "checks", "repeat"};
+    for (int i = 0; i < (int)(sizeof SECTIONS / sizeof *SECTIONS); i++) {
+        char id[64] = "<section id=\"";
+        strcat(strcat(id, SECTIONS[i]), "\">");
+        if (!strstr(page, id)) print_message("no section %s\n", SECTIONS[i]);
+        assert_non_null(strstr(page, id));
+    }
+    assert_non_null(strstr(page, "src=\"data:image/png;base64,"));
+    assert_null(strstr(page, "src=\"http"));
+    assert_null(strstr(page, "DIFFERS")); /* the shams gave the baseline's bytes */
+    free(page);
+    free(folder);
+    world_close(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_report)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
