@@ -24,6 +24,7 @@ typedef struct codec {
     buffer out;              /* encoding */
     const unsigned char *in; /* decoding: what is left */
     size_t left;
+    size_t raw_bytes; /* decoding: of the rows as stored */
     char message[256];
     int no_memory;
 } codec;
@@ -150,6 +151,7 @@ static int decode_header(codec *c, rgb_image *out) {
     png_read_info(c->png, c->info);
     out->width = (int)png_get_image_width(c->png, c->info);
     out->height = (int)png_get_image_height(c->png, c->info);
+    c->raw_bytes = png_get_rowbytes(c->png, c->info) * (size_t)out->height;
     png_set_strip_16(c->png);
     png_set_packing(c->png);
     png_set_expand(c->png);
@@ -172,9 +174,9 @@ static int decode_rows(codec *c, const rgb_image *out, unsigned char **rows) {
 static ss_status decode(codec *c, const char *name, rgb_image *out, ss_error *err) {
     if (!decode_header(c, out)) return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %s", c->message);
     size_t bytes = (size_t)out->width * (size_t)out->height * 3;
-    /* deflate shrinks at most 1032-fold: a header that promises more pixels than the file can hold is refused before
-     * the memory is taken (bit depth 1 makes 24 bytes of RGB from one byte). */
-    if (bytes / 1032 / 24 > c->left)
+    /* deflate shrinks at most 1032-fold: a header that promises more than the file can hold is refused before the
+     * memory is taken */
+    if (c->raw_bytes / 1032 > c->left)
         return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %d x %d pixels cannot come from %zu bytes",
                          out->width, out->height, c->left);
     unsigned char **rows = malloc((size_t)out->height * sizeof *rows);

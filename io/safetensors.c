@@ -201,8 +201,10 @@ static ss_status check_metadata(const json_t *metadata, const char *file, ss_err
     json_t *value;
     if (!json_is_object(metadata))
         return bad(err, file, "__metadata__", "is %s; expected an object", json_type_name(metadata));
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) if (!json_is_string(value)) return bad(
-        err, file, "__metadata__", "has %s under '%s'; expected strings", json_type_name(value), key);
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+        if (!json_is_string(value))
+            return bad(err, file, "__metadata__", "has %s under '%s'; expected strings", json_type_name(value), key);
+    }
     return SS_OK;
 }
 
