@@ -1,7 +1,8 @@
 /* A sentencepiece model file: pieces with their scores, and the normalization table. Read here, from the wire format of
  * its protocol buffer, and not through libsentencepiece: ids must equal those of transformers' T5TokenizerFast, which
  * reads pieces and table itself and encodes otherwise than that library (scores summed in double, normalization by
- * grapheme cluster, no byte fallback): the library gives other ids for one in fifteen of our test strings. Source:
+ * grapheme cluster, no byte fallback). On a model made like T5's the library gives other ids for 15 of 1,889 test
+ * strings without special tokens, on one with byte fallback for 1,054 of 1,830. Source:
  * sentencepiece/src/sentencepiece_model.proto. */
 #ifndef TEXT_SPIECE_MODEL_H
 #define TEXT_SPIECE_MODEL_H

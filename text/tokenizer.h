@@ -27,9 +27,10 @@ typedef struct token {
     int32_t word; /* index into words for TOKEN_WORD, else -1 */
 } token;
 
-/* The result of encoding: `count` tokens, of which the first `used` are not padding. A word is a run of letters, one
- * digit (CLIP) or a run of digits (T5), or a run of other signs, as the tokenizer sees it: CLIP's are lower-cased, T5's
- * keep their case; compare with case folded. Zero-initialise; free with tokens_free. */
+/* The result of encoding: `count` tokens, of which the first `used` are not padding. Words are as the tokenizer sees
+ * them. CLIP: a run of letters, one digit, or a run of other signs, lower-cased. T5: between spaces, a run of letters
+ * and digits or of other signs, case kept; a lone space is an empty word. Compare with case folded. Zero-initialise;
+ * free with tokens_free. */
 typedef struct tokens {
     token *at;
     int count, used;
