@@ -124,7 +124,7 @@ static void add_difference(const stats_contrast *s, text *out) {
 void analysis_describe(const analysis *a, text *out) {
     static const char *const HEAD[] = {"contrast", "k", "metric", "n", "difference [95 % CI]", "p (Holm)", "reads as"};
     grid g = {.columns = sizeof HEAD / sizeof *HEAD};
-    for (int i = 0; i < g.columns; i++) grid_add_words(&g, HEAD[i]);
+    for (int i = 0; a->n_rows > 0 && i < g.columns; i++) grid_add_words(&g, HEAD[i]);
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
         text k = {0}, n = {0}, difference = {0}, p = {0};

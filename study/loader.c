@@ -138,9 +138,10 @@ ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, 
     return SS_OK;
 }
 
+/* `written` below `folder` ("" = as it is) if it is there (malloc). */
 static char *path_in(const char *folder, const char *written) {
     if (!folder) return NULL;
-    char *path = file_join(folder, written);
+    char *path = *folder ? file_join(folder, written) : text_copy(written);
     if (path && access(path, F_OK) == 0) return path;
     free(path);
     return NULL;

@@ -235,7 +235,7 @@ static void observe(denoise_state *d) {
                     r->site[at * (size_t)r->columns + (size_t)i] = (float)(d->x[(b + h + g + i) % LATENTS] / 3);
                 for (int i = 0; i < r->measure.top; i++)
                     r->sink[at * (size_t)r->measure.top + (size_t)i] =
-                        (attn_sink){(d->step + b + h + i) % KEYS, (float)(0.5 / (i + 1))};
+                        (attn_sink){(d->step + 3 * b + h + i) % KEYS, (float)(0.5 / (i + 1))};
                 for (int i = 0; i < KEYS; i++)
                     r->mass[at * KEYS + (size_t)i] = (float)(1.0 / KEYS + 0.01 * d->x[i % LATENTS]);
             }

@@ -1,0 +1,261 @@
+/* From stored scores to the main table: which pairs are formed, which margin is used, what each verdict is called.
+ * Scores are set to known values in a real store, so every figure can be worked out by hand. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fake.h"
+#include "study/analyse.h"
+#include "world.h"
+
+static const char STUDY[] = "study: world\n"
+                            "model: model\n"
+                            "prompts: prompts.jsonl\n"
+                            "seeds: [1, 2]\n"
+                            "sampler: {steps: 2}\n"
+                            "conditions:\n"
+                            "  sink:   {select: top, k: [1, 3], edit: mask}\n"
+                            "  random: {select: random, k: [1, 3], edit: mask}\n"
+                            "  other:  {prompt: swap-attribute}\n"
+                            "metrics: [glow, right, pixel-rmse]\n"
+                            "primary: glow\n"
+                            "contrasts:\n"
+                            "  - {what: sink - baseline, margin: calibrated}\n"
+                            "  - {what: sink - random, margin: 0.5, why: a test}\n";
+
+static world w;
+static sqlite3 *db;
+
+static void sql(const char *statement) {
+    char *message = NULL;
+    if (sqlite3_exec(db, statement, NULL, NULL, &message) != SQLITE_OK) print_message("%s: %s\n", statement, message);
+    assert_null(message);
+}
+
+/* Condition numbers: 0 baseline, 1 2 sink k=1 3, 3 4 random k=1 3, 5 other, 6 7 8 shams, 9 calibration. Metrics: 0
+ * glow, 1 right, 2 pixel-rmse. `value` is an expression over prompt, seed. */
+static void set(int number, int condition, const char *value) {
+    char statement[512];
+    snprintf(statement, sizeof statement,
+             "UPDATE score SET value = (SELECT %s FROM unit u WHERE u.unit = score.unit) WHERE metric = %d AND unit IN"
+             " (SELECT unit FROM unit WHERE condition = %d)",
+             value, number, condition);
+    sql(statement);
+}
+
+static int setup(void **state) {
+    (void)state;
+    ss_error err;
+    char path[256];
+    world_open(&w, STUDY, 20, 0);
+    if (world_run(&w, "out", NULL, &err) != SS_OK) return 1;
+    snprintf(path, sizeof path, "%s/out/results.sqlite", w.folder);
+    if (sqlite3_open(path, &db) != SQLITE_OK) return 1;
+    /* A baseline whose seeds differ by 0.2 within a prompt; calibration alike: sd within = sqrt(0.02), margin 0.2 of it
+     */
+    set(0, 0, "0.5 + 0.01 * prompt + 0.2 * seed");
+    set(0, 9, "0.5 + 0.01 * prompt + 0.2 * seed");
+    set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");         /* harm, plainly */
+    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001"); /* no difference to speak of */
+    set(0, 2, "0.4 + 0.01 * prompt + 0.2 * seed + 0.01 * (prompt % 3)");          /* harm */
+    set(0, 3, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");     /* noise */
+    set(0, 4, "0.5 + 0.01 * prompt + 0.2 * seed");
+    set(2, 1, "0.1 + 0.001 * prompt");
+    set(2, 2, "0.2 + 0.001 * prompt");
+    set(2, 3, "0.05");
+    set(2, 4, "0.05");
+    for (int c = 0; c < 6; c++) set(1, c, c == 5 ? "prompt % 4 = 0" : "prompt % 4 > 0");
+    sql("UPDATE score SET unreadable = 0");
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    sqlite3_close(db);
+    world_close(&w);
+    return 0;
+}
+
+static store *s;
+
+static analysis *analyse(void) {
+    ss_error err;
+    analysis *a;
+    assert_int_equal(store_open(&s, world_path(&w, "out"), STORE_READ, NULL, &err), SS_OK);
+    ss_status status = analysis_make(&a, s, &err);
+    if (status != SS_OK) print_message("%s: %s\n", err.where, err.message);
+    assert_int_equal(status, SS_OK);
+    return a;
+}
+
+static void done(analysis *a) {
+    analysis_free(a);
+    store_close(s);
+}
+
+static const analysis_row *row(const analysis *a, const char *contrast, int k, const char *name, int readable_only) {
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        if (strcmp(r->contrast->name, contrast) == 0 && r->contrast->k == k && strcmp(r->metric, name) == 0 &&
+            r->without_unreadable == readable_only)
+            return r;
+    }
+    return NULL;
+}
+
+static void near(stats_figure f, double expected) {
+    assert_int_equal(f.state, STATS_DEFINED);
+    assert_true(fabs(f.value - expected) < 1e-12);
+}
+
+static void test_pairs_and_margins(void **state) {
+    (void)state;
+    analysis *a = analyse();
+    const analysis_row *r = row(a, "sink - baseline", 3, "glow", 0);
+    assert_int_equal(r->stats.n, 20); /* prompts, not images */
+    assert_int_equal(r->stats.pairs, 40);
+    near(r->stats.mean, -0.1 + 0.01 * (6 * 0 + 7 * 1 + 6 * 2 + 1 * 0) / 20.0); /* prompt % 3 over 0..19: 7, 7, 6 */
+    near(r->stats.margin, 0.2 * sqrt(0.02));
+    near(row(a, "sink - random", 1, "glow", 0)->stats.margin, 0.5);
+    assert_int_equal(row(a, "sink - random", 1, "pixel-rmse", 0)->stats.margin.state, STATS_NOT_ASKED);
+    assert_int_equal(a->n_margins, 2); /* glow, right */
+    assert_int_equal(a->margins[0].images, 40);
+    near(row(a, "sink - baseline", 1, "pixel-rmse", 0)->stats.mean, 0.1 + 0.001 * 9.5); /* against 0 */
+    near(row(a, "sink - random", 3, "pixel-rmse", 0)->stats.mean, 0.15 + 0.001 * 9.5);
+    done(a);
+}
+
+static void test_verdicts(void **state) {
+    (void)state;
+    analysis *a = analyse();
+    assert_string_equal(a->rows[0].contrast->name, "other - baseline"); /* the positive control leads */
+    assert_true(a->rows[0].is_primary);
+    assert_string_equal(a->rows[0].reads, "positive control detected: the metric can see harm");
+    assert_string_equal(row(a, "sink - baseline", 1, "glow", 0)->reads, "equivalent within 0.028 (calibrated)");
+    assert_string_equal(row(a, "sink - baseline", 3, "glow", 0)->reads, "different: sink is worse");
+    const analysis_row *noisy = row(a, "sink - random", 1, "glow", 0);
+    assert_int_equal(noisy->stats.verdict, STATS_EQUIVALENT); /* within 0.5 */
+    assert_string_equal(noisy->reads, "equivalent within 0.5 (given)");
+    assert_string_equal(row(a, "sink - random", 3, "pixel-rmse", 0)->reads, "different: sink moves the image more");
+    assert_string_equal(row(a, "sink - baseline", 3, "pixel-rmse", 0)->reads, "different: sink moves the image");
+    /* the family is the four contrasts on the primary metric: Holm multiplies the smallest p by 4 */
+    const analysis_row *sharpest = row(a, "sink - baseline", 3, "glow", 0);
+    assert_true(sharpest->stats.sign_flip_p.value > 0);
+    assert_true(sharpest->stats.p_holm.value >= 3 * sharpest->stats.sign_flip_p.value);
+    assert_true(row(a, "other - baseline", -1, "glow", 0)->stats.p_holm.value ==
+                row(a, "other - baseline", -1, "glow", 0)->stats.sign_flip_p.value);
+    text t = {0};
+    analysis_describe(a, &t);
+    assert_non_null(strstr(t.s, "contrast          k  metric"));
+    assert_non_null(strstr(t.s, "sink - baseline   1  glow        20  +0.00000 ["));
+    assert_non_null(strstr(t.s, "(sens.)"));
+    assert_null(strstr(t.s, "not complete"));
+    assert_null(strstr(t.s, "WARNING"));
+    text_free(&t);
+    done(a);
+}
+
+static void test_undecided_and_blunt(void **state) {
+    (void)state;
+    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");
+    analysis *a = analyse();
+    assert_non_null(strstr(row(a, "sink - baseline", 1, "glow", 0)->reads, "undecided: could detect 0."));
+    done(a);
+    set(0, 5, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2"); /* the control is not seen either */
+    a = analyse();
+    assert_string_equal(a->rows[0].reads, "positive control not detected: the metric is too blunt");
+    assert_string_equal(row(a, "sink - baseline", 1, "glow", 0)->reads,
+                        "metric too blunt: the positive control was not detected");
+    assert_string_equal(row(a, "sink - baseline", 3, "glow", 0)->reads, "different: sink is worse");
+    done(a);
+    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001");
+    set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");
+}
+
+static void test_accuracy_and_unreadable(void **state) {
+    (void)state;
+    analysis *a = analyse();
+    const analysis_accuracy *all = NULL, *counting = NULL, *colors = NULL;
+    for (int i = 0; i < a->n_accuracy; i++) {
+        const analysis_accuracy *c = &a->accuracy[i];
+        if (strcmp(c->condition, "baseline") != 0) continue;
+        if (!*c->tag) all = c;
+        else if (strcmp(c->tag, "counting") == 0) counting = c;
+        else colors = c;
+    }
+    assert_true(all && counting && colors);
+    assert_int_equal(all->images, 40);
+    assert_int_equal(all->right, 30);
+    assert_int_equal(counting->images, 10); /* prompts 3, 7, .. */
+    assert_int_equal(counting->right, 10);
+    assert_int_equal(colors->right, 20);
+    assert_true(fabs(all->interval.low.value - 0.59806) < 1e-4 && fabs(all->interval.high.value - 0.85815) < 1e-4);
+    assert_null(row(a, "sink - baseline", 1, "right", 1)); /* nothing is unreadable */
+    assert_int_equal(a->n_shams, 3);
+    assert_int_equal(a->shams[1].images, 2);
+    assert_int_equal(a->shams[1].equal, 2);
+    done(a);
+
+    sql("UPDATE score SET unreadable = 1, value = 0 WHERE metric = 1 AND unit IN (SELECT unit FROM unit WHERE "
+        "condition = 1"
+        " AND prompt < 2)");
+    a = analyse();
+    assert_int_equal(row(a, "sink - baseline", 1, "right", 0)->stats.pairs, 40); /* they count, as wrong */
+    assert_int_equal(row(a, "sink - baseline", 1, "right", 1)->stats.pairs, 36);
+    assert_false(row(a, "sink - baseline", 1, "right", 1)->in_main_table);
+    assert_null(row(a, "sink - baseline", 3, "right", 1));
+    done(a);
+}
+
+static void test_incomplete(void **state) {
+    (void)state;
+    sql("CREATE TEMP TABLE kept AS SELECT * FROM unit WHERE condition = 2 AND prompt = 4;"
+        "DELETE FROM score WHERE unit IN (SELECT unit FROM kept); DELETE FROM unit WHERE unit IN (SELECT unit FROM "
+        "kept);"
+        "UPDATE unit SET pixels = 'x' WHERE condition = 7 AND unit = (SELECT min(unit) FROM unit WHERE condition = 7)");
+    analysis *a = analyse();
+    assert_int_equal(a->images_planned - a->images, 2);
+    assert_int_equal(row(a, "sink - baseline", 3, "glow", 0)->stats.n, 19);
+    text t = {0};
+    analysis_describe(a, &t);
+    assert_non_null(strstr(t.s, "not complete: "));
+    assert_non_null(strstr(t.s, "WARNING: sham 'empty-set': 1 of 2 images differ from the baseline"));
+    text_free(&t);
+    done(a);
+}
+
+static void test_words_for_p(void **state) {
+    (void)state;
+    static const struct {
+        double p;
+        const char *words;
+    } CASES[] = {{0.5, "0.50"},      {0.032, "0.032"},    {0.0951, "0.095"},
+                 {0.0032, "0.0032"}, {0.00009, "< 1e-4"}, {1, "1.00"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        text t = {0};
+        analysis_add_p(stats_defined(CASES[i].p), &t);
+        assert_string_equal(t.s, CASES[i].words);
+        text_free(&t);
+    }
+    text t = {0};
+    analysis_add_p(stats_undefined(STATS_NO_VARIANCE), &t);
+    assert_string_equal(t.s, "undefined");
+    text_free(&t);
+}
+
+int main(void) {
+    if (chdir("/") != 0) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pairs_and_margins),   cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_undecided_and_blunt), cmocka_unit_test(test_accuracy_and_unreadable),
+        cmocka_unit_test(test_incomplete),          cmocka_unit_test(test_words_for_p),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
