@@ -259,6 +259,42 @@ static void test_steps_refused(void **state) {
                         "has a precompiled_charsmap other than that of spiece.model");
 }
 
+static void expect_ids(const char *from, const char *const *files, const char *prompt, int max_length,
+                       const char *expected) {
+    ss_error err = {0};
+    tokenizer *t;
+    text s = {0};
+    make_folder(from, files);
+    if (tokenizer_open(&t, folder, &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    tokens out = encode(t, prompt, max_length);
+    for (int i = 0; i < out.count; i++) text_addf(&s, "%s%d", i ? " " : "", out.at[i].id);
+    assert_string_equal(s.s, expected);
+    text_free(&s);
+    tokens_free(&out);
+    tokenizer_close(t);
+}
+
+/* Folders as they were written before added_tokens_decoder; ids from transformers 4.57.1. */
+static void test_legacy_folders(void **state) {
+    (void)state;
+    static const char *const C = "tokenizer_config.json", *const S = "spiece.model";
+    expect_ids("clip",
+               FILES("vocab.json", NULL, "merges.txt", NULL, C, CLIP_CONFIG, "special_tokens_map.json",
+                     "{\"pad_token\":\"<new>\",\"additional_special_tokens\":[\"<z>\",\"star\"]}"),
+               "a star<z> <new>", 8, "1712 320 1716 1715 1714 1713 1714 1714");
+    expect_ids(
+        "t5-plain",
+        FILES(S, NULL, C,
+              "{\"tokenizer_class\":\"T5Tokenizer\",\"additional_special_tokens\":[\"<mine>\"],\"extra_ids\":3}"),
+        "a star  <extra_id_2> <mine>b", 8, "262 614 1100 1103 517 1 0 0");
+    /* a limit beyond 63 bits, and null, which transformers takes for false */
+    expect_ids("t5-plain",
+               FILES(S, NULL, C,
+                     "{\"tokenizer_class\":\"T5Tokenizer\",\"add_prefix_space\":null,"
+                     "\"model_max_length\":1000000000000000019884624838656}"),
+               "star a", 5, "507 348 262 1 0");
+}
+
 static int set_up(void **state) {
     (void)state;
     return mkdtemp(folder) ? 0 : -1;
@@ -277,6 +313,7 @@ int main(void) {
         cmocka_unit_test(test_facts),          cmocka_unit_test(test_prompts_refused),
         cmocka_unit_test(test_config_refused), cmocka_unit_test(test_clip_refused),
         cmocka_unit_test(test_t5_refused),     cmocka_unit_test(test_steps_refused),
+        cmocka_unit_test(test_legacy_folders),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
