@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDE = 640, HALF = 460, EDGE = 10, SERIES_COLOURS = 6, MAX_TICKS = 16, MAX_LOG_TICKS = 12 };
+enum { WIDE = 520, HALF = 460, EDGE = 10, SERIES_COLOURS = 6, MAX_TICKS = 16, MAX_LOG_TICKS = 12 };
 
 static void add_number(text *out, double x) { text_add_fixed(out, isfinite(x) ? x : 0, 1); }
 
@@ -134,7 +134,8 @@ static axis make_log_axis(const figure_series *series, int n, double low, double
 
 static void add_tick_label(text *out, const char *classes, double x, double y, double value, int decimals) {
     text label = {0};
-    text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : value, decimals < 12 ? decimals : 12);
+    if (value < -1e-12) text_add(&label, "−");
+    text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : fabs(value), decimals < 12 ? decimals : 12);
     if (!label.failed) add_label(out, x, y, classes, label.s);
     text_free(&label);
 }

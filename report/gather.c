@@ -90,7 +90,8 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
         " s AS (SELECT token_class, count(*) AS sinks, count(*) * 1.0 / sum(count(*)) OVER () AS share,"
         "  sum(rank = 0) * 1.0 / sum(sum(rank = 0)) OVER () AS strongest, avg(mass) AS mean_mass"
         "  FROM sinks WHERE condition = 'baseline' GROUP BY token_class)"
-        " SELECT s.token_class AS token_class, sinks, share, strongest, mean_mass, k.keys / (SELECT total FROM total)"
+        " SELECT s.token_class AS token_class, sinks, share, strongest, mean_mass, k.keys * 1.0 / (SELECT total FROM "
+        "total)"
         " AS keys FROM s LEFT JOIN k ON k.token_class = s.token_class ORDER BY sinks DESC, s.token_class",
         err));
     if (f->classes.rows == 0) return SS_OK;

@@ -13,7 +13,8 @@ void page_element(text *out, const char *tag, const char *classes, const char *s
 
 void page_table_begin(text *out, const char *classes, const char *const *heading, int n) {
     text_addf(out, "<div class=\"scroll\"><table class=\"%s\"><thead><tr>", classes);
-    for (int i = 0; i < n; i++) page_element(out, "th", NULL, heading[i]);
+    for (int i = 0; i < n; i++)
+        page_element(out, "th", *heading[i] == '>' ? "n" : NULL, heading[i] + (*heading[i] == '>'));
     text_add(out, "</tr></thead><tbody>\n");
 }
 

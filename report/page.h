@@ -20,7 +20,8 @@ void page_write(const char *title, const char *kicker, const char *lede, const p
 /* "<tag class=..>escaped</tag>"; classes may be NULL. */
 void page_element(text *out, const char *tag, const char *classes, const char *s);
 
-/* A table in a box that scrolls. Between them: rows of page_element "th" and "td" inside <tr>. */
+/* A table in a box that scrolls. Between them: rows of page_element "th" and "td" inside <tr>. A heading that starts
+ * with '>' is one of numbers, to the right. */
 void page_table_begin(text *out, const char *classes, const char *const *heading, int n);
 void page_table_end(text *out);
 

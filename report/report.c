@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "io/csv.h"
 #include "report/latex.h"
@@ -13,7 +14,7 @@ static const page_section SECTIONS[] = {
     {"question", "What was asked", section_question},
     {"images", "Sample images", section_pictures},
     {"effects", "Effects", section_effects},
-    {"dose", "Effect against the number of keys", section_dose},
+    {"dose", "Effect against k and dose", section_dose},
     {"accuracy", "Accuracy by tag", section_accuracy},
     {"mass", "Attention by block and step", section_mass},
     {"sinks", "What the sinks are", section_sinks},
@@ -21,9 +22,24 @@ static const page_section SECTIONS[] = {
     {"repeat", "How to repeat it", section_repeat},
 };
 
+/* What was asked of what, in one line above the title. */
+static void add_kicker(const report_facts *f, text *out) {
+    const char *model = strrchr(f->study->model, '/');
+    int64_t prompts = 0;
+    for (int i = 0; i < f->tags.rows; i++) prompts += report_whole(&f->tags, i, 1);
+    text_addf(out, "sinkscope report · %s · ", model ? model + 1 : f->study->model);
+    text_add_grouped(out, prompts);
+    text_addf(out, " prompts × %d seed%s · ", f->study->n_seeds, f->study->n_seeds == 1 ? "" : "s");
+    text_add_grouped(out, f->analysis->images);
+    text_add(out, " images");
+}
+
 void report_page(const report_facts *f, text *out) {
-    page_write(f->study->name, "sinkscope report", f->study->question, SECTIONS, sizeof SECTIONS / sizeof *SECTIONS, f,
-               out);
+    text kicker = {0};
+    add_kicker(f, &kicker);
+    page_write(f->study->name, kicker.failed ? "sinkscope report" : kicker.s, f->study->question, SECTIONS,
+               sizeof SECTIONS / sizeof *SECTIONS, f, out);
+    text_free(&kicker);
 }
 
 void report_effects_csv(const analysis *a, text *out) {

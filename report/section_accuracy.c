@@ -27,7 +27,7 @@ static void add_interval(text *out, const stats_interval *i) {
 }
 
 static void add_cell(text *out, const analysis_accuracy *c) {
-    text words = {0}, note = {0};
+    text words = {0}, note = {0}, unreadable = {0};
     if (!c || c->images == 0) {
         page_element(out, "td", "n", "–");
         return;
@@ -36,13 +36,15 @@ static void add_cell(text *out, const analysis_accuracy *c) {
     add_interval(&note, &c->interval);
     text_addf(&note, " of %d", c->images);
     if (c->unreadable) {
-        text_add(&note, "; unreadable ");
-        words_add_percent(&note, (double)c->unreadable / c->images, 0);
+        text_add(&unreadable, "unreadable ");
+        words_add_percent(&unreadable, (double)c->unreadable / c->images, 0);
     }
     text_add(out, "<td class=\"n\">");
     text_add_html(out, words.failed ? "" : words.s);
     page_element(out, "small", NULL, note.failed ? "" : note.s);
+    if (unreadable.len) page_element(out, "small", NULL, unreadable.s);
     text_add(out, "</td>");
+    text_free(&unreadable);
     text_free(&words);
     text_free(&note);
 }

@@ -52,7 +52,9 @@ static void add_assay(text *out, const analysis *a) {
         text_add(out, "The study has no positive control, so nothing shows that the metric could see harm.");
         return;
     }
-    text_addf(out, "The positive control (%s) was ", p->contrast->name);
+    text_add(out, "The positive control (");
+    words_add_contrast(out, p->contrast);
+    text_add(out, ") was ");
     if (p->stats.assay == STATS_ASSAY_DETECTED) text_add(out, "detected: the metric can see harm at this n.");
     else text_addf(out, "not detected (%s): %s.", stats_assays[p->stats.assay].name, stats_assays[p->stats.assay].help);
 }
@@ -95,14 +97,14 @@ static void add_row(text *out, const analysis_row *r, int with_metric) {
     text_add(out, "<tr>");
     page_element(out, "th", NULL, words.failed ? "" : words.s);
     if (with_metric) page_element(out, "td", NULL, r->metric);
-    page_element(out, "td", "n", estimate.failed ? "" : estimate.s);
-    page_element(out, "td", "n", p.failed || !p.len ? "–" : p.s);
-    if (!with_metric) {
+    else {
         text classes = {0};
         text_addf(&classes, "verdict %s", verdict_class(r->stats.verdict));
         page_element(out, "td", classes.failed ? NULL : classes.s, stats_verdicts[r->stats.verdict].name);
         text_free(&classes);
     }
+    page_element(out, "td", "nowrap", estimate.failed ? "" : estimate.s);
+    page_element(out, "td", "n", p.failed || !p.len ? "–" : p.s);
     page_element(out, "td", "words", r->reads);
     text_add(out, "</tr>\n");
     text_free(&words);
@@ -111,7 +113,7 @@ static void add_row(text *out, const analysis_row *r, int with_metric) {
 }
 
 static void add_primary(text *out, const analysis *a) {
-    static const char *const HEADING[] = {"contrast", "difference [95 % interval]", "p (Holm)", "verdict", "reads as"};
+    static const char *const HEADING[] = {"contrast", "verdict", "difference [95 % interval]", ">p (Holm)", "reads as"};
     page_table_begin(out, "answer", HEADING, 5);
     for (int i = 0; i < a->n_rows; i++)
         if (a->rows[i].is_primary) add_row(out, &a->rows[i], 0);
@@ -119,7 +121,7 @@ static void add_primary(text *out, const analysis *a) {
 }
 
 static void add_sensitivity(text *out, const analysis *a) {
-    static const char *const HEADING[] = {"contrast", "metric", "difference [95 % interval]", "p", "reads as"};
+    static const char *const HEADING[] = {"contrast", "metric", "difference [95 % interval]", ">p (Holm)", "reads as"};
     int some = 0;
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];

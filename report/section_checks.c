@@ -4,7 +4,8 @@
 #include "report/words.h"
 
 static void add_shams(text *out, const analysis *a) {
-    static const char *const HEADING[] = {"sham condition", "images", "equal to the baseline, byte for byte", ""};
+    static const char *const HEADING[] = {"sham condition", ">images", ">equal to the baseline, byte for byte",
+                                          "verdict"};
     page_element(out, "h3", NULL, "Shams");
     page_table_begin(out, "shams", HEADING, 4);
     for (int i = 0; i < a->n_shams; i++) {
@@ -24,7 +25,7 @@ static void add_shams(text *out, const analysis *a) {
 }
 
 static void add_margins(text *out, const analysis *a) {
-    static const char *const HEADING[] = {"metric", "margin", "calibration images"};
+    static const char *const HEADING[] = {"metric", ">margin", ">calibration images"};
     page_element(out, "h3", NULL, "Calibrated margins");
     page_table_begin(out, "margins", HEADING, 3);
     for (int i = 0; i < a->n_margins; i++) {

@@ -1,4 +1,4 @@
-/* Effects with their intervals, all figures of every contrast, and effects over k. */
+/* Effects with their intervals, and all figures of every contrast. */
 #include "report/sections.h"
 
 #include <math.h>
@@ -144,72 +144,4 @@ void section_effects(const void *facts, text *out) {
             add_forest(out, f, on, is_primary);
             add_all_figures(out, a, on);
         }
-}
-
-/* ---- over k ---- */
-
-/* Points of one contrast on one metric, by k as the study lists it. Arrays of [a->n_rows]. */
-typedef struct curve {
-    double *x, *y, *low, *high;
-    int n;
-} curve;
-
-static int make_curve(const analysis *a, const char *contrast, const char *on, curve *c) {
-    c->n = 0;
-    for (int i = 0; i < a->n_rows; i++) {
-        const analysis_row *r = &a->rows[i];
-        if (!belongs(r, on) || strcmp(r->contrast->name, contrast) != 0 || r->contrast->k < 1) continue;
-        c->x[c->n] = r->contrast->k;
-        c->y[c->n] = value_of(r->stats.mean);
-        c->low[c->n] = value_of(r->stats.ci_low);
-        c->high[c->n++] = value_of(r->stats.ci_high);
-    }
-    return c->n;
-}
-
-/* A figure of every contrast with several k on `metric`. `pool`: [4 * n_rows] numbers. */
-static void add_curves(text *out, const analysis *a, const char *on, double *pool, figure_series *series) {
-    int n = 0, used = 0;
-    text y = {0}, caption = {0};
-    for (int i = 0; i < a->n_rows; i++) {
-        const char *name = a->rows[i].contrast->name;
-        int seen = !belongs(&a->rows[i], on);
-        for (int j = 0; j < i; j++) seen |= belongs(&a->rows[j], on) && strcmp(a->rows[j].contrast->name, name) == 0;
-        curve c = {.x = pool + used,
-                   .y = pool + a->n_rows + used,
-                   .low = pool + 2 * a->n_rows + used,
-                   .high = pool + 3 * a->n_rows + used};
-        if (seen || make_curve(a, name, on, &c) < 2) continue;
-        series[n++] = (figure_series){.label = name, .n = c.n, .x = c.x, .y = c.y, .low = c.low, .high = c.high};
-        used += c.n;
-    }
-    if (n > 0) {
-        text_addf(&y, "difference in %s", on);
-        text_addf(&caption, "Difference in %s against the number of keys a head, with 95 %% intervals.", on);
-        page_figure_begin(out, "dose");
-        if (!y.failed) figure_lines(series, n, "k (log scale)", y.s, FIGURE_LOG, out);
-        page_figure_end(out, caption.failed ? "" : caption.s, CSV_EFFECTS);
-    }
-    text_free(&y);
-    text_free(&caption);
-}
-
-void section_dose(const void *facts, text *out) {
-    const report_facts *f = facts;
-    const analysis *a = f->analysis;
-    size_t most = (size_t)a->n_rows + 1;
-    double *pool = calloc(4 * most, sizeof *pool);
-    figure_series *series = calloc(most, sizeof *series);
-    text figures = {0};
-    for (int i = 0; pool && series && i < a->n_rows; i++)
-        if (is_first_of_metric(a, i)) add_curves(&figures, a, a->rows[i].metric, pool, series);
-    if (figures.len) {
-        text_add(out, "<div class=\"pair\">\n");
-        text_add_n(out, figures.s, figures.len);
-        text_add(out, "</div>\n");
-    }
-    if (!pool || !series || figures.failed) out->failed = 1;
-    free(pool);
-    free(series);
-    text_free(&figures);
 }

@@ -2,6 +2,7 @@
 #include "report/sections.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "report/words.h"
 
@@ -16,7 +17,8 @@ static void add_picture(text *out, const report_facts *f, const facts_picture *p
             text_addf(&words, "%s ", primary->about.name);
             words_add_number(&words, p->value, primary->binary ? 0 : words_decimals(NAN, NAN, p->value) + 1, 0);
         }
-        if (p->unreadable) text_addf(&words, "%sunreadable", words.len ? ", " : "");
+        if (p->unreadable && !(p->note && strncmp(p->note, "unreadable", 10) == 0))
+            text_addf(&words, "%sunreadable", words.len ? ", " : "");
         if (p->note) text_addf(&words, "%s%s", words.len ? "; " : "", p->note);
         page_element(out, "small", NULL, words.failed || !words.len ? "" : words.s);
         text_free(&words);

@@ -53,8 +53,8 @@ static void add_count(text *out, int64_t n) {
 }
 
 static void add_class_table(text *out, const report_facts *f) {
-    static const char *const HEADING[] = {"class",         "sinks",         "share of sinks",
-                                          "share of keys", "strongest key", "mean mass"};
+    static const char *const HEADING[] = {"class",          ">sinks",         ">share of sinks",
+                                          ">share of keys", ">strongest key", ">mean mass"};
     const report_table *t = &f->classes;
     page_table_begin(out, "census", HEADING, 6);
     for (int i = 0; i < t->rows; i++) {
@@ -97,7 +97,7 @@ static void add_block_table(text *out, const report_facts *f) {
 }
 
 static void add_words(text *out, const report_facts *f) {
-    static const char *const HEADING[] = {"token", "word", "sinks", "share of sinks", "mean mass"};
+    static const char *const HEADING[] = {"token", "word", ">sinks", ">share of sinks", ">mean mass"};
     const report_table *t = &f->words;
     page_element(out, "h3", NULL, "Tokens that are sinks most often");
     page_table_begin(out, "words", HEADING, 5);

@@ -10,7 +10,7 @@ void section_question(const void *facts, text *out); /* section_question.c */
 void section_repeat(const void *facts, text *out);
 void section_pictures(const void *facts, text *out); /* section_pictures.c */
 void section_effects(const void *facts, text *out);  /* section_effects.c */
-void section_dose(const void *facts, text *out);
+void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_mass(const void *facts, text *out);     /* section_mass.c */
 void section_sinks(const void *facts, text *out);    /* section_sinks.c */

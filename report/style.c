@@ -28,7 +28,7 @@ const char *const PAGE_STYLE[] = {
     "a{color:var(--accent);text-underline-offset:.15em;text-decoration-thickness:1px}\n",
     ".kicker{margin:0;color:var(--soft);font-size:.85rem;letter-spacing:.04em}\n",
     ".lede{font-size:1.2rem;line-height:1.5;color:var(--soft);margin-top:0}\n",
-    ".answer{font-size:1.08rem}\n",
+    "p.answer{font-size:1.08rem}\n",
     ".soft,figcaption{color:var(--soft);font-size:.88rem}\n",
     "figcaption{margin-top:.5rem;max-width:46rem}\n",
     "nav{margin:1.6rem 0 0;font-size:.93rem}\n",
@@ -48,7 +48,8 @@ const char *const PAGE_STYLE[] = {
     "tr.group th{background:var(--page);color:var(--soft);font-weight:600}\n",
     "small{display:block;color:var(--soft);font-size:.82em;line-height:1.35}\n",
     ".verdict{font-weight:600;white-space:nowrap}\n",
-    ".different{color:var(--c1)}.equivalent{color:var(--good)}.undecided{color:var(--soft)}.blunt{color:var(--wary)}"
+    ".verdict.different{color:var(--c1)}.equivalent{color:var(--good)}.undecided{color:var(--soft)}.blunt{color:var(--"
+    "wary)}"
     ".good{color:var(--good)}.bad{color:var(--bad)}\n",
     ".notice{border-left:3px solid var(--wary);padding:.5rem .9rem;background:var(--panel);max-width:46rem}\n",
     "code,pre{font-family:ui-monospace,\"DejaVu Sans Mono\",\"Liberation Mono\",Menlo,monospace;font-size:.88em}\n",
@@ -62,14 +63,15 @@ const char *const PAGE_STYLE[] = {
     "table.pictures{width:auto}\n",
     ".pictures td,.pictures th{border-bottom:0;padding:.4rem .45rem}\n",
     ".pictures tbody tr+tr td,.pictures tbody tr+tr th{border-top:1px solid var(--line)}\n",
-    ".pictures img,.blank{display:block;width:8rem;height:auto;border-radius:3px;background:var(--line)}\n",
+    ".pictures img,.blank{display:block;width:6.9rem;height:auto;border-radius:3px;background:var(--line)}\n",
     ".blank{aspect-ratio:1;color:var(--soft);font-size:.8rem;display:grid;place-items:center}\n",
-    ".pictures td{max-width:9rem}.pictures small{overflow-wrap:anywhere}\n",
+    ".pictures td{max-width:7.8rem}.pictures small{overflow-wrap:anywhere}\n",
     ".pictures tbody th{white-space:normal;width:9rem;min-width:7rem;overflow-wrap:anywhere}\n",
     "img.large{width:min(100%,24rem);height:auto;border-radius:4px}\n",
     "svg.figure{display:block;width:100%;height:auto;overflow:visible}\n",
-    "svg.figure.wide{max-width:42rem}svg.figure.half{max-width:30rem}\n",
-    ".figure text{font-size:12px;fill:var(--ink);font-variant-numeric:tabular-nums}\n",
+    "svg.figure.wide{max-width:38rem}svg.figure.half{max-width:30rem}\n",
+    ".figure text{font-size:12px;fill:var(--ink);font-variant-numeric:tabular-nums;paint-order:stroke;"
+    "stroke:var(--page);stroke-width:4px;stroke-linejoin:round}\n",
     ".figure .mid{text-anchor:middle}.figure .end{text-anchor:end}\n",
     ".figure .tick{font-size:11px;fill:var(--soft)}.figure .axis{fill:var(--soft)}\n",
     ".figure .num{fill:var(--soft)}\n",
@@ -88,7 +90,8 @@ const char *const PAGE_STYLE[] = {
     ".bar.expected{fill:var(--soft);fill-opacity:.35}\n",
     "@media (max-width:34rem){body{padding:1.4rem .9rem 3rem}h1{font-size:1.55rem}"
     "dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}"
-    "th,td{padding:.4rem .55rem}.pictures img,.blank{width:6.2rem}.pictures td{max-width:6.9rem}}\n",
+    "table{font-size:.84rem}th,td{padding:.4rem .55rem}.pictures img,.blank{width:6.2rem}.pictures "
+    "td{max-width:7.1rem}}\n",
     "@media (min-width:84rem){body{max-width:78rem;display:grid;grid-template-columns:13rem minmax(0,58rem);"
     "column-gap:3.5rem;align-content:start}header{grid-column:2}"
     "nav{grid-column:1;grid-row:1/span 2;position:sticky;top:2rem;align-self:start;margin-top:.6rem}"

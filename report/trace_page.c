@@ -263,7 +263,7 @@ static int next_key(const int64_t *count, int n, int last) {
 }
 
 static void add_tokens(const trace *t, const int64_t *count, int64_t total, text *out) {
-    static const char *const HEADING[] = {"key", "branch", "times strongest", "share"};
+    static const char *const HEADING[] = {"key", "branch", ">times strongest", ">share"};
     int keys = t->sites->keys, at = -1;
     page_element(out, "h3", NULL, "Keys that are strongest most often");
     page_table_begin(out, "tokens", HEADING, 4);

@@ -210,7 +210,7 @@ static void test_page(void **state) {
     assert_null(strstr(page.s, "src=x>"));
     /* what must be said */
     assert_non_null(strstr(page.s, "30 of 1,234 images are there"));
-    assert_non_null(strstr(page.s, "The positive control (other - baseline) was detected"));
+    assert_non_null(strstr(page.s, "The positive control (other − baseline) was detected"));
     assert_non_null(strstr(page.s, "Undecided means neither shown different nor shown equivalent"));
     assert_non_null(strstr(page.s, "no variance")); /* undefined, and why: never NaN or 0 */
     assert_non_null(strstr(page.s, "DIFFERS"));

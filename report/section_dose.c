@@ -1,0 +1,145 @@
+/* Dose-response: effects against k, and against how hard the edit pushed (the probe column `dose`): a sink's removal
+ * may move images more only because it is a larger push. */
+#include "report/sections.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/figure.h"
+#include "report/words.h"
+
+/* What a point's x is. */
+typedef enum against { AGAINST_K, AGAINST_DOSE } against;
+
+/* Curves of one metric, a contrast each, with their points and names. */
+typedef struct curves {
+    int n, used, capacity; /* capacity: points, and curves */
+    double *x, *y, *low, *high;
+    figure_series *series;
+    text *name;
+} curves;
+
+static ss_status curves_reserve(curves *c, int capacity) {
+    size_t n = (size_t)capacity + 1;
+    *c = (curves){.capacity = capacity,
+                  .x = calloc(n, sizeof *c->x),
+                  .y = calloc(n, sizeof *c->y),
+                  .low = calloc(n, sizeof *c->low),
+                  .high = calloc(n, sizeof *c->high),
+                  .series = calloc(n, sizeof *c->series),
+                  .name = calloc(n, sizeof *c->name)};
+    return c->x && c->y && c->low && c->high && c->series && c->name ? SS_OK : SS_ERR_RESOURCE;
+}
+
+static void curves_free(curves *c) {
+    for (int i = 0; c->name && i < c->n; i++) text_free(&c->name[i]);
+    free(c->x);
+    free(c->y);
+    free(c->low);
+    free(c->high);
+    free(c->series);
+    free(c->name);
+}
+
+static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
+/* The mean dose of a condition; NAN where nothing was edited or the dose was not measured. */
+static double dose_of(const report_facts *f, const char *condition) {
+    for (int c = 1; c < f->means.columns; c++)
+        for (int r = 0; strcmp(f->means.name[c], "dose") == 0 && r < f->means.rows; r++)
+            if (strcmp(report_words(&f->means, r, 0), condition) == 0) return report_number(&f->means, r, c);
+    return NAN;
+}
+
+/* Where a row's point lies. Dose is that of condition a alone, so b has to be the baseline. */
+static double x_of(const report_facts *f, const analysis_row *r, against what) {
+    if (what == AGAINST_K) return r->contrast->k >= 1 ? r->contrast->k : (double)NAN;
+    return r->contrast->b == 0 ? dose_of(f, f->study->condition[r->contrast->a].name) : (double)NAN;
+}
+
+static int belongs(const analysis_row *r, const char *on) {
+    return !r->without_unreadable && strcmp(r->metric, on) == 0;
+}
+
+/* "sink − random": a contrast's name without its k. */
+static void add_name(text *out, const study_contrast *c) {
+    study_contrast all = *c;
+    all.k = -1;
+    words_add_contrast(out, &all);
+}
+
+/* The curve of the contrast called `name`; kept where it has `least` points. */
+static void add_curve(curves *c, const report_facts *f, const char *name, const char *on, against what, int least) {
+    const analysis *a = f->analysis;
+    int n = 0, first = c->used;
+    const study_contrast *contrast = NULL;
+    for (int i = 0; i < a->n_rows && first + n < c->capacity; i++) {
+        const analysis_row *r = &a->rows[i];
+        double x = x_of(f, r, what);
+        if (!belongs(r, on) || strcmp(r->contrast->name, name) != 0 || !isfinite(x)) continue;
+        c->x[first + n] = x;
+        c->y[first + n] = value_of(r->stats.mean);
+        c->low[first + n] = value_of(r->stats.ci_low);
+        c->high[first + n] = value_of(r->stats.ci_high);
+        contrast = r->contrast;
+        n++;
+    }
+    if (n < least) return;
+    add_name(&c->name[c->n], contrast);
+    c->series[c->n] = (figure_series){.label = c->name[c->n].failed ? name : c->name[c->n].s,
+                                      .n = n,
+                                      .x = c->x + first,
+                                      .y = c->y + first,
+                                      .low = c->low + first,
+                                      .high = c->high + first};
+    c->n++;
+    c->used += n;
+}
+
+static void add_figure(text *out, const report_facts *f, const char *on, against what) {
+    const analysis *a = f->analysis;
+    curves c;
+    text y = {0}, caption = {0};
+    if (curves_reserve(&c, a->n_rows) != SS_OK) out->failed = 1;
+    for (int i = 0; !out->failed && i < a->n_rows; i++) {
+        int seen = !belongs(&a->rows[i], on);
+        for (int j = 0; j < i; j++)
+            seen |= belongs(&a->rows[j], on) && strcmp(a->rows[j].contrast->name, a->rows[i].contrast->name) == 0;
+        if (!seen) add_curve(&c, f, a->rows[i].contrast->name, on, what, what == AGAINST_K ? 2 : 1);
+    }
+    if (!out->failed && c.used > 1) {
+        text_addf(&y, "difference in %s", on);
+        if (what == AGAINST_K) text_addf(&caption, "Difference in %s against the number of keys a head", on);
+        else text_addf(&caption, "Difference in %s from the baseline against the edit's mean dose", on);
+        text_add(&caption, ", with 95 % intervals.");
+        page_figure_begin(out, "dose");
+        if (!y.failed)
+            figure_lines(c.series, c.n, what == AGAINST_K ? "k (log scale)" : "dose: rms of |o' − o| / |o|", y.s,
+                         what == AGAINST_K ? FIGURE_LOG : FIGURE_LINEAR, out);
+        page_figure_end(out, caption.failed ? "" : caption.s, CSV_EFFECTS);
+    }
+    curves_free(&c);
+    text_free(&y);
+    text_free(&caption);
+}
+
+void section_dose(const void *facts, text *out) {
+    const report_facts *f = facts;
+    const analysis *a = f->analysis;
+    text figures = {0};
+    for (int i = 0; i < a->n_rows; i++) {
+        int seen = 0;
+        for (int j = 0; j < i; j++) seen |= strcmp(a->rows[j].metric, a->rows[i].metric) == 0;
+        if (seen) continue;
+        add_figure(&figures, f, a->rows[i].metric, AGAINST_K);
+        add_figure(&figures, f, a->rows[i].metric, AGAINST_DOSE);
+    }
+    if (figures.len) {
+        text_add(out, "<div class=\"pair\">\n");
+        text_add_n(out, figures.s, figures.len);
+        text_add(out, "</div>\n");
+    }
+    if (figures.failed) out->failed = 1;
+    text_free(&figures);
+}
