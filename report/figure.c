@@ -228,6 +228,7 @@ void figure_lines(const figure_series *series, int n, const char *x_name, const 
         }
     if (!(x_high >= x_low) || !(y_high >= y_low)) return;
     if (y_low > 0 && y_low < 0.4 * y_high) y_low = 0;
+    if (x_scale == FIGURE_LINEAR && x_low > 0 && x_low < 0.5 * x_high) x_low = 0;
     const double top = 26, bottom = 240, left = 56, right = HALF - 18;
     axis x = x_scale == FIGURE_LOG ? make_log_axis(series, n, x_low, x_high, left + 12, right - 12)
                                    : make_axis(x_low, x_high, left, right);

@@ -101,10 +101,10 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
                              " ORDER BY block, token_class",
                              err));
     SS_TRY(report_table_read(&f->words, s,
-                             "SELECT token_class, coalesce(word, '') AS word, count(*) AS sinks,"
-                             " count(*) * 1.0 / sum(count(*)) OVER () AS share, avg(mass) AS mean_mass"
-                             " FROM sinks WHERE condition = 'baseline' GROUP BY token_class, word"
-                             " ORDER BY sinks DESC, token_class, word LIMIT 21",
+                             "SELECT token_class, word, count(*) AS sinks, count(*) * 1.0 / (SELECT count(*) FROM sinks"
+                             " WHERE condition = 'baseline') AS share, avg(mass) AS mean_mass FROM sinks"
+                             " WHERE condition = 'baseline' AND word IS NOT NULL GROUP BY token_class, word"
+                             " ORDER BY sinks DESC, token_class, word LIMIT 20",
                              err));
     SS_TRY(report_table_read(&f->places, s,
                              "SELECT row, \"column\", count(*) AS sinks FROM sinks WHERE condition = 'baseline'"

@@ -19,22 +19,28 @@ static const char *verdict_class(int verdict) {
 
 static void begin_sentence(text *out) { text_add(out, out->len ? " " : ""); }
 
-/* "Different: sink − random, k = 1; sink − random, k = 5." for one verdict. */
+static int has_verdict(const analysis_row *r, int verdict) { return is_answer(r) && r->stats.verdict == verdict; }
+
+/* "Different: sink − random, k = 1, 5; like − random." for one verdict: the k of a contrast together. */
 static void add_verdict(text *out, const analysis *a, int verdict, const char *words) {
-    int some = 0;
+    const study_contrast *last = NULL;
     for (int i = 0; i < a->n_rows; i++) {
-        if (!is_answer(&a->rows[i]) || a->rows[i].stats.verdict != verdict) continue;
-        if (!some) begin_sentence(out), text_addf(out, "%s: ", words);
-        else text_add(out, "; ");
-        words_add_contrast(out, a->rows[i].contrast);
-        some = 1;
+        const study_contrast *c = a->rows[i].contrast;
+        if (!has_verdict(&a->rows[i], verdict)) continue;
+        if (last && strcmp(last->name, c->name) == 0) text_addf(out, ", %d", c->k);
+        else {
+            if (last) text_add(out, "; ");
+            else begin_sentence(out), text_addf(out, "%s: ", words);
+            words_add_contrast(out, c);
+        }
+        last = c;
     }
-    if (some) text_add(out, ".");
+    if (last) text_add(out, ".");
 }
 
 static int count_verdicts(const analysis *a, int verdict) {
     int n = 0;
-    for (int i = 0; i < a->n_rows; i++) n += is_answer(&a->rows[i]) && a->rows[i].stats.verdict == verdict;
+    for (int i = 0; i < a->n_rows; i++) n += has_verdict(&a->rows[i], verdict);
     return n;
 }
 

@@ -97,9 +97,10 @@ static void add_block_table(text *out, const report_facts *f) {
 }
 
 static void add_words(text *out, const report_facts *f) {
-    static const char *const HEADING[] = {"token", "word", ">sinks", ">share of sinks", ">mean mass"};
+    static const char *const HEADING[] = {"class", "word", ">sinks", ">share of sinks", ">mean mass"};
     const report_table *t = &f->words;
-    page_element(out, "h3", NULL, "Tokens that are sinks most often");
+    if (t->rows == 0) return;
+    page_element(out, "h3", NULL, "Words that are sinks most often");
     page_table_begin(out, "words", HEADING, 5);
     for (int i = 0; i < t->rows; i++) {
         text_add(out, "<tr>");

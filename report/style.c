@@ -43,7 +43,7 @@ const char *const PAGE_STYLE[] = {
     "tr:last-child>td,tr:last-child>th{border-bottom:0}\n",
     "thead th{font-weight:600;color:var(--soft);white-space:nowrap;vertical-align:bottom}\n",
     "tbody th{font-weight:500;white-space:nowrap}\n",
-    "tbody th.long{white-space:normal;min-width:9rem}\n",
+    "tbody th.long{white-space:normal;min-width:13rem}\n",
     "td.n,th.n{text-align:right;white-space:nowrap}td.nowrap{white-space:nowrap}td.words{min-width:15rem}\n",
     "tr.group th{background:var(--page);color:var(--soft);font-weight:600}\n",
     "small{display:block;color:var(--soft);font-size:.82em;line-height:1.35}\n",
