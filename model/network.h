@@ -82,7 +82,7 @@ extern const int MODEL_NETWORK_COUNT;
 
 struct model {
     const network *net;
-    char *folder;
+    char *folder;  /* of model_open_config: the path of the config */
     void *config;  /* the network's config struct */
     void *weights; /* the network's weights struct */
     weight_set set;

@@ -162,8 +162,8 @@ static const safetensors_entry *find_entry(const binder *b, const char *prefix, 
     return NULL;
 }
 
-static ss_status bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
-                                const row_shape *shape, text *name) {
+static void bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
+                           const row_shape *shape, text *name) {
     text message = {0};
     const safetensors_entry *e = find_entry(b, prefix, row->name, name);
     int fits = 1;
@@ -188,14 +188,13 @@ static ss_status bind_from_file(binder *b, weight_item *item, const char *prefix
         error_set(&b->error, SS_ERR_INPUT, e ? e->file : safetensors_path(b->source->file), "%s",
                   message.s ? message.s : name->s);
     text_free(&message);
-    if (!fits) return b->error.code;
+    if (!fits) return;
     tensor_type type = e->dtype == SAFETENSORS_F32   ? TENSOR_F32
                        : e->dtype == SAFETENSORS_F16 ? TENSOR_F16
                                                      : TENSOR_BF16;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
     item->file = e->file;
     item->type = e->dtype;
-    return SS_OK;
 }
 
 static int ends_with(const char *s, const char *end) {

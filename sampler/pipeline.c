@@ -304,10 +304,9 @@ static ss_status step_with(pipeline *p, compute *c, denoise_state *const *states
     for (int i = 0; i < n; i++) {
         const denoise_state *d = states[i], *first = states[0];
         if (d->step >= d->settings.steps || d->height != first->height || d->width != first->width ||
-            d->text->branches != first->text->branches || d->text->n_text != first->text->n_text)
-            return error_set(
-                err, SS_ERR_INTERNAL, NULL,
-                "denoise_step: expected unfinished images of one size, text length and number of branches");
+            d->text->n_text != first->text->n_text)
+            return error_set(err, SS_ERR_INTERNAL, NULL,
+                             "denoise_step: expected unfinished images of one size and text length");
     }
     arena_mark mark = arena_get_mark(c->scratch);
     ss_status status = p->row->step(p, c, states, n, err);

@@ -66,8 +66,9 @@ ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run 
 void denoise_free(denoise_state *d);
 int denoise_step_number(const denoise_state *d); /* steps done */
 
-/* Advance `n` states of the same size, text length and number of branches by one step, as one batch. Bits do not
- * depend on the company. After a failure (an interruption, say) the states are of no further use. */
+/* Advance `n` states by one step, as one batch. They may differ in prompt, guidance, steps and how far they are, but
+ * not in size and text length. Bits do not depend on the company. After a failure (an interruption, say) the states are
+ * of no further use. */
 ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err);
 
 /* Latents as float32 [C, h, w] on the host (diffusers' order), for parity and trajectories. */

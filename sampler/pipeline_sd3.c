@@ -62,6 +62,18 @@ static ss_status open_tokenizer(tokenizer **out, const pipeline *p, const char *
     return status;
 }
 
+/* People leave the largest encoder out; saying so is one line, and guessing it would be silent. */
+static ss_status check_t5_folder(const pipeline *p, const char *index_path, ss_error *err) {
+    char *folder = file_join(p->folder, "text_encoder_3");
+    if (!folder) return error_no_memory(err, "path", 0);
+    int there = file_is_folder(folder);
+    free(folder);
+    if (there) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, index_path,
+                     "text_encoder_3: expected its folder, found none; to go without it, write \"text_encoder_3\": "
+                     "[null, null]");
+}
+
 static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char *index_path, const char *variant,
                            ss_error *err) {
     static const char *const encoders[] = {"text_encoder", "text_encoder_2"}, *const tokenizers[] = {"tokenizer",
@@ -73,6 +85,7 @@ static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char 
                               clip_config_of(m, i)->vocabulary, err));
     }
     if (has_component(index, "text_encoder_3")) {
+        SS_TRY(check_t5_folder(p, index_path, err));
         SS_TRY(open_component(&m->t5, p, index, index_path, "text_encoder_3", "T5EncoderModel", variant, err));
         const t5_config *t5 = m->t5->config;
         SS_TRY(open_tokenizer(&m->t5_tokenizer, p, "tokenizer_3", TOKENIZER_T5, m->t5, t5->vocabulary, err));
@@ -283,19 +296,15 @@ static ss_status sd3_schedule(const pipeline *p, denoise_state *d, ss_error *err
     return SS_OK;
 }
 
-/* What each element of the batch is: all images' conditional branches, then the unconditional ones. */
-static void fill_batch(compute *c, denoise_state *const *states, int n, mmdit_input *in, float *timestep,
-                       attn_item *item) {
-    for (int row = 0; row < (int)in->latents.dim[0]; row++) {
-        const denoise_state *d = states[row % n];
-        attn_branch branch = row < n ? BRANCH_COND : BRANCH_UNCOND;
-        const embedding *e = d->text;
-        op_upload(c, tensor_slice(in->latents, 0, row, 1), d->latents);
-        op_upload(c, tensor_slice(in->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
-        op_upload(c, tensor_slice(in->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
-        timestep[row] = d->timestep[d->step];
-        item[row] = (attn_item){d->run, d->step, branch, embedding_key_classes(e, branch)};
-    }
+/* What one element of the batch is. */
+static void fill_row(compute *c, const mmdit_input *in, int row, const denoise_state *d, attn_branch branch,
+                     float *timestep, attn_item *item) {
+    const embedding *e = d->text;
+    op_upload(c, tensor_slice(in->latents, 0, row, 1), d->latents);
+    op_upload(c, tensor_slice(in->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
+    op_upload(c, tensor_slice(in->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
+    timestep[row] = d->timestep[d->step];
+    item[row] = (attn_item){d->run, d->step, branch, embedding_key_classes(e, branch)};
 }
 
 /* Guidance, uncond + g (cond - uncond), and the Euler step, x + (next sigma - sigma) velocity. */
@@ -309,16 +318,32 @@ static void advance(compute *c, denoise_state *d, tensor x, tensor cond, tensor 
     op_download(c, d->latents, x);
 }
 
+/* The batch: the conditional branch of every image, then the unconditional one of those that have guidance. */
+static void step_batch(const sd3 *m, compute *c, denoise_state *const *states, int n, mmdit_input *in, float *timestep,
+                       attn_item *item) {
+    int row = n;
+    for (int i = 0; i < n; i++) fill_row(c, in, i, states[i], BRANCH_COND, timestep, item);
+    for (int i = 0; i < n; i++)
+        if (states[i]->text->branches > 1) fill_row(c, in, row++, states[i], BRANCH_UNCOND, timestep, item);
+    tensor v = mmdit_forward(c, mmdit_config_of(m), m->mmdit->weights, in);
+    row = n;
+    for (int i = 0; i < n; i++) {
+        tensor uncond = states[i]->text->branches > 1 ? tensor_slice(v, 0, row++, 1) : TENSOR_NONE;
+        advance(c, states[i], tensor_slice(in->latents, 0, i, 1), tensor_slice(v, 0, i, 1), uncond);
+    }
+}
+
 static ss_status sd3_step(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
-    const sd3 *m = p->impl;
     const denoise_state *first = states[0];
     const embedding *e = first->text;
-    int batch = n * e->branches;
+    int batch = 0;
+    for (int i = 0; i < n; i++) batch += states[i]->text->branches;
     pipeline_sites sites = {0};
     sd3_sites(p, &first->settings, &sites);
     float *timestep = calloc((size_t)batch, sizeof *timestep);
     attn_item *item = calloc((size_t)batch, sizeof *item);
-    if (timestep && item) {
+    int failed = !timestep || !item;
+    if (!failed) {
         const attn_batch studied = {batch, item};
         mmdit_input in = {.latents = compute_4d(c, batch, first->height, first->width, first->channels),
                           .text = compute_3d(c, batch, e->n_text, e->width),
@@ -327,13 +352,8 @@ static ss_status sd3_step(pipeline *p, compute *c, denoise_state *const *states,
                           .segments = sites.segment,
                           .n_segments = sites.n_segments,
                           .batch = &studied};
-        fill_batch(c, states, n, &in, timestep, item);
-        tensor v = mmdit_forward(c, mmdit_config_of(m), m->mmdit->weights, &in);
-        for (int i = 0; i < n; i++)
-            advance(c, states[i], tensor_slice(in.latents, 0, i, 1), tensor_slice(v, 0, i, 1),
-                    e->branches > 1 ? tensor_slice(v, 0, n + i, 1) : TENSOR_NONE);
+        step_batch(p->impl, c, states, n, &in, timestep, item);
     }
-    int failed = !timestep || !item;
     free(timestep);
     free(item);
     return failed ? error_no_memory(err, "batch", (size_t)batch * sizeof *item) : SS_OK;

@@ -180,11 +180,11 @@ static void test_bits(void **state) {
     enum { STATES = 3, STEPS = 4 };
     static const char *const prompts[STATES] = {"a red circle", "two green squares and a star", ""};
     ss_error err = {0};
-    const sample_settings s = {0};
+    const sample_settings s[STATES] = {{0}, {.guidance = 1}, {.guidance = 6}};
     drawing alone[STATES] = {0};
     compute *c;
     pipeline *p = open_on(&c, 1);
-    for (int i = 0; i < STATES; i++) draw(p, &s, prompts[i], 7u + (unsigned)i, &alone[i]);
+    for (int i = 0; i < STATES; i++) draw(p, &s[i], prompts[i], 7u + (unsigned)i, &alone[i]);
     pipeline_close(p);
     compute_destroy(c);
 
@@ -192,8 +192,8 @@ static void test_bits(void **state) {
     embedding *e[STATES];
     denoise_state *d[STATES + 1];
     for (int i = 0; i < STATES; i++) {
-        check(pipeline_encode(p, &s, prompts[i], &e[i], &err), &err);
-        check(denoise_begin(&d[i], p, &s, e[i], 7u + (unsigned)i, NULL, &err), &err);
+        check(pipeline_encode(p, &s[i], prompts[i], &e[i], &err), &err);
+        check(denoise_begin(&d[i], p, &s[i], e[i], 7u + (unsigned)i, NULL, &err), &err);
     }
     check(denoise_step(p, &d[0], 1, &err), &err); /* the first one is a step ahead */
     check(denoise_fork(&d[STATES], d[0], NULL, &err), &err);
