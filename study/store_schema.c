@@ -19,6 +19,7 @@ const char STORE_TABLES[] =
     "CREATE TABLE unit(unit INTEGER PRIMARY KEY, prompt INTEGER NOT NULL REFERENCES prompt, seed INTEGER NOT NULL,"
     " condition INTEGER NOT NULL REFERENCES condition, class INTEGER NOT NULL REFERENCES class,"
     " image TEXT NOT NULL, pixels TEXT NOT NULL, trace TEXT, trace_sha256 TEXT, UNIQUE(prompt, seed, condition));"
+    "CREATE INDEX unit_condition ON unit(condition);"
     "CREATE TABLE score(unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric,"
     " value REAL NOT NULL, unreadable INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY(unit, metric)) WITHOUT ROWID;"
     "CREATE TABLE sink(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, block INTEGER NOT NULL,"
