@@ -1,6 +1,6 @@
 /* Speed of the cpu backend's operations: bench_tensor [THREADS] (default 1). Products and convolutions in GFLOPS, the
- * rest in GB/s of memory read and written; best of several repetitions. Wall time and processor time are both shown:
- * on a machine with other work only the second means anything. */
+ * rest in GB/s of memory read and written. Wall time (the best of several runs) and processor time (their mean) are
+ * both shown: on a machine with other work a long run's wall time means little. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,19 +37,19 @@ typedef struct job {
     void (*run)(const struct job *j);
 } job;
 
-/* Best wall and processor seconds of one run; runs for about half a second of processor time. */
+/* Best wall seconds and mean processor seconds of one run; runs for about half a second of processor time. */
 static void measure(const job *j, double *wall, double *processor) {
-    *wall = *processor = 1e30;
+    int n = 0;
+    *wall = 1e30;
     j->run(j);
-    for (double spent = 0; spent < 0.5;) {
-        double w = seconds(CLOCK_MONOTONIC), p = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    do {
+        double w = seconds(CLOCK_MONOTONIC);
         j->run(j);
         w = seconds(CLOCK_MONOTONIC) - w;
-        p = seconds(CLOCK_PROCESS_CPUTIME_ID) - p;
         if (w < *wall) *wall = w;
-        if (p < *processor) *processor = p;
-        spent += p;
-    }
+        *processor = (seconds(CLOCK_PROCESS_CPUTIME_ID) - begin) / ++n;
+    } while (*processor * n < 0.5);
     ss_error err;
     if (compute_status(j->c, &err) != SS_OK) {
         fprintf(stderr, "%s\n", err.message);

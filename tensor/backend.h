@@ -1,7 +1,8 @@
 /* The table that a backend fills. Every slot's contract is that of the op_ function of the same name in compute.h,
  * which has checked shapes, the stop flag and the sticky error before it calls the slot. Backends:
  *   reference  plain loops, float64 accumulation where it helps; the oracle of the tests
- *   cpu        oneDNN matmul on fixed tiles with weights packed once; OpenMP over tiles; SIMD with fixed lane counts
+ *   cpu        weights packed once, one blocked product for linear layers and convolutions, SIMD chosen at run time,
+ *              OpenMP over rows
  *   dry        computes nothing and touches no memory; a forward pass on it gives scratch peak and operation count */
 #ifndef TENSOR_BACKEND_H
 #define TENSOR_BACKEND_H

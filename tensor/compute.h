@@ -6,7 +6,8 @@
  * (files are checked at load) and are reported as SS_ERR_INTERNAL naming the operation and both shapes.
  *
  * Layout: token sequences are [B, N, D]; images are [B, H, W, C] (channels last); attention operands are
- * [B, N, H, d] views. Any operand may be a strided view with a contiguous last dimension.
+ * [B, N, H, d] views. Any operand may be a strided view with a contiguous last dimension. `out` of an operation by
+ * elements or of a norm may be the very same view as an input; any other overlap is a defect.
  *
  * Determinism: a result's bits depend on its own row (token, pixel tile) and on the layer, never on the number of
  * threads nor on what else is in the batch. */
@@ -63,7 +64,8 @@ void op_upload(compute *c, tensor out, const float *host);
 void op_download(compute *c, float *host, tensor x);
 
 /* A weight as the backend keeps it. `source` points into the checkpoint (any type); `packed` is the backend's form,
- * made once by weight_pack and freed by weight_free. */
+ * made once by weight_pack and freed by weight_free. Tables stay in the checkpoint, which must outlive them; the
+ * source of other kinds is not read again. weight_packed_bytes may be asked before packing. */
 typedef enum weight_kind {
     WEIGHT_VECTOR, /* bias, norm scale: [D], converted to float32 */
     WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; kept in the file's type */
@@ -115,7 +117,7 @@ void op_patchify(compute *c, tensor out, tensor x, int p);
 /* [B, (H/p)(W/p), p p C], features ordered (row, column, channel) -> [B, H, W, C]. */
 void op_unpatchify(compute *c, tensor out, tensor x, int p);
 
-/* Name an intermediate tensor for whoever listens. */
+/* Name an intermediate tensor for whoever listens. On the dry backend it has a name and a shape, and no values. */
 void compute_tap(compute *c, tensor t, const char *name_format, ...) BASE_PRINTF(3, 4);
 
 /* ---- attention: called by attn/ alone ---- */

@@ -1,7 +1,7 @@
 /* Every operation of the cpu backend, on each instruction set that this machine runs, against the reference backend:
  * shapes with remainders in every direction, strided operands, broadcast, in place. Nothing outside of the output is
  * touched. avx2 and avx512 agree bit by bit. Tolerances are in units of the output's rms; what was seen is printed. A
- * sum of n float32 products wanders by about sqrt(min(n, 512)) 6e-8 of its rms: 4e-6 is three times that. */
+ * sum of n float32 products wanders by about sqrt(min(n, 384)) 6e-8 of its rms: 4e-6 is some three times that. */
 #include "support.h"
 
 #include <math.h>
