@@ -184,7 +184,7 @@ static void test_bits(void **state) {
     enum { STATES = 3, STEPS = 4 };
     static const char *const prompts[STATES] = {"a red circle", "two green squares and a star", ""};
     ss_error err = {0};
-    const sample_settings s[STATES] = {{0}, {.guidance = 1}, {.guidance = 6}};
+    const sample_settings s[STATES] = {{.guidance = NAN}, {.guidance = 1}, {.guidance = 6}};
     drawing alone[STATES] = {0};
     compute *c;
     pipeline *p = open_on(&c, 1);
@@ -293,12 +293,13 @@ static void test_settings_refused(void **state) {
         sample_settings s;
         const char *message;
     } cases[] = {
-        {{.width = 36}, "size 36 x 32; expected width and height to be multiples of 8 and at most 72"},
-        {{.height = 80}, "size 32 x 80; expected width and height to be multiples of 8 and at most 72"},
-        {{.width = -8}, "size -8 x 32; expected width and height to be multiples of 8 and at most 72"},
-        {{.steps = -1}, "steps is -1; expected 1 to 1024"},
+        {{.width = 36, .guidance = NAN}, "size 36 x 32; expected width and height to be multiples of 8 and at most 72"},
+        {{.height = 80, .guidance = NAN},
+         "size 32 x 80; expected width and height to be multiples of 8 and at most 72"},
+        {{.width = -8, .guidance = NAN}, "size -8 x 32; expected width and height to be multiples of 8 and at most 72"},
+        {{.steps = -1, .guidance = NAN}, "steps is -1; expected 1 to 1024"},
         {{.guidance = INFINITY}, "guidance is not a number below 1e6"},
-        {{.max_text_tokens = 513}, "max_sequence_length is 513; expected 2 to 512"},
+        {{.max_text_tokens = 513, .guidance = NAN}, "max_sequence_length is 513; expected 2 to 512"},
     };
     compute *c;
     pipeline *p = open_on(&c, 1);
