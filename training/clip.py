@@ -206,7 +206,7 @@ def train(args) -> None:
                                    average=average.values, step=step, seconds=clock.seconds()))
 
     saved, figures = time.monotonic(), []
-    while clock.share() < 1.0:
+    while clock.share() < 1.0 and step != args.steps:
         rng = np.random.default_rng((SEED, 1, step))
         scenes.refresh(rng, 4)
         pictures, texts, mask = batch(rng, scenes, BATCH)

@@ -43,6 +43,7 @@ def common_arguments(parser, minutes: float) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--minutes", type=float, default=minutes,
                         help="length of the run, counted over restarts")
+    parser.add_argument("--steps", type=int, help="stop there, the rates going by the minutes")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -11,6 +11,7 @@ fall to zero. Captions are encoded once (--stage captions does only that).
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from scenes import load_captions, shard_folder
 from text import CLIP_WIDTH, T5_WIDTH, load_encoders
 from tokens import CLIP_TOKENS, T5_TOKENS
 from vae import CONFIG as VAE_CONFIG
-import json
 
 HEADS, HEAD_WIDTH, BLOCKS = 6, 32, 6
 CONFIG = dict(
@@ -171,9 +171,12 @@ class Run:
     """Model, optimiser, average and clock of one stage, and their checkpoint."""
 
     def __init__(self, args):
-        self.args, self.plan = args, STAGES[args.stage]
+        self.args, self.plan = args, dict(STAGES[args.stage])
+        self.plan.update({k: v for k, v in (("batch", args.batch), ("rate", args.rate)) if v})
+        torch.manual_seed(args.seed)
         self.model = make_model()
-        if args.init_from:
+        state = load_checkpoint(checkpoint_path(args.root), args.device)
+        if args.init_from and not state:
             weights = SD3Transformer2DModel.from_pretrained(args.init_from,
                                                             subfolder="transformer",
                                                             torch_dtype=torch.float32)
@@ -184,13 +187,10 @@ class Run:
         self.average = Average(self.model, DECAY)
         self.step = self.samples = 0
         self.clock = Clock(args.minutes)
-        self.restore()
+        if state:
+            self.restore(state)
 
-    def restore(self) -> None:
-        path = checkpoint_path(self.args.root)
-        state = None if self.args.init_from else load_checkpoint(path, self.args.device)
-        if not state:
-            return
+    def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.average.values = state["average"]
         self.optimiser.load_state_dict(state["optimiser"])
@@ -222,7 +222,8 @@ def load_average(root: Path) -> SD3Transformer2DModel:
 
 
 def train(args) -> None:
-    run, plan = Run(args), STAGES[args.stage]
+    run = Run(args)
+    plan = run.plan
     data = Data(args.root, args.shards, args.device)
     model = run.model
     if args.device == "cpu":
@@ -230,7 +231,7 @@ def train(args) -> None:
     compiled = torch.compile(model)
     log = Log(args.root / f"denoiser-{args.stage}.csv", ["loss", "rate"], run.step)
     saved, losses = time.monotonic(), []
-    while run.clock.share() < 1.0:
+    while run.clock.share() < 1.0 and run.step != args.steps:
         rng = np.random.default_rng((args.seed, len(args.stage), run.step))
         x, states, pooled = data.batch(rng, mix_at(run.step, plan["ramp"]), plan["batch"],
                                        plan["clip"], plan["t5"])
@@ -265,8 +266,10 @@ def main() -> None:
     common_arguments(parser, minutes=60)
     parser.add_argument("--stage", choices=["captions", "layout", "full"], required=True)
     parser.add_argument("--shards", type=int, default=8)
+    parser.add_argument("--batch", type=int, help="in place of the stage's")
+    parser.add_argument("--rate", type=float, help="in place of the stage's")
     parser.add_argument("--init-from", type=Path,
-                        help="start from the weights of an exported folder")
+                        help="without a checkpoint, start from an exported folder's weights")
     args = parser.parse_args()
     prepare(args)
     encode_captions(args.root, args.shards, args.device)

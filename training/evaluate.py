@@ -14,13 +14,14 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
 from common import save_json
 from denoiser import MatrixAttention
 from judge import judge
-from sample import add_settings, draw, load, settings
+from sample import add_settings, draw, grid, load, settings
 
 
 def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -56,6 +57,17 @@ def table(results: list[dict]) -> dict:
     return dict(sorted(out.items()))
 
 
+def pick_failures(failures: list[dict], per_tag: int = 2) -> list[dict]:
+    """The first failures of every tag, in the order of the prompts' tags."""
+    seen, out = {}, []
+    for f in failures:
+        tag = f["item"]["tag"]
+        if seen.setdefault(tag, 0) < per_tag:
+            seen[tag] += 1
+            out.append(f)
+    return out
+
+
 def show(rows: dict) -> None:
     for name, r in rows.items():
         print(f"{name:28s} {r['right']:4d}/{r['n']:4d} {100 * r['accuracy']:6.1f} %  "
@@ -71,6 +83,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--bfloat16", action="store_true", help="faster, not bit for bit")
     parser.add_argument("--save", type=Path, help="folder for the pictures")
+    parser.add_argument("--failures", type=Path, help="file for a grid of failures")
     parser.add_argument("--json", type=Path, help="file for the table")
     add_settings(parser)
     args = parser.parse_args()
@@ -83,7 +96,7 @@ def main() -> None:
         pipe.transformer.set_attn_processor(MatrixAttention())
     if args.save:
         args.save.mkdir(parents=True, exist_ok=True)
-    results, start = [], time.monotonic()
+    results, failures, start = [], [], time.monotonic()
     for k in range(0, len(jobs), args.batch):
         part = jobs[k:k + args.batch]
         pictures = draw(pipe, use, [items[i]["prompt"] for i, _ in part],
@@ -91,14 +104,22 @@ def main() -> None:
                         torch.bfloat16 if args.bfloat16 else torch.float32)
         for (i, s), picture in zip(part, pictures):
             right, reason = judge(picture, items[i])
-            results.append({"item": items[i], "seed": s, "right": right, "reason": reason})
+            results.append({"item": items[i], "right": right, "reason": reason})
+            if not right:
+                failures.append(dict(results[-1], seed=s, picture=picture))
             if args.save:
                 Image.fromarray(picture).save(args.save / f"{i:03d}-{s}.png")
     rows = table(results)
     show(rows)
     print(f"{len(jobs)} pictures, {time.monotonic() - start:.0f} s, {use}")
+    shown = pick_failures(failures)
+    if args.failures and shown:
+        grid(np.stack([f["picture"] for f in shown]), 6).save(args.failures)
     if args.json:
-        save_json(args.json, {"settings": use, "seeds": args.seeds, "rows": rows})
+        save_json(args.json, {
+            "settings": use, "seeds": args.seeds, "rows": rows,
+            "failures": [{"prompt": f["item"]["prompt"], "seed": f["seed"],
+                          "reason": f["reason"]} for f in shown]})
 
 
 if __name__ == "__main__":

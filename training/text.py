@@ -155,7 +155,7 @@ def train(args) -> None:
                                    seconds=clock.seconds()))
 
     saved = time.monotonic()
-    while clock.share() < 1.0:
+    while clock.share() < 1.0 and step != args.steps:
         captions = captions_of(1_000_000 + step, BATCH)
         target = torch.tensor([answers(c) for c in captions], device=args.device)
         for group in optimiser.param_groups:

@@ -115,7 +115,7 @@ def train(args) -> None:
     vae = AutoencoderKL(**CONFIG).to(args.device)
     stage = Stage(args, vae, "vae", RATE, 0.3)
     shards = [load_pictures(args.root, k) for k in range(args.shards)]
-    while stage.clock.share() < 1.0:
+    while stage.clock.share() < 1.0 and stage.step != args.steps:
         rng = np.random.default_rng((args.seed, stage.step))
         shard = shards[int(rng.integers(len(shards)))]
         rows = np.sort(rng.choice(len(shard), args.batch, replace=False))
@@ -133,7 +133,7 @@ def train_decoder(args) -> None:
     pictures = [load_pictures(args.root, k) for k in range(args.shards)]
     latents = [np.load(shard_folder(args.root, k) / "latents.npy", mmap_mode="r")
                for k in range(args.shards)]
-    while stage.clock.share() < 1.0:
+    while stage.clock.share() < 1.0 and stage.step != args.steps:
         rng = np.random.default_rng((args.seed, 1, stage.step))
         k = int(rng.integers(args.shards))
         rows = np.sort(rng.choice(len(pictures[k]), args.batch, replace=False))
