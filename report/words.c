@@ -5,10 +5,10 @@
 #include <string.h>
 
 int words_decimals(double low, double high, double x) {
-    double width = isfinite(low) && isfinite(high) && high > low ? high - low : fabs(x);
-    if (!(width > 0) || !isfinite(width)) return 3;
-    double decimals = 1 - floor(log10(width));
-    return decimals < 0 ? 0 : decimals > 9 ? 9 : (int)decimals;
+    double half = isfinite(low) && isfinite(high) && high > low ? (high - low) / 2 : fabs(x);
+    if (!(half > 0) || !isfinite(half)) return 4;
+    double decimals = 1 - floor(log10(half));
+    return decimals < 0 ? 0 : decimals > 8 ? 8 : (int)decimals;
 }
 
 void words_add_number(text *out, double x, int decimals, int signed_) {

@@ -5,7 +5,8 @@
 
 #include "study/analyse.h"
 
-/* Decimals that show an interval of this width to two digits; from `x` itself where there is no interval. */
+/* Decimals that show half the interval's width to two digits, as the table in the terminal does; from `x` itself where
+ * there is no interval. */
 int words_decimals(double low, double high, double x);
 
 /* "−0.004", with `signed_` "+0.081"; "–" where x is not finite. */

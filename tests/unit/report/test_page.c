@@ -128,7 +128,8 @@ static void test_numbers(void **state) {
     check_number((double)INFINITY, 3, 1, "–");
     assert_int_equal(words_decimals(-0.0021, 0.0012, 0), 4);
     assert_int_equal(words_decimals(-30, 40, 0), 0);
-    assert_int_equal(words_decimals(1, 1, 0), 3); /* no width, no size */
+    assert_int_equal(words_decimals(1, 1, 0), 4); /* no width, no size */
+    assert_int_equal(words_decimals(-0.8, -0.69, 0), 3);
     assert_int_equal(words_decimals(NAN, NAN, 0.5), 2);
     text t = {0};
     words_add_estimate(&t, stats_defined(-0.0004), stats_defined(-0.0021), stats_defined(0.0012), 1);
