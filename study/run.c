@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFAULT_BATCH = 4, MAX_BATCH = 64 };
+enum { DEFAULT_BATCH = 2, MAX_BATCH = 64 };
 
 /* What the text encoders made of a prompt, kept while its groups run. */
 typedef struct text_cache {
