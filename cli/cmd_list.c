@@ -4,12 +4,28 @@
 #include "attn/attn.h"
 #include "model/network.h"
 #include "score/metric.h"
+#include "study/study.h"
+
+/* The keys of a study file and of its parts; one table to the reader. */
+static const entry STUDY_PARTS[] = {
+    {"study", "the file itself", STUDY_KEYS},
+    {"prompts", "where it is a mapping", STUDY_PROMPT_KEYS},
+    {"seeds", "where it is a mapping", STUDY_SEED_KEYS},
+    {"sampler", "what is not given is the model's default", STUDY_SAMPLER_KEYS},
+    {"measure", "how it is measured", STUDY_MEASURE_KEYS},
+    {"conditions", "each of them", STUDY_CONDITION_KEYS},
+    {"contrasts", "each of them", STUDY_CONTRAST_KEYS},
+    {"calibration", "images at seeds that the study does not use", STUDY_CALIBRATION_KEYS},
+};
+static const int STUDY_PART_COUNT = sizeof STUDY_PARTS / sizeof STUDY_PARTS[0];
 
 typedef struct listed {
     const char *name, *about;
     const void *rows;
     size_t stride;
     const int *count;
+    const entry *more; /* rows of another table under the same name; NULL = none */
+    const int *more_count;
 } listed;
 
 static const listed TABLES[] = {
@@ -17,10 +33,11 @@ static const listed TABLES[] = {
      &ATTN_SELECTOR_COUNT},
     {"edits", "what is done to them (study key `edit`)", ATTN_EDITS, sizeof(attn_edit), &ATTN_EDIT_COUNT},
     {"probes", "what is measured at every attention call (study key `probes`)", ATTN_PROBES, sizeof(attn_probe),
-     &ATTN_PROBE_COUNT},
+     &ATTN_PROBE_COUNT, STUDY_PROBES, &STUDY_PROBE_COUNT},
     {"metrics", "what is measured on images (study key `metrics`)", SCORE_METRICS, sizeof(metric), &SCORE_METRIC_COUNT},
     {"networks", "kinds of network that can be loaded, by the class in their config.json", MODEL_NETWORKS,
      sizeof(network), &MODEL_NETWORK_COUNT},
+    {"study", "the keys of a study file", STUDY_PARTS, sizeof(entry), &STUDY_PART_COUNT},
 };
 enum { TABLE_COUNT = sizeof TABLES / sizeof TABLES[0] };
 
@@ -29,6 +46,7 @@ static void print_table(const listed *t) {
     text_addf(&out, "%s: %s\n", t->name, t->about);
     for (int i = 0; i < *t->count; i++)
         entry_describe((const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
+    for (int i = 0; t->more && i < *t->more_count; i++) entry_describe(&t->more[i], &out);
     fputs(out.failed || !out.s ? "" : out.s, stdout);
     text_free(&out);
 }
@@ -51,7 +69,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 }
 
 const command CLI_LIST = {
-    .about = {"list", "every selector, edit, probe, metric and network, with options", NULL},
+    .about = {"list", "every selector, edit, probe, metric, network and study key", NULL},
     .arguments = "[TABLE]",
     .max_args = 1,
     .description = "Prints the tables that study files are validated against. With a table's name, that one alone:\n"
@@ -63,6 +81,6 @@ const command CLI_HELP = {
     .about = {"help", "the same as list", NULL},
     .arguments = "[TABLE]",
     .max_args = 1,
-    .description = "sinkscope help selectors|edits|probes|metrics|networks",
+    .description = "sinkscope help selectors|edits|probes|metrics|networks|study",
     .run = run,
 };

@@ -17,7 +17,9 @@ static void put_text(const char *s) {
 
 static void put_flags(const option *flags) {
     for (const option *o = flags; o && o->name; o++) {
-        printf(".TP\n\\fB\\-\\-%s\\fR", o->name);
+        fputs(".TP\n\\fB\\-\\-", stdout);
+        put_text(o->name);
+        fputs("\\fR", stdout);
         if (o->type != OPTION_FLAG)
             printf(" \\fI%s\\fR", o->words                   ? o->words
                                   : o->type == OPTION_INT    ? "N"
