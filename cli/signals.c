@@ -34,6 +34,7 @@ void signals_install(void) {
     sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN; /* EPIPE is an error value: an export to a closed pipe ends quietly */
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* and so is EFBIG, of a file beyond the process's limit */
 }
 
 const volatile sig_atomic_t *signals_stop(void) { return &stop_requested; }
