@@ -18,9 +18,12 @@ static int word_index(const char *words, const char *word) {
 
 static ss_status out_of_range(const option *o, const char *s, const char *where, ss_error *err) {
     text t = {0};
-    text_add_double(&t, o->low, 12);
-    text_add(&t, " to ");
-    text_add_double(&t, o->high, 12);
+    if (o->type == OPTION_INT) text_addf(&t, "%lld to %lld", (long long)o->low, (long long)o->high);
+    else {
+        text_add_double(&t, o->low, 12);
+        text_add(&t, " to ");
+        text_add_double(&t, o->high, 12);
+    }
     error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected %s from %s", o->name, s,
               o->type == OPTION_INT ? "a whole number" : "a number", t.failed ? "its range" : t.s);
     text_free(&t);
@@ -78,7 +81,7 @@ void entry_describe(const entry *e, text *out) {
     for (const option *o = e->options; o && o->name; o++) {
         text_addf(out, "      %-12s %s", o->name, o->help);
         if (o->words) text_addf(out, " (%s)", o->words);
-        if (o->by_default) text_addf(out, " [default: %s]", o->by_default);
+        if (o->by_default && *o->by_default) text_addf(out, " [default: %s]", o->by_default);
         text_add(out, "\n");
     }
 }
