@@ -124,7 +124,7 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     if (!s->steps) s->steps = d->steps;
     if (!s->max_text_tokens) s->max_text_tokens = d->max_text_tokens;
     if (!s->negative) s->negative = "";
-    if (isnan(s->guidance) || s->guidance == 0) s->guidance = d->guidance;
+    if (isnan(s->guidance)) s->guidance = d->guidance;
     if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
     if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");

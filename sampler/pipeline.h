@@ -18,7 +18,7 @@ typedef struct pipeline pipeline;
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
 
-/* Sampling settings; 0 / NAN / NULL members mean the model's default (pipeline_defaults fills them). */
+/* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {
     int width, height; /* pixels */
     int steps;

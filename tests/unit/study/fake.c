@@ -144,7 +144,7 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     (void)p, (void)err;
     if (!s->width) s->width = s->height = SIDE;
     if (!s->steps) s->steps = 5;
-    if (isnan(s->guidance) || s->guidance == 0) s->guidance = 4;
+    if (isnan(s->guidance)) s->guidance = 4;
     if (!s->negative) s->negative = "";
     if (!s->max_text_tokens) s->max_text_tokens = 4;
     return SS_OK;
