@@ -3,6 +3,7 @@
 #include "study/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -108,6 +109,13 @@ static ss_status bind_intervention(const plan *p, const study_condition *c, cons
     return SS_OK;
 }
 
+/* The model's defaults where the study is silent; what the model refuses is an error of the study file. */
+static ss_status complete_settings(const plan *p, pipeline *pl, sample_settings *s, ss_error *err) {
+    ss_status status = pipeline_defaults(pl, s, err);
+    if (status != SS_OK && !*err->where) snprintf(err->where, sizeof err->where, "%s", p->study->path);
+    return status;
+}
+
 static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     const study_condition *c = &p->study->condition[i];
     plan_condition *out = &p->condition[i];
@@ -115,7 +123,7 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
     if (c->sampler_steps) out->settings.steps = c->sampler_steps;
     int settings_same = isnan(c->guidance) && !c->sampler_steps;
-    if (!settings_same) SS_TRY(pipeline_defaults(pl, &out->settings, err));
+    if (!settings_same) SS_TRY(complete_settings(p, pl, &out->settings, err));
     int anew = c->role == CONDITION_SHAM && !c->has_intervention;
     out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
     out->first_step = out->settings.steps;
@@ -288,7 +296,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     p->settings = y->sampler;
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
-    SS_TRY(pipeline_defaults(pl, &p->settings, err));
+    SS_TRY(complete_settings(p, pl, &p->settings, err));
     SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
     SS_TRY(bind_conditions(p, pl, err));
     int *order = malloc((size_t)p->prompts.n * sizeof *order);

@@ -139,6 +139,7 @@ static ss_status open_for_writing(store *s, ss_error *err) {
 
 static ss_status create(store *s, const plan *p, const char *numeric_class, ss_error *err) {
     SS_TRY(file_make_folder(s->folder, err));
+    SS_TRY(check_empty(s, err)); /* before the lock, which is a file in the folder; after it, for who came second */
     SS_TRY(take_lock(s, err));
     SS_TRY(check_empty(s, err));
     SS_TRY(write_study(s, p->study, err));
@@ -177,6 +178,8 @@ static ss_status open_store(store *s, const char *data, ss_error *err) {
         SS_TRY(store_open_db(s, s->mode == STORE_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, err));
         SS_TRY(store_check_version(s, err));
     }
+    if (!is_there(s, "study.yaml"))
+        return error_set(err, SS_ERR_STORE, s->folder, "the store has lost its study.yaml; restore it from a copy");
     SS_TRY(read_study(s, data, err));
     return s->db && s->mode == STORE_WRITE ? begin_writing(s, err) : SS_OK;
 }
