@@ -1,0 +1,144 @@
+#!/bin/sh
+# The commands as users meet them: help, tables, pictures, tensors, traces, statistics, the man page.
+. "$(dirname "$0")/common.sh"
+
+# ---- help: every command and flag is promised here; taking one away is a break ----
+try 'version' 0 'sinkscope 0.' sinkscope --version
+try 'overview' 0 'exit codes: 0 done' sinkscope --help
+sinkscope --help >overview
+sinkscope manual >manual.1
+commands=0
+while read -r command flags; do
+    commands=$((commands + 1))
+    check "overview names $command" grep -q "^  $command " overview
+    try "help of $command" 0 "usage: sinkscope $command" sinkscope "$command" --help
+    cp said.out help
+    for flag in $flags threads quiet help; do
+        check "$command --help names --$flag" grep -q -- "^  --$flag " help
+        check "manual names --$flag" grep -q -- "$(printf %s "$flag" | sed 's/-/\\\\-/g')" manual.1
+    done
+done <<'END'
+inspect tensors
+forward in out tap list-taps variant
+generate prompt prompts out seed images steps guidance size negative variant
+trace prompt seed out top step json steps guidance size negative variant
+run out limit plan
+resume
+score metric
+report out
+export csv table
+verify remake
+stats contrast metric positive json level alpha power margin resamples flips better seed
+list
+help
+manual
+END
+check 'overview names no other command' test "$(grep -c '^  [a-z]' overview)" -eq "$commands"
+
+try 'no command' 2 'usage: sinkscope' sinkscope
+try 'misspelt command' 2 "did you mean 'generate'" sinkscope genrate
+try 'misspelt flag' 2 "did you mean '--prompt'" sinkscope generate tiny --promt x
+try 'flag without value' 2 '--prompt needs a value' sinkscope generate tiny --prompt
+try 'value of a wrong type' 2 'steps' sinkscope generate tiny --prompt x --steps many
+try 'too few arguments' 2 "'generate' takes MODEL; 0 given" sinkscope generate
+try 'too many arguments' 2 "'inspect' takes MODEL; 2 given" sinkscope inspect tiny tiny
+
+# ---- tables ----
+for row in selectors:top selectors:random selectors:index edits:mask edits:scale edits:zero probes:mass probes:entropy \
+    probes:concentration probes:reduction metrics:judge metrics:clip-t metrics:rmse metrics:psnr metrics:ssim \
+    networks:SD3Transformer2DModel networks:CLIPTextModelWithProjection networks:T5EncoderModel networks:AutoencoderKL probes:census study:conditions; do
+    try "list ${row%%:*}" 0 "  ${row#*:} " sinkscope list "${row%%:*}"
+done
+try 'list of an unknown table' 2 "did you mean 'edits'" sinkscope list edit
+
+# ---- the man page ----
+if command -v groff >/dev/null; then
+    groff -man -Tutf8 -ww -P-cbou manual.1 >page 2>warnings || fail 'groff reads the man page' "$(cat warnings)"
+    check 'the man page gives no warnings' test ! -s warnings
+    check 'the man page has an exit status' grep -q 'EXIT STATUS' page
+else skip 'man page: no groff'; fi
+
+# ---- generate ----
+for threads in 1 2 4 8; do
+    check "generate, $threads threads" sinkscope generate tiny --prompts prompts.jsonl --threads $threads --seed 7 -o "g$threads"
+done
+check 'generate again' sinkscope generate tiny --prompts prompts.jsonl --seed 7 -o again
+check 'one picture a prompt' test "$(ls g1 | wc -l)" -eq 6
+for other in g2 g4 g8 again; do same "the same pictures in $other" g1 $other; done
+check 'other seeds, other pictures' sinkscope generate tiny --prompt 'a red star' --seed 7 --images 2 -o seeds
+same 'a prompt and seed is the same picture anywhere' seeds/00000-7.png g1/00000.png
+check 'another seed is another picture' sh -c '! cmp -s seeds/00000-7.png seeds/00000-8.png'
+sinkscope generate tiny --prompt 'a red star' --negative blue --steps 3 --size 64x32 --guidance 2.5 --seed 9 -o one >said.out
+check 'says where the picture is' grep -qF 'one/00000.png  a red star' said.out
+for chunk in 'tEXtprompt' 'a red star' 'tEXtparameters' \
+    'model: tiny, seed: 9, steps: 3, guidance: 2.5, size: 64x32, negative: blue, sinkscope: 0.'; do
+    check "the picture's chunk: $chunk" grep -aqF "$chunk" one/00000.png
+done
+
+# ---- inspect ----
+try 'inspect' 0 '3 blocks x 3 heads, 117 keys: image 16, clip 77, t5 24' sinkscope inspect tiny
+try 'inspect counts' 0 'SD3Transformer2DModel            73,808 parameters' sinkscope inspect tiny
+try 'inspect --tensors' 0 'transformer_blocks.0.attn.to_q.weight' sinkscope inspect tiny --tensors
+try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
+
+# ---- forward: decode latents, encode the picture again; taps ----
+header='{"latents":{"dtype":"F32","shape":[1,4,4,4],"data_offsets":[0,256]}}    ' # a multiple of 8 bytes
+printf '\110\0\0\0\0\0\0\0' >latents.safetensors
+printf %s "$header" >>latents.safetensors
+for i in 1 2 3 4 5 6 7 8; do
+    printf '\0\0\200\077\0\0\0\100\0\0\200\277\0\0\0\077\0\0\0\0\0\0\100\077\0\0\200\076\0\0\0\277' >>latents.safetensors
+done
+check 'the test makes a header of 72 bytes' test ${#header} -eq 72
+check 'decode' sinkscope forward tiny vae --in latents.safetensors --out decoded.safetensors
+check 'decoded is a picture' grep -aqF '"decoded":{"dtype":"F32","shape":[1,3,16,16]' decoded.safetensors
+LC_ALL=C sed 's/"decoded":/"sample" :/' decoded.safetensors >sample.safetensors
+check 'encode' sinkscope forward tiny vae --in sample.safetensors --out encoded.safetensors
+check 'encoded are latents' grep -aqF '"mean":{"dtype":"F32","shape":[1,4,4,4]' encoded.safetensors
+check 'list of taps' sinkscope forward tiny vae --list-taps
+sinkscope forward tiny vae --list-taps | grep '^decoder' >taps
+check 'taps, all' sinkscope forward tiny vae --in latents.safetensors --out taps1.safetensors --tap all --threads 1
+check 'taps, all, 4 threads' sinkscope forward tiny vae --in latents.safetensors --out taps4.safetensors --tap all --threads 4
+check 'there are taps' test "$(wc -l <taps)" -gt 10
+while read -r tap; do check "tap $tap" grep -aqF "\"$tap\":{" taps1.safetensors; done <taps
+same 'taps do not depend on threads' taps1.safetensors taps4.safetensors
+first=$(head -n 1 taps)
+check 'one tap' sinkscope forward tiny vae --in latents.safetensors --out tap.safetensors --tap "$first"
+check 'one tap, one tensor more' test "$(grep -ao '"dtype"' tap.safetensors | wc -l)" -eq 2
+
+# ---- trace ----
+try 'trace' 0 'strongest head of each block' sinkscope trace tiny --prompt 'a red star' --threads 1 -o trace1
+check 'trace, 4 threads' sinkscope trace tiny --prompt 'a red star' --threads 4 -o trace4
+same 'a trace does not depend on threads' trace1 trace4
+check 'a trace has picture, rows and page' test -s trace1/image.png -a -s trace1/trace.csv -a -s trace1/trace.html
+check 'a picture traced is the picture' sinkscope generate tiny --prompt 'a red star' -o plain
+sinkscope trace tiny --prompt 'a red star' --json >trace.json
+check 'trace --json names words' grep -qF 'star' trace.json
+try 'trace of one step' 0 'step 2' sinkscope trace tiny --prompt 'a red star' --step 2
+try 'trace without a prompt' 2 '--prompt' sinkscope trace tiny
+
+# ---- stats, against figures found by hand: differences 1 .. 5 ----
+printf 'prompt,seed,condition,metric,value\n' >scores.csv
+for i in 1 2 3 4 5; do printf 'p%d,1,a,m,%d\np%d,1,b,m,%d\n' $i $((2 * i)) $i $i >>scores.csv; done
+sinkscope stats scores.csv --contrast a-b >figures
+while read -r figure value; do
+    check "stats: $figure = $value" grep -Eq "^  $figure +$value( |\$)" figures
+done <<'END'
+n 5
+mean 3
+sd 1\.581139
+d_z 1\.897367
+t 4\.242641
+t_p 0\.0132356
+t_low 1\.036757
+t_high 4\.963243
+wilcoxon_w 15
+wilcoxon_p 0\.0625
+sign_flip_p 0\.0625
+verdict undecided
+END
+try 'stats --json' 0 '"t": 4.2426406871192848' sinkscope stats scores.csv --contrast a-b --json
+try 'stats from a pipe name' 3 'missing.csv' sinkscope stats missing.csv --contrast a-b
+
+# ---- standard output that fails ----
+try 'a full standard output' 4 'cannot write to standard output' sh -c '"$SINKSCOPE" manual >/dev/full'
+finish
