@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 
+static const char MARK[] = "\xEF\xBB\xBF"; /* a byte order mark; spreadsheets write one */
+
 struct csv_table {
     char *path, *data;
     int columns;
@@ -134,7 +136,7 @@ ss_status csv_read_bytes(const char *bytes, size_t size, const char *name, csv_t
     }
     memcpy(t->data, bytes, size);
     t->data[size] = '\0';
-    size_t mark = size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* spreadsheets write one */
+    size_t mark = size >= 3 && memcmp(bytes, MARK, 3) == 0 ? 3 : 0;
     cursor c = {.t = t, .at = t->data + mark, .end = t->data + size, .line = 1, .err = err};
     ss_status status = read_rows(&c);
     if (status == SS_OK) *out = t;
@@ -203,10 +205,12 @@ static void add_comma(text *out, int column) {
     if (column > 0) text_add(out, ",");
 }
 
-/* A lone empty field is quoted, or its row would be an empty line. */
+/* A lone empty field is quoted, or its row would be an empty line; so is one that begins with a byte order mark, or a
+ * reader would take it for the file's. */
 void csv_add_text(text *out, int column, const char *s) {
+    int plain = !s[strcspn(s, ",\"\r\n")] && (*s || column > 0) && strncmp(s, MARK, sizeof MARK - 1) != 0;
     add_comma(out, column);
-    if (!s[strcspn(s, ",\"\r\n")] && (*s || column > 0)) {
+    if (plain) {
         text_add(out, s);
         return;
     }

@@ -86,14 +86,19 @@ static void test_nul(void **state) {
 
 static void test_write_and_read_back(void **state) {
     (void)state;
-    static const char *const FIELDS[] = {"plain", "", "with, comma", "with \"quote\"", "line\nbreak", "cr\r", " x "};
+    static const char *const FIELDS[] = {"plain",       "",     "with, comma", "with \"quote\"",
+                                         "line\nbreak", "cr\r", " x ",         "\xEF\xBB\xBF"};
     enum { N = sizeof FIELDS / sizeof FIELDS[0] };
     text out = {0};
-    csv_add_text(&out, 0, "only");
+    csv_add_text(&out, 0,
+                 "\xEF\xBB\xBF"
+                 "only"); /* not the mark of the file */
     csv_add_end(&out);
     for (int i = 0; i < N; i++) csv_add_text(&out, 0, FIELDS[i]), csv_add_end(&out);
     csv_table *t = parse(out.s);
     assert_int_equal(csv_row_count(t), N);
+    assert_string_equal(csv_column_name(t, 0), "\xEF\xBB\xBF"
+                                               "only");
     for (int i = 0; i < N; i++) assert_string_equal(csv_cell(t, i, 0), FIELDS[i]);
     csv_close(t);
     text_free(&out);
