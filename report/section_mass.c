@@ -21,24 +21,30 @@ static const char *column_help(const study *y, const char *name, int *is_quantit
     return "";
 }
 
-/* Largest block or step, + 1; the table's first two columns. */
-static int extent(const report_table *t, int column) {
-    int64_t most = -1;
-    for (int r = 0; r < t->rows; r++)
-        if (report_whole(t, r, column) > most) most = report_whole(t, r, column);
-    return most < 1 << 16 ? (int)most + 1 : 0;
+/* Largest block or step, + 1, of the table's first two columns. A store's numbers are of unknown origin: those that no
+ * model has are left out. */
+static int extent(const report_table *t, int column, int limit) {
+    int most = -1;
+    for (int r = 0; r < t->rows; r++) {
+        int64_t x = report_whole(t, r, column);
+        if (x > most && x < limit) most = (int)x;
+    }
+    return most + 1;
 }
 
 static void add_heat(text *out, const report_facts *f, int column) {
     const report_table *t = &f->baseline;
-    int rows = extent(t, 0), columns = extent(t, 1), is_quantity;
+    int rows = extent(t, 0, ATTN_MAX_BLOCKS), columns = extent(t, 1, ATTN_MAX_STEPS), is_quantity;
     const char *help = column_help(f->study, t->name[column], &is_quantity);
     size_t cells = (size_t)rows * (size_t)columns;
     double *value = malloc((cells + 1) * sizeof *value);
     text svg = {0}, caption = {0};
     for (size_t i = 0; value && i < cells; i++) value[i] = NAN;
-    for (int r = 0; value && r < t->rows; r++)
-        value[report_whole(t, r, 0) * columns + report_whole(t, r, 1)] = report_number(t, r, column);
+    for (int r = 0; value && r < t->rows; r++) {
+        int64_t block = report_whole(t, r, 0), step = report_whole(t, r, 1);
+        if (block >= 0 && block < rows && step >= 0 && step < columns)
+            value[block * columns + step] = report_number(t, r, column);
+    }
     figure_grid grid = {.value = value,
                         .rows = rows,
                         .columns = columns,

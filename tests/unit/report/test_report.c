@@ -169,6 +169,8 @@ static void make_facts(fixture *f) {
     fill(&r->tags, TAGS, "wi", "", (double[]){0, 1});
     for (int i = 0; i < 4; i++)
         fill(&r->baseline, SITES, "iinnn", NULL, (double[]){i / 2, i % 2, i ? 0.1 * i : NAN, 77, NAN});
+    fill(&r->baseline, SITES, "iinnn", NULL, (double[]){-1, 0, 1, 0, NAN}); /* of a damaged store: not drawn */
+    fill(&r->baseline, SITES, "iinnn", NULL, (double[]){0, 1e9, 1, 0, NAN});
     fill(&r->means, MEANS, "wnnn", "sink k=1", (double[]){0, 0.5, 0.125, NAN});
     fill(&r->classes, CLASSES, "winnnn", HOSTILE, (double[]){0, 3, 0.75, 1, 0.2, NAN});
     fill(&r->classes, CLASSES, "winnnn", "image", (double[]){0, 1, 0.25, 0, 0.1, 0.5});
