@@ -113,7 +113,7 @@ typedef struct attn_edit {
 } attn_edit;
 
 enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4 };
-enum { ATTN_MAX_R = 16 }; /* largest r of `concentration` */
+enum { ATTN_MAX_R = ATTENTION_MAX_R }; /* largest r of `concentration` */
 
 /* What a probe sees: one head of one call of one batch item, after the edits. */
 typedef struct observation {

@@ -13,8 +13,6 @@
 #define ATTENTION_DIRECT_ABOVE 64.0
 #define ATTENTION_CANCELS_ABOVE 4.0
 
-enum { ATTENTION_MAX_R = 16 }; /* largest r of `concentration` */
-
 /* Plain loops in double, from the definitions: whole rows of P, edited entry by entry (every row is a direct one). */
 void attention_reference(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_reference(compute *c, const attention_args *a, const attention_edit *e);

@@ -152,17 +152,17 @@ static void prepare_pair(const edit_plan *p, edit_pair *pair) {
 
 /* ---- rows ---- */
 
+/* Four sums, so that chains are short. `bit` < 0: all. */
 static double sum_where(const double *w, const uint8_t *member, int bit, int64_t n) {
     double sum[4] = {0};
-    for (int64_t j = 0; j < n; j++) sum[j & 3] += member[j] >> bit & 1 ? w[j] : 0.0;
+    int64_t whole = n / 4 * 4;
+    for (int64_t j = 0; j < whole; j += 4)
+        for (int i = 0; i < 4; i++) sum[i] += bit < 0 || (member[j + i] >> bit & 1) ? w[j + i] : 0.0;
+    for (int64_t j = whole; j < n; j++) sum[0] += bit < 0 || (member[j] >> bit & 1) ? w[j] : 0.0;
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static double sum_all(const double *w, int64_t n) {
-    double sum[4] = {0};
-    for (int64_t j = 0; j < n; j++) sum[j & 3] += w[j];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
+static double sum_all(const double *w, int64_t n) { return sum_where(w, NULL, -1, n); }
 
 static void scale_where(double *w, const uint8_t *member, int bit, double on, double off, int64_t n) {
     for (int64_t j = 0; j < n; j++) w[j] *= member[j] >> bit & 1 ? on : off;
@@ -228,27 +228,39 @@ static void apply_values(const edit_plan *p, const edit_pair *pair, const edit_r
     p->kernel->correct(b, r->coefficient, factor);
 }
 
-/* Whether factor |o| > ATTENTION_CANCELS_ABOVE |o'|: the correction took away nearly all that was there. */
-static int cancels(const float *o, const float *edited, double factor, int64_t d) {
-    double before = 0, after = 0;
-    for (int64_t x = 0; x < d; x++) {
-        before += (double)o[x] * (double)o[x];
-        after += (double)edited[x] * (double)edited[x];
+/* Squared lengths of a row before (o), after (edited), and of what moved it. Four sums each, so that chains are short.
+ */
+typedef struct row_lengths {
+    double before, after, moved;
+} row_lengths;
+
+static row_lengths lengths_of(const float *o, const float *edited, int64_t d) {
+    double before[4] = {0}, after[4] = {0}, moved[4] = {0};
+    int64_t whole = d / 4 * 4;
+    for (int64_t x = 0; x < whole; x += 4)
+        for (int i = 0; i < 4; i++) {
+            double old = (double)o[x + i], new = (double)edited[x + i], change = new - old;
+            before[i] += old * old;
+            after[i] += new *new;
+            moved[i] += change * change;
+        }
+    for (int64_t x = whole; x < d; x++) {
+        double old = (double)o[x], new = (double)edited[x], change = new - old;
+        before[0] += old * old;
+        after[0] += new *new;
+        moved[0] += change * change;
     }
-    return factor * factor * before > ATTENTION_CANCELS_ABOVE * ATTENTION_CANCELS_ABOVE * after;
+    return (row_lengths){(before[0] + before[1]) + (before[2] + before[3]),
+                         (after[0] + after[1]) + (after[2] + after[3]), (moved[0] + moved[1]) + (moved[2] + moved[3])};
 }
 
-/* Stores a row of o; |o' - o|^2 / |o|^2 with o the old value (0 where o = 0). */
-static double store_row(float *o, const float *from, int64_t d) {
-    double moved = 0, size = 0;
-    for (int64_t x = 0; x < d; x++) {
-        double change = (double)from[x] - (double)o[x];
-        moved += change * change;
-        size += (double)o[x] * (double)o[x];
-        o[x] = from[x];
-    }
-    return size > 0 ? moved / size : 0;
+/* Whether factor |o| > ATTENTION_CANCELS_ABOVE |o'|: the correction took away nearly all that was there. */
+static int cancels(row_lengths l, double factor) {
+    return factor * factor * l.before > ATTENTION_CANCELS_ABOVE * ATTENTION_CANCELS_ABOVE * l.after;
 }
+
+/* |o' - o|^2 / |o|^2; 0 where o = 0. */
+static double dose_of(row_lengths l) { return l.before > 0 ? l.moved / l.before : 0; }
 
 /* Rows first .. first + n (within the acted rows) of one pair in the rank-k form. */
 static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, int64_t first, int n,
@@ -275,11 +287,13 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
     apply_values(p, pair, r, &b, outside);
     for (int i = 0; i < n; i++) {
         float *o = out_row(p, pair, row + i), *edited = r->o + i * p->width;
-        direct[i] = !(outside[i] < HUGE_VAL) || cancels(o, edited, outside[i], p->d);
+        row_lengths l = lengths_of(o, edited, p->d);
+        direct[i] = !(outside[i] < HUGE_VAL) || cancels(l, outside[i]);
         if (direct[i]) continue;
         sums.before += before[i];
         sums.after += after[i];
-        sums.dose += store_row(o, edited, p->d);
+        sums.dose += dose_of(l);
+        memcpy(o, edited, sizeof(float) * (size_t)p->d);
     }
     return sums;
 }
@@ -385,8 +399,11 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
         outside[i] = direct_row(p, pair, r, i, none ? -HUGE_VAL : b.lse[i], &sums);
     }
     apply_values(p, pair, r, &set, outside);
-    for (int i = 0; i < n; i++)
-        sums.dose += store_row(out_row(p, pair, job->row[first + i]), r->o + i * p->width, p->d);
+    for (int i = 0; i < n; i++) {
+        float *o = out_row(p, pair, job->row[first + i]), *edited = r->o + i * p->width;
+        sums.dose += dose_of(lengths_of(o, edited, p->d));
+        memcpy(o, edited, sizeof(float) * (size_t)p->d);
+    }
     return sums;
 }
 
@@ -481,8 +498,8 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
 #pragma omp for schedule(dynamic, 1)
             for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at]);
 #pragma omp for schedule(dynamic, 1)
-            for (int64_t task = 0; task < p->n_pairs * p->chunks; task++)
-                run_chunk(p, task / p->chunks, task % p->chunks, &r);
+            for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
+                run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
         }
         for (int64_t at = 0; at < p->n_pairs; at++) finish_pair(p, at, c);
     }

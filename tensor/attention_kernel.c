@@ -256,7 +256,7 @@ static float bound_of_largest(const vec max[TILE_VECTORS], int r) {
     return largest(larger(a, b));
 }
 
-enum { MAX_R = 16, MAX_CANDIDATES = 64 };
+enum { MAX_CANDIDATES = 64 };
 
 typedef struct row_sums {
     double weight;         /* sum_j exp(S_ij - max) */
@@ -299,7 +299,7 @@ static __attribute__((noinline)) row_sums exp_row_all(float *s, int64_t keys, fl
 
 /* Sum of the r largest of e[0..n). */
 static double sum_of_largest(const float *e, int64_t n, int r) {
-    float top[MAX_R] = {0}; /* falling */
+    float top[ATTENTION_MAX_R] = {0}; /* falling */
     double sum = 0;
     if (n <= r) {
         for (int64_t i = 0; i < n; i++) sum += (double)e[i];
@@ -432,7 +432,7 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
     int64_t keys = attention_round_up(b->n_keys, COLUMNS);
     scores(b);
     for (int i = 0; i < b->rows; i++)
-        for (int64_t j = 0; j < keys; j += DLANES) {
+        for (int64_t j = 0; j < b->n_keys; j += DLANES) {
             dvec score = __builtin_convertvector(*(const half_in_memory *)(b->s + i * keys + j), dvec);
             *(dvec *)(w + i * keys + j) = dexp_lanes(score - lse[i]);
         }

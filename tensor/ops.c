@@ -262,6 +262,11 @@ static int rows_fit(compute *c, const char *op, int64_t begin, int64_t end, int6
 void op_attention(compute *c, const attention_args *a, const attention_stats *stats) {
     if (!op_begin(c) || !attention_fits(c, a)) return;
     if (stats && !rows_fit(c, "attention", stats->row_begin, stats->row_end, a->q.dim[1])) return;
+    if (stats && stats->concentration && (stats->r < 1 || stats->r > ATTENTION_MAX_R)) {
+        error_set(&c->error, SS_ERR_INTERNAL, NULL, "attention: expected r from 1 to %d, found %d", ATTENTION_MAX_R,
+                  stats->r);
+        return;
+    }
     c->flops += 4.0 * (double)tensor_elements(a->q) * (double)a->k.dim[1];
     c->be->attention(c, a, stats);
 }
