@@ -21,10 +21,15 @@ struct hdf5_writer {
     hid_t file;
 };
 
-/* What the innermost failing function said. */
+/* What the innermost failing function said; of a failed system call, the system's words alone ('No space left on
+ * device') without the time, addresses and sizes around them. */
 static herr_t keep_message(unsigned n, const H5E_error2_t *e, void *out) {
+    static const char SYSTEM[] = "error message = '";
     char *message = out;
-    if (n == 0) snprintf(message, 128, "%s", e->desc ? e->desc : "unknown error");
+    if (n > 0 || !e->desc) return 0;
+    const char *words = strstr(e->desc, SYSTEM);
+    if (words) words += sizeof SYSTEM - 1;
+    snprintf(message, 128, "%.*s", words ? (int)strcspn(words, "'") : 127, words ? words : e->desc);
     return 0;
 }
 
@@ -37,11 +42,12 @@ static ss_status fail(ss_error *err, ss_status code, const char *where, const ch
 static void be_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
 /* A file whose bytes do not depend on the clock; format no newer than 1.8, which every reader knows. */
-static hid_t create_file(const char *path) {
+static hid_t create_file(const char *path, const char *temporary, ss_error *err) {
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = H5I_INVALID_HID;
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+        file = H5Fcreate(temporary, H5F_ACC_TRUNC, creation, access);
+    if (file < 0) fail(err, SS_ERR_RESOURCE, path, "cannot create"); /* now: the next call forgets what went wrong */
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);
     return file;
@@ -64,11 +70,11 @@ ss_status hdf5_create(hdf5_writer **out, const char *path, ss_error *err) {
         return error_no_memory(err, path, strlen(path));
     }
     be_quiet();
-    w->file = create_file(w->temporary);
+    w->file = create_file(path, w->temporary, err);
     if (w->file < 0) {
-        ss_status status = fail(err, SS_ERR_RESOURCE, path, "cannot create");
+        unlink(w->temporary);
         free_writer(w);
-        return status;
+        return err->code;
     }
     *out = w;
     return SS_OK;
