@@ -195,6 +195,28 @@ static void the_batch_changes_no_bit(void **state) {
     compute_destroy(cpu);
 }
 
+/* More heads than the packed panels hold at a time (attention_cpu.c: WAVE_BYTES). */
+static void heads_come_in_waves(void **state) {
+    (void)state;
+    compute *cpu = fix_compute("cpu", 1), *reference = fix_compute("reference", 1);
+    philox r = stream(450);
+    fixture *f = fixture_make(&r, (shape){1, 2, 1024, 40, 128}, 0, 0);
+    op_attention(cpu, &f->args, &f->stats);
+    float *out = fix_out(f);
+    double *mass = malloc(40 * 1024 * sizeof *mass);
+    memcpy(mass, f->mass, 40 * 1024 * sizeof *mass);
+    op_attention(reference, &f->args, &f->stats);
+    float *want = fix_out(f);
+    assert_true(fix_error(out, want, fix_out_count(f)) < 8e-6);
+    for (int i = 0; i < 40 * 1024; i++) assert_true(fabs(mass[i] - f->mass[i]) < 2e-6);
+    free(mass);
+    free(out);
+    free(want);
+    fixture_free(f);
+    compute_destroy(cpu);
+    compute_destroy(reference);
+}
+
 /* Out of scratch memory is an error, not a crash. */
 static void too_little_scratch_is_an_error(void **state) {
     (void)state;
@@ -410,11 +432,12 @@ static void corrections_are_exact(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cpu_matches_reference),    cmocka_unit_test(masses_sum_to_one),
-        cmocka_unit_test(measuring_changes_no_bit), cmocka_unit_test(threads_change_no_bit),
-        cmocka_unit_test(the_batch_changes_no_bit), cmocka_unit_test(too_little_scratch_is_an_error),
-        cmocka_unit_test(every_kernel_is_softmax),  cmocka_unit_test(equal_scores_concentrate_evenly),
-        cmocka_unit_test(exp_is_within_two_units),  cmocka_unit_test(corrections_are_exact),
+        cmocka_unit_test(cpu_matches_reference),           cmocka_unit_test(masses_sum_to_one),
+        cmocka_unit_test(measuring_changes_no_bit),        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(the_batch_changes_no_bit),        cmocka_unit_test(heads_come_in_waves),
+        cmocka_unit_test(too_little_scratch_is_an_error),  cmocka_unit_test(every_kernel_is_softmax),
+        cmocka_unit_test(equal_scores_concentrate_evenly), cmocka_unit_test(exp_is_within_two_units),
+        cmocka_unit_test(corrections_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
