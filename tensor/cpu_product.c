@@ -117,9 +117,11 @@ static size_t room_bytes(int64_t taps) {
 
 static size_t zeros_bytes(int64_t inputs) { return (size_t)round_up(inputs * (int64_t)sizeof(float), 64); }
 
-size_t cpu_product_scratch(const compute *c, const weight *w) {
-    return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w->source.dim[1]);
+static size_t scratch_bytes(const compute *c, int64_t taps, int64_t inputs) {
+    return (size_t)c->threads * room_bytes(taps) + zeros_bytes(inputs);
 }
+
+size_t cpu_product_scratch(const compute *c, const weight *w) { return scratch_bytes(c, taps_of(w), w->source.dim[1]); }
 
 /* Where the window of output pixel `r` reads: taps in the order (row, column). */
 static void point_window(const product *p, const float **row, const float *zeros, int64_t r) {
@@ -200,7 +202,7 @@ static void run(compute *c, product *p) {
     int threads = cpu_threads(c, tiles * p->taps * p->inputs); /* 6 x 16 multiply-adds take about one */
     plan(p, threads);
     arena_mark mark = arena_get_mark(c->scratch);
-    char *memory = arena_alloc(c->scratch, (size_t)c->threads * room_bytes(p->taps) + zeros_bytes(p->inputs));
+    char *memory = arena_alloc(c->scratch, scratch_bytes(c, p->taps, p->inputs));
     if (!memory) {
         error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a product of %lld rows",
                   (long long)p->rows);
