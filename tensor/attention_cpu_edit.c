@@ -152,44 +152,66 @@ static void prepare_pair(const edit_plan *p, edit_pair *pair) {
 
 /* ---- rows ---- */
 
-/* Four sums, so that chains are short. `bit` < 0: all. */
+/* The weights of the keys that belong to step `bit`; of those that do not, where it is ~bit. Four sums, so that chains
+ * are short. */
 static double sum_where(const double *w, const uint8_t *member, int bit, int64_t n) {
     double sum[4] = {0};
     int64_t whole = n / 4 * 4;
+    int flip = bit < 0;
+    if (flip) bit = ~bit;
     for (int64_t j = 0; j < whole; j += 4)
-        for (int i = 0; i < 4; i++) sum[i] += bit < 0 || (member[j + i] >> bit & 1) ? w[j + i] : 0.0;
-    for (int64_t j = whole; j < n; j++) sum[0] += bit < 0 || (member[j] >> bit & 1) ? w[j] : 0.0;
+        for (int i = 0; i < 4; i++) sum[i] += (member[j + i] >> bit & 1) != flip ? w[j + i] : 0.0;
+    for (int64_t j = whole; j < n; j++) sum[0] += (member[j] >> bit & 1) != flip ? w[j] : 0.0;
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static double sum_all(const double *w, int64_t n) { return sum_where(w, NULL, -1, n); }
+static double sum_all(const double *w, int64_t n) {
+    double sum[4] = {0};
+    int64_t whole = n / 4 * 4;
+    for (int64_t j = 0; j < whole; j += 4)
+        for (int i = 0; i < 4; i++) sum[i] += w[j + i];
+    for (int64_t j = whole; j < n; j++) sum[0] += w[j];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
 
 static void scale_where(double *w, const uint8_t *member, int bit, double on, double off, int64_t n) {
     for (int64_t j = 0; j < n; j++) w[j] *= member[j] >> bit & 1 ? on : off;
 }
 
-/* The score steps on the set's weights w; the factor of every key outside the set, or HUGE_VAL where a step's
- * amplification exceeds the threshold. num == den: nothing to do (eta = 1, or no mass on the step's keys), exactly. */
-static double score_steps(const attention_edit *e, const uint8_t *member, double *w, int64_t n) {
-    double outside = 1;
+/* What the score steps made of a row: the mass of all keys outside the set, the factor that brought it there, and the
+ * largest that any step or run of steps asked for (HUGE_VAL: nothing was left outside). */
+typedef struct outside_mass {
+    double mass, factor, worst;
+} outside_mass;
+
+/* The score steps on the set's weights w, beside `rest`, the mass of the keys outside the set; all sum to 1. Where a
+ * step's complement is a sum of positive numbers, so is the factor: no difference of near-equal numbers is taken here.
+ * At eta = 1, and where a step's keys have no mass, both factors come out as exactly 1. */
+static outside_mass score_steps(const attention_edit *e, const uint8_t *member, double *w, int64_t n, double rest) {
+    outside_mass out = {rest, 1, 1};
     for (int s = 0; s < e->n_steps; s++) {
         const edit_step *step = &e->step[s];
         if (!is_score_step(step->op)) continue;
-        double mass = sum_where(w, member, s, n), param = (double)step->param, on, off;
-        if (step->op == EDIT_SCALE) {
-            double num = 1 - param * mass, den = 1 - mass;
-            off = num == den ? 1 : den > 0 ? num / den : HUGE_VAL;
-            on = param;
-        } else {
-            double den = 1 + expm1(-param) * mass;
-            off = den > 0 ? 1 / den : HUGE_VAL;
-            on = exp(-param) * off;
+        double inside = sum_where(w, member, s, n), others = out.mass + sum_where(w, member, ~s, n);
+        double keep = step->op == EDIT_SCALE ? (double)step->param : exp(-(double)step->param);
+        double lost = (1 - keep) * inside, on, off;
+        if (!(others > 0)) { /* no rest to give the weight to: nothing changes */
+            if (lost > 0) out.worst = HUGE_VAL;
+            continue;
         }
-        outside *= off;
-        if (!(off <= ATTENTION_DIRECT_ABOVE && outside <= ATTENTION_DIRECT_ABOVE)) return HUGE_VAL;
+        if (step->op == EDIT_SCALE) { /* 1 - eta p = q + (1 - eta) p */
+            off = (others + lost) / others;
+            on = keep;
+        } else {
+            off = 1 / (lost < 0.5 ? 1 - lost : others + keep * inside);
+            on = keep * off;
+        }
         scale_where(w, member, s, on, off, n);
+        out.mass *= off;
+        out.factor *= off;
+        out.worst = fmax(out.worst, fmax(off, out.factor));
     }
-    return outside;
+    return out;
 }
 
 /* Coefficients of the panel's rows: edited weights w under the value steps, less `outside` times the weights that are
@@ -278,17 +300,20 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
         const double *old = r->weight + i * keys;
         memcpy(r->o + i * p->width, out_row(p, pair, row + i), sizeof(float) * (size_t)p->d);
         memcpy(r->now, old, sizeof(double) * (size_t)pair->n);
-        outside[i] = e->force_direct ? HUGE_VAL : score_steps(e, e->member + pair->begin, r->now, pair->n);
-        if (!(outside[i] < HUGE_VAL)) continue;
-        coefficients(p, pair, r->now, old, outside[i], r->coefficient + i * depth);
         before[i] = sum_all(old, pair->n);
+        outside_mass out = score_steps(e, e->member + pair->begin, r->now, pair->n, 1 - before[i]);
+        direct[i] = out.worst <= ATTENTION_DIRECT_ABOVE && !e->force_direct ? 0 : 1;
+        if (direct[i]) continue;
+        outside[i] = out.factor;
+        coefficients(p, pair, r->now, old, out.factor, r->coefficient + i * depth);
         after[i] = sum_all(r->now, pair->n);
     }
     apply_values(p, pair, r, &b, outside);
     for (int i = 0; i < n; i++) {
         float *o = out_row(p, pair, row + i), *edited = r->o + i * p->width;
+        if (direct[i]) continue;
         row_lengths l = lengths_of(o, edited, p->d);
-        direct[i] = !(outside[i] < HUGE_VAL) || cancels(l, outside[i]);
+        direct[i] = cancels(l, outside[i]) ? 1 : 0;
         if (direct[i]) continue;
         sums.before += before[i];
         sums.after += after[i];
@@ -324,67 +349,27 @@ typedef struct direct_job {
     row_sums *sums; /* [blocks] */
 } direct_job;
 
-static double log_add(double a, double b) {
-    double high = a > b ? a : b, low = a > b ? b : a;
-    return low == -HUGE_VAL ? high : high + log1p(exp(low - high));
-}
-
-/* log sum of exp(l_j) over the keys of step `bit` (want 1) or the others of the set (want 0), -1: all. */
-static double log_sum(const double *l, const uint8_t *member, int bit, int want, int64_t n) {
-    double max = -HUGE_VAL, sum = 0;
-    for (int64_t j = 0; j < n; j++)
-        if ((bit < 0 || (member[j] >> bit & 1) == want) && l[j] > max) max = l[j];
-    if (max == -HUGE_VAL) return max;
-    for (int64_t j = 0; j < n; j++)
-        if (bit < 0 || (member[j] >> bit & 1) == want) sum += exp(l[j] - max);
-    return max + log(sum);
-}
-
-/* The score steps on log weights: l of the set's keys, *rest of all other keys together. No difference of near-equal
- * numbers occurs: 1 - p is the sum over the keys outside the step. Where nothing is outside, a step changes nothing. */
-static void score_steps_direct(const attention_edit *e, const uint8_t *member, double *l, double *rest, int64_t n) {
-    for (int s = 0; s < e->n_steps; s++) {
-        const edit_step *step = &e->step[s];
-        if (!is_score_step(step->op)) continue;
-        double inside = log_sum(l, member, s, 1, n), outside = log_add(*rest, log_sum(l, member, s, 0, n));
-        double param = (double)step->param, on, off;
-        if (inside == -HUGE_VAL || outside == -HUGE_VAL) continue;
-        if (step->op == EDIT_SCALE) { /* 1 - eta p = q + (1 - eta) p */
-            on = log(param);
-            off = log_add(outside, log1p(-param) + inside) - outside;
-        } else {
-            double lost = -expm1(-param) * exp(inside);
-            double total = lost < 0.5 ? log1p(-lost) : log_add(outside, inside - param);
-            on = -param - total;
-            off = -total;
-        }
-        for (int64_t j = 0; j < n; j++) l[j] += member[j] >> s & 1 ? on : off;
-        *rest += off;
-    }
-}
-
-/* One row of the direct path: r->s and the outside's lse to the row's coefficients; the outside's factor. */
-static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double rest,
-                         row_sums *sums) {
-    const uint8_t *member = p->e->member + pair->begin;
+/* One row of the direct path: the set's weights and the lse of the keys outside (-HUGE_VAL: there are none) to the
+ * row's coefficients and the factor of what the outside gave. Both are relative to the same lse; a row whose outside
+ * holds less than e^-600 of it is taken to hold e^-600: what an edit leaves to the outside keys does not depend on how
+ * little. */
+static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double lse,
+                         double lse_outside, row_sums *sums) {
     int64_t n = pair->n, keys = padded(p, n), depth = padded(p, panel_rows(p, n));
-    double *l = r->now;
-    for (int64_t j = 0; j < n; j++) l[j] = (double)r->s[i * keys + j];
-    double lse = log_add(rest, log_sum(l, member, -1, 1, n));
-    for (int64_t j = 0; j < n; j++) l[j] -= lse;
-    rest -= lse;
-    sums->before += exp(log_sum(l, member, -1, 1, n));
-    score_steps_direct(p->e, member, l, &rest, n);
-    for (int64_t j = 0; j < n; j++) l[j] = exp(l[j]);
-    sums->after += sum_all(l, n);
-    coefficients(p, pair, l, NULL, 0, r->coefficient + i * depth);
-    return exp(rest);
+    double *w = r->weight + i * keys, rest = lse_outside > -HUGE_VAL ? exp(fmax(lse_outside - lse, -600)) : 0;
+    double inside = sum_all(w, n), scale = 1 / (inside + rest); /* the two need not sum to 1 to the last bit */
+    for (int64_t j = 0; j < n; j++) w[j] *= scale;
+    sums->before += inside * scale;
+    outside_mass out = score_steps(p->e, p->e->member + pair->begin, w, n, rest * scale);
+    sums->after += sum_all(w, n);
+    coefficients(p, pair, w, NULL, 0, r->coefficient + i * depth);
+    return out.mass;
 }
 
 /* One block of direct rows: attention over the outside keys, then the set's keys joined to it. */
 static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const direct_job *job, const edit_room *r,
                              float *s, int64_t first, int n) {
-    double outside[ATTENTION_ROWS];
+    double outside[ATTENTION_ROWS], lse[ATTENTION_ROWS];
     row_sums sums = {0};
     attention_block b = {
         .n_keys = job->n_keys, .k_panel = job->k_panel, .v_panel = job->v_panel, .index = job->key, .s = s, .o = r->o};
@@ -392,11 +377,13 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     if (job->n_keys > 0) p->kernel->block(&b);
     attention_block set = b;
     set_block(p, pair, r, &set);
-    p->kernel->scores(&set);
+    const double *all = p->e->lse + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1];
+    for (int i = 0; i < n; i++) lse[i] = all[job->row[first + i]];
+    p->kernel->weights(&set, lse, r->weight);
     for (int i = 0; i < n; i++) {
         int none = job->n_keys == 0 || !(b.lse[i] > -HUGE_VAL); /* no key outside, or causal hides them all */
         if (none) memset(r->o + i * p->width, 0, sizeof(float) * (size_t)p->width);
-        outside[i] = direct_row(p, pair, r, i, none ? -HUGE_VAL : b.lse[i], &sums);
+        outside[i] = direct_row(p, pair, r, i, lse[i], none ? -HUGE_VAL : b.lse[i], &sums);
     }
     apply_values(p, pair, r, &set, outside);
     for (int i = 0; i < n; i++) {

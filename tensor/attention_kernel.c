@@ -405,11 +405,6 @@ static void attend_block(attention_block *b) {
         for (int64_t x = 0; x < width; x += LANES) store(b->o + i * width + x, load(b->o + i * width + x) * inverse[i]);
 }
 
-static void scores(attention_block *b) {
-    vec max[ATTENTION_ROWS][TILE_VECTORS];
-    score_block(b, max);
-}
-
 /* ---- in double, for the rank-k correction ---- */
 
 /* exp for x <= 700, relative error below 1e-14; 0 below -700. Taylor's series to r^11 on |r| <= ln 2 / 2. */
@@ -430,7 +425,8 @@ static inline dvec dexp_lanes(dvec x) {
 
 static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double *w) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS);
-    scores(b);
+    vec max[ATTENTION_ROWS][TILE_VECTORS];
+    score_block(b, max);
     for (int i = 0; i < b->rows; i++)
         for (int64_t j = 0; j < b->n_keys; j += DLANES) {
             dvec score = __builtin_convertvector(*(const half_in_memory *)(b->s + i * keys + j), dvec);
@@ -480,7 +476,6 @@ const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
     .pack_keys = pack_keys,
     .pack_values = pack_values,
     .block = attend_block,
-    .scores = scores,
     .weights = weights,
     .correct = correct,
 };

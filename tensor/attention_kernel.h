@@ -44,9 +44,9 @@ typedef struct attention_kernel {
     /* Rows index[0..n) (NULL: 0..n) of [.., d] with `stride` floats between rows. */
     void (*pack_keys)(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d);
     void (*pack_values)(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d);
-    void (*block)(attention_block *b);  /* o = softmax(q k^T) v, statistics */
-    void (*scores)(attention_block *b); /* s = q k^T, with the bits that `block` gives S */
-    /* w[rows, keys] = exp(q k^T - lse) for the n_keys keys; what lies beyond them is not defined */
+    void (*block)(attention_block *b); /* o = softmax(q k^T) v, statistics */
+    /* s = q k^T, with the bits that `block` gives S, and w[rows, keys] = exp(s - lse) for the n_keys keys; what lies
+     * beyond them is not defined */
     void (*weights)(attention_block *b, const double lse[ATTENTION_ROWS], double *w);
     /* o = factor o + coefficient v in double, coefficient [rows rounded up to 8, keys] over b->v_panel's rows; o rounds
      * once, at the end. */
