@@ -295,8 +295,10 @@ static void edit_item(compute *c, const attn_call *call, int b, const call_stats
     choose(c, call, b, stats->mass + (size_t)b * heads * keys, e);
     int alike = 1;
     for (int i = 1; i < e->n; i++) alike &= e->intervention[i]->rows == e->intervention[0]->rows;
-    if (find_rows(call, e->intervention[0]->rows, &same, &err) != SS_OK ||
-        find_rows(call, ROWS_IMAGE, &image, &err) != SS_OK || find_rows(call, ROWS_TEXT, &text_rows, &err) != SS_OK) {
+    ss_status status =
+        alike ? find_rows(call, e->intervention[0]->rows, &same, &err) : find_rows(call, ROWS_IMAGE, &image, &err);
+    if (status == SS_OK && !alike) status = find_rows(call, ROWS_TEXT, &text_rows, &err);
+    if (status != SS_OK) {
         compute_fail(c, &err);
         return;
     }

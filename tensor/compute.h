@@ -134,8 +134,8 @@ typedef struct attention_args {
 enum { ATTENTION_MAX_R = 16 };
 
 /* What the same pass can report, in host memory owned by the caller; NULL members are not computed. Means are over
- * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in double in a fixed order. Asking
- * changes no bit of `out`. */
+ * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in a fixed order, over rows in double (the
+ * cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
 typedef struct attention_stats {
     int64_t row_begin, row_end;
     int r;                 /* how many of the largest P_ij `concentration` sums, 1 .. ATTENTION_MAX_R */

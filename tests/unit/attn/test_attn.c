@@ -478,6 +478,43 @@ static void dry_runs_account_for_scratch(void **state) {
     attn_run_destroy(run);
 }
 
+/* What a call cannot answer is an error that says so, and leaves the context usable. */
+static void calls_that_cannot_be_answered(void **state) {
+    (void)state;
+    attn_measure m = all_probes();
+    attn_run *run = run_of(NULL, &m);
+    fixture *f = call_fixture(1, 3);
+    ss_error err;
+    m.rows = ROWS_TEXT;
+    attn_run *text_run = run_of(NULL, &m);
+    attn_segment apart[] = {SEGMENTS[1], SEGMENTS[0], SEGMENTS[2]}; /* text, image, text */
+    apart[0].start = 0;
+    apart[1].start = CLIP;
+    attn_item item = {.run = text_run};
+    attn_batch batch = {.n = 1, .item = &item};
+    attn_call call = call_of(f, &batch);
+    call.query_segments = apart;
+    attn_forward(cpu, &call);
+    assert_int_equal(compute_status(cpu, &err), SS_ERR_INTERNAL);
+    assert_string_equal(err.message, "attention in block 1: expected the text queries in one run, found 12 of them "
+                                     "within [0, 24)");
+    call.query_segments = SEGMENTS;
+    call.n_query_segments = 1; /* image to everything, as in cross-attention */
+    attn_forward(cpu, &call);
+    assert_int_equal(compute_status(cpu, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "block 1 has no text queries to measure; choose other rows");
+    item.run = run;
+    item.step = STEPS;
+    attn_forward(cpu, &call);
+    assert_int_equal(compute_status(cpu, &err), SS_ERR_INTERNAL);
+    item.step = 0;
+    attn_forward(cpu, &call);
+    assert_int_equal(compute_status(cpu, &err), SS_OK);
+    fixture_free(f);
+    attn_run_destroy(run);
+    attn_run_destroy(text_run);
+}
+
 int main(void) {
     cpu = fix_compute("cpu", 1);
     const struct CMUnitTest tests[] = {
@@ -495,6 +532,7 @@ int main(void) {
         cmocka_unit_test(programs_are_checked_beforehand),
         cmocka_unit_test(forks_share_the_record),
         cmocka_unit_test(dry_runs_account_for_scratch),
+        cmocka_unit_test(calls_that_cannot_be_answered),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     compute_destroy(cpu);
