@@ -126,28 +126,35 @@ static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
     }
 }
 
-/* Panels of the set's keys and values; the mean of v is over all keys of the head. `room`: [panel_rows, d] floats
- * would be needed to pack in one go, so the rows beyond the set's are written where pack_values would put them. */
+/* The mean of v over all keys of the head, eight columns at a time, into one row of a value panel. */
+static void mean_of_values(const float *v, int64_t stride, int64_t n, int64_t d, float *to, int64_t columns,
+                           int64_t panel) {
+    enum { WIDTH = 8 };
+    for (int64_t x = 0; x < d; x += WIDTH) {
+        double sum[WIDTH] = {0};
+        int width = d - x < WIDTH ? (int)(d - x) : WIDTH;
+        for (int64_t j = 0; j < n; j++)
+            for (int i = 0; i < width; i++) sum[i] += (double)v[j * stride + x + i];
+        for (int i = 0; i < width; i++) to[(x + i) / columns * panel + (x + i) % columns] = (float)(sum[i] / (double)n);
+    }
+}
+
+/* Panels of the set's keys and values; the value panel's further rows are written where pack_values would put them. */
 static void prepare_pair(const edit_plan *p, edit_pair *pair) {
     const attention_args *a = p->a;
     const int32_t *keys = p->e->keys + pair->begin;
     const float *v = head_data(a->v, pair);
-    int64_t columns = p->kernel->columns, depth = padded(p, panel_rows(p, pair->n));
+    int64_t columns = p->kernel->columns, panel = padded(p, panel_rows(p, pair->n)) * columns, stride = a->v.stride[1];
     prepare_coefficients(p, pair);
     p->kernel->pack_keys(pair->k_panel, head_data(a->k, pair), a->k.stride[1], keys, pair->n, p->d);
-    memset(pair->v_panel, 0, sizeof(float) * (size_t)(depth * p->width));
+    memset(pair->v_panel, 0, sizeof(float) * (size_t)(panel / columns * p->width));
     for (int64_t x = 0; x < p->d; x++) {
-        float *to = pair->v_panel + x / columns * depth * columns + x % columns;
-        for (int64_t j = 0; j < pair->n; j++) to[j * columns] = v[keys[j] * a->v.stride[1] + x];
-        if (p->with_mean) {
-            double sum = 0;
-            for (int64_t j = 0; j < a->v.dim[1]; j++) sum += (double)v[j * a->v.stride[1] + x];
-            to[pair->n * columns] = (float)(sum / (double)a->v.dim[1]);
-        }
-        if (p->with_noise)
-            for (int64_t j = 0; j < pair->n; j++)
-                to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
+        float *to = pair->v_panel + x / columns * panel + x % columns;
+        for (int64_t j = 0; j < pair->n; j++) to[j * columns] = v[keys[j] * stride + x];
+        for (int64_t j = 0; p->with_noise && j < pair->n; j++)
+            to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
     }
+    if (p->with_mean) mean_of_values(v, stride, a->v.dim[1], p->d, pair->v_panel + pair->n * columns, columns, panel);
 }
 
 /* ---- rows ---- */
@@ -261,15 +268,15 @@ static row_lengths lengths_of(const float *o, const float *edited, int64_t d) {
     int64_t whole = d / 4 * 4;
     for (int64_t x = 0; x < whole; x += 4)
         for (int i = 0; i < 4; i++) {
-            double old = (double)o[x + i], new = (double)edited[x + i], change = new - old;
+            double old = (double)o[x + i], now = (double)edited[x + i], change = now - old;
             before[i] += old * old;
-            after[i] += new *new;
+            after[i] += now * now;
             moved[i] += change * change;
         }
     for (int64_t x = whole; x < d; x++) {
-        double old = (double)o[x], new = (double)edited[x], change = new - old;
+        double old = (double)o[x], now = (double)edited[x], change = now - old;
         before[0] += old * old;
-        after[0] += new *new;
+        after[0] += now * now;
         moved[0] += change * change;
     }
     return (row_lengths){(before[0] + before[1]) + (before[2] + before[3]),

@@ -478,7 +478,7 @@ static void what_an_edit_reports(void **state) {
         attend(f);
         float *old = fix_out(f);
         edit(f, &e);
-        float *new = fix_out(f);
+        float *now = fix_out(f);
         double *p = malloc(2 * sizeof *p * (size_t)f->n.keys);
         for (int at = 0; at < f->n.batch * f->n.heads; at++) {
             double mass = 0, moved = 0, rows = (double)(e.row_end - e.row_begin);
@@ -487,7 +487,7 @@ static void what_an_edit_reports(void **state) {
                 fix_row(f, at / f->n.heads, at % f->n.heads, i, p, p + f->n.keys);
                 size_t from = (size_t)((at / f->n.heads * f->n.queries + i) * f->n.heads + at % f->n.heads);
                 for (size_t x = from * (size_t)f->n.width; x < (from + 1) * (size_t)f->n.width; x++) {
-                    change += ((double)new[x] - (double)old[x]) * ((double)new[x] - (double)old[x]);
+                    change += ((double)now[x] - (double)old[x]) * ((double)now[x] - (double)old[x]);
                     size += (double)old[x] * (double)old[x];
                 }
                 if (i < e.row_begin) assert_true(change == 0); /* rows outside the range stay */
@@ -501,7 +501,7 @@ static void what_an_edit_reports(void **state) {
         }
         free(p);
         free(old);
-        free(new);
+        free(now);
         sets_free(s);
         fixture_free(f);
     }
