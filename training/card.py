@@ -16,6 +16,8 @@ from pathlib import Path
 
 from common import ROOT
 
+FLOOR = {"single_object": 0.85, "colors": 0.85, "two_object": 0.6, "counting": 0.6, "position": 0.6, "color_attr": 0.6}
+
 HEAD = """# shapes-sd3
 
 A text-to-image model with every part of Stable Diffusion 3 and its file format, small enough to ship: two CLIP text
@@ -38,8 +40,8 @@ RECIPE = """## Recipe
 Scenes and captions are rendered by `training/world.py`; eight colour-and-shape pairs never occur in training. Autoencoder
 on pictures (L1 + 2 MSE + 1e-3 KL), its decoder trained further on fixed latents; text encoders trained to answer what a
 caption describes, then frozen; rectified flow (velocity loss, logit-normal noise levels shifted by 3, caption dropout
-10 %, AdamW, average 0.999), first with 32 text tokens and single objects first, then with all 96. All on one core of a
-Xeon with AMX, shared machine. `training/README.md` has the commands, `training/logs/` the curves.
+10 %, AdamW, average 0.999), first with 32 text tokens and single objects first, then with all 96. Trained on a two-core
+Xeon with AMX under other load, the denoiser on one core. `training/README.md` has the commands, `training/logs/` the curves.
 Known departure from a rerun: the denoiser's first {early} steps saw shards 0 to 2 only, the rest all eight.
 """
 
@@ -54,9 +56,12 @@ MIT, as the rest of this repository: own work, trained from scratch on rendered 
 
 def accuracy(figures: dict) -> str:
     use = figures["settings"]
-    lines = ["## Accuracy", f"By `training/judge.py` on `prompts.jsonl`, {figures['seeds']} seed(s) a prompt, "
-             f"{use['steps']} steps, guidance {use['guidance']}; 95 % Wilson intervals. An unreadable picture is wrong.",
-             "", "| tag | right | accuracy | interval | unreadable |", "|---|---|---|---|---|"]
+    low = [f"{t} ({100 * figures['rows'][t]['accuracy']:.0f} %)" for t, floor in FLOOR.items()
+           if figures["rows"][t]["accuracy"] < floor]
+    lines = ["## Accuracy", f"By `training/judge.py` on `prompts.jsonl`, seeds per prompt: {figures['seeds']}, "
+             f"{use['steps']} steps, guidance {use['guidance']}, {figures['precision']}; 95 % Wilson intervals. An "
+             "unreadable picture is wrong. The guidance was chosen on other prompts of the same grammar.",
+             f"Below the floor of what a study can measure harm on: {', '.join(low) or 'no tag'}.", "", "| tag | right | accuracy | interval | unreadable |", "|---|---|---|---|---|"]
     for name, r in figures["rows"].items():
         lines.append(f"| {name} | {r['right']}/{r['n']} | {100 * r['accuracy']:.1f} % | "
                      f"{100 * r['low']:.1f} to {100 * r['high']:.1f} | {r['unreadable']} |")
@@ -73,7 +78,7 @@ def sinks(figures: dict) -> str:
     heaviest = max(r["times_uniform"]["max"] for r in rows)
     lines = [
         "## Attention sinks", f"Incoming mass over image queries, conditional branch, {figures['prompts']} prompts, "
-        f"{figures['settings']['steps']} steps; uniform is {uniform:.2f} %. {len(held)} of {len(rows)} heads have a sink: "
+        f"{figures['settings']['steps']} steps; uniform is {uniform:.2f} %. {len(held)} of {len(rows)} heads meet the criterion of a sink: "
         "for at least 80 % of the prompts and in at least half the steps, a key of one class with 10 x uniform or more.",
         "They arose from training; nothing was planted.",
         "", "| block | head | top key, mean x uniform | largest | class of the top key | stays a step | contribution | "
@@ -103,9 +108,9 @@ def curves(root: Path) -> str:
     for stage in ("vae", "decoder", "text", "denoiser-layout", "denoiser-full"):
         with (root / f"{stage}.csv").open() as f:
             rows = list(csv.DictReader(f))
-        marks = sorted({0, len(rows) // 4, len(rows) // 2, 3 * len(rows) // 4, len(rows) - 1})
-        for i in marks:
-            r = rows[i]
+        last = int(rows[-1]["step"])
+        for share in (0, 0.1, 0.25, 0.5, 0.75, 1):
+            r = min(rows, key=lambda row: abs(int(row["step"]) - share * last))
             lines.append(f"| {stage} | {r['step']} | {r['samples']} | {float(r['seconds']) / 60:.1f} "
                          f"| {float(r['loss']):.4f} |")
         total += float(rows[-1]["seconds"]) / 60

@@ -94,8 +94,14 @@ def scene(rng: np.random.Generator) -> world.Scene:
 
 
 def false_changes(rng, statement: Statement, objects, count: int) -> list[Statement]:
+    """`count` false statements with one attribute changed; every second one has the relation
+    changed, where there is one, which is otherwise a small share of the changes."""
     pool = [s for s in statement.changes() if not s.holds(objects)]
-    return [pool[i] for i in rng.choice(len(pool), count, replace=len(pool) < count)]
+    turned = [s for s in pool if s.relation != statement.relation]
+    out = [pool[i] for i in rng.choice(len(pool), count, replace=len(pool) < count)]
+    for i in range(0, count if turned and count > 1 else 0, 2):
+        out[i] = turned[int(rng.integers(len(turned)))]
+    return out
 
 
 # ---------------------------------------------------------------- batches
@@ -246,8 +252,9 @@ def load_average(root: Path) -> tuple[CLIPModel, CLIPTokenizer]:
 # ---------------------------------------------------------------- evaluation
 
 def candidates(rng, statement: Statement, objects) -> list[Statement]:
-    """50 captions: the true one, all false ones that differ in one attribute, up to 49,
-    and then ones that differ in two."""
+    """50 captions: the true one, the false ones that differ in one attribute, up to 49,
+    and then ones that differ in two. (A counted group must name its colour: without it
+    there are 32 captions in all.)"""
     once = [s for s in statement.changes() if not s.holds(objects)]
     rng.shuffle(once)
     chosen = list(dict.fromkeys(once))[:49]
@@ -265,6 +272,8 @@ def retrieval(model, tokenizer, count: int, seed: int) -> dict:
     for _ in range(count):
         s = scene(rng)
         statement = describe(rng, s.objects)
+        while len(statement.objects) == 1 and statement.objects[0][1] is None:
+            statement = describe(rng, s.objects)
         texts = [c.text("a photo of ") for c in candidates(rng, statement, s.objects)]
         image, words = embed(model, tokenizer, to_float(world.render(s)[None], "cpu"), texts)
         kind = ("counted" if len(statement.objects) == 1 else
@@ -304,9 +313,9 @@ def monotone(model, tokenizer, count: int, seed: int) -> dict:
     return out
 
 
-def evaluate(model, tokenizer, root: Path) -> dict:
-    figures = {"retrieval_50": retrieval(model, tokenizer, 1000, 31),
-               "cosine_0_1_2_objects": monotone(model, tokenizer, 300, 32)}
+def evaluate(model, tokenizer, root: Path, pictures: int) -> dict:
+    figures = {"retrieval_50": retrieval(model, tokenizer, pictures, 31),
+               "cosine_0_1_2_objects": monotone(model, tokenizer, pictures // 3, 32)}
     save_json(root / "clip.json", figures)
     return figures
 
@@ -315,6 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     common_arguments(parser, minutes=20)
     parser.add_argument("--scenes", type=int, default=8192, help="scenes kept at a time")
+    parser.add_argument("--pictures", type=int, default=1000, help="for the evaluation")
     parser.add_argument("--export", type=Path, help="evaluate and write the folder instead")
     args = parser.parse_args()
     prepare(args)
@@ -322,7 +332,7 @@ def main() -> None:
         train(args)
         return
     model, tokenizer = load_average(args.root)
-    figures = evaluate(model, tokenizer, args.root)
+    figures = evaluate(model, tokenizer, args.root, args.pictures)
     print(json.dumps(figures, indent=2))
 
     def write(folder: Path) -> None:

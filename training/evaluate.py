@@ -118,6 +118,7 @@ def main() -> None:
     if args.json:
         save_json(args.json, {
             "settings": use, "seeds": args.seeds, "rows": rows,
+            "precision": "bfloat16 autocast" if args.bfloat16 else "float32",
             "failures": [{"prompt": f["item"]["prompt"], "seed": f["seed"],
                           "reason": f["reason"]} for f in shown]})
 

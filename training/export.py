@@ -22,7 +22,7 @@ import text
 import vae
 from common import ROOT
 
-USE = {"steps": 28, "guidance": 2.5, "width": 128, "height": 128,
+USE = {"steps": 28, "guidance": 4.0, "width": 128, "height": 128,
        "max_sequence_length": text.T5_TOKENS}
 
 

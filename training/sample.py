@@ -51,9 +51,13 @@ def draw(pipe: StableDiffusion3Pipeline, use: dict, prompts: list[str], seeds: l
 
 
 def grid(pictures: np.ndarray, columns: int) -> Image.Image:
-    rows = [np.concatenate(list(pictures[i:i + columns]), axis=1)
-            for i in range(0, len(pictures), columns)]
-    return Image.fromarray(np.concatenate(rows, axis=0))
+    """Row by row; what is missing in the last row stays white."""
+    n, height, width, _ = pictures.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * columns, height, width, 3), 255, dtype=np.uint8)
+    sheet[:n] = pictures
+    sheet = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return Image.fromarray(sheet.reshape(rows * height, columns * width, 3))
 
 
 def settings(folder: Path, args) -> dict:
