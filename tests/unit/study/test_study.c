@@ -338,6 +338,8 @@ static void test_swap(void **state) {
             plurals += strstr(swapped, "two stars") || strstr(swapped, "two crosses") || strstr(swapped, "two rings");
             assert_null(strstr(swapped, prompts.prompt[i].include[0].class_name));
         }
+        free(swapped);
+        free(again);
     }
     assert_true(vowels > 0);
     assert_int_equal(plurals, 3);
