@@ -34,7 +34,11 @@ static double attribute_of(const char *svg, const char *element, const char *att
     assert_non_null(at);
     at = strstr(at, attribute);
     assert_non_null(at);
-    return strtod(at + strlen(attribute), NULL);
+    char digits[32];
+    double value;
+    assert_int_equal(sscanf(at + strlen(attribute), "%31[-0-9.]", digits), 1);
+    assert_int_equal(text_to_double(digits, &value), 0); /* the reader is locale-free, as the writer is */
+    return value;
 }
 
 static void test_forest(void **state) {
@@ -110,10 +114,13 @@ static void test_log_axis(void **state) {
     const double x[] = {1, 10, 100}, y[] = {0, 1, 2};
     text t = {0};
     figure_lines(&(figure_series){"s", 3, x, y, NULL, NULL}, 1, "k", "y", FIGURE_LOG, &t);
-    double a, b, c, unused;
+    char at[3][16];
+    double a, b, c;
     const char *points = strstr(t.s, "points=\"");
     assert_non_null(points);
-    assert_int_equal(sscanf(points, "points=\"%lf,%lf %lf,%lf %lf,", &a, &unused, &b, &unused, &c), 5);
+    const char *form = "points=\"%15[0-9.],%*[0-9.] %15[0-9.],%*[0-9.] %15[0-9.],";
+    assert_int_equal(sscanf(points, form, at[0], at[1], at[2]), 3);
+    assert_int_equal(text_to_double(at[0], &a) | text_to_double(at[1], &b) | text_to_double(at[2], &c), 0);
     assert_true(fabs(b - a - (c - b)) < 0.21 && b > a + 50);
     text_free(&t);
 }
