@@ -42,10 +42,19 @@ EASY = {"single_object": 0.25, "colors": 0.45, "counting": 0.10,
         "two_object": 0.05, "position": 0.05, "color_attr": 0.10}
 HARD = {"single_object": 0.06, "colors": 0.14, "counting": 0.20,
         "two_object": 0.12, "position": 0.22, "color_attr": 0.26}
-STAGES = {      # text tokens kept of CLIP and T5; steps from EASY to HARD; rate and its fall
-    "layout": dict(clip=16, t5=16, ramp=1500, rate=1.5e-3, batch=48, hold=0.6, floor=0.4),
-    "full": dict(clip=CLIP_TOKENS, t5=T5_TOKENS, ramp=0, rate=6e-4, batch=48, hold=0.2,
-                 floor=0.0),
+RELATED = {"single_object": 0.06, "colors": 0.12, "counting": 0.16,
+           "two_object": 0.14, "position": 0.27, "color_attr": 0.25}
+# A stage: its stream of batches, the text tokens kept of CLIP and T5, the mix of tags at its beginning
+# and after `ramp` steps, the rate and its fall.
+STAGES = {
+    "layout": dict(stream=6, clip=16, t5=16, mixes=(EASY, HARD), ramp=1500, rate=1.5e-3, batch=48,
+                   hold=0.6, floor=0.4),
+    "full": dict(stream=4, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(HARD, HARD), ramp=0, rate=6e-4,
+                 batch=48, hold=0.2, floor=0.0),
+    "layout-2": dict(stream=8, clip=16, t5=16, mixes=(RELATED, RELATED), ramp=0, rate=1.2e-3,
+                     batch=48, hold=0.8, floor=0.6),
+    "full-2": dict(stream=9, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(RELATED, RELATED), ramp=0,
+                   rate=8e-4, batch=48, hold=0.1, floor=0.0),
 }
 SAVE_SECONDS = 240
 
@@ -145,9 +154,9 @@ class Data:
         return x, states.float(), self.pooled[captions].float()
 
 
-def mix_at(step: int, ramp: int) -> dict[str, float]:
+def mix_at(step: int, mixes: tuple, ramp: int) -> dict[str, float]:
     t = min(step / ramp, 1.0) if ramp else 1.0
-    return {k: (1 - t) * EASY[k] + t * HARD[k] for k in HARD}
+    return {k: (1 - t) * mixes[0][k] + t * mixes[1][k] for k in HARD}
 
 
 def noise_levels(rng: np.random.Generator, size: int, device: str) -> torch.Tensor:
@@ -232,9 +241,9 @@ def train(args) -> None:
     log = Log(args.root / f"denoiser-{args.stage}.csv", ["loss", "rate"], run.step)
     saved, losses = time.monotonic(), []
     while run.clock.share() < 1.0 and run.step != args.steps:
-        rng = np.random.default_rng((args.seed, len(args.stage), run.step))
-        x, states, pooled = data.batch(rng, mix_at(run.step, plan["ramp"]), plan["batch"],
-                                       plan["clip"], plan["t5"])
+        rng = np.random.default_rng((args.seed, plan["stream"], run.step))
+        mix = mix_at(run.step, plan["mixes"], plan["ramp"])
+        x, states, pooled = data.batch(rng, mix, plan["batch"], plan["clip"], plan["t5"])
         sigma = noise_levels(rng, len(x), args.device)
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32)).to(args.device)
         rate = plan["rate"] * warm_then_cosine(run.step, run.clock.share(), 200,
@@ -264,7 +273,7 @@ def train(args) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     common_arguments(parser, minutes=60)
-    parser.add_argument("--stage", choices=["captions", "layout", "full"], required=True)
+    parser.add_argument("--stage", choices=["captions", *STAGES], required=True)
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--batch", type=int, help="in place of the stage's")
     parser.add_argument("--rate", type=float, help="in place of the stage's")
