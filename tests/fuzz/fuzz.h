@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -15,5 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     do {                                                                                                               \
         if (!(condition)) abort();                                                                                     \
     } while (0)
+
+/* Input for what reads a file by its path. */
+static inline void fuzz_write(const char *path, const void *bytes, size_t size) {
+    FILE *f = fopen(path, "wb");
+    FUZZ_CHECK(f && fwrite(bytes, 1, size, f) == size && fclose(f) == 0);
+}
 
 #endif
