@@ -26,6 +26,7 @@ typedef struct item_edit {
     key_sets chosen[EDIT_MAX_STEPS];           /* per intervention; heads it leaves alone are empty */
     key_sets set;                              /* the union of those at hand */
     uint8_t *member, *mark;                    /* [heads keys] as attention_edit.member; [keys] */
+    float *noise;                              /* [heads keys, width] as attention_edit.noise */
     double *before, *after, *dose;             /* [heads] sums over rows; dose squared */
     double *new_before, *new_after, *new_dose; /* [heads] of one operation */
     int64_t *direct, *new_direct;
@@ -168,19 +169,22 @@ static void attend_batch(compute *c, const attn_call *call, const call_stats *st
 static int sets_allocate(compute *c, key_sets *sets, size_t heads, size_t keys) {
     sets->begin = room(c, heads + 1, sizeof *sets->begin);
     sets->key = room(c, heads * keys, sizeof *sets->key);
-    if (!sets->begin || !sets->key) return 0;
+    sets->left_out = room(c, heads, sizeof *sets->left_out);
+    if (!sets->begin || !sets->key || !sets->left_out) return 0;
     memset(sets->begin, 0, (heads + 1) * sizeof *sets->begin);
+    memset(sets->left_out, 0, heads * sizeof *sets->left_out);
     return 1;
 }
 
-static int edit_allocate(compute *c, item_edit *e, size_t heads, size_t keys) {
+static int edit_allocate(compute *c, item_edit *e, size_t heads, size_t keys, size_t width) {
     double *numbers = room(c, 6 * heads, sizeof *numbers);
     e->room_mass = room(c, keys, sizeof *e->room_mass);
-    e->room_key = room(c, keys, sizeof *e->room_key);
+    e->room_key = room(c, 3 * keys, sizeof *e->room_key);
     e->room_mark = room(c, keys, 1);
     e->direct = room(c, 2 * heads, sizeof *e->direct);
     e->member = room(c, heads * keys + keys, 1);
-    if (!numbers || !e->direct || !e->member || !sets_allocate(c, &e->set, heads, keys)) return 0;
+    e->noise = room(c, heads * keys * width, sizeof *e->noise);
+    if (!numbers || !e->direct || !e->member || !e->noise || !sets_allocate(c, &e->set, heads, keys)) return 0;
     memset(numbers, 0, 6 * heads * sizeof *numbers);
     memset(e->direct, 0, 2 * heads * sizeof *e->direct);
     e->before = numbers;
@@ -249,10 +253,30 @@ static void join_sets(const attn_call *call, item_edit *e, const int *step) {
     }
 }
 
+/* Noise rows of the union's keys: N(0, sd^2) with the sd of the last noise step that a key belongs to. The numbers of a
+ * key are a block of their own in the stream of its head, so they do not depend on what else is in the set. */
+static void draw_noise(const attn_call *call, int b, const attention_edit *op, const int *number, item_edit *e) {
+    const attn_item *item = &call->batch->item[b];
+    int64_t width = call->args.q.dim[3];
+    for (int h = 0; h < call->args.q.dim[2]; h++)
+        for (int32_t x = e->set.begin[h]; x < e->set.begin[h + 1]; x++) {
+            int last = -1;
+            for (int s = 0; s < op->n_steps; s++)
+                if (op->step[s].op == EDIT_VALUE_NOISE && e->member[x] >> s & 1) last = s;
+            if (last < 0) continue;
+            philox r;
+            int once = e->intervention[number[last]]->redraw == REDRAW_RUN;
+            attn_run_stream(item->run, "noise", once ? -1 : item->step, call->block, h, item->branch, &r);
+            philox_skip(&r, (uint64_t)e->set.key[x] * (uint64_t)width);
+            for (int64_t i = 0; i < width; i++)
+                e->noise[x * width + i] = (float)((double)op->step[last].param * philox_normal(&r));
+        }
+}
+
 /* The interventions that act on `rows` (ROWS_ALL: whatever rows they name), as one operation on a range of rows. */
 static void edit_rows(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, attn_rows rows,
                       row_range range) {
-    int step[EDIT_MAX_STEPS];
+    int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS], noisy = 0; /* number: place in e of each step */
     attention_args args = slice_args(&call->args, b, 1);
     attention_edit op = {.row_begin = range.begin, .row_end = range.end, .lse = lse};
     for (int pass = 0; pass < 2; pass++) /* score edits first, each kind in the program's order */
@@ -262,6 +286,8 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
             step[i] = -1;
             if (rows != ROWS_ALL && v->rows != ROWS_ALL && v->rows != rows) continue;
             step[i] = op.n_steps++;
+            number[step[i]] = i;
+            noisy |= v->edit->op == EDIT_VALUE_NOISE;
             op.step[step[i]].op = v->edit->op;
             v->edit->configure(v->edit_options, &op.step[step[i]]);
         }
@@ -270,6 +296,8 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
     op.set_begin = e->set.begin;
     op.keys = e->set.key;
     op.member = e->member;
+    op.noise = e->noise;
+    if (noisy) draw_noise(call, b, &op, number, e);
     op.mass_before = e->new_before;
     op.mass_after = e->new_after;
     op.dose = e->new_dose;
@@ -291,7 +319,7 @@ static void edit_item(compute *c, const attn_call *call, int b, const call_stats
     const double *lse = stats->lse + (size_t)b * heads * (size_t)call->args.q.dim[1];
     row_range same, image, text_rows;
     ss_error err;
-    if (!edit_allocate(c, e, heads, keys)) return;
+    if (!edit_allocate(c, e, heads, keys, (size_t)call->args.q.dim[3])) return;
     choose(c, call, b, stats->mass + (size_t)b * heads * keys, e);
     int alike = 1;
     for (int i = 1; i < e->n; i++) alike &= e->intervention[i]->rows == e->intervention[0]->rows;
@@ -340,6 +368,7 @@ static void observe_head(const attn_call *call, int b, int head, const call_stat
         o.set = e->set.key + e->set.begin[head];
         o.set_size = e->set.begin[head + 1] - e->set.begin[head];
     }
+    for (int i = 0; i < e->n; i++) o.left_out += e->chosen[i].left_out[head];
     float *columns = attn_run_columns_at(item->run, item->step, call->block, head, item->branch);
     for (int i = 0; i < m->n_probes; columns += m->probe[i++]->n_columns) m->probe[i]->observe(&o, columns);
     if (m->top > 0 || m->keep_masses) attn_run_keep(item->run, item->step, call->block, head, item->branch, mass);
@@ -383,7 +412,7 @@ static void account(compute *c, const attn_call *call) {
     attention_args one = slice_args(&call->args, 0, 1);
     arena_mark mark = arena_get_mark(c->scratch);
     op_attention(c, &call->args, NULL);
-    if (edit_allocate(c, &e, (size_t)one.q.dim[2], (size_t)one.k.dim[1])) {
+    if (edit_allocate(c, &e, (size_t)one.q.dim[2], (size_t)one.k.dim[1], (size_t)one.q.dim[3])) {
         attention_edit op = {.row_end = one.q.dim[1], .set_begin = e.set.begin};
         op_attention_edit(c, &one, &op);
     }

@@ -63,6 +63,9 @@ typedef struct attn_call {
 /* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */
 void attn_forward(compute *c, const attn_call *call);
 
+/* The segment that holds `key`, or NULL. */
+const attn_segment *attn_segment_of(const attn_segment *segments, int n, int key);
+
 /* "image (12, 5)", "clip 17": never a bare index. */
 void attn_key_name(const attn_segment *segments, int n, int key, text *out);
 
@@ -87,23 +90,27 @@ typedef struct select_input {
     attn_run *run;                 /* streams (attn_run_stream) and what earlier steps chose */
     int intervention, step, block; /* intervention: index in the program */
     attn_branch branch;
-    /* Room for the selector's own use, [keys] each. */
-    double *room_mass;
-    int32_t *room_key;
-    uint8_t *room_mark;
+    /* Room for the selector's own use. */
+    double *room_mass;  /* [keys] */
+    int32_t *room_key;  /* [3 keys] */
+    uint8_t *room_mark; /* [keys] */
 } select_input;
 
 /* Sets of one batch item: keys of head h are key[begin[h] .. begin[h + 1]), ascending. */
 typedef struct key_sets {
-    int32_t *begin; /* [heads + 1] */
-    int32_t *key;   /* capacity heads * keys */
+    int32_t *begin;    /* [heads + 1] */
+    int32_t *key;      /* capacity heads * keys */
+    int32_t *left_out; /* [heads] sinks left out of a matched control and of its paired arm, since nothing matches */
 } key_sets;
 
 typedef struct attn_selector {
     entry about;
     ss_status (*select)(const select_input *in, key_sets *out, ss_error *err);
-    /* Whether options and k fit the segments of a model's keys, asked at plan time; NULL = they always do. */
-    ss_status (*check)(const option_value *options, int k, const attn_segment *segments, int n, ss_error *err);
+    /* Whether options, k and the size of a set (k, or k x heads in the scope of a layer) fit the segments of a model's
+     * keys, asked at plan time; NULL = they always do. */
+    ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
+                       ss_error *err);
+    int matches; /* 1 = an arm of a matched control: sinks without a match are left out and counted */
 } attn_selector;
 
 typedef struct attn_edit {
@@ -122,11 +129,12 @@ typedef struct observation {
     const double *mass; /* [keys], of the unedited P; NULL unless needed */
     double entropy, concentration;
     int r;      /* keys in `concentration` */
-    int edited; /* an intervention was in force here; else the six members below are empty */
+    int edited; /* an intervention changed keys here; else the members down to set_size are empty */
     double set_mass_before, set_mass_after, dose;
     int64_t direct_rows;
     const int32_t *set; /* the edited keys of this head, ascending */
     int set_size;
+    int left_out; /* as in key_sets, summed over the interventions in force */
     const uint8_t *key_class;
     const attn_segment *segments;
     int n_segments;

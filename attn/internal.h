@@ -24,22 +24,53 @@ void attn_sets_put(key_sets *out, int head, const int32_t *keys, int n);
 /* How many keys a set holds: k, or for SCOPE_LAYER k x heads. */
 static inline int attn_set_size(const select_input *in) { return in->scope == SCOPE_LAYER ? in->k * in->heads : in->k; }
 
+/* The masses [keys] that rank keys in the selector's scope: a head's own, or in the scope of a layer their sum over
+ * heads, put into room[keys]. */
+const double *attn_scope_mass(const select_input *in, double *room, int head);
+
 /* Largest keys in the selector's scope for a head (any head where the scope is a layer) into out; the number. `room`:
  * [keys]. */
 int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out);
+
+/* The stream of a selector's draw: without the step where one set serves the run, without the head where one serves
+ * the layer. k is not part of the name: sets of growing k nest. */
+static inline void attn_selector_stream(const select_input *in, const char *name, int head, philox *out) {
+    attn_run_stream(in->run, name, in->redraw == REDRAW_RUN ? -1 : in->step, in->block,
+                    in->scope == SCOPE_LAYER ? -1 : head, in->branch, out);
+}
+
+/* Place i of a random order of order[n], whose places before i are drawn already (Fisher and Yates). */
+void attn_shuffle_next(philox *r, int32_t *order, int n, int i);
 
 /* ---- what the tables' rows name; each in the file of its name ---- */
 ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_index(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_index_check(const option_value *options, int k, const attn_segment *segments, int n,
+ss_status attn_select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
                                   ss_error *err);
-extern const option ATTN_SELECT_RANDOM_OPTIONS[], ATTN_SELECT_INDEX_OPTIONS[];
+ss_status attn_select_bottom(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_text_top(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_text_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
+                                     ss_error *err);
+ss_status attn_select_image_top(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_image_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
+                                      ss_error *err);
+ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err);
+extern const option ATTN_SELECT_RANDOM_OPTIONS[], ATTN_SELECT_INDEX_OPTIONS[], ATTN_SELECT_TYPE_MATCHED_OPTIONS[],
+    ATTN_SELECT_TOP_MATCHED_OPTIONS[];
 
 void attn_edit_mask(const option_value *options, edit_step *step);
 void attn_edit_scale(const option_value *options, edit_step *step);
 void attn_edit_zero(const option_value *options, edit_step *step);
-extern const option ATTN_EDIT_SCALE_OPTIONS[];
+void attn_edit_identity(const option_value *options, edit_step *step);
+void attn_edit_shift(const option_value *options, edit_step *step);
+void attn_edit_mean(const option_value *options, edit_step *step);
+void attn_edit_lerp(const option_value *options, edit_step *step);
+void attn_edit_noise(const option_value *options, edit_step *step);
+extern const option ATTN_EDIT_SCALE_OPTIONS[], ATTN_EDIT_SHIFT_OPTIONS[], ATTN_EDIT_LERP_OPTIONS[],
+    ATTN_EDIT_NOISE_OPTIONS[];
 
 void attn_probe_mass(const observation *o, float *columns);
 void attn_probe_entropy(const observation *o, float *columns);

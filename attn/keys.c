@@ -15,6 +15,25 @@ int attn_largest_keys(const double *mass, int n, int k, int32_t *out) {
     return have;
 }
 
+const double *attn_scope_mass(const select_input *in, double *room, int head) {
+    if (in->scope == SCOPE_HEAD) return in->mass + (size_t)head * (size_t)in->keys;
+    memset(room, 0, sizeof *room * (size_t)in->keys);
+    for (int h = 0; h < in->heads; h++) /* the mean over heads orders keys as the sum does */
+        for (int j = 0; j < in->keys; j++) room[j] += in->mass[(size_t)h * (size_t)in->keys + (size_t)j];
+    return room;
+}
+
+int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out) {
+    return attn_largest_keys(attn_scope_mass(in, room, head), in->keys, attn_set_size(in), out);
+}
+
+void attn_shuffle_next(philox *r, int32_t *order, int n, int i) {
+    int j = i + (int)philox_below(r, (uint32_t)(n - i));
+    int32_t key = order[j];
+    order[j] = order[i];
+    order[i] = key;
+}
+
 void attn_sets_put(key_sets *out, int head, const int32_t *keys, int n) {
     int32_t *set = out->key + out->begin[head];
     for (int i = 0; i < n; i++) { /* insertion: sets are small, or nearly in order */
@@ -25,14 +44,16 @@ void attn_sets_put(key_sets *out, int head, const int32_t *keys, int n) {
     out->begin[head + 1] = out->begin[head] + n;
 }
 
+const attn_segment *attn_segment_of(const attn_segment *segments, int n, int key) {
+    for (int i = 0; i < n; i++)
+        if (key >= segments[i].start && key < segments[i].start + segments[i].length) return &segments[i];
+    return NULL;
+}
+
 void attn_key_name(const attn_segment *segments, int n, int key, text *out) {
-    for (int i = 0; i < n; i++) {
-        const attn_segment *s = &segments[i];
-        if (key < s->start || key >= s->start + s->length) continue;
-        int offset = key - s->start;
-        if (s->grid_width > 0) text_addf(out, "%s (%d, %d)", s->name, offset / s->grid_width, offset % s->grid_width);
-        else text_addf(out, "%s %d", s->name, offset);
-        return;
-    }
-    text_addf(out, "key %d outside all segments", key);
+    const attn_segment *s = attn_segment_of(segments, n, key);
+    int offset = s ? key - s->start : 0;
+    if (!s) text_addf(out, "key %d outside all segments", key);
+    else if (s->grid_width > 0) text_addf(out, "%s (%d, %d)", s->name, offset / s->grid_width, offset % s->grid_width);
+    else text_addf(out, "%s %d", s->name, offset);
 }

@@ -1,9 +1,11 @@
-/* Probe `reduction`: the mass of the edited set before and after, and the dose. Nothing where nothing was edited. */
+/* Probe `reduction`: the mass of the edited set before and after, and the dose. Nothing where nothing was edited; sinks
+ * that a matched control had to leave out are told also where nothing is left of the set. */
 #include <math.h>
 
 #include "attn/internal.h"
 
 void attn_probe_reduction(const observation *o, float *columns) {
+    columns[5] = o->edited || o->left_out > 0 ? (float)o->left_out : NAN;
     if (!o->edited) {
         for (int i = 0; i < 5; i++) columns[i] = NAN;
         return;

@@ -61,7 +61,8 @@ static ss_status check_intervention(const attn_intervention *v, int blocks, int 
                          "k = %d asks for sets of %lld keys%s; expected at most %d, half of a call's %d keys", v->k,
                          (long long)size, v->scope == SCOPE_LAYER ? " (scope: layer takes k x heads)" : "", keys / 2,
                          keys);
-    return v->selector->check ? v->selector->check(v->selector_options, v->k, segments, n_segments, err) : SS_OK;
+    return v->selector->check ? v->selector->check(v->selector_options, v->k, (int)size, segments, n_segments, err)
+                              : SS_OK;
 }
 
 ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,

@@ -15,10 +15,8 @@ static int draw(philox *r, int keys, int want, const uint8_t *taken, int32_t *or
     int have = 0;
     for (int j = 0; j < keys; j++) order[j] = j;
     for (int i = 0; i < keys && have < want; i++) {
-        int j = i + (int)philox_below(r, (uint32_t)(keys - i));
-        int32_t key = order[j];
-        order[j] = order[i];
-        order[i] = key;
+        attn_shuffle_next(r, order, keys, i);
+        int32_t key = order[i];
         if (!taken || !taken[key]) order[have++] = key; /* have <= i: only places already drawn are written */
     }
     return have;
@@ -29,8 +27,7 @@ ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *er
     for (int head = 0; head < in->heads; head++) {
         if (head == 0 || in->scope == SCOPE_HEAD) {
             philox r;
-            attn_run_stream(in->run, "random", in->redraw == REDRAW_RUN ? -1 : in->step, in->block,
-                            in->scope == SCOPE_LAYER ? -1 : head, in->branch, &r);
+            attn_selector_stream(in, "random", head, &r);
             if (excludes) {
                 int top = attn_scope_largest(in, in->room_mass, head, in->room_key);
                 memset(in->room_mark, 0, (size_t)in->keys);

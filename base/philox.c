@@ -43,6 +43,13 @@ uint64_t philox_hash_text(const char *utf8) {
     return h;
 }
 
+void philox_skip(philox *r, uint64_t n) {
+    uint64_t low = ((uint64_t)r->counter[1] << 32 | r->counter[0]) + n;
+    r->counter[0] = (uint32_t)low;
+    r->counter[1] = (uint32_t)(low >> 32);
+    r->used = 4;
+}
+
 uint32_t philox_u32(philox *r) {
     if (r->used == 4) {
         philox4x32(r->counter, r->key, r->block);

@@ -21,10 +21,13 @@ void philox_init(philox *r, uint64_t seed, const uint64_t *parts, int n);
 
 uint64_t philox_hash_text(const char *utf8); /* FNV-1a, 64 bits */
 
+/* Pass over n blocks of four words; what is left of the block at hand is dropped. */
+void philox_skip(philox *r, uint64_t n);
+
 uint32_t philox_u32(philox *r);
 uint64_t philox_u64(philox *r);
 uint32_t philox_below(philox *r, uint32_t n); /* uniform on 0 .. n-1, n >= 1, without bias (Lemire 2019) */
 double philox_uniform(philox *r);             /* [0, 1), 53 bits */
-double philox_normal(philox *r);              /* N(0, 1), Box-Muller on two uniforms */
+double philox_normal(philox *r);              /* N(0, 1), Box-Muller on two uniforms: one block */
 
 #endif

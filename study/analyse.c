@@ -2,6 +2,7 @@
  * missing difference 'no effect': words come from the verdict alone. */
 #include "study/analyse_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ typedef struct owner {
     data d;
     char **tag; /* by prompt: the tag, "" where there is none */
     int64_t n_prompts;
+    double *left_out; /* by condition: as analysis_row.partly_matched */
 } owner;
 
 /* ---- reading ---- */
@@ -90,9 +92,11 @@ static ss_status read_tags(const store *s, owner *o, ss_error *err) {
     store_rows *r;
     int more = 0;
     SS_TRY(store_select(&r, s, err, "SELECT count(*), max(prompt) FROM prompt"));
-    if (store_rows_next(r, err) == 1 && store_rows_int(r, 0) > 0) o->n_prompts = store_rows_int(r, 1) + 1;
+    if (store_rows_next(r, err) == 1 && store_rows_int(r, 0) > 0) {
+        int64_t last = store_rows_int(r, 1);
+        if (last >= 0 && last < 1 << 24) o->n_prompts = last + 1;
+    }
     store_rows_close(r);
-    if (o->n_prompts < 0 || o->n_prompts > 1 << 24) o->n_prompts = 0;
     o->tag = calloc((size_t)o->n_prompts + 1, sizeof *o->tag);
     if (!o->tag) return error_no_memory(err, "tags", (unsigned long long)o->n_prompts);
     SS_TRY(store_select(&r, s, err, "SELECT prompt, coalesce(tag, '') FROM prompt"));
@@ -105,6 +109,28 @@ static ss_status read_tags(const store *s, owner *o, ss_error *err) {
     }
     store_rows_close(r);
     return more < 0 ? err->code : status;
+}
+
+static int is_matched(const study_condition *c) { return c->has_intervention && c->intervention.selector->matches; }
+
+/* How often sinks had no match. The loader sees to it that matched controls are measured by the probe `reduction`. */
+static ss_status read_left_out(const store *s, owner *o, ss_error *err) {
+    const study *y = o->a.study;
+    store_rows *r;
+    int more, any = 0;
+    o->left_out = calloc((size_t)y->n_conditions + 1, sizeof *o->left_out);
+    if (!o->left_out) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
+    for (int c = 0; c < y->n_conditions; c++) any |= is_matched(&y->condition[c]);
+    if (!any) return SS_OK;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT u.condition, avg(x.left_out > 0) FROM site x JOIN unit u ON u.unit = x.unit"
+                        " WHERE x.left_out IS NOT NULL GROUP BY u.condition"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        int64_t c = store_rows_int(r, 0);
+        if (c >= 0 && c < y->n_conditions && is_matched(&y->condition[c])) o->left_out[c] = store_rows_double(r, 1);
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
 }
 
 /* The scores of one condition on one metric: d->v[*begin .. *end). */
@@ -242,7 +268,8 @@ static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_
                         .metric = info->name,
                         .kind = info->kind,
                         .is_primary = info->is_primary && !readable_only,
-                        .without_unreadable = readable_only};
+                        .without_unreadable = readable_only,
+                        .partly_matched = fmax(o->left_out[c->a], o->left_out[c->b])};
     pairs p;
     int with_baseline = c->a == 0 || c->b == 0;
     if (info->paired && with_baseline && info->kind == METRIC_SIMILARITY) return SS_OK; /* the baseline has no value */
@@ -380,6 +407,7 @@ static ss_status make(owner *o, store *s, ss_error *err) {
     SS_TRY(read_metrics(s, &o->d, err));
     SS_TRY(read_values(s, &o->d, err));
     SS_TRY(read_tags(s, o, err));
+    SS_TRY(read_left_out(s, o, err));
     SS_TRY(calibrate(o, err));
     SS_TRY(add_rows(o, err));
     for (int m = 0; m < o->d.n_metrics; m++) {
@@ -408,6 +436,7 @@ void analysis_free(analysis *a) {
     for (int64_t i = 0; o->tag && i < o->n_prompts; i++) free(o->tag[i]);
     free(o->tag);
     free(o->d.v);
+    free(o->left_out);
     free(a->rows);
     free(a->accuracy);
     free(a->shams);

@@ -14,6 +14,8 @@ typedef struct analysis_row {
     int is_primary;         /* on the primary metric: a member of the family that is corrected */
     int without_unreadable; /* sensitivity: pairs with an unreadable image left out */
     int in_main_table;      /* else for the report and --all only */
+    double partly_matched; /* share of the edited heads' calls where sinks were left out since nothing matches them; the
+                            * larger of the two conditions', 0 where none is an arm of a matched control */
     stats_contrast stats;
     char reads[192]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
 } analysis_row;

@@ -56,6 +56,8 @@ void analysis_read(const analysis *a, analysis_row *r) {
         text_add(&t, "undecided: could detect ");
         text_add_double(&t, s->detectable.value, 2);
     } else text_addf(&t, "undecided: %s", stats_states[s->detectable.state].name);
+    if (r->partly_matched > ANALYSIS_PARTLY_ABOVE)
+        text_addf(&t, "; partly matched (%d %% of calls not in full)", (int)lround(100 * r->partly_matched));
     snprintf(r->reads, sizeof r->reads, "%s", t.failed || !t.s ? "" : t.s);
     text_free(&t);
 }

@@ -8,14 +8,14 @@
 #include <string.h>
 
 /* A sham gives the baseline's bytes, or something is broken. Rows without a selector make the baseline once more, from
- * the text on. */
+ * the text on; the selectors and edits of the others have no options. */
 static const struct sham {
-    const char *name, *select, *edit, *edit_option, *value;
+    const char *name, *select, *edit;
     int k;
 } SHAMS[] = {
-    {"baseline-again", NULL, NULL, NULL, NULL, 0},
-    {"empty-set", "top", "mask", NULL, NULL, 0},
-    {"identity", "top", "scale", "eta", "1", 5},
+    {"baseline-again", NULL, NULL, 0},
+    {"empty-set", "top", "mask", 0},
+    {"identity", "top", "identity", 5},
 };
 enum { SHAM_COUNT = sizeof SHAMS / sizeof *SHAMS };
 
@@ -102,6 +102,14 @@ static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v
     return SS_OK;
 }
 
+/* An arm of a matched control leaves sinks out that nothing matches; a study that does not count them cannot say so. */
+static ss_status check_counted(loader *l, const yaml_node *select) {
+    for (int i = 0; i < l->y->n_probes; i++)
+        if (strcmp(l->y->probe[i]->about.name, "reduction") == 0) return SS_OK;
+    return yaml_error(l->f, select, "add it: probes: [..., reduction]", l->err,
+                      "'%s' needs the probe 'reduction', which counts the sinks that find no match", select->text);
+}
+
 /* The rows named by select and edit, and the keys that go with them. */
 static ss_status read_intervention(loader *l, const yaml_node *m, study_condition *c) {
     study_intervention *v = &c->intervention;
@@ -125,6 +133,7 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_conditio
                           "to them belong together",
                           select ? "select" : "edit", select ? "edit" : "select");
     SS_TRY(read_where(l, m, v));
+    if (select && v->selector->matches) SS_TRY(check_counted(l, select));
     if (select) {
         SS_TRY(loader_options(l, m, &v->selector->about, "selector", v->selector_options));
         SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
@@ -224,16 +233,6 @@ static const void *row_called(const void *table, size_t stride, int n, const cha
     return NULL;
 }
 
-/* Options at their defaults, one of them set. */
-static ss_status default_options(loader *l, const entry *row, const char *name, const char *value, option_value *out) {
-    int i = 0;
-    for (const option *o = row->options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++) {
-        const char *s = name && strcmp(o->name, name) == 0 ? value : o->by_default;
-        SS_TRY(option_parse(o, s ? s : "", NULL, &out[i], l->err));
-    }
-    return SS_OK;
-}
-
 static ss_status add_sham(loader *l, const struct sham *s) {
     study_condition *c;
     SS_TRY(add_condition(l, &c));
@@ -246,8 +245,6 @@ static ss_status add_sham(loader *l, const struct sham *s) {
     if (!v->selector || !v->edit)
         return error_set(l->err, SS_ERR_INTERNAL, NULL, "sham '%s' needs selector '%s' and edit '%s'", s->name,
                          s->select, s->edit);
-    SS_TRY(default_options(l, &v->selector->about, NULL, NULL, v->selector_options));
-    SS_TRY(default_options(l, &v->edit->about, s->edit_option, s->value, v->edit_options));
     v->blocks.all = v->heads.all = v->steps.all = 1;
     v->branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND;
     v->rows = ROWS_ALL;

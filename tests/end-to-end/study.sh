@@ -81,6 +81,24 @@ check 'limit: the same scores as in the whole' test "$(comm -23 part-scores all-
 try 'resume keeps to the limit' 0 '' sinkscope resume part
 check 'verify of a part' sinkscope verify part
 
+# ---- matched controls: both arms have sets of one size, and what nothing matches is left out of both ----
+sed -e '/sink - \|zero - /d' -e '/^  zero:\|^  few:/d' -e 's/^  sink: .*/  arm: {select: top-matched, k: 5, edit: mask}/' \
+    -e 's/^  random: .*/  like: {select: type-matched, k: 5, edit: mask}/' study.yaml >matched.yaml
+echo '  - {what: arm - like}' >>matched.yaml
+check 'a study with a matched control' sinkscope run matched.yaml -o matched
+sinkscope export matched --table sites >sites.csv
+check 'k = set_size + left_out at every call of both arms' awk -F, '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["condition"] ~ /^(arm|like)$/ { n++; size = $at["set_size"] + 0; if (size + $at["left_out"] != 5) bad++ }
+    END { exit !(n > 0 && bad == 0) }' sites.csv
+sed 's/, reduction//' matched.yaml >uncounted.yaml
+try 'a matched control that nobody counts' 3 "needs the probe 'reduction'" sinkscope run uncounted.yaml -o uncounted
+
+# ---- the studies that ship can be planned ----
+for file in "$SOURCE"/studies/*.yaml "$SOURCE"/studies/*/*.yaml; do
+    check "plan of ${file##*/studies/}" env -C "$SOURCE" "$SINKSCOPE" run "$file" -o "$work/nowhere" --plan
+done
+
 # ---- a metric later ----
 sed 's/metrics: .*/metrics: [judge, rmse, psnr, ssim]/' study.yaml >four.yaml
 check 'four metrics at once' sinkscope run four.yaml -o four

@@ -8,94 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../../properties/fixture.h"
-#include "attn/run.h"
-
-enum { IMAGE = 12, CLIP = 5, T5 = 7, KEYS = IMAGE + CLIP + T5, HEADS = 3, WIDTH = 8, STEPS = 4, BLOCKS = 2 };
-
-static const attn_segment SEGMENTS[] = {{SEGMENT_IMAGE, "image", 0, IMAGE, 4},
-                                        {SEGMENT_TEXT, "clip", IMAGE, CLIP, 0},
-                                        {SEGMENT_TEXT, "t5", IMAGE + CLIP, T5, 0}};
-static const attn_shape SHAPE = {STEPS, BLOCKS, HEADS, KEYS};
-static const attn_stream_name NAME = {1, 2, 3, 0};
-
-static compute *cpu;
-
-static const attn_selector *selector(const char *name) {
-    ss_error err;
-    const entry *e =
-        entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", name, NULL, &err);
-    assert_non_null(e);
-    return (const attn_selector *)(const void *)e;
-}
-
-static const attn_edit *edit(const char *name) {
-    ss_error err;
-    const entry *e = entry_find(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", name, NULL, &err);
-    assert_non_null(e);
-    return (const attn_edit *)(const void *)e;
-}
-
-static attn_measure all_probes(void) {
-    attn_measure m = {.n_probes = ATTN_PROBE_COUNT, .rows = ROWS_IMAGE, .r = 5, .keep_masses = 1, .top = 3};
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
-    return m;
-}
-
-/* In force everywhere. */
-static attn_program program(const char *select, int k, const char *what, double eta) {
-    attn_program p = {.n = 1};
-    attn_intervention *v = &p.intervention[0];
-    memset(v->blocks.word, 0, sizeof v->blocks.word);
-    for (int i = 0; i < BLOCKS; i++) bits_set(&v->blocks, i);
-    for (int i = 0; i < HEADS; i++) bits_set(&v->heads, i);
-    for (int i = 0; i < STEPS; i++) bits_set(&v->steps, i);
-    v->branches = 3;
-    v->rows = ROWS_ALL;
-    v->selector = selector(select);
-    v->selector_options[0].text = "clip 1";
-    v->k = k;
-    v->edit = edit(what);
-    v->edit_options[0].number = eta;
-    return p;
-}
-
-static attn_run *run_of(const attn_program *p, const attn_measure *m) {
-    attn_run *run;
-    ss_error err;
-    assert_int_equal(attn_run_create(&run, p, m, &NAME, SHAPE, &err), SS_OK);
-    return run;
-}
-
-static attn_call call_of(fixture *f, const attn_batch *batch) {
-    return (attn_call){.args = f->args,
-                       .block = 1,
-                       .kind = ATTN_JOINT,
-                       .n_query_segments = 3,
-                       .n_key_segments = 3,
-                       .query_segments = SEGMENTS,
-                       .key_segments = SEGMENTS,
-                       .batch = batch};
-}
-
-static fixture *call_fixture(int batch, int number) {
-    philox r;
-    uint64_t parts[1] = {(uint64_t)number};
-    philox_init(&r, 77, parts, 1);
-    return fixture_make(&r, (shape){batch, KEYS, KEYS, HEADS, WIDTH}, 0, 1.0);
-}
-
-/* One item through attn_forward; returns a copy of `out`. */
-static float *forward_one(fixture *f, attn_run *run, int step, attn_branch branch) {
-    attn_item item = {.run = run, .step = step, .branch = branch};
-    attn_batch batch = {.n = 1, .item = &item};
-    attn_call call = call_of(f, &batch);
-    attn_forward(cpu, &call);
-    ss_error err = {0};
-    compute_status(cpu, &err);
-    assert_string_equal(err.message, "");
-    return fix_out(f);
-}
+#include "attn_call.h"
 
 static void probes_report_what_the_kernel_measured(void **state) {
     (void)state;
@@ -106,7 +19,7 @@ static void probes_report_what_the_kernel_measured(void **state) {
     float *out = forward_one(f, run, 2, BRANCH_UNCOND);
     f->stats.row_end = IMAGE;
     op_attention(cpu, &f->args, &f->stats);
-    assert_int_equal(attn_run_columns(run), 10);
+    assert_int_equal(attn_run_columns(run), RECORD_COLUMNS);
     for (int h = 0; h < HEADS; h++) {
         const float *c = attn_run_site(run, 2, 1, h, BRANCH_UNCOND), *masses;
         const double *mass = f->mass + h * KEYS;
@@ -184,7 +97,7 @@ static void items_do_not_meet(void **state) {
         assert_memory_equal(c.args.out.data, together + (size_t)i * each, each * sizeof(float));
         for (int h = 0; alone && h < HEADS; h++)
             assert_memory_equal(attn_run_site(alone, i, 1, h, item[i].branch),
-                                attn_run_site(runs[i], i, 1, h, item[i].branch), 10 * sizeof(float));
+                                attn_run_site(runs[i], i, 1, h, item[i].branch), RECORD_COLUMNS * sizeof(float));
         attn_run_destroy(alone);
         fixture_free(g);
     }
@@ -249,95 +162,6 @@ static void rows_of_two_interventions(void **state) {
     fixture_free(f);
 }
 
-/* ---- selectors ---- */
-
-typedef struct chosen {
-    int32_t begin[HEADS + 1], key[HEADS * KEYS];
-} chosen;
-
-static void choose(const char *name, const double *mass, int k, attn_scope scope, attn_redraw redraw, int step,
-                   int exclude_top, attn_run *run, chosen *out) {
-    double room_mass[KEYS];
-    int32_t room_key[KEYS];
-    uint8_t room_mark[KEYS];
-    option_value options[8] = {{.word = exclude_top, .text = "clip 1"}};
-    select_input in = {.heads = HEADS,
-                       .keys = KEYS,
-                       .mass = mass,
-                       .segments = SEGMENTS,
-                       .n_segments = 3,
-                       .k = k,
-                       .scope = scope,
-                       .redraw = redraw,
-                       .options = options,
-                       .run = run,
-                       .step = step,
-                       .block = 1,
-                       .room_mass = room_mass,
-                       .room_key = room_key,
-                       .room_mark = room_mark};
-    key_sets to = {out->begin, out->key};
-    ss_error err;
-    out->begin[0] = 0;
-    assert_int_equal(selector(name)->select(&in, &to, &err), SS_OK);
-    for (int h = 0; h < HEADS; h++)
-        for (int32_t x = out->begin[h] + 1; x < out->begin[h + 1]; x++) assert_true(out->key[x] > out->key[x - 1]);
-}
-
-static void top_breaks_ties_by_index(void **state) {
-    (void)state;
-    double mass[HEADS * KEYS];
-    chosen c;
-    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = 0.01;
-    mass[7] = mass[9] = 0.2;    /* head 0 */
-    mass[KEYS + 20] = 0.5;      /* head 1 */
-    mass[2 * KEYS + 23] = 0.02; /* head 2 */
-    choose("top", mass, 3, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
-    const int32_t want[] = {0, 7, 9, 0, 1, 20, 0, 1, 23};
-    assert_memory_equal(c.key, want, sizeof want);
-    choose("top", mass, 1, SCOPE_LAYER, REDRAW_STEP, 0, 0, NULL, &c);
-    for (int h = 0; h < HEADS; h++) {
-        const int32_t layer[] = {7, 9, 20};
-        assert_int_equal(c.begin[h + 1] - c.begin[h], HEADS); /* k x heads keys, the same for every head */
-        assert_memory_equal(c.key + c.begin[h], layer, sizeof layer);
-    }
-}
-
-static int contains(const chosen *c, int head, int32_t key) {
-    for (int32_t x = c->begin[head]; x < c->begin[head + 1]; x++)
-        if (c->key[x] == key) return 1;
-    return 0;
-}
-
-static void random_sets_nest_and_follow_their_streams(void **state) {
-    (void)state;
-    attn_measure m = {.r = 5};
-    attn_run *run = run_of(NULL, &m);
-    double mass[HEADS * KEYS];
-    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = (double)(i % KEYS == 3);
-    chosen small, large, other;
-    for (int scope = 0; scope < 2; scope++)
-        for (int step = 0; step < 20; step++) {
-            choose("random", mass, 2, (attn_scope)scope, REDRAW_STEP, step, 0, run, &small);
-            choose("random", mass, 4, (attn_scope)scope, REDRAW_STEP, step, 0, run, &large);
-            for (int h = 0; h < HEADS; h++)
-                for (int32_t x = small.begin[h]; x < small.begin[h + 1]; x++)
-                    assert_true(contains(&large, h, small.key[x]));
-            choose("random", mass, 2, (attn_scope)scope, REDRAW_STEP, step, 0, run, &other);
-            assert_memory_equal(&small, &other, sizeof small.begin);
-            choose("random", mass, 4, (attn_scope)scope, REDRAW_STEP, step, 1, run, &other);
-            for (int h = 0; h < HEADS; h++) assert_false(contains(&other, h, 3)); /* the top key */
-            choose("random", mass, 4, (attn_scope)scope, REDRAW_RUN, step, 0, run, &large);
-            choose("random", mass, 4, (attn_scope)scope, REDRAW_RUN, 0, 0, run, &other);
-            assert_memory_equal(large.key, other.key, sizeof(int32_t) * (size_t)large.begin[HEADS]);
-            if (scope == SCOPE_LAYER)
-                for (int h = 1; h < HEADS; h++)
-                    assert_memory_equal(large.key, large.key + large.begin[h],
-                                        sizeof(int32_t) * (size_t)large.begin[1]);
-        }
-    attn_run_destroy(run);
-}
-
 /* Every part of a stream's name gives another order, and k gives none. */
 static void streams_are_named_by_every_part(void **state) {
     (void)state;
@@ -358,48 +182,6 @@ static void streams_are_named_by_every_part(void **state) {
         first[part] = philox_u32(&r);
         for (int i = 0; i < part; i++) assert_true(first[part] != first[i]);
         attn_run_destroy(run);
-    }
-}
-
-/* Inclusion of every key over many steps: chi-square against the uniform share. For draws without replacement the
- * statistic times (n - 1)/(n - k) is chi-square with n - 1 = 23 degrees of freedom; 49.73 is its 99.9 % point. */
-static void random_is_uniform(void **state) {
-    (void)state;
-    enum { DRAWS = 4000, K = 5 };
-    attn_measure m = {.r = 5};
-    attn_run *run = run_of(NULL, &m);
-    double mass[HEADS * KEYS] = {0};
-    int count[KEYS] = {0};
-    chosen c;
-    for (int step = 0; step < DRAWS; step++) {
-        choose("random", mass, K, SCOPE_HEAD, REDRAW_STEP, step, 0, run, &c);
-        for (int32_t x = 0; x < c.begin[1]; x++) count[c.key[x]]++;
-    }
-    double expected = (double)DRAWS * K / KEYS, chi = 0;
-    for (int j = 0; j < KEYS; j++) chi += (count[j] - expected) * (count[j] - expected) / expected;
-    chi *= (double)(KEYS - 1) / (KEYS - K);
-    assert_true(chi < 49.73);
-    assert_true(chi > 5.0); /* as even as that (0.01 %) would be no chance either */
-    attn_run_destroy(run);
-}
-
-static void index_names_its_segment(void **state) {
-    (void)state;
-    chosen c;
-    option_value at = {.text = "clip 4"};
-    ss_error err;
-    double mass[HEADS * KEYS] = {0};
-    choose("index", mass, 2, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
-    assert_true(c.begin[1] == 2 && c.key[0] == IMAGE + 1 && c.key[1] == IMAGE + 2);
-    const attn_selector *s = selector("index");
-    assert_int_equal(s->check(&at, 1, SEGMENTS, 3, &err), SS_OK);
-    assert_int_equal(s->check(&at, 2, SEGMENTS, 3, &err), SS_ERR_INPUT);
-    assert_string_equal(err.message, "at is 'clip 4'; expected a segment and an offset with room for k = 2 keys, as in "
-                                     "'image 0'; segments (keys): 'image' (12), 'clip' (5), 't5' (7)");
-    const char *const wrong[] = {"clip", "4", "clip -1", "clip x", "klip 0", "", " 0"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        at.text = wrong[i];
-        assert_int_equal(s->check(&at, 1, SEGMENTS, 3, &err), SS_ERR_INPUT);
     }
 }
 
@@ -444,7 +226,7 @@ static void forks_share_the_record(void **state) {
     float *b = forward_one(f, fork, 1, BRANCH_COND);
     assert_true(memcmp(a, b, fix_out_count(f) * sizeof *a) != 0);
     assert_memory_equal(attn_run_site(fork, 0, 1, 2, BRANCH_COND), attn_run_site(run, 0, 1, 2, BRANCH_COND),
-                        10 * sizeof(float));
+                        RECORD_COLUMNS * sizeof(float));
     assert_memory_equal(attn_run_masses(fork, 0, 1, 2, BRANCH_COND), attn_run_masses(run, 0, 1, 2, BRANCH_COND),
                         KEYS * sizeof(float));
     assert_true(isnan(attn_run_site(run, 1, 1, 2, BRANCH_COND)[0]));
@@ -523,11 +305,7 @@ int main(void) {
         cmocka_unit_test(items_do_not_meet),
         cmocka_unit_test(interventions_stay_where_they_belong),
         cmocka_unit_test(rows_of_two_interventions),
-        cmocka_unit_test(top_breaks_ties_by_index),
-        cmocka_unit_test(random_sets_nest_and_follow_their_streams),
         cmocka_unit_test(streams_are_named_by_every_part),
-        cmocka_unit_test(random_is_uniform),
-        cmocka_unit_test(index_names_its_segment),
         cmocka_unit_test(names_of_keys),
         cmocka_unit_test(programs_are_checked_beforehand),
         cmocka_unit_test(forks_share_the_record),

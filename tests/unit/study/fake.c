@@ -25,16 +25,19 @@ static const option SCALE_OPTIONS[] = {{"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, 
 
 const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}},
                                         {.about = {"random", "any", RANDOM_OPTIONS}},
-                                        {.about = {"index", "one key", INDEX_OPTIONS}}};
-const int ATTN_SELECTOR_COUNT = 3;
+                                        {.about = {"index", "one key", INDEX_OPTIONS}},
+                                        {.about = {"like", "matched", NULL}, .matches = 1}};
+const int ATTN_SELECTOR_COUNT = 4;
 const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
                                 {.about = {"scale", "scaled", SCALE_OPTIONS}},
-                                {.about = {"zero", "value zero", NULL}}};
-const int ATTN_EDIT_COUNT = 3;
+                                {.about = {"zero", "value zero", NULL}},
+                                {.about = {"identity", "nothing", NULL}}};
+const int ATTN_EDIT_COUNT = 4;
 const attn_probe ATTN_PROBES[] = {
     {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}},
-    {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}}};
-const int ATTN_PROBE_COUNT = 2;
+    {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}},
+    {.about = {"reduction", "left out", NULL}, .n_columns = 1, .column = {"left_out"}}};
+const int ATTN_PROBE_COUNT = 3;
 
 struct attn_run {
     const attn_program *program;
@@ -214,7 +217,7 @@ static double push_of(const denoise_state *d, int head) {
     double push = 0;
     for (int i = 0; g && i < g->n; i++) {
         const attn_intervention *v = &g->intervention[i];
-        int identity = strcmp(v->edit->about.name, "scale") == 0 && v->edit_options[0].number == 1;
+        int identity = strcmp(v->edit->about.name, "identity") == 0;
         if (!bits_get(&v->steps, d->step) || !bits_get(&v->heads, head) || v->k == 0 || identity) continue;
         philox r;
         uint64_t parts[] = {d->run->name.prompt, d->run->name.image_seed, philox_hash_text(v->selector->about.name),

@@ -231,6 +231,56 @@ static void test_incomplete(void **state) {
     done(a);
 }
 
+/* Sinks without a match, in more than 5 % of a condition's edited calls: the contrast says so, whatever its verdict. */
+static void test_partly_matched(void **state) {
+    (void)state;
+    static const char MATCHED[] = "study: matched\n"
+                                  "model: model\n"
+                                  "prompts: prompts.jsonl\n"
+                                  "seeds: [1]\n"
+                                  "sampler: {steps: 2}\n"
+                                  "probes: [reduction]\n"
+                                  "conditions:\n"
+                                  "  arm:    {select: like, k: 1, edit: mask}\n"
+                                  "  random: {select: random, k: 1, edit: mask}\n"
+                                  "metrics: [glow]\n"
+                                  "primary: glow\n"
+                                  "sham: 0\n"
+                                  "contrasts: [{what: arm - random}, {what: random - baseline}]\n";
+    /* 5 prompts x 2 steps x 2 blocks x 2 heads x 2 branches = 80 sites a condition */
+    static const struct {
+        int calls;
+        const char *words; /* NULL = no label */
+    } CASES[] = {{0, NULL}, {4, NULL}, {5, "; partly matched (6 % of calls not in full)"}, {80, "(100 % of calls"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        world m;
+        ss_error err;
+        sqlite3 *own;
+        char path[256], statement[512];
+        world_open(&m, MATCHED, 5, 0);
+        assert_int_equal(world_run(&m, "out", NULL, &err), SS_OK);
+        snprintf(path, sizeof path, "%s/out/results.sqlite", m.folder);
+        snprintf(statement, sizeof statement,
+                 "UPDATE site SET left_out = 2 * (unit * 16 + step * 8 + block * 4 + head * 2 + branch IN (SELECT"
+                 " unit * 16 + step * 8 + block * 4 + head * 2 + branch FROM site x JOIN unit u USING (unit)"
+                 " WHERE u.condition = 1 LIMIT %d))",
+                 CASES[i].calls);
+        assert_int_equal(sqlite3_open(path, &own), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(own, statement, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(own);
+        assert_int_equal(store_open(&s, world_path(&m, "out"), STORE_READ, NULL, &err), SS_OK);
+        analysis *a;
+        assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+        const analysis_row *r = row(a, "arm - random", -1, "glow", 0);
+        assert_true(fabs(r->partly_matched - CASES[i].calls / 80.0) < 1e-12);
+        if (CASES[i].words) assert_non_null(strstr(r->reads, CASES[i].words));
+        else assert_null(strstr(r->reads, "matched"));
+        assert_true(row(a, "random - baseline", -1, "glow", 0)->partly_matched == 0);
+        done(a);
+        world_close(&m);
+    }
+}
+
 static void test_words_for_p(void **state) {
     (void)state;
     static const struct {
@@ -255,7 +305,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs_and_margins),   cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_undecided_and_blunt), cmocka_unit_test(test_accuracy_and_unreadable),
-        cmocka_unit_test(test_incomplete),          cmocka_unit_test(test_words_for_p),
+        cmocka_unit_test(test_incomplete),          cmocka_unit_test(test_partly_matched),
+        cmocka_unit_test(test_words_for_p),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

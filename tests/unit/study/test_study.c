@@ -80,7 +80,7 @@ static void test_expansion(void **state) {
     assert_int_equal(warm->sampler_steps, 9);
     assert_true(warm->guidance == 2.5 && warm->seed_add == 7);
     assert_int_equal(y->condition[9].role, CONDITION_SHAM);
-    assert_true(y->condition[9].intervention.edit_options[0].number == 1); /* identity: eta 1 */
+    assert_string_equal(y->condition[9].intervention.edit->about.name, "identity");
     assert_int_equal(y->condition[8].intervention.k, 0);
 
     assert_int_equal(y->n_contrasts, 7); /* 2 + 2 + 2, and the positive control's */
@@ -165,11 +165,12 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {select: topp, k: 1, edit: mask}\n",
      "unknown selector 'topp'\n  sink: {select: topp, k: 1, edit: mask}\n                 ^~~~\ndid you mean 'top'? "
      "(selectors: "
-     "top, random, index; see 'sinkscope help selectors')",
+     "top, random, index, like; see 'sinkscope help selectors')",
      8, 18},
     {"conditions:\n  sink: {select: top, k: 1, edit: masc}\n", "unknown edit 'masc'", 8, 35},
     {"conditions:\n  sink: {select: top, kk: 1, edit: mask}\n", "unknown key of a condition 'kk'", 8, 23},
     {"conditions:\n  sink: {select: top, eta: 1, edit: mask}\n", "unknown key of a condition 'eta'", 8, 23},
+    {"conditions:\n  same: {select: like, edit: mask}\n", "'like' needs the probe 'reduction'", 8, 18},
     {"conditions:\n  sink: {select: top, edit: scale}\n", "edit 'scale' needs the key 'eta'", 8, 9},
     {"conditions:\n  sink: {select: top, edit: scale, eta: 2}\n", "eta is '2'", 0, 0},
     {"conditions:\n  sink: {select: top, k: -1, edit: mask}\n", "k is '-1'", 8, 26},
@@ -198,7 +199,7 @@ static const wrong WRONG[] = {
     {"conditions: {s: {prompt: swap-attribute}}\nsedes: [1]\n",
      "unknown key of a study 'sedes'\n  sedes: [1]\n  ^~~~~\ndid you mean 'seeds'?", 8, 1},
     {"conditions: {s: {prompt: swap-attribute}}\nprobes: [entropie]\n",
-     "did you mean 'entropy'? (probes: mass, entropy, census", 8, 10},
+     "did you mean 'entropy'? (probes: mass, entropy, reduction, census", 8, 10},
     {"conditions: {s: {prompt: swap-attribute}}\nprobes: [mass, mass]\n", "probe 'mass' is listed twice", 8, 16},
     {"conditions: {s: {prompt: swap-attribute}}\nprobes: mass\n", "probes is a word; expected a list", 8, 9},
     {"conditions: {s: {prompt: swap-attribute}}\nmeasure: {sinks: 3}\n",

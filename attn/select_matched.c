@@ -1,0 +1,131 @@
+/* Matched controls: random keys outside the top-k set that are like it in mass or in kind, and `top-matched`, the sinks
+ * that have such a match: the arm that a matched control is compared with. A sink without a match is left out of both
+ * and counted, never replaced (method.md section 3). All three selectors make the same draw, so that both arms agree on
+ * what is left out. Draws exclude the top-k set, so sets of growing k do not nest (docs/PITFALLS.md). */
+#include <string.h>
+
+#include "attn/internal.h"
+
+typedef enum match_by { MATCH_MODALITY, MATCH_CLASS, MATCH_MASS } match_by;
+
+const option ATTN_SELECT_TYPE_MATCHED_OPTIONS[] = {
+    {"match", OPTION_WORD, "modality|class", 0, 0, "class",
+     "what is equal: image or text, or the class of the token (clip start, t5 word, ...)"},
+    {0},
+};
+const option ATTN_SELECT_TOP_MATCHED_OPTIONS[] = {
+    {"match", OPTION_WORD, "modality|class|mass", 0, 0, "class",
+     "the control that this is the paired arm of: type-matched by modality or class, or mass-matched"},
+    {0},
+};
+
+/* The sinks of one scope and the keys that were drawn for them, in room for all keys: sinks by falling mass. Kept sinks
+ * are the ones at [0, n_sinks) after the match; n_sinks + left_out is the size of the set asked for. */
+typedef struct matched {
+    int n_sinks, left_out, n_control;
+    int32_t *sink, *control;
+} matched;
+
+/* Kinds are small numbers: the segment, and with MATCH_CLASS the class of the token in it; MATCH_MODALITY only has two.
+ */
+enum { KINDS = ATTN_MAX_SEGMENTS * KEY_CLASSES };
+
+static int kind_of(const select_input *in, match_by by, int32_t key) {
+    const attn_segment *s = attn_segment_of(in->segments, in->n_segments, key);
+    if (!s) return 0;
+    if (by == MATCH_MODALITY) return s->kind == SEGMENT_IMAGE;
+    return (int)(s - in->segments) * KEY_CLASSES + (in->key_class ? in->key_class[key] : KEY_IMAGE);
+}
+
+/* From `order`, the outside keys in random order, as many of each kind as the sinks have; where a kind runs out, its
+ * lightest sinks are left out. */
+static void match_kinds(const select_input *in, match_by by, const int32_t *order, int n, matched *m) {
+    int wanted[KINDS] = {0}, have[KINDS] = {0}, kept = 0;
+    for (int i = 0; i < m->n_sinks; i++) wanted[kind_of(in, by, m->sink[i])]++;
+    for (int i = 0; i < n; i++) {
+        int kind = kind_of(in, by, order[i]);
+        if (have[kind] == wanted[kind]) continue;
+        have[kind]++;
+        m->control[m->n_control++] = order[i];
+    }
+    for (int i = 0; i < m->n_sinks; i++) {
+        int kind = kind_of(in, by, m->sink[i]);
+        if (have[kind] == 0) continue;
+        have[kind]--;
+        m->sink[kept++] = m->sink[i];
+    }
+    m->left_out = m->n_sinks - kept;
+    m->n_sinks = kept;
+}
+
+/* How many keys of `order` (at most `most`) bring their summed mass nearest to `target`: the number before or after the
+ * key that crosses it. -1 where they never reach it. */
+static int count_for_mass(const double *mass, const int32_t *order, int most, double target) {
+    double sum = 0;
+    for (int i = 0; i < most; i++) {
+        double next = sum + mass[order[i]];
+        if (next >= target) return target - sum < next - target ? i : i + 1;
+        sum = next;
+    }
+    return -1;
+}
+
+/* The first keys of `order` whose summed mass is nearest to the sinks'. Where half of a call's keys do not hold as
+ * much, the heaviest sinks are left out, one by one. */
+static void match_mass(const select_input *in, const double *mass, const int32_t *order, int n, matched *m) {
+    int most = n < in->keys / 2 ? n : in->keys / 2, from = 0, all = m->n_sinks;
+    for (; from < all; from++) {
+        double target = 0;
+        for (int i = all - 1; i >= from; i--) target += mass[m->sink[i]];
+        m->n_control = count_for_mass(mass, order, most, target);
+        if (m->n_control >= 0) break;
+    }
+    if (from == all) m->n_control = 0;
+    m->n_sinks = all - from;
+    m->left_out = from;
+    memmove(m->sink, m->sink + from, sizeof *m->sink * (size_t)m->n_sinks);
+    memcpy(m->control, order, sizeof *order * (size_t)m->n_control);
+}
+
+/* One scope's sinks and their match. The room of the call holds everything: keys for sinks, then order; marks. */
+static void match_scope(const select_input *in, match_by by, int head, matched *m) {
+    philox r;
+    int32_t *order = in->room_key + in->keys;
+    const double *mass = attn_scope_mass(in, in->room_mass, head);
+    int n = 0;
+    *m = (matched){.sink = in->room_key, .control = in->room_key + 2 * (size_t)in->keys};
+    m->n_sinks = attn_largest_keys(mass, in->keys, attn_set_size(in), m->sink);
+    memset(in->room_mark, 0, (size_t)in->keys);
+    for (int i = 0; i < m->n_sinks; i++) in->room_mark[m->sink[i]] = 1;
+    for (int j = 0; j < in->keys; j++)
+        if (!in->room_mark[j]) order[n++] = j;
+    attn_selector_stream(in, by == MATCH_MASS ? "mass-matched" : "type-matched", head, &r);
+    for (int i = 0; i < n; i++) attn_shuffle_next(&r, order, n, i);
+    if (by == MATCH_MASS) match_mass(in, mass, order, n, m);
+    else match_kinds(in, by, order, n, m);
+}
+
+static ss_status select_matched(const select_input *in, match_by by, int sinks, key_sets *out) {
+    matched m = {0};
+    for (int head = 0; head < in->heads; head++) {
+        if (head == 0 || in->scope == SCOPE_HEAD) match_scope(in, by, head, &m);
+        attn_sets_put(out, head, sinks ? m.sink : m.control, sinks ? m.n_sinks : m.n_control);
+        out->left_out[head] = m.left_out;
+    }
+    return SS_OK;
+}
+
+ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err) {
+    (void)err;
+    return select_matched(in, MATCH_MASS, 0, out);
+}
+
+ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err) {
+    (void)err;
+    return select_matched(in, (match_by)in->options[0].word, 0, out);
+}
+
+ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err) {
+    (void)err;
+    return select_matched(in, (match_by)in->options[0].word, 1, out);
+}

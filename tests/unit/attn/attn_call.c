@@ -1,0 +1,139 @@
+/* See attn_call.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include "attn_call.h"
+
+const attn_segment SEGMENTS[3] = {{SEGMENT_IMAGE, "image", 0, IMAGE, 4},
+                                  {SEGMENT_TEXT, "clip", IMAGE, CLIP, 0},
+                                  {SEGMENT_TEXT, "t5", IMAGE + CLIP, T5, 0}};
+const attn_shape SHAPE = {STEPS, BLOCKS, HEADS, KEYS};
+const attn_stream_name NAME = {1, 2, 3, 0};
+const uint8_t KEY_CLASS[KEYS] = {[IMAGE] = KEY_START,
+                                 KEY_WORD,
+                                 KEY_END,
+                                 KEY_PADDING,
+                                 KEY_PADDING,
+                                 [IMAGE + CLIP] = KEY_WORD,
+                                 KEY_WORD,
+                                 KEY_WORD,
+                                 KEY_END,
+                                 KEY_PADDING,
+                                 KEY_PADDING,
+                                 KEY_PADDING};
+compute *cpu;
+
+const attn_selector *selector(const char *name) {
+    ss_error err;
+    const entry *e =
+        entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", name, NULL, &err);
+    assert_non_null(e);
+    return (const attn_selector *)(const void *)e;
+}
+
+const attn_edit *edit(const char *name) {
+    ss_error err;
+    const entry *e = entry_find(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", name, NULL, &err);
+    assert_non_null(e);
+    return (const attn_edit *)(const void *)e;
+}
+
+attn_measure all_probes(void) {
+    attn_measure m = {.n_probes = ATTN_PROBE_COUNT, .rows = ROWS_IMAGE, .r = 5, .keep_masses = 1, .top = 3};
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
+    return m;
+}
+
+attn_program program(const char *select, int k, const char *what, double number) {
+    attn_program p = {.n = 1};
+    attn_intervention *v = &p.intervention[0];
+    memset(v->blocks.word, 0, sizeof v->blocks.word);
+    for (int i = 0; i < BLOCKS; i++) bits_set(&v->blocks, i);
+    for (int i = 0; i < HEADS; i++) bits_set(&v->heads, i);
+    for (int i = 0; i < STEPS; i++) bits_set(&v->steps, i);
+    v->branches = 3;
+    v->rows = ROWS_ALL;
+    v->selector = selector(select);
+    v->selector_options[0].text = "clip 1";
+    v->k = k;
+    v->edit = edit(what);
+    v->edit_options[0].number = number;
+    return p;
+}
+
+attn_run *run_of(const attn_program *p, const attn_measure *m) {
+    attn_run *run;
+    ss_error err;
+    assert_int_equal(attn_run_create(&run, p, m, &NAME, SHAPE, &err), SS_OK);
+    return run;
+}
+
+attn_call call_of(fixture *f, const attn_batch *batch) {
+    return (attn_call){.args = f->args,
+                       .block = 1,
+                       .kind = ATTN_JOINT,
+                       .n_query_segments = 3,
+                       .n_key_segments = 3,
+                       .query_segments = SEGMENTS,
+                       .key_segments = SEGMENTS,
+                       .batch = batch};
+}
+
+fixture *call_fixture(int batch, int number) {
+    philox r;
+    uint64_t parts[1] = {(uint64_t)number};
+    philox_init(&r, 77, parts, 1);
+    return fixture_make(&r, (shape){batch, KEYS, KEYS, HEADS, WIDTH}, 0, 1.0);
+}
+
+float *forward_one(fixture *f, attn_run *run, int step, attn_branch branch) {
+    attn_item item = {.run = run, .step = step, .branch = branch, .key_class = KEY_CLASS};
+    attn_batch batch = {.n = 1, .item = &item};
+    attn_call call = call_of(f, &batch);
+    attn_forward(cpu, &call);
+    ss_error err = {0};
+    compute_status(cpu, &err);
+    assert_string_equal(err.message, "");
+    return fix_out(f);
+}
+
+void choose(const char *name, const double *mass, int k, attn_scope scope, attn_redraw redraw, int step, int word,
+            attn_run *run, chosen *out) {
+    double room_mass[KEYS];
+    int32_t room_key[3 * KEYS];
+    uint8_t room_mark[KEYS];
+    option_value options[8] = {{.word = word, .text = "clip 1"}};
+    select_input in = {.heads = HEADS,
+                       .keys = KEYS,
+                       .mass = mass,
+                       .key_class = KEY_CLASS,
+                       .segments = SEGMENTS,
+                       .n_segments = 3,
+                       .k = k,
+                       .scope = scope,
+                       .redraw = redraw,
+                       .options = options,
+                       .run = run,
+                       .step = step,
+                       .block = 1,
+                       .room_mass = room_mass,
+                       .room_key = room_key,
+                       .room_mark = room_mark};
+    key_sets to = {out->begin, out->key, out->left_out};
+    ss_error err;
+    out->begin[0] = 0;
+    memset(out->left_out, 0, sizeof out->left_out);
+    assert_int_equal(selector(name)->select(&in, &to, &err), SS_OK);
+    for (int h = 0; h < HEADS; h++)
+        for (int32_t x = out->begin[h] + 1; x < out->begin[h + 1]; x++) assert_true(out->key[x] > out->key[x - 1]);
+}
+
+int contains(const chosen *c, int head, int32_t key) {
+    for (int32_t x = c->begin[head]; x < c->begin[head + 1]; x++)
+        if (c->key[x] == key) return 1;
+    return 0;
+}

@@ -1,0 +1,340 @@
+/* Selectors: which keys they choose from given masses, and how random ones draw. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "attn_call.h"
+
+static void top_breaks_ties_by_index(void **state) {
+    (void)state;
+    double mass[HEADS * KEYS];
+    chosen c;
+    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = 0.01;
+    mass[7] = mass[9] = 0.2;    /* head 0 */
+    mass[KEYS + 20] = 0.5;      /* head 1 */
+    mass[2 * KEYS + 23] = 0.02; /* head 2 */
+    choose("top", mass, 3, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
+    const int32_t want[] = {0, 7, 9, 0, 1, 20, 0, 1, 23};
+    assert_memory_equal(c.key, want, sizeof want);
+    choose("top", mass, 1, SCOPE_LAYER, REDRAW_STEP, 0, 0, NULL, &c);
+    for (int h = 0; h < HEADS; h++) {
+        const int32_t layer[] = {7, 9, 20};
+        assert_int_equal(c.begin[h + 1] - c.begin[h], HEADS); /* k x heads keys, the same for every head */
+        assert_memory_equal(c.key + c.begin[h], layer, sizeof layer);
+    }
+}
+
+static void random_sets_nest_and_follow_their_streams(void **state) {
+    (void)state;
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS];
+    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = (double)(i % KEYS == 3);
+    chosen small, large, other;
+    for (int scope = 0; scope < 2; scope++)
+        for (int step = 0; step < 20; step++) {
+            choose("random", mass, 2, (attn_scope)scope, REDRAW_STEP, step, 0, run, &small);
+            choose("random", mass, 4, (attn_scope)scope, REDRAW_STEP, step, 0, run, &large);
+            for (int h = 0; h < HEADS; h++)
+                for (int32_t x = small.begin[h]; x < small.begin[h + 1]; x++)
+                    assert_true(contains(&large, h, small.key[x]));
+            choose("random", mass, 2, (attn_scope)scope, REDRAW_STEP, step, 0, run, &other);
+            assert_memory_equal(&small, &other, sizeof small.begin);
+            choose("random", mass, 4, (attn_scope)scope, REDRAW_STEP, step, 1, run, &other);
+            for (int h = 0; h < HEADS; h++) assert_false(contains(&other, h, 3)); /* the top key */
+            choose("random", mass, 4, (attn_scope)scope, REDRAW_RUN, step, 0, run, &large);
+            choose("random", mass, 4, (attn_scope)scope, REDRAW_RUN, 0, 0, run, &other);
+            assert_memory_equal(large.key, other.key, sizeof(int32_t) * (size_t)large.begin[HEADS]);
+            if (scope == SCOPE_LAYER)
+                for (int h = 1; h < HEADS; h++)
+                    assert_memory_equal(large.key, large.key + large.begin[h],
+                                        sizeof(int32_t) * (size_t)large.begin[1]);
+        }
+    attn_run_destroy(run);
+}
+
+/* Inclusion of every key over many steps: chi-square against the uniform share. For draws without replacement the
+ * statistic times (n - 1)/(n - k) is chi-square with n - 1 = 23 degrees of freedom; 49.73 is its 99.9 % point. */
+static void random_is_uniform(void **state) {
+    (void)state;
+    enum { DRAWS = 4000, K = 5 };
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS] = {0};
+    int count[KEYS] = {0};
+    chosen c;
+    for (int step = 0; step < DRAWS; step++) {
+        choose("random", mass, K, SCOPE_HEAD, REDRAW_STEP, step, 0, run, &c);
+        for (int32_t x = 0; x < c.begin[1]; x++) count[c.key[x]]++;
+    }
+    double expected = (double)DRAWS * K / KEYS, chi = 0;
+    for (int j = 0; j < KEYS; j++) chi += (count[j] - expected) * (count[j] - expected) / expected;
+    chi *= (double)(KEYS - 1) / (KEYS - K);
+    assert_true(chi < 49.73);
+    assert_true(chi > 5.0); /* as even as that (0.01 %) would be no chance either */
+    attn_run_destroy(run);
+}
+
+static void index_names_its_segment(void **state) {
+    (void)state;
+    chosen c;
+    option_value at = {.text = "clip 4"};
+    ss_error err;
+    double mass[HEADS * KEYS] = {0};
+    choose("index", mass, 2, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
+    assert_true(c.begin[1] == 2 && c.key[0] == IMAGE + 1 && c.key[1] == IMAGE + 2);
+    const attn_selector *s = selector("index");
+    assert_int_equal(s->check(&at, 1, 1, SEGMENTS, 3, &err), SS_OK);
+    assert_int_equal(s->check(&at, 2, 2, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "at is 'clip 4'; expected a segment and an offset with room for k = 2 keys, as in "
+                                     "'image 0'; segments (keys): 'image' (12), 'clip' (5), 't5' (7)");
+    const char *const wrong[] = {"clip", "4", "clip -1", "clip x", "klip 0", "", " 0"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        at.text = wrong[i];
+        assert_int_equal(s->check(&at, 1, 1, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    }
+}
+
+/* Masses of every head that sum to 1: random, few of them heavy. */
+static void random_masses(philox *r, double *mass) {
+    for (int h = 0; h < HEADS; h++) {
+        double sum = 0, *m = mass + h * KEYS;
+        for (int j = 0; j < KEYS; j++) sum += m[j] = exp(1.5 * philox_normal(r));
+        for (int j = 0; j < KEYS; j++) m[j] /= sum;
+    }
+}
+
+/* The masses that rank keys in the scope: plainly. */
+static double scope_mass(const double *mass, attn_scope scope, int head, int key) {
+    double sum = 0;
+    for (int h = 0; h < HEADS; h++) sum += scope == SCOPE_LAYER || h == head ? mass[h * KEYS + key] : 0;
+    return sum;
+}
+
+static int set_size(const chosen *c, int head) { return c->begin[head + 1] - c->begin[head]; }
+
+static void bottom_is_the_other_end(void **state) {
+    (void)state;
+    philox r;
+    philox_init(&r, 5, NULL, 0);
+    double mass[HEADS * KEYS];
+    chosen c;
+    for (int number = 0; number < 200; number++) {
+        attn_scope scope = (attn_scope)(number & 1);
+        random_masses(&r, mass);
+        choose("bottom", mass, 3, scope, REDRAW_STEP, 0, 0, NULL, &c);
+        for (int h = 0; h < HEADS; h++) {
+            assert_int_equal(set_size(&c, h), scope == SCOPE_LAYER ? 9 : 3);
+            for (int j = 0; j < KEYS; j++) { /* in the set if fewer keys than its size are lighter */
+                int lighter = 0;
+                for (int i = 0; i < KEYS; i++) lighter += scope_mass(mass, scope, h, i) < scope_mass(mass, scope, h, j);
+                assert_int_equal(contains(&c, h, j), lighter < set_size(&c, h));
+            }
+        }
+    }
+    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = 0.5;
+    choose("bottom", mass, 2, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
+    assert_true(c.key[0] == 0 && c.key[1] == 1); /* ties: the lower index */
+}
+
+static void tops_of_a_modality(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"image-top", "text-top"};
+    philox r;
+    philox_init(&r, 6, NULL, 0);
+    double mass[HEADS * KEYS];
+    chosen c;
+    ss_error err;
+    for (int number = 0; number < 200; number++)
+        for (int kind = 0; kind < 2; kind++) {
+            attn_scope scope = (attn_scope)(number & 1);
+            int low = kind ? IMAGE : 0, high = kind ? KEYS : IMAGE;
+            random_masses(&r, mass);
+            choose(NAMES[kind], mass, 3, scope, REDRAW_STEP, 0, 0, NULL, &c);
+            for (int h = 0; h < HEADS; h++)
+                for (int j = 0; j < KEYS; j++) {
+                    int heavier = 0;
+                    for (int i = low; i < high; i++)
+                        heavier += scope_mass(mass, scope, h, i) > scope_mass(mass, scope, h, j);
+                    assert_int_equal(contains(&c, h, j), j >= low && j < high && heavier < set_size(&c, h));
+                }
+        }
+    attn_program p = program("image-top", 4, "mask", 0);
+    p.intervention[0].scope = SCOPE_LAYER;
+    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_OK); /* 12 of 12 */
+    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS + 1, 2, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "asks for sets of 12 keys; expected at most 0, the image keys of a call");
+}
+
+/* What a matched control matches: the number of its kind, written out. */
+static int kind_of(int by_class, int key) {
+    if (!by_class) return key < IMAGE;
+    return key < IMAGE ? 0 : (key < IMAGE + CLIP ? 10 : 20) + KEY_CLASS[key];
+}
+
+static void type_matched_has_as_many_of_each_kind(void **state) {
+    (void)state;
+    philox r;
+    philox_init(&r, 7, NULL, 0);
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS];
+    chosen top, arm, control;
+    int left_out = 0;
+    for (int number = 0; number < 10000; number++) {
+        attn_scope scope = (attn_scope)(number & 1);
+        int by_class = number >> 1 & 1, k = 1 + number % 4;
+        random_masses(&r, mass);
+        choose("top", mass, k, scope, REDRAW_STEP, number, 0, run, &top);
+        choose("type-matched", mass, k, scope, REDRAW_STEP, number, by_class, run, &control);
+        choose("top-matched", mass, k, scope, REDRAW_STEP, number, by_class, run, &arm);
+        for (int h = 0; h < HEADS; h++) {
+            int count[40] = {0}, lost[40] = {0}, free_keys[40] = {0};
+            for (int j = 0; j < KEYS; j++) {
+                int kind = kind_of(by_class, j);
+                count[kind] += contains(&arm, h, j) - contains(&control, h, j);
+                lost[kind] += contains(&top, h, j) && !contains(&arm, h, j);
+                free_keys[kind] += !contains(&top, h, j) && !contains(&control, h, j);
+                assert_false(contains(&top, h, j) && contains(&control, h, j));
+                assert_false(contains(&arm, h, j) && !contains(&top, h, j));
+            }
+            for (int kind = 0; kind < 40; kind++) {
+                assert_int_equal(count[kind], 0);
+                assert_true(lost[kind] == 0 || free_keys[kind] == 0); /* left out only where nothing is left to draw */
+            }
+            assert_int_equal(set_size(&arm, h) + arm.left_out[h], set_size(&top, h));
+            assert_int_equal(arm.left_out[h], control.left_out[h]);
+            left_out += arm.left_out[h];
+        }
+    }
+    assert_true(left_out > 1000); /* the one clip start among others: the case is there */
+    attn_run_destroy(run);
+}
+
+static void mass_matched_is_nearest(void **state) {
+    (void)state;
+    philox r;
+    philox_init(&r, 8, NULL, 0);
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS];
+    chosen top, arm, control;
+    int left_out = 0, emptied = 0;
+    for (int number = 0; number < 10000; number++) {
+        attn_scope scope = (attn_scope)(number & 1);
+        int k = 1 + number % 3;
+        random_masses(&r, mass);
+        if (number % 7 == 0) mass[3] += 5; /* one sink that nothing can match */
+        choose("top", mass, k, scope, REDRAW_STEP, number, 0, run, &top);
+        choose("mass-matched", mass, k, scope, REDRAW_STEP, number, 0, run, &control);
+        choose("top-matched", mass, k, scope, REDRAW_STEP, number, 2, run, &arm);
+        for (int h = 0; h < HEADS; h++) {
+            double target = 0, sum = 0, outside = 0, lightest_kept = 1e9;
+            for (int j = 0; j < KEYS; j++) {
+                double w = scope_mass(mass, scope, h, j);
+                if (contains(&arm, h, j)) target += w, lightest_kept = fmin(lightest_kept, w);
+                if (contains(&control, h, j)) sum += w;
+                if (!contains(&top, h, j)) outside = fmax(outside, w);
+                assert_false(contains(&top, h, j) && contains(&control, h, j));
+                assert_false(contains(&arm, h, j) && !contains(&top, h, j));
+            }
+            assert_true(fabs(sum - target) <= 0.5 * outside + 1e-12); /* half of the crossing key's mass */
+            assert_true(set_size(&control, h) <= KEYS / 2);
+            assert_true((set_size(&control, h) == 0) == (set_size(&arm, h) == 0));
+            assert_int_equal(set_size(&arm, h) + arm.left_out[h], set_size(&top, h));
+            for (int j = 0; j < KEYS && set_size(&arm, h) > 0; j++) /* the heaviest are the ones left out */
+                if (contains(&top, h, j) && !contains(&arm, h, j))
+                    assert_true(scope_mass(mass, scope, h, j) >= lightest_kept);
+            left_out += arm.left_out[h];
+            emptied += set_size(&arm, h) == 0;
+        }
+    }
+    assert_true(left_out > 1000 && emptied > 100); /* both cases are there */
+    attn_run_destroy(run);
+}
+
+/* Inclusion of the free keys over 10^6 draws: k of n without replacement, as in random_is_uniform. Sinks are the keys 0
+ * to 2, all image; so the type-matched control draws 3 of the 9 other image keys, `exclude: top` 3 of 21, and the
+ * mass-matched one, whose masses outside are all equal, 3 of 21 likewise. 99.9 % points of chi-square: 26.12 with 8,
+ * 45.31 with 20 degrees of freedom; 0.01 % points 0.9 and 4.4. */
+static void matched_draws_are_uniform(void **state) {
+    (void)state;
+    enum { DRAWS = 1000000, K = 3 };
+    static const struct {
+        const char *name;
+        int word, n;
+        double most, least;
+    } CASES[] = {
+        {"type-matched", 0, 9, 26.12, 0.9}, {"mass-matched", 0, 21, 45.31, 4.4}, {"random", 1, 21, 45.31, 4.4}};
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS];
+    for (int i = 0; i < HEADS * KEYS; i++) mass[i] = i % KEYS < K ? 0.01 * (1 + 1e-6 * (i % KEYS)) : 0.01 * (1 - 1e-6);
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        double count[KEYS] = {0}, chi = 0, draws = 0;
+        for (int step = 0; step < DRAWS / HEADS + 1; step++) {
+            chosen c;
+            choose(CASES[i].name, mass, K, SCOPE_HEAD, REDRAW_STEP, step, CASES[i].word, run, &c);
+            for (int32_t x = 0; x < c.begin[HEADS]; x++) count[c.key[x]]++;
+            draws += HEADS;
+        }
+        double expected = draws * K / CASES[i].n;
+        for (int j = 0; j < KEYS; j++) {
+            if (j < K || j >= K + CASES[i].n) assert_true(count[j] == 0);
+            else chi += (count[j] - expected) * (count[j] - expected) / expected;
+        }
+        chi *= (double)(CASES[i].n - 1) / (CASES[i].n - K);
+        assert_true(chi < CASES[i].most && chi > CASES[i].least);
+    }
+    attn_run_destroy(run);
+}
+
+/* Masked in a call: both arms edit what they chose, and the record counts what was left out. */
+static void what_was_left_out_is_counted(void **state) {
+    (void)state;
+    attn_measure m = all_probes();
+    int counted = 0;
+    for (int number = 0; number < 40; number++) {
+        attn_program p = program("top-matched", 6, "mask", 0), q = program("type-matched", 6, "mask", 0);
+        p.intervention[0].selector_options[0] = q.intervention[0].selector_options[0] = (option_value){.word = 1};
+        attn_run *arm = run_of(&p, &m), *control = run_of(&q, &m);
+        fixture *f = call_fixture(1, number), *g = call_fixture(1, number);
+        free(forward_one(f, arm, 0, BRANCH_COND));
+        free(forward_one(g, control, 0, BRANCH_COND));
+        for (int h = 0; h < HEADS; h++) {
+            const float *a = attn_run_site(arm, 0, 1, h, BRANCH_COND) + 5,
+                        *c = attn_run_site(control, 0, 1, h, BRANCH_COND) + 5;
+            assert_true(a[0] + a[5] == 6 && a[0] == c[0] && a[5] == c[5]); /* set_size, left_out */
+            counted += (int)a[5];
+        }
+        fixture_free(f);
+        fixture_free(g);
+        attn_run_destroy(arm);
+        attn_run_destroy(control);
+    }
+    assert_true(counted > 0);
+}
+
+int main(void) {
+    cpu = fix_compute("cpu", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(top_breaks_ties_by_index),
+        cmocka_unit_test(random_sets_nest_and_follow_their_streams),
+        cmocka_unit_test(random_is_uniform),
+        cmocka_unit_test(index_names_its_segment),
+        cmocka_unit_test(bottom_is_the_other_end),
+        cmocka_unit_test(tops_of_a_modality),
+        cmocka_unit_test(type_matched_has_as_many_of_each_kind),
+        cmocka_unit_test(mass_matched_is_nearest),
+        cmocka_unit_test(matched_draws_are_uniform),
+        cmocka_unit_test(what_was_left_out_is_counted),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    compute_destroy(cpu);
+    return failed;
+}
