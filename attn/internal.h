@@ -75,6 +75,7 @@ extern const option ATTN_EDIT_SCALE_OPTIONS[], ATTN_EDIT_SHIFT_OPTIONS[], ATTN_E
 void attn_probe_mass(const observation *o, float *columns);
 void attn_probe_entropy(const observation *o, float *columns);
 void attn_probe_concentration(const observation *o, float *columns);
+void attn_probe_text(const observation *o, float *columns);
 void attn_probe_reduction(const observation *o, float *columns);
 
 #endif

@@ -307,8 +307,8 @@ static void what_was_left_out_is_counted(void **state) {
         free(forward_one(f, arm, 0, BRANCH_COND));
         free(forward_one(g, control, 0, BRANCH_COND));
         for (int h = 0; h < HEADS; h++) {
-            const float *a = attn_run_site(arm, 0, 1, h, BRANCH_COND) + 5,
-                        *c = attn_run_site(control, 0, 1, h, BRANCH_COND) + 5;
+            const float *a = attn_run_site(arm, 0, 1, h, BRANCH_COND) + 9,
+                        *c = attn_run_site(control, 0, 1, h, BRANCH_COND) + 9;
             assert_true(a[0] + a[5] == 6 && a[0] == c[0] && a[5] == c[5]); /* set_size, left_out */
             counted += (int)a[5];
         }
