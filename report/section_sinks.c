@@ -40,7 +40,8 @@ static void add_percent(text *out, double share) {
 
 static void add_mass(text *out, double mass) {
     text words = {0};
-    text_add_double(&words, mass, 3);
+    if (isfinite(mass)) text_add_double(&words, mass, 3);
+    else text_add(&words, "–");
     add_cell(out, words.failed ? "" : words.s);
     text_free(&words);
 }

@@ -75,6 +75,11 @@ static void add_set(text *out, const char *what, const number_set *set) {
         text_addf(out, "%s%d", some ? ", " : "", i);
         some = 1;
     }
+    for (int i = 0; i < set->n_fractions; i++, some = 1) {
+        if (some) text_add(out, ", ");
+        text_add_double(out, set->fraction[i], 6);
+        text_add(out, " of depth");
+    }
     if (!some) text_add(out, "none");
 }
 

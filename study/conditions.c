@@ -85,9 +85,9 @@ static ss_status read_phase(loader *l, const yaml_node *m, study_intervention *v
 
 static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v) {
     option_value o;
-    SS_TRY(loader_number_set(l, yaml_find(m, "blocks"), "blocks", ATTN_MAX_BLOCKS, &v->blocks));
-    SS_TRY(loader_number_set(l, yaml_find(m, "heads"), "heads", ATTN_MAX_HEADS, &v->heads));
-    SS_TRY(loader_number_set(l, yaml_find(m, "steps"), "steps", ATTN_MAX_STEPS, &v->steps));
+    SS_TRY(loader_number_set(l, yaml_find(m, "blocks"), "blocks", ATTN_MAX_BLOCKS, 1, &v->blocks));
+    SS_TRY(loader_number_set(l, yaml_find(m, "heads"), "heads", ATTN_MAX_HEADS, 0, &v->heads));
+    SS_TRY(loader_number_set(l, yaml_find(m, "steps"), "steps", ATTN_MAX_STEPS, 0, &v->steps));
     SS_TRY(read_phase(l, m, v));
     SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "branch", &o));
     static const unsigned BRANCHES[] = {1u << BRANCH_COND | 1u << BRANCH_UNCOND, 1u << BRANCH_COND,

@@ -186,23 +186,35 @@ static int set_range(const char *s, int limit, attn_bits *bits) {
     return 0;
 }
 
-ss_status loader_number_set(loader *l, const yaml_node *n, const char *what, int limit, number_set *out) {
+/* "0.5": a fraction of depth, at least 0 and below 1. */
+static int add_fraction(const char *s, number_set *out) {
+    double x;
+    if (!strchr(s, '.') || text_to_double(s, &x) != 0 || !(x >= 0 && x < 1) || out->n_fractions == STUDY_MAX_FRACTIONS)
+        return -1;
+    out->fraction[out->n_fractions++] = x;
+    return 0;
+}
+
+ss_status loader_number_set(loader *l, const yaml_node *n, const char *what, int limit, int of_depth, number_set *out) {
+    const char *also = of_depth ? ", or fractions of depth (0.5)" : "";
     *out = (number_set){.node = n};
     if (!n || (n->kind == YAML_SCALAR && strcmp(n->text, "all") == 0)) {
         out->all = 1;
         return SS_OK;
     }
     if (n->kind == YAML_MAPPING || (n->kind == YAML_SEQUENCE && n->count == 0))
-        return yaml_error(l->f, n, NULL, l->err, "%s is %s; expected numbers, ranges (2-4) or all", what,
-                          n->count ? "a mapping" : "empty");
+        return yaml_error(l->f, n, NULL, l->err, "%s is %s; expected numbers, ranges (2-4)%s or all", what,
+                          n->count ? "a mapping" : "empty", also);
     int count = n->kind == YAML_SCALAR ? 1 : n->count;
     for (int i = 0; i < count; i++) {
         const yaml_node *item = n->kind == YAML_SCALAR ? n : &n->items[i];
-        if (item->kind != YAML_SCALAR || set_range(item->text, limit, &out->bits) != 0)
-            return yaml_error(l->f, item, NULL, l->err, "%s has %s%s%s; expected numbers from 0 to %d, or ranges (2-4)",
-                              what, item->kind == YAML_SCALAR ? "'" : "",
-                              item->kind == YAML_SCALAR ? item->text : yaml_kind_name(item),
-                              item->kind == YAML_SCALAR ? "'" : "", limit - 1);
+        if (item->kind == YAML_SCALAR &&
+            (set_range(item->text, limit, &out->bits) == 0 || (of_depth && add_fraction(item->text, out) == 0)))
+            continue;
+        return yaml_error(l->f, item, NULL, l->err, "%s has %s%s%s; expected numbers from 0 to %d, or ranges (2-4)%s",
+                          what, item->kind == YAML_SCALAR ? "'" : "",
+                          item->kind == YAML_SCALAR ? item->text : yaml_kind_name(item),
+                          item->kind == YAML_SCALAR ? "'" : "", limit - 1, also);
     }
     return SS_OK;
 }

@@ -69,6 +69,7 @@ static ss_status order_prompts(const plan *p, int *order, ss_error *err) {
 static ss_status bind_set(const study *y, const number_set *s, int n, const char *what, attn_bits *out, ss_error *err) {
     for (int i = 0; i < n; i++)
         if (s->all || bits_get(&s->bits, i)) bits_set(out, i);
+    for (int i = 0; i < s->n_fractions; i++) bits_set(out, (int)(s->fraction[i] * n));
     if (s->all) return SS_OK;
     for (int i = n; i < 1024; i++)
         if (bits_get(&s->bits, i))

@@ -20,6 +20,7 @@ enum {
     STUDY_MAX_SEEDS = 4096,
     STUDY_MAX_CONDITIONS = 4096,
     STUDY_MAX_OPTIONS = 8,
+    STUDY_MAX_FRACTIONS = 16,
     STUDY_ALL = -1 /* `sham: all` */
 };
 
@@ -46,11 +47,13 @@ typedef enum condition_role {
 } condition_role;
 const char *condition_role_name(condition_role r);
 
-/* A set of small numbers as written: everything, or the bits. */
+/* A set of small numbers as written: everything, or the bits and, of blocks, the fractions of depth. */
 typedef struct number_set {
     int all;
     attn_bits bits;
-    const yaml_node *node; /* where it was written, for errors; NULL = not written */
+    int n_fractions;
+    double fraction[STUDY_MAX_FRACTIONS]; /* 0.5 = block 12 of 24, whatever the model */
+    const yaml_node *node;                /* where it was written, for errors; NULL = not written */
 } number_set;
 
 /* where x which keys x what is done, not yet bound to a model. */

@@ -192,12 +192,40 @@ static void test_what_the_model_refuses(void **state) {
     expect_unbound(", k: 7", "k = 7 is too many");
 }
 
+/* Fractions of depth name blocks whatever their number: of 2 blocks 0.0 and 0.49 are block 0, 0.5 and 0.99 block 1. */
+static void test_fractions_of_depth(void **state) {
+    (void)state;
+    static const struct {
+        const char *written;
+        uint64_t blocks;
+    } CASES[] = {{"0.0", 1}, {"0.49", 1}, {"0.5", 2}, {"0.99", 2}, {"[0.25, 0.75]", 3}, {"[1, 0.1]", 3}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        world w;
+        ss_error err;
+        plan *p;
+        char source[512];
+        world_open(&w, WORLD_STUDY, 12, 0);
+        study_free(w.y);
+        snprintf(source, sizeof source,
+                 "study: s\nmodel: model\nprompts: prompts.jsonl\nseeds: [1]\nmetrics: [right]\nprimary: right\n"
+                 "conditions: {sink: {select: top, edit: mask, blocks: %s}}\n",
+                 CASES[i].written);
+        fake_write(w.folder, "study.yaml", source);
+        assert_int_equal(study_load(&w.y, world_path(&w, "study.yaml"), NULL, &err), SS_OK);
+        assert_int_equal(plan_make(&p, w.y, fake_pipeline(), 0, &err), SS_OK);
+        assert_true(p->condition[1].program.intervention[0].blocks.word[0] == CASES[i].blocks);
+        plan_free(p);
+        world_close(&w);
+    }
+}
+
 int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_limit_nests_and_is_stratified),
         cmocka_unit_test(test_units_are_different),
+        cmocka_unit_test(test_fractions_of_depth),
         cmocka_unit_test(test_order_depends_on_the_seed_alone),
         cmocka_unit_test(test_seeds_by_prompt),
         cmocka_unit_test(test_refusals),
