@@ -44,6 +44,8 @@ static ss_status sort_rows(const stats_pairs *pairs, row **out, double *largest,
     row *rows = malloc(bytes);
     if (!rows) return error_no_memory(err, "rows of a contrast", bytes);
     *largest = 0;
+    /* below it sums of differences, and of their deviations from the mean, are finite */
+    const double too_large = DBL_MAX / (8.0 * (pairs->count + 1.0));
     for (int i = 0; i < pairs->count; i++) {
         rows[i] = (row){pairs->prompt[i], pairs->seed[i], pairs->a[i], pairs->b[i]};
         if (!isfinite(rows[i].a) || !isfinite(rows[i].b)) {
@@ -55,6 +57,12 @@ static ss_status sort_rows(const stats_pairs *pairs, row **out, double *largest,
                              pairs->prompt[i], pairs->seed[i]);
         }
         *largest = fmax(*largest, fmax(fabs(rows[i].a), fabs(rows[i].b)));
+        if (*largest > too_large) {
+            free(rows);
+            return error_set(err, SS_ERR_INPUT, NULL,
+                             "prompt %" PRId64 ", seed %" PRId64 ": a value is too large to be compared with others",
+                             pairs->prompt[i], pairs->seed[i]);
+        }
     }
     qsort(rows, (size_t)pairs->count, sizeof *rows, compare_rows);
     for (int i = 1; i < pairs->count; i++) {
@@ -197,6 +205,7 @@ ss_status stats_calibrated_margin(const int64_t *prompt, const int64_t *seed, co
     free(group);
     if (freedom == 0) *out = stats_undefined(STATS_TOO_FEW);
     else if (!varies) *out = stats_undefined(STATS_NO_VARIANCE);
+    else if (!isfinite(total(&squares))) *out = stats_undefined(STATS_OUT_OF_RANGE);
     else *out = stats_defined(factor * sqrt(total(&squares) / freedom));
     return SS_OK;
 }

@@ -217,6 +217,10 @@ static void test_degenerate(void **state) {
     r.a[7] = INFINITY;
     assert_int_equal(stats_contrast_compute(&(stats_pairs){ROWS, r.prompt, r.seed, r.a, r.b}, &o, &c, &err),
                      SS_ERR_INPUT);
+    r.a[7] = 1e308, r.b[7] = -1e308; /* finite, but not their difference */
+    assert_int_equal(stats_contrast_compute(&(stats_pairs){ROWS, r.prompt, r.seed, r.a, r.b}, &o, &c, &err),
+                     SS_ERR_INPUT);
+    assert_non_null(strstr(err.message, "too large"));
 }
 
 static void test_family(void **state) {

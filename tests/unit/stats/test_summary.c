@@ -126,6 +126,11 @@ static void test_margin(void **state) {
     assert_state(margin, STATS_NO_VARIANCE);
     assert_int_equal(stats_calibrated_margin(apart, seed, value, 0, 0.2, &margin, &err), SS_OK);
     assert_state(margin, STATS_TOO_FEW);
+
+    const int64_t pairs[] = {1, 1, 2, 2, 3, 3};
+    const double huge[] = {1e154, 2.2e154, 1e154, 2.2e154, 1e154, 2.2e154}; /* squares are finite, their sum is not */
+    assert_int_equal(stats_calibrated_margin(pairs, seed, huge, 6, 0.2, &margin, &err), SS_OK);
+    assert_state(margin, STATS_OUT_OF_RANGE);
 }
 
 int main(void) {
