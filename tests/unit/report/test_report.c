@@ -174,6 +174,7 @@ static void make_facts(fixture *f) {
     fill(&r->means, MEANS, "wnnn", "sink k=1", (double[]){0, 0.5, 0.125, NAN});
     fill(&r->classes, CLASSES, "winnnn", HOSTILE, (double[]){0, 3, 0.75, 1, 0.2, NAN});
     fill(&r->classes, CLASSES, "winnnn", "image", (double[]){0, 1, 0.25, 0, 0.1, 0.5});
+    fill(&r->classes, CLASSES, "winnnn", "damaged", (double[]){0, 1, 0.25, 0, INFINITY, NAN});
     fill(&r->blocks, BLOCKS, "iwn", "image", (double[]){0, 0, 1});
     fill(&r->words, WORDS, "wwinn", HOSTILE_CSV, (double[]){0, 0, 4, 1, 0.2});
     fill(&r->places, PLACES, "iii", NULL, (double[]){1, 0, 4});
