@@ -281,6 +281,16 @@ static void test_partly_matched(void **state) {
     }
 }
 
+/* A number that no prompt can have (found by fuzzing). */
+static void test_damaged_prompt(void **state) {
+    (void)state;
+    sql("INSERT INTO prompt VALUES(9223372036854775807, 'a star', 'colors', NULL, NULL)");
+    analysis *a = analyse();
+    assert_int_equal(row(a, "sink - baseline", 1, "glow", 0)->stats.n, 20);
+    done(a);
+    sql("DELETE FROM prompt WHERE prompt = 9223372036854775807");
+}
+
 static void test_words_for_p(void **state) {
     (void)state;
     static const struct {
@@ -305,8 +315,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs_and_margins),   cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_undecided_and_blunt), cmocka_unit_test(test_accuracy_and_unreadable),
-        cmocka_unit_test(test_incomplete),          cmocka_unit_test(test_partly_matched),
-        cmocka_unit_test(test_words_for_p),
+        cmocka_unit_test(test_damaged_prompt),      cmocka_unit_test(test_incomplete),
+        cmocka_unit_test(test_partly_matched),      cmocka_unit_test(test_words_for_p),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
