@@ -264,25 +264,29 @@ static void test_keys(void **state) {
     compute_destroy(c);
 }
 
-/* The dry run's peak is the real one's, and its work that of a real image. */
+/* The dry run's work is that of a real image, and so is its peak: to the byte where the decoder makes it (the large
+ * image); where attention makes it, the dry run has counted the largest edit, which a plain image does not make. */
 static void test_cost(void **state) {
     (void)state;
-    ss_error err = {0};
-    compute *c;
-    pipeline *p = open_on(&c, 1);
-    const sample_settings s = {.width = 48, .steps = 2, .guidance = NAN};
-    pipeline_cost cost;
-    drawing d = {0};
-    check(pipeline_cost_of(p, &s, &cost, &err), &err);
-    assert_true(cost.weight_bytes > 100000 && cost.flops_encode > 0 && cost.flops_decode > 0);
-    arena_reset_peak(c->scratch);
-    c->flops = 0;
-    draw(p, &s, "", 1, &d);
-    assert_int_equal(arena_peak(c->scratch), cost.scratch_peak_bytes);
-    assert_true(fabs(c->flops - (cost.flops_encode + 2 * cost.flops_step + cost.flops_decode)) < 1);
-    drawing_free(&d);
-    pipeline_close(p);
-    compute_destroy(c);
+    for (int side = 48; side <= 72; side += 24) {
+        ss_error err = {0};
+        compute *c;
+        pipeline *p = open_on(&c, 1);
+        const sample_settings s = {.width = side, .height = side == 72 ? side : 0, .steps = 2, .guidance = NAN};
+        pipeline_cost cost;
+        drawing d = {0};
+        check(pipeline_cost_of(p, &s, &cost, &err), &err);
+        assert_true(cost.weight_bytes > 100000 && cost.flops_encode > 0 && cost.flops_decode > 0);
+        arena_reset_peak(c->scratch);
+        c->flops = 0;
+        draw(p, &s, "", 1, &d);
+        if (side == 72) assert_int_equal(arena_peak(c->scratch), cost.scratch_peak_bytes);
+        else assert_true(arena_peak(c->scratch) <= cost.scratch_peak_bytes);
+        assert_true(fabs(c->flops - (cost.flops_encode + 2 * cost.flops_step + cost.flops_decode)) < 1);
+        drawing_free(&d);
+        pipeline_close(p);
+        compute_destroy(c);
+    }
 }
 
 /* ---- refusals ---- */
