@@ -38,7 +38,7 @@ asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory all BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized'
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run build-asan
 
-fuzz: ## libFuzzer targets of the parsers (clang); FUZZ_SECONDS each (default 60)
+fuzz: ## libFuzzer targets of everything that reads a file (clang); FUZZ_SECONDS each (default 60)
 	@tools/install-packages clang libclang-rt-14-dev
 	@tests/fuzz/run $(or $(FUZZ_SECONDS),60)
 
