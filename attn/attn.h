@@ -44,6 +44,9 @@ typedef struct attn_item {
     int step;      /* 0 = noisiest */
     attn_branch branch;
     const uint8_t *key_class; /* [N_k] of a studied call's keys, values of key_class; owned by the pipeline */
+    /* The word of the prompt that a key belongs to, "" where none; NULL = nobody knows words. */
+    const char *(*word)(const void *words, attn_branch branch, int key);
+    const void *words; /* the pipeline's own, for `word` */
 } attn_item;
 
 typedef struct attn_batch {
@@ -73,14 +76,23 @@ void attn_key_name(const attn_segment *segments, int n, int key, text *out);
 
 typedef enum attn_rows { ROWS_IMAGE, ROWS_ALL, ROWS_TEXT } attn_rows; /* query rows: measured (Q) or acted on */
 
-typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER } attn_scope;   /* each head its own k keys; k x heads for all */
+/* Each head its own k keys; one set of k x heads for all heads; the k x heads x blocks largest masses of the baseline
+ * at this step, over all blocks and heads of the intervention. */
+typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER, SCOPE_GLOBAL } attn_scope;
+/* Masses that selectors see: of the image in the making, or of its baseline at the same step. */
+typedef enum attn_source { SOURCE_OWN, SOURCE_BASELINE } attn_source;
 typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw; /* random sets: anew at every step, or one a run */
 
-/* What a selector sees of one call: masses from the unedited P of one batch item. */
+/* What a selector sees of one call of one batch item: of the unedited P. */
 typedef struct select_input {
     int heads, keys;
-    const double *mass;       /* [heads, keys] */
-    const uint8_t *key_class; /* [keys] */
+    const double *mass;                    /* [heads, keys]; the baseline's where the intervention says so */
+    const struct attn_intervention *where; /* the intervention (run.h) */
+    int queries, row_begin, row_end;       /* N_q; the query rows acted on */
+    const float *row_max;                  /* [heads, queries] max_j P_ij; for selectors of queries alone */
+    const uint8_t *key_class;              /* [keys] */
+    const char *(*word)(const void *words, attn_branch branch, int key); /* as in attn_item */
+    const void *words;
     const attn_segment *segments;
     int n_segments;
     int k; /* keys per head wanted */
@@ -91,15 +103,16 @@ typedef struct select_input {
     int intervention, step, block; /* intervention: index in the program */
     attn_branch branch;
     /* Room for the selector's own use. */
-    double *room_mass;  /* [keys] */
-    int32_t *room_key;  /* [3 keys] */
-    uint8_t *room_mark; /* [keys] */
+    double *room_mass;  /* [keys or queries, the larger] */
+    int32_t *room_key;  /* [3 x that] */
+    uint8_t *room_mark; /* [that] */
 } select_input;
 
-/* Sets of one batch item: keys of head h are key[begin[h] .. begin[h + 1]), ascending. */
+/* Sets of one batch item, of keys or, by a selector of queries, of query rows: those of head h are key[begin[h] ..
+ * begin[h + 1]), ascending. */
 typedef struct key_sets {
     int32_t *begin;    /* [heads + 1] */
-    int32_t *key;      /* capacity heads * keys */
+    int32_t *key;      /* capacity heads * keys or queries */
     int32_t *left_out; /* [heads] sinks left out of a matched control and of its paired arm, since nothing matches */
 } key_sets;
 
@@ -111,15 +124,33 @@ typedef struct attn_selector {
     ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
                        ss_error *err);
     int matches; /* 1 = an arm of a matched control: sinks without a match are left out and counted */
+    int queries; /* 1 = chooses query rows, not keys */
+    int global;  /* 1 = knows the global scope */
 } attn_selector;
 
+/* What an edit of the output sees of one head. */
+typedef struct output_input {
+    const option_value *options;
+    int64_t row_begin, row_end;
+    const double *lse;         /* [queries] */
+    const double *rest, *push; /* [queries] EDIT_ON_KEYS: 1 - p_i of the set; |o'_i - o_i| of its mask */
+    const int32_t *chosen;     /* EDIT_ON_QUERIES: the rows, ascending */
+    int n_chosen;
+} output_input;
+
+typedef enum edit_on { EDIT_ON_KEYS, EDIT_ON_QUERIES, EDIT_ON_NOTHING } edit_on; /* what must be selected */
+
+/* Score and value edits have `op` and `configure`; edits of the output `output` and `amount`. */
 typedef struct attn_edit {
     entry about;
     edit_op op;                                                      /* the backend step that carries it out */
     void (*configure)(const option_value *options, edit_step *step); /* param from the row's options */
+    edit_on on;
+    output_op output;
+    void (*amount)(const output_input *in, double *amount); /* [queries], neutral before; rows in range may be set */
 } attn_edit;
 
-enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4 };
+enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4, NEED_ROW_MAX = 8 };
 enum { ATTN_MAX_R = ATTENTION_MAX_R }; /* largest r of `concentration` */
 
 /* What a probe sees: one head of one call of one batch item, after the edits. */
@@ -134,7 +165,8 @@ typedef struct observation {
     int64_t direct_rows;
     const int32_t *set; /* the edited keys of this head, ascending */
     int set_size;
-    int left_out; /* as in key_sets, summed over the interventions in force */
+    int query_rows; /* no keys but query rows were chosen: how many (1: the edit chooses nothing) */
+    int left_out;   /* as in key_sets, summed over the interventions in force */
     const uint8_t *key_class;
     const attn_segment *segments;
     int n_segments;

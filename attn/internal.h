@@ -13,6 +13,19 @@ float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_br
 /* Keep what the measure asks of a site's masses [keys]: the largest, all of them. */
 void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass);
 
+/* Keep the masses [heads, keys] of a call where the measure asks to recall them. */
+void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass);
+/* What the run's baseline kept: [heads, keys], or NULL and an error. */
+const double *attn_run_recalled(const attn_run *run, int step, int block, attn_branch branch, ss_error *err);
+
+/* Of an intervention in global scope: the smallest mass that belongs to its set at this step of a branch (masses equal
+ * to it all belong). */
+double attn_run_threshold(attn_run *run, int intervention, const attn_intervention *v, int step, attn_branch branch);
+
+/* Marks [keys] that a selector keeps from step to step, for one head of an intervention; all 0 at first. NULL and an
+ * error where there is no memory. */
+uint8_t *attn_run_marks(attn_run *run, int intervention, int block, int head, attn_branch branch, ss_error *err);
+
 /* ---- keys ---- */
 
 /* The k largest of mass[n] by falling mass, the lower index first among equals; returns how many (k, or n). */
@@ -21,8 +34,12 @@ int attn_largest_keys(const double *mass, int n, int k, int32_t *out);
 /* The set of `head`, whose predecessors are there already: `n` keys, put in ascending order. */
 void attn_sets_put(key_sets *out, int head, const int32_t *keys, int n);
 
-/* How many keys a set holds: k, or for SCOPE_LAYER k x heads. */
-static inline int attn_set_size(const select_input *in) { return in->scope == SCOPE_LAYER ? in->k * in->heads : in->k; }
+/* How many keys a set holds: k, for SCOPE_LAYER k x heads; for SCOPE_GLOBAL as many as reach the threshold, at most
+ * half of the keys. */
+int attn_set_size(const select_input *in, int head);
+
+/* Whether `head` has a set of its own, rather than that of head 0. */
+static inline int attn_own_set(const select_input *in, int head) { return head == 0 || in->scope != SCOPE_LAYER; }
 
 /* The masses [keys] that rank keys in the selector's scope: a head's own, or in the scope of a layer their sum over
  * heads, put into room[keys]. */
@@ -58,6 +75,12 @@ ss_status attn_select_image_top_check(const option_value *options, int k, int si
 ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_token(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_token_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
+                                  ss_error *err);
+ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err);
+extern const option ATTN_SELECT_TOKEN_OPTIONS[];
 extern const option ATTN_SELECT_RANDOM_OPTIONS[], ATTN_SELECT_INDEX_OPTIONS[], ATTN_SELECT_TYPE_MATCHED_OPTIONS[],
     ATTN_SELECT_TOP_MATCHED_OPTIONS[];
 
@@ -69,6 +92,11 @@ void attn_edit_shift(const option_value *options, edit_step *step);
 void attn_edit_mean(const option_value *options, edit_step *step);
 void attn_edit_lerp(const option_value *options, edit_step *step);
 void attn_edit_noise(const option_value *options, edit_step *step);
+void attn_edit_norm_matched(const output_input *in, double *amount);
+void attn_edit_rescale(const output_input *in, double *amount);
+void attn_edit_null(const output_input *in, double *amount);
+void attn_edit_query_mean(const output_input *in, double *amount);
+extern const option ATTN_EDIT_NULL_OPTIONS[];
 extern const option ATTN_EDIT_SCALE_OPTIONS[], ATTN_EDIT_SHIFT_OPTIONS[], ATTN_EDIT_LERP_OPTIONS[],
     ATTN_EDIT_NOISE_OPTIONS[];
 

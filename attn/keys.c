@@ -15,8 +15,17 @@ int attn_largest_keys(const double *mass, int n, int k, int32_t *out) {
     return have;
 }
 
+int attn_set_size(const select_input *in, int head) {
+    if (in->scope != SCOPE_GLOBAL) return in->scope == SCOPE_LAYER ? in->k * in->heads : in->k;
+    double least = attn_run_threshold(in->run, in->intervention, in->where, in->step, in->branch);
+    const double *mass = in->mass + (size_t)head * (size_t)in->keys;
+    int n = 0;
+    for (int j = 0; j < in->keys; j++) n += mass[j] >= least;
+    return n < in->keys / 2 ? n : in->keys / 2;
+}
+
 const double *attn_scope_mass(const select_input *in, double *room, int head) {
-    if (in->scope == SCOPE_HEAD) return in->mass + (size_t)head * (size_t)in->keys;
+    if (in->scope != SCOPE_LAYER) return in->mass + (size_t)head * (size_t)in->keys;
     memset(room, 0, sizeof *room * (size_t)in->keys);
     for (int h = 0; h < in->heads; h++) /* the mean over heads orders keys as the sum does */
         for (int j = 0; j < in->keys; j++) room[j] += in->mass[(size_t)h * (size_t)in->keys + (size_t)j];
@@ -24,7 +33,7 @@ const double *attn_scope_mass(const select_input *in, double *room, int head) {
 }
 
 int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out) {
-    return attn_largest_keys(attn_scope_mass(in, room, head), in->keys, attn_set_size(in), out);
+    return attn_largest_keys(attn_scope_mass(in, room, head), in->keys, attn_set_size(in, head), out);
 }
 
 void attn_shuffle_next(philox *r, int32_t *order, int n, int i) {

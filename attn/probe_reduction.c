@@ -10,7 +10,7 @@ void attn_probe_reduction(const observation *o, float *columns) {
         for (int i = 0; i < 5; i++) columns[i] = NAN;
         return;
     }
-    columns[0] = (float)o->set_size;
+    columns[0] = (float)(o->set_size + o->query_rows);
     columns[1] = (float)o->set_mass_before;
     columns[2] = (float)o->set_mass_after;
     columns[3] = (float)o->dose;

@@ -20,6 +20,15 @@ struct attn_run {
     uint8_t *n_sinks;  /* [sites] */
     float *masses;     /* [sites, keys], or NULL */
     uint8_t *has_mass; /* [sites] */
+    int n_recall;      /* blocks to recall */
+    double *recall;    /* [steps, n_recall, branches, heads, keys] */
+    uint8_t *recalled; /* [steps, n_recall, branches] */
+    const attn_run *baseline;
+    struct global_set { /* the threshold found last, for each intervention and branch */
+        int step;       /* + 1; 0 = none yet */
+        double threshold;
+    } global[EDIT_MAX_STEPS][BRANCHES];
+    uint8_t *marks[EDIT_MAX_STEPS]; /* [blocks, heads, branches, keys], made when asked for */
 };
 
 static size_t site_count(attn_shape s) { return (size_t)s.steps * (size_t)s.blocks * (size_t)s.heads * BRANCHES; }
@@ -31,6 +40,8 @@ static size_t site_of(const attn_run *run, int step, int block, int head, attn_b
 }
 
 /* ---- programs ---- */
+
+int attn_recalls(const attn_intervention *v) { return v->source == SOURCE_BASELINE || v->scope == SCOPE_GLOBAL; }
 
 int attn_program_acts(const attn_program *p, int step) {
     for (int i = 0; i < p->n; i++)
@@ -49,6 +60,10 @@ static ss_status check_intervention(const attn_intervention *v, int blocks, int 
                                     const attn_segment *segments, int n_segments, ss_error *err) {
     if (!v->selector || !v->edit)
         return error_set(err, SS_ERR_INTERNAL, NULL, "an intervention without selector or edit");
+    if (v->selector->queries != (v->edit->on == EDIT_ON_QUERIES))
+        return error_set(err, SS_ERR_INPUT, NULL, "the selector '%s' chooses %s, the edit '%s' acts on %s",
+                         v->selector->about.name, v->selector->queries ? "query rows" : "keys", v->edit->about.name,
+                         v->edit->on == EDIT_ON_QUERIES ? "query rows" : "keys");
     if (highest(&v->blocks) >= blocks)
         return error_set(err, SS_ERR_INPUT, NULL, "block %d is not there; the model has blocks 0 to %d",
                          highest(&v->blocks), blocks - 1);
@@ -61,6 +76,9 @@ static ss_status check_intervention(const attn_intervention *v, int blocks, int 
                          "k = %d asks for sets of %lld keys%s; expected at most %d, half of a call's %d keys", v->k,
                          (long long)size, v->scope == SCOPE_LAYER ? " (scope: layer takes k x heads)" : "", keys / 2,
                          keys);
+    if (v->scope == SCOPE_GLOBAL && !v->selector->global)
+        return error_set(err, SS_ERR_INPUT, NULL, "the selector '%s' does not know scope: global",
+                         v->selector->about.name);
     return v->selector->check ? v->selector->check(v->selector_options, v->k, (int)size, segments, n_segments, err)
                               : SS_OK;
 }
@@ -70,8 +88,15 @@ ss_status attn_program_check(const attn_program *p, int blocks, int heads, int k
     if (p->n < 0 || p->n > EDIT_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "%d interventions in one condition; expected at most %d", p->n,
                          EDIT_MAX_STEPS);
-    for (int i = 0; i < p->n; i++)
+    int outputs = 0;
+    for (int i = 0; i < p->n; i++) {
         SS_TRY(check_intervention(&p->intervention[i], blocks, heads, keys, segments, n_segments, err));
+        outputs |= p->intervention[i].edit->amount != NULL;
+    }
+    for (int i = 1; outputs && i < p->n; i++)
+        if (p->intervention[i].rows != p->intervention[0].rows)
+            return error_set(err, SS_ERR_INPUT, NULL,
+                             "an edit of the output stands beside one on other query rows; expected the same `rows`");
     return SS_OK;
 }
 
@@ -84,7 +109,8 @@ static void *take(size_t n, size_t size, ss_error *err) {
 }
 
 static int has_all(const attn_run *run) {
-    return run->columns && run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses);
+    return (run->n_recall == 0 || (run->recall && run->recalled)) && run->columns && run->sinks && run->n_sinks &&
+           run->has_mass && (run->masses || !run->measure.keep_masses);
 }
 
 static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error *err) {
@@ -114,6 +140,12 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
     run->sinks = take(sites * (size_t)measure->top, sizeof *run->sinks, err);
     run->n_sinks = take(sites, 1, err);
     run->has_mass = take(sites, 1, err);
+    for (int i = 0; i < shape.blocks; i++) run->n_recall += bits_get(&measure->recall, i);
+    if (run->n_recall) {
+        size_t calls = (size_t)shape.steps * (size_t)run->n_recall * BRANCHES;
+        run->recall = take(calls * (size_t)shape.heads * (size_t)shape.keys, sizeof *run->recall, err);
+        run->recalled = take(calls, 1, err);
+    }
     if (measure->keep_masses) run->masses = take(sites * (size_t)shape.keys, sizeof *run->masses, err);
     if (!has_all(run)) {
         attn_run_destroy(run);
@@ -131,13 +163,18 @@ void attn_run_destroy(attn_run *run) {
     free(run->n_sinks);
     free(run->masses);
     free(run->has_mass);
+    free(run->recall);
+    free(run->recalled);
+    for (int i = 0; i < EDIT_MAX_STEPS; i++) free(run->marks[i]);
     free(run);
 }
 
 ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
                         ss_error *err) {
     size_t sites = site_count(from->shape);
-    SS_TRY(attn_run_create(out, program, &from->measure, name, from->shape, err));
+    attn_measure measure = from->measure;
+    measure.recall = (attn_bits){{0}};
+    SS_TRY(attn_run_create(out, program, &measure, name, from->shape, err));
     attn_run *run = *out;
     memcpy(run->columns, from->columns, sites * (size_t)run->n_columns * sizeof *run->columns);
     memcpy(run->sinks, from->sinks, sites * (size_t)run->measure.top * sizeof *run->sinks);
@@ -153,6 +190,82 @@ void attn_run_stream(const attn_run *run, const char *selector, int step, int bl
                               run->name.draw,          (uint64_t)(int64_t)step, (uint64_t)(int64_t)block,
                               (uint64_t)(int64_t)head, (uint64_t)branch};
     philox_init(out, run->name.study_seed, parts, sizeof parts / sizeof parts[0]);
+}
+
+/* ---- what selectors keep and recall ---- */
+
+void attn_run_set_baseline(attn_run *run, const attn_run *baseline) { run->baseline = baseline; }
+
+/* The number of a call among those recalled, or -1. */
+static int64_t recall_at(const attn_run *run, int step, int block, attn_branch branch) {
+    int slot = 0;
+    if (step >= run->shape.steps || block >= run->shape.blocks || !bits_get(&run->measure.recall, block)) return -1;
+    for (int i = 0; i < block; i++) slot += bits_get(&run->measure.recall, i);
+    return ((int64_t)step * run->n_recall + slot) * BRANCHES + (int)branch;
+}
+
+void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass) {
+    int64_t at = recall_at(run, step, block, branch), n = (int64_t)run->shape.heads * run->shape.keys;
+    if (at < 0) return;
+    memcpy(run->recall + at * n, mass, sizeof *mass * (size_t)n);
+    run->recalled[at] = 1;
+}
+
+const double *attn_run_recalled(const attn_run *run, int step, int block, attn_branch branch, ss_error *err) {
+    const attn_run *b = run->baseline;
+    int64_t at = b ? recall_at(b, step, block, branch) : -1;
+    if (at >= 0 && b->recalled[at]) return b->recall + at * b->shape.heads * b->shape.keys;
+    error_set(err, SS_ERR_INTERNAL, NULL, "the baseline's masses at step %d, block %d were not kept", step, block);
+    return NULL;
+}
+
+/* How many of the baseline's masses at the intervention's blocks and heads are at least `least`. */
+static int64_t count_reaching(const attn_run *run, const attn_intervention *v, int step, attn_branch branch,
+                              double least) {
+    attn_shape s = run->shape;
+    int64_t n = 0;
+    ss_error none;
+    for (int block = 0; block < s.blocks; block++) {
+        if (!bits_get(&v->blocks, block)) continue;
+        const double *mass = attn_run_recalled(run, step, block, branch, &none);
+        for (int h = 0; mass && h < s.heads; h++)
+            for (int j = 0; bits_get(&v->heads, h) && j < s.keys; j++)
+                n += mass[(size_t)h * (size_t)s.keys + (size_t)j] >= least;
+    }
+    return n;
+}
+
+/* Bits of numbers >= 0 are in the order of the numbers: halve the range of bits until it is one number. */
+static double find_threshold(const attn_run *run, const attn_intervention *v, int step, attn_branch branch) {
+    int64_t sites = 0;
+    for (int block = 0; block < run->shape.blocks; block++)
+        for (int h = 0; h < run->shape.heads; h++) sites += bits_get(&v->blocks, block) && bits_get(&v->heads, h);
+    uint64_t low = 0, high;
+    double least = HUGE_VAL;
+    memcpy(&high, &least, sizeof high);
+    while (high - low > 1) { /* as many as asked for reach `low`, fewer reach `high` */
+        uint64_t mid = low + (high - low) / 2;
+        memcpy(&least, &mid, sizeof least);
+        if (count_reaching(run, v, step, branch, least) >= sites * v->k) low = mid;
+        else high = mid;
+    }
+    memcpy(&least, v->k > 0 ? &low : &high, sizeof least);
+    return least;
+}
+
+double attn_run_threshold(attn_run *run, int intervention, const attn_intervention *v, int step, attn_branch branch) {
+    struct global_set *g = &run->global[intervention][branch];
+    if (g->step != step + 1) *g = (struct global_set){step + 1, find_threshold(run, v, step, branch)};
+    return g->threshold;
+}
+
+uint8_t *attn_run_marks(attn_run *run, int intervention, int block, int head, attn_branch branch, ss_error *err) {
+    attn_shape s = run->shape;
+    size_t keys = (size_t)s.keys, sites = (size_t)s.blocks * (size_t)s.heads * BRANCHES;
+    uint8_t **marks = &run->marks[intervention];
+    if (!*marks) *marks = take(sites * keys, 1, err);
+    if (!*marks) return NULL;
+    return *marks + (((size_t)block * (size_t)s.heads + (size_t)head) * BRANCHES + (size_t)branch) * keys;
 }
 
 /* ---- the record ---- */

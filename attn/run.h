@@ -27,6 +27,7 @@ typedef struct attn_intervention {
     int k;
     attn_scope scope;
     attn_redraw redraw;
+    attn_source source;
     const attn_edit *edit;
     option_value edit_options[8];
 } attn_intervention;
@@ -42,6 +43,9 @@ typedef struct attn_program {
 ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
                              int n_segments, ss_error *err);
 
+/* Whether an intervention chooses from the baseline's masses: its blocks are then to be recalled there. */
+int attn_recalls(const attn_intervention *v);
+
 /* Whether the program can act at a site; the sampler shares the denoising prefix until it can. */
 int attn_program_acts(const attn_program *p, int step);
 
@@ -49,10 +53,11 @@ int attn_program_acts(const attn_program *p, int step);
 typedef struct attn_measure {
     int n_probes;
     const attn_probe *probe[32];
-    attn_rows rows;  /* Q of the masses (default image) */
-    int r;           /* keys in `concentration` (default 5; at most ATTN_MAX_R) */
-    int keep_masses; /* keep every per-key mass (trace, HDF5) */
-    int top;         /* keep the `top` largest keys of every head, for the census (0 = none) */
+    attn_rows rows;   /* Q of the masses (default image) */
+    int r;            /* keys in `concentration` (default 5; at most ATTN_MAX_R) */
+    int keep_masses;  /* keep every per-key mass (trace, HDF5) */
+    int top;          /* keep the `top` largest keys of every head, for the census (0 = none) */
+    attn_bits recall; /* blocks whose masses the run keeps as they are (double), for the conditions of its baseline */
 } attn_measure;
 
 /* The parts of a random stream's name that an image fixes; selectors add their own (method.md: random streams). */
@@ -69,10 +74,14 @@ ss_status attn_run_create(attn_run **out, const attn_program *program /* NULL = 
                           const attn_stream_name *name, attn_shape shape, ss_error *err);
 void attn_run_destroy(attn_run *run);
 
-/* A copy with the same measures and record so far, under another program (NULL = none) and name: for conditions that
- * share a denoising prefix. */
+/* A copy with the same measures and record so far (nothing to recall), under another program (NULL = none) and name:
+ * for conditions that share a denoising prefix. */
 ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program *program, const attn_stream_name *name,
                         ss_error *err);
+
+/* The finished run of the same image without interventions, whose masses selectors of source: baseline see. Not owned.
+ */
+void attn_run_set_baseline(attn_run *run, const attn_run *baseline);
 
 /* The stream of one draw. `step` is -1 for redraw: run. */
 void attn_run_stream(const attn_run *run, const char *selector, int step, int block, int head, attn_branch branch,

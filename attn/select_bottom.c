@@ -7,11 +7,11 @@ ss_status attn_select_bottom(const select_input *in, key_sets *out, ss_error *er
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
-        if (head == 0 || in->scope == SCOPE_HEAD) {
+        if (attn_own_set(in, head)) {
             const double *mass = attn_scope_mass(in, in->room_mass, head);
             if (mass != in->room_mass) memcpy(in->room_mass, mass, sizeof *mass * (size_t)in->keys);
             for (int j = 0; j < in->keys; j++) in->room_mass[j] = -in->room_mass[j];
-            n = attn_largest_keys(in->room_mass, in->keys, attn_set_size(in), in->room_key);
+            n = attn_largest_keys(in->room_mass, in->keys, attn_set_size(in, head), in->room_key);
         }
         attn_sets_put(out, head, in->room_key, n);
     }

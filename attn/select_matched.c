@@ -6,11 +6,14 @@
 
 #include "attn/internal.h"
 
+enum { PERSIST_NONE, PERSIST_MATCHED };
 typedef enum match_by { MATCH_MODALITY, MATCH_CLASS, MATCH_MASS } match_by;
 
 const option ATTN_SELECT_TYPE_MATCHED_OPTIONS[] = {
     {"match", OPTION_WORD, "modality|class", 0, 0, "class",
      "what is equal: image or text, or the class of the token (clip start, t5 word, ...)"},
+    {"persist", OPTION_WORD, "none|matched", 0, 0, "none",
+     "matched: from step to step as many keys are replaced, of each kind, as left the top-k set"},
     {0},
 };
 const option ATTN_SELECT_TOP_MATCHED_OPTIONS[] = {
@@ -87,28 +90,66 @@ static void match_mass(const select_input *in, const double *mass, const int32_t
     memcpy(m->control, order, sizeof *order * (size_t)m->n_control);
 }
 
+enum { WAS_SINK = 1, WAS_CONTROL = 2 }; /* marks of the step before */
+
+/* Put the outside keys into the order in which a persistent control takes them: those it keeps from the step before,
+ * new ones, and last those that it gives up: of each kind as many as left the sinks. Keys that have become sinks are
+ * given up first (they are not in `order`). `room`: [n]. */
+static void order_persistent(const select_input *in, match_by by, const uint8_t *marks, const uint8_t *is_sink,
+                             int32_t *order, int n, int32_t *room) {
+    int leave[KINDS] = {0}, front = 0, back = n;
+    for (int j = 0; j < in->keys; j++) {
+        if (marks[j] & WAS_SINK && !is_sink[j]) leave[kind_of(in, by, j)]++;
+        if (marks[j] & WAS_CONTROL && is_sink[j]) leave[kind_of(in, by, j)]--;
+    }
+    memcpy(room, order, sizeof *order * (size_t)n);
+    for (int i = 0; i < n; i++) {
+        if (!(marks[room[i]] & WAS_CONTROL)) continue;
+        int kind = kind_of(in, by, room[i]), gives_up = leave[kind] > 0;
+        leave[kind] -= gives_up;
+        order[gives_up ? --back : front++] = room[i];
+    }
+    for (int i = 0; i < n; i++)
+        if (!(marks[room[i]] & WAS_CONTROL)) order[front++] = room[i];
+}
+
+static void remember(const matched *m, uint8_t *marks, int keys) {
+    memset(marks, 0, (size_t)keys);
+    for (int i = 0; i < m->n_sinks; i++) marks[m->sink[i]] |= WAS_SINK;
+    for (int i = 0; i < m->n_control; i++) marks[m->control[i]] |= WAS_CONTROL;
+}
+
 /* One scope's sinks and their match. The room of the call holds everything: keys for sinks, then order; marks. */
-static void match_scope(const select_input *in, match_by by, int head, matched *m) {
+static ss_status match_scope(const select_input *in, match_by by, int persists, int head, matched *m, ss_error *err) {
     philox r;
     int32_t *order = in->room_key + in->keys;
     const double *mass = attn_scope_mass(in, in->room_mass, head);
     int n = 0;
     *m = (matched){.sink = in->room_key, .control = in->room_key + 2 * (size_t)in->keys};
-    m->n_sinks = attn_largest_keys(mass, in->keys, attn_set_size(in), m->sink);
+    m->n_sinks = attn_largest_keys(mass, in->keys, attn_set_size(in, head), m->sink);
     memset(in->room_mark, 0, (size_t)in->keys);
     for (int i = 0; i < m->n_sinks; i++) in->room_mark[m->sink[i]] = 1;
     for (int j = 0; j < in->keys; j++)
         if (!in->room_mark[j]) order[n++] = j;
     attn_selector_stream(in, by == MATCH_MASS ? "mass-matched" : "type-matched", head, &r);
     for (int i = 0; i < n; i++) attn_shuffle_next(&r, order, n, i);
+    uint8_t *marks = NULL;
+    if (persists) {
+        marks = attn_run_marks(in->run, in->intervention, in->block, head, in->branch, err);
+        if (!marks) return err->code;
+        order_persistent(in, by, marks, in->room_mark, order, n, m->control);
+    }
     if (by == MATCH_MASS) match_mass(in, mass, order, n, m);
     else match_kinds(in, by, order, n, m);
+    if (persists) remember(m, marks, in->keys);
+    return SS_OK;
 }
 
-static ss_status select_matched(const select_input *in, match_by by, int sinks, key_sets *out) {
+static ss_status select_matched(const select_input *in, match_by by, int persists, int sinks, key_sets *out,
+                                ss_error *err) {
     matched m = {0};
     for (int head = 0; head < in->heads; head++) {
-        if (head == 0 || in->scope == SCOPE_HEAD) match_scope(in, by, head, &m);
+        if (attn_own_set(in, head)) SS_TRY(match_scope(in, by, persists, head, &m, err));
         attn_sets_put(out, head, sinks ? m.sink : m.control, sinks ? m.n_sinks : m.n_control);
         out->left_out[head] = m.left_out;
     }
@@ -116,16 +157,13 @@ static ss_status select_matched(const select_input *in, match_by by, int sinks, 
 }
 
 ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err) {
-    (void)err;
-    return select_matched(in, MATCH_MASS, 0, out);
+    return select_matched(in, MATCH_MASS, 0, 0, out, err);
 }
 
 ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err) {
-    (void)err;
-    return select_matched(in, (match_by)in->options[0].word, 0, out);
+    return select_matched(in, (match_by)in->options[0].word, in->options[1].word == PERSIST_MATCHED, 0, out, err);
 }
 
 ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err) {
-    (void)err;
-    return select_matched(in, (match_by)in->options[0].word, 1, out);
+    return select_matched(in, (match_by)in->options[0].word, 0, 1, out, err);
 }

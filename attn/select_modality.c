@@ -5,13 +5,13 @@
 static ss_status select_kind(const select_input *in, segment_kind kind, key_sets *out) {
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
-        if (head == 0 || in->scope == SCOPE_HEAD) {
+        if (attn_own_set(in, head)) {
             const double *mass = attn_scope_mass(in, in->room_mass, head);
             for (int j = 0; j < in->keys; j++) {
                 const attn_segment *s = attn_segment_of(in->segments, in->n_segments, j);
                 in->room_mass[j] = s && s->kind == kind ? mass[j] : -1; /* no mass is negative */
             }
-            n = attn_largest_keys(in->room_mass, in->keys, attn_set_size(in), in->room_key);
+            n = attn_largest_keys(in->room_mass, in->keys, attn_set_size(in, head), in->room_key);
         }
         attn_sets_put(out, head, in->room_key, n);
     }

@@ -23,10 +23,11 @@ static int draw(philox *r, int keys, int want, const uint8_t *taken, int32_t *or
 }
 
 ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *err) {
-    int n = 0, want = attn_set_size(in), excludes = in->options[0].word == EXCLUDE_TOP;
+    int n = 0, excludes = in->options[0].word == EXCLUDE_TOP;
     for (int head = 0; head < in->heads; head++) {
-        if (head == 0 || in->scope == SCOPE_HEAD) {
+        if (attn_own_set(in, head)) {
             philox r;
+            int want = attn_set_size(in, head);
             attn_selector_stream(in, "random", head, &r);
             if (excludes) {
                 int top = attn_scope_largest(in, in->room_mass, head, in->room_key);

@@ -5,7 +5,7 @@ ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err) 
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
-        if (head == 0 || in->scope == SCOPE_HEAD) n = attn_scope_largest(in, in->room_mass, head, in->room_key);
+        if (attn_own_set(in, head)) n = attn_scope_largest(in, in->room_mass, head, in->room_key);
         attn_sets_put(out, head, in->room_key, n);
     }
     return SS_OK;

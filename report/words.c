@@ -2,6 +2,7 @@
 #include "report/words.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 int words_decimals(double low, double high, double x) {
@@ -95,11 +96,16 @@ static void add_options(text *out, const entry *about, const option_value *value
 
 static void add_intervention(text *out, const study_intervention *v, const char *ks) {
     static const char *const ROWS[] = {"image", "all", "text"};
-    text_addf(out, "keys: %s", v->selector->about.name);
-    add_options(out, &v->selector->about, v->selector_options);
-    text_addf(out, " (%s)", v->selector->about.help);
-    if (*ks) text_addf(out, ", k = %s", ks);
-    text_addf(out, v->scope == SCOPE_LAYER ? " a head on average, one set for the layer" : " in each head");
+    if (v->edit->on != EDIT_ON_NOTHING) {
+        text_addf(out, "%s: %s", v->selector->queries ? "rows" : "keys", v->selector->about.name);
+        add_options(out, &v->selector->about, v->selector_options);
+        text_addf(out, " (%s)", v->selector->about.help);
+        if (*ks) text_addf(out, ", k = %s", ks);
+    }
+    static const char *const SCOPE[] = {" in each head", " a head on average, one set for the layer",
+                                        " a head on average, over all these blocks and heads of a step"};
+    if (v->edit->on != EDIT_ON_NOTHING) text_add(out, SCOPE[v->scope]);
+    if (v->source == SOURCE_BASELINE) text_add(out, ", chosen from the baseline's masses");
     if (v->redraw == REDRAW_RUN) text_add(out, ", one set for the whole run");
     text_addf(out, "; edit: %s", v->edit->about.name);
     add_options(out, &v->edit->about, v->edit_options);
@@ -124,6 +130,12 @@ static void separate(text *out) {
 void words_add_condition(text *out, const study_condition *c, const char *ks) {
     text words = {0};
     if (c->has_intervention) add_intervention(&words, &c->intervention, ks);
+    for (int i = 0; i < c->n_also; i++) {
+        char k[16];
+        snprintf(k, sizeof k, "%d", c->also[i].k);
+        text_add(&words, "; and ");
+        add_intervention(&words, &c->also[i], k);
+    }
     if (c->prompt == PROMPT_SWAP_ATTRIBUTE) separate(&words), text_add(&words, "one attribute of the prompt swapped");
     if (c->seed_add) separate(&words), text_addf(&words, "image seed %+lld", (long long)c->seed_add);
     if (isfinite(c->guidance)) separate(&words), text_add(&words, "guidance "), text_add_double(&words, c->guidance, 6);

@@ -296,6 +296,10 @@ static ss_status sd3_schedule(const pipeline *p, denoise_state *d, ss_error *err
     return SS_OK;
 }
 
+static const char *word_of(const void *words, attn_branch branch, int key) {
+    return embedding_key_word(words, branch, key);
+}
+
 /* What one element of the batch is. */
 static void fill_row(compute *c, const mmdit_input *in, int row, const denoise_state *d, attn_branch branch,
                      float *timestep, attn_item *item) {
@@ -304,7 +308,12 @@ static void fill_row(compute *c, const mmdit_input *in, int row, const denoise_s
     op_upload(c, tensor_slice(in->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
     op_upload(c, tensor_slice(in->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
     timestep[row] = d->timestep[d->step];
-    item[row] = (attn_item){d->run, d->step, branch, embedding_key_classes(e, branch)};
+    item[row] = (attn_item){.run = d->run,
+                            .step = d->step,
+                            .branch = branch,
+                            .key_class = embedding_key_classes(e, branch),
+                            .word = word_of,
+                            .words = e};
 }
 
 /* Guidance, uncond + g (cond - uncond), and the Euler step, x + (next sigma - sigma) velocity. */

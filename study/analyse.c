@@ -65,8 +65,10 @@ static ss_status read_values(const store *s, data *d, ss_error *err) {
     int64_t cap = 0;
     int more;
     SS_TRY(store_select(&r, s, err,
-                        "SELECT x.metric, u.condition, u.prompt, u.seed, x.value, x.unreadable FROM score x JOIN unit u"
-                        " ON u.unit = x.unit ORDER BY x.metric, u.condition, u.prompt, u.seed"));
+                        "SELECT x.metric, c.draw_of, u.prompt, u.seed, avg(x.value), max(x.unreadable) FROM score x"
+                        " JOIN unit u ON u.unit = x.unit JOIN condition c ON c.condition = u.condition"
+                        " GROUP BY x.metric, c.draw_of, u.prompt, u.seed"
+                        " ORDER BY x.metric, c.draw_of, u.prompt, u.seed"));
     while ((more = store_rows_next(r, err)) == 1) {
         if (d->n == cap) {
             cap = cap ? 2 * cap : 1024;
@@ -111,7 +113,11 @@ static ss_status read_tags(const store *s, owner *o, ss_error *err) {
     return more < 0 ? err->code : status;
 }
 
-static int is_matched(const study_condition *c) { return c->has_intervention && c->intervention.selector->matches; }
+static int is_matched(const study_condition *c) {
+    int matches = c->has_intervention && c->intervention.selector->matches;
+    for (int i = 0; i < c->n_also; i++) matches |= c->also[i].selector->matches;
+    return matches;
+}
 
 /* How often sinks had no match. The loader sees to it that matched controls are measured by the probe `reduction`. */
 static ss_status read_left_out(const store *s, owner *o, ss_error *err) {
@@ -122,9 +128,10 @@ static ss_status read_left_out(const store *s, owner *o, ss_error *err) {
     if (!o->left_out) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
     for (int c = 0; c < y->n_conditions; c++) any |= is_matched(&y->condition[c]);
     if (!any) return SS_OK;
-    SS_TRY(store_select(&r, s, err,
-                        "SELECT u.condition, avg(x.left_out > 0) FROM site x JOIN unit u ON u.unit = x.unit"
-                        " WHERE x.left_out IS NOT NULL GROUP BY u.condition"));
+    SS_TRY(
+        store_select(&r, s, err,
+                     "SELECT c.draw_of, avg(x.left_out > 0) FROM site x JOIN unit u ON u.unit = x.unit"
+                     " JOIN condition c ON c.condition = u.condition WHERE x.left_out IS NOT NULL GROUP BY c.draw_of"));
     while ((more = store_rows_next(r, err)) == 1) {
         int64_t c = store_rows_int(r, 0);
         if (c >= 0 && c < y->n_conditions && is_matched(&y->condition[c])) o->left_out[c] = store_rows_double(r, 1);

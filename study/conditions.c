@@ -33,19 +33,28 @@ static ss_status add_condition(loader *l, study_condition **out) {
     if (!grown) return loader_no_memory(l);
     y->condition = grown;
     *out = &grown[y->n_conditions++];
-    **out = (study_condition){.guidance = NAN};
+    **out = (study_condition){.guidance = NAN, .draw_of = y->n_conditions - 1};
     return SS_OK;
 }
 
+/* "like", "like k=5", "like k=5 draw 2" (the second draw); k < 0: not listed. */
 static ss_status name_condition(loader *l, study_condition *c, const char *family, int k) {
-    char name[160], folder[160];
+    text name = {0}, folder = {0};
+    text_add(&name, family);
+    text_add(&folder, family);
     if (k >= 0) {
-        snprintf(name, sizeof name, "%s k=%d", family, k);
-        snprintf(folder, sizeof folder, "%s_k%d", family, k);
+        text_addf(&name, " k=%d", k);
+        text_addf(&folder, "_k%d", k);
+    }
+    if (c->draw > 0) {
+        text_addf(&name, " draw %d", c->draw + 1);
+        text_addf(&folder, "_draw%d", c->draw + 1);
     }
     c->family = loader_keep(l->y, family);
-    c->name = k >= 0 ? loader_keep(l->y, name) : c->family;
-    c->folder = k >= 0 ? loader_keep(l->y, folder) : c->family;
+    c->name = name.failed ? NULL : loader_keep(l->y, name.s);
+    c->folder = folder.failed ? NULL : loader_keep(l->y, folder.s);
+    text_free(&name);
+    text_free(&folder);
     return c->name && c->folder && c->family ? SS_OK : loader_no_memory(l);
 }
 
@@ -99,6 +108,8 @@ static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v
     v->scope = (attn_scope)o.word;
     SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "redraw", &o));
     v->redraw = (attn_redraw)o.word;
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "source", &o));
+    v->source = (attn_source)o.word;
     return SS_OK;
 }
 
@@ -110,9 +121,33 @@ static ss_status check_counted(loader *l, const yaml_node *select) {
                       "'%s' needs the probe 'reduction', which counts the sinks that find no match", select->text);
 }
 
-/* The rows named by select and edit, and the keys that go with them. */
-static ss_status read_intervention(loader *l, const yaml_node *m, study_condition *c) {
-    study_intervention *v = &c->intervention;
+static const void *row_called(const void *table, size_t stride, int n, const char *name) {
+    for (int i = 0; i < n; i++) {
+        const entry *e = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
+        if (strcmp(e->name, name) == 0) return e;
+    }
+    return NULL;
+}
+
+/* Which keys and what is done to them belong together, but for edits that act on nothing that is chosen. */
+static ss_status check_pair(loader *l, const yaml_node *select, const yaml_node *edit, const study_intervention *v) {
+    if (edit && v->edit->on == EDIT_ON_NOTHING) {
+        if (!select) return SS_OK;
+        return yaml_error(l->f, select, NULL, l->err, "the edit '%s' chooses nothing; leave 'select' away", edit->text);
+    }
+    if (!select != !edit)
+        return yaml_error(l->f, select ? select : edit, NULL, l->err,
+                          "'%s' without '%s': which keys and what is done to them belong together",
+                          select ? "select" : "edit", select ? "edit" : "select");
+    if (select && v->selector->queries != (v->edit->on == EDIT_ON_QUERIES))
+        return yaml_error(l->f, edit, NULL, l->err, "the selector '%s' chooses %s, the edit '%s' acts on %s",
+                          select->text, v->selector->queries ? "query rows" : "keys", edit->text,
+                          v->edit->on == EDIT_ON_QUERIES ? "query rows" : "keys");
+    return select && v->selector->matches ? check_counted(l, select) : SS_OK;
+}
+
+/* The rows named by select and edit, and the keys that go with them; *any = 0 where there is no intervention. */
+static ss_status read_intervention(loader *l, const yaml_node *m, study_intervention *v, int *any) {
     const yaml_node *select = yaml_find(m, "select"), *edit = yaml_find(m, "edit");
     const option *tables[] = {STUDY_CONDITION_KEYS, NULL, NULL};
     const entry *row = NULL;
@@ -127,23 +162,49 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_conditio
         tables[2] = row->options;
     }
     SS_TRY(loader_check_keys(l, m, tables, 3, "key of a condition"));
-    if (!select != !edit)
-        return yaml_error(l->f, select ? select : edit, NULL, l->err,
-                          "'%s' without '%s': which keys and what is done "
-                          "to them belong together",
-                          select ? "select" : "edit", select ? "edit" : "select");
+    SS_TRY(check_pair(l, select, edit, v));
     SS_TRY(read_where(l, m, v));
-    if (select && v->selector->matches) SS_TRY(check_counted(l, select));
-    if (select) {
-        SS_TRY(loader_options(l, m, &v->selector->about, "selector", v->selector_options));
-        SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
-        c->has_intervention = 1;
-        return SS_OK;
-    }
-    static const char *const NEED[] = {"k", "blocks", "heads", "steps", "phase", "branch", "rows", "scope", "redraw"};
+    *any = edit != NULL;
+    if (edit) SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
+    if (select) return loader_options(l, m, &v->selector->about, "selector", v->selector_options);
+    static const char *const NEED[] = {"k", "scope", "source", "draws"};
+    static const char *const NEED_EDIT[] = {"blocks", "heads", "steps", "phase", "branch", "rows", "redraw", "also"};
     for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
         if (yaml_find(m, NEED[i]))
             return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i]);
+    for (size_t i = 0; !edit && i < sizeof NEED_EDIT / sizeof *NEED_EDIT; i++)
+        if (yaml_find(m, NEED_EDIT[i]))
+            return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED_EDIT[i]);
+    if (edit) v->selector = row_called(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
+    return SS_OK;
+}
+
+static const option K = {"k", OPTION_INT, NULL, 0, 1 << 20, "1", "keys per head"};
+
+/* `also`: further interventions, each with a k of its own. */
+static ss_status read_also(loader *l, const yaml_node *m, study_condition *c) {
+    static const char *const REFUSED[] = {"also", "draws", "prompt", "seed", "sampler"};
+    const yaml_node *list = yaml_find(m, "also");
+    if (!list) return SS_OK;
+    SS_TRY(loader_expect(l, list, YAML_SEQUENCE, "also"));
+    if (list->count > STUDY_MAX_ALSO)
+        return yaml_error(l->f, list, NULL, l->err, "also has %d interventions; expected at most %d", list->count,
+                          STUDY_MAX_ALSO);
+    for (int i = 0; i < list->count; i++) {
+        const yaml_node *item = &list->items[i];
+        int any = 0;
+        option_value k = {.integer = 1};
+        SS_TRY(loader_expect(l, item, YAML_MAPPING, "an intervention of also"));
+        for (size_t j = 0; j < sizeof REFUSED / sizeof *REFUSED; j++)
+            if (yaml_find(item, REFUSED[j]))
+                return yaml_error(l->f, item, NULL, l->err, "'%s' belongs to the condition, not to its 'also'",
+                                  REFUSED[j]);
+        study_intervention *v = &c->also[c->n_also++];
+        SS_TRY(read_intervention(l, item, v, &any));
+        if (!any) return yaml_error(l->f, item, NULL, l->err, "an intervention of also needs 'select' and 'edit'");
+        if (yaml_find(item, "k")) SS_TRY(loader_parse(l, yaml_find(item, "k"), &K, &k));
+        v->k = v->edit->on == EDIT_ON_NOTHING ? 0 : (int)k.integer;
+    }
     return SS_OK;
 }
 
@@ -185,24 +246,37 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
     return SS_OK;
 }
 
-/* k: one number, or a list that makes a condition of each. */
-static ss_status expand(loader *l, const yaml_node *key, const yaml_node *m, const study_condition *c) {
-    static const option K = {"k", OPTION_INT, NULL, 0, 1 << 20, "1", "keys per head"};
-    const yaml_node *list = yaml_find(m, "k");
-    int listed = list && list->kind == YAML_SEQUENCE, n = listed ? list->count : 1;
-    if (n == 0) return yaml_error(l->f, list, NULL, l->err, "k is an empty list; expected numbers");
-    for (int i = 0; i < n; i++) {
-        option_value k = {.integer = 1};
-        if (list) SS_TRY(loader_parse(l, listed ? &list->items[i] : list, &K, &k));
-        for (int j = 0; j < i; j++)
-            if (l->y->condition[l->y->n_conditions - 1 - j].intervention.k == k.integer)
-                return yaml_error(l->f, &list->items[i], NULL, l->err, "k = %d is listed twice", (int)k.integer);
+/* One condition of a value of k: as many as there are draws. */
+static ss_status expand_draws(loader *l, const yaml_node *key, const study_condition *c, int k, int listed, int draws) {
+    int first = l->y->n_conditions;
+    for (int draw = 0; draw < draws; draw++) {
         study_condition *one;
         SS_TRY(add_condition(l, &one));
         *one = *c;
         one->k_listed = listed;
-        one->intervention.k = (int)k.integer;
-        SS_TRY(name_condition(l, one, key->text, listed ? (int)k.integer : -1));
+        one->intervention.k = k;
+        one->draw = draw;
+        one->draw_of = first;
+        SS_TRY(name_condition(l, one, key->text, listed ? k : -1));
+    }
+    return SS_OK;
+}
+
+/* k: one number, or a list that makes a condition of each. */
+static ss_status expand(loader *l, const yaml_node *key, const yaml_node *m, const study_condition *c) {
+    const yaml_node *list = yaml_find(m, "k");
+    int listed = list && list->kind == YAML_SEQUENCE, n = listed ? list->count : 1, first = l->y->n_conditions;
+    option_value draws;
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "draws", &draws));
+    if (n == 0) return yaml_error(l->f, list, NULL, l->err, "k is an empty list; expected numbers");
+    for (int i = 0; i < n; i++) {
+        int nothing = c->has_intervention && c->intervention.edit->on == EDIT_ON_NOTHING;
+        option_value k = {.integer = nothing ? 0 : 1};
+        if (list) SS_TRY(loader_parse(l, listed ? &list->items[i] : list, &K, &k));
+        for (int j = first; j < l->y->n_conditions; j++)
+            if (l->y->condition[j].intervention.k == k.integer)
+                return yaml_error(l->f, &list->items[i], NULL, l->err, "k = %d is listed twice", (int)k.integer);
+        SS_TRY(expand_draws(l, key, c, (int)k.integer, listed, (int)draws.integer));
     }
     return SS_OK;
 }
@@ -218,19 +292,12 @@ ss_status loader_conditions(loader *l, const yaml_node *conditions) {
         SS_TRY(check_name(l, key));
         SS_TRY(loader_expect(l, m, YAML_MAPPING, key->text));
         study_condition c = {.role = CONDITION_STUDIED, .guidance = NAN, .node = m};
-        SS_TRY(read_intervention(l, m, &c));
+        SS_TRY(read_intervention(l, m, &c.intervention, &c.has_intervention));
+        SS_TRY(read_also(l, m, &c));
         SS_TRY(read_changes(l, m, &c));
         SS_TRY(expand(l, key, m, &c));
     }
     return SS_OK;
-}
-
-static const void *row_called(const void *table, size_t stride, int n, const char *name) {
-    for (int i = 0; i < n; i++) {
-        const entry *e = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
-        if (strcmp(e->name, name) == 0) return e;
-    }
-    return NULL;
 }
 
 static ss_status add_sham(loader *l, const struct sham *s) {

@@ -33,6 +33,7 @@ static ss_status find_side(loader *l, const yaml_node *at, const char *s, size_t
     int count = 0;
     for (int i = 0; i < y->n_conditions; i++) {
         const study_condition *c = &y->condition[i];
+        if (c->draw > 0) continue; /* averaged with the first */
         if (strcmp(c->family, out->name) == 0) {
             out->index[out->n++] = i;
             out->listed = c->k_listed;

@@ -73,8 +73,14 @@ const option STUDY_CONDITION_KEYS[] = {
     TEXT_KEY("phase", "[0, 1]", "instead of steps: [from, to] of progress step/(steps - 1)"),
     {"branch", OPTION_WORD, "both|cond|uncond", 0, 0, "both", "guidance branches"},
     {"rows", OPTION_WORD, "image|all|text", 0, 0, "image", "query rows acted on"},
-    {"scope", OPTION_WORD, "head|layer", 0, 0, "head", "each head its own k keys, or one set for all heads"},
+    {"scope", OPTION_WORD, "head|layer|global", 0, 0, "head",
+     "each head its own k keys; one set for all heads; or the largest masses of the baseline over all selected blocks "
+     "and heads of a step"},
+    {"source", OPTION_WORD, "own|baseline", 0, 0, "own",
+     "masses that choose: of the running image, or of its baseline at the same step"},
     {"redraw", OPTION_WORD, "step|run", 0, 0, "step", "random sets: a new one every step, or one per image"},
+    INT_KEY("draws", 1, STUDY_MAX_DRAWS, "1", "random sets: images of as many draws, whose scores are averaged"),
+    TEXT_KEY("also", "[]", "further interventions at once: a list of {select, k, edit, blocks, ..}"),
     {"prompt", OPTION_WORD, "swap-attribute", 0, 0, "",
      "change the prompt: swap one colour or object (scored against "
      "the original: the positive control)"},

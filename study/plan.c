@@ -91,10 +91,9 @@ static ss_status bind_steps(const study *y, const study_intervention *v, int ste
                             "no step of %d lies in this phase; step s has progress s/%d", steps, steps - 1);
 }
 
-static ss_status bind_intervention(const plan *p, const study_condition *c, const sample_settings *settings,
+static ss_status bind_intervention(const plan *p, const study_intervention *v, const sample_settings *settings,
                                    attn_intervention *out, ss_error *err) {
     const study *y = p->study;
-    const study_intervention *v = &c->intervention;
     SS_TRY(bind_set(y, &v->blocks, p->sites.blocks, "block", &out->blocks, err));
     SS_TRY(bind_set(y, &v->heads, p->sites.heads, "head", &out->heads, err));
     SS_TRY(bind_steps(y, v, settings->steps, &out->steps, err));
@@ -105,6 +104,7 @@ static ss_status bind_intervention(const plan *p, const study_condition *c, cons
     out->k = v->k;
     out->scope = v->scope;
     out->redraw = v->redraw;
+    out->source = v->source;
     out->edit = v->edit;
     memcpy(out->edit_options, v->edit_options, sizeof out->edit_options);
     return SS_OK;
@@ -115,6 +115,23 @@ static ss_status complete_settings(const plan *p, pipeline *pl, sample_settings 
     ss_status status = pipeline_defaults(pl, s, err);
     if (status != SS_OK && !*err->where) snprintf(err->where, sizeof err->where, "%s", p->study->path);
     return status;
+}
+
+/* What a condition chooses from the baseline's masses must be kept there; it must be the same picture, step by step. */
+static ss_status recall_of(plan *p, const study_condition *c, const plan_condition *out, ss_error *err) {
+    for (int i = 0; i < out->program.n; i++) {
+        const attn_intervention *v = &out->program.intervention[i];
+        if (!attn_recalls(v)) continue;
+        if (!out->shares_prefix)
+            return yaml_error(
+                p->study->file, c->node, NULL, err,
+                "the condition chooses from its baseline's masses ('source' or 'scope: global'); expected the "
+                "prompt, seed and sampler of the baseline");
+        for (size_t w = 0; w < sizeof v->blocks.word / sizeof *v->blocks.word; w++)
+            p->recall.word[w] |= v->blocks.word[w];
+        p->recalls = 1;
+    }
+    return SS_OK;
 }
 
 static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
@@ -129,15 +146,16 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
     out->first_step = out->settings.steps;
     if (!c->has_intervention) return SS_OK;
-    out->program.n = 1;
-    SS_TRY(bind_intervention(p, c, &out->settings, &out->program.intervention[0], err));
+    for (int v = 0; v <= c->n_also; v++)
+        SS_TRY(bind_intervention(p, v ? &c->also[v - 1] : &c->intervention, &out->settings,
+                                 &out->program.intervention[out->program.n++], err));
     out->first_step = 0;
     if (attn_program_check(&out->program, p->sites.blocks, p->sites.heads, p->sites.keys, p->sites.segment,
                            p->sites.n_segments, err) != SS_OK)
         return c->node ? yaml_point(p->study->file, c->node, err) : err->code;
-    while (out->first_step < out->settings.steps && !bits_get(&out->program.intervention[0].steps, out->first_step))
+    while (out->first_step < out->settings.steps && !attn_program_acts(&out->program, out->first_step))
         out->first_step++;
-    return SS_OK;
+    return recall_of(p, c, out, err);
 }
 
 static ss_status bind_conditions(plan *p, pipeline *pl, ss_error *err) {

@@ -51,7 +51,9 @@ typedef struct plan {
     char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition asks */
     sample_settings settings; /* complete */
     pipeline_sites sites;
-    attn_measure measure;
+    attn_measure measure;      /* of every run */
+    int recalls;               /* some condition chooses from the baseline's masses */
+    attn_bits recall;          /* in these blocks */
     plan_condition *condition; /* [study->n_conditions] */
     int n_groups, n_units;
     plan_group *group;

@@ -49,6 +49,7 @@ typedef struct runner {
     text name;
     /* the group in progress */
     rgb_image baseline;
+    attn_run *recalled; /* the baseline's run, for conditions that choose from its masses */
     int n_jobs;
     job *jobs;
     int n_snapshots;
@@ -91,6 +92,13 @@ static int is_carrier(const runner *r, const plan_unit *u) {
 
 static int start_of(const plan_condition *c) { return c->shares_prefix && c->program.n ? c->first_step : 0; }
 
+/* Whether the baseline's whole run is needed before the condition begins. */
+static int recalls(const plan_condition *c) {
+    for (int i = 0; i < c->program.n; i++)
+        if (attn_recalls(&c->program.intervention[i])) return 1;
+    return 0;
+}
+
 /* Steps that the group still needs; *carried: the baseline has to be computed, up to its last step or *carried - 1. */
 static int64_t group_forwards(const runner *r, const plan_group *g, int *carried) {
     int64_t forwards = 0;
@@ -99,7 +107,7 @@ static int64_t group_forwards(const runner *r, const plan_group *g, int *carried
         const plan_unit *u = &r->p->unit[i];
         const plan_condition *c = &r->p->condition[u->condition];
         if (r->done[i]) continue;
-        int upto = is_carrier(r, u) ? c->settings.steps : start_of(c);
+        int upto = is_carrier(r, u) || recalls(c) ? c->settings.steps : start_of(c);
         if (upto > *carried) *carried = upto;
         if (!is_carrier(r, u)) forwards += c->settings.steps - start_of(c);
     }
@@ -139,7 +147,8 @@ static ss_status embedding_for(runner *r, const plan_unit *u, const plan_conditi
 static attn_stream_name stream_name(const plan *p, const plan_unit *u) {
     return (attn_stream_name){.study_seed = p->study->study_seed,
                               .prompt = (uint64_t)u->prompt,
-                              .image_seed = u->seed + (uint64_t)p->study->condition[u->condition].seed_add};
+                              .image_seed = u->seed + (uint64_t)p->study->condition[u->condition].seed_add,
+                              .draw = (uint64_t)p->study->condition[u->condition].draw};
 }
 
 /* An image from its noise on, with what acts on it. */
@@ -148,7 +157,9 @@ static ss_status begin(const plan *p, const plan_unit *u, pipeline *pl, const em
     const plan_condition *c = &p->condition[u->condition];
     attn_shape shape = {c->settings.steps, p->sites.blocks, p->sites.heads, p->sites.keys};
     attn_stream_name name = stream_name(p, u);
-    SS_TRY(attn_run_create(run, c->program.n ? &c->program : NULL, &p->measure, &name, shape, err));
+    attn_measure measure = p->measure;
+    if (p->study->condition[u->condition].role == CONDITION_BASELINE) measure.recall = p->recall;
+    SS_TRY(attn_run_create(run, c->program.n ? &c->program : NULL, &measure, &name, shape, err));
     return denoise_begin(state, pl, &c->settings, e, name.image_seed, *run, err);
 }
 
@@ -160,11 +171,16 @@ static const snapshot *snapshot_at(const runner *r, int step) {
 
 /* Give the job its run and state: from noise, or from the baseline's snapshot at its start. */
 static ss_status begin_job(runner *r, job *j, ss_error *err) {
-    if (j->start == 0) return begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err);
+    if (j->start == 0) {
+        SS_TRY(begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
+        attn_run_set_baseline(j->run, r->recalled);
+        return SS_OK;
+    }
     const snapshot *from = snapshot_at(r, j->start);
     if (!from) return error_set(err, SS_ERR_INTERNAL, NULL, "no snapshot of the baseline at step %d", j->start);
     attn_stream_name name = stream_name(r->p, j->unit);
     SS_TRY(attn_run_fork(&j->run, from->run, &j->condition->program, &name, err));
+    attn_run_set_baseline(j->run, r->recalled);
     return denoise_fork(&j->state, from->state, j->run, err);
 }
 
@@ -270,6 +286,8 @@ static void clear_group(runner *r) {
         attn_run_destroy(r->snapshots[i].run);
     }
     r->n_jobs = r->n_snapshots = 0;
+    attn_run_destroy(r->recalled);
+    r->recalled = NULL;
     rgb_image_free(&r->baseline);
 }
 
@@ -312,6 +330,10 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
     if (status == SS_OK) status = denoise_wave(r, wave, n, carrier, carry, err);
     for (int i = 0; i < n && status == SS_OK; i++)
         if (!r->done[wave[i]->unit - r->p->unit]) status = finish(r, wave[i], err);
+    if (carrier && r->p->recalls && role_of(r, carrier->unit) == CONDITION_BASELINE) {
+        r->recalled = wave[0]->run;
+        wave[0]->run = NULL;
+    }
     for (int i = 0; i < n; i++) {
         end_job(wave[i]);
         embedding_free(own[i]);
@@ -319,8 +341,10 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
     return status;
 }
 
-/* Jobs that may be denoised together: same size, text length and number of branches. */
-static int fit(const job *a, const job *b) {
+/* Jobs that may be denoised together: same size, text length and number of branches; none with a baseline that others
+ * choose from, which must be complete before they begin. */
+static int fit(const runner *r, const job *a, const job *b) {
+    if (r->p->recalls && is_carrier(r, a->unit)) return 0;
     const sample_settings *x = &a->condition->settings, *y = &b->condition->settings;
     return branches_of(x) == branches_of(y) && x->width == y->width && x->height == y->height;
 }
@@ -340,7 +364,7 @@ static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
         int n = 0;
         const job *carrier = next == 0 && is_carrier(r, r->jobs[0].unit) ? &r->jobs[0] : NULL;
         do wave[n++] = &r->jobs[next++];
-        while (next < r->n_jobs && n < batch && fit(wave[0], &r->jobs[next]));
+        while (next < r->n_jobs && n < batch && fit(r, wave[0], &r->jobs[next]));
         SS_TRY(run_wave(r, wave, n, carrier, carried, err));
     }
     return SS_OK;
@@ -391,21 +415,36 @@ ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_
     return status;
 }
 
+/* A unit from its noise to its last step, alone. On success and on failure the caller owns *run and *state. */
+static ss_status denoise_alone(const plan *p, const plan_unit *u, pipeline *pl, const embedding *e,
+                               const attn_run *baseline, const run_options *o, attn_run **run, denoise_state **state,
+                               ss_error *err) {
+    SS_TRY(begin(p, u, pl, e, run, state, err));
+    attn_run_set_baseline(*run, baseline);
+    for (int i = 0; i < p->condition[u->condition].settings.steps; i++) {
+        if (o) SS_TRY(check_stop(o, err));
+        SS_TRY(denoise_step(pl, state, 1, err));
+    }
+    return SS_OK;
+}
+
 ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out,
                    ss_error *err) {
-    const sample_settings *settings = &p->condition[u->condition].settings;
+    const plan_condition *c = &p->condition[u->condition];
     embedding *e = NULL;
-    attn_run *run = NULL;
-    denoise_state *state = NULL;
-    ss_status status = pipeline_encode(pl, settings, plan_unit_prompt(p, u), &e, err);
-    if (status == SS_OK) status = begin(p, u, pl, e, &run, &state, err);
-    for (int i = 0; status == SS_OK && i < settings->steps; i++) {
-        if (o) status = check_stop(o, err);
-        if (status == SS_OK) status = denoise_step(pl, &state, 1, err);
-    }
+    attn_run *run = NULL, *base_run = NULL;
+    denoise_state *state = NULL, *base_state = NULL;
+    plan_unit baseline = *u;
+    baseline.condition = 0;
+    ss_status status = pipeline_encode(pl, &c->settings, plan_unit_prompt(p, u), &e, err);
+    if (status == SS_OK && recalls(c))
+        status = denoise_alone(p, &baseline, pl, e, NULL, o, &base_run, &base_state, err);
+    if (status == SS_OK) status = denoise_alone(p, u, pl, e, base_run, o, &run, &state, err);
     if (status == SS_OK) status = denoise_decode(pl, state, out, err);
     denoise_free(state);
+    denoise_free(base_state);
     attn_run_destroy(run);
+    attn_run_destroy(base_run);
     embedding_free(e);
     return status;
 }

@@ -10,7 +10,7 @@ const char STORE_TABLES[] =
     "CREATE TABLE prompt(prompt INTEGER PRIMARY KEY, text TEXT NOT NULL, tag TEXT, metadata TEXT, swapped TEXT);"
     "CREATE TABLE condition(condition INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, family TEXT NOT NULL,"
     " role TEXT NOT NULL, select_name TEXT, k INTEGER, edit_name TEXT, branch TEXT, rows TEXT, scope TEXT, redraw TEXT,"
-    " written TEXT);"
+    " source TEXT, draw INTEGER, draw_of INTEGER NOT NULL, written TEXT);"
     "CREATE TABLE metric(metric INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
     " is_binary INTEGER NOT NULL, needs_baseline INTEGER NOT NULL, is_primary INTEGER NOT NULL,"
     " added INTEGER NOT NULL, options TEXT NOT NULL);"

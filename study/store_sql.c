@@ -185,12 +185,13 @@ static void add_source(const study *y, const yaml_node *n, text *out) {
 }
 
 static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
-    static const char *const ROWS[] = {"image", "all", "text"}, *const SCOPE[] = {"head", "layer"},
-                             *const REDRAW[] = {"step", "run"}, *const BRANCH[] = {"none", "cond", "uncond", "both"};
+    static const char *const ROWS[] = {"image", "all", "text"}, *const SCOPE[] = {"head", "layer", "global"},
+                             *const REDRAW[] = {"step", "run"}, *const SOURCE[] = {"own", "baseline"},
+                             *const BRANCH[] = {"none", "cond", "uncond", "both"};
     const study *y = p->study;
     sqlite3_stmt *stmt;
     ss_status status = SS_OK;
-    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
     for (int i = 0; status == SS_OK && i < y->n_conditions; i++) {
         const study_condition *c = &y->condition[i];
         const study_intervention *v = c->has_intervention ? &c->intervention : NULL;
@@ -208,7 +209,10 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
         bind_text(stmt, 9, v ? ROWS[v->rows] : NULL);
         bind_text(stmt, 10, v ? SCOPE[v->scope] : NULL);
         bind_text(stmt, 11, v ? REDRAW[v->redraw] : NULL);
-        bind_text(stmt, 12, source.s);
+        bind_text(stmt, 12, v ? SOURCE[v->source] : NULL);
+        sqlite3_bind_int(stmt, 13, c->draw);
+        sqlite3_bind_int(stmt, 14, c->draw_of);
+        bind_text(stmt, 15, source.s);
         status = store_step(s, stmt, "table condition", err);
         text_free(&source);
     }

@@ -21,6 +21,8 @@ enum {
     STUDY_MAX_CONDITIONS = 4096,
     STUDY_MAX_OPTIONS = 8,
     STUDY_MAX_FRACTIONS = 16,
+    STUDY_MAX_ALSO = EDIT_MAX_STEPS - 1,
+    STUDY_MAX_DRAWS = 64,
     STUDY_ALL = -1 /* `sham: all` */
 };
 
@@ -65,6 +67,7 @@ typedef struct study_intervention {
     attn_rows rows;
     attn_scope scope;
     attn_redraw redraw;
+    attn_source source;
     const attn_selector *selector;
     option_value selector_options[STUDY_MAX_OPTIONS];
     int k;
@@ -74,7 +77,7 @@ typedef struct study_intervention {
 
 typedef enum prompt_change { PROMPT_SAME, PROMPT_SWAP_ATTRIBUTE } prompt_change;
 
-/* One condition after expansion over k. */
+/* One condition after expansion over k and draws. */
 typedef struct study_condition {
     const char *name;   /* "sink k=1"; unique */
     const char *family; /* "sink" */
@@ -82,7 +85,10 @@ typedef struct study_condition {
     condition_role role;
     int has_intervention;
     study_intervention intervention;
-    int k_listed; /* k was a list: the condition is one of several of its family */
+    int n_also; /* further interventions in force with it */
+    study_intervention also[STUDY_MAX_ALSO];
+    int draw, draw_of; /* number of the draw of its random sets, from 0; index of the condition of draw 0 */
+    int k_listed;      /* k was a list: the condition is one of several of its family */
     prompt_change prompt;
     int64_t seed_add;      /* added to the image seed */
     double guidance;       /* NAN = the study's */

@@ -21,6 +21,9 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
 void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e);
 
+/* Rows of the output, in double: both backends' own. */
+void attention_output_rows(compute *c, const attention_args *a, const attention_output *e);
+
 /* Take from the arena, and give back, what attention_cpu takes, and the most that attention_edit_cpu takes while no set
  * holds more than half of the keys: the dry backend's account. */
 void attention_cpu_reserve(compute *c, const attention_args *a);

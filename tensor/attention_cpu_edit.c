@@ -291,6 +291,15 @@ static int cancels(row_lengths l, double factor) {
 /* |o' - o|^2 / |o|^2; 0 where o = 0. */
 static double dose_of(row_lengths l) { return l.before > 0 ? l.moved / l.before : 0; }
 
+/* What a row became: to the results by rows, and to `out` unless this is a preview. */
+static void finish_row(const edit_plan *p, const edit_pair *pair, int64_t row, float *o, const float *edited,
+                       double rest, row_lengths l) {
+    int64_t at = (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
+    if (p->e->row_rest) p->e->row_rest[at] = rest;
+    if (p->e->row_push) p->e->row_push[at] = sqrt(l.moved);
+    if (!p->e->preview) memcpy(o, edited, sizeof(float) * (size_t)p->d);
+}
+
 /* Rows first .. first + n (within the acted rows) of one pair in the rank-k form. */
 static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, int64_t first, int n,
                            uint8_t *direct) {
@@ -325,7 +334,7 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
         sums.before += before[i];
         sums.after += after[i];
         sums.dose += dose_of(l);
-        memcpy(o, edited, sizeof(float) * (size_t)p->d);
+        finish_row(p, pair, row + i, o, edited, 1 - before[i], l);
     }
     return sums;
 }
@@ -357,16 +366,17 @@ typedef struct direct_job {
 } direct_job;
 
 /* One row of the direct path: the set's weights and the lse of the keys outside (-HUGE_VAL: there are none) to the
- * row's coefficients and the factor of what the outside gave. Both are relative to the same lse; a row whose outside
- * holds less than e^-600 of it is taken to hold e^-600: what an edit leaves to the outside keys does not depend on how
- * little. */
+ * row's coefficients and the factor of what the outside gave, and 1 - p. Both are relative to the same lse; a row whose
+ * outside holds less than e^-600 of it is taken to hold e^-600: what an edit leaves to the outside keys does not depend
+ * on how little. */
 static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double lse,
-                         double lse_outside, row_sums *sums) {
+                         double lse_outside, double *rest_share, row_sums *sums) {
     int64_t n = pair->n, keys = padded(p, n), depth = padded(p, panel_rows(p, n));
     double *w = r->weight + i * keys, rest = lse_outside > -HUGE_VAL ? exp(fmax(lse_outside - lse, -600)) : 0;
     double inside = sum_all(w, n), scale = 1 / (inside + rest); /* the two need not sum to 1 to the last bit */
     for (int64_t j = 0; j < n; j++) w[j] *= scale;
     sums->before += inside * scale;
+    *rest_share = rest * scale;
     outside_mass out = score_steps(p->e, p->e->member + pair->begin, w, n, rest * scale);
     sums->after += sum_all(w, n);
     coefficients(p, pair, w, NULL, 0, r->coefficient + i * depth);
@@ -376,7 +386,7 @@ static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_r
 /* One block of direct rows: attention over the outside keys, then the set's keys joined to it. */
 static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const direct_job *job, const edit_room *r,
                              float *s, int64_t first, int n) {
-    double outside[ATTENTION_ROWS], lse[ATTENTION_ROWS];
+    double outside[ATTENTION_ROWS], lse[ATTENTION_ROWS], rest[ATTENTION_ROWS];
     row_sums sums = {0};
     attention_block b = {
         .n_keys = job->n_keys, .k_panel = job->k_panel, .v_panel = job->v_panel, .index = job->key, .s = s, .o = r->o};
@@ -390,13 +400,14 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     for (int i = 0; i < n; i++) {
         int none = job->n_keys == 0 || !(b.lse[i] > -HUGE_VAL); /* no key outside, or causal hides them all */
         if (none) memset(r->o + i * p->width, 0, sizeof(float) * (size_t)p->width);
-        outside[i] = direct_row(p, pair, r, i, lse[i], none ? -HUGE_VAL : b.lse[i], &sums);
+        outside[i] = direct_row(p, pair, r, i, lse[i], none ? -HUGE_VAL : b.lse[i], &rest[i], &sums);
     }
     apply_values(p, pair, r, &set, outside);
     for (int i = 0; i < n; i++) {
         float *o = out_row(p, pair, job->row[first + i]), *edited = r->o + i * p->width;
-        sums.dose += dose_of(lengths_of(o, edited, p->d));
-        memcpy(o, edited, sizeof(float) * (size_t)p->d);
+        row_lengths l = lengths_of(o, edited, p->d);
+        sums.dose += dose_of(l);
+        finish_row(p, pair, job->row[first + i], o, edited, rest[i], l);
     }
     return sums;
 }

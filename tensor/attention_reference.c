@@ -177,6 +177,7 @@ static void edit_row(const edit_step *step, const uint8_t *in, double *log_p, in
 
 typedef struct row_outcome {
     double before, after, dose; /* mass of the union; |o' - o|^2 / |o|^2 */
+    double rest, push;          /* 1 - p; |o' - o| */
 } row_outcome;
 
 static row_outcome edit_one_row(const attention_args *a, const attention_edit *e, int64_t b, int64_t h, int64_t i,
@@ -187,6 +188,7 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
     double lse = log_sum(he->log_p, NULL, 0, n);
     for (int64_t j = 0; j < n; j++) he->log_p[j] -= lse;
     r.before = exp(log_sum(he->log_p, he->in_any, 1, n));
+    r.rest = exp(log_sum(he->log_p, he->in_any, 0, n));
     for (int s = 0; s < e->n_steps; s++) {
         if (!is_score_step(e->step[s].op)) continue;
         mark_step(e, at, s, he->in, n);
@@ -198,10 +200,12 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
     for (int64_t x = 0; x < d; x++) {
         double sum = 0, old = (double)o[x];
         for (int64_t j = 0; j < n; j++) sum += exp(he->log_p[j]) * he->v[j * d + x];
-        o[x] = (float)sum;
-        moved += ((double)o[x] - old) * ((double)o[x] - old);
+        double now = (double)(float)sum;
+        if (!e->preview) o[x] = (float)sum;
+        moved += (now - old) * (now - old);
         size += old * old;
     }
+    r.push = sqrt(moved);
     r.dose = size > 0 ? moved / size : 0;
     return r;
 }
@@ -227,6 +231,8 @@ void attention_edit_reference(compute *c, const attention_args *a, const attenti
                 sum.before += r.before / rows;
                 sum.after += r.after / rows;
                 sum.dose += r.dose / rows;
+                if (e->row_rest) e->row_rest[at * a->q.dim[1] + i] = r.rest;
+                if (e->row_push) e->row_push[at * a->q.dim[1] + i] = r.push;
             }
         }
         if (e->mass_before) e->mass_before[at] = sum.before;

@@ -43,6 +43,7 @@ struct backend {
     void (*unpatchify)(compute *c, tensor out, tensor x, int p);
     void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);
     void (*attention_edit)(compute *c, const attention_args *a, const attention_edit *e);
+    void (*attention_output)(compute *c, const attention_args *a, const attention_output *e);
 };
 
 extern const backend backend_reference, backend_cpu, backend_dry;

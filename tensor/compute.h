@@ -134,8 +134,8 @@ typedef struct attention_args {
 enum { ATTENTION_MAX_R = 16 };
 
 /* What the same pass can report, in host memory owned by the caller; NULL members are not computed. Means are over
- * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in a fixed order, over rows in double (the
- * cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
+ * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in a fixed order, over rows in double
+ * (the cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
 typedef struct attention_stats {
     int64_t row_begin, row_end;
     int r;                 /* how many of the largest P_ij `concentration` sums, 1 .. ATTENTION_MAX_R */
@@ -175,16 +175,37 @@ typedef struct attention_edit {
     const double *lse;        /* [B, H, Nq] from op_attention */
     const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
     int force_direct;         /* tests: take the direct path on every row */
+    int preview;              /* 1: `out` stays as it is; the results say what the edit would do */
     /* results, host memory, may be NULL; means over the acted rows */
     double *mass_before;  /* [B, H] mean_i p_i of the union set, before */
     double *mass_after;   /* [B, H] the same under the edited weights */
     double *dose;         /* [B, H] rms_i |o'_i - o_i| / |o_i| */
     int64_t *direct_rows; /* [B, H] rows recomputed directly, since the correction would have cancelled */
+    double *row_rest;     /* [B, H, Nq] 1 - p_i, before; written where a row is acted on and the pair has keys */
+    double *row_push;     /* [B, H, Nq] |o'_i - o_i|, likewise */
 } attention_edit;
 
 /* o'_i from o_i in `a->out`. Cost O(rows x set x d), except rows where that would cancel (thresholds in
  * tensor/attention.h): they are recomputed directly from the keys outside the set, and 1 - p_i is their sum. A score
  * step that leaves no key outside changes nothing. Error <= 2e-5 of a row's rms over the whole range of p (float64). */
 void op_attention_edit(compute *c, const attention_args *a, const attention_edit *e);
+
+/* Edits of the output, when weights and values have had their say: rows of a->out, with one number a row. */
+typedef enum output_op {
+    OUTPUT_GAIN, /* o' = amount o */
+    OUTPUT_PUSH, /* o' = o + amount u, u the unit vector along the row's `direction` */
+    OUTPUT_MEAN, /* o' = the mean of v over all keys of the head, where amount is not 0 */
+} output_op;
+
+typedef struct attention_output {
+    output_op op;
+    int64_t row_begin, row_end;
+    const double *amount;   /* [B, H, Nq]; 1 (OUTPUT_GAIN) and 0 (the others) change no bit of a row */
+    const float *direction; /* [B, H, Nq, d], OUTPUT_PUSH alone; not 0 where amount is not */
+    tensor original;        /* what the dose is measured against: a copy of `out` before any edit, or none = `out` */
+    double *dose;           /* result, [B, H] rms_i |o'_i - original_i| / |original_i|, or NULL */
+} attention_output;
+
+void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
 
 #endif

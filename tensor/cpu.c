@@ -52,4 +52,5 @@ const backend backend_cpu = {
     .unpatchify = cpu_unpatchify,
     .attention = attention_cpu,
     .attention_edit = attention_edit_cpu,
+    .attention_output = attention_output_rows,
 };

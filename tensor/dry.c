@@ -157,6 +157,15 @@ static void dry_attention_edit(compute *c, const attention_args *a, const attent
     clear(e->mass_after, pairs, sizeof *e->mass_after);
     clear(e->dose, pairs, sizeof *e->dose);
     clear(e->direct_rows, pairs, sizeof *e->direct_rows);
+    clear(e->row_rest, pairs * a->q.dim[1], sizeof *e->row_rest);
+    clear(e->row_push, pairs * a->q.dim[1], sizeof *e->row_push);
+}
+
+static void dry_attention_output(compute *c, const attention_args *a, const attention_output *e) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* attention_output_rows' room */
+    arena_release(c->scratch, mark);
+    clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
 
 const backend backend_dry = {
@@ -186,4 +195,5 @@ const backend backend_dry = {
     .unpatchify = dry_patches,
     .attention = dry_attention,
     .attention_edit = dry_attention_edit,
+    .attention_output = dry_attention_output,
 };

@@ -283,3 +283,13 @@ void op_attention_edit(compute *c, const attention_args *a, const attention_edit
     c->flops += 4.0 * (double)(e->row_end - e->row_begin) * (double)keys * (double)a->q.dim[3];
     c->be->attention_edit(c, a, e);
 }
+
+void op_attention_output(compute *c, const attention_args *a, const attention_output *e) {
+    static const char op[] = "attention_output";
+    if (!op_begin(c) || !attention_fits(c, a) || !rows_fit(c, op, e->row_begin, e->row_end, a->q.dim[1])) return;
+    if (!tensor_is_none(e->original) &&
+        (!both_usable(c, op, e->original, a->out) ||
+         !fits(c, tensor_same_shape(e->original, a->out), op, "original and out of one shape", e->original, a->out)))
+        return;
+    c->be->attention_output(c, a, e);
+}

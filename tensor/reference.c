@@ -329,4 +329,5 @@ const backend backend_reference = {
     .unpatchify = reference_unpatchify,
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
+    .attention_output = attention_output_rows,
 };

@@ -44,6 +44,8 @@ HARD = {"single_object": 0.06, "colors": 0.14, "counting": 0.20,
         "two_object": 0.12, "position": 0.22, "color_attr": 0.26}
 RELATED = {"single_object": 0.06, "colors": 0.12, "counting": 0.16,
            "two_object": 0.14, "position": 0.27, "color_attr": 0.25}
+PAIRS = {"single_object": 0.05, "colors": 0.10, "counting": 0.12,
+         "two_object": 0.30, "position": 0.15, "color_attr": 0.28}
 # A stage: its stream of batches, the text tokens kept of CLIP and T5, the mix of tags at its beginning
 # and after `ramp` steps, the rate and its fall.
 STAGES = {
@@ -55,6 +57,10 @@ STAGES = {
                      batch=48, hold=0.8, floor=0.6),
     "full-2": dict(stream=9, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(RELATED, RELATED), ramp=0,
                    rate=8e-4, batch=48, hold=0.1, floor=0.0),
+    "layout-3": dict(stream=10, clip=16, t5=16, mixes=(PAIRS, PAIRS), ramp=0, rate=1e-3,
+                     batch=48, hold=0.8, floor=0.6),
+    "full-3": dict(stream=11, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(PAIRS, PAIRS), ramp=0,
+                   rate=7e-4, batch=48, hold=0.1, floor=0.0),
 }
 SAVE_SECONDS = 240
 

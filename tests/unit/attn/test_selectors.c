@@ -320,9 +320,150 @@ static void what_was_left_out_is_counted(void **state) {
     assert_true(counted > 0);
 }
 
+/* Words of the keys: "red" is clip 1 and t5 0, "Circle" t5 1 and 2. */
+static const char *word_of(const void *words, attn_branch branch, int key) {
+    (void)words;
+    if (branch == BRANCH_UNCOND) return "";
+    return key == IMAGE + 1 || key == IMAGE + CLIP         ? "red"
+           : key > IMAGE + CLIP && key <= IMAGE + CLIP + 2 ? "Circle"
+                                                           : "";
+}
+
+static void choose_token(const double *mass, int class, const char *word, int k, attn_branch branch, chosen *out) {
+    double room_mass[KEYS];
+    int32_t room_key[3 * KEYS];
+    uint8_t room_mark[KEYS];
+    option_value options[2] = {{.word = class}, {.text = word}};
+    select_input in = {.heads = HEADS,
+                       .keys = KEYS,
+                       .mass = mass,
+                       .key_class = KEY_CLASS,
+                       .word = word_of,
+                       .segments = SEGMENTS,
+                       .n_segments = 3,
+                       .k = k,
+                       .options = options,
+                       .branch = branch,
+                       .room_mass = room_mass,
+                       .room_key = room_key,
+                       .room_mark = room_mark};
+    key_sets to = {out->begin, out->key, out->left_out};
+    ss_error err;
+    out->begin[0] = 0;
+    assert_int_equal(selector("token")->select(&in, &to, &err), SS_OK);
+}
+
+/* By class, by word, by both; the heaviest first, as many as there are; nothing in a branch without the word. */
+static void tokens_by_class_and_word(void **state) {
+    (void)state;
+    philox r;
+    philox_init(&r, 9, NULL, 0);
+    double mass[HEADS * KEYS];
+    random_masses(&r, mass);
+    static const struct {
+        int class;
+        const char *word;
+        int n, key[8];
+    } CASES[] = {{KEY_END, "", 2, {IMAGE + 2, IMAGE + CLIP + 3}},
+                 {KEY_PADDING, NULL, 5, {15, 16, 21, 22, 23}},
+                 {KEY_START, "", 1, {IMAGE}},
+                 {0, "circle", 2, {IMAGE + CLIP + 1, IMAGE + CLIP + 2}},
+                 {0, "RED", 2, {IMAGE + 1, IMAGE + CLIP}},
+                 {KEY_END, "red", 0, {0}},
+                 {0, "blue", 0, {0}}};
+    chosen c;
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
+        for (int k = 0; k <= 6; k++) {
+            choose_token(mass, CASES[i].class, CASES[i].word, k, BRANCH_COND, &c);
+            for (int h = 0; h < HEADS; h++) {
+                int size = c.begin[h + 1] - c.begin[h];
+                double least = 2, most_other = -1;
+                assert_int_equal(size, k < CASES[i].n ? k : CASES[i].n);
+                for (int j = 0; j < CASES[i].n; j++) {
+                    double m = mass[h * KEYS + CASES[i].key[j]];
+                    if (contains(&c, h, CASES[i].key[j])) least = fmin(least, m), size--;
+                    else most_other = fmax(most_other, m);
+                }
+                assert_int_equal(size, 0); /* nothing else was chosen */
+                assert_true(least >= most_other);
+            }
+        }
+    choose_token(mass, 0, "red", 4, BRANCH_UNCOND, &c);
+    assert_int_equal(c.begin[HEADS], 0);
+    ss_error err;
+    assert_int_equal(selector("token")->check((option_value[2]){{0}}, 1, 1, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "'token' needs a class (start, word, end, padding) or a word");
+}
+
+/* persist: matched: of every kind, the control replaces exactly as many keys as left the top-k set (keys that became
+ * sinks among them), and stays matched. */
+static void persistent_controls_change_as_sinks_do(void **state) {
+    (void)state;
+    enum { K = 5 };
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(NULL, &m);
+    double mass[HEADS * KEYS], room_mass[KEYS];
+    int32_t room_key[3 * KEYS];
+    uint8_t room_mark[KEYS];
+    philox r;
+    chosen sinks, before_sinks, control, before;
+    int changes = 0, stays = 0;
+    philox_init(&r, 21, NULL, 0);
+    random_masses(&r, mass);
+    for (int step = 0; step < 200; step++) {
+        for (int i = 0; i < HEADS * KEYS; i++) mass[i] *= exp(0.3 * philox_normal(&r));
+        option_value options[2] = {{.word = 0 /* modality */}, {.word = 1}};
+        select_input in = {.heads = HEADS,
+                           .keys = KEYS,
+                           .mass = mass,
+                           .key_class = KEY_CLASS,
+                           .segments = SEGMENTS,
+                           .n_segments = 3,
+                           .k = K,
+                           .options = options,
+                           .run = run,
+                           .step = step % STEPS,
+                           .block = 1,
+                           .room_mass = room_mass,
+                           .room_key = room_key,
+                           .room_mark = room_mark};
+        key_sets to = {control.begin, control.key, control.left_out};
+        ss_error err;
+        control.begin[0] = 0;
+        assert_int_equal(selector("type-matched")->select(&in, &to, &err), SS_OK);
+        choose("top", mass, K, SCOPE_HEAD, REDRAW_STEP, 0, 0, run, &sinks);
+        for (int h = 0; h < HEADS; h++)
+            for (int image = 0; image < 2; image++) {
+                int left = 0, gone = 0, size = 0, control_size = 0, forced = 0;
+                for (int j = 0; j < KEYS; j++) {
+                    if ((j < IMAGE) != image) continue;
+                    size += contains(&sinks, h, j);
+                    control_size += contains(&control, h, j);
+                    assert_false(contains(&sinks, h, j) && contains(&control, h, j));
+                    if (step == 0) continue;
+                    left += contains(&before_sinks, h, j) && !contains(&sinks, h, j);
+                    gone += contains(&before, h, j) && !contains(&control, h, j);
+                    forced += contains(&before, h, j) && contains(&sinks, h, j);
+                }
+                assert_int_equal(control_size, size);
+                if (step == 0) continue;
+                changes += left > 0;
+                stays += left == 0;
+                /* a key that became a sink must go; and a kind that shrinks by more than left has no more to lose */
+                assert_int_equal(gone, forced > left ? forced : left);
+            }
+        before = control;
+        before_sinks = sinks;
+    }
+    assert_true(changes > 100 && stays > 100);
+    attn_run_destroy(run);
+}
+
 int main(void) {
     cpu = fix_compute("cpu", 1);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tokens_by_class_and_word),
+        cmocka_unit_test(persistent_controls_change_as_sinks_do),
         cmocka_unit_test(top_breaks_ties_by_index),
         cmocka_unit_test(random_sets_nest_and_follow_their_streams),
         cmocka_unit_test(random_is_uniform),

@@ -26,13 +26,16 @@ static const option SCALE_OPTIONS[] = {{"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, 
 const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}},
                                         {.about = {"random", "any", RANDOM_OPTIONS}},
                                         {.about = {"index", "one key", INDEX_OPTIONS}},
+                                        {.about = {"row", "query rows", NULL}, .queries = 1},
                                         {.about = {"like", "matched", NULL}, .matches = 1}};
-const int ATTN_SELECTOR_COUNT = 4;
+const int ATTN_SELECTOR_COUNT = 5;
 const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
                                 {.about = {"scale", "scaled", SCALE_OPTIONS}},
                                 {.about = {"zero", "value zero", NULL}},
-                                {.about = {"identity", "nothing", NULL}}};
-const int ATTN_EDIT_COUNT = 4;
+                                {.about = {"identity", "nothing", NULL}},
+                                {.about = {"gain", "output", SCALE_OPTIONS}, .on = EDIT_ON_NOTHING},
+                                {.about = {"row-mean", "rows", NULL}, .on = EDIT_ON_QUERIES}};
+const int ATTN_EDIT_COUNT = 6;
 const attn_probe ATTN_PROBES[] = {
     {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}},
     {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}},
@@ -48,6 +51,8 @@ struct attn_run {
     float *site;     /* [steps, blocks, heads, 2, columns] */
     attn_sink *sink; /* [steps, blocks, heads, 2, top] */
     float *mass;     /* [steps, blocks, heads, 2, keys] */
+    const attn_run *baseline;
+    int visited; /* steps observed */
 };
 
 static size_t sites_of(const attn_run *r) {
@@ -63,6 +68,9 @@ ss_status attn_program_check(const attn_program *p, int blocks, int heads, int k
                              p->intervention[i].k, keys);
     return SS_OK;
 }
+
+int attn_recalls(const attn_intervention *v) { return v->source == SOURCE_BASELINE || v->scope == SCOPE_GLOBAL; }
+void attn_run_set_baseline(attn_run *run, const attn_run *baseline) { run->baseline = baseline; }
 
 int attn_program_acts(const attn_program *p, int step) {
     for (int i = 0; p && i < p->n; i++)
@@ -223,13 +231,18 @@ static double push_of(const denoise_state *d, int head) {
         uint64_t parts[] = {d->run->name.prompt, d->run->name.image_seed, philox_hash_text(v->selector->about.name),
                             (uint64_t)d->step, (uint64_t)head};
         philox_init(&r, d->run->name.study_seed, parts, 5);
-        push += 0.05 * v->k * (1 + 0.2 * philox_normal(&r));
+        push += 0.05 * v->k * (1 + 0.2 * philox_normal(&r)) + 0.01 * (double)d->run->name.draw;
+        if (!attn_recalls(v)) continue;
+        const attn_run *base = d->run->baseline; /* complete, and asked to keep these blocks */
+        if (!base || base->visited != base->shape.steps || !bits_get(&base->measure.recall, 1)) abort();
+        push += 0.1 * (double)attn_run_masses(base, base->shape.steps - 1, 1, head, BRANCH_COND)[0];
     }
     return push;
 }
 
 static void observe(denoise_state *d) {
     attn_run *r = d->run;
+    r->visited = d->step + 1;
     for (int b = 0; b < BLOCKS; b++)
         for (int h = 0; h < HEADS; h++)
             for (int g = 0; g < (d->settings.guidance > 1 ? 2 : 1); g++) {

@@ -310,13 +310,36 @@ static void test_words_for_p(void **state) {
     text_free(&t);
 }
 
+/* Draws of a random control count as one: their mean. */
+static void test_draws_are_averaged(void **state) {
+    (void)state;
+    sql("CREATE TEMP TABLE before_draws AS SELECT * FROM score");
+    sql("UPDATE condition SET draw = 1, draw_of = 3 WHERE condition = 4");
+    set(0, 3, "0.1 * prompt");
+    set(0, 4, "0.3 * prompt + 0.2 * seed");
+    analysis *a = analyse();
+    const analysis_row *one = row(a, "sink - random", 1, "glow", 0);
+    assert_non_null(one);
+    /* prompts 0 .. 19 of 20, seeds 1, 2: sink k=1 less (0.4 prompt + 0.2 seed) / 2 */
+    double sum = 0;
+    for (int prompt = 0; prompt < 20; prompt++)
+        for (int seed = 1; seed < 3; seed++)
+            sum += 0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001 - (0.2 * prompt + 0.1 * seed);
+    near(one->stats.mean, sum / 40);
+    done(a);
+    sql("UPDATE condition SET draw = 0, draw_of = 4 WHERE condition = 4");
+    sql("UPDATE score SET value = (SELECT value FROM before_draws k WHERE k.unit = score.unit AND k.metric = "
+        "score.metric)");
+}
+
 int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs_and_margins),   cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_undecided_and_blunt), cmocka_unit_test(test_accuracy_and_unreadable),
         cmocka_unit_test(test_damaged_prompt),      cmocka_unit_test(test_incomplete),
-        cmocka_unit_test(test_partly_matched),      cmocka_unit_test(test_words_for_p),
+        cmocka_unit_test(test_draws_are_averaged),  cmocka_unit_test(test_partly_matched),
+        cmocka_unit_test(test_words_for_p),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

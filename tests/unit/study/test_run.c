@@ -83,6 +83,52 @@ static void test_sharing_changes_nothing(void **state) {
     world_close(&w);
 }
 
+/* Conditions that choose from the baseline's masses wait for it, whatever is done already; draws are images of their
+ * own; bytes depend on neither waves nor interruptions. (The fake network aborts where the baseline is not complete.)
+ */
+static void test_baseline_source_and_draws(void **state) {
+    (void)state;
+    static const char STUDY[] = "study: world\nmodel: model\nprompts: {file: prompts.jsonl, sample: 3}\nseeds: [1, 2]\n"
+                                "sampler: {steps: 6}\nprobes: [mass]\nconditions:\n"
+                                "  replay: {select: top, k: [1, 2], edit: mask, source: baseline}\n"
+                                "  late:   {select: top, k: 1, edit: mask, scope: global, phase: [0.5, 1]}\n"
+                                "  random: {select: random, k: 1, edit: mask, draws: 3}\n"
+                                "metrics: [glow]\nprimary: glow\ncontrasts:\n  - {what: replay - random}\n";
+    world w;
+    ss_error err;
+    world_open(&w, STUDY, 12, 0);
+    char *expected = reference(&w);
+    assert_int_equal(fake.steps, w.p->counts.forwards);
+    for (int batch = 1; batch <= 8; batch *= 2)
+        for (int fail = 7; fail < 200; fail = 2 * fail + 13) {
+            char name[32];
+            snprintf(name, sizeof name, "recall-%d-%d", batch, fail);
+            fake.steps = 0;
+            fake.fail_after = fail;
+            assert_int_equal(world_run(&w, name, &(run_options){.batch = batch}, &err), SS_ERR_RESOURCE);
+            fake.fail_after = 0;
+            assert_int_equal(world_run(&w, name, &(run_options){.batch = batch}, &err), SS_OK);
+            char *found = world_exports(&w, name);
+            assert_string_equal(found, expected);
+            free(found);
+        }
+    assert_int_equal(count(world_path(&w, "reference"),
+                           "SELECT count(DISTINCT pixels) FROM unit WHERE prompt = (SELECT"
+                           " min(prompt) FROM unit) AND seed = 1 AND condition IN (0, 4, 5, 6)"),
+                     4);
+    assert_int_equal(count(world_path(&w, "reference"), "SELECT count(*) FROM condition WHERE draw_of = 4"), 3);
+    store *s;
+    verify_report v;
+    assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(verify_store(s, w.p, w.c, fake_pipeline(), 1000, NULL, &v, &err), SS_OK);
+    if (v.n_problems) print_message("%s", v.problems.s);
+    assert_int_equal(v.n_problems, 0);
+    verify_free(&v);
+    store_close(s);
+    free(expected);
+    world_close(&w);
+}
+
 static void test_resuming_a_finished_study_does_nothing(void **state) {
     (void)state;
     world w;
@@ -529,6 +575,7 @@ int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sharing_changes_nothing),
+        cmocka_unit_test(test_baseline_source_and_draws),
         cmocka_unit_test(test_resuming_a_finished_study_does_nothing),
         cmocka_unit_test(test_killed_at_any_moment),
         cmocka_unit_test(test_stop_flag),

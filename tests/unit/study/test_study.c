@@ -105,6 +105,47 @@ static void test_expansion(void **state) {
     study_free(y);
 }
 
+/* Draws make conditions of their own, which contrasts see as one; `also` adds interventions; an edit that chooses
+ * nothing needs no selector. */
+static void test_draws_and_more_interventions(void **state) {
+    (void)state;
+    study *y;
+    ss_error err;
+    assert_int_equal(load(&y, &err, HEAD, TAIL,
+                          "conditions:\n"
+                          "  sink:   {select: top, k: [1, 5], edit: mask, source: baseline, scope: global}\n"
+                          "  random: {select: random, k: [1, 5], edit: mask, draws: 2}\n"
+                          "  both:   {select: top, edit: mask, blocks: 0,\n"
+                          "           also: [{select: index, segment: clip, k: 3, edit: scale, eta: 0.5, blocks: 1}]}\n"
+                          "  gain:   {edit: gain, eta: 1, rows: all}\n"
+                          "  rows:   {select: row, k: 4, edit: row-mean}\n",
+                          "contrasts:\n  - {what: sink - random}\n"),
+                     SS_OK);
+    static const char *const NAMES[] = {
+        "baseline",   "sink k=1",          "sink k=5", "random k=1", "random k=1 draw 2",
+        "random k=5", "random k=5 draw 2", "both",     "gain",       "rows"};
+    static const int DRAW_OF[] = {0, 1, 2, 3, 3, 5, 5, 7, 8, 9};
+    for (int i = 0; i < 10; i++) {
+        assert_string_equal(y->condition[i].name, NAMES[i]);
+        assert_int_equal(y->condition[i].draw_of, DRAW_OF[i]);
+        assert_int_equal(y->condition[i].draw, i == 4 || i == 6);
+    }
+    assert_string_equal(y->condition[6].folder, "random_k5_draw2");
+    assert_int_equal(y->n_contrasts, 2);
+    assert_int_equal(y->contrast[1].b, 5);
+    assert_int_equal(y->condition[1].intervention.source, SOURCE_BASELINE);
+    assert_int_equal(y->condition[1].intervention.scope, SCOPE_GLOBAL);
+    const study_condition *both = &y->condition[7];
+    assert_int_equal(both->n_also, 1);
+    assert_string_equal(both->also[0].selector->about.name, "index");
+    assert_int_equal(both->also[0].k, 3);
+    assert_true(both->also[0].edit_options[0].number == 0.5 && bits_get(&both->also[0].blocks.bits, 1));
+    assert_true(both->intervention.k == 1 && bits_get(&both->intervention.blocks.bits, 0));
+    assert_true(y->condition[8].has_intervention && y->condition[8].intervention.k == 0);
+    assert_true(y->condition[9].intervention.selector->queries && y->condition[9].intervention.k == 4);
+    study_free(y);
+}
+
 static void test_scalars_and_defaults(void **state) {
     (void)state;
     study *y;
@@ -165,7 +206,7 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {select: topp, k: 1, edit: mask}\n",
      "unknown selector 'topp'\n  sink: {select: topp, k: 1, edit: mask}\n                 ^~~~\ndid you mean 'top'? "
      "(selectors: "
-     "top, random, index, like; see 'sinkscope help selectors')",
+     "top, random, index, row, like; see 'sinkscope help selectors')",
      8, 18},
     {"conditions:\n  sink: {select: top, k: 1, edit: masc}\n", "unknown edit 'masc'", 8, 35},
     {"conditions:\n  sink: {select: top, kk: 1, edit: mask}\n", "unknown key of a condition 'kk'", 8, 23},
@@ -194,7 +235,16 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {select: top, edit: mask, phase: [0, 1], steps: 1}\n", "steps and phase exclude each other",
      8, 42},
     {"conditions:\n  sink: {select: top, edit: mask, rows: imgae}\n", "rows is 'imgae'", 0, 0},
-    {"conditions:\n  sink: {select: top, edit: mask, scope: global}\n", "scope is 'global'", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, scope: galaxy}\n", "scope is 'galaxy'", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: gain, eta: 1}\n", "the edit 'gain' chooses nothing", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: row-mean}\n",
+     "the selector 'top' chooses keys, the edit 'row-mean' acts on query rows", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, also: {select: top}}\n", "also is a mapping", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, also: [{k: 1}]}\n", "'k' without 'select' and 'edit'", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, also: [{blocks: all}]}\n", "'blocks' without", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, also: [{seed: {add: 1}}]}\n", "'seed' belongs to the condition", 0,
+     0},
+    {"conditions:\n  sink: {select: top, edit: mask, draws: 0}\n", "draws is '0'", 0, 0},
     {"conditions:\n  sink: {prompt: swap}\n", "prompt is 'swap'", 0, 0},
     {"conditions:\n  sink: {seed: 5}\n", "seed of a condition is a word; expected a mapping", 8, 16},
     {"conditions:\n  sink: {sampler: {stps: 5}}\n", "did you mean 'steps'?", 8, 20},
@@ -360,9 +410,13 @@ static void test_swap(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expansion),    cmocka_unit_test(test_scalars_and_defaults),
-        cmocka_unit_test(test_places),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_metrics_of_the_command_line),
+        cmocka_unit_test(test_expansion),
+        cmocka_unit_test(test_draws_and_more_interventions),
+        cmocka_unit_test(test_scalars_and_defaults),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_metrics_of_the_command_line),
         cmocka_unit_test(test_swap),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,371 @@
+/* The edit of one item's attention call: what its interventions choose, from the unedited P, and what the backend does
+ * with it: score and value edits in one operation for each kind of row, edits of the output after them. Must never let
+ * one item's edit depend on another's. */
+#include "attn/edit.h"
+
+#include <math.h>
+#include <string.h>
+
+void *attn_room(compute *c, size_t n, size_t size) {
+    void *p = arena_alloc(c->scratch, n * size);
+    ss_error err;
+    if (p) return p;
+    error_set(
+        &err, SS_ERR_RESOURCE, NULL,
+        "out of scratch memory for measuring attention: %zu bytes in use, %zu more asked for; use a smaller image "
+        "or batch",
+        arena_used(c->scratch), n * size);
+    compute_fail(c, &err);
+    return NULL;
+}
+
+ss_status attn_find_rows(const attn_call *call, attn_rows rows, row_range *out, ss_error *err) {
+    int64_t begin = INT64_MAX, end = 0, count = 0;
+    if (rows == ROWS_ALL) {
+        *out = (row_range){0, call->args.q.dim[1]};
+        return SS_OK;
+    }
+    for (int i = 0; i < call->n_query_segments; i++) {
+        const attn_segment *s = &call->query_segments[i];
+        if ((s->kind == SEGMENT_IMAGE) != (rows == ROWS_IMAGE) || s->length == 0) continue;
+        if (s->start < begin) begin = s->start;
+        if (s->start + s->length > end) end = s->start + s->length;
+        count += s->length;
+    }
+    *out = count ? (row_range){begin, end} : (row_range){0, 0};
+    if (count && count != end - begin)
+        return error_set(err, SS_ERR_INTERNAL, NULL,
+                         "attention in block %d: expected the %s queries in one run, found %lld of them within [%lld, "
+                         "%lld)",
+                         call->block, rows == ROWS_IMAGE ? "image" : "text", (long long)count, (long long)begin,
+                         (long long)end);
+    return SS_OK;
+}
+
+attention_args attn_slice(const attention_args *a, int begin, int n) {
+    attention_args s = *a;
+    s.q = tensor_slice(a->q, 0, begin, n);
+    s.k = tensor_slice(a->k, 0, begin, n);
+    s.v = tensor_slice(a->v, 0, begin, n);
+    s.out = tensor_slice(a->out, 0, begin, n);
+    return s;
+}
+
+/* ---- choosing keys ---- */
+
+static int sets_allocate(compute *c, key_sets *sets, size_t heads, size_t most) {
+    sets->begin = attn_room(c, heads + 1, sizeof *sets->begin);
+    sets->key = attn_room(c, heads * most, sizeof *sets->key);
+    sets->left_out = attn_room(c, heads, sizeof *sets->left_out);
+    if (!sets->begin || !sets->key || !sets->left_out) return 0;
+    memset(sets->begin, 0, (heads + 1) * sizeof *sets->begin);
+    memset(sets->left_out, 0, heads * sizeof *sets->left_out);
+    return 1;
+}
+
+/* Room for edits of the output. */
+static int output_allocate(compute *c, const attn_call *call, item_edit *e, size_t heads) {
+    const attention_args *a = &call->args;
+    size_t rows = (size_t)a->q.dim[1], width = (size_t)a->q.dim[3];
+    e->touched = attn_room(c, heads, sizeof *e->touched);
+    if (!e->touched) return 0;
+    memset(e->touched, 0, heads * sizeof *e->touched);
+    if (e->n_outputs == 0) return 1;
+    e->rest = attn_room(c, heads * rows, sizeof *e->rest);
+    e->push = attn_room(c, heads * rows, sizeof *e->push);
+    e->direction = attn_room(c, heads * rows * width, sizeof *e->direction);
+    e->original = compute_4d(c, 1, a->q.dim[1], a->q.dim[2], a->q.dim[3]);
+    for (int i = 0; i < e->n; i++) e->amount[i] = attn_room(c, heads * rows, sizeof **e->amount);
+    return compute_ok(c);
+}
+
+int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e) {
+    size_t heads = (size_t)call->args.q.dim[2], keys = (size_t)call->args.k.dim[1], rows = (size_t)call->args.q.dim[1];
+    size_t width = (size_t)call->args.q.dim[3], most = keys > rows ? keys : rows;
+    double *numbers = attn_room(c, 6 * heads, sizeof *numbers);
+    e->room_mass = attn_room(c, most, sizeof *e->room_mass);
+    e->room_key = attn_room(c, 3 * most, sizeof *e->room_key);
+    e->room_mark = attn_room(c, most, 1);
+    e->direct = attn_room(c, 2 * heads, sizeof *e->direct);
+    e->member = attn_room(c, heads * keys + keys, 1);
+    e->noise = attn_room(c, heads * keys * width, sizeof *e->noise);
+    if (!compute_ok(c) || !sets_allocate(c, &e->set, heads, keys)) return 0;
+    memset(numbers, 0, 6 * heads * sizeof *numbers);
+    memset(e->direct, 0, 2 * heads * sizeof *e->direct);
+    e->before = numbers;
+    e->after = numbers + heads;
+    e->dose = numbers + 2 * heads;
+    e->new_before = numbers + 3 * heads;
+    e->new_after = numbers + 4 * heads;
+    e->new_dose = numbers + 5 * heads;
+    e->new_direct = e->direct + heads;
+    e->mark = e->member + heads * keys;
+    for (int i = 0; i < e->n; i++)
+        if (!sets_allocate(c, &e->chosen[i], heads, most)) return 0;
+    return output_allocate(c, call, e, heads);
+}
+
+/* Which keys or query rows each intervention in force touches, from the unedited P of this item. */
+static void choose(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e) {
+    const attn_item *item = &call->batch->item[b];
+    size_t keys = (size_t)call->args.k.dim[1], pair = (size_t)b * (size_t)call->args.q.dim[2];
+    ss_error err;
+    row_range rows;
+    select_input in = {.heads = (int)call->args.q.dim[2],
+                       .keys = (int)keys,
+                       .queries = (int)call->args.q.dim[1],
+                       .row_max = stats->row_max + pair * (size_t)call->args.q.dim[1],
+                       .key_class = item->key_class,
+                       .word = item->word,
+                       .words = item->words,
+                       .segments = call->key_segments,
+                       .n_segments = call->n_key_segments,
+                       .run = item->run,
+                       .step = item->step,
+                       .block = call->block,
+                       .branch = item->branch,
+                       .room_mass = e->room_mass,
+                       .room_key = e->room_key,
+                       .room_mark = e->room_mark};
+    for (int i = 0; compute_ok(c) && i < e->n; i++) {
+        const attn_intervention *v = e->intervention[i];
+        if (attn_find_rows(call, v->rows, &rows, &err) != SS_OK) {
+            compute_fail(c, &err);
+            return;
+        }
+        in.row_begin = (int)rows.begin;
+        in.row_end = (int)rows.end;
+        in.mass = stats->mass + pair * keys;
+        if (attn_recalls(v)) {
+            in.mass = attn_run_recalled(item->run, item->step, call->block, item->branch, &err);
+            if (!in.mass) {
+                compute_fail(c, &err);
+                return;
+            }
+        }
+        in.where = v;
+        in.k = v->k;
+        in.scope = v->scope;
+        in.redraw = v->redraw;
+        in.options = v->selector_options;
+        in.intervention = e->number[i];
+        if (v->selector->select(&in, &e->chosen[i], &err) != SS_OK) compute_fail(c, &err);
+    }
+}
+
+/* ---- editing ---- */
+
+static int is_output_edit(const attn_edit *edit) { return edit->amount != NULL; }
+
+static int is_score_edit(const attn_edit *edit) {
+    return !is_output_edit(edit) && (edit->op == EDIT_SCALE || edit->op == EDIT_SHIFT);
+}
+
+/* The union of the sets of the interventions whose step is >= 0, with the steps that each key belongs to. */
+static void join_sets(const attn_call *call, item_edit *e, const int *step) {
+    int heads = (int)call->args.q.dim[2], keys = (int)call->args.k.dim[1];
+    for (int h = 0; h < heads; h++) {
+        int32_t at = e->set.begin[h];
+        memset(e->mark, 0, (size_t)keys);
+        for (int i = 0; i < e->n; i++) {
+            const key_sets *s = &e->chosen[i];
+            if (step[i] < 0 || !bits_get(&e->intervention[i]->heads, h)) continue;
+            for (int32_t x = s->begin[h]; x < s->begin[h + 1]; x++) e->mark[s->key[x]] |= (uint8_t)(1u << step[i]);
+        }
+        for (int j = 0; j < keys; j++) {
+            if (!e->mark[j]) continue;
+            e->member[at] = e->mark[j];
+            e->set.key[at++] = j;
+        }
+        e->set.begin[h + 1] = at;
+    }
+}
+
+/* Noise rows of the union's keys: N(0, sd^2) with the sd of the last noise step that a key belongs to. The numbers of a
+ * key are a block of their own in the stream of its head, so they do not depend on what else is in the set. */
+static void draw_noise(const attn_call *call, int b, const attention_edit *op, const int *number, item_edit *e) {
+    const attn_item *item = &call->batch->item[b];
+    int64_t width = call->args.q.dim[3];
+    for (int h = 0; h < call->args.q.dim[2]; h++)
+        for (int32_t x = e->set.begin[h]; x < e->set.begin[h + 1]; x++) {
+            int last = -1;
+            for (int s = 0; s < op->n_steps; s++)
+                if (op->step[s].op == EDIT_VALUE_NOISE && e->member[x] >> s & 1) last = s;
+            if (last < 0) continue;
+            philox r;
+            int once = e->intervention[number[last]]->redraw == REDRAW_RUN;
+            attn_run_stream(item->run, "noise", once ? -1 : item->step, call->block, h, item->branch, &r);
+            philox_skip(&r, (uint64_t)e->set.key[x] * (uint64_t)width);
+            for (int64_t i = 0; i < width; i++)
+                e->noise[x * width + i] = (float)((double)op->step[last].param * philox_normal(&r));
+        }
+}
+
+/* The interventions that act on `rows` (ROWS_ALL: whatever rows they name), as one operation on a range of rows. */
+static void edit_rows(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, attn_rows rows,
+                      row_range range) {
+    int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS], noisy = 0; /* number: place in e of each step */
+    attention_args args = attn_slice(&call->args, b, 1);
+    attention_edit op = {.row_begin = range.begin, .row_end = range.end, .lse = lse};
+    for (int pass = 0; pass < 2; pass++) /* score edits first, each kind in the program's order */
+        for (int i = 0; i < e->n; i++) {
+            const attn_intervention *v = e->intervention[i];
+            if (is_score_edit(v->edit) != (pass == 0)) continue;
+            step[i] = -1;
+            if (is_output_edit(v->edit)) continue;
+            if (rows != ROWS_ALL && v->rows != ROWS_ALL && v->rows != rows) continue;
+            step[i] = op.n_steps++;
+            number[step[i]] = i;
+            noisy |= v->edit->op == EDIT_VALUE_NOISE;
+            op.step[step[i]].op = v->edit->op;
+            v->edit->configure(v->edit_options, &op.step[step[i]]);
+        }
+    if (op.n_steps == 0 || range.begin == range.end) return;
+    join_sets(call, e, step);
+    op.set_begin = e->set.begin;
+    op.keys = e->set.key;
+    op.member = e->member;
+    op.noise = e->noise;
+    if (noisy) draw_noise(call, b, &op, number, e);
+    op.mass_before = e->new_before;
+    op.mass_after = e->new_after;
+    op.dose = e->new_dose;
+    op.direct_rows = e->new_direct;
+    op_attention_edit(c, &args, &op);
+    double n = (double)(range.end - range.begin);
+    e->rows += range.end - range.begin;
+    for (int64_t h = 0; h < args.q.dim[2]; h++) {
+        e->before[h] += n * e->new_before[h];
+        e->after[h] += n * e->new_after[h];
+        e->dose[h] += n * e->new_dose[h] * e->new_dose[h];
+        e->direct[h] += e->new_direct[h];
+    }
+}
+
+/* ---- the output ---- */
+
+/* What a mask of intervention i's keys would do, row by row: e->rest, e->push, and its results by heads. */
+static void preview(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, int i, row_range range) {
+    int step[EDIT_MAX_STEPS];
+    attention_args args = attn_slice(&call->args, b, 1);
+    for (int j = 0; j < e->n; j++) step[j] = j == i ? 0 : -1;
+    join_sets(call, e, step);
+    attention_edit op = {.row_begin = range.begin,
+                         .row_end = range.end,
+                         .n_steps = 1,
+                         .step = {{.op = EDIT_SCALE}},
+                         .set_begin = e->set.begin,
+                         .keys = e->set.key,
+                         .member = e->member,
+                         .lse = lse,
+                         .preview = 1,
+                         .mass_before = e->new_before,
+                         .direct_rows = e->new_direct,
+                         .row_rest = e->rest,
+                         .row_push = e->push};
+    op_attention_edit(c, &args, &op);
+}
+
+/* Rows of every head in the directions of a stream: N(0, 1) components, a row's numbers in a block of their own. */
+static void draw_directions(const attn_call *call, int b, const attn_intervention *v, row_range range, item_edit *e) {
+    const attn_item *item = &call->batch->item[b];
+    int64_t width = call->args.q.dim[3], rows = call->args.q.dim[1];
+    for (int h = 0; h < call->args.q.dim[2]; h++) {
+        philox r;
+        if (!e->touched[h]) continue;
+        attn_run_stream(item->run, "norm-matched", v->redraw == REDRAW_RUN ? -1 : item->step, call->block, h,
+                        item->branch, &r);
+        philox_skip(&r, (uint64_t)range.begin * (uint64_t)width);
+        float *to = e->direction + ((int64_t)h * rows + range.begin) * width;
+        for (int64_t i = 0; i < (range.end - range.begin) * width; i++) to[i] = (float)philox_normal(&r);
+    }
+}
+
+/* The amounts of intervention i, an edit of the output, from the unedited P. */
+static void find_amounts(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, int i,
+                         row_range range) {
+    const attn_intervention *v = e->intervention[i];
+    int64_t rows = call->args.q.dim[1];
+    if (v->edit->on == EDIT_ON_KEYS) preview(c, call, b, lse, e, i, range);
+    for (int h = 0; compute_ok(c) && h < call->args.q.dim[2]; h++) {
+        const int32_t *begin = e->chosen[i].begin;
+        double *amount = e->amount[i] + h * rows;
+        output_input in = {.options = v->edit_options,
+                           .row_begin = range.begin,
+                           .row_end = range.end,
+                           .lse = lse + h * rows,
+                           .rest = e->rest + h * rows,
+                           .push = e->push + h * rows,
+                           .chosen = e->chosen[i].key + begin[h],
+                           .n_chosen = begin[h + 1] - begin[h]};
+        for (int64_t row = 0; row < rows; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
+        if (!bits_get(&v->heads, h) || (v->edit->on != EDIT_ON_NOTHING && in.n_chosen == 0)) continue;
+        v->edit->amount(&in, amount);
+        e->touched[h] += v->edit->on == EDIT_ON_QUERIES ? in.n_chosen : 1;
+    }
+}
+
+/* The output edits of one item, in the program's order; the rows of all interventions are the same (checked with the
+ * program). Amounts were found before anything was edited. The dose is that of all edits together. */
+static void edit_output(compute *c, const attn_call *call, int b, item_edit *e, row_range range) {
+    attention_args args = attn_slice(&call->args, b, 1);
+    double n = (double)(range.end - range.begin);
+    for (int i = 0; i < e->n; i++) {
+        const attn_intervention *v = e->intervention[i];
+        if (!is_output_edit(v->edit)) continue;
+        if (v->edit->output == OUTPUT_PUSH) draw_directions(call, b, v, range, e);
+        attention_output op = {.op = v->edit->output,
+                               .row_begin = range.begin,
+                               .row_end = range.end,
+                               .amount = e->amount[i],
+                               .direction = e->direction,
+                               .original = e->original,
+                               .dose = e->new_dose};
+        op_attention_output(c, &args, &op);
+    }
+    for (int64_t h = 0; h < args.q.dim[2]; h++) e->dose[h] = n * e->new_dose[h] * e->new_dose[h];
+    e->rows = range.end - range.begin;
+}
+
+/* Masses of the keys that output edits name, where no other edit reports its own: their weights stay as they are. */
+static void keep_masses(const attn_call *call, item_edit *e, row_range range) {
+    double n = (double)(range.end - range.begin);
+    for (int64_t h = 0; h < call->args.q.dim[2]; h++) {
+        e->before[h] = e->after[h] = n * e->new_before[h];
+        e->direct[h] = e->new_direct[h];
+    }
+}
+
+/* All edits of one item. Interventions on different rows become one operation for each kind of row. */
+void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e) {
+    const double *lse = stats->lse + (int64_t)b * call->args.q.dim[2] * call->args.q.dim[1];
+    row_range same, image, text_rows;
+    ss_error err;
+    int outputs = 0, alike = 1;
+    for (int i = 0; i < e->n; i++) outputs += is_output_edit(e->intervention[i]->edit);
+    e->n_outputs = outputs;
+    if (!attn_edit_allocate(c, call, e)) return;
+    choose(c, call, b, stats, e);
+    for (int i = 1; i < e->n; i++) alike &= e->intervention[i]->rows == e->intervention[0]->rows;
+    ss_status status = alike ? attn_find_rows(call, e->intervention[0]->rows, &same, &err)
+                             : attn_find_rows(call, ROWS_IMAGE, &image, &err);
+    if (status == SS_OK && !alike) status = attn_find_rows(call, ROWS_TEXT, &text_rows, &err);
+    if (status != SS_OK) compute_fail(c, &err);
+    if (!compute_ok(c)) return;
+    if (outputs) op_copy(c, e->original, attn_slice(&call->args, b, 1).out);
+    for (int i = 0; i < e->n; i++) {
+        if (!is_output_edit(e->intervention[i]->edit)) continue;
+        find_amounts(c, call, b, lse, e, i, same);
+        if (e->intervention[i]->edit->on == EDIT_ON_KEYS && outputs == e->n) keep_masses(call, e, same);
+    }
+    if (alike) edit_rows(c, call, b, lse, e, ROWS_ALL, same);
+    else {
+        edit_rows(c, call, b, lse, e, ROWS_IMAGE, image);
+        edit_rows(c, call, b, lse, e, ROWS_TEXT, text_rows);
+    }
+    if (outputs) edit_output(c, call, b, e, same);
+    if (alike && !outputs) return;
+    int step[EDIT_MAX_STEPS] = {0}; /* every set of keys belongs to the set that is reported */
+    for (int i = 0; i < e->n; i++) step[i] = e->intervention[i]->edit->on == EDIT_ON_KEYS ? 0 : -1;
+    join_sets(call, e, step);
+}

@@ -1,0 +1,59 @@
+/* The edit of one item's attention call, between attn.c, which measures and observes, and edit.c, which chooses and
+ * changes. */
+#ifndef ATTN_EDIT_H
+#define ATTN_EDIT_H
+
+#include "attn/internal.h"
+
+/* A range of query rows. */
+typedef struct row_range {
+    int64_t begin, end;
+} row_range;
+
+/* What the kernel reports about the whole batch; [B, H, ..] as in attention_stats. */
+typedef struct call_stats {
+    double *mass, *entropy, *concentration, *lse;
+    float *row_max;
+} call_stats;
+
+/* Which interventions are in force, what they chose, what came of it. */
+typedef struct item_edit {
+    int n; /* interventions in force; 0 = nothing is edited */
+    const attn_intervention *intervention[EDIT_MAX_STEPS];
+    int number[EDIT_MAX_STEPS];                /* their indices in the program */
+    key_sets chosen[EDIT_MAX_STEPS];           /* per intervention, keys or query rows */
+    key_sets set;                              /* the union of the sets of keys at hand */
+    uint8_t *member, *mark;                    /* [heads keys] as attention_edit.member; [keys] */
+    float *noise;                              /* [heads keys, width] as attention_edit.noise */
+    double *before, *after, *dose;             /* [heads] sums over rows; dose squared */
+    double *new_before, *new_after, *new_dose; /* [heads] of one operation */
+    int64_t *direct, *new_direct;
+    int64_t rows; /* acted on */
+    /* edits of the output */
+    int n_outputs;
+    double *amount[EDIT_MAX_STEPS]; /* per intervention that edits the output: [heads, rows] */
+    double *rest, *push;            /* [heads, rows] of one preview */
+    float *direction;               /* [heads, rows, width] as attention_output.direction */
+    tensor original;                /* a copy of the output before any edit */
+    int *touched;                   /* [heads] query rows chosen, or 1 where an edit acts without choosing */
+    double *room_mass;              /* the selectors' room */
+    int32_t *room_key;
+    uint8_t *room_mark;
+} item_edit;
+
+/* `n` elements of scratch, or NULL and the context's error. */
+void *attn_room(compute *c, size_t n, size_t size);
+
+/* One batch item of the call's operands, or several. */
+attention_args attn_slice(const attention_args *a, int begin, int n);
+
+/* The query rows of a kind: the run of its segments, which must be one. Empty where the call has none. */
+ss_status attn_find_rows(const attn_call *call, attn_rows rows, row_range *out, ss_error *err);
+
+/* Room for the edit of one item (e->n and e->n_outputs are set); 0 and the context's error where there is none. */
+int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e);
+
+/* Choose and change: all of item b's interventions in force (e->n > 0). */
+void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e);
+
+#endif
