@@ -36,12 +36,13 @@ attn_measure named_all_probes(attn_rows rows, int top) {
     return m;
 }
 
-attn_program named_program(const attn_selector *selector, int k, const char *edit, double number, attn_rows rows) {
+attn_program named_program(attn_shape shape, const attn_selector *selector, int k, const char *edit, double number,
+                           attn_rows rows) {
     attn_program p = {.n = 1};
     attn_intervention *v = &p.intervention[0];
-    memset(&v->steps, 0xff, sizeof v->steps);
-    memset(&v->blocks, 0xff, sizeof v->blocks);
-    memset(&v->heads, 0xff, sizeof v->heads);
+    for (int i = 0; i < shape.steps; i++) bits_set(&v->steps, i);
+    for (int i = 0; i < shape.blocks; i++) bits_set(&v->blocks, i);
+    for (int i = 0; i < shape.heads; i++) bits_set(&v->heads, i);
     v->branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND;
     v->rows = rows;
     v->selector = selector;

@@ -12,7 +12,9 @@ const attn_edit *named_edit(const char *name);
 int named_column(const char *name);
 attn_measure named_all_probes(attn_rows rows, int top);
 
-/* One intervention, in force at every step, block, head and branch; `number` is the edit's first option. */
-attn_program named_program(const attn_selector *selector, int k, const char *edit, double number, attn_rows rows);
+/* One intervention, in force at every step, block, head and branch of the shape; `number` is the edit's first option.
+ */
+attn_program named_program(attn_shape shape, const attn_selector *selector, int k, const char *edit, double number,
+                           attn_rows rows);
 
 #endif

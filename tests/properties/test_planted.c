@@ -184,15 +184,15 @@ static void operations_find_and_undo_plants(void **state) {
 
 /* ---- the call: programs, runs, records ---- */
 
+static attn_shape shape_of(const planting *x) { return (attn_shape){STEPS, BLOCKS, x->f->n.heads, x->f->n.keys + 1}; }
+
 /* In force at the planting's step, block, branch and heads alone, on all rows. */
 static attn_program program_at(const planting *x, const char *edit_name) {
-    attn_program p = named_program(named_selector("top"), 1, edit_name, 0, ROWS_ALL);
+    attn_program p = named_program(shape_of(x), named_selector("top"), 1, edit_name, 0, ROWS_ALL);
     attn_intervention *v = &p.intervention[0];
-    v->blocks = v->steps = v->heads = (attn_bits){{0}};
-    bits_set(&v->blocks, x->block);
-    bits_set(&v->steps, x->step);
-    for (int h = 0; h < x->f->n.heads; h++)
-        if (has_plant(x, h)) bits_set(&v->heads, h);
+    v->blocks.word[0] = UINT64_C(1) << x->block;
+    v->steps.word[0] = UINT64_C(1) << x->step;
+    if (x->plant.head >= 0) v->heads.word[0] = UINT64_C(1) << x->plant.head;
     v->branches = 1u << x->branch;
     return p;
 }
@@ -202,8 +202,7 @@ static float *forward(planting *x, const attn_program *p, attn_run **run) {
     static const attn_stream_name NAME = {1, 2, 3, 0};
     attn_measure m = named_all_probes(ROWS_IMAGE, 2);
     ss_error err = {0};
-    attn_shape s = {STEPS, BLOCKS, x->f->n.heads, x->f->n.keys + 1};
-    assert_int_equal(attn_run_create(run, p, &m, &NAME, s, &err), SS_OK);
+    assert_int_equal(attn_run_create(run, p, &m, &NAME, shape_of(x), &err), SS_OK);
     attn_item item = {.run = *run, .step = x->step, .branch = x->branch, .key_class = x->key_class};
     attn_batch batch = {1, &item};
     attn_call call = call_of(x, &batch);
