@@ -1,0 +1,53 @@
+/* See named.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include "named.h"
+
+const attn_selector *named_selector(const char *name) {
+    for (int i = 0; i < ATTN_SELECTOR_COUNT; i++)
+        if (strcmp(ATTN_SELECTORS[i].about.name, name) == 0) return &ATTN_SELECTORS[i];
+    fail_msg("no selector %s", name);
+    return NULL;
+}
+
+const attn_edit *named_edit(const char *name) {
+    for (int i = 0; i < ATTN_EDIT_COUNT; i++)
+        if (strcmp(ATTN_EDITS[i].about.name, name) == 0) return &ATTN_EDITS[i];
+    fail_msg("no edit %s", name);
+    return NULL;
+}
+
+int named_column(const char *name) {
+    for (int i = 0, at = 0; i < ATTN_PROBE_COUNT; at += ATTN_PROBES[i++].n_columns)
+        for (int j = 0; j < ATTN_PROBES[i].n_columns; j++)
+            if (strcmp(ATTN_PROBES[i].column[j], name) == 0) return at + j;
+    fail_msg("no column %s", name);
+    return -1;
+}
+
+attn_measure named_all_probes(attn_rows rows, int top) {
+    attn_measure m = {.n_probes = ATTN_PROBE_COUNT, .rows = rows, .r = 2, .keep_masses = 1, .top = top};
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
+    return m;
+}
+
+attn_program named_program(attn_shape shape, const attn_selector *selector, int k, const char *edit, double number,
+                           attn_rows rows) {
+    attn_program p = {.n = 1};
+    attn_intervention *v = &p.intervention[0];
+    for (int i = 0; i < shape.steps; i++) bits_set(&v->steps, i);
+    for (int i = 0; i < shape.blocks; i++) bits_set(&v->blocks, i);
+    for (int i = 0; i < shape.heads; i++) bits_set(&v->heads, i);
+    v->branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND;
+    v->rows = rows;
+    v->selector = selector;
+    v->k = k;
+    v->edit = named_edit(edit);
+    v->edit_options[0].number = number;
+    return p;
+}
