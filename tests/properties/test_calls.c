@@ -56,9 +56,17 @@ static attn_run *run_of(const tokens *t, const attn_program *p) {
 
 /* Site 0 .. SITES - 1 of a run through attn_forward; a copy of out. */
 static float *forward(const tokens *t, const fixture *f, attn_run *run, int site) {
-    attn_item item = {run, site / BLOCKS / 2, (attn_branch)(site % 2), t->key_class};
+    attn_item item = {
+        .run = run, .step = site / BLOCKS / 2, .branch = (attn_branch)(site % 2), .key_class = t->key_class};
     attn_batch batch = {1, &item};
-    attn_call call = {f->args, site / 2 % BLOCKS, ATTN_JOINT, 3, 3, t->segment, t->segment, &batch};
+    attn_call call = {.args = f->args,
+                      .block = site / 2 % BLOCKS,
+                      .kind = ATTN_JOINT,
+                      .n_query_segments = 3,
+                      .n_key_segments = 3,
+                      .query_segments = t->segment,
+                      .key_segments = t->segment,
+                      .batch = &batch};
     ss_error err = {0};
     attn_forward(cpu, &call);
     compute_status(cpu, &err);
