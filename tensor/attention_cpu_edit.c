@@ -1,7 +1,8 @@
 /* Edits of the cpu backend in the rank-k form (docs/METHOD.md): weights of the set's keys are computed again, with the
  * bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel are
  * computed directly from the keys outside the set. Order: all pairs (item, head) are prepared, then chunks of rows of
- * all pairs, then the direct rows of each pair; sums of chunks are added in order, so no bit depends on threads. */
+ * all pairs, then blocks of direct rows of all pairs; sums of chunks are added in order, so no bit depends on threads.
+ */
 #include "tensor/attention.h"
 
 #include <math.h>
@@ -22,6 +23,12 @@ typedef struct edit_pair {
 typedef struct row_sums {
     double before, after, dose; /* mass of the union before and after; |o' - o|^2 / |o|^2 */
 } row_sums;
+
+static void add_sums(row_sums *to, const row_sums *s) {
+    to->before += s->before;
+    to->after += s->after;
+    to->dose += s->dose;
+}
 
 typedef struct edit_plan {
     const attention_kernel *kernel;
@@ -346,24 +353,30 @@ static void run_chunk(const edit_plan *p, int64_t at, int64_t chunk, const edit_
     for (int64_t first = chunk * CHUNK_ROWS; first < end; first += ATTENTION_ROWS) {
         int n = end - first < ATTENTION_ROWS ? (int)(end - first) : ATTENTION_ROWS;
         row_sums s = edit_block(p, &p->pair[at], r, first, n, p->direct + at * p->n_rows + first);
-        sums->before += s.before;
-        sums->after += s.after;
-        sums->dose += s.dose;
+        add_sums(sums, &s);
     }
 }
 
 /* ---- the direct path ---- */
 
-/* The keys outside one pair's set, packed, and the rows that need them. */
+/* The keys outside one pair's set, packed, and the rows that need them, in blocks. */
 typedef struct direct_job {
-    int64_t n_rows, n_keys;
+    const edit_pair *pair;
+    const uint8_t *direct;               /* [rows acted on] */
+    int64_t n_rows, n_keys, first_block; /* first_block: number of its first block among those of all jobs */
     int32_t *row, *key;
     float *k_panel, *v_panel;
-    float *s; /* [threads, block_rows, keys] */
-    int64_t s_floats;
     int block_rows;
     row_sums *sums; /* [blocks] */
 } direct_job;
+
+/* The direct rows of all pairs: blocks of all jobs are shared out among the threads together, since most pairs have
+ * few. */
+typedef struct direct_plan {
+    int64_t n_jobs, n_blocks, s_floats;
+    direct_job *job;
+    float *s; /* [threads, s_floats] */
+} direct_plan;
 
 /* One row of the direct path: the set's weights and the lse of the keys outside (-HUGE_VAL: there are none) to the
  * row's coefficients and the factor of what the outside gave, and 1 - p. Both are relative to the same lse; a row whose
@@ -412,25 +425,45 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     return sums;
 }
 
-static int direct_allocate(direct_job *job, const edit_plan *p, int64_t set_size, compute *c) {
-    int64_t all = p->a->k.dim[1], keys = padded(p, all - set_size);
-    *job = (direct_job){.n_keys = all - set_size, .block_rows = attention_block_rows(keys)};
-    job->s_floats = attention_round_up(job->block_rows * keys, 16);
-    job->row = attention_scratch(c, (size_t)p->n_rows, sizeof *job->row);
+/* Room for one pair's job of `rows` direct rows. */
+static void direct_add(direct_plan *dp, compute *c, const edit_plan *p, const edit_pair *pair, const uint8_t *direct,
+                       int64_t rows) {
+    int64_t all = p->a->k.dim[1], keys = padded(p, all - pair->n);
+    direct_job *job = &dp->job[dp->n_jobs++];
+    *job = (direct_job){.pair = pair, .direct = direct, .n_rows = rows, .n_keys = all - pair->n};
+    job->block_rows = attention_block_rows(keys);
+    job->first_block = dp->n_blocks;
+    int64_t blocks = (rows + job->block_rows - 1) / job->block_rows;
+    int64_t s_floats = attention_round_up(job->block_rows * keys, 16);
+    dp->n_blocks += blocks;
+    dp->s_floats = s_floats > dp->s_floats ? s_floats : dp->s_floats;
+    job->row = attention_scratch(c, (size_t)rows, sizeof *job->row);
     job->key = attention_scratch(c, (size_t)all, sizeof *job->key);
     job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
     job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
-    job->s = attention_scratch(c, (size_t)(p->threads * job->s_floats), sizeof(float));
-    job->sums = attention_scratch(c, (size_t)((p->n_rows + job->block_rows - 1) / job->block_rows), sizeof *job->sums);
+    job->sums = attention_scratch(c, (size_t)blocks, sizeof *job->sums);
+}
+
+/* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
+static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all) {
+    *dp = (direct_plan){.job = attention_scratch(c, (size_t)p->n_pairs, sizeof *dp->job)};
+    for (int64_t at = 0; compute_ok(c) && at < p->n_pairs; at++) {
+        const uint8_t *direct = p->direct + at * p->n_rows;
+        int64_t rows = all ? p->n_rows : 0;
+        for (int64_t i = 0; !all && i < p->n_rows; i++) rows += direct[i];
+        if (rows > 0) direct_add(dp, c, p, &p->pair[at], direct, rows);
+    }
+    if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
     return compute_ok(c);
 }
 
-static void direct_fill(direct_job *job, const edit_plan *p, const edit_pair *pair, const uint8_t *direct) {
+static void direct_fill(direct_job *job, const edit_plan *p) {
     const attention_args *a = p->a;
+    const edit_pair *pair = job->pair;
     const int32_t *set = p->e->keys + pair->begin;
-    int64_t at = 0, x = 0;
+    int64_t at = 0, x = 0, row = 0;
     for (int64_t i = 0; i < p->n_rows; i++)
-        if (direct[i]) job->row[job->n_rows++] = (int32_t)(p->e->row_begin + i);
+        if (job->direct[i]) job->row[row++] = (int32_t)(p->e->row_begin + i);
     for (int64_t j = 0; j < a->k.dim[1]; j++) {
         if (x < pair->n && set[x] == j) x++;
         else job->key[at++] = (int32_t)j;
@@ -439,28 +472,26 @@ static void direct_fill(direct_job *job, const edit_plan *p, const edit_pair *pa
     p->kernel->pack_values(job->v_panel, head_data(a->v, pair), a->v.stride[1], job->key, job->n_keys, p->d);
 }
 
-/* All direct rows of one pair; their number. */
-static int64_t run_direct(const edit_plan *p, const edit_pair *pair, const uint8_t *direct, compute *c,
-                          row_sums *total) {
-    direct_job job;
-    if (!memchr(direct, 1, (size_t)p->n_rows)) return 0;
-    arena_mark mark = arena_get_mark(c->scratch);
-    if (direct_allocate(&job, p, pair->n, c)) direct_fill(&job, p, pair, direct);
-    int64_t blocks = (job.n_rows + job.block_rows - 1) / job.block_rows; /* none where memory ran out */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
-    for (int64_t block = 0; block < blocks; block++) {
-        edit_room r = room_of(p, omp_get_thread_num());
-        int64_t first = block * job.block_rows;
-        int n = job.n_rows - first < job.block_rows ? (int)(job.n_rows - first) : job.block_rows;
-        job.sums[block] = direct_block(p, pair, &job, &r, job.s + omp_get_thread_num() * job.s_floats, first, n);
+/* Block `number` of all jobs' blocks. */
+static void direct_run(const direct_plan *dp, const edit_plan *p, int64_t number, int thread) {
+    edit_room r = room_of(p, thread);
+    int64_t at = 0;
+    while (at + 1 < dp->n_jobs && dp->job[at + 1].first_block <= number) at++;
+    const direct_job *job = &dp->job[at];
+    int64_t block = number - job->first_block, first = block * job->block_rows;
+    int n = job->n_rows - first < job->block_rows ? (int)(job->n_rows - first) : job->block_rows;
+    job->sums[block] = direct_block(p, job->pair, job, &r, dp->s + thread * dp->s_floats, first, n);
+}
+
+static void direct_all(const direct_plan *dp, const edit_plan *p) {
+    if (dp->n_jobs == 0) return;
+#pragma omp parallel num_threads(p->threads)
+    {
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t at = 0; at < dp->n_jobs; at++) direct_fill(&dp->job[at], p);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t block = 0; block < dp->n_blocks; block++) direct_run(dp, p, block, omp_get_thread_num());
     }
-    for (int64_t block = 0; block < blocks; block++) {
-        total->before += job.sums[block].before;
-        total->after += job.sums[block].after;
-        total->dose += job.sums[block].dose;
-    }
-    arena_release(c->scratch, mark);
-    return job.n_rows;
 }
 
 /* ---- the call ---- */
@@ -474,22 +505,29 @@ static void clear_results(const attention_args *a, const attention_edit *e) {
     }
 }
 
-static void finish_pair(const edit_plan *p, int64_t at, compute *c) {
+/* The results of one pair; `job` = its direct rows, or NULL. */
+static void finish_pair(const edit_plan *p, int64_t at, const direct_job *job) {
     const edit_pair *pair = &p->pair[at];
     const attention_edit *e = p->e;
     row_sums total = {0};
-    for (int64_t chunk = 0; chunk < p->chunks; chunk++) {
-        total.before += p->sums[at * p->chunks + chunk].before;
-        total.after += p->sums[at * p->chunks + chunk].after;
-        total.dose += p->sums[at * p->chunks + chunk].dose;
-    }
-    int64_t direct = run_direct(p, pair, p->direct + at * p->n_rows, c, &total);
+    int64_t direct = job ? job->n_rows : 0, blocks = job ? (direct + job->block_rows - 1) / job->block_rows : 0;
+    for (int64_t chunk = 0; chunk < p->chunks; chunk++) add_sums(&total, &p->sums[at * p->chunks + chunk]);
+    for (int64_t block = 0; block < blocks; block++) add_sums(&total, &job->sums[block]);
     int64_t to = pair->item * p->a->q.dim[2] + pair->head;
     double rows = (double)p->n_rows;
     if (e->mass_before) e->mass_before[to] = total.before / rows;
     if (e->mass_after) e->mass_after[to] = total.after / rows;
     if (e->dose) e->dose[to] = sqrt(total.dose / rows);
     if (e->direct_rows) e->direct_rows[to] = direct;
+}
+
+static void finish_pairs(const edit_plan *p, const direct_plan *dp) {
+    int64_t next = 0; /* jobs are in the order of pairs */
+    for (int64_t at = 0; at < p->n_pairs; at++) {
+        int has_job = next < dp->n_jobs && dp->job[next].pair == &p->pair[at];
+        finish_pair(p, at, has_job ? &dp->job[next] : NULL);
+        next += has_job;
+    }
 }
 
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e) {
@@ -506,14 +544,18 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
             for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
                 run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
         }
-        for (int64_t at = 0; at < p->n_pairs; at++) finish_pair(p, at, c);
+        direct_plan direct;
+        if (direct_make(&direct, c, p, 0)) {
+            direct_all(&direct, p);
+            finish_pairs(p, &direct);
+        }
     }
     arena_release(c->scratch, mark);
 }
 
 void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
     edit_plan plan;
-    direct_job job;
+    direct_plan direct;
     int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2;
     arena_mark mark = arena_get_mark(c->scratch);
     int32_t *begin = attention_scratch(c, (size_t)pairs + 1, sizeof *begin);
@@ -522,6 +564,6 @@ void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
                         .n_steps = 2,
                         .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}},
                         .set_begin = begin};
-    if (begin && half > 0 && plan_make(&plan, c, a, &e)) direct_allocate(&job, &plan, half, c);
+    if (begin && half > 0 && plan_make(&plan, c, a, &e)) direct_make(&direct, c, &plan, 1);
     arena_release(c->scratch, mark);
 }
