@@ -46,6 +46,8 @@ RELATED = {"single_object": 0.06, "colors": 0.12, "counting": 0.16,
            "two_object": 0.14, "position": 0.27, "color_attr": 0.25}
 PAIRS = {"single_object": 0.05, "colors": 0.10, "counting": 0.12,
          "two_object": 0.30, "position": 0.15, "color_attr": 0.28}
+SHAPES = {"single_object": 0.03, "colors": 0.05, "counting": 0.14,
+          "two_object": 0.46, "position": 0.10, "color_attr": 0.22}
 # A stage: its stream of batches, the text tokens kept of CLIP and T5, the mix of tags at its beginning
 # and after `ramp` steps, the rate and its fall.
 STAGES = {
@@ -61,6 +63,10 @@ STAGES = {
                      batch=48, hold=0.8, floor=0.6),
     "full-3": dict(stream=11, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(PAIRS, PAIRS), ramp=0,
                    rate=7e-4, batch=48, hold=0.1, floor=0.0),
+    "layout-4": dict(stream=12, clip=16, t5=16, mixes=(SHAPES, SHAPES), ramp=0, rate=1e-3,
+                     batch=48, hold=0.8, floor=0.6),
+    "full-4": dict(stream=13, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(SHAPES, SHAPES), ramp=0,
+                   rate=6e-4, batch=48, hold=0.1, floor=0.0),
 }
 SAVE_SECONDS = 240
 
