@@ -27,9 +27,10 @@ static unsigned needs_of(const attn_item *item, int block) {
     const attn_measure *m = attn_run_measure(item->run);
     const attn_program *p = attn_run_program(item->run);
     int keeps = m->top > 0 || m->keep_masses || bits_get(&m->recall, block);
-    unsigned needs = keeps || any_in_force(item, block) ? NEED_MASS : 0;
+    unsigned needs = keeps ? NEED_MASS : 0;
     for (int i = 0; p && i < p->n; i++)
-        if (p->intervention[i].selector->queries && in_force(&p->intervention[i], item, block)) needs |= NEED_ROW_MAX;
+        if (in_force(&p->intervention[i], item, block))
+            needs |= p->intervention[i].selector->queries ? NEED_MASS | NEED_ROW_MAX : NEED_MASS;
     for (int i = 0; i < m->n_probes; i++) needs |= m->probe[i]->needs;
     return needs;
 }

@@ -110,7 +110,6 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
     const attn_item *item = &call->batch->item[b];
     size_t keys = (size_t)call->args.k.dim[1], pair = (size_t)b * (size_t)call->args.q.dim[2];
     ss_error err;
-    row_range rows;
     select_input in = {.heads = (int)call->args.q.dim[2],
                        .keys = (int)keys,
                        .queries = (int)call->args.q.dim[1],
@@ -129,12 +128,12 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
                        .room_mark = e->room_mark};
     for (int i = 0; compute_ok(c) && i < e->n; i++) {
         const attn_intervention *v = e->intervention[i];
-        if (attn_find_rows(call, v->rows, &rows, &err) != SS_OK) {
+        if (attn_find_rows(call, v->rows, &e->range[i], &err) != SS_OK) {
             compute_fail(c, &err);
             return;
         }
-        in.row_begin = (int)rows.begin;
-        in.row_end = (int)rows.end;
+        in.row_begin = (int)e->range[i].begin;
+        in.row_end = (int)e->range[i].end;
         in.mass = stats->mass + pair * keys;
         if (attn_recalls(v)) {
             in.mass = attn_run_recalled(item->run, item->step, call->block, item->branch, &err);
@@ -336,35 +335,40 @@ static void keep_masses(const attn_call *call, item_edit *e, row_range range) {
     }
 }
 
-/* All edits of one item. Interventions on different rows become one operation for each kind of row. */
+/* Interventions on different rows become one operation for each kind of row. */
+static void edit_kinds_of_rows(compute *c, const attn_call *call, int b, const double *lse, item_edit *e) {
+    static const attn_rows KINDS[] = {ROWS_IMAGE, ROWS_TEXT};
+    for (int i = 0; compute_ok(c) && i < 2; i++) {
+        row_range range;
+        ss_error err;
+        if (attn_find_rows(call, KINDS[i], &range, &err) == SS_OK) edit_rows(c, call, b, lse, e, KINDS[i], range);
+        else compute_fail(c, &err);
+    }
+}
+
+/* All edits of one item. */
 void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e) {
     const double *lse = stats->lse + (int64_t)b * call->args.q.dim[2] * call->args.q.dim[1];
-    row_range same, image, text_rows;
-    ss_error err;
-    int outputs = 0, alike = 1;
-    for (int i = 0; i < e->n; i++) outputs += is_output_edit(e->intervention[i]->edit);
-    e->n_outputs = outputs;
+    int alike = 1;
+    e->n_outputs = 0;
+    for (int i = 0; i < e->n; i++) {
+        e->n_outputs += is_output_edit(e->intervention[i]->edit);
+        alike &= e->intervention[i]->rows == e->intervention[0]->rows;
+    }
     if (!attn_edit_allocate(c, call, e)) return;
     choose(c, call, b, stats, e);
-    for (int i = 1; i < e->n; i++) alike &= e->intervention[i]->rows == e->intervention[0]->rows;
-    ss_status status = alike ? attn_find_rows(call, e->intervention[0]->rows, &same, &err)
-                             : attn_find_rows(call, ROWS_IMAGE, &image, &err);
-    if (status == SS_OK && !alike) status = attn_find_rows(call, ROWS_TEXT, &text_rows, &err);
-    if (status != SS_OK) compute_fail(c, &err);
     if (!compute_ok(c)) return;
-    if (outputs) op_copy(c, e->original, attn_slice(&call->args, b, 1).out);
+    row_range same = e->range[0]; /* of all of them, where rows are alike: always with edits of the output */
+    if (e->n_outputs) op_copy(c, e->original, attn_slice(&call->args, b, 1).out);
     for (int i = 0; i < e->n; i++) {
         if (!is_output_edit(e->intervention[i]->edit)) continue;
         find_amounts(c, call, b, lse, e, i, same);
-        if (e->intervention[i]->edit->on == EDIT_ON_KEYS && outputs == e->n) keep_masses(call, e, same);
+        if (e->intervention[i]->edit->on == EDIT_ON_KEYS && e->n_outputs == e->n) keep_masses(call, e, same);
     }
     if (alike) edit_rows(c, call, b, lse, e, ROWS_ALL, same);
-    else {
-        edit_rows(c, call, b, lse, e, ROWS_IMAGE, image);
-        edit_rows(c, call, b, lse, e, ROWS_TEXT, text_rows);
-    }
-    if (outputs) edit_output(c, call, b, e, same);
-    if (alike && !outputs) return;
+    else edit_kinds_of_rows(c, call, b, lse, e);
+    if (e->n_outputs) edit_output(c, call, b, e, same);
+    if (alike && !e->n_outputs) return;
     int step[EDIT_MAX_STEPS] = {0}; /* every set of keys belongs to the set that is reported */
     for (int i = 0; i < e->n; i++) step[i] = e->intervention[i]->edit->on == EDIT_ON_KEYS ? 0 : -1;
     join_sets(call, e, step);

@@ -21,6 +21,7 @@ typedef struct item_edit {
     int n; /* interventions in force; 0 = nothing is edited */
     const attn_intervention *intervention[EDIT_MAX_STEPS];
     int number[EDIT_MAX_STEPS];                /* their indices in the program */
+    row_range range[EDIT_MAX_STEPS];           /* the query rows they act on */
     key_sets chosen[EDIT_MAX_STEPS];           /* per intervention, keys or query rows */
     key_sets set;                              /* the union of the sets of keys at hand */
     uint8_t *member, *mark;                    /* [heads keys] as attention_edit.member; [keys] */

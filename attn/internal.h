@@ -49,6 +49,9 @@ const double *attn_scope_mass(const select_input *in, double *room, int head);
  * [keys]. */
 int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out);
 
+/* Sets of the largest keys among those that `wanted` names, as many as a set holds or as there are. */
+void attn_select_among(const select_input *in, int (*wanted)(const select_input *in, int key), key_sets *out);
+
 /* The stream of a selector's draw: without the step where one set serves the run, without the head where one serves
  * the layer. k is not part of the name: sets of growing k nest. */
 static inline void attn_selector_stream(const select_input *in, const char *name, int head, philox *out) {

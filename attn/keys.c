@@ -36,6 +36,23 @@ int attn_scope_largest(const select_input *in, double *room, int head, int32_t *
     return attn_largest_keys(attn_scope_mass(in, room, head), in->keys, attn_set_size(in, head), out);
 }
 
+void attn_select_among(const select_input *in, int (*wanted)(const select_input *in, int key), key_sets *out) {
+    int n = 0;
+    for (int head = 0; head < in->heads; head++) {
+        if (attn_own_set(in, head)) {
+            const double *mass = attn_scope_mass(in, in->room_mass, head);
+            int have = 0, want = attn_set_size(in, head);
+            for (int j = 0; j < in->keys; j++) {
+                int is = wanted(in, j);
+                in->room_mass[j] = is ? mass[j] : -1; /* no mass is negative */
+                have += is;
+            }
+            n = attn_largest_keys(in->room_mass, in->keys, want < have ? want : have, in->room_key);
+        }
+        attn_sets_put(out, head, in->room_key, n);
+    }
+}
+
 void attn_shuffle_next(philox *r, int32_t *order, int n, int i) {
     int j = i + (int)philox_below(r, (uint32_t)(n - i));
     int32_t key = order[j];
