@@ -13,6 +13,11 @@
 #define ATTENTION_DIRECT_ABOVE 64.0
 #define ATTENTION_CANCELS_ABOVE 4.0
 
+/* Row n of head h of item b in a view [B, N, H, d]. */
+static inline float *attention_row(tensor t, int64_t b, int64_t n, int64_t h) {
+    return (float *)t.data + b * t.stride[0] + n * t.stride[1] + h * t.stride[2];
+}
+
 /* Plain loops in double, from the definitions: whole rows of P, edited entry by entry (every row is a direct one). */
 void attention_reference(compute *c, const attention_args *a, const attention_stats *stats);
 void attention_edit_reference(compute *c, const attention_args *a, const attention_edit *e);

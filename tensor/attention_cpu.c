@@ -52,8 +52,7 @@ void attention_block_load(attention_block *b, float *q, const attention_args *a,
     b->bias[0] = NULL;
     for (int i = 0; i < n; i++) {
         int64_t row = row_index ? row_index[first + i] : first + i;
-        const float *from =
-            (const float *)a->q.data + item * a->q.stride[0] + row * a->q.stride[1] + head * a->q.stride[2];
+        const float *from = attention_row(a->q, item, row, head);
         for (int64_t x = 0; x < d; x++) q[i * d + x] = from[x] * a->scale;
         b->last_key[i] = a->causal ? row : INT64_MAX - 1;
         if (!tensor_is_none(a->bias))
@@ -110,9 +109,7 @@ static int plan_allocate(attention_plan *p, compute *c) {
     return compute_ok(c);
 }
 
-static const float *head_data(tensor t, int64_t item, int64_t head) {
-    return (const float *)t.data + item * t.stride[0] + head * t.stride[2];
-}
+static const float *head_data(tensor t, int64_t item, int64_t head) { return attention_row(t, item, 0, head); }
 
 static void pack_pair(const attention_plan *p, int64_t pair, int64_t slot) {
     const attention_args *a = p->a;
@@ -132,7 +129,7 @@ static void overlap(int64_t begin, int64_t end, int64_t first, int n, int *from,
 
 static void store_rows(const attention_plan *p, const attention_block *b, int64_t pair, int64_t first) {
     tensor out = p->a->out;
-    float *o = (float *)out.data + pair / p->n_heads * out.stride[0] + pair % p->n_heads * out.stride[2];
+    float *o = attention_row(out, pair / p->n_heads, 0, pair % p->n_heads);
     for (int i = 0; i < b->rows; i++) {
         memcpy(o + (first + i) * out.stride[1], b->o + i * p->width, sizeof(float) * (size_t)p->d);
         if (p->stats && p->stats->lse) p->stats->lse[pair * p->n_rows + first + i] = b->lse[i];

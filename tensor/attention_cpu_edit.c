@@ -112,9 +112,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
 
 /* ---- preparing a pair ---- */
 
-static const float *head_data(tensor t, const edit_pair *pair) {
-    return (const float *)t.data + pair->item * t.stride[0] + pair->head * t.stride[2];
-}
+static const float *head_data(tensor t, const edit_pair *pair) { return attention_row(t, pair->item, 0, pair->head); }
 
 static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
     for (int64_t x = 0; x < pair->n; x++) {
@@ -244,8 +242,7 @@ static void coefficients(const edit_plan *p, const edit_pair *pair, const double
 }
 
 static float *out_row(const edit_plan *p, const edit_pair *pair, int64_t row) {
-    tensor out = p->a->out;
-    return (float *)out.data + pair->item * out.stride[0] + row * out.stride[1] + pair->head * out.stride[2];
+    return attention_row(p->a->out, pair->item, row, pair->head);
 }
 
 /* The pair's set as the keys of a block. */

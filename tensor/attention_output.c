@@ -5,11 +5,6 @@
 
 #include "tensor/attention.h"
 
-static float *row_of(tensor t, int64_t b, int64_t row, int64_t h) {
-    return (float *)t.data + b * t.stride[0] + row * t.stride[1] + h * t.stride[2];
-}
-
-/* out = amount o, or o + amount u. */
 static void gain(float *o, double amount, int64_t d) {
     for (int64_t x = 0; x < d; x++) o[x] = (float)(amount * (double)o[x]);
 }
@@ -24,7 +19,7 @@ static void push(float *o, const float *direction, double amount, int64_t d) {
 static void mean_of_values(float *o, tensor v, int64_t b, int64_t h) {
     for (int64_t x = 0; x < v.dim[3]; x++) {
         double sum = 0;
-        for (int64_t j = 0; j < v.dim[1]; j++) sum += (double)row_of(v, b, j, h)[x];
+        for (int64_t j = 0; j < v.dim[1]; j++) sum += (double)attention_row(v, b, j, h)[x];
         o[x] = (float)(sum / (double)v.dim[1]);
     }
 }
@@ -48,9 +43,9 @@ static double edit_head(const attention_args *a, const attention_output *e, int6
     double sum = 0;
     for (int64_t i = e->row_begin; i < e->row_end; i++) {
         double amount = e->amount[at + i];
-        float *o = row_of(a->out, b, i, h);
-        const float *before = tensor_is_none(e->original) ? old : row_of(e->original, b, i, h);
-        for (int64_t x = 0; x < d; x++) old[x] = o[x];
+        float *o = attention_row(a->out, b, i, h);
+        const float *before = tensor_is_none(e->original) ? old : attention_row(e->original, b, i, h);
+        for (int64_t x = 0; before == old && x < d; x++) old[x] = o[x];
         if (e->op == OUTPUT_GAIN && amount != 1) gain(o, amount, d);
         if (e->op == OUTPUT_PUSH && amount != 0) push(o, e->direction + (at + i) * d, amount, d);
         if (e->op == OUTPUT_MEAN && amount != 0) {

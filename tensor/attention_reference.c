@@ -6,10 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static const float *row(tensor t, int64_t b, int64_t n, int64_t h) {
-    return (const float *)t.data + b * t.stride[0] + n * t.stride[1] + h * t.stride[2];
-}
-
 static void *scratch(compute *c, int64_t n, size_t size) {
     void *p = arena_alloc(c->scratch, (size_t)n * size);
     if (!p)
@@ -39,11 +35,11 @@ static double log_sum(const double *l, const uint8_t *in, int want, int64_t n) {
 /* Scores of query row i into s[Nk]; -inf where causal leaves a key out. */
 static void row_scores(const attention_args *a, int64_t b, int64_t h, int64_t i, double *s) {
     int64_t n_keys = a->k.dim[1], d = a->k.dim[3];
-    const float *q = row(a->q, b, i, h);
+    const float *q = attention_row(a->q, b, i, h);
     const float *bias =
         tensor_is_none(a->bias) ? NULL : (const float *)a->bias.data + h * a->bias.stride[0] + i * a->bias.stride[1];
     for (int64_t j = 0; j < n_keys; j++) {
-        const float *k = row(a->k, b, j, h);
+        const float *k = attention_row(a->k, b, j, h);
         double dot = 0;
         for (int64_t x = 0; x < d; x++) dot += (double)q[x] * (double)k[x];
         s[j] = dot * (double)a->scale + (bias ? (double)bias[j] : 0.0);
@@ -98,10 +94,10 @@ void attention_reference(compute *c, const attention_args *a, const attention_st
                 s[j] -= lse;
                 if (s[j] > max) max = s[j];
             }
-            float *o = (float *)a->out.data + b * a->out.stride[0] + i * a->out.stride[1] + h * a->out.stride[2];
+            float *o = attention_row(a->out, b, i, h);
             for (int64_t x = 0; x < d; x++) {
                 double sum = 0;
-                for (int64_t j = 0; j < n_keys; j++) sum += exp(s[j]) * (double)row(a->v, b, j, h)[x];
+                for (int64_t j = 0; j < n_keys; j++) sum += exp(s[j]) * (double)attention_row(a->v, b, j, h)[x];
                 o[x] = (float)sum;
             }
             if (!stats) continue;
@@ -139,7 +135,7 @@ static void edit_values(const attention_args *a, const attention_edit *e, int64_
     memset(he->mean, 0, sizeof(double) * (size_t)d);
     for (int64_t j = 0; j < he->n_keys; j++)
         for (int64_t x = 0; x < d; x++) {
-            he->v[j * d + x] = (double)row(a->v, b, j, h)[x];
+            he->v[j * d + x] = (double)attention_row(a->v, b, j, h)[x];
             he->mean[x] += he->v[j * d + x] / (double)he->n_keys;
         }
     for (int s = 0; s < e->n_steps; s++) {
@@ -195,7 +191,7 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
         edit_row(&e->step[s], he->in, he->log_p, n);
     }
     r.after = exp(log_sum(he->log_p, he->in_any, 1, n));
-    float *o = (float *)a->out.data + b * a->out.stride[0] + i * a->out.stride[1] + h * a->out.stride[2];
+    float *o = attention_row(a->out, b, i, h);
     double moved = 0, size = 0;
     for (int64_t x = 0; x < d; x++) {
         double sum = 0, old = (double)o[x];
