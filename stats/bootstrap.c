@@ -100,3 +100,14 @@ stats_interval stats_bca(const double *d, int n, double resolution, double *mean
     }
     return (stats_interval){stats_defined(end[0]), stats_defined(end[1])};
 }
+
+ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,
+                            stats_interval *out, ss_error *err) {
+    size_t bytes = (size_t)resamples * sizeof(double);
+    double *means = malloc(bytes);
+    if (!means) return error_no_memory(err, "bootstrap", bytes);
+    ss_status status = stats_bootstrap_means(d, n, seed, resamples, means, err);
+    if (status == SS_OK) *out = stats_bca(d, n, resolution, means, resamples, level);
+    free(means);
+    return status;
+}

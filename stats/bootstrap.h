@@ -21,4 +21,8 @@ ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *i
  * SciPy's. Undefined: n < 2, no variance, all means on one side of the observed one. */
 stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level);
 
+/* Both in one: the interval of the mean of d, from `resamples` resamples of the streams of `seed`. */
+ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,
+                            stats_interval *out, ss_error *err);
+
 #endif

@@ -24,17 +24,11 @@ static ss_status compute_interval(const stats_prompts *p, const stats_options *o
         c->ci_low = c->ci_high = stats_undefined(c->d_z.state);
         return SS_OK;
     }
-    size_t bytes = (size_t)o->resamples * sizeof(double);
-    double *means = malloc(bytes);
-    if (!means) return error_no_memory(err, "bootstrap", bytes);
-    ss_status status = stats_bootstrap_means(p->d, p->n, o->seed, o->resamples, means, err);
-    if (status == SS_OK) {
-        stats_interval interval = stats_bca(p->d, p->n, p->resolution, means, o->resamples, o->level);
-        c->ci_low = interval.low;
-        c->ci_high = interval.high;
-    }
-    free(means);
-    return status;
+    stats_interval interval;
+    SS_TRY(stats_bca_of_mean(p->d, p->n, p->resolution, o->seed, o->resamples, o->level, &interval, err));
+    c->ci_low = interval.low;
+    c->ci_high = interval.high;
+    return SS_OK;
 }
 
 static ss_status compute_tests(const stats_prompts *p, const stats_summary *s, const stats_options *o,

@@ -37,7 +37,7 @@ static void count_orders(int64_t *rank, int k, int at, int64_t low, double *coun
 
 /* The least and the largest of `weighted` over all orders: ranks falling, ranks rising. */
 static void range_of(const int64_t *rank, int k, int64_t *low, int64_t *high) {
-    int64_t sorted[STATS_TREND_MAX_LEVELS];
+    int64_t sorted[EXACT_LEVELS];
     memcpy(sorted, rank, sizeof *rank * (size_t)k);
     for (int i = 1; i < k; i++)
         for (int j = i; j > 0 && sorted[j] < sorted[j - 1]; j--) {
@@ -144,22 +144,21 @@ static ss_status slope(const double *x, int n, const double *level, int k, doubl
     double centre = 0, squares = 0;
     for (int j = 0; j < k; j++) centre += log(level[j]) / k;
     for (int j = 0; j < k; j++) squares += pow(log(level[j]) - centre, 2);
-    double *b = malloc(sizeof *b * (size_t)n), *means = malloc(sizeof *means * (size_t)o->resamples);
-    ss_status status = b && means ? SS_OK : error_no_memory(err, "slopes", sizeof *means * (size_t)o->resamples);
-    for (int i = 0; status == SS_OK && i < n; i++) {
+    double *b = malloc(sizeof *b * (size_t)n);
+    if (!b) return error_no_memory(err, "slopes", sizeof *b * (size_t)n);
+    for (int i = 0; i < n; i++) {
         b[i] = 0;
         for (int j = 0; j < k; j++) b[i] += (log(level[j]) - centre) / squares * (x[i * k + j] - x[i * k]);
     }
-    if (status == SS_OK) status = stats_bootstrap_means(b, n, o->seed, o->resamples, means, err);
+    double least = resolution / (log(level[k - 1]) - log(level[0]));
+    stats_interval interval;
+    ss_status status = stats_bca_of_mean(b, n, least, o->seed, o->resamples, o->level, &interval, err);
     if (status == SS_OK) {
-        double least = resolution / (log(level[k - 1]) - log(level[0]));
-        stats_interval interval = stats_bca(b, n, least, means, o->resamples, o->level);
         out->slope = stats_defined(stats_sum(b, n) / n);
         out->slope_low = interval.low;
         out->slope_high = interval.high;
     }
     free(b);
-    free(means);
     return status;
 }
 

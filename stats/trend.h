@@ -7,8 +7,6 @@
 #include "stats/figure.h"
 #include "stats/options.h"
 
-enum { STATS_TREND_MAX_LEVELS = 64 };
-
 typedef enum stats_trend_method { STATS_TREND_EXACT, STATS_TREND_NORMAL } stats_trend_method;
 
 typedef struct stats_trend {
