@@ -17,6 +17,12 @@ typedef struct attn_bits {
 static inline void bits_set(attn_bits *b, int i) { b->word[i >> 6] |= UINT64_C(1) << (i & 63); }
 static inline int bits_get(const attn_bits *b, int i) { return (int)(b->word[i >> 6] >> (i & 63) & 1); }
 
+static inline int bits_any(const attn_bits *b) {
+    for (size_t i = 0; i < sizeof b->word / sizeof *b->word; i++)
+        if (b->word[i]) return 1;
+    return 0;
+}
+
 /* One intervention = where x which keys x what is done (method.md section 3). */
 typedef struct attn_intervention {
     attn_bits blocks, heads, steps; /* in force only where all three have the bit */

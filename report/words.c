@@ -96,15 +96,15 @@ static void add_options(text *out, const entry *about, const option_value *value
 
 static void add_intervention(text *out, const study_intervention *v, const char *ks) {
     static const char *const ROWS[] = {"image", "all", "text"};
+    static const char *const SCOPE[] = {" in each head", " a head on average, one set for the layer",
+                                        " a head on average, over all these blocks and heads of a step"};
     if (v->edit->on != EDIT_ON_NOTHING) {
         text_addf(out, "%s: %s", v->selector->queries ? "rows" : "keys", v->selector->about.name);
         add_options(out, &v->selector->about, v->selector_options);
         text_addf(out, " (%s)", v->selector->about.help);
         if (*ks) text_addf(out, ", k = %s", ks);
+        text_add(out, SCOPE[v->scope]);
     }
-    static const char *const SCOPE[] = {" in each head", " a head on average, one set for the layer",
-                                        " a head on average, over all these blocks and heads of a step"};
-    if (v->edit->on != EDIT_ON_NOTHING) text_add(out, SCOPE[v->scope]);
     if (v->source == SOURCE_BASELINE) text_add(out, ", chosen from the baseline's masses");
     if (v->redraw == REDRAW_RUN) text_add(out, ", one set for the whole run");
     text_addf(out, "; edit: %s", v->edit->about.name);

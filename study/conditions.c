@@ -167,14 +167,14 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_interven
     *any = edit != NULL;
     if (edit) SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
     if (select) return loader_options(l, m, &v->selector->about, "selector", v->selector_options);
-    static const char *const NEED[] = {"k", "scope", "source", "draws"};
-    static const char *const NEED_EDIT[] = {"blocks", "heads", "steps", "phase", "branch", "rows", "redraw", "also"};
+    static const struct {
+        const char *key;
+        int edit_suffices; /* for an edit that chooses nothing */
+    } NEED[] = {{"k", 0},     {"scope", 0}, {"source", 0}, {"draws", 0}, {"blocks", 1}, {"heads", 1},
+                {"steps", 1}, {"phase", 1}, {"branch", 1}, {"rows", 1},  {"redraw", 1}, {"also", 1}};
     for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
-        if (yaml_find(m, NEED[i]))
-            return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i]);
-    for (size_t i = 0; !edit && i < sizeof NEED_EDIT / sizeof *NEED_EDIT; i++)
-        if (yaml_find(m, NEED_EDIT[i]))
-            return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED_EDIT[i]);
+        if (yaml_find(m, NEED[i].key) && !(edit && NEED[i].edit_suffices))
+            return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i].key);
     if (edit) v->selector = row_called(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
     return SS_OK;
 }

@@ -129,7 +129,6 @@ static ss_status recall_of(plan *p, const study_condition *c, const plan_conditi
                 "prompt, seed and sampler of the baseline");
         for (size_t w = 0; w < sizeof v->blocks.word / sizeof *v->blocks.word; w++)
             p->recall.word[w] |= v->blocks.word[w];
-        p->recalls = 1;
     }
     return SS_OK;
 }

@@ -52,8 +52,7 @@ typedef struct plan {
     sample_settings settings; /* complete */
     pipeline_sites sites;
     attn_measure measure;      /* of every run */
-    int recalls;               /* some condition chooses from the baseline's masses */
-    attn_bits recall;          /* in these blocks */
+    attn_bits recall;          /* blocks in which some condition chooses from the baseline's masses */
     plan_condition *condition; /* [study->n_conditions] */
     int n_groups, n_units;
     plan_group *group;

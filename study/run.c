@@ -171,17 +171,16 @@ static const snapshot *snapshot_at(const runner *r, int step) {
 
 /* Give the job its run and state: from noise, or from the baseline's snapshot at its start. */
 static ss_status begin_job(runner *r, job *j, ss_error *err) {
-    if (j->start == 0) {
-        SS_TRY(begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
-        attn_run_set_baseline(j->run, r->recalled);
-        return SS_OK;
+    if (j->start == 0) SS_TRY(begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
+    else {
+        const snapshot *from = snapshot_at(r, j->start);
+        if (!from) return error_set(err, SS_ERR_INTERNAL, NULL, "no snapshot of the baseline at step %d", j->start);
+        attn_stream_name name = stream_name(r->p, j->unit);
+        SS_TRY(attn_run_fork(&j->run, from->run, &j->condition->program, &name, err));
+        SS_TRY(denoise_fork(&j->state, from->state, j->run, err));
     }
-    const snapshot *from = snapshot_at(r, j->start);
-    if (!from) return error_set(err, SS_ERR_INTERNAL, NULL, "no snapshot of the baseline at step %d", j->start);
-    attn_stream_name name = stream_name(r->p, j->unit);
-    SS_TRY(attn_run_fork(&j->run, from->run, &j->condition->program, &name, err));
     attn_run_set_baseline(j->run, r->recalled);
-    return denoise_fork(&j->state, from->state, j->run, err);
+    return SS_OK;
 }
 
 static void end_job(job *j) {
@@ -330,7 +329,7 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
     if (status == SS_OK) status = denoise_wave(r, wave, n, carrier, carry, err);
     for (int i = 0; i < n && status == SS_OK; i++)
         if (!r->done[wave[i]->unit - r->p->unit]) status = finish(r, wave[i], err);
-    if (carrier && r->p->recalls && role_of(r, carrier->unit) == CONDITION_BASELINE) {
+    if (carrier && bits_any(&r->p->recall) && role_of(r, carrier->unit) == CONDITION_BASELINE) {
         r->recalled = wave[0]->run;
         wave[0]->run = NULL;
     }
@@ -344,7 +343,7 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
 /* Jobs that may be denoised together: same size, text length and number of branches; none with a baseline that others
  * choose from, which must be complete before they begin. */
 static int fit(const runner *r, const job *a, const job *b) {
-    if (r->p->recalls && is_carrier(r, a->unit)) return 0;
+    if (bits_any(&r->p->recall) && is_carrier(r, a->unit)) return 0;
     const sample_settings *x = &a->condition->settings, *y = &b->condition->settings;
     return branches_of(x) == branches_of(y) && x->width == y->width && x->height == y->height;
 }
