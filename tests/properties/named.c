@@ -8,18 +8,20 @@
 #include <string.h>
 #include "named.h"
 
+/* The row of a table called `name`. */
+static const void *row_of(const void *table, size_t stride, int n, const char *kind, const char *name) {
+    ss_error err;
+    const entry *e = entry_find(table, stride, n, kind, name, NULL, &err);
+    if (!e) fail_msg("%s", err.message);
+    return e;
+}
+
 const attn_selector *named_selector(const char *name) {
-    for (int i = 0; i < ATTN_SELECTOR_COUNT; i++)
-        if (strcmp(ATTN_SELECTORS[i].about.name, name) == 0) return &ATTN_SELECTORS[i];
-    fail_msg("no selector %s", name);
-    return NULL;
+    return row_of(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", name);
 }
 
 const attn_edit *named_edit(const char *name) {
-    for (int i = 0; i < ATTN_EDIT_COUNT; i++)
-        if (strcmp(ATTN_EDITS[i].about.name, name) == 0) return &ATTN_EDITS[i];
-    fail_msg("no edit %s", name);
-    return NULL;
+    return row_of(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", name);
 }
 
 int named_column(const char *name) {

@@ -27,41 +27,15 @@ const uint8_t KEY_CLASS[KEYS] = {[IMAGE] = KEY_START,
                                  KEY_PADDING};
 compute *cpu;
 
-const attn_selector *selector(const char *name) {
-    ss_error err;
-    const entry *e =
-        entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", name, NULL, &err);
-    assert_non_null(e);
-    return (const attn_selector *)(const void *)e;
-}
-
-const attn_edit *edit(const char *name) {
-    ss_error err;
-    const entry *e = entry_find(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", name, NULL, &err);
-    assert_non_null(e);
-    return (const attn_edit *)(const void *)e;
-}
-
 attn_measure all_probes(void) {
-    attn_measure m = {.n_probes = ATTN_PROBE_COUNT, .rows = ROWS_IMAGE, .r = 5, .keep_masses = 1, .top = 3};
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
+    attn_measure m = named_all_probes(ROWS_IMAGE, 3);
+    m.r = 5;
     return m;
 }
 
 attn_program program(const char *select, int k, const char *what, double number) {
-    attn_program p = {.n = 1};
-    attn_intervention *v = &p.intervention[0];
-    memset(v->blocks.word, 0, sizeof v->blocks.word);
-    for (int i = 0; i < BLOCKS; i++) bits_set(&v->blocks, i);
-    for (int i = 0; i < HEADS; i++) bits_set(&v->heads, i);
-    for (int i = 0; i < STEPS; i++) bits_set(&v->steps, i);
-    v->branches = 3;
-    v->rows = ROWS_ALL;
-    v->selector = selector(select);
-    v->selector_options[0].text = "clip 1";
-    v->k = k;
-    v->edit = edit(what);
-    v->edit_options[0].number = number;
+    attn_program p = named_program(SHAPE, named_selector(select), k, what, number, ROWS_ALL);
+    p.intervention[0].selector_options[0].text = "clip 1";
     return p;
 }
 
@@ -101,35 +75,39 @@ float *forward_one(fixture *f, attn_run *run, int step, attn_branch branch) {
     return fix_out(f);
 }
 
-void choose(const char *name, const double *mass, int k, attn_scope scope, attn_redraw redraw, int step, int word,
-            attn_run *run, chosen *out) {
+void select_from(const char *name, select_input in, chosen *out) {
     double room_mass[KEYS];
     int32_t room_key[3 * KEYS];
     uint8_t room_mark[KEYS];
-    option_value options[8] = {{.word = word, .text = "clip 1"}};
-    select_input in = {.heads = HEADS,
-                       .keys = KEYS,
-                       .mass = mass,
-                       .key_class = KEY_CLASS,
-                       .segments = SEGMENTS,
-                       .n_segments = 3,
+    key_sets to = {out->begin, out->key, out->left_out};
+    ss_error err;
+    in.heads = HEADS;
+    in.keys = KEYS;
+    in.key_class = KEY_CLASS;
+    in.segments = SEGMENTS;
+    in.n_segments = 3;
+    in.room_mass = room_mass;
+    in.room_key = room_key;
+    in.room_mark = room_mark;
+    out->begin[0] = 0;
+    memset(out->left_out, 0, sizeof out->left_out);
+    assert_int_equal(named_selector(name)->select(&in, &to, &err), SS_OK);
+    for (int h = 0; h < HEADS; h++)
+        for (int32_t x = out->begin[h] + 1; x < out->begin[h + 1]; x++) assert_true(out->key[x] > out->key[x - 1]);
+}
+
+void choose(const char *name, const double *mass, int k, attn_scope scope, attn_redraw redraw, int step, int word,
+            attn_run *run, chosen *out) {
+    const option_value options[8] = {{.word = word, .text = "clip 1"}};
+    select_input in = {.mass = mass,
                        .k = k,
                        .scope = scope,
                        .redraw = redraw,
                        .options = options,
                        .run = run,
                        .step = step,
-                       .block = 1,
-                       .room_mass = room_mass,
-                       .room_key = room_key,
-                       .room_mark = room_mark};
-    key_sets to = {out->begin, out->key, out->left_out};
-    ss_error err;
-    out->begin[0] = 0;
-    memset(out->left_out, 0, sizeof out->left_out);
-    assert_int_equal(selector(name)->select(&in, &to, &err), SS_OK);
-    for (int h = 0; h < HEADS; h++)
-        for (int32_t x = out->begin[h] + 1; x < out->begin[h + 1]; x++) assert_true(out->key[x] > out->key[x - 1]);
+                       .block = 1};
+    select_from(name, in, out);
 }
 
 int contains(const chosen *c, int head, int32_t key) {

@@ -4,6 +4,7 @@
 #define TESTS_ATTN_CALL_H
 
 #include "../../properties/fixture.h"
+#include "../../properties/named.h"
 #include "attn/run.h"
 
 enum { IMAGE = 12, CLIP = 5, T5 = 7, KEYS = IMAGE + CLIP + T5, HEADS = 3, WIDTH = 8, STEPS = 4, BLOCKS = 2 };
@@ -15,8 +16,6 @@ extern const attn_stream_name NAME;
 extern const uint8_t KEY_CLASS[KEYS]; /* clip: start, word, end, padding, padding; t5: three words, end, padding */
 extern compute *cpu;                  /* made and destroyed by main */
 
-const attn_selector *selector(const char *name);
-const attn_edit *edit(const char *name);
 attn_measure all_probes(void);
 
 /* In force everywhere, on all rows; `number` is the edit's first option. */
@@ -33,7 +32,10 @@ typedef struct chosen {
     int32_t begin[HEADS + 1], key[HEADS * KEYS], left_out[HEADS];
 } chosen;
 
-/* `word`: the selector's first option. */
+/* What a selector makes of `in`; the model's shape, classes and segments, and the room, are filled in. */
+void select_from(const char *name, select_input in, chosen *out);
+
+/* The same, by what most tests vary; `word`: the selector's first option. */
 void choose(const char *name, const double *mass, int k, attn_scope scope, attn_redraw redraw, int step, int word,
             attn_run *run, chosen *out);
 int contains(const chosen *c, int head, int32_t key);

@@ -114,7 +114,7 @@ static void noise_belongs_to_its_key(void **state) {
         attn_program second = program("index", 1, "noise", 2);
         second.intervention[0].selector_options[0].text = "clip 2";
         float *alone = output(&second, fix, 0), *other = edited("index", 1, "noise", 2, fix, 1);
-        second.intervention[0].edit = edit("zero");
+        second.intervention[0].edit = named_edit("zero");
         float *alone_zero = output(&second, fix, 0);
         for (int i = 0; i < COUNT; i++) {
             double one = (double)noise[0][i] - (double)zero[0][i], both = (double)noise[1][i] - (double)zero[1][i];
@@ -123,7 +123,7 @@ static void noise_belongs_to_its_key(void **state) {
             assert_true(fabs(both - one - two) <= 1e-5);
         }
         assert_true(rms(other, noise[0]) > 1e-3 * rms(zero[0], NULL));
-        second.intervention[0].edit = edit("noise");
+        second.intervention[0].edit = named_edit("noise");
         second.intervention[0].redraw = REDRAW_RUN;
         float *run0 = output(&second, fix, 0), *run1 = output(&second, fix, 1);
         assert_memory_equal(run0, run1, COUNT * sizeof *run0);

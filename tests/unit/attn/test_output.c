@@ -324,32 +324,24 @@ static void global_sets_are_the_largest_of_a_step(void **state) {
         qsort(all, (size_t)n, sizeof *all, falling);
         double least = all[n / KEYS * k - 1];
         for (int b = 0; b < BLOCKS; b++) {
-            double room_mass[KEYS];
-            int32_t room_key[3 * KEYS], begin[HEADS + 1] = {0}, key[HEADS * KEYS], left_out[HEADS];
-            uint8_t room_mark[KEYS];
-            select_input in = {.heads = HEADS,
-                               .keys = KEYS,
-                               .mass = mass[b],
-                               .where = &p.intervention[0],
-                               .k = k,
-                               .scope = SCOPE_GLOBAL,
-                               .run = run,
-                               .step = 1,
-                               .block = b,
-                               .segments = SEGMENTS,
-                               .n_segments = 3,
-                               .room_mass = room_mass,
-                               .room_key = room_key,
-                               .room_mark = room_mark};
-            key_sets to = {begin, key, left_out};
-            assert_int_equal(selector("top")->select(&in, &to, &err), SS_OK);
+            chosen top;
+            select_from("top",
+                        (select_input){.mass = mass[b],
+                                       .where = &p.intervention[0],
+                                       .k = k,
+                                       .scope = SCOPE_GLOBAL,
+                                       .run = run,
+                                       .step = 1,
+                                       .block = b},
+                        &top);
             for (int h = 0; h < HEADS; h++) {
                 int reach = 0;
                 for (int j = 0; j < KEYS; j++) reach += mass[b][h * KEYS + j] >= least;
-                int size = begin[h + 1] - begin[h];
+                int size = top.begin[h + 1] - top.begin[h];
                 assert_int_equal(size, reach < KEYS / 2 ? reach : KEYS / 2);
                 if (heads >> h & 1) chosen_keys += size;
-                for (int32_t x = begin[h]; x < begin[h + 1]; x++) assert_true(mass[b][h * KEYS + key[x]] >= least);
+                for (int32_t x = top.begin[h]; x < top.begin[h + 1]; x++)
+                    assert_true(mass[b][h * KEYS + top.key[x]] >= least);
             }
         }
         assert_int_equal(chosen_keys, n / KEYS * k);

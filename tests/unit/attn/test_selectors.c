@@ -88,7 +88,7 @@ static void index_names_its_segment(void **state) {
     double mass[HEADS * KEYS] = {0};
     choose("index", mass, 2, SCOPE_HEAD, REDRAW_STEP, 0, 0, NULL, &c);
     assert_true(c.begin[1] == 2 && c.key[0] == IMAGE + 1 && c.key[1] == IMAGE + 2);
-    const attn_selector *s = selector("index");
+    const attn_selector *s = named_selector("index");
     assert_int_equal(s->check(&at, 1, 1, SEGMENTS, 3, &err), SS_OK);
     assert_int_equal(s->check(&at, 2, 2, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "at is 'clip 4'; expected a segment and an offset with room for k = 2 keys, as in "
@@ -330,27 +330,9 @@ static const char *word_of(const void *words, attn_branch branch, int key) {
 }
 
 static void choose_token(const double *mass, int class, const char *word, int k, attn_branch branch, chosen *out) {
-    double room_mass[KEYS];
-    int32_t room_key[3 * KEYS];
-    uint8_t room_mark[KEYS];
-    option_value options[2] = {{.word = class}, {.text = word}};
-    select_input in = {.heads = HEADS,
-                       .keys = KEYS,
-                       .mass = mass,
-                       .key_class = KEY_CLASS,
-                       .word = word_of,
-                       .segments = SEGMENTS,
-                       .n_segments = 3,
-                       .k = k,
-                       .options = options,
-                       .branch = branch,
-                       .room_mass = room_mass,
-                       .room_key = room_key,
-                       .room_mark = room_mark};
-    key_sets to = {out->begin, out->key, out->left_out};
-    ss_error err;
-    out->begin[0] = 0;
-    assert_int_equal(selector("token")->select(&in, &to, &err), SS_OK);
+    const option_value options[2] = {{.word = class}, {.text = word}};
+    select_from("token", (select_input){.mass = mass, .word = word_of, .k = k, .options = options, .branch = branch},
+                out);
 }
 
 /* By class, by word, by both; the heaviest first, as many as there are; nothing in a branch without the word. */
@@ -391,7 +373,7 @@ static void tokens_by_class_and_word(void **state) {
     choose_token(mass, 0, "red", 4, BRANCH_UNCOND, &c);
     assert_int_equal(c.begin[HEADS], 0);
     ss_error err;
-    assert_int_equal(selector("token")->check((option_value[2]){{0}}, 1, 1, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(named_selector("token")->check((option_value[2]){{0}}, 1, 1, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "'token' needs a class (start, word, end, padding) or a word");
 }
 
@@ -402,9 +384,7 @@ static void persistent_controls_change_as_sinks_do(void **state) {
     enum { K = 5 };
     attn_measure m = {.r = 5};
     attn_run *run = run_of(NULL, &m);
-    double mass[HEADS * KEYS], room_mass[KEYS];
-    int32_t room_key[3 * KEYS];
-    uint8_t room_mark[KEYS];
+    double mass[HEADS * KEYS];
     philox r;
     chosen sinks, before_sinks, control, before;
     int changes = 0, stays = 0;
@@ -412,25 +392,9 @@ static void persistent_controls_change_as_sinks_do(void **state) {
     random_masses(&r, mass);
     for (int step = 0; step < 200; step++) {
         for (int i = 0; i < HEADS * KEYS; i++) mass[i] *= exp(0.3 * philox_normal(&r));
-        option_value options[2] = {{.word = 0 /* modality */}, {.word = 1}};
-        select_input in = {.heads = HEADS,
-                           .keys = KEYS,
-                           .mass = mass,
-                           .key_class = KEY_CLASS,
-                           .segments = SEGMENTS,
-                           .n_segments = 3,
-                           .k = K,
-                           .options = options,
-                           .run = run,
-                           .step = step % STEPS,
-                           .block = 1,
-                           .room_mass = room_mass,
-                           .room_key = room_key,
-                           .room_mark = room_mark};
-        key_sets to = {control.begin, control.key, control.left_out};
-        ss_error err;
-        control.begin[0] = 0;
-        assert_int_equal(selector("type-matched")->select(&in, &to, &err), SS_OK);
+        const option_value options[2] = {{.word = 0 /* modality */}, {.word = 1}};
+        select_input in = {.mass = mass, .k = K, .options = options, .run = run, .step = step % STEPS, .block = 1};
+        select_from("type-matched", in, &control);
         choose("top", mass, K, SCOPE_HEAD, REDRAW_STEP, 0, 0, run, &sinks);
         for (int h = 0; h < HEADS; h++)
             for (int image = 0; image < 2; image++) {

@@ -17,6 +17,7 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "sampler/pipeline.h"
+#include "support/drawing.h"
 
 #define REGENERATE "regenerate with 'python tests/generators/paper_arithmetic.py'"
 
@@ -163,35 +164,6 @@ static const attn_selector GIVEN = {.about = {"given", "the reference's sets", N
 
 /* ---- runs ---- */
 
-typedef struct drawing {
-    float *latents; /* [C, h, w] */
-    int64_t elements;
-    rgb_image picture;
-} drawing;
-
-static void drawing_free(drawing *d) {
-    free(d->latents);
-    rgb_image_free(&d->picture);
-}
-
-static drawing draw(const paper_case *p, attn_run *run) {
-    ss_error err = {0};
-    embedding *e;
-    denoise_state *d;
-    drawing out = {0};
-    check(pipeline_encode(model, &p->settings, p->prompt, &e, &err), &err);
-    check(denoise_begin(&d, model, &p->settings, e, p->seed, run, &err), &err);
-    for (int i = 0; i < p->settings.steps; i++) check(denoise_step(model, &d, 1, &err), &err);
-    out.elements = denoise_latent_elements(d);
-    out.latents = calloc((size_t)out.elements, sizeof *out.latents);
-    assert_non_null(out.latents);
-    check(denoise_latents(model, d, out.latents, &err), &err);
-    check(denoise_decode(model, d, &out.picture, &err), &err);
-    denoise_free(d);
-    embedding_free(e);
-    return out;
-}
-
 static attn_program mask_of(const paper_case *p, const attn_selector *selector, attn_shape shape) {
     attn_program program =
         named_program(shape, selector, p->k, "mask", 0, p->scope == SCOPE_LAYER ? ROWS_ALL : ROWS_IMAGE);
@@ -216,7 +188,7 @@ static drawing draw_masked(const paper_case *p, const attn_selector *selector, a
     check(attn_program_check(&program, sites.blocks, sites.heads, sites.keys, sites.segment, sites.n_segments, &err),
           &err);
     check(attn_run_create(run, &program, &m, &name, shape, &err), &err);
-    return draw(p, *run);
+    return drawing_make(model, &p->settings, p->prompt, p->seed, *run);
 }
 
 /* ---- comparing ---- */
@@ -250,8 +222,9 @@ static double share_within_one(const paper_case *p, const drawing *d) {
 
 static double latent_error(const paper_case *p, const drawing *d) {
     double worst = 0, square = 0;
+    const float *last = drawing_last(d);
     for (int64_t i = 0; i < d->elements; i++) {
-        worst = fmax(worst, fabs((double)d->latents[i] - (double)p->latents[i]));
+        worst = fmax(worst, fabs((double)last[i] - (double)p->latents[i]));
         square += (double)p->latents[i] * (double)p->latents[i];
     }
     return worst / sqrt(square / (double)d->elements);
@@ -263,7 +236,7 @@ static void check_case(const paper_case *p) {
     replayed.calls = replayed.different = 0;
     replayed.worst_gap = 0;
     drawing given = draw_masked(p, &GIVEN, &run), own = draw_masked(p, named_selector("top"), &own_run),
-            plain = draw(p, NULL);
+            plain = drawing_make(model, &p->settings, p->prompt, p->seed, NULL);
     double masses = largest_mass_error(p, run), near = share_within_one(p, &given),
            untouched = share_within_one(p, &plain), latents = latent_error(p, &given);
     print_message("%s: masses to %.2g, %d of %d sets' keys differ (by %.2g of mass), latents to %.2g x rms, %.4f %% of "
@@ -277,7 +250,7 @@ static void check_case(const paper_case *p) {
     assert_true(near >= 0.999);
     assert_true(untouched < 0.999); /* the masks are seen: a run without them fails */
     if (replayed.different == 0) {  /* then what our own run finds is what was given */
-        assert_memory_equal(own.latents, given.latents, sizeof *own.latents * (size_t)own.elements);
+        assert_memory_equal(drawing_last(&own), drawing_last(&given), sizeof *own.latents * (size_t)own.elements);
         assert_memory_equal(own.picture.rgb, given.picture.rgb, (size_t)(3 * own.picture.width * own.picture.height));
     }
     drawing_free(&given);

@@ -15,6 +15,7 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "sampler/pipeline.h"
+#include "support/drawing.h"
 #include "support/tiny_model.h"
 
 static char folder[64];
@@ -62,39 +63,6 @@ static void edit_file(const char *name, const char *from, const char *to) {
 
 /* ---- parity ---- */
 
-typedef struct drawing {
-    float *latents; /* after every step, [steps, C, h, w] */
-    int64_t elements;
-    rgb_image picture;
-} drawing;
-
-static void drawing_free(drawing *d) {
-    free(d->latents);
-    rgb_image_free(&d->picture);
-    *d = (drawing){0};
-}
-
-static void draw(pipeline *p, const sample_settings *s, const char *prompt, uint64_t seed, drawing *out) {
-    ss_error err = {0};
-    embedding *e;
-    denoise_state *d;
-    sample_settings full = *s;
-    check(pipeline_defaults(p, &full, &err), &err);
-    check(pipeline_encode(p, s, prompt, &e, &err), &err);
-    check(denoise_begin(&d, p, s, e, seed, NULL, &err), &err);
-    out->elements = denoise_latent_elements(d);
-    out->latents = calloc((size_t)(out->elements * full.steps), sizeof *out->latents);
-    assert_non_null(out->latents);
-    for (int i = 0; i < full.steps; i++) {
-        assert_int_equal(denoise_step_number(d), i);
-        check(denoise_step(p, &d, 1, &err), &err);
-        check(denoise_latents(p, d, out->latents + i * out->elements, &err), &err);
-    }
-    check(denoise_decode(p, d, &out->picture, &err), &err);
-    denoise_free(d);
-    embedding_free(e);
-}
-
 /* Largest difference over rms, of the trajectory; of the channel values, 99.9 % are within one level and 99 % equal. */
 static void compare(const safetensors *file, const char *name, const drawing *d) {
     char full[64];
@@ -130,7 +98,6 @@ static void parity_case(compute *c, const json_t *one, const safetensors *file) 
     ss_error err = {0};
     const char *name = json_string_value(json_object_get(one, "name"));
     pipeline *p;
-    drawing d = {0};
     if (strcmp(name, "without-t5") == 0)
         edit_file("model_index.json", "\"text_encoder_3\": [\n  \"transformers\",\n  \"T5EncoderModel\"\n ]",
                   "\"text_encoder_3\": [null, null]");
@@ -146,7 +113,7 @@ static void parity_case(compute *c, const json_t *one, const safetensors *file) 
                          .negative = json_string_value(json_object_get(one, "negative")),
                          .max_text_tokens = (int)json_integer_value(json_object_get(one, "tokens"))};
     uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
-    draw(p, &s, json_string_value(json_object_get(one, "prompt")), seed, &d);
+    drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
     compare(file, name, &d);
     drawing_free(&d);
     pipeline_close(p);
@@ -188,7 +155,7 @@ static void test_bits(void **state) {
     drawing alone[STATES] = {0};
     compute *c;
     pipeline *p = open_on(&c, 1);
-    for (int i = 0; i < STATES; i++) draw(p, &s[i], prompts[i], 7u + (unsigned)i, &alone[i]);
+    for (int i = 0; i < STATES; i++) alone[i] = drawing_make(p, &s[i], prompts[i], 7u + (unsigned)i, NULL);
     pipeline_close(p);
     compute_destroy(c);
 
@@ -279,7 +246,7 @@ static void test_cost(void **state) {
         assert_true(cost.weight_bytes > 100000 && cost.flops_encode > 0 && cost.flops_decode > 0);
         arena_reset_peak(c->scratch);
         c->flops = 0;
-        draw(p, &s, "", 1, &d);
+        d = drawing_make(p, &s, "", 1, NULL);
         if (side == 72) assert_int_equal(arena_peak(c->scratch), cost.scratch_peak_bytes);
         else assert_true(arena_peak(c->scratch) <= cost.scratch_peak_bytes);
         assert_true(fabs(c->flops - (cost.flops_encode + 2 * cost.flops_step + cost.flops_decode)) < 1);

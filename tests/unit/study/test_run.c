@@ -48,6 +48,17 @@ static int64_t count(const char *folder, const char *sql) {
     return n;
 }
 
+/* The store is sound, and every unit made all by itself has the same pixels. The caller frees *v. */
+static void verify_all(const world *w, const char *name, verify_report *v) {
+    store *s;
+    ss_error err;
+    assert_int_equal(store_open(&s, world_path(w, name), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(verify_store(s, w->p, w->c, fake_pipeline(), 1000, NULL, v, &err), SS_OK);
+    if (v->n_problems) print_message("%s", v->problems.s);
+    assert_int_equal(v->n_problems, 0);
+    store_close(s);
+}
+
 static void test_sharing_changes_nothing(void **state) {
     (void)state;
     world w;
@@ -66,19 +77,13 @@ static void test_sharing_changes_nothing(void **state) {
         assert_string_equal(found, expected);
         free(found);
     }
-    /* and every unit made all by itself has the same pixels */
-    store *s;
     verify_report v;
-    assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_READ, NULL, &err), SS_OK);
-    assert_int_equal(verify_store(s, w.p, w.c, fake_pipeline(), 1000, NULL, &v, &err), SS_OK);
-    if (v.n_problems) print_message("%s", v.problems.s);
-    assert_int_equal(v.n_problems, 0);
+    verify_all(&w, "reference", &v);
     assert_int_equal(v.remade, w.p->n_units);
     assert_int_equal(v.shams, 6);
     assert_int_equal(v.files, 2 * w.p->n_units); /* images and traces */
     assert_int_equal(v.model_files, 4 + 1);      /* two of the model, two of the metric's, the prompts */
     verify_free(&v);
-    store_close(s);
     free(expected);
     world_close(&w);
 }
@@ -117,14 +122,9 @@ static void test_baseline_source_and_draws(void **state) {
                            " min(prompt) FROM unit) AND seed = 1 AND condition IN (0, 4, 5, 6)"),
                      4);
     assert_int_equal(count(world_path(&w, "reference"), "SELECT count(*) FROM condition WHERE draw_of = 4"), 3);
-    store *s;
     verify_report v;
-    assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_READ, NULL, &err), SS_OK);
-    assert_int_equal(verify_store(s, w.p, w.c, fake_pipeline(), 1000, NULL, &v, &err), SS_OK);
-    if (v.n_problems) print_message("%s", v.problems.s);
-    assert_int_equal(v.n_problems, 0);
+    verify_all(&w, "reference", &v);
     verify_free(&v);
-    store_close(s);
     free(expected);
     world_close(&w);
 }

@@ -1,0 +1,22 @@
+/* A whole image by a pipeline, for tests: latents after every step, and the picture. Fails the test where anything
+ * does. */
+#ifndef SUPPORT_DRAWING_H
+#define SUPPORT_DRAWING_H
+
+#include "sampler/pipeline.h"
+
+typedef struct drawing {
+    float *latents; /* after every step, [steps, C, h, w] */
+    int64_t elements;
+    int steps;
+    rgb_image picture;
+} drawing;
+
+/* `run` may be NULL. */
+drawing drawing_make(pipeline *p, const sample_settings *s, const char *prompt, uint64_t seed, attn_run *run);
+void drawing_free(drawing *d);
+
+/* The latents that the picture was decoded from, [elements]. */
+static inline const float *drawing_last(const drawing *d) { return d->latents + (d->steps - 1) * d->elements; }
+
+#endif
