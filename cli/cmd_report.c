@@ -19,6 +19,7 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
     ss_status status = repeat.failed ? error_no_memory(err, "a command", 1) : report_write(s, a, folder, repeat.s, err);
     if (status == SS_OK) {
         analysis_describe(a, &words);
+        analysis_describe_trends(a, &words);
         if (!words.failed) printf("%s\nreport  %s/index.html\n", words.s ? words.s : "", folder);
     }
     text_free(&repeat);

@@ -100,6 +100,7 @@ static ss_status print_answer(store *s, ss_error *err) {
     SS_TRY(analysis_make(&a, s, err));
     text_add(&t, "\n");
     analysis_describe(a, &t);
+    analysis_describe_trends(a, &t);
     text_add(&t, "\n");
     analysis_describe_accuracy(a, &t);
     text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",

@@ -77,6 +77,37 @@ static void add_contrasts(const report_facts *f, text *out) {
                   "by Holm within each metric.}\n\\end{table}\n");
 }
 
+static void add_trends(const report_facts *f, text *out) {
+    const analysis *a = f->analysis;
+    text words = {0};
+    int some = 0;
+    for (int i = 0; i < a->n_trends; i++) {
+        const analysis_trend *t = &a->trends[i];
+        if (!t->first->in_main_table) continue;
+        if (!some++)
+            text_add(out,
+                     "\n\\begin{table}\n\\centering\n\\begin{tabular}{llrrrr}\n\\toprule\n"
+                     "Contrast & Metric & $k$ & $n$ & Slope on $\\ln k$ [95\\,\\% CI] & Page's $p$ \\\\\n\\midrule\n");
+        words_add_contrast_name(&words, t->first->contrast);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        latex_add(out, t->first->metric);
+        text_addf(out, " & %d--%d & %d & ", t->first->contrast->k, t->last->contrast->k, t->stats.n);
+        words_add_estimate(&words, t->stats.slope, t->stats.slope_low, t->stats.slope_high, 1);
+        add_taken(out, &words);
+        text_add(out, " & ");
+        analysis_add_p(t->stats.p, &words);
+        add_taken(out, &words);
+        text_add(out, " \\\\\n");
+    }
+    if (!some) return;
+    text_add(out, "\\bottomrule\n\\end{tabular}\n\\caption{");
+    latex_add(out, f->study->name);
+    text_add(out,
+             ": trends over $k$: slopes averaged over prompts with 95\\,\\% BCa intervals; Page's test, two-sided, not "
+             "corrected.}\n\\end{table}\n");
+}
+
 static void add_accuracy(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
     text words = {0};
@@ -112,5 +143,6 @@ static void add_accuracy(const report_facts *f, text *out) {
 void latex_tables(const report_facts *f, text *out) {
     text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
     add_contrasts(f, out);
+    add_trends(f, out);
     add_accuracy(f, out);
 }

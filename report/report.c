@@ -15,6 +15,7 @@ static const page_section SECTIONS[] = {
     {"images", "Sample images", section_pictures},
     {"effects", "Effects", section_effects},
     {"dose", "Effect against k and dose", section_dose},
+    {"tags", "Effects by tag", section_tags},
     {"accuracy", "Accuracy by tag", section_accuracy},
     {"mass", "Attention by block and step", section_mass},
     {"sinks", "What the sinks are", section_sinks},
@@ -42,6 +43,8 @@ void report_page(const report_facts *f, text *out) {
     text_free(&kicker);
 }
 
+static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
 void report_effects_csv(const analysis *a, text *out) {
     text_add(out, "contrast,k,metric,primary,readable_only,");
     stats_contrast_add_csv_header(out);
@@ -61,7 +64,45 @@ void report_effects_csv(const analysis *a, text *out) {
     }
 }
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+/* "metric,contrast,k" of a row. */
+static void add_row_name(text *out, const analysis_row *r) {
+    csv_add_text(out, 0, r->metric);
+    csv_add_text(out, 1, r->contrast->name);
+    if (r->contrast->k >= 0) csv_add_int(out, 2, r->contrast->k);
+    else csv_add_text(out, 2, "");
+}
+
+void report_tags_csv(const analysis *a, text *out) {
+    text_add(out, "metric,contrast,k,tag,n,mean,low,high\n");
+    for (int i = 0; i < a->n_by_tag; i++) {
+        const analysis_tag *t = &a->by_tag[i];
+        add_row_name(out, t->row);
+        csv_add_text(out, 3, t->tag);
+        csv_add_int(out, 4, t->n);
+        csv_add_double(out, 5, value_of(t->mean), 17);
+        csv_add_double(out, 6, value_of(t->ci_low), 17);
+        csv_add_double(out, 7, value_of(t->ci_high), 17);
+        csv_add_end(out);
+    }
+}
+
+void report_trends_csv(const analysis *a, text *out) {
+    text_add(out, "metric,contrast,k,k_last,levels,n,slope,low,high,l,p,method\n");
+    for (int i = 0; i < a->n_trends; i++) {
+        const analysis_trend *t = &a->trends[i];
+        add_row_name(out, t->first);
+        csv_add_int(out, 3, t->last->contrast->k);
+        csv_add_int(out, 4, t->stats.levels);
+        csv_add_int(out, 5, t->stats.n);
+        csv_add_double(out, 6, value_of(t->stats.slope), 17);
+        csv_add_double(out, 7, value_of(t->stats.slope_low), 17);
+        csv_add_double(out, 8, value_of(t->stats.slope_high), 17);
+        csv_add_double(out, 9, value_of(t->stats.l), 17);
+        csv_add_double(out, 10, value_of(t->stats.p), 17);
+        csv_add_text(out, 11, analysis_trend_method(&t->stats));
+        csv_add_end(out);
+    }
+}
 
 void report_accuracy_csv(const analysis *a, text *out) {
     text_add(out, "metric,condition,tag,images,right,unreadable,low,high\n");
@@ -106,12 +147,19 @@ static ss_status write_tables(const report_facts *f, const char *folder, ss_erro
 }
 
 static ss_status write_files(const report_facts *f, const char *folder, ss_error *err) {
+    static const struct {
+        const char *name;
+        void (*write)(const analysis *, text *);
+    } FILES[] = {{CSV_EFFECTS, report_effects_csv},
+                 {CSV_ACCURACY, report_accuracy_csv},
+                 {CSV_TAGS, report_tags_csv},
+                 {CSV_TRENDS, report_trends_csv}};
     text t = {0};
     SS_TRY(file_make_folder(folder, err));
-    report_effects_csv(f->analysis, &t);
-    SS_TRY(write_text(folder, CSV_EFFECTS, &t, err));
-    report_accuracy_csv(f->analysis, &t);
-    SS_TRY(write_text(folder, CSV_ACCURACY, &t, err));
+    for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {
+        FILES[i].write(f->analysis, &t);
+        SS_TRY(write_text(folder, FILES[i].name, &t, err));
+    }
     SS_TRY(write_tables(f, folder, err));
     latex_tables(f, &t);
     SS_TRY(write_text(folder, "tables.tex", &t, err));

@@ -62,13 +62,6 @@ static int belongs(const analysis_row *r, const char *on) {
     return !r->without_unreadable && strcmp(r->metric, on) == 0;
 }
 
-/* "sink − random": a contrast's name without its k. */
-static void add_name(text *out, const study_contrast *c) {
-    study_contrast all = *c;
-    all.k = -1;
-    words_add_contrast(out, &all);
-}
-
 /* The curve of the contrast called `name`; kept where it has `least` points. */
 static void add_curve(curves *c, const report_facts *f, const char *name, const char *on, against what, int least) {
     const analysis *a = f->analysis;
@@ -86,7 +79,7 @@ static void add_curve(curves *c, const report_facts *f, const char *name, const 
         n++;
     }
     if (n < least) return;
-    add_name(&c->name[c->n], contrast);
+    words_add_contrast_name(&c->name[c->n], contrast);
     c->series[c->n] = (figure_series){.label = c->name[c->n].failed ? name : c->name[c->n].s,
                                       .n = n,
                                       .x = c->x + first,
@@ -124,6 +117,39 @@ static void add_figure(text *out, const report_facts *f, const char *on, against
     text_free(&caption);
 }
 
+static void add_trends(text *out, const analysis *a) {
+    static const char *const HEADING[] = {"contrast", "metric", ">k", ">n", "slope on ln k [95 % interval]",
+                                          ">Page's p"};
+    page_table_begin(out, "answer", HEADING, 6);
+    for (int i = 0; i < a->n_trends; i++) {
+        const analysis_trend *t = &a->trends[i];
+        text name = {0}, k = {0}, n = {0}, slope = {0}, p = {0};
+        words_add_contrast_name(&name, t->first->contrast);
+        text_addf(&k, "%d to %d", t->first->contrast->k, t->last->contrast->k);
+        text_addf(&n, "%d", t->stats.n);
+        words_add_estimate(&slope, t->stats.slope, t->stats.slope_low, t->stats.slope_high, 1);
+        analysis_add_p(t->stats.p, &p);
+        text_add(out, "<tr>");
+        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        page_element(out, "td", NULL, t->first->metric);
+        page_element(out, "td", "n", k.failed ? "" : k.s);
+        page_element(out, "td", "n", n.failed ? "" : n.s);
+        page_element(out, "td", "nowrap", slope.failed ? "" : slope.s);
+        page_element(out, "td", "n", p.failed ? "" : p.s);
+        text_add(out, "</tr>\n");
+        text_free(&name);
+        text_free(&k);
+        text_free(&n);
+        text_free(&slope);
+        text_free(&p);
+    }
+    page_table_end(out);
+    page_element(out, "p", "soft",
+                 "Does the difference grow with k? Page's test for ordered alternatives (two-sided, prompts as blocks) "
+                 "needs three values of k; the slope is the mean over prompts of each prompt's least-squares slope on "
+                 "the natural logarithm of k, with its BCa interval. Secondary: p is not corrected over these rows.");
+}
+
 void section_dose(const void *facts, text *out) {
     const report_facts *f = facts;
     const analysis *a = f->analysis;
@@ -142,4 +168,5 @@ void section_dose(const void *facts, text *out) {
     }
     if (figures.failed) out->failed = 1;
     text_free(&figures);
+    if (a->n_trends) add_trends(out, a);
 }

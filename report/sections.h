@@ -11,6 +11,7 @@ void section_repeat(const void *facts, text *out);
 void section_pictures(const void *facts, text *out); /* section_pictures.c */
 void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
+void section_tags(const void *facts, text *out);     /* section_tags.c */
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_mass(const void *facts, text *out);     /* section_mass.c */
 void section_sinks(const void *facts, text *out);    /* section_sinks.c */
@@ -18,6 +19,8 @@ void section_checks(const void *facts, text *out);   /* section_checks.c */
 
 /* Files beside the page, named where their numbers are shown. */
 #define CSV_EFFECTS "effects.csv"
+#define CSV_TRENDS "trends.csv"
+#define CSV_TAGS "effects-by-tag.csv"
 #define CSV_ACCURACY "accuracy.csv"
 #define CSV_MASS "baseline-sites.csv"
 #define CSV_EDITS "edited-sites.csv"

@@ -54,13 +54,17 @@ void words_add_percent(text *out, double share, int decimals) {
 }
 
 /* Names of contrasts are written in ASCII: " - " between the conditions. */
-void words_add_contrast(text *out, const study_contrast *c) {
+void words_add_contrast_name(text *out, const study_contrast *c) {
     const char *minus = strstr(c->name, " - ");
     if (minus) {
         text_add_n(out, c->name, (size_t)(minus - c->name));
         text_add(out, " − ");
         text_add(out, minus + 3);
     } else text_add(out, c->name);
+}
+
+void words_add_contrast(text *out, const study_contrast *c) {
+    words_add_contrast_name(out, c);
     if (c->k >= 0) text_addf(out, ", k = %d", c->k);
 }
 

@@ -21,6 +21,9 @@ void words_add_percent(text *out, double share, int decimals);
 /* "sink − random, k = 5" */
 void words_add_contrast(text *out, const study_contrast *c);
 
+/* The same without k: "sink − random". */
+void words_add_contrast_name(text *out, const study_contrast *c);
+
 /* What a condition does: "mask: scores of the set ... ; keys: top, k = 1, 5, 10; blocks 3; ...". `ks`: the values of k
  * of its family, written. */
 void words_add_condition(text *out, const study_condition *c, const char *ks);

@@ -108,7 +108,7 @@ static void moments(const int64_t *ranks, int n, int k, double *mean, double *va
 
 static ss_status page(const double *x, int n, int k, double resolution, stats_trend *out, ss_error *err) {
     if (k < 3 || n < 1) {
-        out->l = out->p = stats_undefined(STATS_TOO_FEW);
+        out->l = out->p = stats_undefined(k < 3 ? STATS_NOT_ASKED : STATS_TOO_FEW);
         return SS_OK;
     }
     int64_t *ranks = malloc(sizeof *ranks * (size_t)n * (size_t)k), l = 0;

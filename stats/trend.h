@@ -17,9 +17,9 @@ typedef struct stats_trend {
 } stats_trend;
 
 /* x[i * levels + j] is prompt i's value at level[j]; levels ascend and are above 0. Values of a prompt within
- * `resolution` of each other are ties. L needs 3 levels, the slope 2; both a prompt or more. The p value is exact
- * (every order of a prompt's own ranks alike, ties included) where levels <= 6 and n is small enough for it, else
- * normal with the variance of those orders. Errors: SS_ERR_RESOURCE. */
+ * `resolution` of each other are ties. L needs 3 levels (else it is not asked), the slope 2; both a prompt or more. The
+ * p value is exact (every order of a prompt's own ranks alike, ties included) where levels <= 6 and n is small enough
+ * for it, else normal with the variance of those orders. Errors: SS_ERR_RESOURCE. */
 ss_status stats_trend_compute(const double *x, int n, const double *level, int levels, double resolution,
                               const stats_options *options, stats_trend *out, ss_error *err);
 

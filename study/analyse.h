@@ -4,6 +4,7 @@
 #define STUDY_ANALYSE_H
 
 #include "stats/contrast.h"
+#include "stats/trend.h"
 #include "study/store.h"
 
 /* One contrast on one metric: a row of the main table. Strings live as long as the analysis. */
@@ -19,6 +20,21 @@ typedef struct analysis_row {
     stats_contrast stats;
     char reads[192]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
 } analysis_row;
+
+/* A contrast among the prompts of one tag: exploratory, no test. */
+typedef struct analysis_tag {
+    const analysis_row *row; /* of all prompts */
+    const char *tag;
+    int n; /* prompts */
+    stats_figure mean, ci_low, ci_high;
+} analysis_tag;
+
+/* Dose-response: a contrast's differences over its values of k, on one metric. Secondary: p is not corrected. */
+typedef struct analysis_trend {
+    const analysis_row *first; /* of the least k: name, metric, whether primary */
+    const analysis_row *last;  /* of the largest */
+    stats_trend stats;         /* over the prompts that every k has */
+} analysis_trend;
 
 /* How often a binary metric is 1, by condition and tag, over images; Wilson intervals of level 95 %. */
 typedef struct analysis_accuracy {
@@ -43,11 +59,13 @@ typedef struct analysis_margin {
 typedef struct analysis {
     const study *study;
     int64_t images, images_planned; /* in the store; fewer than planned: the study is not complete */
-    int n_rows, n_accuracy, n_shams, n_margins;
+    int n_rows, n_accuracy, n_shams, n_margins, n_by_tag, n_trends;
     analysis_row *rows; /* contrasts in the study's order; within each the primary metric first */
     analysis_accuracy *accuracy;
     analysis_sham *shams;
     analysis_margin *margins;
+    analysis_tag *by_tag;   /* rows of the main table, in its order, where prompts have two tags or more */
+    analysis_trend *trends; /* contrasts over two values of k or more, on every metric */
     double alpha;
 } analysis;
 
@@ -58,6 +76,12 @@ void analysis_free(analysis *a); /* NULL is allowed */
 /* The main table as `run` prints it, and the accuracy per tag, in columns for a terminal. */
 void analysis_describe(const analysis *a, text *out);
 void analysis_describe_accuracy(const analysis *a, text *out);
+
+/* An empty line, then the trends over k of the rows in the main table; nothing where there are none. */
+void analysis_describe_trends(const analysis *a, text *out);
+
+/* How Page's p was found: "exact" or "normal". */
+const char *analysis_trend_method(const stats_trend *t);
 
 /* p values as readers know them: "0.032", "< 1e-4", "undefined". */
 void analysis_add_p(stats_figure p, text *out);

@@ -14,10 +14,9 @@ void analysis_add_p(stats_figure p, text *out) {
 }
 
 /* A number in as many digits as its interval supports: two of the half-width. */
-static int decimals_for(const stats_contrast *c) {
-    double half = c->ci_low.state == STATS_DEFINED && c->ci_high.state == STATS_DEFINED
-                      ? (c->ci_high.value - c->ci_low.value) / 2
-                      : fabs(c->mean.value);
+static int decimals_for(stats_figure mid, stats_figure low, stats_figure high) {
+    double half =
+        low.state == STATS_DEFINED && high.state == STATS_DEFINED ? (high.value - low.value) / 2 : fabs(mid.value);
     if (!(half > 0)) return 4;
     int d = 1 - (int)floor(log10(half));
     return d < 0 ? 0 : d > 8 ? 8 : d;
@@ -107,20 +106,20 @@ static void grid_write(grid *g, text *out) {
     free(g->cell);
 }
 
-static void add_difference(const stats_contrast *s, text *out) {
-    int decimals = decimals_for(s);
-    if (s->mean.state != STATS_DEFINED) {
+static void add_estimate(stats_figure mid, stats_figure low, stats_figure high, text *out) {
+    int decimals = decimals_for(mid, low, high);
+    if (mid.state != STATS_DEFINED) {
         text_add(out, "-");
         return;
     }
-    add_signed(s->mean.value, decimals, out);
-    if (s->ci_low.state == STATS_DEFINED && s->ci_high.state == STATS_DEFINED) {
+    add_signed(mid.value, decimals, out);
+    if (low.state == STATS_DEFINED && high.state == STATS_DEFINED) {
         text_add(out, " [");
-        add_signed(s->ci_low.value, decimals, out);
+        add_signed(low.value, decimals, out);
         text_add(out, ", ");
-        add_signed(s->ci_high.value, decimals, out);
+        add_signed(high.value, decimals, out);
         text_add(out, "]");
-    } else text_addf(out, " [%s]", stats_states[s->ci_low.state].name);
+    } else text_addf(out, " [%s]", stats_states[low.state].name);
 }
 
 void analysis_describe(const analysis *a, text *out) {
@@ -138,7 +137,7 @@ void analysis_describe(const analysis *a, text *out) {
         grid_add_words(&g, r->metric);
         text_addf(&n, "%d", r->stats.n);
         grid_add(&g, &n);
-        add_difference(&r->stats, &difference);
+        add_estimate(r->stats.mean, r->stats.ci_low, r->stats.ci_high, &difference);
         grid_add(&g, &difference);
         if (r->is_primary) analysis_add_p(r->stats.p_holm, &p);
         else text_add(&p, "(sens.)");
@@ -179,6 +178,31 @@ void analysis_describe_accuracy(const analysis *a, text *out) {
         grid_add(&g, &rate);
         text_addf(&unreadable, "%d", c->unreadable);
         grid_add(&g, &unreadable);
+    }
+    grid_write(&g, out);
+}
+
+const char *analysis_trend_method(const stats_trend *t) { return t->method == STATS_TREND_EXACT ? "exact" : "normal"; }
+
+void analysis_describe_trends(const analysis *a, text *out) {
+    static const char *const HEAD[] = {"over k", "k", "metric", "n", "slope on ln k [95 % CI]", "Page's p"};
+    grid g = {.columns = sizeof HEAD / sizeof *HEAD};
+    for (int i = 0; i < a->n_trends; i++) {
+        const analysis_trend *t = &a->trends[i];
+        text k = {0}, n = {0}, slope = {0}, p = {0};
+        if (!t->first->in_main_table) continue;
+        if (g.n == 0) text_add(out, "\n");
+        for (int j = 0; g.n == 0 && j < g.columns; j++) grid_add_words(&g, HEAD[j]);
+        grid_add_words(&g, t->first->contrast->name);
+        text_addf(&k, "%d..%d", t->first->contrast->k, t->last->contrast->k);
+        grid_add(&g, &k);
+        grid_add_words(&g, t->first->metric);
+        text_addf(&n, "%d", t->stats.n);
+        grid_add(&g, &n);
+        add_estimate(t->stats.slope, t->stats.slope_low, t->stats.slope_high, &slope);
+        grid_add(&g, &slope);
+        analysis_add_p(t->stats.p, &p);
+        grid_add(&g, &p);
     }
     grid_write(&g, out);
 }

@@ -25,6 +25,7 @@ from common import (Average, Clock, Log, autocast, common_arguments, load_checkp
 from scenes import load_captions, shard_folder
 from text import CLIP_WIDTH, T5_WIDTH, load_encoders
 from tokens import CLIP_TOKENS, T5_TOKENS
+from world import in_reading_order
 from vae import CONFIG as VAE_CONFIG
 
 HEADS, HEAD_WIDTH, BLOCKS = 6, 32, 6
@@ -48,8 +49,10 @@ PAIRS = {"single_object": 0.05, "colors": 0.10, "counting": 0.12,
          "two_object": 0.30, "position": 0.15, "color_attr": 0.28}
 SHAPES = {"single_object": 0.03, "colors": 0.05, "counting": 0.14,
           "two_object": 0.46, "position": 0.10, "color_attr": 0.22}
+EVEN = {"single_object": 0.07, "colors": 0.11, "counting": 0.22,
+        "two_object": 0.21, "position": 0.13, "color_attr": 0.26}
 # A stage: its stream of batches, the text tokens kept of CLIP and T5, the mix of tags at its beginning
-# and after `ramp` steps, the rate and its fall.
+# and after `ramp` steps, the rate and its fall; `ordered`: 'A and B' names A and B in reading order.
 STAGES = {
     "layout": dict(stream=6, clip=16, t5=16, mixes=(EASY, HARD), ramp=1500, rate=1.5e-3, batch=48,
                    hold=0.6, floor=0.4),
@@ -67,6 +70,10 @@ STAGES = {
                      batch=48, hold=0.8, floor=0.6),
     "full-4": dict(stream=13, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(SHAPES, SHAPES), ramp=0,
                    rate=6e-4, batch=48, hold=0.1, floor=0.0),
+    "layout-5": dict(stream=14, clip=16, t5=16, mixes=(EVEN, EVEN), ramp=0, rate=1e-3,
+                     batch=48, hold=0.8, floor=0.6, ordered=True),
+    "full-5": dict(stream=15, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(EVEN, EVEN), ramp=0,
+                   rate=7e-4, batch=48, hold=0.1, floor=0.0, ordered=True),
 }
 SAVE_SECONDS = 240
 
@@ -111,6 +118,13 @@ def make_model() -> SD3Transformer2DModel:
 
 # ---------------------------------------------------------------- data
 
+def captions_of(root: Path, shard: int, ordered: bool) -> list[str]:
+    file = load_captions(root, shard)
+    if not ordered:
+        return file["captions"]
+    return [in_reading_order(c, o) for c, o in zip(file["captions"], file["objects"])]
+
+
 @torch.no_grad()
 def encode_captions(root: Path, shards: int, device: str) -> None:
     """States of every distinct caption, float16; caption 0 is the empty one."""
@@ -119,8 +133,9 @@ def encode_captions(root: Path, shards: int, device: str) -> None:
         return
     texts = {"": 0}
     for k in range(shards):
-        for caption in load_captions(root, k)["captions"]:
-            texts.setdefault(caption, len(texts))
+        for ordered in (False, True):
+            for caption in captions_of(root, k, ordered):
+                texts.setdefault(caption, len(texts))
     encoders, texts = load_encoders(root, device), list(texts)
     states = np.empty((len(texts), CLIP_TOKENS + T5_TOKENS, T5_WIDTH), dtype=np.float16)
     pooled = np.empty((len(texts), 2 * CLIP_WIDTH), dtype=np.float16)
@@ -142,15 +157,14 @@ def encode_captions(root: Path, shards: int, device: str) -> None:
 class Data:
     """Latents, captions and the rows of each tag, over all shards."""
 
-    def __init__(self, root: Path, shards: int, device: str):
+    def __init__(self, root: Path, shards: int, ordered: bool, device: str):
         scale = json.loads((root / "latents.json").read_text())
         index = json.loads((root / "captions" / "index.json").read_text())
         self.shift, self.scale = scale["shift_factor"], scale["scaling_factor"]
         self.latents = torch.from_numpy(np.concatenate(
             [np.load(shard_folder(root, k) / "latents.npy") for k in range(shards)])).to(device)
-        files = [load_captions(root, k) for k in range(shards)]
-        self.caption = np.array([index[c] for f in files for c in f["captions"]])
-        tags = np.array([t for f in files for t in f["tags"]])
+        self.caption = np.array([index[c] for k in range(shards) for c in captions_of(root, k, ordered)])
+        tags = np.array([t for k in range(shards) for t in load_captions(root, k)["tags"]])
         self.rows = {t: np.flatnonzero(tags == t) for t in HARD}
         self.states = torch.from_numpy(np.load(root / "captions" / "states.npy")).to(device)
         self.pooled = torch.from_numpy(np.load(root / "captions" / "pooled.npy")).to(device)
@@ -245,7 +259,7 @@ def load_average(root: Path) -> SD3Transformer2DModel:
 def train(args) -> None:
     run = Run(args)
     plan = run.plan
-    data = Data(args.root, args.shards, args.device)
+    data = Data(args.root, args.shards, plan.get("ordered", False), args.device)
     model = run.model
     if args.device == "cpu":
         model.set_attn_processor(MatrixAttention())

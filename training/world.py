@@ -255,6 +255,19 @@ def draw(rng: np.random.Generator, tag: str, held_out: bool = False) -> tuple[Sc
     raise ValueError(tag)
 
 
+def in_reading_order(caption: str, objects: list) -> str:
+    """The caption, its 'A and B' turned round if B stands before A: left before right where the centres lie further
+    apart across than down, else upper before lower. objects: (shape, colour, cx, cy, r), in the caption's order."""
+    if " and " not in caption:
+        return caption
+    (ax, ay), (bx, by) = (o[2:4] for o in objects)
+    if (ax <= bx) if abs(ax - bx) > abs(ay - by) else (ay <= by):
+        return caption
+    start = next((p for p in PREFIXES if p and caption.startswith(p)), "")
+    first, second = caption.removeprefix(start).split(" and ")
+    return f"{start}{second} and {first}"
+
+
 def stream(seed: int, mix: dict[str, float]):
     """Endless (tag, scene, caption) of the tag mix; the same for the same seed."""
     rng = np.random.default_rng(seed)

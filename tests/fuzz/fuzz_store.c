@@ -230,8 +230,11 @@ static void read_analysis(store *s, int with_report) {
     }
     analysis_describe(a, &words);
     analysis_describe_accuracy(a, &words);
+    analysis_describe_trends(a, &words);
     report_effects_csv(a, &words);
     report_accuracy_csv(a, &words);
+    report_tags_csv(a, &words);
+    report_trends_csv(a, &words);
     text_free(&words);
     if (with_report) read_report(s, a);
     analysis_free(a);

@@ -31,6 +31,8 @@ typedef struct fixture {
     analysis_accuracy accuracy[4];
     analysis_sham sham;
     analysis_margin margin;
+    analysis_tag by_tag[2];
+    analysis_trend trend[2];
     report_facts facts;
 } fixture;
 
@@ -117,7 +119,20 @@ static void make_analysis(fixture *f) {
     f->accuracy[3] = (analysis_accuracy){"sink k=5", "judge", "", 0, 0, 0, stats_interval_undefined(STATS_TOO_FEW)};
     f->sham = (analysis_sham){"identity", 2, 1};
     f->margin = (analysis_margin){"judge", 0, stats_undefined(STATS_TOO_FEW)};
+    f->by_tag[0] = (analysis_tag){&f->row[2], HOSTILE, 8, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
+    f->by_tag[1] = (analysis_tag){
+        &f->row[2], "b", 1, stats_defined(1), stats_undefined(STATS_TOO_FEW), stats_undefined(STATS_TOO_FEW)};
+    stats_options options = stats_options_default();
+    const double level[3] = {1, 2, 4}, x[6] = {0, 1, 2, 0, 1, 3}; /* prompts x levels */
+    f->trend[0] = (analysis_trend){.first = &f->row[2], .last = &f->row[4]};
+    f->trend[1] = (analysis_trend){.first = &f->row[3], .last = &f->row[5]};
+    assert_int_equal(stats_trend_compute(x, 2, level, 3, 0, &options, &f->trend[0].stats, &err), SS_OK);
+    assert_int_equal(stats_trend_compute(x, 0, level, 2, 0, &options, &f->trend[1].stats, &err), SS_OK);
     f->analysis = (analysis){.study = &f->study,
+                             .n_by_tag = 2,
+                             .by_tag = f->by_tag,
+                             .n_trends = 2,
+                             .trends = f->trend,
                              .images = 30,
                              .images_planned = 1234,
                              .alpha = 0.05,
@@ -221,6 +236,8 @@ static void test_page(void **state) {
     assert_non_null(strstr(page.s, "k = 1, 5"));
     assert_non_null(strstr(page.s, "blocks 3"));
     assert_non_null(strstr(page.s, "unreadable 25 %"));
+    assert_non_null(strstr(page.s, "too few prompts</td>"));     /* the slope of a trend without prompts */
+    assert_non_null(strstr(page.s, "id=\"tags\""));
     assert_non_null(strstr(page.s, "<td class=\"n\">0.25</td>")); /* reduction factor 0.125 / 0.5 */
     assert_null(strstr(page.s, "top_key</"));                     /* the number of a key has no mean */
     text_free(&page);
@@ -280,6 +297,21 @@ static void test_csv(void **state) {
     assert_string_equal(csv_value(t, 1, "tag"), HOSTILE);
     assert_string_equal(csv_value(t, 3, "low"), "");
     csv_close(t);
+    text tags = {0}, trends = {0};
+    report_tags_csv(&f->analysis, &tags);
+    assert_int_equal(csv_read_bytes(tags.s, tags.len, "effects-by-tag.csv", &t, &err), SS_OK);
+    assert_string_equal(csv_value(t, 0, "tag"), HOSTILE);
+    assert_string_equal(csv_value(t, 0, "low"), "-1");
+    assert_string_equal(csv_value(t, 1, "low"), "");
+    csv_close(t);
+    report_trends_csv(&f->analysis, &trends);
+    assert_int_equal(csv_read_bytes(trends.s, trends.len, "trends.csv", &t, &err), SS_OK);
+    assert_string_equal(csv_value(t, 0, "l"), "28");
+    assert_string_equal(csv_value(t, 0, "k_last"), "5");
+    assert_string_equal(csv_value(t, 1, "p"), "");
+    csv_close(t);
+    text_free(&tags);
+    text_free(&trends);
     report_table_add_csv(&f->facts.words, &words);
     assert_int_equal(csv_read_bytes(words.s, words.len, "words.csv", &t, &err), SS_OK);
     assert_string_equal(csv_value(t, 0, "word"), HOSTILE_CSV);
@@ -310,7 +342,7 @@ static void test_latex(void **state) {
         assert_true(depth >= 0);
     }
     assert_int_equal(depth, 0);
-    assert_int_equal(lines, 1 + ROWS + 1 + 3); /* two headings; a condition without images is left out */
+    assert_int_equal(lines, 1 + ROWS + 1 + 2 + 1 + 3); /* three headings; a condition without images is left out */
     assert_null(strstr(tex.s, "\\end{table} %_"));
     assert_non_null(strstr(tex.s, "sink $-$ baseline, k = 1 & judge & "));
     text_free(&tex);

@@ -12,8 +12,9 @@
 #include "wellformed.h"
 #include "world.h"
 
-static const char *const FILES[] = {"index.html",         "tables.tex",         "effects.csv",      "accuracy.csv",
-                                    "baseline-sites.csv", "sinks-by-class.csv", "sinks-by-word.csv"};
+static const char *const FILES[] = {"index.html",        "tables.tex",         "effects.csv",
+                                    "accuracy.csv",      "baseline-sites.csv", "sinks-by-class.csv",
+                                    "sinks-by-word.csv", "effects-by-tag.csv", "trends.csv"};
 enum { FILE_COUNT = sizeof FILES / sizeof *FILES };
 
 static char *slurp(const char *folder, const char *name) {

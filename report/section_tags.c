@@ -1,0 +1,121 @@
+/* Effects tag by tag: where in the prompts a difference lives. Exploratory: intervals, no tests, no verdicts. */
+#include "report/sections.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/figure.h"
+#include "report/words.h"
+
+/* More rows than this make no figure: the table has them. */
+enum { MOST_ROWS = 36 };
+
+static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
+static int is_on(const analysis_tag *t, const char *name) { return strcmp(t->row->metric, name) == 0; }
+
+/* Whether by_tag[i] is the first of its metric, with its tag where `tag` is set. */
+static int is_first(const analysis *a, int i, int tag) {
+    for (int j = 0; j < i; j++)
+        if (is_on(&a->by_tag[j], a->by_tag[i].row->metric) && (!tag || strcmp(a->by_tag[j].tag, a->by_tag[i].tag) == 0))
+            return 0;
+    return 1;
+}
+
+static void add_figure(text *out, const analysis *a, const char *on) {
+    figure_estimate row[MOST_ROWS];
+    text words[2 * MOST_ROWS] = {{0}}, axis = {0}, caption = {0};
+    int n = 0, series = -1;
+    const analysis_row *last = NULL;
+    for (int i = 0; i < a->n_by_tag; i++) n += is_on(&a->by_tag[i], on);
+    if (n > MOST_ROWS) return;
+    n = 0;
+    for (int i = 0; i < a->n_by_tag; i++) {
+        const analysis_tag *t = &a->by_tag[i];
+        if (!is_on(t, on)) continue;
+        text *label = &words[2 * n], *note = label + 1;
+        words_add_contrast(label, t->row->contrast);
+        text_addf(label, " · %s", t->tag);
+        words_add_estimate(note, t->mean, t->ci_low, t->ci_high, 1);
+        series += t->row != last;
+        last = t->row;
+        row[n++] = (figure_estimate){.label = label->failed ? t->tag : label->s,
+                                     .note = note->failed ? "" : note->s,
+                                     .low = value_of(t->ci_low),
+                                     .mid = value_of(t->mean),
+                                     .high = value_of(t->ci_high),
+                                     .series = series};
+    }
+    text_addf(&axis, "difference in %s", on);
+    text_addf(&caption, "Mean difference in %s over the prompts of each tag, with 95 %% BCa intervals.", on);
+    if (n > 0 && !axis.failed && !caption.failed) {
+        page_figure_begin(out, "forest");
+        figure_forest(row, n, axis.s, 0, 1, out);
+        page_figure_end(out, caption.s, CSV_TAGS);
+    }
+    for (int i = 0; i < 2 * MOST_ROWS; i++) text_free(&words[i]);
+    text_free(&axis);
+    text_free(&caption);
+}
+
+static void add_cell(text *out, const analysis_tag *t) {
+    text words = {0}, note = {0};
+    if (!t) {
+        page_element(out, "td", "nowrap", "–");
+        return;
+    }
+    words_add_estimate(&words, t->mean, t->ci_low, t->ci_high, 1);
+    text_addf(&note, "n = %d", t->n);
+    text_add(out, "<td class=\"nowrap\">");
+    text_add_html(out, words.failed ? "" : words.s);
+    page_element(out, "small", NULL, note.failed ? "" : note.s);
+    text_add(out, "</td>");
+    text_free(&words);
+    text_free(&note);
+}
+
+static const analysis_tag *find(const analysis *a, const analysis_row *row, const char *tag) {
+    for (int i = 0; i < a->n_by_tag; i++)
+        if (a->by_tag[i].row == row && strcmp(a->by_tag[i].tag, tag) == 0) return &a->by_tag[i];
+    return NULL;
+}
+
+/* Rows are contrasts, columns tags. */
+static void add_table(text *out, const analysis *a, const char *on) {
+    const analysis_row *last = NULL;
+    text_add(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>contrast</th>");
+    for (int i = 0; i < a->n_by_tag; i++)
+        if (is_on(&a->by_tag[i], on) && is_first(a, i, 1)) page_element(out, "th", NULL, a->by_tag[i].tag);
+    text_add(out, "</tr></thead><tbody>\n");
+    for (int i = 0; i < a->n_by_tag; i++) {
+        const analysis_row *r = a->by_tag[i].row;
+        text name = {0};
+        if (!is_on(&a->by_tag[i], on) || r == last) continue;
+        last = r;
+        words_add_contrast(&name, r->contrast);
+        text_add(out, "<tr>");
+        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        text_free(&name);
+        for (int j = 0; j < a->n_by_tag; j++)
+            if (is_on(&a->by_tag[j], on) && is_first(a, j, 1)) add_cell(out, find(a, r, a->by_tag[j].tag));
+        text_add(out, "</tr>\n");
+    }
+    page_table_end(out);
+}
+
+void section_tags(const void *facts, text *out) {
+    const report_facts *f = facts;
+    const analysis *a = f->analysis;
+    for (int i = 0; i < a->n_by_tag; i++) {
+        const char *on = a->by_tag[i].row->metric;
+        if (!is_first(a, i, 0)) continue;
+        page_element(out, "h3", NULL, on);
+        add_figure(out, a, on);
+        add_table(out, a, on);
+    }
+    if (a->n_by_tag)
+        page_element(out, "p", "soft",
+                     "Exploratory: a tag has a fraction of the prompts, and nothing here is tested or corrected. Read "
+                     "it for where an effect lives, not for whether there is one.");
+}

@@ -1,0 +1,143 @@
+/* What a contrast is made of: its differences tag by tag, and over k. Relies on rows that analyse.c has made; must
+ * never change a verdict. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/bootstrap.h"
+#include "study/analyse_internal.h"
+
+static int number_of(const scores *d, const char *name) {
+    int m = 0;
+    while (m < d->n_metrics && d->metric[m].name != name) m++; /* rows point to the name itself */
+    return m;
+}
+
+static stats_pairs as_stats(const score_pairs *p) {
+    return (stats_pairs){.count = p->n, .prompt = p->prompt, .seed = p->seed, .a = p->a, .b = p->b};
+}
+
+/* ---- by tag ---- */
+
+static ss_status estimate_tag(const score_pairs *p, const stats_options *o, analysis_tag *out, ss_error *err) {
+    stats_pairs pairs = as_stats(p);
+    stats_prompts prompts;
+    stats_interval interval;
+    SS_TRY(stats_aggregate(&pairs, &prompts, err));
+    ss_status status =
+        stats_bca_of_mean(prompts.d, prompts.n, prompts.resolution, o->seed, o->resamples, o->level, &interval, err);
+    out->n = prompts.n;
+    out->mean = stats_summarise(prompts.d, prompts.n, prompts.resolution).mean;
+    out->ci_low = interval.low;
+    out->ci_high = interval.high;
+    stats_prompts_free(&prompts);
+    return status;
+}
+
+ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err) {
+    if (n_tags < 2) return SS_OK;
+    size_t most = (size_t)a->n_rows * (size_t)n_tags + 1;
+    a->by_tag = calloc(most, sizeof *a->by_tag);
+    if (!a->by_tag) return error_no_memory(err, "effects by tag", most * sizeof *a->by_tag);
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *r = &a->rows[i];
+        stats_options options = analysis_options(a->study, r->kind);
+        for (int t = 0; r->in_main_table && t < n_tags; t++) {
+            analysis_tag part = {.row = r, .tag = tag[t]};
+            score_pairs p;
+            SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
+            score_pairs_keep_tag(&p, d, tag[t]);
+            ss_status status = p.n > 0 ? estimate_tag(&p, &options, &part, err) : SS_OK;
+            int some = p.n > 0;
+            score_pairs_free(&p);
+            SS_TRY(status);
+            if (some) a->by_tag[a->n_by_tag++] = part;
+        }
+    }
+    return SS_OK;
+}
+
+/* ---- over k ---- */
+
+static int has_k(const analysis_row *r) { return r->contrast->k >= 1 && !r->without_unreadable; }
+
+/* The rows of r's contrast on its metric with a k, ascending in k. */
+static int find_levels(const analysis *a, const analysis_row *r, const analysis_row **level) {
+    int n = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        const analysis_row *x = &a->rows[i];
+        if (!has_k(x) || x->metric != r->metric || strcmp(x->contrast->name, r->contrast->name) != 0) continue;
+        int at = n++;
+        for (; at > 0 && level[at - 1]->contrast->k > x->contrast->k; at--) level[at] = level[at - 1];
+        level[at] = x;
+    }
+    return n;
+}
+
+/* Differences by prompt (averaged over its seeds) into x[prompt * levels + j]; NAN where the prompt has none. */
+static ss_status fill_level(const scores *d, const analysis_row *r, double *x, int levels, int j, double *resolution,
+                            ss_error *err) {
+    score_pairs p;
+    stats_prompts prompts;
+    SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
+    stats_pairs pairs = as_stats(&p);
+    ss_status status = stats_aggregate(&pairs, &prompts, err);
+    for (int i = 0, n = -1; status == SS_OK && i < p.n; i++) {
+        n += i == 0 || p.prompt[i] != p.prompt[i - 1];
+        if (p.prompt[i] >= 0 && p.prompt[i] < d->n_prompts) x[p.prompt[i] * levels + j] = prompts.d[n];
+    }
+    if (status == SS_OK) {
+        *resolution = fmax(*resolution, prompts.resolution);
+        stats_prompts_free(&prompts);
+    }
+    score_pairs_free(&p);
+    return status;
+}
+
+/* Rows of x without a gap, moved to the front; how many. */
+static int keep_whole_rows(double *x, int64_t rows, int levels) {
+    int n = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        int whole = 1;
+        for (int j = 0; j < levels; j++) whole &= !isnan(x[i * levels + j]);
+        if (whole) memmove(x + (size_t)n++ * (size_t)levels, x + i * levels, (size_t)levels * sizeof *x);
+    }
+    return n;
+}
+
+static ss_status compute_trend(const analysis *a, const scores *d, const analysis_row *const *level, int levels,
+                               analysis_trend *out, ss_error *err) {
+    size_t cells = (size_t)d->n_prompts * (size_t)levels;
+    double *x = malloc((cells + (size_t)levels) * sizeof *x), *k = x ? x + cells : NULL, resolution = 0;
+    ss_status status = SS_OK;
+    if (!x) return error_no_memory(err, "a trend", cells * sizeof *x);
+    for (size_t i = 0; i < cells; i++) x[i] = NAN;
+    for (int j = 0; j < levels && status == SS_OK; j++) {
+        k[j] = level[j]->contrast->k;
+        status = fill_level(d, level[j], x, levels, j, &resolution, err);
+    }
+    if (status == SS_OK) {
+        stats_options options = analysis_options(a->study, level[0]->kind);
+        int n = keep_whole_rows(x, d->n_prompts, levels);
+        *out = (analysis_trend){.first = level[0], .last = level[levels - 1]};
+        status = stats_trend_compute(x, n, k, levels, resolution, &options, &out->stats, err);
+    }
+    free(x);
+    return status;
+}
+
+ss_status analysis_add_trends(analysis *a, const scores *d, ss_error *err) {
+    const analysis_row **level = malloc(((size_t)a->n_rows + 1) * sizeof *level);
+    ss_status status = SS_OK;
+    a->trends = calloc((size_t)a->n_rows + 1, sizeof *a->trends);
+    if (!a->trends || !level) status = error_no_memory(err, "trends", (size_t)a->n_rows * sizeof *a->trends);
+    for (int i = 0; status == SS_OK && i < a->n_rows; i++) {
+        if (!has_k(&a->rows[i])) continue;
+        int levels = find_levels(a, &a->rows[i], level);
+        if (levels < 2 || level[0] != &a->rows[i]) continue; /* each contrast once, at its least k */
+        status = compute_trend(a, d, level, levels, &a->trends[a->n_trends], err);
+        a->n_trends += status == SS_OK;
+    }
+    free(level);
+    return status;
+}

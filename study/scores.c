@@ -1,0 +1,199 @@
+/* See scores.h. Relies on the documented views of the store. */
+#include "study/scores.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
+    static const char *const KIND[] = {"alignment", "preference", "distance", "similarity"};
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT name, kind, is_binary, needs_baseline, is_primary FROM metric ORDER BY metric"));
+    while ((more = store_rows_next(r, err)) == 1 && d->n_metrics < 2 * STUDY_MAX_METRICS) {
+        scores_metric *m = &d->metric[d->n_metrics++];
+        snprintf(m->name, sizeof m->name, "%s", store_rows_text(r, 0));
+        for (int i = 0; i < 4; i++)
+            if (strcmp(store_rows_text(r, 1), KIND[i]) == 0) m->kind = (metric_kind)i;
+        m->binary = (int)store_rows_int(r, 2);
+        m->paired = (int)store_rows_int(r, 3);
+        m->is_primary = (int)store_rows_int(r, 4);
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status read_values(const store *s, scores *d, ss_error *err) {
+    store_rows *r;
+    int64_t cap = 0;
+    int more;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT x.metric, c.draw_of, u.prompt, u.seed, avg(x.value), max(x.unreadable) FROM score x"
+                        " JOIN unit u ON u.unit = x.unit JOIN condition c ON c.condition = u.condition"
+                        " GROUP BY x.metric, c.draw_of, u.prompt, u.seed"
+                        " ORDER BY x.metric, c.draw_of, u.prompt, u.seed"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        if (d->n == cap) {
+            cap = cap ? 2 * cap : 1024;
+            score_value *grown = realloc(d->v, (size_t)cap * sizeof *grown);
+            if (!grown) {
+                store_rows_close(r);
+                return error_no_memory(err, "scores", (unsigned long long)cap * sizeof *grown);
+            }
+            d->v = grown;
+        }
+        d->v[d->n++] = (score_value){.metric = (int)store_rows_int(r, 0),
+                                     .condition = (int)store_rows_int(r, 1),
+                                     .prompt = store_rows_int(r, 2),
+                                     .seed = store_rows_int(r, 3),
+                                     .x = store_rows_double(r, 4),
+                                     .unreadable = (int)store_rows_int(r, 5)};
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status read_tags(const store *s, scores *d, ss_error *err) {
+    store_rows *r;
+    int more = 0;
+    SS_TRY(store_select(&r, s, err, "SELECT count(*), max(prompt) FROM prompt"));
+    if (store_rows_next(r, err) == 1 && store_rows_int(r, 0) > 0) {
+        int64_t last = store_rows_int(r, 1);
+        if (last >= 0 && last < 1 << 24) d->n_prompts = last + 1;
+    }
+    store_rows_close(r);
+    d->tag = calloc((size_t)d->n_prompts + 1, sizeof *d->tag);
+    if (!d->tag) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
+    SS_TRY(store_select(&r, s, err, "SELECT prompt, coalesce(tag, '') FROM prompt"));
+    ss_status status = SS_OK;
+    while (status == SS_OK && (more = store_rows_next(r, err)) == 1) {
+        int64_t i = store_rows_int(r, 0);
+        if (i < 0 || i >= d->n_prompts || d->tag[i]) continue;
+        d->tag[i] = text_copy(store_rows_text(r, 1));
+        if (!d->tag[i]) status = error_no_memory(err, "tags", 1);
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : status;
+}
+
+ss_status scores_read(scores *out, const store *s, ss_error *err) {
+    SS_TRY(read_metrics(s, out, err));
+    SS_TRY(read_values(s, out, err));
+    return read_tags(s, out, err);
+}
+
+void scores_free(scores *d) {
+    for (int64_t i = 0; d->tag && i < d->n_prompts; i++) free(d->tag[i]);
+    free(d->tag);
+    free(d->v);
+    *d = (scores){0};
+}
+
+const char *scores_tag(const scores *d, int64_t prompt) {
+    return prompt >= 0 && prompt < d->n_prompts && d->tag[prompt] ? d->tag[prompt] : "";
+}
+
+ss_status scores_tags(const scores *d, const char ***out, int *n, ss_error *err) {
+    *n = 0;
+    *out = malloc(((size_t)d->n_prompts + 1) * sizeof **out);
+    if (!*out) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
+    for (int64_t i = 0; i < d->n_prompts; i++) {
+        const char *tag = scores_tag(d, i);
+        int seen = !*tag;
+        for (int j = 0; !seen && j < *n; j++) seen = strcmp((*out)[j], tag) == 0;
+        if (!seen) (*out)[(*n)++] = tag;
+    }
+    return SS_OK;
+}
+
+/* The scores of one condition on one metric: d->v[*begin .. *end). */
+void scores_find(const scores *d, int number, int condition, int64_t *begin, int64_t *end) {
+    int64_t low = 0, high = d->n;
+    while (low < high) {
+        int64_t mid = (low + high) / 2;
+        const score_value *v = &d->v[mid];
+        if (v->metric < number || (v->metric == number && v->condition < condition)) low = mid + 1;
+        else high = mid;
+    }
+    *begin = *end = low;
+    while (*end < d->n && d->v[*end].metric == number && d->v[*end].condition == condition) ++*end;
+}
+
+/* ---- pairs ---- */
+
+void score_pairs_free(score_pairs *p) {
+    free(p->prompt);
+    free(p->seed);
+    free(p->a);
+    free(p->b);
+    free(p->bad);
+}
+
+static ss_status pairs_reserve(score_pairs *p, int64_t n, ss_error *err) {
+    size_t m = (size_t)n + 1;
+    p->prompt = malloc(m * sizeof *p->prompt);
+    p->seed = malloc(m * sizeof *p->seed);
+    p->a = malloc(m * sizeof *p->a);
+    p->b = malloc(m * sizeof *p->b);
+    p->bad = malloc(m);
+    if (p->prompt && p->seed && p->a && p->b && p->bad) return SS_OK;
+    score_pairs_free(p);
+    *p = (score_pairs){0};
+    return error_no_memory(err, "pairs", m * 33);
+}
+
+static void pairs_add(score_pairs *p, const score_value *at, double a, double b, int bad) {
+    p->prompt[p->n] = at->prompt;
+    p->seed[p->n] = at->seed;
+    p->a[p->n] = a;
+    p->b[p->n] = b;
+    p->bad[p->n++] = (uint8_t)bad;
+    p->unreadable += bad;
+}
+
+ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a, int b, ss_error *err) {
+    int64_t i, i_end, j, j_end;
+    *out = (score_pairs){0};
+    scores_find(d, number, a, &i, &i_end);
+    scores_find(d, number, b, &j, &j_end);
+    SS_TRY(pairs_reserve(out, i_end - i + j_end - j, err));
+    if (b < 0 || (d->metric[number].paired && (a == 0 || b == 0))) {
+        for (; b <= 0 && i < i_end; i++) pairs_add(out, &d->v[i], d->v[i].x, 0, d->v[i].unreadable);
+        for (; a == 0 && j < j_end; j++) pairs_add(out, &d->v[j], 0, d->v[j].x, d->v[j].unreadable);
+        return SS_OK;
+    }
+    while (i < i_end && j < j_end) {
+        const score_value *x = &d->v[i], *y = &d->v[j];
+        int order =
+            x->prompt != y->prompt ? (x->prompt < y->prompt ? -1 : 1) : (x->seed > y->seed) - (x->seed < y->seed);
+        if (order == 0) pairs_add(out, x, x->x, y->x, x->unreadable || y->unreadable);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return SS_OK;
+}
+
+static void move_pair(score_pairs *p, int from, int to) {
+    p->prompt[to] = p->prompt[from];
+    p->seed[to] = p->seed[from];
+    p->a[to] = p->a[from];
+    p->b[to] = p->b[from];
+    p->bad[to] = p->bad[from];
+}
+
+void score_pairs_keep_readable(score_pairs *p) {
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (!p->bad[i]) move_pair(p, i, n++);
+    p->n = n;
+}
+
+void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag) {
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (strcmp(scores_tag(d, p->prompt[i]), tag) == 0) move_pair(p, i, n++);
+    p->n = n;
+}

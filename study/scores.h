@@ -1,0 +1,57 @@
+/* Scores of a study as its store has them, and pairs of them: what every comparison is made from. Draws of a random
+ * control are averaged here and count as one condition. */
+#ifndef STUDY_SCORES_H
+#define STUDY_SCORES_H
+
+#include "study/store.h"
+
+/* One image on one metric; condition: that of draw 0. */
+typedef struct score_value {
+    int metric, condition, unreadable;
+    int64_t prompt, seed;
+    double x;
+} score_value;
+
+typedef struct scores_metric {
+    char name[64];
+    metric_kind kind;
+    int binary, paired, is_primary;
+} scores_metric;
+
+/* Zero-initialise; free with scores_free. */
+typedef struct scores {
+    int64_t n;
+    score_value *v; /* sorted by (metric, condition, prompt, seed) */
+    int n_metrics;
+    scores_metric metric[2 * STUDY_MAX_METRICS];
+    int64_t n_prompts;
+    char **tag; /* by prompt; NULL or "" where there is none */
+} scores;
+
+ss_status scores_read(scores *out, const store *s, ss_error *err);
+void scores_free(scores *d);
+
+/* The values of one condition on metric[number]: d->v[*begin .. *end). */
+void scores_find(const scores *d, int number, int condition, int64_t *begin, int64_t *end);
+
+const char *scores_tag(const scores *d, int64_t prompt); /* "" where there is none */
+
+/* Every tag once, in the order of the prompts. *out has `*n` borrowed strings; free(*out). */
+ss_status scores_tags(const scores *d, const char ***out, int *n, ss_error *err);
+
+/* Rows sorted by (prompt, seed); owned. */
+typedef struct score_pairs {
+    int n, unreadable;
+    int64_t *prompt, *seed;
+    double *a, *b;
+    uint8_t *bad; /* one of the two images is unreadable */
+} score_pairs;
+
+/* Conditions a and b on metric[number] by (prompt, seed); b < 0: condition a beside 0. A distance from the baseline is
+ * 0 for the baseline itself. On failure nothing is owned. */
+ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a, int b, ss_error *err);
+void score_pairs_keep_readable(score_pairs *p);
+void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag);
+void score_pairs_free(score_pairs *p);
+
+#endif
