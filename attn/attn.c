@@ -29,8 +29,7 @@ static unsigned needs_of(const attn_item *item, int block) {
     int keeps = m->top > 0 || m->keep_masses || bits_get(&m->recall, block);
     unsigned needs = keeps ? NEED_MASS : 0;
     for (int i = 0; p && i < p->n; i++)
-        if (in_force(&p->intervention[i], item, block))
-            needs |= p->intervention[i].selector->queries ? NEED_MASS | NEED_ROW_MAX : NEED_MASS;
+        if (in_force(&p->intervention[i], item, block)) needs |= NEED_MASS | p->intervention[i].selector->needs;
     for (int i = 0; i < m->n_probes; i++) needs |= m->probe[i]->needs;
     return needs;
 }
@@ -112,6 +111,8 @@ static void observe_head(const attn_call *call, int b, int head, const call_stat
                      .entropy = stats->entropy[pair],
                      .concentration = stats->concentration[pair],
                      .r = m->r,
+                     .noop_below = m->noop_below,
+                     .run = item->run,
                      .edited = e->n > 0 && e->rows > 0 &&
                                (e->set.begin[head] < e->set.begin[head + 1] || e->touched[head] > 0),
                      .key_class = item->key_class,
@@ -127,6 +128,9 @@ static void observe_head(const attn_call *call, int b, int head, const call_stat
         o.query_rows = o.set_size == 0 ? e->touched[head] : 0;
     }
     for (int i = 0; i < e->n; i++) o.left_out += e->chosen[i].left_out[head];
+    unsigned needs = needs_of(item, call->block);
+    attn_observe_activations(call, b, head, needs, stats, &o);
+    if (needs & NEED_TOP) attn_run_keep_top(item->run, item->step, call->block, head, item->branch, mass);
     float *columns = attn_run_columns_at(item->run, item->step, call->block, head, item->branch);
     for (int i = 0; i < m->n_probes; columns += m->probe[i++]->n_columns) m->probe[i]->observe(&o, columns);
     if (m->top > 0 || m->keep_masses) attn_run_keep(item->run, item->step, call->block, head, item->branch, mass);
@@ -173,11 +177,12 @@ static void recall_item(const attn_call *call, int b, const call_stats *stats) {
 /* ---- the call ---- */
 
 /* On the dry backend: what the largest edit of one item would take. */
-static void account(compute *c, const attn_call *call) {
+static void account(compute *c, const attn_call *call, const call_stats *stats) {
     item_edit e = {.n = EDIT_MAX_STEPS, .n_outputs = EDIT_MAX_STEPS};
     attention_args one = attn_slice(&call->args, 0, 1);
     arena_mark mark = arena_get_mark(c->scratch);
     op_attention(c, &call->args, NULL);
+    attn_measure_activations(c, call, NEED_VALUES | NEED_ACTIVATIONS, stats);
     if (attn_edit_allocate(c, call, &e)) {
         attention_edit op = {.row_end = one.q.dim[1], .set_begin = e.set.begin};
         attention_output output = {.row_end = one.q.dim[1]};
@@ -195,22 +200,21 @@ void attn_forward(compute *c, const attn_call *call) {
         return;
     }
     /* The room for statistics is taken whether or not they are asked for, so that a dry run accounts for it. */
-    size_t rows = (size_t)call->args.q.dim[1], keys = (size_t)call->args.k.dim[1];
-    size_t pairs = (size_t)(call->args.q.dim[0] * call->args.q.dim[2]);
     arena_mark mark = arena_get_mark(c->scratch);
-    call_stats stats = {.mass = attn_room(c, pairs * keys, sizeof(double)),
-                        .entropy = attn_room(c, pairs, sizeof(double)),
-                        .concentration = attn_room(c, pairs, sizeof(double)),
-                        .lse = attn_room(c, pairs * rows, sizeof(double)),
-                        .row_max = attn_room(c, pairs * rows, sizeof(float))};
-    if (compute_ok(c) && c->be == &backend_dry) account(c, call);
+    call_stats stats;
+    attn_allocate_stats(c, call, &stats);
+    if (compute_ok(c) && c->be == &backend_dry) account(c, call, &stats);
     if (compute_ok(c) && c->be != &backend_dry) {
         ss_error err;
-        for (size_t i = 0; i < pairs; i++) stats.entropy[i] = stats.concentration[i] = NAN; /* until asked for */
+        int64_t pairs = call->args.q.dim[0] * call->args.q.dim[2];
+        unsigned needs = 0;
+        for (int b = 0; b < call->batch->n; b++) needs |= needs_of(&call->batch->item[b], call->block);
+        for (int64_t i = 0; i < pairs; i++) stats.entropy[i] = stats.concentration[i] = NAN; /* until asked for */
         for (int b = 0; b < call->batch->n; b++)
             if (call->batch->item[b].run && check_site(call, &call->batch->item[b], &err) != SS_OK)
                 compute_fail(c, &err);
         if (compute_ok(c)) attend_batch(c, call, &stats);
+        attn_measure_activations(c, call, needs, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) recall_item(call, b, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) finish_item(c, call, b, &stats);
     }

@@ -61,6 +61,9 @@ typedef struct attn_call {
     int n_query_segments, n_key_segments; /* the same array for joint and self attention */
     const attn_segment *query_segments, *key_segments;
     const attn_batch *batch; /* NULL = not studied */
+    /* What probes of values and activations look at; each may be missing. */
+    tensor block_input, block_context; /* the image and the text stream as the block received them, [B, N, D] */
+    const float *output_gram; /* [H, d, d] W_h^T W_h of the output projection of the image's rows (op_head_norms) */
 } attn_call;
 
 /* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */
@@ -89,7 +92,8 @@ typedef struct select_input {
     const double *mass;                    /* [heads, keys]; the baseline's where the intervention says so */
     const struct attn_intervention *where; /* the intervention (run.h) */
     int queries, row_begin, row_end;       /* N_q; the query rows acted on */
-    const float *row_max;                  /* [heads, queries] max_j P_ij; for selectors of queries alone */
+    const float *row_max;                  /* [heads, queries] max_j P_ij; NEED_ROW_MAX */
+    const float *value_norm;               /* [heads, keys] |v_j|, projected where the call can; NEED_VALUES */
     const uint8_t *key_class;              /* [keys] */
     const char *(*word)(const void *words, attn_branch branch, int key); /* as in attn_item */
     const void *words;
@@ -116,6 +120,16 @@ typedef struct key_sets {
     int32_t *left_out; /* [heads] sinks left out of a matched control and of its paired arm, since nothing matches */
 } key_sets;
 
+enum {
+    NEED_MASS = 1,
+    NEED_ENTROPY = 2,
+    NEED_CONCENTRATION = 4,
+    NEED_ROW_MAX = 8,
+    NEED_VALUES = 16,      /* lengths of v and of the unedited output */
+    NEED_ACTIVATIONS = 32, /* sizes of the block's inputs and of the unedited output */
+    NEED_TOP = 64          /* the r heaviest keys of this and of earlier sites */
+};
+
 typedef struct attn_selector {
     entry about;
     ss_status (*select)(const select_input *in, key_sets *out, ss_error *err);
@@ -123,9 +137,10 @@ typedef struct attn_selector {
      * keys, asked at plan time; NULL = they always do. */
     ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
                        ss_error *err);
-    int matches; /* 1 = an arm of a matched control: sinks without a match are left out and counted */
-    int queries; /* 1 = chooses query rows, not keys */
-    int global;  /* 1 = knows the global scope */
+    unsigned needs; /* NEED_* beside the mass */
+    int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
+    int queries;    /* 1 = chooses query rows, not keys */
+    int global;     /* 1 = knows the global scope */
 } attn_selector;
 
 /* What an edit of the output sees of one head. */
@@ -150,7 +165,6 @@ typedef struct attn_edit {
     void (*amount)(const output_input *in, double *amount); /* [queries], neutral before; rows in range may be set */
 } attn_edit;
 
-enum { NEED_MASS = 1, NEED_ENTROPY = 2, NEED_CONCENTRATION = 4, NEED_ROW_MAX = 8 };
 enum { ATTN_MAX_R = ATTENTION_MAX_R }; /* largest r of `concentration` */
 
 /* What a probe sees: one head of one call of one batch item, after the edits. */
@@ -159,8 +173,17 @@ typedef struct observation {
     attn_branch branch;
     const double *mass; /* [keys], of the unedited P; NULL unless needed */
     double entropy, concentration;
-    int r;      /* keys in `concentration` */
-    int edited; /* an intervention changed keys here; else the members down to set_size are empty */
+    int r; /* keys in `concentration` */
+    /* NEED_VALUES: [keys] |v_j| and |W_O v_j|; means over the measured rows of |o_i| and |W_O o_i|. The projected ones
+     * are NULL and NAN where the call has no output projection. */
+    const float *value_norm, *value_projected;
+    double output_norm, output_projected;
+    double noop_below; /* |W_O v_j| below this times its mean over keys makes a sink a no-op */
+    /* NEED_ACTIVATIONS: largest and 95th percentile of the size of the block's image and text input, of the head's
+     * output; NAN where there is none. */
+    float sizes[6];
+    const attn_run *run; /* NEED_TOP: attn_run_top of the sites before */
+    int edited;          /* an intervention changed keys here; else the members down to set_size are empty */
     double set_mass_before, set_mass_after, dose;
     int64_t direct_rows;
     const int32_t *set; /* the edited keys of this head, ascending */

@@ -114,6 +114,7 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
                        .keys = (int)keys,
                        .queries = (int)call->args.q.dim[1],
                        .row_max = stats->row_max + pair * (size_t)call->args.q.dim[1],
+                       .value_norm = (call->output_gram ? stats->value_projected : stats->value_norm) + pair * keys,
                        .key_class = item->key_class,
                        .word = item->word,
                        .words = item->words,

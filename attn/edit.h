@@ -14,7 +14,21 @@ typedef struct row_range {
 typedef struct call_stats {
     double *mass, *entropy, *concentration, *lse;
     float *row_max;
+    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; |o|, |W_O o| [B, H, Nq]; projected lengths only where the call has W_O */
+    float *value_norm, *value_projected, *output_norm, *output_projected;
+    /* NEED_ACTIVATIONS: largest, then 95th percentile: of the inputs [B], of the output [B, H] */
+    float *input_sizes[2], *context_sizes[2], *output_sizes[2];
 } call_stats;
+
+/* Room for all of them. */
+void attn_allocate_stats(compute *c, const attn_call *call, call_stats *out);
+
+/* Lengths and sizes of the call's unedited activations, as far as `needs` asks. */
+void attn_measure_activations(compute *c, const attn_call *call, unsigned needs, const call_stats *stats);
+
+/* What the probes of item b see of them. */
+void attn_observe_activations(const attn_call *call, int b, int head, unsigned needs, const call_stats *stats,
+                              observation *o);
 
 /* Which interventions are in force, what they chose, what came of it. */
 typedef struct item_edit {

@@ -13,6 +13,9 @@ float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_br
 /* Keep what the measure asks of a site's masses [keys]: the largest, all of them. */
 void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass);
 
+/* Keep the r heaviest keys of a site for attn_run_top. */
+void attn_run_keep_top(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass);
+
 /* Keep the masses [heads, keys] of a call where the measure asks to recall them. */
 void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass);
 /* What the run's baseline kept: [heads, keys], or NULL and an error. */
@@ -81,6 +84,8 @@ ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_erro
 ss_status attn_select_token(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_token_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
                                   ss_error *err);
+ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_error *err);
+extern const option ATTN_SELECT_TOP_CARRYING_OPTIONS[];
 ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err);
 extern const option ATTN_SELECT_TOKEN_OPTIONS[];
@@ -108,5 +113,8 @@ void attn_probe_entropy(const observation *o, float *columns);
 void attn_probe_concentration(const observation *o, float *columns);
 void attn_probe_text(const observation *o, float *columns);
 void attn_probe_reduction(const observation *o, float *columns);
+void attn_probe_value(const observation *o, float *columns);
+void attn_probe_activation(const observation *o, float *columns);
+void attn_probe_persistence(const observation *o, float *columns);
 
 #endif

@@ -18,6 +18,9 @@ struct attn_run {
     float *columns;    /* [sites, n_columns] */
     attn_sink *sinks;  /* [sites, measure.top] */
     uint8_t *n_sinks;  /* [sites] */
+    int n_top;         /* keys kept for attn_run_top: r, or 0 */
+    int32_t *top;      /* [sites, n_top] */
+    uint8_t *has_top;  /* [sites] how many */
     float *masses;     /* [sites, keys], or NULL */
     uint8_t *has_mass; /* [sites] */
     int n_recall;      /* blocks to recall */
@@ -109,8 +112,8 @@ static void *take(size_t n, size_t size, ss_error *err) {
 }
 
 static int has_all(const attn_run *run) {
-    return (run->n_recall == 0 || (run->recall && run->recalled)) && run->columns && run->sinks && run->n_sinks &&
-           run->has_mass && (run->masses || !run->measure.keep_masses);
+    return (run->n_recall == 0 || (run->recall && run->recalled)) && run->top && run->has_top && run->columns &&
+           run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses);
 }
 
 static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error *err) {
@@ -140,6 +143,10 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
     run->sinks = take(sites * (size_t)measure->top, sizeof *run->sinks, err);
     run->n_sinks = take(sites, 1, err);
     run->has_mass = take(sites, 1, err);
+    for (int i = 0; i < measure->n_probes; i++)
+        if (measure->probe[i]->needs & NEED_TOP) run->n_top = measure->r;
+    run->top = take(sites * (size_t)run->n_top, sizeof *run->top, err);
+    run->has_top = take(run->n_top ? sites : 1, 1, err);
     for (int i = 0; i < shape.blocks; i++) run->n_recall += bits_get(&measure->recall, i);
     if (run->n_recall) {
         size_t calls = (size_t)shape.steps * (size_t)run->n_recall * BRANCHES;
@@ -163,6 +170,8 @@ void attn_run_destroy(attn_run *run) {
     free(run->n_sinks);
     free(run->masses);
     free(run->has_mass);
+    free(run->top);
+    free(run->has_top);
     free(run->recall);
     free(run->recalled);
     for (int i = 0; i < EDIT_MAX_STEPS; i++) free(run->marks[i]);
@@ -180,6 +189,8 @@ ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program
     memcpy(run->sinks, from->sinks, sites * (size_t)run->measure.top * sizeof *run->sinks);
     memcpy(run->n_sinks, from->n_sinks, sites);
     memcpy(run->has_mass, from->has_mass, sites);
+    memcpy(run->top, from->top, sites * (size_t)run->n_top * sizeof *run->top);
+    if (run->n_top) memcpy(run->has_top, from->has_top, sites);
     if (run->masses) memcpy(run->masses, from->masses, sites * (size_t)run->shape.keys * sizeof *run->masses);
     return SS_OK;
 }
@@ -300,6 +311,19 @@ int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_bran
     size_t site = site_of(run, step, block, head, branch);
     *out = run->sinks + site * (size_t)run->measure.top;
     return run->n_sinks[site];
+}
+
+void attn_run_keep_top(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass) {
+    size_t site = site_of(run, step, block, head, branch);
+    run->has_top[site] =
+        (uint8_t)attn_largest_keys(mass, run->shape.keys, run->n_top, run->top + site * (size_t)run->n_top);
+}
+
+int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch branch, const int32_t **out) {
+    size_t site = site_of(run, step, block, head, branch);
+    if (!run->n_top) return 0;
+    *out = run->top + site * (size_t)run->n_top;
+    return run->has_top[site];
 }
 
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch) {

@@ -34,7 +34,7 @@ static void tracing_close(tracing *t) {
 
 /* Every probe, and the largest keys of every head. */
 static attn_measure measure_all(int top) {
-    attn_measure m = {.rows = ROWS_IMAGE, .r = 5, .top = top};
+    attn_measure m = {.rows = ROWS_IMAGE, .r = 5, .noop_below = 0.1, .top = top};
     for (int i = 0; i < ATTN_PROBE_COUNT && i < (int)(sizeof m.probe / sizeof *m.probe); i++)
         m.probe[m.n_probes++] = &ATTN_PROBES[i];
     return m;

@@ -98,28 +98,26 @@ static void project(const pass *p, const mmdit_attention *w, tensor x, tensor q,
     op_rms_norm(p->c, k_heads, k_heads, &w->norm_k, NORM_EPS);
 }
 
-static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, int block, attn_kind kind) {
+/* `studied`: what only a studied call says (block, inputs, Gram matrices); NULL = it is not studied. */
+static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, const attn_call *studied, attn_kind kind) {
     int64_t heads = p->g->heads;
     int n_segments = kind == ATTN_JOINT ? p->in->n_segments : 1; /* the image is the first */
-    attn_call call = {
-        .args = {.q = tensor_split_last(q, heads),
-                 .k = tensor_split_last(k, heads),
-                 .v = tensor_split_last(v, heads),
-                 .out = tensor_split_last(out, heads),
-                 .scale = (float)(1 / sqrt((double)p->g->head_dim))},
-        .block = block,
-        .kind = kind,
-        .n_query_segments = n_segments,
-        .n_key_segments = n_segments,
-        .query_segments = p->in->segments,
-        .key_segments = p->in->segments,
-        .batch = block >= 0 ? p->in->batch : NULL,
-    };
+    attn_call call = studied ? *studied : (attn_call){.block = -1};
+    call.args = (attention_args){.q = tensor_split_last(q, heads),
+                                 .k = tensor_split_last(k, heads),
+                                 .v = tensor_split_last(v, heads),
+                                 .out = tensor_split_last(out, heads),
+                                 .scale = (float)(1 / sqrt((double)p->g->head_dim))};
+    call.kind = kind;
+    call.n_query_segments = call.n_key_segments = n_segments;
+    call.query_segments = call.key_segments = p->in->segments;
+    call.batch = studied ? p->in->batch : NULL;
     attn_forward(p->c, &call);
 }
 
 /* The joint attention of normed image and text tokens, its heads merged but not yet projected: [B, N, D]. */
-static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image, tensor context, int block) {
+static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image, tensor context,
+                              const attn_call *studied) {
     compute *c = p->c;
     int64_t ni = p->n_image, nt = p->n_text, n = ni + nt, width = p->g->width;
     tensor out = compute_3d(c, p->b, n, width);
@@ -128,7 +126,7 @@ static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image,
     project(p, &w->attn, image, tensor_slice(q, 1, 0, ni), tensor_slice(k, 1, 0, ni), tensor_slice(v, 1, 0, ni));
     project(p, &w->attn_context, context, tensor_slice(q, 1, ni, nt), tensor_slice(k, 1, ni, nt),
             tensor_slice(v, 1, ni, nt));
-    attend(p, q, k, v, out, block, ATTN_JOINT);
+    attend(p, q, k, v, out, studied, ATTN_JOINT);
     arena_release(c->scratch, mark);
     return out;
 }
@@ -140,7 +138,7 @@ static void add_second_attention(const pass *p, const mmdit_block *w, tensor x, 
     arena_mark mark = arena_get_mark(c->scratch);
     tensor out = nn_like(c, x), q = nn_like(c, x), k = nn_like(c, x), v = nn_like(c, x);
     project(p, &w->attn2, normed, q, k, v);
-    attend(p, q, k, v, out, -1, ATTN_SELF);
+    attend(p, q, k, v, out, NULL, ATTN_SELF);
     nn_linear_into(c, q, out, &w->attn2.out, ACT_NONE);
     compute_tap(c, q, "transformer_blocks.%d.attn2", block);
     op_gate_add(c, x, gate, q);
@@ -173,7 +171,9 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
     compute_tap(c, normed, "transformer_blocks.%d.norm1", i);
     compute_tap(c, normed_context, "transformer_blocks.%d.norm1_context", i);
 
-    tensor attended = joint_attention(p, w, normed, normed_context, i);
+    const attn_call studied = {
+        .block = i, .block_input = image, .block_context = context, .output_gram = w->output_gram};
+    tensor attended = joint_attention(p, w, normed, normed_context, &studied);
     nn_linear_into(c, normed, tensor_slice(attended, 1, 0, p->n_image), &w->attn.out, ACT_NONE);
     compute_tap(c, normed, "transformer_blocks.%d.attn", i);
     op_gate_add(c, image, part(p, m, 2), normed);

@@ -22,7 +22,7 @@ const option STUDY_KEYS[] = {
     INT_KEY("study-seed", 0, 9007199254740992.0, "0", "names the random streams of the study itself"),
     TEXT_KEY("sampler", "the model's", "{steps, guidance, size, negative, max-text-tokens}"),
     TEXT_KEY("probes", "[]", "what is measured: a list of probes (see 'sinkscope help probes')"),
-    TEXT_KEY("measure", "", "{rows, r, sinks, masses}: how it is measured"),
+    TEXT_KEY("measure", "", "{rows, r, noop, sinks, masses}: how it is measured"),
     TEXT_KEY("conditions", NULL, "name: {what differs from the baseline}; the baseline is always there"),
     TEXT_KEY("sham", "2", "prompt-and-seed groups that also run the sham conditions; 'all', 0 = none"),
     TEXT_KEY("calibration", "two seeds", "{seeds: [..]}: baseline images for calibrated margins"),
@@ -57,6 +57,8 @@ const option STUDY_SAMPLER_KEYS[] = {
 const option STUDY_MEASURE_KEYS[] = {
     {"rows", OPTION_WORD, "image|all|text", 0, 0, "image", "query rows over which masses are averaged"},
     INT_KEY("r", 1, ATTN_MAX_R, "5", "largest keys in `concentration`"),
+    {"noop", OPTION_DOUBLE, NULL, 0, 1e6, "0.1",
+     "`value`: a sink is a no-op where its projected value is shorter than this times the mean"},
     INT_KEY("sinks", 1, 64, "1", "largest keys of every head that `census` keeps"),
     {"masses", OPTION_FLAG, NULL, 0, 0, "false", "keep the mass of every key in traces/ (HDF5)"},
     {0},

@@ -162,8 +162,12 @@ static ss_status bind_conditions(plan *p, pipeline *pl, ss_error *err) {
     p->condition = calloc((size_t)y->n_conditions, sizeof *p->condition);
     if (!p->condition) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
     for (int i = 0; i < y->n_conditions; i++) SS_TRY(bind_condition(p, i, pl, err));
-    p->measure = (attn_measure){
-        .n_probes = y->n_probes, .rows = y->rows, .r = y->r, .keep_masses = y->keep_masses, .top = y->top};
+    p->measure = (attn_measure){.n_probes = y->n_probes,
+                                .rows = y->rows,
+                                .r = y->r,
+                                .noop_below = y->noop_below,
+                                .keep_masses = y->keep_masses,
+                                .top = y->top};
     memcpy(p->measure.probe, y->probe, (size_t)y->n_probes * sizeof *y->probe);
     return SS_OK;
 }

@@ -195,6 +195,8 @@ static ss_status read_measure(loader *l, const yaml_node *root) {
     y->rows = (attn_rows)o.word;
     SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "r", &o));
     y->r = (int)o.integer;
+    SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "noop", &o));
+    y->noop_below = o.number;
     SS_TRY(loader_get(l, n, STUDY_MEASURE_KEYS, "sinks", &o));
     if (o.is_set && !y->top)
         return yaml_error(l->f, yaml_find(n, "sinks"), NULL, l->err,

@@ -138,7 +138,8 @@ typedef struct study {
     const attn_probe *probe[STUDY_MAX_PROBES];
     attn_rows rows; /* Q of the masses */
     int r, keep_masses;
-    int top; /* keys of every head kept as sinks; 0 without the probe `census` */
+    double noop_below; /* as attn_measure */
+    int top;           /* keys of every head kept as sinks; 0 without the probe `census` */
 
     int n_conditions; /* [0] is baseline; then those of the file, shams, calibration */
     study_condition *condition;

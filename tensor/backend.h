@@ -44,6 +44,8 @@ struct backend {
     void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);
     void (*attention_edit)(compute *c, const attention_args *a, const attention_edit *e);
     void (*attention_output)(compute *c, const attention_args *a, const attention_output *e);
+    void (*head_norms)(compute *c, tensor x, const float *gram, float *norm, float *projected);
+    void (*sizes)(compute *c, tensor x, float *largest, float *p95);
 };
 
 extern const backend backend_reference, backend_cpu, backend_dry;

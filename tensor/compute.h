@@ -208,4 +208,19 @@ typedef struct attention_output {
 
 void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
 
+/* ---- what probes ask of activations: called by attn/ alone; results in host memory ---- */
+
+/* norm[B, H, N] = |x| of every head vector of x [B, N, H, d]; and |W_h x|, W_h the columns of an output projection that
+ * belong to head h, where `gram` [H, d, d] = W_h^T W_h is given (else `projected` is not written). Error <= 1e-5 of
+ * |W_h| |x|. */
+void op_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected);
+
+/* largest[B, H], p95[B, H]: of |x| over the tokens and the head's elements; the percentile interpolates linearly
+ * between its two neighbours, as numpy's. */
+void op_sizes(compute *c, tensor x, float *largest, float *p95);
+
+/* gram[H, d, d] of a linear layer's weight [O, H d] as op_head_norms takes it. Reads the weight's source, so it is
+ * asked when the model is opened. */
+void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram);
+
 #endif

@@ -2,6 +2,7 @@
 #include "tensor/cpu.h"
 
 #include <stdio.h>
+#include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
 
@@ -53,4 +54,6 @@ const backend backend_cpu = {
     .attention = attention_cpu,
     .attention_edit = attention_edit_cpu,
     .attention_output = attention_output_rows,
+    .head_norms = activations_head_norms,
+    .sizes = activations_sizes,
 };

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "tensor/attention.h"
 #include "tensor/cpu.h"
 
 static void dry_numeric_class(const compute *c, char *out, size_t size) {
@@ -168,6 +167,22 @@ static void dry_attention_output(compute *c, const attention_args *a, const atte
     clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
 
+static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    compute_1d(c, x.dim[0] * x.dim[2] * x.dim[3]); /* activations_head_norms' room */
+    arena_release(c->scratch, mark);
+    clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
+    clear(gram ? projected : NULL, x.dim[0] * x.dim[1] * x.dim[2], sizeof *projected);
+}
+
+static void dry_sizes(compute *c, tensor x, float *largest, float *p95) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    compute_1d(c, tensor_elements(x)); /* activations_sizes' room */
+    arena_release(c->scratch, mark);
+    clear(largest, x.dim[0] * x.dim[2], sizeof *largest);
+    clear(p95, x.dim[0] * x.dim[2], sizeof *p95);
+}
+
 const backend backend_dry = {
     .about = {"dry", "computes nothing: scratch memory, operation count and tap names of a forward pass", NULL},
     .numeric_class = dry_numeric_class,
@@ -196,4 +211,6 @@ const backend backend_dry = {
     .attention = dry_attention,
     .attention_edit = dry_attention_edit,
     .attention_output = dry_attention_output,
+    .head_norms = dry_head_norms,
+    .sizes = dry_sizes,
 };

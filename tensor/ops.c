@@ -3,6 +3,7 @@
 #include "tensor/ops.h"
 
 #include <stdio.h>
+#include "tensor/activations.h"
 #include "tensor/backend.h"
 
 int op_begin(compute *c) {
@@ -292,4 +293,29 @@ void op_attention_output(compute *c, const attention_args *a, const attention_ou
          !fits(c, tensor_same_shape(e->original, a->out), op, "original and out of one shape", e->original, a->out)))
         return;
     c->be->attention_output(c, a, e);
+}
+
+/* ---- activations ---- */
+
+void op_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+    static const char op[] = "head_norms";
+    if (!op_begin(c) || !both_usable(c, op, x, x) || !fits(c, x.ndim == 4, op, "[B, N, H, d]", x, x)) return;
+    c->be->head_norms(c, x, gram, norm, projected);
+}
+
+void op_sizes(compute *c, tensor x, float *largest, float *p95) {
+    static const char op[] = "sizes";
+    if (!op_begin(c) || !both_usable(c, op, x, x) ||
+        !fits(c, x.ndim == 4 && tensor_elements(x) > 0, op, "[B, N, H, d], not empty", x, x))
+        return;
+    c->be->sizes(c, x, largest, p95);
+}
+
+void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
+    static const char op[] = "weight_head_gram";
+    if (!op_begin(c) ||
+        !fits(c, w->kind == WEIGHT_LINEAR && w->source.data && heads > 0 && w->source.dim[1] % heads == 0, op,
+              "[O, H d]", w->source, w->source))
+        return;
+    activations_head_gram(w, heads, gram);
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
 #include "tensor/half.h"
@@ -330,4 +331,6 @@ const backend backend_reference = {
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
     .attention_output = attention_output_rows,
+    .head_norms = activations_head_norms,
+    .sizes = activations_sizes,
 };

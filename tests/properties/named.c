@@ -33,7 +33,8 @@ int named_column(const char *name) {
 }
 
 attn_measure named_all_probes(attn_rows rows, int top) {
-    attn_measure m = {.n_probes = ATTN_PROBE_COUNT, .rows = rows, .r = 2, .keep_masses = 1, .top = top};
+    attn_measure m = {
+        .n_probes = ATTN_PROBE_COUNT, .rows = rows, .r = 2, .noop_below = 0.1, .keep_masses = 1, .top = top};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
     return m;
 }

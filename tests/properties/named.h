@@ -10,7 +10,7 @@ const attn_edit *named_edit(const char *name);
 
 /* The column of a probe in the record of a run that has all probes (named_all_probes). */
 int named_column(const char *name);
-attn_measure named_all_probes(attn_rows rows, int top);
+attn_measure named_all_probes(attn_rows rows, int top); /* r = 2, no-op below 0.1 */
 
 /* One intervention, in force at every step, block, head and branch of the shape; `number` is the edit's first option.
  */

@@ -26,7 +26,8 @@ typedef struct planting {
     uint8_t key_class[MAX_KEYS];
     plant plant;
     float value[MAX_HEADS * MAX_WIDTH];
-    float *without; /* out of the call that lacks the key */
+    float gram[MAX_HEADS * MAX_WIDTH * MAX_WIDTH]; /* of the identity as output projection */
+    float *without;                                /* out of the call that lacks the key */
     size_t count;
     int step, block;
     attn_branch branch;
@@ -58,6 +59,7 @@ static planting planting_make(uint64_t property, int number) {
         memset(x.key_class + x.segment[i].start, x.segment[i].kind == SEGMENT_IMAGE ? KEY_IMAGE : KEY_WORD,
                (size_t)x.segment[i].length);
     for (int i = 0; i < n.heads * n.width; i++) x.value[i] = (float)(3 * philox_normal(&r));
+    for (int i = 0; i < n.heads * n.width; i++) x.gram[i * n.width + i % n.width] = 1;
     x.plant = (plant){.position = fix_int(&r, 0, n.keys),
                       .head = number % 3 ? fix_int(&r, 0, n.heads - 1) : -1,
                       .value = number % 2 ? x.value : NULL};
@@ -85,7 +87,8 @@ static attn_call call_of(planting *x, const attn_batch *batch) {
                        .n_key_segments = 3,
                        .query_segments = x->segment,
                        .key_segments = x->segment,
-                       .batch = batch};
+                       .batch = batch,
+                       .output_gram = x->gram};
 }
 
 static int has_plant(const planting *x, int head) { return x->plant.head < 0 || x->plant.head == head; }
@@ -212,6 +215,21 @@ static float *forward(planting *x, const attn_program *p, attn_run **run) {
     return fix_out(x->f);
 }
 
+static double length(const float *v, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (double)v[i] * (double)v[i];
+    return sqrt(sum);
+}
+
+/* Whether the plant's value is shorter than a tenth of the mean over keys, itself among them. The output projection is
+ * the identity. */
+static int is_noop(const planting *x, int head) {
+    int n = x->f->n.keys, d = x->f->n.width;
+    double own = x->plant.value ? length(x->value + head * d, d) : 0, sum = own;
+    for (int j = 0; j < n; j++) sum += length(fix_at(x->f->args.v, 0, j, head), d);
+    return own < 0.1 * sum / (n + 1);
+}
+
 /* The record names the plant and its mass where it was planted, and nowhere else. */
 static void check_record(const planting *x, const attn_run *run, int masked) {
     static const char *const EDITED[] = {"set_size", "set_mass_before", "set_mass_after"};
@@ -229,6 +247,10 @@ static void check_record(const planting *x, const attn_run *run, int masked) {
             assert_int_equal(found, has_plant(x, h));
             assert_int_equal(columns[named_column("top_key")] == (float)x->plant.position, has_plant(x, h));
             if (has_plant(x, h)) assert_true(fabs((double)columns[named_column("max_mass")] - x->plant.p) < 3e-6);
+            if (has_plant(x, h)) {
+                assert_true(columns[named_column("noop")] == (float)is_noop(x, h));
+                assert_int_equal(columns[named_column("contribution_projected")] == 0, !x->plant.value);
+            }
             const double want[] = {1, x->plant.p, masked ? 0 : x->plant.p};
             for (int i = 0; i < 3; i++) {
                 double told = (double)columns[named_column(EDITED[i])];

@@ -8,7 +8,7 @@
 #include "attn/run.h"
 
 enum { IMAGE = 12, CLIP = 5, T5 = 7, KEYS = IMAGE + CLIP + T5, HEADS = 3, WIDTH = 8, STEPS = 4, BLOCKS = 2 };
-enum { RECORD_COLUMNS = 15 }; /* of all probes */
+enum { RECORD_COLUMNS = 30 }; /* of all probes */
 
 extern const attn_segment SEGMENTS[3];
 extern const attn_shape SHAPE;

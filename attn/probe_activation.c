@@ -1,0 +1,7 @@
+/* Probe `activation`: largest and 95th-percentile size of what the block received and of the head's output: massive
+ * activations (method.md section 2). The inputs are the block's, the same in the row of every head. */
+#include <string.h>
+
+#include "attn/internal.h"
+
+void attn_probe_activation(const observation *o, float *columns) { memcpy(columns, o->sizes, sizeof o->sizes); }

@@ -1,0 +1,14 @@
+/* Lengths and sizes of activations, as the host backends' tables name them; the contracts are those of op_head_norms
+ * and op_sizes in compute.h. */
+#ifndef TENSOR_ACTIVATIONS_H
+#define TENSOR_ACTIVATIONS_H
+
+#include "tensor/compute.h"
+
+void activations_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected);
+void activations_sizes(compute *c, tensor x, float *largest, float *p95);
+
+/* weight_head_gram of compute.h, by the host. */
+void activations_head_gram(const weight *w, int64_t heads, float *out);
+
+#endif
