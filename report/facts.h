@@ -41,6 +41,7 @@ typedef struct report_facts {
     report_table blocks; /* block, token_class, share: among the block's sinks */
     report_table words;  /* segment, token_class, word, sinks, share, mean_mass */
     report_table places; /* row, column, sinks: in the image */
+    report_table paths;  /* condition, step, latent_rmse, velocity_cosine: means over images */
     int grid_width, grid_height;
 
     int n_samples, n_columns;

@@ -130,12 +130,19 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
     SS_TRY(gather_baseline(out, s, err));
     SS_TRY(gather_means(out, s, err));
     SS_TRY(gather_census(out, s, err));
+    if (a->study->follow)
+        SS_TRY(report_table_read(&out->paths, s,
+                                 "SELECT condition, step, avg(latent_rmse) AS latent_rmse, avg(velocity_cosine) AS"
+                                 " velocity_cosine, count(*) AS images FROM trajectories GROUP BY condition, step"
+                                 " ORDER BY min(unit), step",
+                                 err));
     SS_TRY(facts_gather_pictures(out, s, err));
     return facts_gather_provenance(out, s, err);
 }
 
 void facts_free(report_facts *f) {
-    report_table *const table[] = {&f->tags, &f->baseline, &f->means, &f->classes, &f->blocks, &f->words, &f->places};
+    report_table *const table[] = {&f->tags,   &f->baseline, &f->means,  &f->classes,
+                                   &f->blocks, &f->words,    &f->places, &f->paths};
     for (int i = 0; i < (int)(sizeof table / sizeof *table); i++) report_table_free(table[i]);
     for (int i = 0; i < f->n_samples; i++) {
         free(f->sample[i].words);

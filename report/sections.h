@@ -13,6 +13,7 @@ void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_tags(const void *facts, text *out);     /* section_tags.c */
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
+void section_paths(const void *facts, text *out);    /* section_paths.c */
 void section_mass(const void *facts, text *out);     /* section_mass.c */
 void section_sinks(const void *facts, text *out);    /* section_sinks.c */
 void section_checks(const void *facts, text *out);   /* section_checks.c */
@@ -27,6 +28,7 @@ void section_checks(const void *facts, text *out);   /* section_checks.c */
 #define CSV_CENSUS "sinks-by-class.csv"
 #define CSV_BLOCKS "sinks-by-block.csv"
 #define CSV_WORDS "sinks-by-word.csv"
+#define CSV_PATHS "trajectories.csv"
 #define CSV_PLACES "sinks-in-image.csv"
 
 #endif

@@ -17,6 +17,8 @@ const export_table EXPORT_TABLES[] = {
      " FROM units ORDER BY unit"},
     {{"sites", "one row an image, step, block, head and branch: what the probes measured", NULL},
      "SELECT * FROM sites ORDER BY unit, step, block, head, branch"},
+    {{"trajectories", "one row an image and step: its distance from the baseline's trajectory", NULL},
+     "SELECT * FROM trajectories ORDER BY unit, step"},
     {{"sinks", "one row an image, step, block, head, branch and rank: which token the key is", NULL},
      "SELECT * FROM sinks ORDER BY unit, step, block, head, branch, rank"},
 };

@@ -3,7 +3,10 @@
 #include "study/study.h"
 
 const entry STUDY_PROBES[] = {
-    {"census", "what the sinks are: the largest keys of every head, as tokens (view sinks)", NULL}};
+    {"census", "what the sinks are: the largest keys of every head, as tokens (view sinks)", NULL},
+    {"trajectory",
+     "how far the latents are from the baseline's after every step: rmse, cosine of the velocities (view trajectories)",
+     NULL}};
 const int STUDY_PROBE_COUNT = sizeof STUDY_PROBES / sizeof *STUDY_PROBES;
 
 #define TEXT_KEY(name, by_default, help)                                                                               \

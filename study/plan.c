@@ -144,6 +144,8 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     int anew = c->role == CONDITION_SHAM && !c->has_intervention;
     out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
     out->first_step = out->settings.steps;
+    out->follows = p->study->follow && (c->role == CONDITION_STUDIED || c->role == CONDITION_POSITIVE) &&
+                   out->settings.steps == p->settings.steps;
     if (!c->has_intervention) return SS_OK;
     for (int v = 0; v <= c->n_also; v++)
         SS_TRY(bind_intervention(p, v ? &c->also[v - 1] : &c->intervention, &out->settings,

@@ -29,6 +29,7 @@ typedef struct plan_condition {
     int first_step;       /* the first step at which it differs from the baseline; = steps when never */
     int shares_prefix;    /* same prompt, seed and sampler settings as the baseline */
     sample_settings settings;
+    int follows; /* its trajectory is compared with the baseline's, step by step (probe `trajectory`) */
 } plan_condition;
 
 typedef struct plan_counts {

@@ -24,6 +24,7 @@ typedef struct job {
     int start; /* the step at which it leaves the baseline's trajectory; 0 = it begins by itself */
     attn_run *run;
     denoise_state *state;
+    trajectory trajectory; /* kept where the condition follows the baseline */
 } job;
 
 /* The baseline's trajectory at a step at which some job leaves it. */
@@ -49,7 +50,8 @@ typedef struct runner {
     text name;
     /* the group in progress */
     rgb_image baseline;
-    attn_run *recalled; /* the baseline's run, for conditions that choose from its masses */
+    attn_run *recalled;    /* the baseline's run, for conditions that choose from its masses */
+    trajectory trajectory; /* the baseline's, for conditions that are compared with it */
     int n_jobs;
     job *jobs;
     int n_snapshots;
@@ -92,12 +94,15 @@ static int is_carrier(const runner *r, const plan_unit *u) {
 
 static int start_of(const plan_condition *c) { return c->shares_prefix && c->program.n ? c->first_step : 0; }
 
-/* Whether the baseline's whole run is needed before the condition begins. */
+/* Whether the condition chooses from the baseline's masses. */
 static int recalls(const plan_condition *c) {
     for (int i = 0; i < c->program.n; i++)
         if (attn_recalls(&c->program.intervention[i])) return 1;
     return 0;
 }
+
+/* Whether some condition needs the baseline's whole run before it begins. */
+static int baseline_leads(const plan *p) { return p->study->follow || bits_any(&p->recall); }
 
 /* Steps that the group still needs; *carried: the baseline has to be computed, up to its last step or *carried - 1. */
 static int64_t group_forwards(const runner *r, const plan_group *g, int *carried) {
@@ -107,7 +112,7 @@ static int64_t group_forwards(const runner *r, const plan_group *g, int *carried
         const plan_unit *u = &r->p->unit[i];
         const plan_condition *c = &r->p->condition[u->condition];
         if (r->done[i]) continue;
-        int upto = is_carrier(r, u) || recalls(c) ? c->settings.steps : start_of(c);
+        int upto = is_carrier(r, u) || recalls(c) || c->follows ? c->settings.steps : start_of(c);
         if (upto > *carried) *carried = upto;
         if (!is_carrier(r, u)) forwards += c->settings.steps - start_of(c);
     }
@@ -180,10 +185,21 @@ static ss_status begin_job(runner *r, job *j, ss_error *err) {
         SS_TRY(denoise_fork(&j->state, from->state, j->run, err));
     }
     attn_run_set_baseline(j->run, r->recalled);
+    if (j->condition->follows) SS_TRY(trajectory_follow(&j->trajectory, &r->trajectory, err));
     return SS_OK;
 }
 
+/* Keep where the job stands, if anybody asks: the baseline for those that follow it, a follower to be compared. */
+static ss_status observe(runner *r, job *j, ss_error *err) {
+    if (j->condition->follows) return trajectory_take(&j->trajectory, &r->trajectory, r->pl, j->state, err);
+    if (!r->p->study->follow || role_of(r, j->unit) != CONDITION_BASELINE) return SS_OK;
+    if (!r->trajectory.steps)
+        SS_TRY(trajectory_lead(&r->trajectory, j->condition->settings.steps, denoise_latent_elements(j->state), err));
+    return trajectory_take(&r->trajectory, NULL, r->pl, j->state, err);
+}
+
 static void end_job(job *j) {
+    trajectory_free(&j->trajectory);
     denoise_free(j->state);
     attn_run_destroy(j->run);
     j->state = NULL;
@@ -206,6 +222,7 @@ static ss_status take_snapshot(runner *r, const job *baseline, ss_error *err) {
 /* Denoise a wave of jobs, each from its start on. A job that is `carrier` leaves snapshots, and stops at `carry`. */
 static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *carrier, int carry, ss_error *err) {
     denoise_state *states[MAX_BATCH];
+    job *stepped[MAX_BATCH];
     const plan_unit *shown = wave[n - 1]->unit;
     for (int step = 0;; step++) {
         int active = 0, left = 0;
@@ -215,13 +232,18 @@ static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *car
             if (j == carrier && j->state) SS_TRY(take_snapshot(r, j, err));
             if (step < last) left = 1;
             if (step < j->start || step >= last) continue;
-            if (!j->state) SS_TRY(begin_job(r, j, err));
+            if (!j->state) {
+                SS_TRY(begin_job(r, j, err));
+                SS_TRY(observe(r, j, err));
+            }
+            stepped[active] = j;
             states[active++] = j->state;
         }
         if (!left) return SS_OK;
         if (active == 0) continue;
         SS_TRY(check_stop(r->o, err));
         SS_TRY(denoise_step(r->pl, states, active, err));
+        for (int i = 0; i < active; i++) SS_TRY(observe(r, stepped[i], err));
         r->progress.forwards_done += active;
         tell(r, shown);
     }
@@ -257,6 +279,7 @@ static ss_status finish(runner *r, job *j, ss_error *err) {
     SS_TRY(check_stop(r->o, err));
     SS_TRY(denoise_decode(r->pl, j->state, &image, err));
     store_result result = {.unit = j->unit, .image = &image, .run = j->run, .score = scores};
+    if (j->condition->follows) result.trajectory = &j->trajectory;
     result.key_class[BRANCH_COND] = embedding_key_classes(j->e, BRANCH_COND);
     if (branches_of(&j->condition->settings) > 1)
         result.key_class[BRANCH_UNCOND] = embedding_key_classes(j->e, BRANCH_UNCOND);
@@ -287,6 +310,7 @@ static void clear_group(runner *r) {
     r->n_jobs = r->n_snapshots = 0;
     attn_run_destroy(r->recalled);
     r->recalled = NULL;
+    trajectory_free(&r->trajectory);
     rgb_image_free(&r->baseline);
 }
 
@@ -340,10 +364,10 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
     return status;
 }
 
-/* Jobs that may be denoised together: same size, text length and number of branches; none with a baseline that others
- * choose from, which must be complete before they begin. */
+/* Jobs that may be denoised together: same size, text length and number of branches; none with a baseline that must be
+ * complete before others begin. */
 static int fit(const runner *r, const job *a, const job *b) {
-    if (bits_any(&r->p->recall) && is_carrier(r, a->unit)) return 0;
+    if (baseline_leads(r->p) && is_carrier(r, a->unit)) return 0;
     const sample_settings *x = &a->condition->settings, *y = &b->condition->settings;
     return branches_of(x) == branches_of(y) && x->width == y->width && x->height == y->height;
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "io/png.h"
 #include "study/plan.h"
+#include "study/trajectory.h"
 
 enum { STORE_VERSION = 1, STORE_APPLICATION = 0x53494e4b /* "SINK" */ };
 
@@ -52,8 +53,9 @@ typedef struct store_score {
 typedef struct store_result {
     const plan_unit *unit;
     const rgb_image *image;
-    const attn_run *run;         /* what was measured */
-    const uint8_t *key_class[2]; /* [keys] by guidance branch; NULL = that branch was not run */
+    const attn_run *run;          /* what was measured */
+    const trajectory *trajectory; /* its distance from the baseline; NULL = not followed */
+    const uint8_t *key_class[2];  /* [keys] by guidance branch; NULL = that branch was not run */
     int n_scores;
     const store_score *score;
 } store_result;

@@ -7,7 +7,15 @@
 #include "study/store.h"
 
 /* Statements of a writer, prepared once. */
-typedef enum store_statement { PUT_UNIT, PUT_SCORE, PUT_SITE, PUT_SINK, PUT_TOKEN, STORE_STATEMENTS } store_statement;
+typedef enum store_statement {
+    PUT_UNIT,
+    PUT_SCORE,
+    PUT_SITE,
+    PUT_SINK,
+    PUT_TOKEN,
+    PUT_POINT,
+    STORE_STATEMENTS
+} store_statement;
 
 struct store {
     char *folder;

@@ -224,6 +224,20 @@ static ss_status put_sites(store *s, const store_result *r, ss_error *err) {
     return SS_OK;
 }
 
+static ss_status put_trajectory(store *s, const store_result *r, ss_error *err) {
+    sqlite3_stmt *q = s->statement[PUT_POINT];
+    for (int step = 0; step < r->trajectory->steps; step++) {
+        const trajectory_point *x = &r->trajectory->point[step];
+        sqlite3_bind_int64(q, 1, r->unit->id);
+        sqlite3_bind_int(q, 2, step);
+        sqlite3_bind_double(q, 3, x->latent_rmse);
+        if (isnan(x->velocity_cosine)) sqlite3_bind_null(q, 4);
+        else sqlite3_bind_double(q, 4, x->velocity_cosine);
+        SS_TRY(store_step(s, q, "table trajectory", err));
+    }
+    return SS_OK;
+}
+
 static ss_status put_rows(store *s, const plan *p, const store_result *r, const char *image, const char *trace,
                           const char *trace_hash, ss_error *err) {
     file_sha256 pixels;
@@ -233,6 +247,7 @@ static ss_status put_rows(store *s, const plan *p, const store_result *r, const 
         int number = (int)(r->score[i].metric - p->study->metric);
         SS_TRY(store_put_score(s, r->unit->id, number, &r->score[i].value, err));
     }
+    if (r->trajectory) SS_TRY(put_trajectory(s, r, err));
     return r->run ? put_sites(s, r, err) : SS_OK;
 }
 

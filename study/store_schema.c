@@ -25,6 +25,8 @@ const char STORE_TABLES[] =
     "CREATE TABLE sink(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, block INTEGER NOT NULL,"
     " head INTEGER NOT NULL, branch INTEGER NOT NULL, rank INTEGER NOT NULL, key INTEGER NOT NULL,"
     " class INTEGER NOT NULL, mass REAL NOT NULL, PRIMARY KEY(unit, step, block, head, branch, rank)) WITHOUT ROWID;"
+    "CREATE TABLE trajectory(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, latent_rmse REAL NOT NULL,"
+    " velocity_cosine REAL, PRIMARY KEY(unit, step)) WITHOUT ROWID;"
     "CREATE TABLE token(prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, key INTEGER NOT NULL,"
     " class INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)) WITHOUT ROWID;";
 
@@ -107,7 +109,7 @@ ss_status store_views(store *s, ss_error *err) {
     text sql = {0};
     text_add(&sql, "DROP VIEW IF EXISTS scores; DROP VIEW IF EXISTS calibrations; DROP VIEW IF EXISTS units;"
                    " DROP VIEW IF EXISTS sites; DROP VIEW IF EXISTS sinks; DROP VIEW IF EXISTS shams;"
-                   " DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys;");
+                   " DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys; DROP VIEW IF EXISTS trajectories;");
     text_addf(&sql,
               "CREATE VIEW units AS SELECT %s, c.role AS role, u.image AS image, u.pixels AS pixels,"
               " u.trace AS trace, k.description AS numeric_class%s JOIN class k ON k.class = u.class;",
@@ -121,6 +123,10 @@ ss_status store_views(store *s, ss_error *err) {
               "CREATE VIEW shams AS SELECT %s, u.pixels = b.pixels AS equal%s JOIN unit b ON b.prompt = u.prompt AND"
               " b.seed = u.seed AND b.condition = 0 WHERE c.role = 'sham';",
               UNIT_COLUMNS, UNIT_TABLES);
+    text_addf(&sql,
+              "CREATE VIEW trajectories AS SELECT %s, x.step AS step, x.latent_rmse AS latent_rmse,"
+              " x.velocity_cosine AS velocity_cosine%s JOIN trajectory x ON x.unit = u.unit WHERE%s;",
+              UNIT_COLUMNS, UNIT_TABLES, PROPER);
     add_key_view(&sql);
     add_site_views(s->study, &sql);
     ss_status status = add_score_view(s, "scores", PROPER, &sql, err);

@@ -115,6 +115,7 @@ ss_status store_prepare_writer(store *s, ss_error *err) {
         [PUT_UNIT] = "INSERT INTO unit VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [PUT_SCORE] = "INSERT INTO score VALUES(?, ?, ?, ?, ?)",
         [PUT_SINK] = "INSERT INTO sink VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [PUT_POINT] = "INSERT INTO trajectory VALUES(?, ?, ?, ?)",
         [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?, ?)",
     };
     s->probe_columns = 0;

@@ -177,6 +177,7 @@ static ss_status read_probes(loader *l, const yaml_node *root) {
                 return yaml_error(l->f, &n->items[i], NULL, l->err, "probe '%s' is listed twice", row->name);
         listed[i] = row;
         if (row == &STUDY_PROBES[0]) y->top = 1; /* census; how many: `measure` */
+        else if (row == &STUDY_PROBES[1]) y->follow = 1;
         else y->probe[y->n_probes++] = (const attn_probe *)(const void *)row;
     }
     return SS_OK;

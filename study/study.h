@@ -139,6 +139,7 @@ typedef struct study {
     attn_rows rows; /* Q of the masses */
     int r, keep_masses;
     double noop_below; /* as attn_measure */
+    int follow;        /* the probe `trajectory` is listed */
     int top;           /* keys of every head kept as sinks; 0 without the probe `census` */
 
     int n_conditions; /* [0] is baseline; then those of the file, shams, calibration */

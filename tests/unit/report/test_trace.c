@@ -41,6 +41,8 @@ static void measure(fixture *f, int step, int block, int head, attn_branch branc
     int key = largest_key(step, block, head);
     for (int i = 0; i < KEYS; i++) mass[i] = (1 - largest_mass(block, head)) / (KEYS - 1);
     mass[key] = largest_mass(block, head);
+    static const float LENGTHS[KEYS] = {1, 1, 1, 1, 1, 1, 1, 1};
+    attn_run_keep_top(f->run, step, block, head, branch, mass);
     attn_run_keep(f->run, step, block, head, branch, mass);
     float *columns = attn_run_columns_at(f->run, step, block, head, branch);
     for (int i = 0; i < f->measure.n_probes; i++) {
@@ -53,6 +55,12 @@ static void measure(fixture *f, int step, int block, int head, attn_branch branc
                          .entropy = 1 + block + 0.25 * step,
                          .concentration = 0.75,
                          .r = 5,
+                         .value_norm = LENGTHS,
+                         .value_projected = LENGTHS,
+                         .output_norm = 1,
+                         .output_projected = 1,
+                         .noop_below = 0.1,
+                         .run = f->run,
                          .key_class = CLASSES,
                          .segments = f->sites.segment,
                          .n_segments = f->sites.n_segments};

@@ -275,6 +275,17 @@ ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_erro
     return SS_OK;
 }
 
+ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err) {
+    (void)p, (void)err;
+    for (int i = 0; i < LATENTS; i++) host[i] = (float)d->x[i];
+    return SS_OK;
+}
+
+int64_t denoise_latent_elements(const denoise_state *d) {
+    (void)d;
+    return LATENTS;
+}
+
 ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
     (void)p, (void)err;
     *out = (rgb_image){.width = SIDE, .height = SIDE, .rgb = malloc(SIDE * SIDE * 3)};
