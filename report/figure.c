@@ -248,6 +248,40 @@ void figure_lines(const figure_series *series, int n, const char *x_name, const 
     text_add(out, "</svg>\n");
 }
 
+void figure_scatter(const figure_point *point, int n, const char *x_name, const char *y_name, text *out) {
+    double low = (double)INFINITY, high = -low;
+    for (int i = 0; i < n; i++)
+        if (isfinite(point[i].x) && isfinite(point[i].y))
+            widen(point[i].x, &low, &high), widen(point[i].y, &low, &high);
+    if (!(high >= low)) return;
+    const double top = 26, bottom = 374, left = 66, right = left + bottom - top;
+    axis x = make_axis(low, high, left, right), y = make_axis(low, high, bottom, top);
+    begin(out, HALF, bottom + 46, y_name);
+    add_label(out, EDGE, 12, "axis", y_name);
+    add_x_axis(out, &x, top, bottom, x_name);
+    for (int i = 0; i < y.ticks; i++) {
+        double at = place(&y, y.tick[i]);
+        add_line(out, "grid", -1, left, at, right, at);
+        add_tick_label(out, "tick end", left - 8, at + 4, y.tick[i], y.decimals);
+    }
+    if (x.low < 0 && x.high > 0) {
+        add_line(out, "zero", -1, left, place(&y, 0), right, place(&y, 0));
+        add_line(out, "zero", -1, place(&x, 0), top, place(&x, 0), bottom);
+    }
+    add_line(out, "whisker c5", -1, left, bottom, right, top);
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(point[i].x) || !isfinite(point[i].y)) continue;
+        begin_shape(out, "circle", "dot point", 0);
+        text_add(out, " r=\"4\"");
+        add_attribute(out, "cx", place(&x, point[i].x));
+        add_attribute(out, "cy", place(&y, point[i].y));
+        text_add(out, "><title>");
+        text_add_html(out, point[i].title ? point[i].title : "");
+        text_add(out, "</title></circle>\n");
+    }
+    text_add(out, "</svg>\n");
+}
+
 /* ---- grids ---- */
 
 typedef struct shading {

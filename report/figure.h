@@ -29,6 +29,14 @@ typedef enum figure_scale { FIGURE_LINEAR, FIGURE_LOG /* x > 0; a tick at every 
 void figure_lines(const figure_series *series, int n, const char *x_axis, const char *y_axis, figure_scale x_scale,
                   text *out);
 
+/* Points; the line y = x is drawn, and lines at zero where the axes cross it. Both axes have one scale. */
+typedef struct figure_point {
+    double x, y;
+    const char *title; /* what a pointer is told; may be NULL */
+} figure_point;
+
+void figure_scatter(const figure_point *point, int n, const char *x_axis, const char *y_axis, text *out);
+
 /* Cells shaded from the lowest value (blank) to the highest; each has its value as a tooltip. */
 typedef struct figure_grid {
     const double *value; /* [rows * columns], NAN = blank */

@@ -81,6 +81,7 @@ const char *const PAGE_STYLE[] = {
     ".figure .cell{fill:var(--heat);shape-rendering:crispEdges}\n",
     ".figure .whisker{stroke-width:2;stroke-linecap:round}\n",
     ".figure .curve{fill:none;stroke-width:1.5;stroke-opacity:.75}\n",
+    ".figure .point{fill-opacity:.55}\n",
     ".figure .dot{stroke:none}.figure .bar{stroke:none}\n",
     ".whisker.c0,.curve.c0{stroke:var(--c0)}.whisker.c1,.curve.c1{stroke:var(--c1)}"
     ".whisker.c2,.curve.c2{stroke:var(--c2)}.whisker.c3,.curve.c3{stroke:var(--c3)}"

@@ -191,8 +191,7 @@ void analysis_describe_trends(const analysis *a, text *out) {
         const analysis_trend *t = &a->trends[i];
         text k = {0}, n = {0}, slope = {0}, p = {0};
         if (!t->first->in_main_table) continue;
-        if (g.n == 0) text_add(out, "\n");
-        for (int j = 0; g.n == 0 && j < g.columns; j++) grid_add_words(&g, HEAD[j]);
+        for (int j = 0, first = g.n == 0; first && j < g.columns; j++) grid_add_words(&g, HEAD[j]);
         grid_add_words(&g, t->first->contrast->name);
         text_addf(&k, "%d..%d", t->first->contrast->k, t->last->contrast->k);
         grid_add(&g, &k);
@@ -204,5 +203,6 @@ void analysis_describe_trends(const analysis *a, text *out) {
         analysis_add_p(t->stats.p, &p);
         grid_add(&g, &p);
     }
+    if (g.n) text_add(out, "\n");
     grid_write(&g, out);
 }

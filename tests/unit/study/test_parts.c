@@ -117,9 +117,9 @@ static void test_trend(void **state) {
     near(trend(a, "sink - baseline")->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2));
     text out = {0};
     analysis_describe_trends(a, &out);
-    assert_non_null(strstr(out.s, "sink - random"));
-    assert_non_null(strstr(out.s, "1..4"));
-    assert_non_null(strstr(out.s, "< 1e-4"));
+    assert_non_null(strstr(out.s, "\nover k           k     metric      n   slope on ln k"));
+    assert_non_null(strstr(out.s, "\nsink - random    1..4  glow        12  +1.522 [+1.49"));
+    assert_non_null(strstr(out.s, "]     < 1e-4\n"));
     text_free(&out);
     done(a);
 }
