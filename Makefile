@@ -3,8 +3,9 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON_FLAGS ?=
 DEMO_OUT ?= out/first-light
+FINDINGS_OUT ?= out/findings
 
-.PHONY: all setup deps demo test install uninstall bench asan fuzz format parity help
+.PHONY: all setup deps demo test findings install uninstall bench asan fuzz format parity help
 
 all: setup ## build the program: build/sinkscope
 	@ninja -C $(BUILD)
@@ -24,6 +25,9 @@ demo: all ## run studies/first-light.yaml on the model that ships, print the ans
 test: ## build with warnings as errors, run every test; last line: N passed, N failed
 	@$(MAKE) --no-print-directory all MESON_FLAGS='$(MESON_FLAGS) -Dwerror_ci=true' BUILD=build-test
 	@tests/run build-test --locales
+
+findings: all ## run studies/paper and studies/beyond on the model that ships, write docs/FINDINGS.md (hours; resumable)
+	@FINDINGS_LIMIT='$(FINDINGS_LIMIT)' tools/findings $(BUILD)/sinkscope $(FINDINGS_OUT)
 
 install: all ## install under PREFIX (DESTDIR is honoured)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild

@@ -6,7 +6,7 @@
 #include "sampler/pipeline.h"
 
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
-    CLI_COMPARE, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
+    CLI_COMPARE, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
 
 /* Address space that a command reserves for activations. */
 static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;

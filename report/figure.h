@@ -24,6 +24,9 @@ typedef struct figure_series {
     const double *x, *y, *low, *high; /* [n]; low and high may be NULL */
 } figure_series;
 
+/* Turn one figure into an SVG file of its own, in the page's light colours; nothing where there is no figure. */
+void figure_as_file(text *svg);
+
 typedef enum figure_scale { FIGURE_LINEAR, FIGURE_LOG /* x > 0; a tick at every x */ } figure_scale;
 
 void figure_lines(const figure_series *series, int n, const char *x_axis, const char *y_axis, figure_scale x_scale,

@@ -1,0 +1,57 @@
+/* `findings`: several studies' answers as one document. */
+#include "cli/tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "report/findings.h"
+
+/* Everything is opened before anything is written; studies stand in the order of the command line. */
+static ss_status open_all(const invocation *in, int n, store **s, analysis **a, ss_error *err) {
+    for (int i = 0; i < n; i++) {
+        SS_TRY(store_open(&s[i], invocation_arg(in, i), STORE_READ, cli_data_folder(), err));
+        SS_TRY(analysis_make(&a[i], s[i], err));
+        const char *first = store_study(s[0])->model, *model = store_study(s[i])->model;
+        if (strcmp(first, model) != 0)
+            return error_set(err, SS_ERR_INPUT, invocation_arg(in, i),
+                             "is of the model '%s'; expected '%s', the first study's", model, first);
+    }
+    return SS_OK;
+}
+
+static ss_status run(const invocation *in, ss_error *err) {
+    int n = invocation_args(in);
+    const char *out = invocation_flag(in, "out").text;
+    store **s = calloc((size_t)n, sizeof *s);
+    analysis **a = calloc((size_t)n, sizeof *a);
+    finding *f = calloc((size_t)n, sizeof *f);
+    ss_status status =
+        s && a && f ? open_all(in, n, s, a, err) : error_no_memory(err, "findings", (unsigned long long)n);
+    for (int i = 0; status == SS_OK && i < n; i++) f[i] = (finding){s[i], a[i]};
+    if (status == SS_OK) status = findings_write(f, n, out, err);
+    if (status == SS_OK) printf("findings  %s\n", out);
+    for (int i = 0; i < n; i++) {
+        if (a) analysis_free(a[i]);
+        if (s) store_close(s[i]);
+    }
+    free(s);
+    free(a);
+    free(f);
+    return status;
+}
+
+static const option FLAGS[] = {
+    {"out", OPTION_TEXT, NULL, 0, 0, "FINDINGS.md", "the document (-o); its figures are written beside it"},
+    {0},
+};
+
+const command CLI_FINDINGS = {
+    .about = {"findings", "several studies' answers as one Markdown document with figures", FLAGS},
+    .arguments = "DIR...",
+    .min_args = 1,
+    .max_args = -1,
+    .description =
+        "The studies are of one model. Tables of every contrast with its n, interval, corrected p, smallest\n"
+        "detectable effect and verdict; studies without contrasts tell what the sinks are.\n"
+        "  sinkscope findings out/findings/* -o docs/FINDINGS.md     # 'make findings' runs the studies first",
+    .run = run,
+};

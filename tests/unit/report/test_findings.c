@@ -1,0 +1,99 @@
+/* The findings of several stores: what stands in the document, its figures, equal bytes for equal stores. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "report/findings.h"
+#include "wellformed.h"
+#include "world.h"
+
+static world w;
+
+static int setup(void **state) {
+    (void)state;
+    ss_error err;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    return world_run(&w, "out", NULL, &err) != SS_OK;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    world_close(&w);
+    return 0;
+}
+
+static char *slurp(const char *name) {
+    ss_error err;
+    char *bytes;
+    size_t size;
+    assert_int_equal(file_read(world_path(&w, name), 1 << 24, &bytes, &size, &err), SS_OK);
+    return bytes;
+}
+
+static void write_findings(int n, const char *name) {
+    ss_error err;
+    store *s;
+    analysis *a;
+    assert_int_equal(store_open(&s, world_path(&w, "out"), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+    const finding f[2] = {{s, a}, {s, a}};
+    assert_int_equal(findings_write(f, n, world_path(&w, name), &err), SS_OK);
+    analysis_free(a);
+    store_close(s);
+}
+
+/* Every row of a table has as many cells as its heading. */
+static void check_tables(const char *page) {
+    int columns = 0;
+    for (const char *line = page; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        int bars = 0;
+        for (const char *c = line; *c && *c != '\n'; c++) bars += *c == '|';
+        if (*line != '|') columns = 0;
+        else if (!columns) columns = bars;
+        else assert_int_equal(bars, columns);
+    }
+}
+
+static void test_document(void **state) {
+    (void)state;
+    write_findings(2, "FINDINGS.md");
+    char *page = slurp("FINDINGS.md");
+    check_tables(page);
+    static const char *const SAYS[] = {
+        "# Findings on model\n",
+        "stores of 2 studies",
+        "![Differences from the baseline](FINDINGS-harm.svg)",
+        "![Differences between interventions](FINDINGS-controls.svg)",
+        "| world | sink − baseline, k = 3 | glow | 6 |",
+        "| world | sink − random, k = 1 | glow | 6 |",
+        "| sink − random, k = 1 to 3 | glow | 6 |",
+        "\n### world\n\nDoes it matter? ",
+    };
+    for (size_t i = 0; i < sizeof SAYS / sizeof *SAYS; i++)
+        if (!strstr(page, SAYS[i])) fail_msg("not there: %s", SAYS[i]);
+    assert_null(strstr(page, "other − baseline | glow | 6 | –")); /* the positive control is no finding on sinks */
+    char *figure = slurp("FINDINGS-controls.svg");
+    assert_null(find_malformed(figure));
+    assert_false(has_bad_number(figure));
+    assert_int_equal(strncmp(figure, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39), 0);
+    free(figure);
+    write_findings(2, "AGAIN.md");
+    char *again = slurp("AGAIN-controls.svg"), *first = slurp("FINDINGS-controls.svg");
+    assert_string_equal(first, again);
+    free(first);
+    free(again);
+    free(page);
+}
+
+int main(void) {
+    if (chdir("/") != 0) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_document)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
