@@ -43,6 +43,7 @@ typedef struct report_facts {
     report_table places; /* row, column, sinks: in the image */
     report_table paths;  /* condition, step, latent_rmse, velocity_cosine: means over images */
     int grid_width, grid_height;
+    double first_image_key; /* share of the heaviest keys that are the first image key; NAN = no census */
 
     int n_samples, n_columns;
     facts_sample sample[FACTS_MAX_PICTURE_ROWS];

@@ -95,6 +95,14 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
         " AS keys FROM s LEFT JOIN k ON k.token_class = s.token_class ORDER BY sinks DESC, s.token_class",
         err));
     if (f->classes.rows == 0) return SS_OK;
+    report_table first;
+    SS_TRY(report_table_read(
+        &first, s,
+        "SELECT avg(row = 0 AND \"column\" = 0) FROM (SELECT coalesce(row, -1) AS row,"
+        " coalesce(\"column\", -1) AS \"column\" FROM sinks WHERE condition = 'baseline' AND rank = 0)",
+        err));
+    f->first_image_key = first.rows ? report_number(&first, 0, 0) : (double)NAN;
+    report_table_free(&first);
     SS_TRY(report_table_read(&f->blocks, s,
                              "SELECT block, token_class, count(*) * 1.0 / sum(count(*)) OVER (PARTITION BY block) AS"
                              " share FROM sinks WHERE condition = 'baseline' GROUP BY block, token_class"
@@ -122,7 +130,8 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
 }
 
 ss_status facts_gather(report_facts *out, const store *s, const analysis *a, const char *command, ss_error *err) {
-    *out = (report_facts){.analysis = a, .study = a->study, .store_folder = store_folder(s), .command = command};
+    *out = (report_facts){
+        .analysis = a, .study = a->study, .store_folder = store_folder(s), .command = command, .first_image_key = NAN};
     SS_TRY(report_table_read(&out->tags, s,
                              "SELECT tag, count(*) AS prompts FROM (SELECT DISTINCT prompt, coalesce(tag, '') AS tag"
                              " FROM units WHERE role = 'baseline') GROUP BY tag ORDER BY min(prompt)",

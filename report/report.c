@@ -20,6 +20,7 @@ static const page_section SECTIONS[] = {
     {"paths", "Distance from the baseline's path", section_paths},
     {"mass", "Attention by block and step", section_mass},
     {"sinks", "What the sinks are", section_sinks},
+    {"published", "Beside the paper's numbers", section_published},
     {"checks", "Checks", section_checks},
     {"repeat", "How to repeat it", section_repeat},
 };

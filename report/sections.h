@@ -15,9 +15,10 @@ void section_tags(const void *facts, text *out);     /* section_tags.c */
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_paths(const void *facts, text *out);    /* section_paths.c */
 void paths_add_figures(const report_table *t, const char *csv, text *out);
-void section_mass(const void *facts, text *out);   /* section_mass.c */
-void section_sinks(const void *facts, text *out);  /* section_sinks.c */
-void section_checks(const void *facts, text *out); /* section_checks.c */
+void section_mass(const void *facts, text *out);      /* section_mass.c */
+void section_sinks(const void *facts, text *out);     /* section_sinks.c */
+void section_published(const void *facts, text *out); /* section_published.c */
+void section_checks(const void *facts, text *out);    /* section_checks.c */
 
 /* Files beside the page, named where their numbers are shown. */
 #define CSV_EFFECTS "effects.csv"

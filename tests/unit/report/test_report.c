@@ -178,6 +178,7 @@ static void make_facts(fixture *f) {
                         .study = &f->study,
                         .store_folder = HOSTILE,
                         .command = HOSTILE,
+                        .first_image_key = 0.015625,
                         .grid_width = 2,
                         .grid_height = 2};
     fill(&r->tags, TAGS, "wi", HOSTILE, (double[]){0, 8});
@@ -236,13 +237,38 @@ static void test_page(void **state) {
     assert_non_null(strstr(page.s, "k = 1, 5"));
     assert_non_null(strstr(page.s, "blocks 3"));
     assert_non_null(strstr(page.s, "unreadable 25 %"));
-    assert_non_null(strstr(page.s, "too few prompts</td>"));     /* the slope of a trend without prompts */
+    assert_non_null(strstr(page.s, "too few prompts</td>")); /* the slope of a trend without prompts */
     assert_non_null(strstr(page.s, "id=\"tags\""));
+    /* means of blocks 0, 1 at depth 0.25, 0.5, 0.75 of 2 blocks: 0, 1, 1; (0.2 + 0.3) / 2 */
+    assert_non_null(strstr(page.s, "<td>7 to 11 %</td><td>25.0 % (block 1)</td>"));
+    assert_non_null(strstr(page.s, "<td>below 0.2 % of cases</td><td>1.56 %</td>"));
     assert_non_null(strstr(page.s, "<td class=\"n\">0.25</td>")); /* reduction factor 0.125 / 0.5 */
     assert_null(strstr(page.s, "top_key</"));                     /* the number of a key has no mean */
     text_free(&page);
     text_free(&again);
     facts_free(&f->facts);
+    free(f);
+}
+
+/* The paper's contrast is told where the study has it: top less random, masked, at a k that was published; not at
+ * another edit. */
+static void test_published(void **state) {
+    (void)state;
+    fixture *f = malloc(sizeof *f);
+    for (int same = 0; same < 2; same++) {
+        text page = {0};
+        make(f);
+        f->condition[3] = f->condition[2]; /* k = 5 */
+        while (strcmp(f->condition[3].intervention.selector->about.name, "random") != 0)
+            f->condition[3].intervention.selector++;
+        if (!same) f->condition[3].intervention.edit++;
+        f->contrast[2] = (study_contrast){.name = "sink - random", .a = 2, .b = 3, .k = 5};
+        f->row[5].metric = "clip-t";
+        report_page(&f->facts, &page);
+        assert_int_equal(strstr(page.s, "clip-t, sink − random, k = 5</th><td>interval contains 0</td>") != NULL, same);
+        text_free(&page);
+        facts_free(&f->facts);
+    }
     free(f);
 }
 
@@ -351,7 +377,8 @@ static void test_latex(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page), cmocka_unit_test(test_empty),
-                                       cmocka_unit_test(test_csv), cmocka_unit_test(test_latex)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page), cmocka_unit_test(test_published),
+                                       cmocka_unit_test(test_empty), cmocka_unit_test(test_csv),
+                                       cmocka_unit_test(test_latex)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
