@@ -58,28 +58,6 @@ static void random_sets_nest_and_follow_their_streams(void **state) {
     attn_run_destroy(run);
 }
 
-/* Inclusion of every key over many steps: chi-square against the uniform share. For draws without replacement the
- * statistic times (n - 1)/(n - k) is chi-square with n - 1 = 23 degrees of freedom; 49.73 is its 99.9 % point. */
-static void random_is_uniform(void **state) {
-    (void)state;
-    enum { DRAWS = 4000, K = 5 };
-    attn_measure m = {.r = 5};
-    attn_run *run = run_of(NULL, &m);
-    double mass[HEADS * KEYS] = {0};
-    int count[KEYS] = {0};
-    chosen c;
-    for (int step = 0; step < DRAWS; step++) {
-        choose("random", mass, K, SCOPE_HEAD, REDRAW_STEP, step, 0, run, &c);
-        for (int32_t x = 0; x < c.begin[1]; x++) count[c.key[x]]++;
-    }
-    double expected = (double)DRAWS * K / KEYS, chi = 0;
-    for (int j = 0; j < KEYS; j++) chi += (count[j] - expected) * (count[j] - expected) / expected;
-    chi *= (double)(KEYS - 1) / (KEYS - K);
-    assert_true(chi < 49.73);
-    assert_true(chi > 5.0); /* as even as that (0.01 %) would be no chance either */
-    attn_run_destroy(run);
-}
-
 static void index_names_its_segment(void **state) {
     (void)state;
     chosen c;
@@ -258,39 +236,67 @@ static void mass_matched_is_nearest(void **state) {
     attn_run_destroy(run);
 }
 
-/* Inclusion of the free keys over 10^6 draws: k of n without replacement, as in random_is_uniform. Sinks are the keys 0
- * to 2, all image; so the type-matched control draws 3 of the 9 other image keys, `exclude: top` 3 of 21, and the
- * mass-matched one, whose masses outside are all equal, 3 of 21 likewise. 99.9 % points of chi-square: 26.12 with 8,
- * 45.31 with 20 degrees of freedom; 0.01 % points 0.9 and 4.4. */
-static void matched_draws_are_uniform(void **state) {
+/* Counts of inclusion over draws of `size` of the `n` things from `first` on: for draws without replacement the
+ * statistic times (n - 1)/(n - size) is chi-square with n - 1 degrees of freedom; between its 0.01 % point (more even
+ * would be no chance either) and its 99.9 % point; nothing else was drawn. */
+static void check_uniform(const char *name, const double *count, double draws, int size, int first, int n) {
+    static const struct {
+        int n;
+        double least, most;
+    } POINTS[] = {{9, 0.46, 26.12}, {12, 1.1, 31.26}, {21, 4.4, 45.31}, {24, 5.7, 49.73}};
+    const double expected = draws * size / n;
+    double chi = 0;
+    size_t p = 0;
+    while (POINTS[p].n != n) p++;
+    for (int j = 0; j < KEYS; j++) {
+        if (j < first || j >= first + n) assert_true(count[j] == 0);
+        else chi += (count[j] - expected) * (count[j] - expected) / expected;
+    }
+    chi *= (double)(n - 1) / (n - size);
+    if (!(chi < POINTS[p].most && chi > POINTS[p].least)) fail_msg("%s: chi-square %g of %d", name, chi, n);
+}
+
+/* Every selector that draws, in its scopes, over 10^6 draws. Sinks are the keys 0 to 2, all image; so the type-matched
+ * control draws 3 of the 9 other image keys, `exclude: top` 3 of 21, and the mass-matched one, whose masses outside are
+ * all equal, 3 of 21 likewise. A layer's set is one draw of K x HEADS for all heads. */
+static void draws_are_uniform(void **state) {
     (void)state;
     enum { DRAWS = 1000000, K = 3 };
     static const struct {
         const char *name;
         int word, n;
-        double most, least;
-    } CASES[] = {
-        {"type-matched", 0, 9, 26.12, 0.9}, {"mass-matched", 0, 21, 45.31, 4.4}, {"random", 1, 21, 45.31, 4.4}};
+        attn_scope scope;
+    } CASES[] = {{"type-matched", 0, 9, SCOPE_HEAD},
+                 {"mass-matched", 0, 21, SCOPE_HEAD},
+                 {"random", 1, 21, SCOPE_HEAD},
+                 {"random", 0, 24, SCOPE_HEAD},
+                 {"random", 0, 24, SCOPE_LAYER}};
     attn_measure m = {.r = 5};
     attn_run *run = run_of(NULL, &m);
     double mass[HEADS * KEYS];
     for (int i = 0; i < HEADS * KEYS; i++) mass[i] = i % KEYS < K ? 0.01 * (1 + 1e-6 * (i % KEYS)) : 0.01 * (1 - 1e-6);
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        double count[KEYS] = {0}, chi = 0, draws = 0;
-        for (int step = 0; step < DRAWS / HEADS + 1; step++) {
+        int own = CASES[i].scope == SCOPE_HEAD ? HEADS : 1; /* draws a call */
+        double count[KEYS] = {0}, draws = 0;
+        for (int step = 0; step < DRAWS / own + 1; step++) {
             chosen c;
-            choose(CASES[i].name, mass, K, SCOPE_HEAD, REDRAW_STEP, step, CASES[i].word, run, &c);
-            for (int32_t x = 0; x < c.begin[HEADS]; x++) count[c.key[x]]++;
-            draws += HEADS;
+            choose(CASES[i].name, mass, K, CASES[i].scope, REDRAW_STEP, step, CASES[i].word, run, &c);
+            for (int32_t x = 0; x < c.begin[own]; x++) count[c.key[x]]++;
+            draws += own;
         }
-        double expected = draws * K / CASES[i].n;
-        for (int j = 0; j < KEYS; j++) {
-            if (j < K || j >= K + CASES[i].n) assert_true(count[j] == 0);
-            else chi += (count[j] - expected) * (count[j] - expected) / expected;
-        }
-        chi *= (double)(CASES[i].n - 1) / (CASES[i].n - K);
-        assert_true(chi < CASES[i].most && chi > CASES[i].least);
+        check_uniform(CASES[i].name, count, draws, own == HEADS ? K : K * HEADS, KEYS - CASES[i].n < K ? 0 : K,
+                      CASES[i].n);
     }
+    double count[KEYS] = {0}, draws = 0;
+    for (int step = 0; step < DRAWS / HEADS + 1; step++) { /* query rows: K of the 12 of the image */
+        chosen c;
+        select_input in = {
+            .mass = mass, .k = K, .queries = KEYS, .row_end = IMAGE, .run = run, .step = step, .block = 1};
+        select_from("query-random", in, &c);
+        for (int32_t x = 0; x < c.begin[HEADS]; x++) count[c.key[x]]++;
+        draws += HEADS;
+    }
+    check_uniform("query-random", count, draws, K, 0, IMAGE);
     attn_run_destroy(run);
 }
 
@@ -426,17 +432,11 @@ static void persistent_controls_change_as_sinks_do(void **state) {
 int main(void) {
     cpu = fix_compute("cpu", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tokens_by_class_and_word),
-        cmocka_unit_test(persistent_controls_change_as_sinks_do),
-        cmocka_unit_test(top_breaks_ties_by_index),
-        cmocka_unit_test(random_sets_nest_and_follow_their_streams),
-        cmocka_unit_test(random_is_uniform),
-        cmocka_unit_test(index_names_its_segment),
-        cmocka_unit_test(bottom_is_the_other_end),
-        cmocka_unit_test(tops_of_a_modality),
-        cmocka_unit_test(type_matched_has_as_many_of_each_kind),
-        cmocka_unit_test(mass_matched_is_nearest),
-        cmocka_unit_test(matched_draws_are_uniform),
+        cmocka_unit_test(tokens_by_class_and_word),     cmocka_unit_test(persistent_controls_change_as_sinks_do),
+        cmocka_unit_test(top_breaks_ties_by_index),     cmocka_unit_test(random_sets_nest_and_follow_their_streams),
+        cmocka_unit_test(index_names_its_segment),      cmocka_unit_test(bottom_is_the_other_end),
+        cmocka_unit_test(tops_of_a_modality),           cmocka_unit_test(type_matched_has_as_many_of_each_kind),
+        cmocka_unit_test(mass_matched_is_nearest),      cmocka_unit_test(draws_are_uniform),
         cmocka_unit_test(what_was_left_out_is_counted),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
