@@ -14,7 +14,8 @@ typedef struct row_range {
 typedef struct call_stats {
     double *mass, *entropy, *concentration, *lse;
     float *row_max;
-    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; |o|, |W_O o| [B, H, Nq]; projected lengths only where the call has W_O */
+    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; |o|, |W_O o| [B, H Nq], of the item's measured rows; projected lengths only
+     * where the call has W_O */
     float *value_norm, *value_projected, *output_norm, *output_projected;
     /* NEED_ACTIVATIONS: largest, then 95th percentile: of the inputs [B], of the output [B, H] */
     float *input_sizes[2], *context_sizes[2], *output_sizes[2];

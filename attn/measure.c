@@ -27,37 +27,55 @@ static void measure_sizes(compute *c, tensor x, float *const out[2]) {
     if (!tensor_is_none(x)) op_sizes(c, tensor_split_last(x, 1), out[0], out[1]);
 }
 
+/* The query rows that an item measures; empty where it measures none. */
+static row_range measured_rows(const attn_call *call, int b) {
+    row_range rows = {0};
+    ss_error err; /* the kernel found the same rows before */
+    const attn_run *run = call->batch->item[b].run;
+    if (!run || attn_find_rows(call, attn_run_measure(run)->rows, &rows, &err) != SS_OK) return (row_range){0};
+    return rows;
+}
+
+/* Of one item's measured rows alone, so that no figure depends on the item's company. */
+static void measure_output(compute *c, const attn_call *call, int b, unsigned needs, const call_stats *stats) {
+    row_range rows = measured_rows(call, b);
+    size_t heads = (size_t)call->args.q.dim[2], pair = (size_t)b * heads, at = pair * (size_t)call->args.q.dim[1];
+    if (rows.begin == rows.end) return;
+    tensor out = tensor_slice(tensor_slice(call->args.out, 0, b, 1), 1, rows.begin, rows.end - rows.begin);
+    if (needs & NEED_VALUES)
+        op_head_norms(c, out, call->output_gram, stats->output_norm + at, stats->output_projected + at);
+    if (needs & NEED_ACTIVATIONS) op_sizes(c, out, stats->output_sizes[0] + pair, stats->output_sizes[1] + pair);
+}
+
 void attn_measure_activations(compute *c, const attn_call *call, unsigned needs, const call_stats *stats) {
-    if (needs & NEED_VALUES) {
+    if (!(needs & (NEED_VALUES | NEED_ACTIVATIONS))) return;
+    if (needs & NEED_VALUES)
         op_head_norms(c, call->args.v, call->output_gram, stats->value_norm, stats->value_projected);
-        op_head_norms(c, call->args.out, call->output_gram, stats->output_norm, stats->output_projected);
-    }
     if (needs & NEED_ACTIVATIONS) {
         measure_sizes(c, call->block_input, stats->input_sizes);
         measure_sizes(c, call->block_context, stats->context_sizes);
-        op_sizes(c, call->args.out, stats->output_sizes[0], stats->output_sizes[1]);
     }
+    for (int b = 0; b < call->batch->n; b++) measure_output(c, call, b, needs, stats);
 }
 
-static double mean_over(const float *x, row_range rows) {
+static double mean_of(const float *x, int64_t n) {
     double sum = 0;
-    for (int64_t i = rows.begin; i < rows.end; i++) sum += (double)x[i];
-    return sum / (double)(rows.end - rows.begin);
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+    return n > 0 ? sum / (double)n : (double)NAN;
 }
 
 void attn_observe_activations(const attn_call *call, int b, int head, unsigned needs, const call_stats *stats,
                               observation *o) {
-    size_t keys = (size_t)call->args.k.dim[1], queries = (size_t)call->args.q.dim[1];
-    size_t pair = (size_t)b * (size_t)call->args.q.dim[2] + (size_t)head;
+    size_t keys = (size_t)call->args.k.dim[1], heads = (size_t)call->args.q.dim[2];
+    size_t pair = (size_t)b * heads + (size_t)head;
     if (needs & NEED_VALUES) {
-        row_range rows;
-        ss_error err; /* the kernel measured the same rows: they are there */
+        row_range rows = measured_rows(call, b);
+        int64_t n = rows.end - rows.begin;
+        size_t at =
+            (size_t)b * heads * (size_t)call->args.q.dim[1] + (size_t)(head * n); /* as measure_output puts it */
         o->value_norm = stats->value_norm + pair * keys;
-        o->output_norm = o->output_projected = NAN;
-        if (attn_find_rows(call, attn_run_measure(call->batch->item[b].run)->rows, &rows, &err) == SS_OK) {
-            o->output_norm = mean_over(stats->output_norm + pair * queries, rows);
-            if (call->output_gram) o->output_projected = mean_over(stats->output_projected + pair * queries, rows);
-        }
+        o->output_norm = mean_of(stats->output_norm + at, n);
+        o->output_projected = call->output_gram ? mean_of(stats->output_projected + at, n) : (double)NAN;
         if (call->output_gram) o->value_projected = stats->value_projected + pair * keys;
     }
     if (needs & NEED_ACTIVATIONS)

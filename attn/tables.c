@@ -166,7 +166,8 @@ const attn_probe ATTN_PROBES[] = {
      .column = {"input_max", "input_p95", "context_max", "context_p95", "output_max", "output_p95"},
      .column_help = {"largest |x| of the block's image input", "95th percentile of it",
                      "largest |x| of the block's text input", "95th percentile of it",
-                     "largest |x| of the head's output, before the output projection", "95th percentile of it"},
+                     "largest |x| of the head's output over the measured rows, before the output projection",
+                     "95th percentile of it"},
      .observe = attn_probe_activation},
 };
 const int ATTN_PROBE_COUNT = sizeof ATTN_PROBES / sizeof ATTN_PROBES[0];

@@ -7,38 +7,110 @@
 #include <string.h>
 
 #include "tensor/attention.h"
+#include "tensor/cpu.h"
 #include "tensor/half.h"
+#include "tensor/kernel.h"
 
 /* ---- lengths ---- */
 
-/* y = x G, one row of G after another: vector instructions without a sum across lanes. */
-static double quadratic_form(const float *x, const float *gram, float *y, int64_t d) {
-    double sum = 0;
-    for (int64_t b = 0; b < d; b++) y[b] = 0;
-    for (int64_t a = 0; a < d; a++) {
-        const float *g = gram + a * d, xa = x[a];
-        for (int64_t b = 0; b < d; b++) y[b] += xa * g[b];
+/* x . y in float on 16 lanes, folded by halves: a head has too few elements to lose more than the last bits. */
+static double dot(const float *x, const float *y, int64_t d) {
+    float lane[16] = {0}, sum;
+    int64_t i = 0;
+    for (; i + 16 <= d; i += 16)
+        for (int j = 0; j < 16; j++) lane[j] += x[i + j] * y[i + j];
+    for (int j = 0; i + j < d; j++) lane[j] += x[i + j] * y[i + j];
+    for (int j = 0; j < 8; j++) lane[j] += lane[j + 8];
+    for (int j = 0; j < 4; j++) lane[j] += lane[j + 4];
+    sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    return sum > 0 ? (double)sum : 0; /* x . x and x . G x have no negative value but by rounding */
+}
+
+static void norms(compute *c, tensor x, float *norm) {
+    int64_t n = x.dim[1], heads = x.dim[2], pairs = x.dim[0] * heads;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
+    for (int64_t at = 0; at < pairs; at++)
+        for (int64_t j = 0; j < n; j++) {
+            const float *row = attention_row(x, at / heads, j, at % heads);
+            norm[at * n + j] = (float)sqrt(dot(row, row, x.dim[3]));
+        }
+}
+
+void activations_head_norms_plain(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+    int64_t n = x.dim[1], heads = x.dim[2], d = x.dim[3];
+    norms(c, x, norm);
+    for (int64_t at = 0; gram && at < x.dim[0] * heads; at++)
+        for (int64_t j = 0; j < n; j++) {
+            const float *row = attention_row(x, at / heads, j, at % heads), *g = gram + at % heads * d * d;
+            double sum = 0;
+            for (int64_t a = 0; a < d; a++)
+                for (int64_t b = 0; b < d; b++) sum += (double)row[a] * (double)g[a * d + b] * (double)row[b];
+            projected[at * n + j] = sum > 0 ? (float)sqrt(sum) : 0;
+        }
+}
+
+/* Columns [first, first + PRODUCT_COLUMNS) of a head's Gram matrix as a panel of the product kernel. */
+static void pack_panel(float *panel, const float *gram, int64_t d, int64_t first) {
+    for (int64_t a = 0; a < d; a++)
+        for (int64_t b = 0; b < PRODUCT_COLUMNS; b++)
+            panel[a * PRODUCT_COLUMNS + b] = first + b < d ? gram[a * d + first + b] : 0;
+}
+
+/* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `room`: panels of all columns, then a
+ * tile of y. */
+static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const float *gram, float *room,
+                         float *projected) {
+    static const float ZERO[PRODUCT_COLUMNS] = {0};
+    int64_t n = x.dim[1], d = x.dim[3], panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
+    float *tile = room + panels * d * PRODUCT_COLUMNS;
+    for (int64_t p = 0; p < panels; p++) pack_panel(room + p * d * PRODUCT_COLUMNS, gram, d, p * PRODUCT_COLUMNS);
+    for (int64_t j = 0; j < n; j += PRODUCT_ROWS) {
+        const float *row[PRODUCT_ROWS];
+        float *out[PRODUCT_ROWS];
+        int m = n - j < PRODUCT_ROWS ? (int)(n - j) : PRODUCT_ROWS;
+        for (int r = 0; r < PRODUCT_ROWS; r++) {
+            row[r] = attention_row(x, b, j + (r < m ? r : 0), h);
+            out[r] = tile + r * d;
+        }
+        for (int64_t p = 0; p < panels; p++) {
+            int64_t left = d - p * PRODUCT_COLUMNS;
+            k->product(&(product_tile){.m = m,
+                                       .taps = 1,
+                                       .count = d,
+                                       .row = row,
+                                       .panel = room + p * d * PRODUCT_COLUMNS,
+                                       .bias = ZERO,
+                                       .out = out,
+                                       .out_offset = p * PRODUCT_COLUMNS,
+                                       .columns = left < PRODUCT_COLUMNS ? (int)left : PRODUCT_COLUMNS});
+        }
+        for (int r = 0; r < m; r++) projected[j + r] = (float)sqrt(dot(row[r], out[r], d));
     }
-    for (int64_t b = 0; b < d; b++) sum += (double)y[b] * (double)x[b];
-    return sum > 0 ? sum : 0; /* a Gram matrix has no negative value but by rounding */
+}
+
+/* Floats of project_head's room for one head, a multiple of the panels' alignment. */
+static int64_t project_room(int64_t d) {
+    int64_t panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
+    return (panels * d * PRODUCT_COLUMNS + PRODUCT_ROWS * d + 15) / 16 * 16;
+}
+
+void activations_head_norms_reserve(compute *c, tensor x) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    compute_1d(c, x.dim[0] * x.dim[2] * project_room(x.dim[3]));
+    arena_release(c->scratch, mark);
 }
 
 void activations_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
-    int64_t n = x.dim[1], heads = x.dim[2], d = x.dim[3], pairs = x.dim[0] * heads;
+    int64_t heads = x.dim[2], d = x.dim[3], pairs = x.dim[0] * heads, each = project_room(d);
     arena_mark mark = arena_get_mark(c->scratch);
-    float *room = compute_1d(c, pairs * d).data;
+    norms(c, x, norm);
+    float *room = gram ? compute_1d(c, pairs * each).data : NULL;
     if (room) {
+        const kernel *k = cpu_kernel(c);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
         for (int64_t at = 0; at < pairs; at++)
-            for (int64_t j = 0; j < n; j++) {
-                const float *row = attention_row(x, at / heads, j, at % heads);
-                double sum = 0;
-                for (int64_t i = 0; i < d; i++) sum += (double)row[i] * (double)row[i];
-                norm[at * n + j] = (float)sqrt(sum);
-                if (gram)
-                    projected[at * n + j] =
-                        (float)sqrt(quadratic_form(row, gram + at % heads * d * d, room + at * d, d));
-            }
+            project_head(k, x, at / heads, at % heads, gram + at % heads * d * d, room + at * each,
+                         projected + at * x.dim[1]);
     }
     arena_release(c->scratch, mark);
 }
@@ -63,13 +135,10 @@ void activations_head_gram(const weight *w, int64_t heads, float *out) {
 
 /* ---- sizes ---- */
 
-/* Bits of a size (sign cleared) are in the order of the sizes; the upper 11 sort into bins. */
-enum { BINS = 2048, BIN_SHIFT = 20 };
-
 static uint32_t size_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    return bits & 0x7FFFFFFFu;
+    return bits & 0x7FFFFFFFu; /* in the order of the sizes */
 }
 
 static float from_bits(uint32_t bits) {
@@ -99,34 +168,84 @@ static uint32_t select_rank(uint32_t *v, int64_t n, int64_t k) {
     return v[k];
 }
 
-/* Sizes of one head of one item; `room` holds all of them. */
-static void summarise(tensor x, int64_t b, int64_t h, uint32_t *room, float *largest, float *p95) {
-    int64_t n = x.dim[1], d = x.dim[3], count[BINS] = {0}, below = 0, have = 0;
+/* Sizes of one head of one item that are at least `least`, to out, which has room for all; how many, and the largest of
+ * all. No branch: what is too small is overwritten by the next. */
+static int64_t copy_sizes(tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out, uint32_t *largest) {
     uint32_t most = 0;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t have = 0;
+    for (int64_t i = 0; i < x.dim[1]; i++) {
         const float *row = attention_row(x, b, i, h);
-        for (int64_t j = 0; j < d; j++) {
+        for (int64_t j = 0; j < x.dim[3]; j++) {
             uint32_t bits = size_bits(row[j]);
-            count[bits >> BIN_SHIFT]++;
+            out[have] = bits;
+            have += bits >= least;
             most = bits > most ? bits : most;
         }
     }
-    double place = 0.95 * (double)(n * d - 1);
-    int64_t rank = (int64_t)place, bin = 0;
-    while (below + count[bin] <= rank) below += count[bin++];
-    uint32_t next = UINT32_MAX; /* the least size in a higher bin */
-    for (int64_t i = 0; i < n; i++) {
-        const float *row = attention_row(x, b, i, h);
-        for (int64_t j = 0; j < d; j++) {
-            uint32_t bits = size_bits(row[j]);
-            if ((int64_t)(bits >> BIN_SHIFT) == bin) room[have++] = bits;
-            else if ((int64_t)(bits >> BIN_SHIFT) > bin && bits < next) next = bits;
+    *largest = most;
+    return have;
+}
+
+/* A size that very likely lies below the one of rank `rank`, and not far: four standard deviations of a rank among
+ * every n/SAMPLE-th element. 0 where there are too few. */
+static uint32_t likely_below(tensor x, int64_t b, int64_t h, int64_t n, int64_t rank) {
+    enum { SAMPLE = 256, APART = 14 };
+    uint32_t sample[SAMPLE];
+    if (n < 4 * SAMPLE) return 0;
+    int64_t token = 0, element = 0, step = n / SAMPLE, d = x.dim[3];
+    for (int i = 0; i < SAMPLE; i++) {
+        sample[i] = size_bits(attention_row(x, b, token, h)[element]);
+        for (element += step; element >= d; element -= d) token++;
+    }
+    return select_rank(sample, SAMPLE, rank * SAMPLE / n - APART);
+}
+
+enum { BINS = 128, BIN_SHIFT = 19, COPIES = 4 }; /* 16 bins an octave, the 8 octaves below the largest */
+
+/* The bin of a size; what is smaller than all of them falls into bin 0. */
+static inline uint32_t bin_of(uint32_t bits, uint32_t least) { return bits > least ? (bits - least) >> BIN_SHIFT : 0; }
+
+/* The two neighbours of place `rank` + part of v[n] in order, exactly; v is put in another order. Sizes are counted by
+ * bins, in several copies so that equal bins do not wait for each other; then those of one bin and the next are sorted
+ * out. Where they lie in bin 0 (the largest size is beyond comparison), all are. */
+static void neighbours(uint32_t *v, int64_t n, int64_t rank, uint32_t most, float *low, float *high) {
+    uint32_t count[COPIES][BINS + 1] = {{0}};
+    const uint32_t span = (uint32_t)BINS << BIN_SHIFT, least = most > span ? most - span : 0;
+    int64_t below = 0, have = n, i = 0;
+    uint32_t bin = 0;
+    for (; i + COPIES <= n; i += COPIES)
+        for (int j = 0; j < COPIES; j++) count[j][bin_of(v[i + j], least)]++;
+    for (; i < n; i++) count[0][bin_of(v[i], least)]++;
+    for (int j = 1; j < COPIES; j++)
+        for (int b = 0; b <= BINS; b++) count[0][b] += count[j][b];
+    while (below + count[0][bin] <= rank) below += count[0][bin++];
+    if (bin > 0) {
+        uint32_t last = bin; /* the bin of the next rank */
+        for (int64_t upto = below + count[0][bin]; upto <= rank + 1 && last < BINS;) upto += count[0][++last];
+        uint32_t from = least + (bin << BIN_SHIFT), width = (last - bin + 1) << BIN_SHIFT;
+        have = 0;
+        for (i = 0; i < n; i++) { /* those of the bins to the front: what is overwritten was looked at */
+            uint32_t x = v[i];
+            v[have] = x;
+            have += x - from < width;
         }
     }
-    float low = from_bits(select_rank(room, have, rank - below));
-    float high = low;
-    if (place > (double)rank)
-        high = from_bits(rank - below + 1 < have ? select_rank(room, have, rank - below + 1) : next);
+    *low = *high = from_bits(select_rank(v, have, rank - below));
+    if (rank + 1 < n) *high = from_bits(select_rank(v, have, rank - below + 1));
+}
+
+static void summarise(tensor x, int64_t b, int64_t h, uint32_t *room, float *largest, float *p95) {
+    int64_t n = x.dim[1] * x.dim[3];
+    double place = 0.95 * (double)(n - 1);
+    int64_t rank = (int64_t)place;
+    uint32_t most;
+    float low, high;
+    int64_t have = copy_sizes(x, b, h, likely_below(x, b, h, n, rank), room, &most), dropped = n - have;
+    if (dropped > rank) { /* the guess was wrong */
+        have = copy_sizes(x, b, h, 0, room, &most);
+        dropped = 0;
+    }
+    neighbours(room, have, rank - dropped, most, &low, &high);
     *largest = from_bits(most);
     *p95 = (float)((double)low + (place - (double)rank) * ((double)high - (double)low));
 }

@@ -1,6 +1,7 @@
 /* The dry backend: computes nothing and reads or writes no tensor, so that a forward pass on it gives the peak of
  * scratch memory, the count of multiply-adds and the names of taps before any real run. Host memory that a caller
  * would read afterwards (downloads, statistics) is set to zero. */
+#include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
 
@@ -168,9 +169,7 @@ static void dry_attention_output(compute *c, const attention_args *a, const atte
 }
 
 static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
-    arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, x.dim[0] * x.dim[2] * x.dim[3]); /* activations_head_norms' room */
-    arena_release(c->scratch, mark);
+    activations_head_norms_reserve(c, x);
     clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
     clear(gram ? projected : NULL, x.dim[0] * x.dim[1] * x.dim[2], sizeof *projected);
 }

@@ -331,6 +331,6 @@ const backend backend_reference = {
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
     .attention_output = attention_output_rows,
-    .head_norms = activations_head_norms,
+    .head_norms = activations_head_norms_plain,
     .sizes = activations_sizes,
 };

@@ -166,15 +166,17 @@ static void sorted_sizes(float *sizes, int n, float *largest, double *p95) {
     *p95 = (double)sizes[low] + (place - low) * ((double)sizes[high] - (double)sizes[low]);
 }
 
-/* Any shape, strided, with ties, zeros and one huge element. */
+/* Any shape, strided, with ties, zeros and one huge element; small and large enough for either way of finding the
+ * percentile. */
 static void sizes_are_exact(void **state) {
     (void)state;
-    enum { MOST = 60 };
+    enum { MOST = 900 };
     static float memory[2 * MOST * 3 * 9], sizes[MOST * 9];
-    for (int number = 0; number < 2000; number++) {
+    for (int number = 0; number < 1000; number++) {
         philox r;
         philox_init(&r, 6, (uint64_t[]){(uint64_t)number}, 1);
-        int b = fix_int(&r, 1, 2), n = fix_int(&r, 1, MOST), h = fix_int(&r, 1, 3), d = fix_int(&r, 1, 9);
+        int b = fix_int(&r, 1, 2), n = fix_int(&r, 1, number % 2 ? 60 : MOST), h = fix_int(&r, 1, 3),
+            d = fix_int(&r, 1, 9);
         tensor x = tensor_4d(memory, TENSOR_F32, b, n, h, d);
         double kind = philox_uniform(&r);
         for (int64_t i = 0; i < tensor_elements(x); i++)
@@ -182,6 +184,8 @@ static void sizes_are_exact(void **state) {
                         : kind < 0.3 ? 0.0f
                                      : (float)(philox_normal(&r) * exp(4 * philox_normal(&r)));
         if (kind > 0.9) memory[0] = -3e38f;
+        if (kind > 0.8 && h == 1 && n * d >= 1024) /* large just where a sample looks: the guess from it is wrong */
+            for (int64_t i = 0; i < tensor_elements(x); i += n * d / 256) memory[i] = 1e6f;
         float largest[6], p95[6];
         op_sizes(cpu, x, largest, p95);
         for (int at = 0; at < b * h; at++) {
@@ -221,9 +225,9 @@ static void activations_are_those_of_the_call(void **state) {
         sorted_sizes(context, (KEYS - IMAGE) * MODEL, &largest, &p95);
         assert_true(column(run, 1, h, BRANCH_UNCOND, "context_max") == largest);
         assert_true(column(run, 1, h, BRANCH_UNCOND, "context_p95") == (float)p95);
-        for (int i = 0; i < KEYS; i++)
+        for (int i = 0; i < IMAGE; i++)
             for (int j = 0; j < WIDTH; j++) sizes[i * WIDTH + j] = fabsf(fix_at(f->args.out, 0, i, h)[j]);
-        sorted_sizes(sizes, KEYS * WIDTH, &largest, &p95);
+        sorted_sizes(sizes, IMAGE * WIDTH, &largest, &p95);
         assert_true(column(run, 1, h, BRANCH_UNCOND, "output_max") == largest);
         assert_true(column(run, 1, h, BRANCH_UNCOND, "output_p95") == (float)p95);
         assert_true(isnan(column(bare, 1, h, BRANCH_UNCOND, "input_max")));
