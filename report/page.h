@@ -1,6 +1,6 @@
 /* Pages: what every HTML page of the program shares. One self-contained file: its style sheet inside, images as base64,
- * no script, nothing from a network. Light and dark by the reader's preference. Everything that did not come from the
- * program itself goes through text_add_html. */
+ * nothing from a network; no script but that of a trace, which the page can do without. Light and dark by the reader's
+ * preference. Everything that did not come from the program itself goes through text_add_html. */
 #ifndef REPORT_PAGE_H
 #define REPORT_PAGE_H
 

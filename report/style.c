@@ -89,6 +89,17 @@ const char *const PAGE_STYLE[] = {
     ".dot.c0,.bar.c0{fill:var(--c0)}.dot.c1,.bar.c1{fill:var(--c1)}.dot.c2,.bar.c2{fill:var(--c2)}"
     ".dot.c3,.bar.c3{fill:var(--c3)}.dot.c4,.bar.c4{fill:var(--c4)}.dot.c5,.bar.c5{fill:var(--c5)}\n",
     ".bar.expected{fill:var(--soft);fill-opacity:.35}\n",
+    ".controls{display:flex;flex-wrap:wrap;gap:.3rem 1.6rem}.controls input{vertical-align:middle;width:14rem}\n",
+    ".explore{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:1.2rem;max-width:"
+    "46rem}"
+    "#x-map{display:grid;gap:2px;align-items:center;margin-top:.3rem}#x-map span{font-size:.75rem;color:var(--soft);"
+    "padding-right:.4rem;text-align:right}#x-map button{border:1px solid var(--line);border-radius:2px;padding:0;"
+    "aspect-ratio:1;min-width:0;min-height:.6rem;cursor:pointer}#x-map button.chosen{outline:2px solid var(--c1)}\n",
+    "#x-image{position:relative;max-width:20rem}#x-image img{display:block;width:100%;height:auto;border-radius:4px}"
+    "#x-image div{position:absolute;inset:0;display:grid}#x-image i{border:1px solid transparent}\n",
+    "#x-words{max-width:46rem}#x-words p{margin:.2rem 0;line-height:1.7}#x-words small{display:inline-block;width:4rem}"
+    "#x-words span{padding:0 .15rem;border-radius:2px}#x-words .sink{outline:1px solid var(--c1)}"
+    "#x-head{overflow-wrap:anywhere}\n",
     "@media (max-width:34rem){body{padding:1.4rem .9rem 3rem}h1{font-size:1.55rem}"
     "dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}"
     "table{font-size:.84rem}th,td{padding:.4rem .55rem}.pictures img,.blank{width:6.2rem}.pictures "

@@ -233,6 +233,14 @@ static void pad_to(text *out, size_t line_start, int column) {
 
 enum { COLUMN_HEAD = 7, COLUMN_KEY = 13, COLUMN_STEPS = 41, COLUMN_MASS = 49, COLUMN_FIRST = 67, COLUMN_WIDTH = 15 };
 
+/* What a terminal has room for; the page and the files have every column. */
+static int is_told(const trace_column *c) {
+    static const char *const TOLD[] = {"entropy", "concentration", "text_mass", "value_norm_projected", "persistence"};
+    for (size_t i = 0; c->shown && i < sizeof TOLD / sizeof *TOLD; i++)
+        if (strcmp(c->name, TOLD[i]) == 0) return 1;
+    return 0;
+}
+
 static void describe_block(const trace *t, int block, int from, int to, const trace_column *columns, int n_columns,
                            text *out) {
     trace_strongest best = trace_find_strongest(t, block, from, to);
@@ -253,7 +261,7 @@ static void describe_block(const trace *t, int block, int from, int to, const tr
     text_add_fixed(out, best.mass * t->sites->keys, 1);
     text_add(out, "x");
     for (int i = 0; i < n_columns; i++) {
-        if (!columns[i].shown) continue;
+        if (!is_told(&columns[i])) continue;
         text_add(out, "  ");
         pad_to(out, start, at);
         text_add_fixed(out, trace_mean(t, i, block, best.head, from, to), 4);
@@ -279,7 +287,7 @@ void trace_describe(const trace *t, int step, text *out) {
     pad_to(out, start, COLUMN_MASS);
     text_add(out, "mass, x uniform");
     for (int i = 0; i < n; i++) {
-        if (!columns[i].shown) continue;
+        if (!is_told(&columns[i])) continue;
         text_add(out, "  ");
         pad_to(out, start, at);
         text_add(out, columns[i].name);

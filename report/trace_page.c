@@ -8,6 +8,7 @@
 
 #include "report/figure.h"
 #include "report/page.h"
+#include "report/trace_page.h"
 
 enum { IMAGE_SIDE = 1024, MOST_CURVES = 6, TOP_TOKENS = 15 };
 
@@ -298,8 +299,11 @@ static void add_sinks(const void *facts, text *out) {
     free(count);
 }
 
+static void add_explorer(const void *facts, text *out) { trace_add_explorer(((const page_facts *)facts)->t, out); }
+
 ss_status trace_page(const trace *t, text *out, ss_error *err) {
     static const page_section SECTIONS[] = {{"image", "The image", add_image},
+                                            {"explore", "Step by step", add_explorer},
                                             {"strongest", "Strongest heads", add_strongest},
                                             {"mass", "Mass by block, head and step", add_masses},
                                             {"sinks", "What the sinks are", add_sinks}};

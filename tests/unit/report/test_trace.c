@@ -211,6 +211,26 @@ static void test_describe(void **state) {
     attn_run_destroy(f.run);
 }
 
+/* The record on the page: names of all keys, sinks in the order of (step, block, head, branch). */
+static void check_data(const char *data, int branches, int measured) {
+    json_error_t problem;
+    const char *end = strstr(data, "</script>");
+    json_t *root = json_loadb(data, (size_t)(end - data), 0, &problem);
+    if (!root) fail_msg("%s", problem.text);
+    json_t *sinks = json_object_get(root, "sinks"), *names = json_object_get(root, "name");
+    assert_int_equal(json_array_size(names), branches);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(names, 0), 6)), "t5 word 0 '</td><b>&\"red\"'");
+    assert_int_equal(json_array_size(sinks), STEPS * BLOCKS * HEADS * branches * 2 * 2);
+    for (int i = 0; i < STEPS * BLOCKS * HEADS * branches; i++) {
+        int site = i / branches, head = site % HEADS, block = site / HEADS % BLOCKS, step = site / HEADS / BLOCKS;
+        int key = (int)json_integer_value(json_array_get(sinks, (size_t)(4 * i)));
+        int mass = (int)json_integer_value(json_array_get(sinks, (size_t)(4 * i + 1)));
+        assert_int_equal(key, measured ? largest_key(step, block, head) : -1);
+        assert_int_equal(mass, measured ? (int)lround(10000 * (double)(float)largest_mass(block, head)) : 0);
+    }
+    json_decref(root);
+}
+
 static void check_page(int branches, int measured) {
     fixture f;
     ss_error err;
@@ -221,7 +241,12 @@ static void check_page(int branches, int measured) {
     assert_string_equal(first.s, again.s);
     assert_null(find_malformed(first.s));
     assert_false(has_bad_number(first.s));
-    assert_null(strstr(first.s, "<script"));
+    const char *data = strstr(first.s, "<script type=\"application/json\" id=\"trace-data\">");
+    assert_non_null(data);
+    check_data(data + strlen("<script type=\"application/json\" id=\"trace-data\">"), branches, measured);
+    int scripts = 0;
+    for (const char *s = first.s; (s = strstr(s, "<script")) != NULL; s++) scripts++;
+    assert_int_equal(scripts, 2); /* the record and what reads it: none from the prompt */
     assert_null(strstr(first.s, "<b>"));
     if (measured) {
         assert_non_null(strstr(first.s, "t5 padding 1"));

@@ -76,6 +76,11 @@ const char *find_malformed(const char *html) {
             if (depth == DEPTH) return wrong("too deep", s);
             memcpy(stack[depth++], name, n + 1);
             if (strcmp(name, "style") == 0) s = strstr(s, "</style>") ? strstr(s, "</style>") : s;
+            if (strcmp(name, "script") == 0) { /* raw text up to its end, in which no comment may begin */
+                const char *end = strstr(s, "</script>"), *comment = strstr(s, "<!--");
+                if (!end || (comment && comment < end)) return wrong("a script that does not end", s);
+                s = end;
+            }
         }
     }
     return depth ? wrong("a tag left open", stack[depth - 1]) : NULL;

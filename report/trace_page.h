@@ -1,0 +1,10 @@
+/* Inside a trace's page: its parts in files of their own. */
+#ifndef REPORT_TRACE_PAGE_H
+#define REPORT_TRACE_PAGE_H
+
+#include "report/trace.h"
+
+/* Step by step, head by head: the page's only script. */
+void trace_add_explorer(const trace *t, text *out);
+
+#endif
