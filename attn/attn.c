@@ -28,6 +28,7 @@ static unsigned needs_of(const attn_item *item, int block) {
     const attn_program *p = attn_run_program(item->run);
     int keeps = m->top > 0 || m->keep_masses || bits_get(&m->recall, block);
     unsigned needs = keeps ? NEED_MASS : 0;
+    if (m->map) needs |= NEED_MASS | NEED_LSE;
     for (int i = 0; p && i < p->n; i++)
         if (in_force(&p->intervention[i], item, block)) needs |= NEED_MASS | p->intervention[i].selector->needs;
     for (int i = 0; i < m->n_probes; i++) needs |= m->probe[i]->needs;
@@ -69,7 +70,7 @@ static void attend(compute *c, const attn_call *call, int begin, int end, const 
     if (needs & NEED_ENTROPY) stats.entropy = all->entropy + pair;
     if (needs & NEED_CONCENTRATION) stats.concentration = all->concentration + pair;
     if (needs & NEED_ROW_MAX) stats.row_max = all->row_max + pair * (size_t)args.q.dim[1];
-    if (edits) stats.lse = all->lse + pair * (size_t)args.q.dim[1];
+    if (edits || needs & NEED_LSE) stats.lse = all->lse + pair * (size_t)args.q.dim[1];
     op_attention(c, &args, needs ? &stats : NULL);
 }
 
@@ -174,6 +175,26 @@ static void recall_item(const attn_call *call, int b, const call_stats *stats) {
                         stats->mass + pair * (size_t)call->args.k.dim[1]);
 }
 
+/* The map's vector: the mean over heads. */
+static void map_item(compute *c, const attn_call *call, int b, const call_stats *stats) {
+    const attn_item *item = &call->batch->item[b];
+    const attn_map *map = item->run ? attn_run_measure(item->run)->map : NULL;
+    if (!map || item->branch != BRANCH_COND) return;
+    attention_args one = attn_slice(&call->args, b, 1);
+    size_t heads = (size_t)one.q.dim[2], rows = (size_t)one.q.dim[1];
+    size_t n = map->part == PART_ROW ? (size_t)one.k.dim[1] : rows;
+    arena_mark mark = arena_get_mark(c->scratch);
+    double *part = attn_room(c, heads * n, sizeof *part);
+    if (part) op_attention_part(c, &one, stats->lse + (size_t)b * heads * rows, map->part, map->index, map->n, part);
+    float *out = attn_run_map_at(item->run, item->step, call->block);
+    for (size_t x = 0; compute_ok(c) && x < n; x++) {
+        double sum = 0;
+        for (size_t h = 0; h < heads; h++) sum += part[h * n + x];
+        out[x] = (float)(sum / (double)heads);
+    }
+    arena_release(c->scratch, mark);
+}
+
 /* ---- the call ---- */
 
 /* On the dry backend: what the largest edit of one item would take. */
@@ -216,6 +237,7 @@ void attn_forward(compute *c, const attn_call *call) {
         if (compute_ok(c)) attend_batch(c, call, &stats);
         attn_measure_activations(c, call, needs, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) recall_item(call, b, &stats);
+        for (int b = 0; compute_ok(c) && b < call->batch->n; b++) map_item(c, call, b, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) finish_item(c, call, b, &stats);
     }
     arena_release(c->scratch, mark);

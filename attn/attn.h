@@ -127,6 +127,7 @@ enum {
     NEED_ROW_MAX = 8,
     NEED_VALUES = 16,      /* lengths of v and of the unedited output */
     NEED_ACTIVATIONS = 32, /* sizes of the block's inputs and of the unedited output */
+    NEED_LSE = 128,        /* of every row */
     NEED_TOP = 64          /* the r heaviest keys of this and of earlier sites */
 };
 

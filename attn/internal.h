@@ -16,6 +16,9 @@ void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch bra
 /* Keep the r heaviest keys of a site for attn_run_top. */
 void attn_run_keep_top(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass);
 
+/* Room for the map's vector at a step and block. */
+float *attn_run_map_at(attn_run *run, int step, int block);
+
 /* Keep the masses [heads, keys] of a call where the measure asks to recall them. */
 void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass);
 /* What the run's baseline kept: [heads, keys], or NULL and an error. */

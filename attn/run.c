@@ -21,6 +21,7 @@ struct attn_run {
     int n_top;         /* keys kept for attn_run_top: r, or 0 */
     int32_t *top;      /* [sites, n_top] */
     uint8_t *has_top;  /* [sites] how many */
+    float *map;        /* [steps, blocks, keys], or NULL; NAN where not visited */
     float *masses;     /* [sites, keys], or NULL */
     uint8_t *has_mass; /* [sites] */
     int n_recall;      /* blocks to recall */
@@ -113,7 +114,8 @@ static void *take(size_t n, size_t size, ss_error *err) {
 
 static int has_all(const attn_run *run) {
     return (run->n_recall == 0 || (run->recall && run->recalled)) && run->top && run->has_top && run->columns &&
-           run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses);
+           run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses) &&
+           (run->map || !run->measure.map);
 }
 
 static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error *err) {
@@ -153,12 +155,15 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
         run->recall = take(calls * (size_t)shape.heads * (size_t)shape.keys, sizeof *run->recall, err);
         run->recalled = take(calls, 1, err);
     }
+    size_t mapped = measure->map ? (size_t)shape.steps * (size_t)shape.blocks * (size_t)shape.keys : 0;
+    if (measure->map) run->map = take(mapped, sizeof *run->map, err);
     if (measure->keep_masses) run->masses = take(sites * (size_t)shape.keys, sizeof *run->masses, err);
     if (!has_all(run)) {
         attn_run_destroy(run);
         return err->code;
     }
     for (size_t i = 0; i < columns; i++) run->columns[i] = NAN;
+    for (size_t i = 0; i < mapped; i++) run->map[i] = NAN;
     *out = run;
     return SS_OK;
 }
@@ -172,6 +177,7 @@ void attn_run_destroy(attn_run *run) {
     free(run->has_mass);
     free(run->top);
     free(run->has_top);
+    free(run->map);
     free(run->recall);
     free(run->recalled);
     for (int i = 0; i < EDIT_MAX_STEPS; i++) free(run->marks[i]);
@@ -191,6 +197,9 @@ ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program
     memcpy(run->has_mass, from->has_mass, sites);
     memcpy(run->top, from->top, sites * (size_t)run->n_top * sizeof *run->top);
     if (run->n_top) memcpy(run->has_top, from->has_top, sites);
+    if (run->map)
+        memcpy(run->map, from->map,
+               (size_t)run->shape.steps * (size_t)run->shape.blocks * (size_t)run->shape.keys * sizeof *run->map);
     if (run->masses) memcpy(run->masses, from->masses, sites * (size_t)run->shape.keys * sizeof *run->masses);
     return SS_OK;
 }
@@ -324,6 +333,15 @@ int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch
     if (!run->n_top) return 0;
     *out = run->top + site * (size_t)run->n_top;
     return run->has_top[site];
+}
+
+float *attn_run_map_at(attn_run *run, int step, int block) {
+    return run->map + ((size_t)step * (size_t)run->shape.blocks + (size_t)block) * (size_t)run->shape.keys;
+}
+
+const float *attn_run_map(const attn_run *run, int step, int block) {
+    const float *map = run->map + ((size_t)step * (size_t)run->shape.blocks + (size_t)block) * (size_t)run->shape.keys;
+    return run->map && !isnan(*map) ? map : NULL;
 }
 
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch) {

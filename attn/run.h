@@ -59,13 +59,21 @@ int attn_program_acts(const attn_program *p, int step);
 typedef struct attn_measure {
     int n_probes;
     const attn_probe *probe[32];
-    attn_rows rows;    /* Q of the masses (default image) */
-    int r;             /* keys in `concentration` (default 5; at most ATTN_MAX_R) */
-    double noop_below; /* of the probe `value` (default 0.1) */
-    int keep_masses;   /* keep every per-key mass (trace, HDF5) */
-    int top;           /* keep the `top` largest keys of every head, for the census (0 = none) */
-    attn_bits recall;  /* blocks whose masses the run keeps as they are (double), for the conditions of its baseline */
+    attn_rows rows;             /* Q of the masses (default image) */
+    int r;                      /* keys in `concentration` (default 5; at most ATTN_MAX_R) */
+    double noop_below;          /* of the probe `value` (default 0.1) */
+    int keep_masses;            /* keep every per-key mass (trace, HDF5) */
+    int top;                    /* keep the `top` largest keys of every head, for the census (0 = none) */
+    const struct attn_map *map; /* a vector of P to keep at every step and block; NULL = none. Not owned */
+    attn_bits recall; /* blocks whose masses the run keeps as they are (double), for the conditions of its baseline */
 } attn_measure;
+
+/* A vector of P, averaged over heads, conditional branch, of the unedited call. */
+typedef struct attn_map {
+    attention_part part;
+    int n;
+    const int32_t *index; /* keys, or the one query row */
+} attn_map;
 
 /* The parts of a random stream's name that an image fixes; selectors add their own (method.md: random streams). */
 typedef struct attn_stream_name {
@@ -110,6 +118,9 @@ int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_bran
 /* The r heaviest keys at a site, by falling mass, where a probe asks for them (NEED_TOP); the count, 0 where the site
  * was not visited. */
 int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch branch, const int32_t **out);
+
+/* The vector of the measure's map at a step and block: [queries] or [keys] (both are the shape's keys), or NULL. */
+const float *attn_run_map(const attn_run *run, int step, int block);
 
 /* All masses of a site [keys], or NULL unless keep_masses. */
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch);

@@ -1,5 +1,6 @@
 /* `trace`: one image, and which keys draw the attention while it is made. What is said about it is in report/. */
 #include "cli/tables.h"
+#include "cli/trace_map.h"
 
 #include <stdlib.h>
 #include "report/trace.h"
@@ -12,6 +13,7 @@ typedef struct tracing {
     sample_settings settings;
     pipeline_sites sites;
     attn_measure measure;
+    trace_map map;
     attn_run *run;
     embedding *text;
     const char **word[2];
@@ -30,6 +32,7 @@ static void tracing_close(tracing *t) {
     pipeline_close(t->p);
     compute_destroy(t->c);
     free(t->model);
+    trace_map_free(&t->map);
 }
 
 /* Every probe, and the largest keys of every head. */
@@ -75,7 +78,6 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(open_model(t, in, err));
     t->measure = measure_all((int)invocation_flag(in, "top").integer);
     attn_shape shape = {t->settings.steps, t->sites.blocks, t->sites.heads, t->sites.keys};
-    SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed}, shape, err));
     SS_TRY(pipeline_encode(t->p, &t->settings, prompt, &t->text, err));
     t->trace = (trace){.prompt = prompt,
                        .model = invocation_arg(in, 0),
@@ -83,10 +85,17 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
                        .settings = &t->settings,
                        .sites = &t->sites,
                        .measure = &t->measure,
-                       .run = t->run,
                        .branches = t->settings.guidance > 1 ? 2 : 1,
                        .image = &t->image};
     for (int branch = 0; branch < t->trace.branches; branch++) SS_TRY(find_words(t, branch, err));
+    const char *map = invocation_flag(in, "map").text;
+    if (map) {
+        SS_TRY(trace_map_read(&t->map, map, &t->sites, t->trace.word[BRANCH_COND], err));
+        t->measure.map = &t->map.map;
+        t->trace.map = map;
+    }
+    SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed}, shape, err));
+    t->trace.run = t->run;
     return make_image(t, seed, err);
 }
 
@@ -120,6 +129,10 @@ static const option FLAGS[] = {
     {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for image.png, trace.csv and trace.html (-o); none if not given"},
     {"top", OPTION_INT, NULL, 1, 255, "5", "keys to keep of every head and step, by falling mass"},
     {"step", OPTION_INT, NULL, -1, 1000, "-1", "the step that the table speaks of; -1 = means over all steps"},
+    {"map", OPTION_TEXT, NULL, 0, 0, NULL,
+     "also show a part of the attention itself on the page: 'key clip 0' or 'word red' (who looks at it), 'row 3 4' "
+     "(what "
+     "that place of the image looks at)"},
     {"json", OPTION_FLAG, NULL, 0, 0, "false", "every row, as JSON"},
     {0},
 };

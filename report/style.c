@@ -60,6 +60,7 @@ const char *const PAGE_STYLE[] = {
     "figure{margin:1.2rem 0 1.8rem}\n",
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 1.6rem}\n",
     ".pair figure{margin:.6rem 0 1.2rem;min-width:0}\n",
+    ".thirds{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:0 1rem}.thirds figure{margin:.4rem 0}\n",
     "table.pictures{width:auto}\n",
     ".pictures td,.pictures th{border-bottom:0;padding:.4rem .45rem}\n",
     ".pictures tbody tr+tr td,.pictures tbody tr+tr th{border-top:1px solid var(--line)}\n",

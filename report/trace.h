@@ -17,6 +17,7 @@ typedef struct trace {
     const pipeline_sites *sites;
     const attn_measure *measure; /* top >= 1 */
     const attn_run *run;
+    const char *map;             /* what the run's map is of, as asked for; NULL = none */
     int branches;                /* 1 = BRANCH_COND alone */
     const uint8_t *key_class[2]; /* [keys] */
     const char *const *word[2];  /* [keys]; "" where a key has none */

@@ -301,9 +301,12 @@ static void add_sinks(const void *facts, text *out) {
 
 static void add_explorer(const void *facts, text *out) { trace_add_explorer(((const page_facts *)facts)->t, out); }
 
+static void add_map(const void *facts, text *out) { trace_add_map(((const page_facts *)facts)->t, out); }
+
 ss_status trace_page(const trace *t, text *out, ss_error *err) {
     static const page_section SECTIONS[] = {{"image", "The image", add_image},
                                             {"explore", "Step by step", add_explorer},
+                                            {"map", "The attention itself", add_map},
                                             {"strongest", "Strongest heads", add_strongest},
                                             {"mass", "Mass by block, head and step", add_masses},
                                             {"sinks", "What the sinks are", add_sinks}};

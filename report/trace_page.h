@@ -7,4 +7,7 @@
 /* Step by step, head by head: the page's only script. */
 void trace_add_explorer(const trace *t, text *out);
 
+/* The map that was asked for, if any. */
+void trace_add_map(const trace *t, text *out);
+
 #endif

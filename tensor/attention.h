@@ -29,6 +29,10 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
 /* Rows of the output, in double: both backends' own. */
 void attention_output_rows(compute *c, const attention_args *a, const attention_output *e);
 
+/* Vectors of P, in double: both backends' own. */
+void attention_part_rows(compute *c, const attention_args *a, const double *lse, attention_part part,
+                         const int32_t *index, int n, double *out);
+
 /* Take from the arena, and give back, what attention_cpu takes, and the most that attention_edit_cpu takes while no set
  * holds more than half of the keys: the dry backend's account. */
 void attention_cpu_reserve(compute *c, const attention_args *a);

@@ -44,6 +44,8 @@ struct backend {
     void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);
     void (*attention_edit)(compute *c, const attention_args *a, const attention_edit *e);
     void (*attention_output)(compute *c, const attention_args *a, const attention_output *e);
+    void (*attention_part)(compute *c, const attention_args *a, const double *lse, attention_part part,
+                           const int32_t *index, int n, double *out);
     void (*head_norms)(compute *c, tensor x, const float *gram, float *norm, float *projected);
     void (*sizes)(compute *c, tensor x, float *largest, float *p95);
 };

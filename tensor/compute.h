@@ -208,6 +208,15 @@ typedef struct attention_output {
 
 void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
 
+typedef enum attention_part {
+    PART_KEYS, /* sum_j P_ij over the keys j in `index`, for every query row: [H, Nq] */
+    PART_ROW,  /* P_ij of query row i = index[0], for every key: [H, Nk] */
+} attention_part;
+
+/* One vector of P a head, for a call of one batch item; `lse` [H, Nq] is op_attention's. */
+void op_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
+                       const int32_t *index, int n, double *out);
+
 /* ---- what probes ask of activations: called by attn/ alone; results in host memory ---- */
 
 /* norm[B, H, N] = |x| of every head vector of x [B, N, H, d]; and |W_h x|, W_h the columns of an output projection that

@@ -168,6 +168,12 @@ static void dry_attention_output(compute *c, const attention_args *a, const atte
     clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
 
+static void dry_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
+                               const int32_t *index, int n, double *out) {
+    (void)c, (void)lse, (void)index, (void)n;
+    clear(out, a->q.dim[2] * (part == PART_ROW ? a->k.dim[1] : a->q.dim[1]), sizeof *out);
+}
+
 static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     activations_head_norms_reserve(c, x);
     clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
@@ -210,6 +216,7 @@ const backend backend_dry = {
     .attention = dry_attention,
     .attention_edit = dry_attention_edit,
     .attention_output = dry_attention_output,
+    .attention_part = dry_attention_part,
     .head_norms = dry_head_norms,
     .sizes = dry_sizes,
 };

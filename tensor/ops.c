@@ -295,6 +295,16 @@ void op_attention_output(compute *c, const attention_args *a, const attention_ou
     c->be->attention_output(c, a, e);
 }
 
+void op_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
+                       const int32_t *index, int n, double *out) {
+    static const char op[] = "attention_part";
+    if (!op_begin(c) || !attention_fits(c, a) || !fits(c, a->q.dim[0] == 1, op, "one batch item", a->q, a->k)) return;
+    int64_t limit = part == PART_ROW ? a->q.dim[1] : a->k.dim[1];
+    for (int i = 0; i < n; i++)
+        if (!rows_fit(c, op, index[i], (int64_t)index[i] + 1, limit)) return;
+    c->be->attention_part(c, a, lse, part, index, n, out);
+}
+
 /* ---- activations ---- */
 
 void op_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {

@@ -331,6 +331,7 @@ const backend backend_reference = {
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
     .attention_output = attention_output_rows,
+    .attention_part = attention_part_rows,
     .head_norms = activations_head_norms_plain,
     .sizes = activations_sizes,
 };

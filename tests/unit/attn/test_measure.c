@@ -239,6 +239,42 @@ static void activations_are_those_of_the_call(void **state) {
     attn_run_destroy(bare);
 }
 
+/* ---- maps ---- */
+
+/* Columns of keys and one row of P, against whole rows in double; the record has the mean over heads. */
+static void maps_are_parts_of_p(void **state) {
+    (void)state;
+    static const int32_t keys[] = {0, 13, 20}, row[] = {7};
+    for (int number = 0; number < 10; number++)
+        for (int by_row = 0; by_row < 2; by_row++) {
+            attn_map map = {.part = by_row ? PART_ROW : PART_KEYS, .n = by_row ? 1 : 3, .index = by_row ? row : keys};
+            attn_measure m = {.r = 1, .map = &map};
+            attn_program mask = program("top", 2, "mask", 0);
+            attn_run *run = run_of(&mask, &m), *fork;
+            fixture *f = call_fixture(1, number);
+            ss_error err;
+            double want[KEYS] = {0}, p[KEYS], scores[KEYS];
+            forward_call(f, run, 2, BRANCH_UNCOND, TENSOR_NONE, TENSOR_NONE, NULL);
+            assert_null(attn_run_map(run, 2, 1)); /* of the conditional branch alone */
+            forward_call(f, run, 2, BRANCH_COND, TENSOR_NONE, TENSOR_NONE, NULL);
+            for (int h = 0; h < HEADS; h++)
+                for (int i = 0; i < KEYS; i++) {
+                    fix_row(f, 0, h, i, p, scores);
+                    for (int j = 0; by_row && i == row[0] && j < KEYS; j++) want[j] += p[j] / HEADS;
+                    for (int j = 0; !by_row && j < 3; j++) want[i] += p[keys[j]] / HEADS;
+                }
+            const float *found = attn_run_map(run, 2, 1);
+            assert_non_null(found);
+            for (int i = 0; i < KEYS; i++) near(found[i], want[i], 1e-5);
+            assert_null(attn_run_map(run, 1, 1));
+            assert_int_equal(attn_run_fork(&fork, run, NULL, &NAME, &err), SS_OK);
+            assert_memory_equal(attn_run_map(fork, 2, 1), found, KEYS * sizeof *found);
+            attn_run_destroy(fork);
+            attn_run_destroy(run);
+            fixture_free(f);
+        }
+}
+
 /* ---- persistence ---- */
 
 /* Whether `key` is among the r heaviest of masses that have no ties. */
@@ -353,6 +389,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_contributions),
         cmocka_unit_test(gram_of_half_weights),
+        cmocka_unit_test(maps_are_parts_of_p),
         cmocka_unit_test(sizes_are_exact),
         cmocka_unit_test(activations_are_those_of_the_call),
         cmocka_unit_test(persistence_against_the_masses),

@@ -1,0 +1,29 @@
+/* Parts of P, one vector at a time: columns of some keys summed, or one row. Both host backends use it: P itself is
+ * never there. Plain loops in double; heads are shared out among threads. */
+#include <math.h>
+
+#include "tensor/attention.h"
+
+static double share_of(const attention_args *a, const double *lse, int64_t h, int64_t i, int64_t j) {
+    const float *q = attention_row(a->q, 0, i, h), *k = attention_row(a->k, 0, j, h);
+    double score = 0;
+    if (a->causal && j > i) return 0;
+    for (int64_t x = 0; x < a->q.dim[3]; x++) score += (double)q[x] * (double)k[x];
+    score *= (double)a->scale;
+    if (!tensor_is_none(a->bias))
+        score += (double)((const float *)a->bias.data)[h * a->bias.stride[0] + i * a->bias.stride[1] + j];
+    return exp(score - lse[h * a->q.dim[1] + i]);
+}
+
+void attention_part_rows(compute *c, const attention_args *a, const double *lse, attention_part part,
+                         const int32_t *index, int n, double *out) {
+    int64_t heads = a->q.dim[2], length = part == PART_ROW ? a->k.dim[1] : a->q.dim[1];
+#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
+    for (int64_t h = 0; h < heads; h++)
+        for (int64_t x = 0; x < length; x++) {
+            double sum = 0;
+            if (part == PART_ROW) sum = share_of(a, lse, h, index[0], x);
+            for (int i = 0; part == PART_KEYS && i < n; i++) sum += share_of(a, lse, h, x, index[i]);
+            out[h * length + x] = sum;
+        }
+}
