@@ -1,8 +1,9 @@
 /* Time of one image in an open pipeline: bench_image MODEL PROMPT THREADS ROUNDS [PEER ARGUMENT...]. From prompt to
- * pixels, plain, measured (every probe, and the largest key of every head), and with the ten largest keys of every head
- * masked in every block and step as well; all by turns, with an image by the peer in every round. The peer is a program
- * that makes an image for each line it reads (peer_diffusers.py). Everything runs once before anything is timed. Fails
- * where measuring changes a pixel, or the peer's picture is not the same. */
+ * pixels, plain, measured (every probe of the attention, and the largest key of every head; bench_asked has the
+ * others), and with the ten largest keys of every head masked in every block and step as well; all by turns, with an
+ * image by the peer in every round. The peer is a program that makes an image for each line it reads
+ * (peer_diffusers.py). Everything runs once before anything is timed. Fails where measuring changes a pixel, or the
+ * peer's picture is not the same. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,9 +108,11 @@ static void set_up(bench *b) {
     must(pipeline_sites_at(b->p, &b->settings, &sites, &err), &err);
     b->shape = (attn_shape){b->settings.steps, sites.blocks, sites.heads, sites.keys};
     b->measure = (attn_measure){.rows = ROWS_IMAGE, .r = CONCENTRATION_KEYS, .top = 1};
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) b->measure.probe[b->measure.n_probes++] = &ATTN_PROBES[i];
-    const void *selector = entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", "top",
-                                      NULL, &err);
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++)
+        if (!(ATTN_PROBES[i].needs & (NEED_VALUES | NEED_ACTIVATIONS)))
+            b->measure.probe[b->measure.n_probes++] = &ATTN_PROBES[i];
+    const void *selector =
+        entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", "top", NULL, &err);
     const void *edit = entry_find(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", "mask", NULL, &err);
     if (!selector || !edit) must(SS_ERR_INTERNAL, &err);
     attn_intervention *v = &b->mask.intervention[b->mask.n++];

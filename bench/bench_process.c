@@ -1,6 +1,6 @@
 /* Time and memory of whole programs, from start to end, by turns: bench_process ROUNDS NAME COMMAND [NAME COMMAND]...
- * Commands are lines of the shell and their output is thrown away. Processor time includes every thread; the peak is that
- * of resident memory, mapped pages included (VmHWM, as the kernel hands it to the parent). Starts programs from a
+ * Commands are lines of the shell and their output is thrown away. Processor time includes every thread; the peak is
+ * that of resident memory, mapped pages included (VmHWM, as the kernel hands it to the parent). Starts programs from a
  * small process, since the peak of a child begins at its parent's size. */
 #define _DEFAULT_SOURCE /* wait4 */
 #include <fcntl.h>

@@ -1,5 +1,7 @@
-/* HDF5 through the C library. The library's state is global, and so is its automatic printing of errors: it is turned
- * off around every operation and its first message becomes ours. Must never leave a half-written file under its name.
+/* HDF5 through the C library. A file is made in memory and written by file_write: where the disk is full, HDF5 1.10
+ * cannot close a file of its own and fails at exit. The library's state is global, and so is its automatic printing of
+ * errors: it is turned off around every operation and its first message becomes ours. Must never leave a half-written
+ * file under its name.
  */
 #include "io/hdf5.h"
 
@@ -7,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -17,8 +18,8 @@ enum { CHUNK_BYTES = 1 << 20, DEFLATE_LEVEL = 4 };
 static const char LABELS[] = "DIMENSION_LABELS"; /* the name that the dimension scales specification gives it */
 
 struct hdf5_writer {
-    char *path, *temporary;
-    hid_t file;
+    char *path;
+    hid_t file; /* in memory */
 };
 
 /* What the innermost failing function said; of a failed system call, the system's words alone ('No space left on
@@ -41,12 +42,13 @@ static ss_status fail(ss_error *err, ss_status code, const char *where, const ch
 
 static void be_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
-/* A file whose bytes do not depend on the clock; format no newer than 1.8, which every reader knows. */
-static hid_t create_file(const char *path, const char *temporary, ss_error *err) {
+/* A file in memory, whose bytes do not depend on the clock; format no newer than 1.8, which every reader knows. */
+static hid_t create_file(const char *path, ss_error *err) {
+    enum { GROWTH = 1 << 20 };
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = H5I_INVALID_HID;
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0)
-        file = H5Fcreate(temporary, H5F_ACC_TRUNC, creation, access);
+        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 && H5Pset_fapl_core(access, GROWTH, 0) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);     /* nothing is opened under that name */
     if (file < 0) fail(err, SS_ERR_RESOURCE, path, "cannot create"); /* now: the next call forgets what went wrong */
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);
@@ -55,7 +57,6 @@ static hid_t create_file(const char *path, const char *temporary, ss_error *err)
 
 static void free_writer(hdf5_writer *w) {
     free(w->path);
-    free(w->temporary);
     free(w);
 }
 
@@ -64,15 +65,13 @@ ss_status hdf5_create(hdf5_writer **out, const char *path, ss_error *err) {
     hdf5_writer *w = calloc(1, sizeof *w);
     if (!w) return error_no_memory(err, path, sizeof *w);
     w->path = text_copy(path);
-    w->temporary = file_temporary_name(path);
-    if (!w->path || !w->temporary) {
+    if (!w->path) {
         free_writer(w);
         return error_no_memory(err, path, strlen(path));
     }
     be_quiet();
-    w->file = create_file(path, w->temporary, err);
+    w->file = create_file(path, err);
     if (w->file < 0) {
-        unlink(w->temporary);
         free_writer(w);
         return err->code;
     }
@@ -167,23 +166,30 @@ ss_status hdf5_put_array(hdf5_writer *w, const hdf5_array *a, ss_error *err) {
     return status;
 }
 
+/* The file's bytes (malloc). */
+static ss_status take_image(const hdf5_writer *w, void **bytes, size_t *size, ss_error *err) {
+    ssize_t n = H5Fflush(w->file, H5F_SCOPE_GLOBAL) >= 0 ? H5Fget_file_image(w->file, NULL, 0) : -1;
+    if (n <= 0) return fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
+    *bytes = malloc((size_t)n);
+    if (!*bytes) return error_no_memory(err, w->path, (size_t)n);
+    *size = (size_t)n;
+    return H5Fget_file_image(w->file, *bytes, *size) == n ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
+}
+
 ss_status hdf5_commit(hdf5_writer *w, ss_error *err) {
+    void *bytes = NULL;
+    size_t size = 0;
     be_quiet();
-    ss_status status = SS_OK;
-    if (H5Fclose(w->file) < 0) {
-        status = fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
-        unlink(w->temporary);
-    } else {
-        status = file_commit(w->temporary, w->path, err);
-    }
-    free_writer(w);
+    ss_status status = take_image(w, &bytes, &size, err);
+    if (status == SS_OK) status = file_write(w->path, bytes, size, err);
+    free(bytes);
+    hdf5_abandon(w);
     return status;
 }
 
 void hdf5_abandon(hdf5_writer *w) {
     if (!w) return;
     H5Fclose(w->file);
-    unlink(w->temporary);
     free_writer(w);
 }
 

@@ -22,7 +22,7 @@ typedef struct hdf5_array {
 
 typedef struct hdf5_writer hdf5_writer;
 
-/* Start a file; nothing is at `path` before hdf5_commit. */
+/* Start a file, in memory; nothing is at `path` before hdf5_commit. */
 ss_status hdf5_create(hdf5_writer **out, const char *path, ss_error *err);
 
 /* Attributes of the root group. */
@@ -33,9 +33,9 @@ ss_status hdf5_put_double(hdf5_writer *w, const char *name, double value, ss_err
 /* Chunked along the first dimension, shuffled and deflated. */
 ss_status hdf5_put_array(hdf5_writer *w, const hdf5_array *array, ss_error *err);
 
-/* Close and rename into place; the writer is gone afterwards, whatever the outcome. */
+/* Write it, whole or not at all; the writer is gone afterwards, whatever the outcome. */
 ss_status hdf5_commit(hdf5_writer *w, ss_error *err);
-void hdf5_abandon(hdf5_writer *w); /* remove the temporary; NULL is allowed */
+void hdf5_abandon(hdf5_writer *w); /* NULL is allowed */
 
 /* Read array `name` of a file: *data [product of shape] (malloc; the caller frees). */
 ss_status hdf5_read_array(const char *path, const char *name, int *ndim, int64_t shape[HDF5_MAX_DIMS], float **data,

@@ -42,6 +42,16 @@ static int with_baseline(const analysis_row *r) { return r->contrast->a == 0 || 
 static int is_control(const analysis_row *r) { return r->in_main_table && !with_baseline(r); }
 static int is_harm(const analysis_row *r) { return r->is_primary && with_baseline(r) && !r->contrast->is_positive; }
 
+/* The rows of the two figures: a control's on the distance, whatever the primary metric is. */
+static int is_control_figure(const analysis_row *r) { return is_control(r) && r->kind == METRIC_DISTANCE; }
+
+static int count_rows(const finding *f, int n, int (*wanted)(const analysis_row *)) {
+    int rows = 0;
+    for (int s = 0; s < n; s++)
+        for (int i = 0; i < f[s].analysis->n_rows; i++) rows += wanted(&f[s].analysis->rows[i]);
+    return rows;
+}
+
 /* The same contrast on a binary metric: what the judge says. */
 static const analysis_row *find_binary(const analysis *a, const analysis_row *r) {
     for (int i = 0; i < a->n_rows; i++)
@@ -90,7 +100,7 @@ static void add_controls(const finding *f, int n, const char *figure, text *out)
     text_add(out,
              "\n## What is left under each control\n\nOne intervention less another, on the primary metric and on a "
              "distance from the baseline image. A distance is 'more moved', not worse.\n");
-    text_addf(out, "\n![Differences between interventions](%s)\n", figure);
+    if (count_rows(f, n, is_control_figure)) text_addf(out, "\n![Differences between interventions](%s)\n", figure);
     begin_table(out, HEADING, 8);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
@@ -119,7 +129,7 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
              "beside "
              "it the judge's share of right pictures (sensitivity analysis). An equivalence test needs a margin and a "
              "positive control that the metric detected.\n");
-    text_addf(out, "\n![Differences from the baseline](%s)\n", figure);
+    if (count_rows(f, n, is_harm)) text_addf(out, "\n![Differences from the baseline](%s)\n", figure);
     begin_table(out, HEADING, 10);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
@@ -146,18 +156,18 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
 
 /* ---- figures ---- */
 
-/* A forest of the rows that `wanted` names and that lie on a distance (or not), as a file of its own. */
-static ss_status write_forest(const finding *f, int n, int (*wanted)(const analysis_row *), int distance,
-                              const char *axis, const char *path, ss_error *err) {
-    int most = 1, rows = 0;
-    for (int s = 0; s < n; s++) most += f[s].analysis->n_rows;
+/* A forest of the rows that `wanted` names, as a file of its own; none where there are no rows. */
+static ss_status write_forest(const finding *f, int n, int (*wanted)(const analysis_row *), const char *axis,
+                              const char *path, ss_error *err) {
+    int most = count_rows(f, n, wanted), rows = 0;
+    if (most == 0) return SS_OK;
     figure_estimate *row = calloc((size_t)most, sizeof *row);
     text *words = calloc(2 * (size_t)most, sizeof *words), svg = {0};
     ss_status status = row && words ? SS_OK : error_no_memory(err, "a figure", (unsigned long long)most);
     for (int s = 0; status == SS_OK && s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
-            if (!wanted(r) || (r->kind == METRIC_DISTANCE) != distance) continue;
+            if (!wanted(r)) continue;
             text *label = &words[2 * rows], *note = label + 1;
             text_addf(label, "%s: ", f[s].analysis->study->name);
             words_add_contrast(label, r->contrast);
@@ -374,10 +384,10 @@ ss_status findings_write(const finding *f, int n, const char *path, ss_error *er
     ss_status status = controls.failed || harm.failed ? error_no_memory(err, "a file name", 1) : SS_OK;
     if (status == SS_OK) status = compose(f, n, controls.s, harm.s, &page, err);
     if (status == SS_OK)
-        status =
-            write_forest(f, n, is_control, 1, "difference in the distance from the baseline image", controls.s, err);
+        status = write_forest(f, n, is_control_figure, "difference in the distance from the baseline image", controls.s,
+                              err);
     if (status == SS_OK)
-        status = write_forest(f, n, is_harm, 0, "difference from the baseline on the primary metric", harm.s, err);
+        status = write_forest(f, n, is_harm, "difference from the baseline on the primary metric", harm.s, err);
     if (status == SS_OK) status = file_write(path, page.s, page.len, err);
     text_free(&page);
     text_free(&controls);

@@ -21,11 +21,13 @@ done <<'END'
 inspect tensors
 forward in out tap list-taps variant
 generate prompt prompts out seed images steps guidance size negative variant
-trace prompt seed out top step json steps guidance size negative variant
+trace prompt seed out top step map json steps guidance size negative variant
 run out limit plan
 resume
 score metric
 report out
+compare images out
+findings out
 export csv table
 verify remake
 stats contrast metric positive json level alpha power margin resamples flips better seed
@@ -46,7 +48,7 @@ try 'too many arguments' 2 "'inspect' takes MODEL; 2 given" sinkscope inspect ti
 # ---- tables ----
 for row in selectors:top selectors:random selectors:index selectors:bottom selectors:text-top selectors:image-top \
     selectors:mass-matched selectors:type-matched selectors:top-matched edits:mask edits:scale edits:identity edits:shift \
-    edits:zero edits:mean edits:lerp edits:noise probes:mass probes:entropy probes:concentration probes:reduction probes:text metrics:judge metrics:clip-t metrics:rmse metrics:psnr metrics:ssim \
+    edits:zero edits:mean edits:lerp edits:noise probes:mass probes:entropy probes:concentration probes:reduction probes:text probes:value probes:persistence probes:activation probes:trajectory selectors:top-carrying metrics:judge metrics:clip-t metrics:rmse metrics:psnr metrics:ssim \
     networks:SD3Transformer2DModel networks:CLIPTextModelWithProjection networks:T5EncoderModel networks:AutoencoderKL probes:census study:conditions; do
     try "list ${row%%:*}" 0 "  ${row#*:} " sinkscope list "${row%%:*}"
 done
@@ -114,6 +116,10 @@ check 'a trace has picture, rows and page' test -s trace1/image.png -a -s trace1
 check 'a picture traced is the picture' sinkscope generate tiny --prompt 'a red star' -o plain
 sinkscope trace tiny --prompt 'a red star' --json >trace.json
 check 'trace --json names words' grep -qF 'star' trace.json
+try 'trace --map' 0 'strongest head of each block' sinkscope trace tiny --prompt 'a red star' --map 'word star' -o mapped
+check 'trace --map is on the page' grep -q 'Which places of the image look at it' mapped/trace.html
+try 'trace --map of nothing' 2 "the prompt has no word 'circle'" sinkscope trace tiny --prompt 'a red star' --map 'word circle'
+try 'trace --map of no key' 2 "expected 'key clip 0'" sinkscope trace tiny --prompt 'a red star' --map 'key clip 999'
 try 'trace of one step' 0 'step 2' sinkscope trace tiny --prompt 'a red star' --step 2
 try 'trace without a prompt' 2 '--prompt' sinkscope trace tiny
 

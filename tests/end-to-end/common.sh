@@ -57,7 +57,7 @@ clean() {
 # Exports of every table of a store into a folder.
 export_all() { # STORE FOLDER
     mkdir -p "$2"
-    for table in scores units sites sinks; do sinkscope export "$1" --table $table >"$2/$table.csv" || return 1; done
+    for table in scores units sites sinks trajectories; do sinkscope export "$1" --table $table >"$2/$table.csv" || return 1; done
 }
 
 finish() {
@@ -86,7 +86,7 @@ model: tiny
 prompts: {file: prompts.jsonl, sample: 4, stratify: tag}
 seeds: [1, 2]
 sampler: {steps: 4}
-probes: [mass, entropy, concentration, reduction, census]
+probes: [mass, entropy, concentration, value, persistence, activation, trajectory, reduction, census]
 measure: {sinks: 2, masses: true}
 conditions:
   sink:   {select: top,    k: [1, 5], edit: mask, phase: [0.5, 1]}

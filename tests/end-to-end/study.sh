@@ -46,6 +46,13 @@ rm $two/report/index.html && mv one/report/index.html page.html
 same "the report's numbers do not depend on threads" one/report $two/report
 mv page.html one/report/index.html
 check 'the page needs no network' sh -c '! grep -qE "(src|href)=\"(http|//)" one/report/index.html'
+try 'compare' 0 'page  one/report/compare-sink_k_5-random_k_5.html' sinkscope compare one 'sink k=5' 'random k=5' --images 3
+check 'compare of two' sinkscope compare $two 'sink k=5' 'random k=5' --images 3 -o other.html
+same 'a comparison does not depend on threads' one/report/compare-sink_k_5-random_k_5.html other.html
+rm one/report/compare-sink_k_5-random_k_5.html
+try 'compare with what is not there' 2 "no condition 'nonsense'" sinkscope compare one 'sink k=5' nonsense
+try 'findings' 0 'findings  found.md' sinkscope findings one $two -o found.md
+check 'findings have their figures' test -s found.md -a -s found-harm.svg -a -s found-controls.svg
 try 'verify' 0 'verified' sinkscope verify one --remake 78
 check 'verify made every image again' grep -qE '^remade +78, differing: 0' said.out
 
