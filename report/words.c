@@ -111,7 +111,7 @@ static void add_intervention(text *out, const study_intervention *v, const char 
     }
     if (v->source == SOURCE_BASELINE) text_add(out, ", chosen from the baseline's masses");
     if (v->redraw == REDRAW_RUN) text_add(out, ", one set for the whole run");
-    text_addf(out, "; edit: %s", v->edit->about.name);
+    text_addf(out, "%sedit: %s", v->edit->on == EDIT_ON_NOTHING ? "" : "; ", v->edit->about.name);
     add_options(out, &v->edit->about, v->edit_options);
     text_addf(out, " (%s)", v->edit->about.help);
     add_set(out, "blocks", &v->blocks);

@@ -51,6 +51,8 @@ SHAPES = {"single_object": 0.03, "colors": 0.05, "counting": 0.14,
           "two_object": 0.46, "position": 0.10, "color_attr": 0.22}
 EVEN = {"single_object": 0.07, "colors": 0.11, "counting": 0.22,
         "two_object": 0.21, "position": 0.13, "color_attr": 0.26}
+COUNTS = {"single_object": 0.06, "colors": 0.08, "counting": 0.50,
+          "two_object": 0.12, "position": 0.08, "color_attr": 0.16}
 # A stage: its stream of batches, the text tokens kept of CLIP and T5, the mix of tags at its beginning
 # and after `ramp` steps, the rate and its fall; `ordered`: 'A and B' names A and B in reading order.
 STAGES = {
@@ -74,6 +76,8 @@ STAGES = {
                      batch=48, hold=0.8, floor=0.6, ordered=True),
     "full-5": dict(stream=15, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(EVEN, EVEN), ramp=0,
                    rate=7e-4, batch=48, hold=0.1, floor=0.0, ordered=True),
+    "full-6": dict(stream=16, clip=CLIP_TOKENS, t5=T5_TOKENS, mixes=(COUNTS, COUNTS), ramp=0,
+                   rate=5e-4, batch=48, hold=0.1, floor=0.0, ordered=True),
 }
 SAVE_SECONDS = 240
 

@@ -145,6 +145,21 @@ static void test_numbers(void **state) {
     text_free(&t);
 }
 
+/* An edit that chooses nothing begins with the edit itself. */
+static void test_conditions(void **state) {
+    (void)state;
+    for (int i = 0; i < ATTN_EDIT_COUNT; i++) {
+        study_condition c = {.role = CONDITION_STUDIED, .has_intervention = 1, .guidance = NAN};
+        c.intervention.selector = &ATTN_SELECTORS[0];
+        c.intervention.edit = &ATTN_EDITS[i];
+        text words = {0};
+        words_add_condition(&words, &c, "1");
+        const char *begins = ATTN_EDITS[i].on == EDIT_ON_NOTHING ? "edit: " : "keys: ";
+        assert_int_equal(strncmp(words.s, begins, strlen(begins)), 0);
+        text_free(&words);
+    }
+}
+
 static void test_latex(void **state) {
     (void)state;
     text t = {0};
@@ -158,6 +173,7 @@ static void test_latex(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_base64),  cmocka_unit_test(test_sections),
                                        cmocka_unit_test(test_style),   cmocka_unit_test(test_images),
-                                       cmocka_unit_test(test_numbers), cmocka_unit_test(test_latex)};
+                                       cmocka_unit_test(test_numbers), cmocka_unit_test(test_conditions),
+                                       cmocka_unit_test(test_latex)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
