@@ -42,12 +42,14 @@ static ss_status fail(ss_error *err, ss_status code, const char *where, const ch
 
 static void be_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
-/* A file in memory, whose bytes do not depend on the clock; format no newer than 1.8, which every reader knows. */
+/* A file in memory, whose bytes do not depend on the clock; in the oldest format that will do, which every reader
+ * knows: the image of a file with a newer superblock carries the checksum of another state. */
 static hid_t create_file(const char *path, ss_error *err) {
     enum { GROWTH = 1 << 20 };
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = H5I_INVALID_HID;
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 && H5Pset_fapl_core(access, GROWTH, 0) >= 0)
+        H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) >= 0 &&
+        H5Pset_fapl_core(access, GROWTH, 0) >= 0)
         file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);     /* nothing is opened under that name */
     if (file < 0) fail(err, SS_ERR_RESOURCE, path, "cannot create"); /* now: the next call forgets what went wrong */
     if (creation >= 0) H5Pclose(creation);

@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 #include "fake.h"
-#include "study/analyse.h"
-#include "world.h"
+#include "stored.h"
 
 static const char STUDY[] = "study: world\n"
                             "model: model\n"
@@ -31,73 +30,37 @@ static const char STUDY[] = "study: world\n"
                             "  - {what: sink - random, margin: 0.5, why: a test}\n";
 
 static world w;
-static sqlite3 *db;
-
-static void sql(const char *statement) {
-    char *message = NULL;
-    if (sqlite3_exec(db, statement, NULL, NULL, &message) != SQLITE_OK) print_message("%s: %s\n", statement, message);
-    assert_null(message);
-}
 
 /* Condition numbers: 0 baseline, 1 2 sink k=1 3, 3 4 random k=1 3, 5 other, 6 7 8 shams, 9 calibration. Metrics: 0
  * glow, 1 right, 2 pixel-rmse. `value` is an expression over prompt, seed. */
-static void set(int number, int condition, const char *value) {
-    char statement[512];
-    snprintf(statement, sizeof statement,
-             "UPDATE score SET value = (SELECT %s FROM unit u WHERE u.unit = score.unit) WHERE metric = %d AND unit IN"
-             " (SELECT unit FROM unit WHERE condition = %d)",
-             value, number, condition);
-    sql(statement);
-}
-
 static int setup(void **state) {
     (void)state;
     ss_error err;
-    char path[256];
     world_open(&w, STUDY, 20, 0);
-    if (world_run(&w, "out", NULL, &err) != SS_OK) return 1;
-    snprintf(path, sizeof path, "%s/out/results.sqlite", w.folder);
-    if (sqlite3_open(path, &db) != SQLITE_OK) return 1;
+    if (world_run(&w, "out", NULL, &err) != SS_OK || !stored_open(&w, "out")) return 1;
     /* A baseline whose seeds differ by 0.2 within a prompt; calibration alike: sd within = sqrt(0.02), margin 0.2 of it
      */
-    set(0, 0, "0.5 + 0.01 * prompt + 0.2 * seed");
-    set(0, 9, "0.5 + 0.01 * prompt + 0.2 * seed");
-    set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");         /* harm, plainly */
-    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001"); /* no difference to speak of */
-    set(0, 2, "0.4 + 0.01 * prompt + 0.2 * seed + 0.01 * (prompt % 3)");          /* harm */
-    set(0, 3, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");     /* noise */
-    set(0, 4, "0.5 + 0.01 * prompt + 0.2 * seed");
-    set(2, 1, "0.1 + 0.001 * prompt");
-    set(2, 2, "0.2 + 0.001 * prompt");
-    set(2, 3, "0.05");
-    set(2, 4, "0.05");
-    for (int c = 0; c < 6; c++) set(1, c, c == 5 ? "prompt % 4 = 0" : "prompt % 4 > 0");
-    sql("UPDATE score SET unreadable = 0");
+    stored_set(0, 0, "0.5 + 0.01 * prompt + 0.2 * seed");
+    stored_set(0, 9, "0.5 + 0.01 * prompt + 0.2 * seed");
+    stored_set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");         /* harm, plainly */
+    stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001"); /* no difference to speak of */
+    stored_set(0, 2, "0.4 + 0.01 * prompt + 0.2 * seed + 0.01 * (prompt % 3)");          /* harm */
+    stored_set(0, 3, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");     /* noise */
+    stored_set(0, 4, "0.5 + 0.01 * prompt + 0.2 * seed");
+    stored_set(2, 1, "0.1 + 0.001 * prompt");
+    stored_set(2, 2, "0.2 + 0.001 * prompt");
+    stored_set(2, 3, "0.05");
+    stored_set(2, 4, "0.05");
+    for (int c = 0; c < 6; c++) stored_set(1, c, c == 5 ? "prompt % 4 = 0" : "prompt % 4 > 0");
+    stored_sql("UPDATE score SET unreadable = 0");
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    sqlite3_close(db);
+    stored_close();
     world_close(&w);
     return 0;
-}
-
-static store *s;
-
-static analysis *analyse(void) {
-    ss_error err;
-    analysis *a;
-    assert_int_equal(store_open(&s, world_path(&w, "out"), STORE_READ, NULL, &err), SS_OK);
-    ss_status status = analysis_make(&a, s, &err);
-    if (status != SS_OK) print_message("%s: %s\n", err.where, err.message);
-    assert_int_equal(status, SS_OK);
-    return a;
-}
-
-static void done(analysis *a) {
-    analysis_free(a);
-    store_close(s);
 }
 
 static const analysis_row *row(const analysis *a, const char *contrast, int k, const char *name, int readable_only) {
@@ -110,31 +73,27 @@ static const analysis_row *row(const analysis *a, const char *contrast, int k, c
     return NULL;
 }
 
-static void near(stats_figure f, double expected) {
-    assert_int_equal(f.state, STATS_DEFINED);
-    assert_true(fabs(f.value - expected) < 1e-12);
-}
-
 static void test_pairs_and_margins(void **state) {
     (void)state;
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     const analysis_row *r = row(a, "sink - baseline", 3, "glow", 0);
     assert_int_equal(r->stats.n, 20); /* prompts, not images */
     assert_int_equal(r->stats.pairs, 40);
-    near(r->stats.mean, -0.1 + 0.01 * (6 * 0 + 7 * 1 + 6 * 2 + 1 * 0) / 20.0); /* prompt % 3 over 0..19: 7, 7, 6 */
-    near(r->stats.margin, 0.2 * sqrt(0.02));
-    near(row(a, "sink - random", 1, "glow", 0)->stats.margin, 0.5);
+    stored_near(r->stats.mean,
+                -0.1 + 0.01 * (6 * 0 + 7 * 1 + 6 * 2 + 1 * 0) / 20.0); /* prompt % 3 over 0..19: 7, 7, 6 */
+    stored_near(r->stats.margin, 0.2 * sqrt(0.02));
+    stored_near(row(a, "sink - random", 1, "glow", 0)->stats.margin, 0.5);
     assert_int_equal(row(a, "sink - random", 1, "pixel-rmse", 0)->stats.margin.state, STATS_NOT_ASKED);
     assert_int_equal(a->n_margins, 2); /* glow, right */
     assert_int_equal(a->margins[0].images, 40);
-    near(row(a, "sink - baseline", 1, "pixel-rmse", 0)->stats.mean, 0.1 + 0.001 * 9.5); /* against 0 */
-    near(row(a, "sink - random", 3, "pixel-rmse", 0)->stats.mean, 0.15 + 0.001 * 9.5);
-    done(a);
+    stored_near(row(a, "sink - baseline", 1, "pixel-rmse", 0)->stats.mean, 0.1 + 0.001 * 9.5); /* against 0 */
+    stored_near(row(a, "sink - random", 3, "pixel-rmse", 0)->stats.mean, 0.15 + 0.001 * 9.5);
+    stored_done(a);
 }
 
 static void test_verdicts(void **state) {
     (void)state;
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     assert_string_equal(a->rows[0].contrast->name, "other - baseline"); /* the positive control leads */
     assert_true(a->rows[0].is_primary);
     assert_string_equal(a->rows[0].reads, "positive control detected: the metric can see harm");
@@ -159,29 +118,30 @@ static void test_verdicts(void **state) {
     assert_null(strstr(t.s, "not complete"));
     assert_null(strstr(t.s, "WARNING"));
     text_free(&t);
-    done(a);
+    stored_done(a);
 }
 
 static void test_undecided_and_blunt(void **state) {
     (void)state;
-    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");
-    analysis *a = analyse();
+    stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");
+    analysis *a = stored_analyse();
     assert_non_null(strstr(row(a, "sink - baseline", 1, "glow", 0)->reads, "undecided: could detect 0."));
-    done(a);
-    set(0, 5, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2"); /* the control is not seen either */
-    a = analyse();
+    stored_done(a);
+    stored_set(0, 5,
+               "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2"); /* the control is not seen either */
+    a = stored_analyse();
     assert_string_equal(a->rows[0].reads, "positive control not detected: the metric is too blunt");
     assert_string_equal(row(a, "sink - baseline", 1, "glow", 0)->reads,
                         "metric too blunt: the positive control was not detected");
     assert_string_equal(row(a, "sink - baseline", 3, "glow", 0)->reads, "different: sink is worse");
-    done(a);
-    set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001");
-    set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");
+    stored_done(a);
+    stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001");
+    stored_set(0, 5, "0.2 + 0.01 * prompt + 0.2 * seed + 0.001 * (prompt % 5)");
 }
 
 static void test_accuracy_and_unreadable(void **state) {
     (void)state;
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     const analysis_accuracy *all = NULL, *counting = NULL, *colors = NULL;
     for (int i = 0; i < a->n_accuracy; i++) {
         const analysis_accuracy *c = &a->accuracy[i];
@@ -201,26 +161,27 @@ static void test_accuracy_and_unreadable(void **state) {
     assert_int_equal(a->n_shams, 3);
     assert_int_equal(a->shams[1].images, 2);
     assert_int_equal(a->shams[1].equal, 2);
-    done(a);
+    stored_done(a);
 
-    sql("UPDATE score SET unreadable = 1, value = 0 WHERE metric = 1 AND unit IN (SELECT unit FROM unit WHERE "
-        "condition = 1"
-        " AND prompt < 2)");
-    a = analyse();
+    stored_sql("UPDATE score SET unreadable = 1, value = 0 WHERE metric = 1 AND unit IN (SELECT unit FROM unit WHERE "
+               "condition = 1"
+               " AND prompt < 2)");
+    a = stored_analyse();
     assert_int_equal(row(a, "sink - baseline", 1, "right", 0)->stats.pairs, 40); /* they count, as wrong */
     assert_int_equal(row(a, "sink - baseline", 1, "right", 1)->stats.pairs, 36);
     assert_false(row(a, "sink - baseline", 1, "right", 1)->in_main_table);
     assert_null(row(a, "sink - baseline", 3, "right", 1));
-    done(a);
+    stored_done(a);
 }
 
 static void test_incomplete(void **state) {
     (void)state;
-    sql("CREATE TEMP TABLE kept AS SELECT * FROM unit WHERE condition = 2 AND prompt = 4;"
+    stored_sql(
+        "CREATE TEMP TABLE kept AS SELECT * FROM unit WHERE condition = 2 AND prompt = 4;"
         "DELETE FROM score WHERE unit IN (SELECT unit FROM kept); DELETE FROM unit WHERE unit IN (SELECT unit FROM "
         "kept);"
         "UPDATE unit SET pixels = 'x' WHERE condition = 7 AND unit = (SELECT min(unit) FROM unit WHERE condition = 7)");
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     assert_int_equal(a->images_planned - a->images, 2);
     assert_int_equal(row(a, "sink - baseline", 3, "glow", 0)->stats.n, 19);
     text t = {0};
@@ -228,7 +189,7 @@ static void test_incomplete(void **state) {
     assert_non_null(strstr(t.s, "not complete: "));
     assert_non_null(strstr(t.s, "WARNING: sham 'empty-set': 1 of 2 images differ from the baseline"));
     text_free(&t);
-    done(a);
+    stored_done(a);
 }
 
 /* Sinks without a match, in more than 5 % of a condition's edited calls: the contrast says so, whatever its verdict. */
@@ -268,6 +229,7 @@ static void test_partly_matched(void **state) {
         assert_int_equal(sqlite3_open(path, &own), SQLITE_OK);
         assert_int_equal(sqlite3_exec(own, statement, NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(own);
+        store *s;
         assert_int_equal(store_open(&s, world_path(&m, "out"), STORE_READ, NULL, &err), SS_OK);
         analysis *a;
         assert_int_equal(analysis_make(&a, s, &err), SS_OK);
@@ -276,7 +238,8 @@ static void test_partly_matched(void **state) {
         if (CASES[i].words) assert_non_null(strstr(r->reads, CASES[i].words));
         else assert_null(strstr(r->reads, "matched"));
         assert_true(row(a, "random - baseline", -1, "glow", 0)->partly_matched == 0);
-        done(a);
+        analysis_free(a);
+        store_close(s);
         world_close(&m);
     }
 }
@@ -284,11 +247,11 @@ static void test_partly_matched(void **state) {
 /* A number that no prompt can have (found by fuzzing). */
 static void test_damaged_prompt(void **state) {
     (void)state;
-    sql("INSERT INTO prompt VALUES(9223372036854775807, 'a star', 'colors', NULL, NULL)");
-    analysis *a = analyse();
+    stored_sql("INSERT INTO prompt VALUES(9223372036854775807, 'a star', 'colors', NULL, NULL)");
+    analysis *a = stored_analyse();
     assert_int_equal(row(a, "sink - baseline", 1, "glow", 0)->stats.n, 20);
-    done(a);
-    sql("DELETE FROM prompt WHERE prompt = 9223372036854775807");
+    stored_done(a);
+    stored_sql("DELETE FROM prompt WHERE prompt = 9223372036854775807");
 }
 
 static void test_words_for_p(void **state) {
@@ -313,11 +276,11 @@ static void test_words_for_p(void **state) {
 /* Draws of a random control count as one: their mean. */
 static void test_draws_are_averaged(void **state) {
     (void)state;
-    sql("CREATE TEMP TABLE before_draws AS SELECT * FROM score");
-    sql("UPDATE condition SET draw = 1, draw_of = 3 WHERE condition = 4");
-    set(0, 3, "0.1 * prompt");
-    set(0, 4, "0.3 * prompt + 0.2 * seed");
-    analysis *a = analyse();
+    stored_sql("CREATE TEMP TABLE before_draws AS SELECT * FROM score");
+    stored_sql("UPDATE condition SET draw = 1, draw_of = 3 WHERE condition = 4");
+    stored_set(0, 3, "0.1 * prompt");
+    stored_set(0, 4, "0.3 * prompt + 0.2 * seed");
+    analysis *a = stored_analyse();
     const analysis_row *one = row(a, "sink - random", 1, "glow", 0);
     assert_non_null(one);
     /* prompts 0 .. 19 of 20, seeds 1, 2: sink k=1 less (0.4 prompt + 0.2 seed) / 2 */
@@ -325,11 +288,11 @@ static void test_draws_are_averaged(void **state) {
     for (int prompt = 0; prompt < 20; prompt++)
         for (int seed = 1; seed < 3; seed++)
             sum += 0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001 - (0.2 * prompt + 0.1 * seed);
-    near(one->stats.mean, sum / 40);
-    done(a);
-    sql("UPDATE condition SET draw = 0, draw_of = 4 WHERE condition = 4");
-    sql("UPDATE score SET value = (SELECT value FROM before_draws k WHERE k.unit = score.unit AND k.metric = "
-        "score.metric)");
+    stored_near(one->stats.mean, sum / 40);
+    stored_done(a);
+    stored_sql("UPDATE condition SET draw = 0, draw_of = 4 WHERE condition = 4");
+    stored_sql("UPDATE score SET value = (SELECT value FROM before_draws k WHERE k.unit = score.unit AND k.metric = "
+               "score.metric)");
 }
 
 int main(void) {

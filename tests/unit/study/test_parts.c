@@ -5,13 +5,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <math.h>
-#include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "study/analyse.h"
-#include "world.h"
+#include "stored.h"
 
 enum { PROMPTS = 12 };
 
@@ -29,68 +26,29 @@ static const char STUDY[] = "study: parts\n"
                             "contrasts: [{what: sink - random}, {what: sink - baseline}]\n";
 
 static world w;
-static sqlite3 *db;
-
-static void sql(const char *statement) {
-    char *message = NULL;
-    if (sqlite3_exec(db, statement, NULL, NULL, &message) != SQLITE_OK) print_message("%s: %s\n", statement, message);
-    assert_null(message);
-}
-
-/* Conditions: 0 baseline; 1 2 3 sink k = 4 1 2; 4 5 6 random. glow = metric 0. */
-static void set(int condition, const char *value) {
-    char statement[512];
-    snprintf(statement, sizeof statement,
-             "UPDATE score SET value = (SELECT %s FROM unit u WHERE u.unit = score.unit) WHERE metric = 0 AND unit IN"
-             " (SELECT unit FROM unit WHERE condition = %d)",
-             value, condition);
-    sql(statement);
-}
-
 static int setup(void **state) {
     (void)state;
     ss_error err;
-    char path[256];
     world_open(&w, STUDY, PROMPTS, 0);
-    if (world_run(&w, "out", NULL, &err) != SS_OK) return 1;
-    snprintf(path, sizeof path, "%s/out/results.sqlite", w.folder);
-    if (sqlite3_open(path, &db) != SQLITE_OK) return 1;
-    /* sink - random: prompt p gains (1 + p / 100) for every doubling of k, and 0.25 everywhere */
-    set(2, "0.25 + prompt");
-    set(3, "0.25 + prompt + (1 + prompt * 0.01) * 1 + (seed * 2 - 3) * 0.5"); /* the seeds' mean is the prompt's */
-    set(1, "0.25 + prompt + (1 + prompt * 0.01) * 2");
-    set(5, "prompt");
-    set(6, "prompt");
-    set(4, "prompt");
-    set(0, "1 + prompt");
+    if (world_run(&w, "out", NULL, &err) != SS_OK || !stored_open(&w, "out")) return 1;
+    /* Conditions: 0 baseline; 1 2 3 sink k = 4 1 2; 4 5 6 random. glow = metric 0.
+     * sink - random: prompt p gains (1 + p / 100) for every doubling of k, and 0.25 everywhere */
+    stored_set(0, 2, "0.25 + prompt");
+    stored_set(0, 3,
+               "0.25 + prompt + (1 + prompt * 0.01) * 1 + (seed * 2 - 3) * 0.5"); /* the seeds' mean is the prompt's */
+    stored_set(0, 1, "0.25 + prompt + (1 + prompt * 0.01) * 2");
+    stored_set(0, 5, "prompt");
+    stored_set(0, 6, "prompt");
+    stored_set(0, 4, "prompt");
+    stored_set(0, 0, "1 + prompt");
     return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    sqlite3_close(db);
+    stored_close();
     world_close(&w);
     return 0;
-}
-
-static store *s;
-
-static analysis *analyse(void) {
-    ss_error err;
-    analysis *a;
-    assert_int_equal(store_open(&s, world_path(&w, "out"), STORE_READ, NULL, &err), SS_OK);
-    assert_int_equal(analysis_make(&a, s, &err), SS_OK);
-    return a;
-}
-
-static void done(analysis *a) {
-    analysis_free(a);
-    store_close(s);
-}
-
-static void near(stats_figure f, double expected) {
-    assert_int_equal(f.state, STATS_DEFINED);
-    assert_true(fabs(f.value - expected) < 1e-12);
 }
 
 static const analysis_trend *trend(const analysis *a, const char *contrast) {
@@ -102,46 +60,46 @@ static const analysis_trend *trend(const analysis *a, const char *contrast) {
 
 static void test_trend(void **state) {
     (void)state;
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     const analysis_trend *t = trend(a, "sink - random");
     assert_non_null(t);
     assert_int_equal(t->first->contrast->k, 1);
     assert_int_equal(t->last->contrast->k, 4);
     assert_int_equal(t->stats.n, PROMPTS);
     assert_int_equal(t->stats.levels, 3);
-    near(t->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2)); /* a doubling is ln 2 */
-    near(t->stats.l, PROMPTS * (1 + 4 + 9));                         /* every prompt in perfect order */
+    stored_near(t->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2)); /* a doubling is ln 2 */
+    stored_near(t->stats.l, PROMPTS * (1 + 4 + 9));                         /* every prompt in perfect order */
     /* exact: 2 / 6^12 for the two perfect orders */
     assert_true(fabs(t->stats.p.value / (2 / pow(6, PROMPTS)) - 1) < 1e-9);
     /* against the baseline the same slope: a constant does not tilt */
-    near(trend(a, "sink - baseline")->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2));
+    stored_near(trend(a, "sink - baseline")->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2));
     text out = {0};
     analysis_describe_trends(a, &out);
     assert_non_null(strstr(out.s, "\nover k           k     metric      n   slope on ln k"));
     assert_non_null(strstr(out.s, "\nsink - random    1..4  glow        12  +1.522 [+1.49"));
     assert_non_null(strstr(out.s, "]     < 1e-4\n"));
     text_free(&out);
-    done(a);
+    stored_done(a);
 }
 
 /* A prompt that one k lacks is left out of the trend, and only of it. */
 static void test_trend_of_whole_prompts(void **state) {
     (void)state;
-    sql("CREATE TEMP TABLE gone AS SELECT * FROM score WHERE metric = 0 AND unit IN (SELECT unit FROM unit WHERE"
-        " condition = 3 AND prompt = 7)");
-    sql("DELETE FROM score WHERE metric = 0 AND unit IN (SELECT unit FROM gone)");
-    analysis *a = analyse();
+    stored_sql("CREATE TEMP TABLE gone AS SELECT * FROM score WHERE metric = 0 AND unit IN (SELECT unit FROM unit WHERE"
+               " condition = 3 AND prompt = 7)");
+    stored_sql("DELETE FROM score WHERE metric = 0 AND unit IN (SELECT unit FROM gone)");
+    analysis *a = stored_analyse();
     const analysis_trend *t = trend(a, "sink - random");
     assert_int_equal(t->stats.n, PROMPTS - 1);
     assert_int_equal(t->first->stats.n, PROMPTS);
-    near(t->stats.slope, (1 + 0.01 * (PROMPTS * (PROMPTS - 1) / 2 - 7) / (PROMPTS - 1.0)) / log(2));
-    done(a);
-    sql("INSERT INTO score SELECT * FROM gone");
+    stored_near(t->stats.slope, (1 + 0.01 * (PROMPTS * (PROMPTS - 1) / 2 - 7) / (PROMPTS - 1.0)) / log(2));
+    stored_done(a);
+    stored_sql("INSERT INTO score SELECT * FROM gone");
 }
 
 static void test_tags(void **state) {
     (void)state;
-    analysis *a = analyse();
+    analysis *a = stored_analyse();
     int seen = 0, prompts = 0;
     for (int i = 0; i < a->n_by_tag; i++) {
         const analysis_tag *t = &a->by_tag[i];
@@ -156,14 +114,14 @@ static void test_tags(void **state) {
             n++;
         }
         assert_int_equal(t->n, n);
-        near(t->mean, sum / n);
+        stored_near(t->mean, sum / n);
         assert_true(t->ci_low.value < t->mean.value && t->mean.value < t->ci_high.value);
         seen++;
         prompts += n;
     }
     assert_int_equal(seen, 2);
     assert_int_equal(prompts, PROMPTS);
-    done(a);
+    stored_done(a);
 }
 
 int main(void) {
