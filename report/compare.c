@@ -69,9 +69,7 @@ static ss_status gather_metric(compare_facts *f, int m, ss_error *err) {
     compare_metric *x = &f->metric[f->n_metrics];
     const scores_metric *about = &f->scores.metric[m];
     score_pairs p = {0}, a = {0}, b = {0};
-    stats_options options = stats_options_default();
-    options.seed = f->study->study_seed;
-    options.better = about->kind == METRIC_ALIGNMENT || about->kind == METRIC_PREFERENCE ? 1 : 0;
+    stats_options options = score_options(f->study, about->kind);
     *x = (compare_metric){.about = about};
     ss_status status = score_pairs_make(&p, &f->scores, m, f->a, f->b, err);
     if (status == SS_OK) status = against_baseline(f, m, f->a, &a, err);

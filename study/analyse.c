@@ -83,13 +83,6 @@ static int companion(const scores *d, int binary) {
     return -1;
 }
 
-stats_options analysis_options(const study *y, metric_kind kind) {
-    stats_options options = stats_options_default();
-    options.seed = y->study_seed;
-    options.better = kind == METRIC_ALIGNMENT || kind == METRIC_PREFERENCE ? 1 : 0;
-    return options;
-}
-
 static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_only, ss_error *err) {
     const scores_metric *info = &o->d.metric[m];
     analysis_row row = {.contrast = c,
@@ -109,7 +102,7 @@ static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_
         score_pairs_free(&p);
         return SS_OK;
     }
-    stats_options options = analysis_options(o->a.study, info->kind);
+    stats_options options = score_options(o->a.study, info->kind);
     stats_figure margin = margin_of(o, c, m);
     options.margin = margin.state == STATS_DEFINED ? margin.value : 0;
     o->a.alpha = options.alpha;

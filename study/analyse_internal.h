@@ -9,9 +9,6 @@
  */
 #define ANALYSIS_PARTLY_ABOVE 0.05
 
-/* The options of a comparison on a metric of this kind. */
-stats_options analysis_options(const study *y, metric_kind kind);
-
 /* analyse_parts.c: fill a->by_tag and a->trends from the contrasts in a->rows. `tag`: every tag, in order. */
 ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err);
 ss_status analysis_add_trends(analysis *a, const scores *d, ss_error *err);

@@ -41,7 +41,7 @@ ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag
     if (!a->by_tag) return error_no_memory(err, "effects by tag", most * sizeof *a->by_tag);
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
-        stats_options options = analysis_options(a->study, r->kind);
+        stats_options options = score_options(a->study, r->kind);
         for (int t = 0; r->in_main_table && t < n_tags; t++) {
             analysis_tag part = {.row = r, .tag = tag[t]};
             score_pairs p;
@@ -117,7 +117,7 @@ static ss_status compute_trend(const analysis *a, const scores *d, const analysi
         status = fill_level(d, level[j], x, levels, j, &resolution, err);
     }
     if (status == SS_OK) {
-        stats_options options = analysis_options(a->study, level[0]->kind);
+        stats_options options = score_options(a->study, level[0]->kind);
         int n = keep_whole_rows(x, d->n_prompts, levels);
         *out = (analysis_trend){.first = level[0], .last = level[levels - 1]};
         status = stats_trend_compute(x, n, k, levels, resolution, &options, &out->stats, err);

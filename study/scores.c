@@ -92,6 +92,13 @@ void scores_free(scores *d) {
     *d = (scores){0};
 }
 
+stats_options score_options(const study *y, metric_kind kind) {
+    stats_options options = stats_options_default();
+    options.seed = y->study_seed;
+    options.better = kind == METRIC_ALIGNMENT || kind == METRIC_PREFERENCE ? 1 : 0;
+    return options;
+}
+
 const char *scores_tag(const scores *d, int64_t prompt) {
     return prompt >= 0 && prompt < d->n_prompts && d->tag[prompt] ? d->tag[prompt] : "";
 }

@@ -3,6 +3,7 @@
 #ifndef STUDY_SCORES_H
 #define STUDY_SCORES_H
 
+#include "stats/options.h"
 #include "study/store.h"
 
 /* One image on one metric; condition: that of draw 0. */
@@ -33,6 +34,9 @@ void scores_free(scores *d);
 
 /* The values of one condition on metric[number]: d->v[*begin .. *end). */
 void scores_find(const scores *d, int number, int condition, int64_t *begin, int64_t *end);
+
+/* How scores of a metric of this kind are compared: the study's seed, which direction is better. */
+stats_options score_options(const study *y, metric_kind kind);
 
 const char *scores_tag(const scores *d, int64_t prompt); /* "" where there is none */
 

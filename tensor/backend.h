@@ -46,6 +46,7 @@ struct backend {
     void (*attention_output)(compute *c, const attention_args *a, const attention_output *e);
     void (*attention_part)(compute *c, const attention_args *a, const double *lse, attention_part part,
                            const int32_t *index, int n, double *out);
+    void (*head_gram)(const weight *w, int64_t heads, float *gram);
     void (*head_norms)(compute *c, tensor x, const float *gram, float *norm, float *projected);
     void (*sizes)(compute *c, tensor x, float *largest, float *p95);
 };

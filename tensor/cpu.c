@@ -55,6 +55,7 @@ const backend backend_cpu = {
     .attention_edit = attention_edit_cpu,
     .attention_output = attention_output_rows,
     .attention_part = attention_part_rows,
+    .head_gram = activations_head_gram,
     .head_norms = activations_head_norms,
     .sizes = activations_sizes,
 };

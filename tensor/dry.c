@@ -174,6 +174,10 @@ static void dry_attention_part(compute *c, const attention_args *a, const double
     clear(out, a->q.dim[2] * (part == PART_ROW ? a->k.dim[1] : a->q.dim[1]), sizeof *out);
 }
 
+static void dry_head_gram(const weight *w, int64_t heads, float *gram) {
+    clear(gram, w->source.dim[1] * w->source.dim[1] / heads, sizeof *gram);
+}
+
 static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     activations_head_norms_reserve(c, x);
     clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
@@ -217,6 +221,7 @@ const backend backend_dry = {
     .attention_edit = dry_attention_edit,
     .attention_output = dry_attention_output,
     .attention_part = dry_attention_part,
+    .head_gram = dry_head_gram,
     .head_norms = dry_head_norms,
     .sizes = dry_sizes,
 };

@@ -3,7 +3,6 @@
 #include "tensor/ops.h"
 
 #include <stdio.h>
-#include "tensor/activations.h"
 #include "tensor/backend.h"
 
 int op_begin(compute *c) {
@@ -327,5 +326,5 @@ void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
         !fits(c, w->kind == WEIGHT_LINEAR && w->source.data && heads > 0 && w->source.dim[1] % heads == 0, op,
               "[O, H d]", w->source, w->source))
         return;
-    activations_head_gram(w, heads, gram);
+    c->be->head_gram(w, heads, gram);
 }

@@ -332,6 +332,7 @@ const backend backend_reference = {
     .attention_edit = attention_edit_reference,
     .attention_output = attention_output_rows,
     .attention_part = attention_part_rows,
+    .head_gram = activations_head_gram,
     .head_norms = activations_head_norms_plain,
     .sizes = activations_sizes,
 };
