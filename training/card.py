@@ -65,7 +65,7 @@ def accuracy(figures: dict) -> str:
     use = figures["settings"]
     low = [f"{t} ({100 * figures['rows'][t]['accuracy']:.0f} %)" for t, floor in FLOOR.items()
            if figures["rows"][t]["accuracy"] < floor]
-    lines = ["## Accuracy", f"By `training/judge.py` on `prompts.jsonl`, seeds per prompt: {figures['seeds']}, "
+    lines = ["## Accuracy", f"By `training/judge.py` on `prompts.jsonl`, seeds per prompt: {figures['seeds']:g}, "
              f"{use['steps']} steps, guidance {use['guidance']}, {figures['precision']}; 95 % Wilson intervals. An "
              "unreadable picture is wrong. The guidance was chosen on other prompts of the same grammar.",
              f"Below the floor of what a study can measure harm on: {', '.join(low) or 'no tag'}.", "", "| tag | right | accuracy | interval | unreadable |", "|---|---|---|---|---|"]
