@@ -249,13 +249,13 @@ def checkpoint_path(root: Path) -> Path:
     return root / "denoiser.pt"
 
 
-def load_average(root: Path) -> SD3Transformer2DModel:
-    """The averaged weights of the last checkpoint."""
+def load_average(root: Path, other: Path | None = None) -> SD3Transformer2DModel:
+    """The averaged weights of the last checkpoint; with another one, the mean of both."""
     model = SD3Transformer2DModel(**CONFIG)
-    state = load_checkpoint(checkpoint_path(root))
-    model.load_state_dict(state["model"])
+    states = [load_checkpoint(path) for path in (checkpoint_path(root), other) if path]
+    model.load_state_dict(states[0]["model"])
     average = Average(model, 0.0)
-    average.values = state["average"]
+    average.values = [torch.stack(v).mean(0) for v in zip(*(s["average"] for s in states))]
     average.copy_to(model)
     return model.eval()
 

@@ -34,10 +34,10 @@ def autoencoder(root: Path) -> AutoencoderKL:
     return model
 
 
-def pipeline(root: Path, untrained: bool) -> StableDiffusion3Pipeline:
+def pipeline(root: Path, untrained: bool, other: Path | None) -> StableDiffusion3Pipeline:
     encoders = text.load_encoders(root, "cpu")
     first, second, third = encoders.tokenizers
-    transformer = denoiser.make_model() if untrained else denoiser.load_average(root)
+    transformer = denoiser.make_model() if untrained else denoiser.load_average(root, other)
     return StableDiffusion3Pipeline(
         transformer=transformer, vae=autoencoder(root),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=denoiser.SHIFT),
@@ -68,8 +68,10 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=ROOT)
     parser.add_argument("--untrained", action="store_true",
                         help="random denoiser: the final shapes before any training")
+    parser.add_argument("--mean-with", type=Path,
+                        help="the mean of the denoiser's weights with those of an earlier checkpoint")
     args = parser.parse_args()
-    pipe = pipeline(args.root, args.untrained).to(torch.float16)
+    pipe = pipeline(args.root, args.untrained, args.mean_with).to(torch.float16)
 
     def write(folder: Path) -> None:
         pipe.save_pretrained(folder, safe_serialization=True)
