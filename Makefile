@@ -27,7 +27,7 @@ test: ## build with warnings as errors, run every test; last line: N passed, N f
 	@tests/run build-test --locales
 
 findings: all ## run studies/paper and studies/beyond on the model that ships, write docs/FINDINGS.md (hours; resumable)
-	@FINDINGS_LIMIT='$(FINDINGS_LIMIT)' tools/findings $(BUILD)/sinkscope $(FINDINGS_OUT)
+	@FINDINGS_LIMIT='$(FINDINGS_LIMIT)' FINDINGS_STUDIES='$(FINDINGS_STUDIES)' tools/findings $(BUILD)/sinkscope $(FINDINGS_OUT)
 
 install: all ## install under PREFIX (DESTDIR is honoured)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
