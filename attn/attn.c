@@ -98,7 +98,8 @@ static void attend_batch(compute *c, const attn_call *call, const call_stats *st
 
 /* ---- probes ---- */
 
-static void observe_head(const attn_call *call, int b, int head, const call_stats *stats, const item_edit *e) {
+static void observe_head(const attn_call *call, int b, int head, unsigned needs, const call_stats *stats,
+                         const item_edit *e) {
     const attn_item *item = &call->batch->item[b];
     const attn_measure *m = attn_run_measure(item->run);
     size_t keys = (size_t)call->args.k.dim[1], pair = (size_t)b * (size_t)call->args.q.dim[2] + (size_t)head;
@@ -129,7 +130,6 @@ static void observe_head(const attn_call *call, int b, int head, const call_stat
         o.query_rows = o.set_size == 0 ? e->touched[head] : 0;
     }
     for (int i = 0; i < e->n; i++) o.left_out += e->chosen[i].left_out[head];
-    unsigned needs = needs_of(item, call->block);
     attn_observe_activations(call, b, head, needs, stats, &o);
     if (needs & NEED_TOP) attn_run_keep_top(item->run, item->step, call->block, head, item->branch, mass);
     float *columns = attn_run_columns_at(item->run, item->step, call->block, head, item->branch);
@@ -162,8 +162,10 @@ static void finish_item(compute *c, const attn_call *call, int b, const call_sta
             e.intervention[e.n++] = &p->intervention[i];
         }
     if (e.n) attn_edit_item(c, call, b, stats, &e);
-    if (compute_ok(c) && m && (m->n_probes || m->top > 0 || m->keep_masses))
-        for (int h = 0; h < call->args.q.dim[2]; h++) observe_head(call, b, h, stats, &e);
+    if (compute_ok(c) && m && (m->n_probes || m->top > 0 || m->keep_masses)) {
+        unsigned needs = needs_of(item, call->block);
+        for (int h = 0; h < call->args.q.dim[2]; h++) observe_head(call, b, h, needs, stats, &e);
+    }
     arena_release(c->scratch, mark);
 }
 

@@ -72,6 +72,9 @@ void attn_forward(compute *c, const attn_call *call);
 /* The segment that holds `key`, or NULL. */
 const attn_segment *attn_segment_of(const attn_segment *segments, int n, int key);
 
+/* The first image segment whose keys lie on a grid, or NULL. */
+const attn_segment *attn_image_of(const attn_segment *segments, int n);
+
 /* "image (12, 5)", "clip 17": never a bare index. */
 void attn_key_name(const attn_segment *segments, int n, int key, text *out);
 
@@ -127,8 +130,8 @@ enum {
     NEED_ROW_MAX = 8,
     NEED_VALUES = 16,      /* lengths of v and of the unedited output */
     NEED_ACTIVATIONS = 32, /* sizes of the block's inputs and of the unedited output */
-    NEED_LSE = 128,        /* of every row */
-    NEED_TOP = 64          /* the r heaviest keys of this and of earlier sites */
+    NEED_TOP = 64,         /* the r heaviest keys of this and of earlier sites */
+    NEED_LSE = 128         /* of every row */
 };
 
 typedef struct attn_selector {

@@ -76,6 +76,12 @@ const attn_segment *attn_segment_of(const attn_segment *segments, int n, int key
     return NULL;
 }
 
+const attn_segment *attn_image_of(const attn_segment *segments, int n) {
+    for (int i = 0; i < n; i++)
+        if (segments[i].kind == SEGMENT_IMAGE && segments[i].grid_width > 0) return &segments[i];
+    return NULL;
+}
+
 void attn_key_name(const attn_segment *segments, int n, int key, text *out) {
     const attn_segment *s = attn_segment_of(segments, n, key);
     int offset = s ? key - s->start : 0;

@@ -340,8 +340,9 @@ float *attn_run_map_at(attn_run *run, int step, int block) {
 }
 
 const float *attn_run_map(const attn_run *run, int step, int block) {
+    if (!run->map) return NULL;
     const float *map = run->map + ((size_t)step * (size_t)run->shape.blocks + (size_t)block) * (size_t)run->shape.keys;
-    return run->map && !isnan(*map) ? map : NULL;
+    return isnan(*map) ? NULL : map;
 }
 
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch) {

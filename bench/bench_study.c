@@ -1,7 +1,7 @@
 /* What a study costs beside the denoising it cannot do without: bench_study MODEL PROMPTS.jsonl THREADS ROUNDS. In
  * every round one image is denoised and decoded plainly, then a study of one prompt runs whose CONDITIONS conditions
- * mask the heaviest key from half of the steps on, with its store on disk and its metric. The goal (issue of the whole
- * experiment): at most 1.03 (1 + c (n - s)/n) times the denoising of one image, plus a decode each. */
+ * mask the heaviest key from half of the steps on, with its store on disk and its metric. The goal: at
+ * most 1.03 (1 + c (n - s)/n) times the denoising of one image, plus a decode each. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

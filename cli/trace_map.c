@@ -13,12 +13,6 @@ static ss_status cannot(const char *written, ss_error *err) {
         written);
 }
 
-static const attn_segment *image_of(const pipeline_sites *s) {
-    for (int i = 0; i < s->n_segments; i++)
-        if (s->segment[i].kind == SEGMENT_IMAGE && s->segment[i].grid_width > 0) return &s->segment[i];
-    return NULL;
-}
-
 /* "clip 0": the key of a segment. */
 static int find_key(const pipeline_sites *s, const char *written) {
     for (int i = 0; i < s->n_segments; i++) {
@@ -33,7 +27,7 @@ static int find_key(const pipeline_sites *s, const char *written) {
 }
 
 static int find_place(const pipeline_sites *s, const char *written) {
-    const attn_segment *g = image_of(s);
+    const attn_segment *g = attn_image_of(s->segment, s->n_segments);
     int row, column, used = 0;
     if (!g || sscanf(written, "%d %d%n", &row, &column, &used) != 2 || written[used]) return -1;
     if (row < 0 || column < 0 || column >= g->grid_width || row >= g->length / g->grid_width) return -1;

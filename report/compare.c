@@ -34,10 +34,6 @@ static ss_status find_condition(const study *y, const char *name, int *out, ss_e
 
 /* ---- metrics ---- */
 
-static stats_pairs as_stats(const score_pairs *p) {
-    return (stats_pairs){.count = p->n, .prompt = p->prompt, .seed = p->seed, .a = p->a, .b = p->b};
-}
-
 /* Condition c against the baseline, image by image; a distance or similarity as it is. */
 static ss_status against_baseline(const compare_facts *f, int m, int c, score_pairs *out, ss_error *err) {
     return score_pairs_make(out, &f->scores, m, c, f->scores.metric[m].paired ? -1 : 0, err);
@@ -75,7 +71,7 @@ static ss_status gather_metric(compare_facts *f, int m, ss_error *err) {
     if (status == SS_OK) status = against_baseline(f, m, f->a, &a, err);
     if (status == SS_OK) status = against_baseline(f, m, f->b, &b, err);
     if (status == SS_OK && p.n > 0) {
-        stats_pairs pairs = as_stats(&p);
+        stats_pairs pairs = score_pairs_stats(&p);
         f->n_metrics++;
         status = stats_contrast_compute(&pairs, &options, &x->a_b, err);
         if (status == SS_OK) status = join(x, &a, &b, err);

@@ -149,6 +149,14 @@ static void add_x_axis(text *out, const axis *a, double top, double bottom, cons
     add_label(out, (a->from + a->to) / 2, bottom + 33, "axis mid", name);
 }
 
+static void add_y_axis(text *out, const axis *a, double left, double right) {
+    for (int i = 0; i < a->ticks; i++) {
+        double y = place(a, a->tick[i]);
+        add_line(out, "grid", -1, left, y, right, y);
+        add_tick_label(out, "tick end", left - 8, y + 4, a->tick[i], a->decimals);
+    }
+}
+
 /* ---- figures ---- */
 
 enum { FOREST_ROW = 38 };
@@ -236,11 +244,7 @@ void figure_lines(const figure_series *series, int n, const char *x_name, const 
     begin(out, HALF, bottom + 58 + add_legend(NULL, series, n, 0), y_name);
     add_label(out, EDGE, 12, "axis", y_name);
     add_x_axis(out, &x, top, bottom, x_name);
-    for (int i = 0; i < y.ticks; i++) {
-        double at = place(&y, y.tick[i]);
-        add_line(out, "grid", -1, left, at, right, at);
-        add_tick_label(out, "tick end", left - 8, at + 4, y.tick[i], y.decimals);
-    }
+    add_y_axis(out, &y, left, right);
     if (y.low < 0 && y.high > 0) add_line(out, "zero", -1, left, place(&y, 0), right, place(&y, 0));
     for (int s = 0; s < n; s++)
         add_series(out, &series[s], s, x_scale == FIGURE_LOG ? 6 * (s - (n - 1) / 2.0) : 0, &x, &y);
@@ -259,11 +263,7 @@ void figure_scatter(const figure_point *point, int n, const char *x_name, const 
     begin(out, HALF, bottom + 46, y_name);
     add_label(out, EDGE, 12, "axis", y_name);
     add_x_axis(out, &x, top, bottom, x_name);
-    for (int i = 0; i < y.ticks; i++) {
-        double at = place(&y, y.tick[i]);
-        add_line(out, "grid", -1, left, at, right, at);
-        add_tick_label(out, "tick end", left - 8, at + 4, y.tick[i], y.decimals);
-    }
+    add_y_axis(out, &y, left, right);
     if (x.low < 0 && x.high > 0) {
         add_line(out, "zero", -1, left, place(&y, 0), right, place(&y, 0));
         add_line(out, "zero", -1, place(&x, 0), top, place(&x, 0), bottom);

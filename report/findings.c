@@ -11,8 +11,6 @@
 #include "report/table.h"
 #include "report/words.h"
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 /* A cell: '|' would end it. */
 static void add_cell(text *out, const char *s) {
     text_add(out, " ");
@@ -93,6 +91,16 @@ static void add_name(text *out, const study_contrast *c) {
     add_taken(out, &words);
 }
 
+/* A row up to its estimate: the study's name (NULL = no such column), contrast, metric, n, difference. */
+static void begin_contrast(text *out, const char *study_name, const analysis_row *r) {
+    text_add(out, "|");
+    if (study_name) add_cell(out, study_name);
+    add_name(out, r->contrast);
+    add_cell(out, r->metric);
+    add_number(out, r->stats.n);
+    add_estimate(out, &r->stats);
+}
+
 /* Contrasts between two interventions: what is left of an effect under a control. */
 static void add_controls(const finding *f, int n, const char *figure, text *out) {
     static const char *const HEADING[] = {"study",    "contrast",     "metric",  "n", "difference [95 % CI]",
@@ -106,12 +114,7 @@ static void add_controls(const finding *f, int n, const char *figure, text *out)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
             if (!is_control(r)) continue;
-            text_add(out, "|");
-            add_cell(out, f[s].analysis->study->name);
-            add_name(out, r->contrast);
-            add_cell(out, r->metric);
-            add_number(out, r->stats.n);
-            add_estimate(out, &r->stats);
+            begin_contrast(out, f[s].analysis->study->name, r);
             add_p(out, &r->stats);
             add_figure(out, r->stats.detectable);
             add_cell(out, r->reads);
@@ -137,12 +140,7 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
             if (!is_harm(r)) continue;
             const analysis_row *judge = find_binary(f[s].analysis, r);
             text words = {0};
-            text_add(out, "|");
-            add_cell(out, f[s].analysis->study->name);
-            add_name(out, r->contrast);
-            add_cell(out, r->metric);
-            add_number(out, r->stats.n);
-            add_estimate(out, &r->stats);
+            begin_contrast(out, f[s].analysis->study->name, r);
             add_p(out, &r->stats);
             add_figure(out, r->stats.margin);
             analysis_add_p(r->stats.tost_p_holm, &words);
@@ -176,9 +174,9 @@ static ss_status write_forest(const finding *f, int n, int (*wanted)(const analy
             else
                 row[rows++] = (figure_estimate){.label = label->s,
                                                 .note = note->s,
-                                                .low = value_of(r->stats.ci_low),
-                                                .mid = value_of(r->stats.mean),
-                                                .high = value_of(r->stats.ci_high),
+                                                .low = stats_value(r->stats.ci_low),
+                                                .mid = stats_value(r->stats.mean),
+                                                .high = stats_value(r->stats.ci_high),
                                                 .series = s};
         }
     if (status == SS_OK) {
@@ -306,11 +304,7 @@ static void add_study(const finding *f, text *out) {
         const analysis_row *r = &a->rows[i];
         if (!r->in_main_table) continue;
         if (!some++) begin_table(out, HEADING, 6);
-        text_add(out, "|");
-        add_name(out, r->contrast);
-        add_cell(out, r->metric);
-        add_number(out, r->stats.n);
-        add_estimate(out, &r->stats);
+        begin_contrast(out, NULL, r);
         if (r->is_primary) add_p(out, &r->stats);
         else add_cell(out, "(sens.)");
         add_cell(out, r->reads);

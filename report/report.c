@@ -45,8 +45,6 @@ void report_page(const report_facts *f, text *out) {
     text_free(&kicker);
 }
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 void report_effects_csv(const analysis *a, text *out) {
     text_add(out, "contrast,k,metric,primary,readable_only,");
     stats_contrast_add_csv_header(out);
@@ -81,9 +79,9 @@ void report_tags_csv(const analysis *a, text *out) {
         add_row_name(out, t->row);
         csv_add_text(out, 3, t->tag);
         csv_add_int(out, 4, t->n);
-        csv_add_double(out, 5, value_of(t->mean), 17);
-        csv_add_double(out, 6, value_of(t->ci_low), 17);
-        csv_add_double(out, 7, value_of(t->ci_high), 17);
+        csv_add_double(out, 5, stats_value(t->mean), 17);
+        csv_add_double(out, 6, stats_value(t->ci_low), 17);
+        csv_add_double(out, 7, stats_value(t->ci_high), 17);
         csv_add_end(out);
     }
 }
@@ -96,11 +94,11 @@ void report_trends_csv(const analysis *a, text *out) {
         csv_add_int(out, 3, t->last->contrast->k);
         csv_add_int(out, 4, t->stats.levels);
         csv_add_int(out, 5, t->stats.n);
-        csv_add_double(out, 6, value_of(t->stats.slope), 17);
-        csv_add_double(out, 7, value_of(t->stats.slope_low), 17);
-        csv_add_double(out, 8, value_of(t->stats.slope_high), 17);
-        csv_add_double(out, 9, value_of(t->stats.l), 17);
-        csv_add_double(out, 10, value_of(t->stats.p), 17);
+        csv_add_double(out, 6, stats_value(t->stats.slope), 17);
+        csv_add_double(out, 7, stats_value(t->stats.slope_low), 17);
+        csv_add_double(out, 8, stats_value(t->stats.slope_high), 17);
+        csv_add_double(out, 9, stats_value(t->stats.l), 17);
+        csv_add_double(out, 10, stats_value(t->stats.p), 17);
         csv_add_text(out, 11, analysis_trend_method(&t->stats));
         csv_add_end(out);
     }
@@ -116,8 +114,8 @@ void report_accuracy_csv(const analysis *a, text *out) {
         csv_add_int(out, 3, c->images);
         csv_add_int(out, 4, c->right);
         csv_add_int(out, 5, c->unreadable);
-        csv_add_double(out, 6, value_of(c->interval.low), 17);
-        csv_add_double(out, 7, value_of(c->interval.high), 17);
+        csv_add_double(out, 6, stats_value(c->interval.low), 17);
+        csv_add_double(out, 7, stats_value(c->interval.high), 17);
         csv_add_end(out);
     }
 }

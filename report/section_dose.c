@@ -42,8 +42,6 @@ static void curves_free(curves *c) {
     free(c->name);
 }
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 /* The mean dose of a condition; NAN where nothing was edited or the dose was not measured. */
 static double dose_of(const report_facts *f, const char *condition) {
     for (int c = 1; c < f->means.columns; c++)
@@ -72,9 +70,9 @@ static void add_curve(curves *c, const report_facts *f, const char *name, const 
         double x = x_of(f, r, what);
         if (!belongs(r, on) || strcmp(r->contrast->name, name) != 0 || !isfinite(x)) continue;
         c->x[first + n] = x;
-        c->y[first + n] = value_of(r->stats.mean);
-        c->low[first + n] = value_of(r->stats.ci_low);
-        c->high[first + n] = value_of(r->stats.ci_high);
+        c->y[first + n] = stats_value(r->stats.mean);
+        c->low[first + n] = stats_value(r->stats.ci_low);
+        c->high[first + n] = stats_value(r->stats.ci_high);
         contrast = r->contrast;
         n++;
     }

@@ -8,8 +8,6 @@
 #include "report/figure.h"
 #include "report/words.h"
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 /* Rows of one metric's figure: its contrasts on all images. */
 static int belongs(const analysis_row *r, const char *on) {
     return !r->without_unreadable && strcmp(r->metric, on) == 0;
@@ -33,7 +31,7 @@ static int colour_of(const analysis *a, int row) {
 static double common_margin(const analysis *a, const char *on) {
     double margin = 0;
     for (int i = 0; i < a->n_rows; i++) {
-        double m = value_of(a->rows[i].stats.margin);
+        double m = stats_value(a->rows[i].stats.margin);
         if (!belongs(&a->rows[i], on) || isnan(m)) continue;
         if (margin > 0 && m != margin) return 0;
         margin = m;
@@ -56,9 +54,9 @@ static void add_forest(text *out, const report_facts *f, const char *on, int is_
         if (label[2 * n].failed || label[2 * n + 1].failed) continue;
         row[n] = (figure_estimate){.label = label[2 * n].s,
                                    .note = label[2 * n + 1].s,
-                                   .low = value_of(s->ci_low),
-                                   .mid = value_of(s->mean),
-                                   .high = value_of(s->ci_high),
+                                   .low = stats_value(s->ci_low),
+                                   .mid = stats_value(s->mean),
+                                   .high = stats_value(s->ci_high),
                                    .series = colour_of(a, i)};
         n++;
     }

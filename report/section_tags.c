@@ -11,8 +11,6 @@
 /* More rows than this make no figure: the table has them. */
 enum { MOST_ROWS = 36 };
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 static int is_on(const analysis_tag *t, const char *name) { return strcmp(t->row->metric, name) == 0; }
 
 /* Whether by_tag[i] is the first of its metric, with its tag where `tag` is set. */
@@ -42,9 +40,9 @@ static void add_figure(text *out, const analysis *a, const char *on) {
         last = t->row;
         row[n++] = (figure_estimate){.label = label->failed ? t->tag : label->s,
                                      .note = note->failed ? "" : note->s,
-                                     .low = value_of(t->ci_low),
-                                     .mid = value_of(t->mean),
-                                     .high = value_of(t->ci_high),
+                                     .low = stats_value(t->ci_low),
+                                     .mid = stats_value(t->mean),
+                                     .high = stats_value(t->ci_high),
                                      .series = series};
     }
     text_addf(&axis, "difference in %s", on);

@@ -8,13 +8,6 @@
 #include "report/figure.h"
 #include "report/page.h"
 
-static const attn_segment *image_of(const trace *t) {
-    for (int i = 0; i < t->sites->n_segments; i++)
-        if (t->sites->segment[i].kind == SEGMENT_IMAGE && t->sites->segment[i].grid_width > 0)
-            return &t->sites->segment[i];
-    return NULL;
-}
-
 static void add_one(const trace *t, const attn_segment *image, int block, int step, text *out) {
     const float *map = attn_run_map(t->run, step, block);
     double *value = malloc(((size_t)image->length + 1) * sizeof *value), elsewhere = 0;
@@ -47,7 +40,7 @@ static void add_one(const trace *t, const attn_segment *image, int block, int st
 }
 
 void trace_add_map(const trace *t, text *out) {
-    const attn_segment *image = image_of(t);
+    const attn_segment *image = attn_image_of(t->sites->segment, t->sites->n_segments);
     attn_shape s = attn_run_shape(t->run);
     const int steps[] = {s.steps / 6, s.steps / 2, s.steps - 1 - s.steps / 6};
     text words = {0};

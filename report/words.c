@@ -23,14 +23,12 @@ void words_add_number(text *out, double x, int decimals, int signed_) {
     text_add_fixed(out, fabs(x), decimals);
 }
 
-static double value_of(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
-
 void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_figure high, int signed_) {
     if (mid.state != STATS_DEFINED) {
         text_add(out, stats_states[mid.state].name);
         return;
     }
-    int decimals = words_decimals(value_of(low), value_of(high), mid.value);
+    int decimals = words_decimals(stats_value(low), stats_value(high), mid.value);
     words_add_number(out, mid.value, decimals, signed_);
     if (low.state != STATS_DEFINED || high.state != STATS_DEFINED) {
         stats_state why = low.state != STATS_DEFINED ? low.state : high.state;

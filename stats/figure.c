@@ -22,6 +22,8 @@ stats_figure stats_defined(double x) {
 
 stats_figure stats_undefined(stats_state why) { return (stats_figure){why, 0.0}; }
 
+double stats_value(stats_figure f) { return f.state == STATS_DEFINED ? f.value : (double)NAN; }
+
 stats_interval stats_interval_undefined(stats_state why) {
     return (stats_interval){stats_undefined(why), stats_undefined(why)};
 }

@@ -106,7 +106,7 @@ static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_
     stats_figure margin = margin_of(o, c, m);
     options.margin = margin.state == STATS_DEFINED ? margin.value : 0;
     o->a.alpha = options.alpha;
-    stats_pairs paired = {.count = p.n, .prompt = p.prompt, .seed = p.seed, .a = p.a, .b = p.b};
+    stats_pairs paired = score_pairs_stats(&p);
     ss_status status = stats_contrast_compute(&paired, &options, &row.stats, err);
     score_pairs_free(&p);
     if (status == SS_OK) o->a.rows[o->a.n_rows++] = row;

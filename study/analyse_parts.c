@@ -13,14 +13,10 @@ static int number_of(const scores *d, const char *name) {
     return m;
 }
 
-static stats_pairs as_stats(const score_pairs *p) {
-    return (stats_pairs){.count = p->n, .prompt = p->prompt, .seed = p->seed, .a = p->a, .b = p->b};
-}
-
 /* ---- by tag ---- */
 
 static ss_status estimate_tag(const score_pairs *p, const stats_options *o, analysis_tag *out, ss_error *err) {
-    stats_pairs pairs = as_stats(p);
+    stats_pairs pairs = score_pairs_stats(p);
     stats_prompts prompts;
     stats_interval interval;
     SS_TRY(stats_aggregate(&pairs, &prompts, err));
@@ -80,7 +76,7 @@ static ss_status fill_level(const scores *d, const analysis_row *r, double *x, i
     score_pairs p;
     stats_prompts prompts;
     SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
-    stats_pairs pairs = as_stats(&p);
+    stats_pairs pairs = score_pairs_stats(&p);
     ss_status status = stats_aggregate(&pairs, &prompts, err);
     for (int i = 0, n = -1; status == SS_OK && i < p.n; i++) {
         n += i == 0 || p.prompt[i] != p.prompt[i - 1];

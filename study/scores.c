@@ -204,3 +204,7 @@ void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag) {
         if (strcmp(scores_tag(d, p->prompt[i]), tag) == 0) move_pair(p, i, n++);
     p->n = n;
 }
+
+stats_pairs score_pairs_stats(const score_pairs *p) {
+    return (stats_pairs){.count = p->n, .prompt = p->prompt, .seed = p->seed, .a = p->a, .b = p->b};
+}

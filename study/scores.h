@@ -4,6 +4,7 @@
 #define STUDY_SCORES_H
 
 #include "stats/options.h"
+#include "stats/summary.h"
 #include "study/store.h"
 
 /* One image on one metric; condition: that of draw 0. */
@@ -57,5 +58,8 @@ ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a,
 void score_pairs_keep_readable(score_pairs *p);
 void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag);
 void score_pairs_free(score_pairs *p);
+
+/* The same as stats/ takes them; borrowed. */
+stats_pairs score_pairs_stats(const score_pairs *p);
 
 #endif
