@@ -5,23 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "io/safetensors.h"
 #include "model/network.h"
 
 enum { MAX_TAPS = 256 }; /* as many flags as a command line may have */
 
 /* A tensor of the input file as a host array: floats of any width become float32, integers int32. */
-static ss_status take_input(const safetensors_entry *e, model_arrays *in, ss_error *err) {
-    int integers = e->dtype == SAFETENSORS_I32 || e->dtype == SAFETENSORS_I64;
-    if (e->dtype != SAFETENSORS_F32 && !integers)
+static ss_status take_input(const checkpoint_entry *e, model_arrays *in, ss_error *err) {
+    int integers = e->dtype == CHECKPOINT_I32 || e->dtype == CHECKPOINT_I64;
+    if (e->dtype != CHECKPOINT_F32 && !integers)
         return error_set(err, SS_ERR_INPUT, e->file, "%s is %s; expected F32, I32 or I64", e->name,
-                         safetensors_dtype_name(e->dtype));
+                         checkpoint_dtype_name(e->dtype));
     if (e->ndim < 1 || e->ndim > TENSOR_MAX_DIMS)
         return error_set(err, SS_ERR_INPUT, e->file, "%s has %d dimensions; expected 1 to %d", e->name, e->ndim,
                          (int)TENSOR_MAX_DIMS);
     model_array *a = model_arrays_add(in, e->name, integers, e->ndim, e->shape, err);
     if (!a) return err->code;
-    if (e->dtype == SAFETENSORS_F32) memcpy(a->f32, e->data, (size_t)e->count * sizeof(float));
-    else if (e->dtype == SAFETENSORS_I32) memcpy(a->i32, e->data, (size_t)e->count * sizeof(int32_t));
+    if (e->dtype == CHECKPOINT_F32) memcpy(a->f32, e->data, (size_t)e->count * sizeof(float));
+    else if (e->dtype == CHECKPOINT_I32) memcpy(a->i32, e->data, (size_t)e->count * sizeof(int32_t));
     else
         for (int64_t i = 0; i < e->count; i++) {
             int64_t v = ((const int64_t *)e->data)[i];
@@ -34,12 +35,12 @@ static ss_status take_input(const safetensors_entry *e, model_arrays *in, ss_err
 }
 
 static ss_status read_inputs(const char *path, model_arrays *in, ss_error *err) {
-    safetensors *file;
-    SS_TRY(safetensors_open(&file, path, err));
+    checkpoint *file;
+    SS_TRY(checkpoint_open(&file, path, err));
     ss_status status = SS_OK;
-    for (size_t i = 0; status == SS_OK && i < safetensors_count(file); i++)
-        status = take_input(safetensors_at(file, i), in, err);
-    safetensors_close(file);
+    for (size_t i = 0; status == SS_OK && i < checkpoint_count(file); i++)
+        status = take_input(checkpoint_at(file, i), in, err);
+    checkpoint_close(file);
     return status;
 }
 
@@ -49,7 +50,7 @@ static ss_status write_outputs(const char *path, const model_arrays *out, ss_err
     for (int i = 0; i < out->n; i++) {
         const model_array *a = &out->at[i];
         list[i] = (safetensors_output){.name = a->name,
-                                       .dtype = a->f32 ? SAFETENSORS_F32 : SAFETENSORS_I32,
+                                       .dtype = a->f32 ? CHECKPOINT_F32 : CHECKPOINT_I32,
                                        .ndim = a->ndim,
                                        .data = a->f32 ? (const void *)a->f32 : (const void *)a->i32};
         for (int d = 0; d < a->ndim; d++) list[i].shape[d] = a->dim[d];

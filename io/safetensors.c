@@ -20,11 +20,11 @@ typedef struct shard {
     size_t first, count;  /* its entries, while loading */
 } shard;
 
-struct safetensors {
+struct checkpoint {
     char *path;
     shard *shards;
     int shard_count;
-    safetensors_entry *entries;
+    checkpoint_entry *entries;
     size_t count, capacity;
 };
 
@@ -34,8 +34,8 @@ static const struct {
 } DTYPES[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"I64", 8}, {"U8", 1}};
 enum { DTYPE_COUNT = sizeof DTYPES / sizeof DTYPES[0] };
 
-const char *safetensors_dtype_name(safetensors_dtype t) { return DTYPES[t].name; }
-size_t safetensors_dtype_size(safetensors_dtype t) { return DTYPES[t].size; }
+const char *checkpoint_dtype_name(checkpoint_dtype t) { return DTYPES[t].name; }
+size_t checkpoint_dtype_size(checkpoint_dtype t) { return DTYPES[t].size; }
 
 static ss_status bad(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) BASE_PRINTF(4, 5);
 
@@ -50,26 +50,26 @@ static ss_status bad(ss_error *err, const char *file, const char *tensor, const 
     return error_set(err, SS_ERR_INPUT, file, "%s %s", tensor, message);
 }
 
-static ss_status parse_dtype(const json_t *tensor, const char *name, const char *file, safetensors_dtype *out,
+static ss_status parse_dtype(const json_t *tensor, const char *name, const char *file, checkpoint_dtype *out,
                              ss_error *err) {
     const json_t *value = json_object_get(tensor, "dtype");
     if (!json_is_string(value))
         return bad(err, file, name, "has %s for its dtype; expected a string", json_type_name(value));
     for (int i = 0; i < DTYPE_COUNT; i++)
-        if (strcmp(json_string_value(value), DTYPES[i].name) == 0) return *out = (safetensors_dtype)i, SS_OK;
+        if (strcmp(json_string_value(value), DTYPES[i].name) == 0) return *out = (checkpoint_dtype)i, SS_OK;
     return bad(err, file, name, "has dtype '%s'; sinkscope reads F32, F16, BF16, I32, I64 and U8",
                json_string_value(value));
 }
 
 /* The shape, its number of elements and of bytes; an overflow of either is an error. */
-static ss_status parse_shape(const json_t *tensor, const char *name, const char *file, safetensors_entry *e,
+static ss_status parse_shape(const json_t *tensor, const char *name, const char *file, checkpoint_entry *e,
                              size_t *bytes, ss_error *err) {
     const json_t *shape = json_object_get(tensor, "shape");
     if (!json_is_array(shape))
         return bad(err, file, name, "has %s for its shape; expected an array", json_type_name(shape));
-    if (json_array_size(shape) > SAFETENSORS_MAX_DIMS)
+    if (json_array_size(shape) > CHECKPOINT_MAX_DIMS)
         return bad(err, file, name, "has %zu dimensions; at most %d are expected", json_array_size(shape),
-                   SAFETENSORS_MAX_DIMS);
+                   CHECKPOINT_MAX_DIMS);
     e->ndim = (int)json_array_size(shape);
     e->count = 1;
     for (int i = 0; i < e->ndim; i++) {
@@ -88,13 +88,13 @@ static ss_status parse_shape(const json_t *tensor, const char *name, const char 
 
 /* One tensor of the header; data_offsets are relative to the end of the header, `data_size` bytes lie there. */
 static ss_status parse_entry(const char *name, const json_t *tensor, const shard *s, size_t data_at,
-                             safetensors_entry *e, ss_error *err) {
+                             checkpoint_entry *e, ss_error *err) {
     const char *file = s->map.path;
     size_t bytes = 0, data_size = s->map.size - data_at;
     if (!json_is_object(tensor))
         return bad(err, file, name, "is %s in the header; expected an object with dtype, shape and data_offsets",
                    json_type_name(tensor));
-    *e = (safetensors_entry){.name = name, .file = file};
+    *e = (checkpoint_entry){.name = name, .file = file};
     SS_TRY(parse_dtype(tensor, name, file, &e->dtype, err));
     SS_TRY(parse_shape(tensor, name, file, e, &bytes, err));
     const json_t *offsets = json_object_get(tensor, "data_offsets");
@@ -116,21 +116,21 @@ static ss_status parse_entry(const char *name, const json_t *tensor, const shard
 }
 
 static int by_address(const void *a, const void *b) {
-    const safetensors_entry *x = a, *y = b;
+    const checkpoint_entry *x = a, *y = b;
     if (x->data != y->data) return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
     return x->count < y->count ? -1 : x->count > y->count; /* empty tensors first */
 }
 
 static int by_name(const void *a, const void *b) {
-    return strcmp(((const safetensors_entry *)a)->name, ((const safetensors_entry *)b)->name);
+    return strcmp(((const checkpoint_entry *)a)->name, ((const checkpoint_entry *)b)->name);
 }
 
 /* Entries sorted by address must tile the data: the format allows neither overlaps nor holes. */
-static ss_status check_tiling(const shard *s, const safetensors_entry *entries, size_t data_at, ss_error *err) {
+static ss_status check_tiling(const shard *s, const checkpoint_entry *entries, size_t data_at, ss_error *err) {
     const unsigned char *expected = s->map.data + data_at, *end = s->map.data + s->map.size;
-    const safetensors_entry *last = NULL;
+    const checkpoint_entry *last = NULL;
     for (size_t i = 0; i < s->count; i++) {
-        const safetensors_entry *e = entries + i;
+        const checkpoint_entry *e = entries + i;
         const unsigned char *begin = e->data;
         if (begin < expected)
             return bad(err, s->map.path, e->name, "overlaps %s by %zu bytes", last ? last->name : "the header",
@@ -148,7 +148,7 @@ static ss_status check_tiling(const shard *s, const safetensors_entry *entries, 
 }
 
 /* Copy the tensors that do not lie on a multiple of their element's size (old writers did not pad the header). */
-static ss_status move_unaligned(shard *s, safetensors_entry *entries, ss_error *err) {
+static ss_status move_unaligned(shard *s, checkpoint_entry *entries, ss_error *err) {
     size_t need = 0;
     for (size_t i = 0; i < s->count; i++)
         if ((uintptr_t)entries[i].data % DTYPES[entries[i].dtype].size)
@@ -166,10 +166,10 @@ static ss_status move_unaligned(shard *s, safetensors_entry *entries, ss_error *
     return SS_OK;
 }
 
-static ss_status reserve_entries(safetensors *st, size_t extra, ss_error *err) {
+static ss_status reserve_entries(checkpoint *st, size_t extra, ss_error *err) {
     if (st->count + extra <= st->capacity) return SS_OK;
     size_t capacity = st->capacity * 2 > st->count + extra ? st->capacity * 2 : st->count + extra;
-    safetensors_entry *entries = realloc(st->entries, capacity * sizeof *entries);
+    checkpoint_entry *entries = realloc(st->entries, capacity * sizeof *entries);
     if (!entries) return error_no_memory(err, "the list of tensors", capacity * sizeof *entries);
     st->entries = entries;
     st->capacity = capacity;
@@ -209,7 +209,7 @@ static ss_status check_metadata(const json_t *metadata, const char *file, ss_err
 }
 
 /* Map one file and append its tensors. */
-static ss_status load_shard(safetensors *st, const char *path, ss_error *err) {
+static ss_status load_shard(checkpoint *st, const char *path, ss_error *err) {
     shard *s = &st->shards[st->shard_count];
     size_t data_at = 0;
     const char *name;
@@ -232,7 +232,7 @@ static ss_status load_shard(safetensors *st, const char *path, ss_error *err) {
     return move_unaligned(s, st->entries + s->first, err);
 }
 
-static ss_status sort_entries(safetensors *st, ss_error *err) {
+static ss_status sort_entries(checkpoint *st, ss_error *err) {
     qsort(st->entries, st->count, sizeof *st->entries, by_name);
     for (size_t i = 1; i < st->count; i++)
         if (strcmp(st->entries[i - 1].name, st->entries[i].name) == 0)
@@ -270,11 +270,11 @@ static ss_status list_shards(const json_t *weight_map, const char *path, const c
 }
 
 /* Every tensor of the weight_map lies where it says, and no shard has another. */
-static ss_status check_weight_map(const safetensors *st, const json_t *weight_map, const char *path, ss_error *err) {
+static ss_status check_weight_map(const checkpoint *st, const json_t *weight_map, const char *path, ss_error *err) {
     const char *tensor;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, value) {
-        const safetensors_entry *e = safetensors_find(st, tensor);
+        const checkpoint_entry *e = checkpoint_find(st, tensor);
         const char *file = json_string_value(value), *slash = e ? strrchr(e->file, '/') : NULL;
         if (!e) return bad(err, path, tensor, "is in the weight_map but not in '%s'", file);
         if (strcmp(slash ? slash + 1 : e->file, file) != 0)
@@ -286,7 +286,7 @@ static ss_status check_weight_map(const safetensors *st, const json_t *weight_ma
     return SS_OK;
 }
 
-static ss_status load_shards(safetensors *st, const char *path, const char **names, int count, ss_error *err) {
+static ss_status load_shards(checkpoint *st, const char *path, const char **names, int count, ss_error *err) {
     const char *slash = strrchr(path, '/');
     size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
     st->shards = calloc((size_t)count, sizeof *st->shards);
@@ -302,7 +302,7 @@ static ss_status load_shards(safetensors *st, const char *path, const char **nam
     return sort_entries(st, err);
 }
 
-static ss_status load_index(safetensors *st, const char *path, ss_error *err) {
+static ss_status load_index(checkpoint *st, const char *path, ss_error *err) {
     json_t *index = NULL, *weight_map;
     const char **names = NULL;
     int count = 0;
@@ -323,9 +323,9 @@ static int ends_with(const char *s, const char *tail) {
     return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
-ss_status safetensors_open(safetensors **out, const char *path, ss_error *err) {
+ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
     *out = NULL;
-    safetensors *st = calloc(1, sizeof *st);
+    checkpoint *st = calloc(1, sizeof *st);
     if (!st || !(st->path = text_copy(path))) {
         free(st);
         return error_no_memory(err, path, sizeof *st);
@@ -333,11 +333,11 @@ ss_status safetensors_open(safetensors **out, const char *path, ss_error *err) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     ss_status status = ends_with(path, ".json") ? load_index(st, path, err) : load_shards(st, path, &name, 1, err);
     if (status == SS_OK) *out = st;
-    else safetensors_close(st);
+    else checkpoint_close(st);
     return status;
 }
 
-void safetensors_close(safetensors *s) {
+void checkpoint_close(checkpoint *s) {
     if (!s) return;
     for (int i = 0; i < s->shard_count; i++) {
         json_decref(s->shards[i].header);
@@ -352,7 +352,7 @@ void safetensors_close(safetensors *s) {
 
 /* diffusers: the index first (modeling_utils.py); transformers: the single file first (modeling_utils.py). The
  * variant goes before the last extension in both (`_add_variant`). */
-ss_status safetensors_open_folder(safetensors **out, const char *folder, const char *variant, ss_error *err) {
+ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err) {
     static const char *const STEMS[] = {"diffusion_pytorch_model.safetensors.index", "diffusion_pytorch_model", "model",
                                         "model.safetensors.index"};
     text looked = {0};
@@ -364,7 +364,7 @@ ss_status safetensors_open_folder(safetensors **out, const char *folder, const c
         text_addf(&looked, "%s%s%s%s.%s", i ? ", " : "", STEMS[i], variant ? "." : "", variant ? variant : "",
                   extension);
         int found = !path.failed && file_exists(path.s);
-        ss_status status = found ? safetensors_open(out, path.s, err) : SS_OK;
+        ss_status status = found ? checkpoint_open(out, path.s, err) : SS_OK;
         text_free(&path);
         if (!found) continue;
         text_free(&looked);
@@ -377,14 +377,14 @@ ss_status safetensors_open_folder(safetensors **out, const char *folder, const c
     return status;
 }
 
-size_t safetensors_count(const safetensors *s) { return s->count; }
-const safetensors_entry *safetensors_at(const safetensors *s, size_t i) { return &s->entries[i]; }
+size_t checkpoint_count(const checkpoint *s) { return s->count; }
+const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i) { return &s->entries[i]; }
 
-const safetensors_entry *safetensors_find(const safetensors *s, const char *name) {
-    const safetensors_entry key = {.name = name};
+const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
+    const checkpoint_entry key = {.name = name};
     return s->count ? bsearch(&key, s->entries, s->count, sizeof key, by_name) : NULL;
 }
 
-const char *safetensors_path(const safetensors *s) { return s->path; }
-int safetensors_file_count(const safetensors *s) { return s->shard_count; }
-const char *safetensors_file_path(const safetensors *s, int i) { return s->shards[i].map.path; }
+const char *checkpoint_path(const checkpoint *s) { return s->path; }
+int checkpoint_file_count(const checkpoint *s) { return s->shard_count; }
+const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].map.path; }

@@ -15,13 +15,13 @@
 /* Larger elements first, so that every tensor lies on a multiple of its element's size. */
 static int by_size_and_name(const void *a, const void *b) {
     const safetensors_output *x = *(const safetensors_output *const *)a, *y = *(const safetensors_output *const *)b;
-    size_t p = safetensors_dtype_size(x->dtype), q = safetensors_dtype_size(y->dtype);
+    size_t p = checkpoint_dtype_size(x->dtype), q = checkpoint_dtype_size(y->dtype);
     if (p != q) return p > q ? -1 : 1;
     return strcmp(x->name, y->name);
 }
 
 static size_t bytes_of(const safetensors_output *t) {
-    size_t bytes = safetensors_dtype_size(t->dtype);
+    size_t bytes = checkpoint_dtype_size(t->dtype);
     for (int i = 0; i < t->ndim; i++) bytes *= (size_t)t->shape[i];
     return bytes;
 }
@@ -36,7 +36,7 @@ static ss_status make_header(const char *path, const safetensors_output **order,
                 return error_set(err, SS_ERR_INTERNAL, path, "two tensors called '%s'", t->name);
         text_add(header, i ? "," : "");
         text_add_json(header, t->name);
-        text_addf(header, ":{\"dtype\":\"%s\",\"shape\":[", safetensors_dtype_name(t->dtype));
+        text_addf(header, ":{\"dtype\":\"%s\",\"shape\":[", checkpoint_dtype_name(t->dtype));
         for (int d = 0; d < t->ndim; d++) text_addf(header, "%s%lld", d ? "," : "", (long long)t->shape[d]);
         text_addf(header, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes_of(t));
         offset += bytes_of(t);

@@ -237,7 +237,7 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
     if (!config_path || !m || !(m->folder = text_copy(folder)))
         SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(read_config(m, config_path, err), end);
-    SS_TRY_GOTO(safetensors_open_folder(&m->files, folder, variant, err), end);
+    SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, variant, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
     *out = m;
     m = NULL;
@@ -265,7 +265,7 @@ end:
 void model_close(model *m) {
     if (!m) return;
     weights_free(&m->set, m->packed_for);
-    safetensors_close(m->files);
+    checkpoint_close(m->files);
     free(m->config);
     free(m->weights);
     free(m->folder);

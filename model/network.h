@@ -88,11 +88,11 @@ struct model {
     void *config;  /* the network's config struct */
     void *weights; /* the network's weights struct */
     weight_set set;
-    safetensors *files; /* NULL unless opened from a checkpoint */
+    checkpoint *files; /* NULL unless opened from a checkpoint */
     compute *packed_for;
 };
 
-/* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in safetensors_open_folder.
+/* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in checkpoint_open_folder.
  * `c` must outlive the model. */
 ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err);
 

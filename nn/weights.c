@@ -13,6 +13,7 @@
 #include <string.h>
 #include "base/philox.h"
 #include "base/text.h"
+#include "io/safetensors.h"
 
 enum { MAX_SYMBOLS = 32, SYMBOL_SIZE = 8, ORIGIN_SIZE = 112, PREFIX_SIZE = 160 };
 
@@ -145,13 +146,14 @@ static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor
 /* ---- binding ---- */
 
 /* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them. */
-static const safetensors_entry *find_entry(const binder *b, const char *prefix, const char *names, text *name) {
+static const checkpoint_entry *find_entry(const binder *b, const char *prefix, const char *names, text *name) {
     for (const char *p = names; *p;) {
         size_t length = strcspn(p, "|");
         text candidate = {0};
+        if (b->source->prefix) text_add(&candidate, b->source->prefix);
         text_add(&candidate, prefix);
         text_add_n(&candidate, p, length);
-        const safetensors_entry *e = candidate.failed ? NULL : safetensors_find(b->source->file, candidate.s);
+        const checkpoint_entry *e = candidate.failed ? NULL : checkpoint_find(b->source->file, candidate.s);
         if (e || p == names) {
             text_free(name);
             *name = candidate;
@@ -165,7 +167,7 @@ static const safetensors_entry *find_entry(const binder *b, const char *prefix, 
 static void bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
                            const row_shape *shape, text *name) {
     text message = {0};
-    const safetensors_entry *e = find_entry(b, prefix, row->name, name);
+    const checkpoint_entry *e = find_entry(b, prefix, row->name, name);
     int fits = 1;
     if (!e) {
         text_addf(&message, "%s is missing\n  ", name->s ? name->s : row->name);
@@ -178,20 +180,17 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
             add_shape(&message, e->ndim, e->shape);
             text_add(&message, "\n  ");
             add_expected(&message, b, shape);
-        } else if (e->dtype != SAFETENSORS_F32 && e->dtype != SAFETENSORS_F16 && e->dtype != SAFETENSORS_BF16) {
-            text_addf(&message, "%s has dtype %s; expected F32, F16 or BF16", e->name,
-                      safetensors_dtype_name(e->dtype));
+        } else if (e->dtype != CHECKPOINT_F32 && e->dtype != CHECKPOINT_F16 && e->dtype != CHECKPOINT_BF16) {
+            text_addf(&message, "%s has dtype %s; expected F32, F16 or BF16", e->name, checkpoint_dtype_name(e->dtype));
             fits = 0;
         }
     }
     if (!fits)
-        error_set(&b->error, SS_ERR_INPUT, e ? e->file : safetensors_path(b->source->file), "%s",
+        error_set(&b->error, SS_ERR_INPUT, e ? e->file : checkpoint_path(b->source->file), "%s",
                   message.s ? message.s : name->s);
     text_free(&message);
     if (!fits) return;
-    tensor_type type = e->dtype == SAFETENSORS_F32   ? TENSOR_F32
-                       : e->dtype == SAFETENSORS_F16 ? TENSOR_F16
-                                                     : TENSOR_BF16;
+    tensor_type type = e->dtype == CHECKPOINT_F32 ? TENSOR_F32 : e->dtype == CHECKPOINT_F16 ? TENSOR_F16 : TENSOR_BF16;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
     item->file = e->file;
     item->type = e->dtype;
@@ -224,6 +223,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
         return;
     }
     text name = {0};
+    if (b->source->prefix) text_add(&name, b->source->prefix);
     text_add(&name, prefix);
     text_add_n(&name, row->name, strcspn(row->name, "|"));
     void *list = s->item;
@@ -278,12 +278,13 @@ static ss_status check_claims(const weight_set *s, const weight_source *source, 
     if (!names) return error_no_memory(err, "weight tables", sizeof *names * (size_t)s->n);
     for (int i = 0; i < s->n; i++) names[i] = s->item[i].name;
     qsort(names, (size_t)s->n, sizeof *names, by_name);
-    const safetensors_entry *first = NULL;
+    const checkpoint_entry *first = NULL;
     int others = -1;
-    for (size_t i = 0; i < safetensors_count(source->file); i++) {
-        const safetensors_entry *e = safetensors_at(source->file, i);
+    for (size_t i = 0; i < checkpoint_count(source->file); i++) {
+        const checkpoint_entry *e = checkpoint_at(source->file, i);
         if (is_ignored(e->name, source->ignore) || bsearch(&e->name, names, (size_t)s->n, sizeof *names, by_name))
             continue;
+        if (source->prefix && strncmp(e->name, source->prefix, strlen(source->prefix)) != 0) continue;
         if (!first) first = e;
         others++;
     }
@@ -295,7 +296,7 @@ static ss_status check_claims(const weight_set *s, const weight_source *source, 
     if (others) snprintf(more, sizeof more, " (and %d more)", others);
     error_set(err, SS_ERR_INPUT, first->file,
               "%s %s%s is not part of the network that %s describes; expected %d tensors, found %zu", first->name,
-              shape.s ? shape.s : "", more, source->config_name, s->n, safetensors_count(source->file));
+              shape.s ? shape.s : "", more, source->config_name, s->n, checkpoint_count(source->file));
     text_free(&shape);
     return err->code;
 }

@@ -8,7 +8,7 @@
 #define NN_WEIGHTS_H
 
 #include <stddef.h>
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "tensor/compute.h"
 
 /* One tensor of a module. `name`: suffix after the module's prefix; several names by which files know the tensor are
@@ -45,12 +45,12 @@ typedef void (*weight_walk)(binder *b, const void *config, void *weights);
 
 typedef struct weight_item {
     weight *w;
-    char *name;             /* as in the file */
-    const char *shape;      /* symbolic, the row's */
-    const char *file;       /* of a bound tensor; NULL otherwise */
-    safetensors_dtype type; /* F32 unless bound to something else */
-    int ndim;               /* as in the file, before the view of weight_row */
-    int64_t dim[SAFETENSORS_MAX_DIMS];
+    char *name;            /* as in the file */
+    const char *shape;     /* symbolic, the row's */
+    const char *file;      /* of a bound tensor; NULL otherwise */
+    checkpoint_dtype type; /* F32 unless bound to something else */
+    int ndim;              /* as in the file, before the view of weight_row */
+    int64_t dim[CHECKPOINT_MAX_DIMS];
 } weight_item;
 
 /* All tensors of one network in the walk's order, and the memory of its module arrays. Zero-initialise; free with
@@ -70,9 +70,10 @@ typedef enum weight_mode {
 
 typedef struct weight_source {
     weight_mode mode;
-    const safetensors *file;   /* WEIGHTS_FROM_FILE */
-    uint64_t seed;             /* WEIGHTS_RANDOM */
-    const char *config_name;   /* "transformer/config.json", for messages */
+    const checkpoint *file;  /* WEIGHTS_FROM_FILE */
+    const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
+    uint64_t seed;           /* WEIGHTS_RANDOM */
+    const char *config_name; /* "transformer/config.json", for messages */
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
 } weight_source;
 

@@ -11,24 +11,24 @@
 /* The reader wants a file: one in memory, under its name in /proc. */
 static void read_file(int fd) {
     ss_error err;
-    safetensors *st;
+    checkpoint *st;
     char path[64];
     volatile unsigned char seen = 0; /* every byte is read */
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (safetensors_open(&st, path, &err) != SS_OK) {
+    if (checkpoint_open(&st, path, &err) != SS_OK) {
         FUZZ_CHECK(st == NULL && err.message[0]);
         return;
     }
-    for (size_t i = 0; i < safetensors_count(st); i++) {
-        const safetensors_entry *e = safetensors_at(st, i);
+    for (size_t i = 0; i < checkpoint_count(st); i++) {
+        const checkpoint_entry *e = checkpoint_at(st, i);
         const unsigned char *p = e->data;
-        size_t bytes = (size_t)e->count * safetensors_dtype_size(e->dtype);
+        size_t bytes = (size_t)e->count * checkpoint_dtype_size(e->dtype);
         for (size_t k = 0; k < bytes; k++) seen = p[k];
-        FUZZ_CHECK(safetensors_find(st, e->name) == e);
-        FUZZ_CHECK(e->count == 0 || (uintptr_t)p % safetensors_dtype_size(e->dtype) == 0);
+        FUZZ_CHECK(checkpoint_find(st, e->name) == e);
+        FUZZ_CHECK(e->count == 0 || (uintptr_t)p % checkpoint_dtype_size(e->dtype) == 0);
     }
     (void)seen;
-    safetensors_close(st);
+    checkpoint_close(st);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

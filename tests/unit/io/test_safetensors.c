@@ -34,9 +34,9 @@ static void write_raw(const char *name, const char *header, size_t data_bytes) {
 /* Opening a file with this header and so much data fails with a message that contains `expected`. */
 static void expect_damage(const char *header, size_t data_bytes, const char *expected) {
     ss_error err = {0};
-    safetensors *st;
+    checkpoint *st;
     write_raw("bad.safetensors", header, data_bytes);
-    ss_status status = safetensors_open(&st, at("bad.safetensors"), &err);
+    ss_status status = checkpoint_open(&st, at("bad.safetensors"), &err);
     if (status == SS_OK || !strstr(err.message, expected))
         fail_msg("header %s\n  expected: %s\n  found: %s: %s", header, expected, err.where, err.message);
     assert_int_equal(status, SS_ERR_INPUT);
@@ -47,34 +47,34 @@ static void expect_damage(const char *header, size_t data_bytes, const char *exp
 static void test_round_trip(void **state) {
     (void)state;
     ss_error err;
-    safetensors *st;
+    checkpoint *st;
     const float f[6] = {1, -2, 3.5f, 0, 1e-20f, 6};
     const int64_t ids[2] = {5, -7};
     const unsigned char u[3] = {1, 2, 255};
-    const safetensors_output tensors[] = {{"u.bytes", SAFETENSORS_U8, 1, {3}, u},
-                                          {"a.weight", SAFETENSORS_F32, 2, {2, 3}, f},
-                                          {"empty", SAFETENSORS_F32, 2, {0, 4}, f},
-                                          {"ids", SAFETENSORS_I64, 1, {2}, ids},
-                                          {"scalar", SAFETENSORS_F32, 0, {0}, f}};
+    const safetensors_output tensors[] = {{"u.bytes", CHECKPOINT_U8, 1, {3}, u},
+                                          {"a.weight", CHECKPOINT_F32, 2, {2, 3}, f},
+                                          {"empty", CHECKPOINT_F32, 2, {0, 4}, f},
+                                          {"ids", CHECKPOINT_I64, 1, {2}, ids},
+                                          {"scalar", CHECKPOINT_F32, 0, {0}, f}};
     assert_int_equal(safetensors_write(at("a.safetensors"), tensors, 5, &err), SS_OK);
-    assert_int_equal(safetensors_open(&st, at("a.safetensors"), &err), SS_OK);
-    assert_int_equal(safetensors_count(st), 5);
-    assert_string_equal(safetensors_at(st, 0)->name, "a.weight");
-    const safetensors_entry *a = safetensors_find(st, "a.weight"), *i = safetensors_find(st, "ids");
+    assert_int_equal(checkpoint_open(&st, at("a.safetensors"), &err), SS_OK);
+    assert_int_equal(checkpoint_count(st), 5);
+    assert_string_equal(checkpoint_at(st, 0)->name, "a.weight");
+    const checkpoint_entry *a = checkpoint_find(st, "a.weight"), *i = checkpoint_find(st, "ids");
     assert_int_equal(a->ndim, 2);
     assert_int_equal(a->shape[0], 2);
     assert_int_equal(a->shape[1], 3);
     assert_int_equal(a->count, 6);
     assert_memory_equal(a->data, f, sizeof f);
     assert_int_equal((uintptr_t)a->data % 4, 0);
-    assert_int_equal(i->dtype, SAFETENSORS_I64);
+    assert_int_equal(i->dtype, CHECKPOINT_I64);
     assert_memory_equal(i->data, ids, sizeof ids);
-    assert_memory_equal(safetensors_find(st, "u.bytes")->data, u, 3);
-    assert_int_equal(safetensors_find(st, "empty")->count, 0);
-    assert_int_equal(safetensors_find(st, "scalar")->count, 1);
-    assert_null(safetensors_find(st, "a.bias"));
-    assert_int_equal(safetensors_file_count(st), 1);
-    safetensors_close(st);
+    assert_memory_equal(checkpoint_find(st, "u.bytes")->data, u, 3);
+    assert_int_equal(checkpoint_find(st, "empty")->count, 0);
+    assert_int_equal(checkpoint_find(st, "scalar")->count, 1);
+    assert_null(checkpoint_find(st, "a.bias"));
+    assert_int_equal(checkpoint_file_count(st), 1);
+    checkpoint_close(st);
 }
 
 static void test_same_bytes_whatever_the_order(void **state) {
@@ -83,8 +83,8 @@ static void test_same_bytes_whatever_the_order(void **state) {
     file_sha256 x, y;
     const float f[2] = {1, 2};
     const int64_t ids[1] = {3};
-    const safetensors_output one[] = {{"b", SAFETENSORS_F32, 1, {2}, f}, {"a", SAFETENSORS_I64, 1, {1}, ids}};
-    const safetensors_output two[] = {{"a", SAFETENSORS_I64, 1, {1}, ids}, {"b", SAFETENSORS_F32, 1, {2}, f}};
+    const safetensors_output one[] = {{"b", CHECKPOINT_F32, 1, {2}, f}, {"a", CHECKPOINT_I64, 1, {1}, ids}};
+    const safetensors_output two[] = {{"a", CHECKPOINT_I64, 1, {1}, ids}, {"b", CHECKPOINT_F32, 1, {2}, f}};
     assert_int_equal(safetensors_write(at("x.safetensors"), one, 2, &err), SS_OK);
     assert_int_equal(file_hash(at("x.safetensors"), x, &err), SS_OK);
     assert_int_equal(safetensors_write(at("x.safetensors"), two, 2, &err), SS_OK);
@@ -95,7 +95,7 @@ static void test_same_bytes_whatever_the_order(void **state) {
 static void test_unaligned_header_is_copied(void **state) {
     (void)state;
     ss_error err;
-    safetensors *st;
+    checkpoint *st;
     const unsigned char expected[4] = {0, 1, 2, 3}, second[4] = {4, 5, 6, 7};
     const char *header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
                          "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
@@ -103,11 +103,11 @@ static void test_unaligned_header_is_copied(void **state) {
     snprintf(padded, sizeof padded, "%s%*s", header, strlen(header) % 4 == 3 ? 2 : 1, "");
     assert_int_not_equal((8 + strlen(padded)) % 4, 0);
     write_raw("odd.safetensors", padded, 8);
-    assert_int_equal(safetensors_open(&st, at("odd.safetensors"), &err), SS_OK);
-    assert_int_equal((uintptr_t)safetensors_find(st, "b")->data % 4, 0);
-    assert_memory_equal(safetensors_find(st, "a")->data, expected, 4);
-    assert_memory_equal(safetensors_find(st, "b")->data, second, 4);
-    safetensors_close(st);
+    assert_int_equal(checkpoint_open(&st, at("odd.safetensors"), &err), SS_OK);
+    assert_int_equal((uintptr_t)checkpoint_find(st, "b")->data % 4, 0);
+    assert_memory_equal(checkpoint_find(st, "a")->data, expected, 4);
+    assert_memory_equal(checkpoint_find(st, "b")->data, second, 4);
+    checkpoint_close(st);
 }
 
 static void test_damage(void **state) {
@@ -164,9 +164,9 @@ static void test_header_length(void **state) {
                  {{255, 255, 255, 255, 255, 255, 255, 255, '{', '}'}, 10, "at most 100000000 are allowed"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ss_error err = {0};
-        safetensors *st;
+        checkpoint *st;
         assert_int_equal(file_write(at("short.safetensors"), cases[i].bytes, cases[i].n, &err), SS_OK);
-        assert_int_equal(safetensors_open(&st, at("short.safetensors"), &err), SS_ERR_INPUT);
+        assert_int_equal(checkpoint_open(&st, at("short.safetensors"), &err), SS_ERR_INPUT);
         if (!strstr(err.message, cases[i].expected)) fail_msg("case %zu: %s", i, err.message);
     }
 }
@@ -174,16 +174,16 @@ static void test_header_length(void **state) {
 static void write_shards(void) {
     ss_error err;
     const float f[2] = {1, 2};
-    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {2}, f}, b = {"b", SAFETENSORS_F32, 1, {1}, f};
+    const safetensors_output a = {"a", CHECKPOINT_F32, 1, {2}, f}, b = {"b", CHECKPOINT_F32, 1, {1}, f};
     assert_int_equal(safetensors_write(at("model-00001-of-00002.safetensors"), &a, 1, &err), SS_OK);
     assert_int_equal(safetensors_write(at("model-00002-of-00002.safetensors"), &b, 1, &err), SS_OK);
 }
 
-static ss_status open_index(const char *weight_map, safetensors **st, ss_error *err) {
+static ss_status open_index(const char *weight_map, checkpoint **st, ss_error *err) {
     char index[512];
     snprintf(index, sizeof index, "{\"metadata\":{\"total_size\":12},\"weight_map\":{%s}}", weight_map);
     assert_int_equal(file_write(at("model.safetensors.index.json"), index, strlen(index), err), SS_OK);
-    return safetensors_open(st, at("model.safetensors.index.json"), err);
+    return checkpoint_open(st, at("model.safetensors.index.json"), err);
 }
 
 #define ONE "model-00001-of-00002.safetensors"
@@ -192,13 +192,13 @@ static ss_status open_index(const char *weight_map, safetensors **st, ss_error *
 static void test_shards(void **state) {
     (void)state;
     ss_error err;
-    safetensors *st;
+    checkpoint *st;
     write_shards();
     assert_int_equal(open_index("\"b\":\"" TWO "\",\"a\":\"" ONE "\"", &st, &err), SS_OK);
-    assert_int_equal(safetensors_count(st), 2);
-    assert_int_equal(safetensors_file_count(st), 2);
-    assert_non_null(strstr(safetensors_find(st, "b")->file, TWO));
-    safetensors_close(st);
+    assert_int_equal(checkpoint_count(st), 2);
+    assert_int_equal(checkpoint_file_count(st), 2);
+    assert_non_null(strstr(checkpoint_find(st, "b")->file, TWO));
+    checkpoint_close(st);
     static const struct {
         const char *map, *expected;
     } cases[] = {
@@ -216,16 +216,16 @@ static void test_shards(void **state) {
         ss_status status = open_index(cases[i].map, &st, &err);
         assert_int_equal(status, cases[i].expected ? SS_ERR_INPUT : SS_OK);
         if (cases[i].expected && !strstr(err.message, cases[i].expected)) fail_msg("%s: %s", cases[i].map, err.message);
-        safetensors_close(st);
+        checkpoint_close(st);
     }
 }
 
 static void test_shards_with_stray_tensors(void **state) {
     (void)state;
     ss_error err = {0};
-    safetensors *st;
+    checkpoint *st;
     const float f[2] = {1, 2};
-    const safetensors_output both[] = {{"a", SAFETENSORS_F32, 1, {2}, f}, {"b", SAFETENSORS_F32, 1, {1}, f}};
+    const safetensors_output both[] = {{"a", CHECKPOINT_F32, 1, {2}, f}, {"b", CHECKPOINT_F32, 1, {1}, f}};
     write_shards();
     assert_int_equal(safetensors_write(at(ONE), both, 2, &err), SS_OK);
     assert_int_equal(open_index("\"a\":\"" ONE "\"", &st, &err), SS_ERR_INPUT);
@@ -237,33 +237,33 @@ static void test_shards_with_stray_tensors(void **state) {
 static void test_finder(void **state) {
     (void)state;
     ss_error err = {0};
-    safetensors *st;
+    checkpoint *st;
     const float f[1] = {1};
-    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {1}, f};
+    const safetensors_output a = {"a", CHECKPOINT_F32, 1, {1}, f};
     char component[128];
     snprintf(component, sizeof component, "%s/vae", folder);
     assert_int_equal(file_make_folder(component, &err), SS_OK);
-    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
+    assert_int_equal(checkpoint_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
     assert_string_equal(err.where, component);
     assert_string_equal(err.message, "has no weights; looked for diffusion_pytorch_model.safetensors.index.fp16.json, "
                                      "diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, "
                                      "model.safetensors.index.fp16.json");
     assert_int_equal(safetensors_write(at("vae/model.safetensors"), &a, 1, &err), SS_OK);
-    assert_int_equal(safetensors_open_folder(&st, component, NULL, &err), SS_OK);
-    assert_non_null(strstr(safetensors_path(st), "vae/model.safetensors"));
-    safetensors_close(st);
-    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
+    assert_int_equal(checkpoint_open_folder(&st, component, NULL, &err), SS_OK);
+    assert_non_null(strstr(checkpoint_path(st), "vae/model.safetensors"));
+    checkpoint_close(st);
+    assert_int_equal(checkpoint_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
     assert_int_equal(safetensors_write(at("vae/diffusion_pytorch_model.fp16.safetensors"), &a, 1, &err), SS_OK);
-    assert_int_equal(safetensors_open_folder(&st, component, "fp16", &err), SS_OK);
-    assert_non_null(strstr(safetensors_path(st), "vae/diffusion_pytorch_model.fp16.safetensors"));
-    safetensors_close(st);
+    assert_int_equal(checkpoint_open_folder(&st, component, "fp16", &err), SS_OK);
+    assert_non_null(strstr(checkpoint_path(st), "vae/diffusion_pytorch_model.fp16.safetensors"));
+    checkpoint_close(st);
 }
 
 static void test_write_fails_cleanly(void **state) {
     (void)state;
     ss_error err = {0};
     const float f[1] = {1};
-    const safetensors_output a = {"a", SAFETENSORS_F32, 1, {1}, f}, twice[] = {a, a};
+    const safetensors_output a = {"a", CHECKPOINT_F32, 1, {1}, f}, twice[] = {a, a};
     assert_int_equal(safetensors_write(at("no/such/folder.safetensors"), &a, 1, &err), SS_ERR_RESOURCE);
     assert_int_equal(safetensors_write(at("twice.safetensors"), twice, 2, &err), SS_ERR_INTERNAL);
     assert_false(file_exists(at("twice.safetensors")));

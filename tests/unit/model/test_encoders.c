@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "io/safetensors.h"
 #include "model/network.h"
 
 static char folder[64], config_path[96];
@@ -208,9 +209,9 @@ static void test_names_in_files(void **state) {
     static const int64_t positions[11] = {0};
     static const float numbers[61 * 24] = {0};
     const safetensors_output position_ids = {
-        "text_model.embeddings.position_ids", SAFETENSORS_I64, 2, {1, 11}, positions};
-    const safetensors_output logit_scale = {"logit_scale", SAFETENSORS_F32, 0, {0}, numbers};
-    const safetensors_output second_table = {"encoder.embed_tokens.weight", SAFETENSORS_F32, 2, {61, 24}, numbers};
+        "text_model.embeddings.position_ids", CHECKPOINT_I64, 2, {1, 11}, positions};
+    const safetensors_output logit_scale = {"logit_scale", CHECKPOINT_F32, 0, {0}, numbers};
+    const safetensors_output second_table = {"encoder.embed_tokens.weight", CHECKPOINT_F32, 2, {61, 24}, numbers};
     expect_opens("clip-text-quick", model_file, NULL, NULL, &position_ids);
     expect_opens("clip-both", model_file, NULL, NULL, &logit_scale);
     expect_opens("t5-gated", model_file, NULL, NULL, &second_table);

@@ -23,12 +23,12 @@ static void check(ss_status status, const ss_error *err) {
     if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
 }
 
-static void read_inputs(const safetensors *file, model_arrays *in) {
+static void read_inputs(const checkpoint *file, model_arrays *in) {
     ss_error err = {0};
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const safetensors_entry *e = safetensors_at(file, i);
+    for (size_t i = 0; i < checkpoint_count(file); i++) {
+        const checkpoint_entry *e = checkpoint_at(file, i);
         if (strncmp(e->name, "in/", 3) != 0) continue;
-        model_array *a = model_arrays_add(in, e->name + 3, e->dtype == SAFETENSORS_I32, e->ndim, e->shape, &err);
+        model_array *a = model_arrays_add(in, e->name + 3, e->dtype == CHECKPOINT_I32, e->ndim, e->shape, &err);
         assert_non_null(a);
         memcpy(a->i32 ? (void *)a->i32 : (void *)a->f32, e->data, (size_t)e->count * 4);
     }
@@ -41,7 +41,7 @@ static const model_array *find(const model_arrays *a, const char *name) {
 }
 
 /* Largest difference over the rms of the expected values. */
-static double distance(const safetensors_entry *e, const model_array *found) {
+static double distance(const checkpoint_entry *e, const model_array *found) {
     const float *x = e->data;
     double sum = 0, worst = 0;
     for (int64_t i = 0; i < e->count; i++) {
@@ -53,7 +53,7 @@ static double distance(const safetensors_entry *e, const model_array *found) {
 }
 
 /* The same where the file has part of a tensor: its rms, then elements (i x stride) mod n; see model_vectors.py. */
-static double distance_of_part(const safetensors_entry *e, const model_array *found) {
+static double distance_of_part(const checkpoint_entry *e, const model_array *found) {
     const float *x = e->data;
     double worst = 0, sum = 0;
     int64_t n = model_array_elements(found);
@@ -66,16 +66,16 @@ static double distance_of_part(const safetensors_entry *e, const model_array *fo
     return (d <= worst ? worst : d) / (double)x[0];
 }
 
-static void check_shape(const safetensors_entry *e, const model_array *found) {
+static void check_shape(const checkpoint_entry *e, const model_array *found) {
     assert_int_equal(found->ndim, e->ndim);
     for (int j = 0; j < e->ndim; j++) assert_int_equal(found->dim[j], e->shape[j]);
 }
 
-static void compare(const safetensors *file, const model_arrays *out) {
+static void compare(const checkpoint *file, const model_arrays *out) {
     int compared = 0;
     double worst = 0;
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const safetensors_entry *e = safetensors_at(file, i);
+    for (size_t i = 0; i < checkpoint_count(file); i++) {
+        const checkpoint_entry *e = checkpoint_at(file, i);
         if (strncmp(e->name, "in/", 3) == 0) continue;
         int part = strncmp(e->name, "part/", 5) == 0;
         const model_array *found = find(out, strchr(e->name, '/') + 1);
@@ -91,7 +91,7 @@ static void compare(const safetensors *file, const model_arrays *out) {
         char whole[MODEL_NAME_SIZE + 4], part[MODEL_NAME_SIZE + 5];
         snprintf(whole, sizeof whole, "out/%s", out->at[i].name);
         snprintf(part, sizeof part, "part/%s", out->at[i].name);
-        if (!safetensors_find(file, whole) && !safetensors_find(file, part))
+        if (!checkpoint_find(file, whole) && !checkpoint_find(file, part))
             fail_msg("%s is not in the file", out->at[i].name);
     }
     assert_true(compared > 0);
@@ -101,7 +101,7 @@ static void compare(const safetensors *file, const model_arrays *out) {
 /* The folder's network and inputs on one backend. */
 typedef struct setup {
     compute *c;
-    safetensors *file;
+    checkpoint *file;
     model *m;
     model_arrays in;
 } setup;
@@ -112,7 +112,7 @@ static void set_up(setup *s, const char *backend_name, int threads) {
     *s = (setup){0};
     check(compute_create(&s->c, backend_name, threads, (size_t)1 << 30, &err), &err);
     snprintf(path, sizeof path, "%s/vectors.safetensors", folder);
-    check(safetensors_open(&s->file, path, &err), &err);
+    check(checkpoint_open(&s->file, path, &err), &err);
     snprintf(path, sizeof path, "%s/config.json", folder);
     check(model_open_config(&s->m, s->c, path, WEIGHTS_RANDOM, SEED, &err), &err);
     read_inputs(s->file, &s->in);
@@ -128,7 +128,7 @@ static void run(setup *s, model_arrays *out) {
 static void tear_down(setup *s) {
     model_arrays_free(&s->in);
     model_close(s->m);
-    safetensors_close(s->file);
+    checkpoint_close(s->file);
     compute_destroy(s->c);
 }
 

@@ -7,17 +7,17 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "model/t5.h"
 
 static void test_buckets(void **state) {
     (void)state;
     ss_error err = {0};
-    safetensors *file;
-    if (safetensors_open(&file, DATA "/t5-buckets.safetensors", &err) != SS_OK) fail_msg("%s", err.message);
-    assert_true(safetensors_count(file) >= 9);
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const safetensors_entry *e = safetensors_at(file, i);
+    checkpoint *file;
+    if (checkpoint_open(&file, DATA "/t5-buckets.safetensors", &err) != SS_OK) fail_msg("%s", err.message);
+    assert_true(checkpoint_count(file) >= 9);
+    for (size_t i = 0; i < checkpoint_count(file); i++) {
+        const checkpoint_entry *e = checkpoint_at(file, i);
         char *end; /* "buckets/distance limit" */
         int64_t buckets = strtoll(e->name, &end, 10), limit = strtoll(end + 1, NULL, 10), reach = e->count / 2;
         for (int64_t d = -reach; d <= reach; d++) {
@@ -26,7 +26,7 @@ static void test_buckets(void **state) {
                 fail_msg("%s, distance %d: expected bucket %d, found %d", e->name, (int)d, expected, found);
         }
     }
-    safetensors_close(file);
+    checkpoint_close(file);
 }
 
 int main(void) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/safetensors.h"
 #include "nn/layers.h"
 
 /* ---- a small network ---- */
@@ -86,7 +87,7 @@ static ss_status bind(weight_set *s, toy *w, const toy_config *g, weight_source 
 static int outputs_of(const weight_set *s, safetensors_output *out) {
     for (int i = 0; i < s->n; i++) {
         out[i] = (safetensors_output){.name = s->item[i].name,
-                                      .dtype = SAFETENSORS_F32,
+                                      .dtype = CHECKPOINT_F32,
                                       .ndim = s->item[i].ndim,
                                       .data = s->item[i].w->source.data};
         memcpy(out[i].shape, s->item[i].dim, sizeof out[i].shape);
@@ -104,11 +105,11 @@ static safetensors_output *named(safetensors_output *out, int n, const char *nam
 /* Write, bind, and expect this failure. */
 static void expect(const safetensors_output *out, int n, const char *const *ignore, const char *message) {
     ss_error err = {0};
-    safetensors *file;
+    checkpoint *file;
     weight_set s;
     toy w;
     check(safetensors_write(path, out, n, &err), &err);
-    check(safetensors_open(&file, path, &err), &err);
+    check(checkpoint_open(&file, path, &err), &err);
     ss_status status =
         bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore}, &err);
     if (message) {
@@ -117,7 +118,7 @@ static void expect(const safetensors_output *out, int n, const char *const *igno
         assert_string_equal(err.message, message);
     } else check(status, &err);
     weights_free(&s, NULL);
-    safetensors_close(file);
+    checkpoint_close(file);
 }
 
 /* ---- tests ---- */
@@ -154,7 +155,7 @@ static void test_random_and_file(void **state) {
     ss_error err = {0};
     weight_set a, b, c;
     toy wa, wb, wc;
-    safetensors *file;
+    checkpoint *file;
     toy_config shallow = CONFIG;
     shallow.layers = 1;
     check(bind(&a, &wa, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
@@ -172,7 +173,7 @@ static void test_random_and_file(void **state) {
     assert_true(fabs(square / 144 - 1.0 / 6) < 0.05 && fabs(sum / 144) < 0.1);
     check(weights_write(&a, path, &err), &err);
     weights_free(&b, NULL);
-    check(safetensors_open(&file, path, &err), &err);
+    check(checkpoint_open(&file, path, &err), &err);
     check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
     assert_int_equal(b.n, a.n);
     for (int i = 0; i < a.n; i++) {
@@ -184,7 +185,7 @@ static void test_random_and_file(void **state) {
     weights_free(&a, NULL);
     weights_free(&b, NULL);
     weights_free(&c, NULL);
-    safetensors_close(file);
+    checkpoint_close(file);
 }
 
 static void test_faults(void **state) {
@@ -210,18 +211,18 @@ static void test_faults(void **state) {
            "blocks.1.up.weight is missing\n  expected [24, 6], from heads 2 x head_width 3 in toy/config.json");
     o->name = "blocks.1.up.weight";
 
-    o->dtype = SAFETENSORS_I32;
+    o->dtype = CHECKPOINT_I32;
     expect(out, n, NULL, "blocks.1.up.weight has dtype I32; expected F32, F16 or BF16");
-    o->dtype = SAFETENSORS_F32;
+    o->dtype = CHECKPOINT_F32;
 
     out[n] = (safetensors_output){
-        .name = "text.position_ids", .dtype = SAFETENSORS_I32, .ndim = 1, .shape = {6}, .data = ids};
+        .name = "text.position_ids", .dtype = CHECKPOINT_I32, .ndim = 1, .shape = {6}, .data = ids};
     expect(out, n + 1, ignore, NULL);
     expect(out, n + 1, NULL,
            "text.position_ids [6] is not part of the network that toy/config.json describes; expected 12 tensors, "
            "found 13");
     out[n + 1] = (safetensors_output){
-        .name = "blocks.2.norm.bias", .dtype = SAFETENSORS_F32, .ndim = 1, .shape = {6}, .data = extra};
+        .name = "blocks.2.norm.bias", .dtype = CHECKPOINT_F32, .ndim = 1, .shape = {6}, .data = extra};
     expect(out, n + 2, NULL,
            "blocks.2.norm.bias [6] (and 1 more) is not part of the network that toy/config.json describes; expected 12 "
            "tensors, found 14");

@@ -7,17 +7,17 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "sampler/torch_noise.h"
 
 static void test_randn(void **state) {
     (void)state;
     ss_error err = {0};
-    safetensors *file;
-    if (safetensors_open(&file, DATA "/noise.safetensors", &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
-    assert_true(safetensors_count(file) > 100);
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const safetensors_entry *e = safetensors_at(file, i); /* "seed/length" */
+    checkpoint *file;
+    if (checkpoint_open(&file, DATA "/noise.safetensors", &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    assert_true(checkpoint_count(file) > 100);
+    for (size_t i = 0; i < checkpoint_count(file); i++) {
+        const checkpoint_entry *e = checkpoint_at(file, i); /* "seed/length" */
         const float *expected = e->data;
         float *found = calloc((size_t)e->count, sizeof *found);
         assert_non_null(found);
@@ -28,7 +28,7 @@ static void test_randn(void **state) {
                          (double)found[j]);
         free(found);
     }
-    safetensors_close(file);
+    checkpoint_close(file);
 }
 
 /* Two seeds that agree in their lower 32 bits give the same noise, as in PyTorch; others do not. */

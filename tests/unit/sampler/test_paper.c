@@ -15,7 +15,7 @@
 #include "../../properties/named.h"
 #include "base/file.h"
 #include "io/json.h"
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
 
@@ -25,7 +25,7 @@ enum { MAX_SETS = 8 };
 static const double TIED = 1e-6, MASS_BOUND = 1e-6;
 
 static json_t *vectors;
-static safetensors *file;
+static checkpoint *file;
 static compute *cpu;
 static pipeline *model;
 static int stale; /* the vectors are of other weights */
@@ -67,10 +67,10 @@ typedef struct paper_case {
     const float *latents;
 } paper_case;
 
-static const safetensors_entry *vector_of(const char *name, const char *what) {
+static const checkpoint_entry *vector_of(const char *name, const char *what) {
     char full[64];
     snprintf(full, sizeof full, "%s/%s", name, what);
-    const safetensors_entry *e = safetensors_find(file, full);
+    const checkpoint_entry *e = checkpoint_find(file, full);
     if (!e) fail_msg("no %s in paper.safetensors", full);
     return e;
 }
@@ -80,7 +80,7 @@ static int integer_of(const json_t *j, const char *key) { return (int)json_integ
 static paper_case case_of(const json_t *j) {
     const char *name = json_string_value(json_object_get(j, "name"));
     const json_t *blocks = json_object_get(j, "blocks");
-    const safetensors_entry *sets = vector_of(name, "sets"), *masses = vector_of(name, "masses");
+    const checkpoint_entry *sets = vector_of(name, "sets"), *masses = vector_of(name, "masses");
     paper_case c = {.name = name,
                     .prompt = json_string_value(json_object_get(j, "prompt")),
                     .seed = strtoull(json_string_value(json_object_get(j, "seed")), NULL, 10),
@@ -275,7 +275,7 @@ static int set_up(void **state) {
     (void)state;
     ss_error err = {0};
     if (json_read_file(DATA "/paper.json", JSON_CONFIG_LIMIT, &vectors, &err) == SS_OK &&
-        safetensors_open(&file, DATA "/paper.safetensors", &err) == SS_OK &&
+        checkpoint_open(&file, DATA "/paper.safetensors", &err) == SS_OK &&
         compute_create(&cpu, "cpu", 1, (size_t)1 << 32, &err) == SS_OK &&
         pipeline_open(&model, cpu, MODEL, NULL, &err) == SS_OK)
         return 0;
@@ -287,7 +287,7 @@ static int tear_down(void **state) {
     (void)state;
     pipeline_close(model);
     compute_destroy(cpu);
-    safetensors_close(file);
+    checkpoint_close(file);
     json_decref(vectors);
     return 0;
 }

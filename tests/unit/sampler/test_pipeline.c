@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "io/json.h"
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
 #include "support/tiny_model.h"
@@ -64,10 +64,10 @@ static void edit_file(const char *name, const char *from, const char *to) {
 /* ---- parity ---- */
 
 /* Largest difference over rms, of the trajectory; of the channel values, 99.9 % are within one level and 99 % equal. */
-static void compare(const safetensors *file, const char *name, const drawing *d) {
+static void compare(const checkpoint *file, const char *name, const drawing *d) {
     char full[64];
     snprintf(full, sizeof full, "%s/latents", name);
-    const safetensors_entry *e = safetensors_find(file, full);
+    const checkpoint_entry *e = checkpoint_find(file, full);
     const float *expected = e->data;
     double worst = 0, square = 0;
     for (int64_t i = 0; i < e->count; i++) {
@@ -78,7 +78,7 @@ static void compare(const safetensors *file, const char *name, const drawing *d)
     worst /= sqrt(square / (double)e->count);
     if (!(worst <= 2e-4)) fail_msg("%s: %.3g x rms; expected at most 2e-4", full, worst);
     snprintf(full, sizeof full, "%s/picture", name);
-    e = safetensors_find(file, full);
+    e = checkpoint_find(file, full);
     assert_int_equal(e->shape[0], d->picture.height);
     assert_int_equal(e->shape[1], d->picture.width);
     const uint8_t *pixels = e->data;
@@ -94,7 +94,7 @@ static void compare(const safetensors *file, const char *name, const drawing *d)
                   (long long)e->count, (long long)near, (long long)equal);
 }
 
-static void parity_case(compute *c, const json_t *one, const safetensors *file) {
+static void parity_case(compute *c, const json_t *one, const checkpoint *file) {
     ss_error err = {0};
     const char *name = json_string_value(json_object_get(one, "name"));
     pipeline *p;
@@ -123,15 +123,15 @@ static void test_parity(void **state) {
     (void)state;
     ss_error err = {0};
     json_t *cases;
-    safetensors *file;
+    checkpoint *file;
     compute *c;
     check(json_read_file(DATA "/sampler/pipeline.json", JSON_CONFIG_LIMIT, &cases, &err), &err);
-    check(safetensors_open(&file, DATA "/sampler/pipeline.safetensors", &err), &err);
+    check(checkpoint_open(&file, DATA "/sampler/pipeline.safetensors", &err), &err);
     check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
     assert_int_equal(json_array_size(cases), 5);
     for (size_t i = 0; i < json_array_size(cases); i++) parity_case(c, json_array_get(cases, i), file);
     compute_destroy(c);
-    safetensors_close(file);
+    checkpoint_close(file);
     json_decref(cases);
 }
 

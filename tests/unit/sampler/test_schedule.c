@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/safetensors.h"
+#include "io/checkpoint.h"
 #include "sampler/scheduler_flow_match.h"
 
-static void compare(const safetensors *file, const char *name, const char *part, const float *found, int64_t n) {
+static void compare(const checkpoint *file, const char *name, const char *part, const float *found, int64_t n) {
     char full[64];
     snprintf(full, sizeof full, "%s/%s", name, part);
-    const safetensors_entry *e = safetensors_find(file, full);
+    const checkpoint_entry *e = checkpoint_find(file, full);
     assert_non_null(e);
     assert_int_equal(e->count, n);
     const float *expected = e->data;
@@ -25,9 +25,9 @@ static void compare(const safetensors *file, const char *name, const char *part,
 static void test_vectors(void **state) {
     (void)state;
     ss_error err = {0};
-    safetensors *file;
+    checkpoint *file;
     json_t *cases;
-    assert_int_equal(safetensors_open(&file, DATA "/schedule.safetensors", &err), SS_OK);
+    assert_int_equal(checkpoint_open(&file, DATA "/schedule.safetensors", &err), SS_OK);
     assert_int_equal(json_read_file(DATA "/schedule.json", JSON_CONFIG_LIMIT, &cases, &err), SS_OK);
     assert_true(json_array_size(cases) > 15);
     for (size_t i = 0; i < json_array_size(cases); i++) {
@@ -47,7 +47,7 @@ static void test_vectors(void **state) {
         compare(file, name, "timestep", timestep, steps);
     }
     json_decref(cases);
-    safetensors_close(file);
+    checkpoint_close(file);
 }
 
 static void test_one_step_with_terminal(void **state) {

@@ -1,0 +1,57 @@
+/* Tensors of a checkpoint: one file, or several shards named by a `*.index.json`, behind one handle. Files are mapped,
+ * not read; a tensor is a pointer into the mapping, valid until close. All of the layout is checked at open: nothing
+ * later can run past the mapping (a file truncated meanwhile aside, see base/file.h). */
+#ifndef IO_CHECKPOINT_H
+#define IO_CHECKPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+enum { CHECKPOINT_MAX_DIMS = 8 };
+
+typedef enum checkpoint_dtype {
+    CHECKPOINT_F32,
+    CHECKPOINT_F16,
+    CHECKPOINT_BF16,
+    CHECKPOINT_I32,
+    CHECKPOINT_I64,
+    CHECKPOINT_U8,
+} checkpoint_dtype;
+
+const char *checkpoint_dtype_name(checkpoint_dtype t); /* "F32", ... */
+size_t checkpoint_dtype_size(checkpoint_dtype t);      /* bytes of one element */
+
+typedef struct checkpoint_entry {
+    const char *name;
+    const char *file; /* path of the file it lies in */
+    checkpoint_dtype dtype;
+    int ndim; /* 0 = a scalar */
+    int64_t shape[CHECKPOINT_MAX_DIMS];
+    int64_t count;    /* elements, the product of shape */
+    const void *data; /* row-major, aligned to the element's size (copied at open where the file does not align it) */
+} checkpoint_entry;
+
+typedef struct checkpoint checkpoint;
+
+/* Open "x.safetensors" or "x.safetensors.index.json". */
+ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err);
+
+/* Open the weights of a component folder: `diffusion_pytorch_model` or `model`, a single file or an index. `variant`
+ * ("fp16") may be NULL: then files without a variant. Two candidates in one folder are settled as diffusers does: the
+ * index first. The error when there is none lists what was looked for. */
+ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err);
+
+void checkpoint_close(checkpoint *s); /* NULL is allowed */
+
+/* Entries are sorted by name (bytewise). */
+size_t checkpoint_count(const checkpoint *s);
+const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i);
+const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name); /* NULL: no such tensor */
+
+/* What was opened (as given or found), and the files with tensor data (what a manifest has to hash). */
+const char *checkpoint_path(const checkpoint *s);
+int checkpoint_file_count(const checkpoint *s);
+const char *checkpoint_file_path(const checkpoint *s, int i);
+
+#endif
