@@ -82,7 +82,7 @@ static void linear(compute *c, int64_t rows, int64_t inputs, int64_t outputs) {
     weight_free(c, &j.bias);
 }
 
-static void run_conv(const job *j) { op_conv2d(j->c, j->out, j->x, &j->w, &j->bias, 1, (int[]){1, 1, 1, 1}); }
+static void run_conv(const job *j) { op_conv2d(j->c, j->out, j->x, &j->w, &j->bias, 1, (int[]){1, 1, 1, 1}, ACT_NONE); }
 
 static void conv(compute *c, int64_t size, int64_t inputs, int64_t outputs) {
     job j = {.c = c, .run = run_conv};

@@ -209,11 +209,11 @@ static void take(walk *k, int room, tensor t) {
 }
 
 static void conv3_into(compute *c, tensor out, tensor x, const nn_linear *conv) {
-    op_conv2d(c, out, x, &conv->w, &conv->b, 1, (int[]){1, 1, 1, 1});
+    op_conv2d(c, out, x, &conv->w, &conv->b, 1, (int[]){1, 1, 1, 1}, ACT_NONE);
 }
 
 static void conv1_into(compute *c, tensor out, tensor x, const nn_linear *conv) {
-    op_conv2d(c, out, x, &conv->w, &conv->b, 1, (int[]){0, 0, 0, 0});
+    op_conv2d(c, out, x, &conv->w, &conv->b, 1, (int[]){0, 0, 0, 0}, ACT_NONE);
 }
 
 /* x = conv(x), 3 x 3 at full size. */
@@ -295,7 +295,7 @@ static void resample(walk *k, const nn_linear *conv, const char *prefix) {
         tensor large = in_room(k, 2, height, width, channels);
         op_upsample2(c, large, k->x);
         conv3_into(c, out, large, conv);
-    } else op_conv2d(c, out, k->x, &conv->w, &conv->b, 2, (int[]){0, 0, 1, 1});
+    } else op_conv2d(c, out, k->x, &conv->w, &conv->b, 2, (int[]){0, 0, 1, 1}, ACT_NONE);
     take(k, 1, out);
     compute_tap(c, out, "%s.%s.0", prefix, k->plan.resample);
 }

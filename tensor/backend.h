@@ -24,7 +24,8 @@ struct backend {
     void (*upload)(compute *c, tensor out, const float *host);
     void (*download)(compute *c, float *host, tensor x);
     void (*linear)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
-    void (*conv2d)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+    void (*conv2d)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+                   activation act);
     void (*embed)(compute *c, tensor out, const weight *table, const int32_t *ids);
     void (*copy)(compute *c, tensor out, tensor x);
     void (*fill)(compute *c, tensor out, float value);
@@ -38,6 +39,8 @@ struct backend {
     void (*gate_add)(compute *c, tensor x, tensor gate, tensor y);
     void (*group_norm)(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                        activation act);
+    void (*batch_norm)(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
+    void (*pool2d)(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
     void (*upsample2)(compute *c, tensor out, tensor x);
     void (*patchify)(compute *c, tensor out, tensor x, int p);
     void (*unpatchify)(compute *c, tensor out, tensor x, int p);

@@ -79,6 +79,11 @@ typedef struct weight {
     void *packed;
 } weight;
 
+/* Of a batch norm: vectors of one number a channel. */
+typedef struct batch_norm {
+    weight gamma, beta, mean, var;
+} batch_norm;
+
 void weight_pack(compute *c, weight *w); /* kind and source set by the caller */
 void weight_free(compute *c, weight *w);
 size_t weight_packed_bytes(const compute *c, const weight *w);
@@ -87,8 +92,9 @@ typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_Q
 
 /* out = act(x W^T + b). x [.., I], out [.., O]; `bias` may be NULL. */
 void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
-/* Convolution, NHWC. Zero padding {top, left, bottom, right}; out is [B, Ho, Wo, O]. */
-void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+/* act(convolution), NHWC. Zero padding {top, left, bottom, right}; out is [B, Ho, Wo, O]. */
+void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+               activation act);
 
 void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids); /* out [n, D]; ids on the host */
 
@@ -110,6 +116,13 @@ void op_gate_add(compute *c, tensor x, tensor gate, tensor y);
 /* Group norm over (H, W, C / groups) of NHWC, affine, then `act`. */
 void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                    activation act);
+/* act((x - mean) / sqrt(var + eps) * gamma + beta) by channel, NHWC: torch.nn.BatchNorm2d in evaluation. */
+void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
+/* Windows of size x size, `stride` apart, over x with `pad` empty pixels around, NHWC. A window that reaches past the
+ * picture covers what is inside; out says how many windows there are, so that a ceil_mode is a larger `out`; every
+ * window must hold at least one pixel. */
+typedef enum pool_kind { POOL_MAX, POOL_MEAN /* of the pixels inside: count_include_pad=False */ } pool_kind;
+void op_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void op_upsample2(compute *c, tensor out, tensor x); /* nearest, NHWC, twice the height and width */
 
 /* [B, H, W, C] -> [B, (H/p)(W/p), C p p], features ordered (channel, row, column) as a p x p convolution's weight. */

@@ -16,7 +16,8 @@ void cpu_weight_free(compute *c, weight *w);
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w);
 
 void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
-void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]);
+void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+                activation act);
 void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids);
 void cpu_upload(compute *c, tensor out, const float *host);
 void cpu_download(compute *c, float *host, tensor x);
@@ -32,12 +33,15 @@ void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float e
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y);
 void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                     activation act);
+void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
+void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void cpu_upsample2(compute *c, tensor out, tensor x);
 void cpu_patchify(compute *c, tensor out, tensor x, int p);
 void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 
-/* Scratch bytes that cpu_linear and cpu_conv2d, and cpu_group_norm, take while they run. */
+/* Scratch bytes that cpu_linear and cpu_conv2d, cpu_group_norm, and cpu_batch_norm take while they run. */
 size_t cpu_product_scratch(const compute *c, const weight *w);
 size_t cpu_group_norm_scratch(tensor x);
+size_t cpu_batch_norm_scratch(tensor x);
 
 #endif

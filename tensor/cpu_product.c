@@ -238,11 +238,13 @@ void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight 
     run(c, &p);
 }
 
-void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]) {
+void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+                activation act) {
     product p = {
         .k = cpu_kernel(c),
         .panels = w->packed,
         .bias = bias ? bias->packed : NULL,
+        .act = act,
         .rows = rows_count(out),
         .inputs = w->source.dim[1],
         .outputs = w->source.dim[0],

@@ -201,10 +201,63 @@ void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *
     arena_release(c->scratch, mark);
 }
 
+/* ---- batch norm ---- */
+
+size_t cpu_batch_norm_scratch(tensor x) { return (size_t)x.dim[x.ndim - 1] * sizeof(float); }
+
+void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
+    const kernel *k = cpu_kernel(c);
+    const float *gamma = w->gamma.packed, *beta = w->beta.packed, *mean = w->mean.packed, *var = w->var.packed;
+    int64_t channels = rows_length(x);
+    arena_mark mark = arena_get_mark(c->scratch);
+    float *factor = arena_alloc(c->scratch, cpu_batch_norm_scratch(x));
+    if (!factor) {
+        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a batch norm");
+        return;
+    }
+    for (int64_t i = 0; i < channels; i++) factor[i] = (float)((double)gamma[i] / sqrt((double)var[i] + (double)eps));
+#pragma omp parallel for num_threads(norm_threads(c, x))
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        float *to = rows_at(out, r);
+        k->channel_norm(to, rows_at(x, r), mean, factor, beta, channels);
+        if (act != ACT_NONE) k->activate(to, to, channels, act);
+    }
+    arena_release(c->scratch, mark);
+}
+
 /* ---- rearrangement ---- */
 
 static float *pixel_at(tensor t, int64_t b, int64_t y, int64_t x) {
     return (float *)t.data + b * t.stride[0] + y * t.stride[1] + x * t.stride[2];
+}
+
+/* One window's pixels into `to`: the larger (NaN wins) or the sum, channel by channel. */
+static void pool_pixel(float *to, const float *from, pool_kind kind, int64_t channels) {
+    if (kind == POOL_MAX)
+        for (int64_t i = 0; i < channels; i++) to[i] = from[i] <= to[i] ? to[i] : from[i];
+    else
+        for (int64_t i = 0; i < channels; i++) to[i] += from[i];
+}
+
+void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
+    int64_t channels = x.dim[3];
+#pragma omp parallel for num_threads(move_threads(c, x))
+    for (int64_t r = 0; r < out.dim[0] * out.dim[1]; r++) {
+        int64_t b = r / out.dim[1], y = r % out.dim[1], top = y * stride - pad, bottom = least(top + size, x.dim[1]);
+        if (top < 0) top = 0;
+        for (int64_t i = 0; i < out.dim[2]; i++) {
+            int64_t left = i * stride - pad, right = least(left + size, x.dim[2]);
+            if (left < 0) left = 0;
+            float *to = pixel_at(out, b, y, i);
+            memcpy(to, pixel_at(x, b, top, left), (size_t)channels * sizeof *to);
+            for (int64_t yy = top; yy < bottom; yy++)
+                for (int64_t xx = left; xx < right; xx++)
+                    if (yy > top || xx > left) pool_pixel(to, pixel_at(x, b, yy, xx), kind, channels);
+            float n = (float)((bottom - top) * (right - left));
+            if (kind == POOL_MEAN)
+                for (int64_t j = 0; j < channels; j++) to[j] /= n;
+        }
+    }
 }
 
 void cpu_upsample2(compute *c, tensor out, tensor x) {

@@ -56,10 +56,28 @@ static void dry_linear(compute *c, tensor out, tensor x, const weight *w, const 
 }
 
 static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                       const int pad[4]) {
+                       const int pad[4], activation act) {
     (void)stride;
     (void)pad;
-    dry_linear(c, out, x, w, bias, ACT_NONE);
+    dry_linear(c, out, x, w, bias, act);
+}
+
+static void dry_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
+    (void)out;
+    (void)w;
+    (void)eps;
+    (void)act;
+    take(c, cpu_batch_norm_scratch(x));
+}
+
+static void dry_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
+    (void)c;
+    (void)out;
+    (void)x;
+    (void)kind;
+    (void)size;
+    (void)stride;
+    (void)pad;
 }
 
 static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
@@ -214,6 +232,8 @@ const backend backend_dry = {
     .rms_norm = dry_rms_norm,
     .gate_add = dry_three,
     .group_norm = dry_group_norm,
+    .batch_norm = dry_batch_norm,
+    .pool2d = dry_pool2d,
     .upsample2 = dry_two,
     .patchify = dry_patches,
     .unpatchify = dry_patches,

@@ -87,7 +87,8 @@ void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *
     c->be->linear(c, out, x, w, bias, act);
 }
 
-void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4]) {
+void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+               activation act) {
     static const char op[] = "conv2d";
     if (!op_begin(c) || !both_usable(c, op, out, x)) return;
     tensor s = w->source;
@@ -103,7 +104,7 @@ void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *
         !vector_fits(c, op, bias, last(out), out))
         return;
     c->flops += 2.0 * (double)tensor_elements(out) * (double)(s.dim[1] * s.dim[2] * s.dim[3]);
-    c->be->conv2d(c, out, x, w, bias, stride, pad);
+    c->be->conv2d(c, out, x, w, bias, stride, pad, act);
 }
 
 void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
@@ -203,6 +204,32 @@ void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *g
              out, x) &&
         vector_fits(c, op, gamma, last(x), x) && vector_fits(c, op, beta, last(x), x))
         c->be->group_norm(c, out, x, groups, gamma, beta, eps, act);
+}
+
+void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
+    static const char op[] = "batch_norm";
+    const weight *vectors[] = {&w->gamma, &w->beta, &w->mean, &w->var};
+    if (!op_begin(c) || !same_shape(c, op, out, x)) return;
+    for (int i = 0; i < 4; i++)
+        if (!vector_fits(c, op, vectors[i], last(x), x)) return;
+    c->be->batch_norm(c, out, x, w, eps, act);
+}
+
+/* Every window of this direction begins before the end of the picture and ends after its start. */
+static int windows_fit(int64_t windows, int64_t length, int size, int stride, int pad) {
+    return windows >= 1 && pad < size && (windows - 1) * stride - pad < length;
+}
+
+void op_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
+    static const char op[] = "pool2d";
+    if (op_begin(c) && both_usable(c, op, out, x) &&
+        fits(c, x.ndim == 4 && out.ndim == 4 && out.dim[0] == x.dim[0] && out.dim[3] == x.dim[3], op,
+             "[B, Ho, Wo, C] and [B, H, W, C]", out, x) &&
+        fits(c,
+             size >= 1 && stride >= 1 && pad >= 0 && windows_fit(out.dim[1], x.dim[1], size, stride, pad) &&
+                 windows_fit(out.dim[2], x.dim[2], size, stride, pad),
+             op, "windows that each hold a pixel", out, x))
+        c->be->pool2d(c, out, x, kind, size, stride, pad);
 }
 
 /* ---- rearrangement ---- */

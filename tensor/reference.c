@@ -104,15 +104,15 @@ static double convolve_at(tensor x, const weight *w, int64_t b, int64_t top, int
 }
 
 void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                      const int pad[4]) {
+                      const int pad[4], activation act) {
     (void)c;
     for (int64_t b = 0; b < out.dim[0]; b++)
         for (int64_t y = 0; y < out.dim[1]; y++)
             for (int64_t xx = 0; xx < out.dim[2]; xx++) {
                 float *to = pixel(out, b, y, xx);
                 for (int64_t o = 0; o < out.dim[3]; o++)
-                    to[o] = (float)(vector_at(bias, o, 0) +
-                                    convolve_at(x, w, b, y * stride - pad[0], xx * stride - pad[1], o));
+                    to[o] = (float)activate(act, vector_at(bias, o, 0) + convolve_at(x, w, b, y * stride - pad[0],
+                                                                                     xx * stride - pad[1], o));
             }
 }
 
@@ -269,6 +269,40 @@ void reference_group_norm(compute *c, tensor out, tensor x, int groups, const we
 
 /* ---- rearrangement ---- */
 
+void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
+    (void)c;
+    for (int64_t r = 0; r < rows_count(x); r++)
+        for (int64_t i = 0; i < rows_length(x); i++) {
+            double scaled =
+                ((double)rows_at(x, r)[i] - vector_at(&w->mean, i, 0)) / sqrt(vector_at(&w->var, i, 0) + (double)eps);
+            rows_at(out, r)[i] = (float)activate(act, scaled * vector_at(&w->gamma, i, 0) + vector_at(&w->beta, i, 0));
+        }
+}
+
+/* One value of a pooled picture: the window's top left corner is at (top, left), perhaps outside. */
+static double pool_at(tensor x, int64_t b, int64_t top, int64_t left, int64_t channel, pool_kind kind, int size) {
+    double sum = 0, largest = -INFINITY;
+    int64_t n = 0;
+    for (int64_t y = top; y < top + size; y++)
+        for (int64_t xx = left; xx < left + size; xx++) {
+            if (y < 0 || y >= x.dim[1] || xx < 0 || xx >= x.dim[2]) continue;
+            double v = (double)pixel(x, b, y, xx)[channel];
+            if (!(v <= largest)) largest = v;
+            sum += v;
+            n++;
+        }
+    return kind == POOL_MAX ? largest : sum / (double)n;
+}
+
+void reference_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
+    (void)c;
+    for (int64_t b = 0; b < out.dim[0]; b++)
+        for (int64_t y = 0; y < out.dim[1]; y++)
+            for (int64_t xx = 0; xx < out.dim[2]; xx++)
+                for (int64_t i = 0; i < out.dim[3]; i++)
+                    pixel(out, b, y, xx)[i] = (float)pool_at(x, b, y * stride - pad, xx * stride - pad, i, kind, size);
+}
+
 void reference_upsample2(compute *c, tensor out, tensor x) {
     (void)c;
     for (int64_t b = 0; b < out.dim[0]; b++)
@@ -325,6 +359,8 @@ const backend backend_reference = {
     .rms_norm = reference_rms_norm,
     .gate_add = reference_gate_add,
     .group_norm = reference_group_norm,
+    .batch_norm = reference_batch_norm,
+    .pool2d = reference_pool2d,
     .upsample2 = reference_upsample2,
     .patchify = reference_patchify,
     .unpatchify = reference_unpatchify,

@@ -9,7 +9,7 @@ void reference_upload(compute *c, tensor out, const float *host);
 void reference_download(compute *c, float *host, tensor x);
 void reference_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
 void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                      const int pad[4]);
+                      const int pad[4], activation act);
 void reference_embed(compute *c, tensor out, const weight *table, const int32_t *ids);
 void reference_copy(compute *c, tensor out, tensor x);
 void reference_fill(compute *c, tensor out, float value);
@@ -23,6 +23,8 @@ void reference_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, f
 void reference_gate_add(compute *c, tensor x, tensor gate, tensor y);
 void reference_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
                           float eps, activation act);
+void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
+void reference_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void reference_upsample2(compute *c, tensor out, tensor x);
 void reference_patchify(compute *c, tensor out, tensor x, int p);
 void reference_unpatchify(compute *c, tensor out, tensor x, int p);

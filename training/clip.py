@@ -1,6 +1,7 @@
 """Stage 7: shapes-clip, a small CLIPModel that scores pictures against captions.
 
     python clip.py --minutes 20
+    python clip.py --stage pairs --init-from ../models/shapes-clip --minutes 90
     python clip.py --export ../models/shapes-clip
 
 It learns from rendered scenes of its own (all 64 colour-and-shape pairs, none ever
@@ -29,10 +30,21 @@ from export import replace_folder
 from tokens import CLIP_TOKENS
 from vae import to_float
 
-WIDTH, BATCH, RATE = 128, 64, 1e-3
+WIDTH, BATCH = 128, 64
 HARD = 4                    # captions with one attribute changed, for each picture
 TARGETS = (0.8, 0.4, 0.0)   # cosines wanted with 0, 1 and 2 attributes changed
-SEED = 20_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    rate: float
+    mix: tuple[float, float, float, float]   # of colors, counting, position, color_attr
+    related: float                           # of captions of two objects, where a relation is true
+    seed: int
+
+
+STAGES = {"first": Stage(1e-3, (0.2, 0.3, 0.2, 0.3), 0.5, 20_000),
+          "pairs": Stage(8e-4, (0.05, 0.1, 0.4, 0.45), 0.65, 20_100)}
 
 
 # ---------------------------------------------------------------- statements
@@ -74,8 +86,9 @@ class Statement:
         return out
 
 
-def describe(rng: np.random.Generator, objects: list[world.Object]) -> Statement:
-    """A true statement about a scene of this world."""
+def describe(rng: np.random.Generator, objects: list[world.Object],
+             related: float = 0.5) -> Statement:
+    """A true statement about a scene of this world; `related` is the share with a relation."""
     named = rng.random() < 0.65
     names = tuple((o.shape, o.colour if named else None) for o in objects)
     if len(set((o.shape, o.colour) for o in objects)) == 1:
@@ -83,13 +96,12 @@ def describe(rng: np.random.Generator, objects: list[world.Object]) -> Statement
     order = rng.permutation(2)
     a, b = objects[order[0]], objects[order[1]]
     true = [r for r in world.RELATIONS if world.relation_holds(r, a, b)]
-    relation = str(rng.choice(true)) if true and rng.random() < 0.5 else "and"
+    relation = str(rng.choice(true)) if true and rng.random() < related else "and"
     return Statement((names[order[0]], names[order[1]]), relation=relation)
 
 
-def scene(rng: np.random.Generator) -> world.Scene:
-    tag = str(rng.choice(["colors", "counting", "position", "color_attr"],
-                         p=[0.2, 0.3, 0.2, 0.3]))
+def scene(rng: np.random.Generator, mix=STAGES["first"].mix) -> world.Scene:
+    tag = str(rng.choice(["colors", "counting", "position", "color_attr"], p=mix))
     return world.draw(rng, tag, held_out=True)[0]
 
 
@@ -123,23 +135,24 @@ def damage(rng: np.random.Generator, x: torch.Tensor) -> torch.Tensor:
 class Scenes:
     """Rendered scenes that are reused: a ring buffer refreshed a little every step."""
 
-    def __init__(self, rng: np.random.Generator, size: int):
-        self.scenes = [scene(rng) for _ in range(size)]
+    def __init__(self, rng: np.random.Generator, size: int, mix):
+        self.mix = mix
+        self.scenes = [scene(rng, mix) for _ in range(size)]
         self.pictures = np.stack([world.render(s) for s in self.scenes])
         self.next = 0
 
     def refresh(self, rng, count: int) -> None:
         for _ in range(count):
-            self.scenes[self.next] = scene(rng)
+            self.scenes[self.next] = scene(rng, self.mix)
             self.pictures[self.next] = world.render(self.scenes[self.next])
             self.next = (self.next + 1) % len(self.scenes)
 
 
-def batch(rng, scenes: Scenes, size: int):
+def batch(rng, scenes: Scenes, size: int, related: float):
     """Pictures; captions: own, HARD changed once, one changed twice; the false-in-batch mask."""
     rows = rng.choice(len(scenes.scenes), size, replace=False)
     objects = [scenes.scenes[i].objects for i in rows]
-    own = [describe(rng, o) for o in objects]
+    own = [describe(rng, o, related) for o in objects]
     once = [false_changes(rng, s, o, HARD) for s, o in zip(own, objects)]
     twice = [false_changes(rng, changed[0], o, 1)[0] for changed, o in zip(once, objects)]
     prefixes = [world.prefix(rng) for _ in range(size)]
@@ -192,9 +205,12 @@ def loss_of(model, image, words, mask):
 
 
 def train(args) -> None:
+    stage = STAGES[args.stage]
     tokenizer = CLIPTokenizer.from_pretrained(args.root / "tokenizers" / "tokenizer")
     model = make_model(tokenizer).to(args.device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98),
+    if args.init_from:
+        model.load_state_dict(CLIPModel.from_pretrained(args.init_from).float().state_dict())
+    optimiser = torch.optim.AdamW(model.parameters(), lr=stage.rate, betas=(0.9, 0.98),
                                   weight_decay=0.02, fused=True)
     average, path = Average(model, 0.998), args.root / "clip.pt"
     step, clock = 0, Clock(args.minutes)
@@ -205,7 +221,7 @@ def train(args) -> None:
         average.values, step = state["average"], state["step"]
         clock = Clock(args.minutes, state["seconds"])
     log = Log(args.root / "clip.csv", ["loss", "right"], step)
-    scenes = Scenes(np.random.default_rng((SEED, step)), args.scenes)
+    scenes = Scenes(np.random.default_rng((stage.seed, step)), args.scenes, stage.mix)
 
     def save():
         save_checkpoint(path, dict(model=model.state_dict(), optimiser=optimiser.state_dict(),
@@ -213,11 +229,11 @@ def train(args) -> None:
 
     saved, figures = time.monotonic(), []
     while clock.share() < 1.0 and step != args.steps:
-        rng = np.random.default_rng((SEED, 1, step))
+        rng = np.random.default_rng((stage.seed, 1, step))
         scenes.refresh(rng, 4)
-        pictures, texts, mask = batch(rng, scenes, BATCH)
+        pictures, texts, mask = batch(rng, scenes, BATCH, stage.related)
         for group in optimiser.param_groups:
-            group["lr"] = RATE * warm_then_cosine(step, clock.share(), 200, 0.4, 0.01)
+            group["lr"] = stage.rate * warm_then_cosine(step, clock.share(), 200, 0.4, 0.01)
         with autocast(args.device):
             image, words = embed(model, tokenizer,
                                  damage(rng, to_float(pictures, args.device)), texts)
@@ -325,6 +341,8 @@ def main() -> None:
     common_arguments(parser, minutes=20)
     parser.add_argument("--scenes", type=int, default=8192, help="scenes kept at a time")
     parser.add_argument("--pictures", type=int, default=1000, help="for the evaluation")
+    parser.add_argument("--stage", choices=STAGES, default="first")
+    parser.add_argument("--init-from", type=Path, help="weights of an exported folder to begin with")
     parser.add_argument("--export", type=Path, help="evaluate and write the folder instead")
     args = parser.parse_args()
     prepare(args)

@@ -55,7 +55,10 @@ def prepare(args) -> None:
 
 
 def autocast(device: str):
-    return torch.autocast(torch.device(device).type, torch.bfloat16)
+    """bfloat16 where the device has instructions for it; a CPU without them is slower with it."""
+    kind = torch.device(device).type
+    has_bfloat16 = kind != "cpu" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(kind, torch.bfloat16, enabled=has_bfloat16)
 
 
 class Log:

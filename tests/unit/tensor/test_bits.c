@@ -43,11 +43,11 @@ static void forward(compute *c, const network *n, tensor out, tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
     tensor a = compute_4d(c, items, 24, 24, 96), half = compute_4d(c, items, 12, 12, 96);
     tensor b = compute_4d(c, items, 24, 24, 48), table = compute_2d(c, 3, 48);
-    op_conv2d(c, a, x, &n->conv, &n->bias96, 1, around);
+    op_conv2d(c, a, x, &n->conv, &n->bias96, 1, around, ACT_NONE);
     op_group_norm(c, a, a, 32, &n->bias96, &n->bias96, 1e-6f, ACT_SILU);
-    op_conv2d(c, half, a, &n->down, NULL, 2, below);
+    op_conv2d(c, half, a, &n->down, NULL, 2, below, ACT_NONE);
     op_upsample2(c, a, half);
-    op_conv2d(c, b, a, &n->up, &n->bias48, 1, around);
+    op_conv2d(c, b, a, &n->up, &n->bias48, 1, around, ACT_NONE);
     tensor tokens = tensor_reshape(b, 3, (int64_t[]){items, 576, 48});
     tensor wide = compute_3d(c, items, 576, 192), narrow = compute_3d(c, items, 576, 48);
     op_embed(c, table, &n->table, ids);
@@ -158,7 +158,7 @@ static size_t taken_by(compute *c, const network *n, int op) {
     arena_reset_peak(c->scratch);
     switch (op) {
     case 0: op_linear(c, wide, rows, &n->lift, NULL, ACT_NONE); break;
-    case 1: op_conv2d(c, y, x, &n->conv, NULL, 1, (int[]){1, 1, 1, 1}); break;
+    case 1: op_conv2d(c, y, x, &n->conv, NULL, 1, (int[]){1, 1, 1, 1}, ACT_NONE); break;
     case 2: op_group_norm(c, y, y, 8, NULL, NULL, 1e-6f, ACT_NONE); break;
     case 3: op_attention(c, &(attention_args){.q = q, .k = q, .v = q, .out = mixed, .scale = 1.0f}, NULL); break;
     case 4: op_layer_norm(c, y, y, NULL, NULL, 1e-6f); break;

@@ -78,7 +78,7 @@ static void shapes_are_checked(void **state) {
     op_linear(c, x, x, &w, NULL, ACT_NONE);
     assert_int_equal(compute_status(c, &err), SS_ERR_INTERNAL);
     assert_string_equal(err.message, "linear: expected out [.., O] and w [O, I], found [3, 4] and [5, 4]");
-    op_conv2d(c, image, image, &w, NULL, 1, (int[]){1, 1, 1, 1});
+    op_conv2d(c, image, image, &w, NULL, 1, (int[]){1, 1, 1, 1}, ACT_NONE);
     assert_int_equal(compute_status(c, &err), SS_ERR_INTERNAL);
     op_linear(c, out, x, &w, &w, ACT_NONE);
     assert_int_equal(compute_status(c, &err), SS_ERR_INTERNAL);

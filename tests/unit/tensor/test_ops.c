@@ -104,7 +104,7 @@ static void linear_is_near(void **state) {
 static void run_conv(compute *c, operand *out, const void *args) {
     const product_args *a = args;
     weight w = weight_packed(c, a->w), bias = weight_packed(c, a->bias);
-    op_conv2d(c, out->t, a->x, &w, &bias, a->stride, a->pad);
+    op_conv2d(c, out->t, a->x, &w, &bias, a->stride, a->pad, a->act);
     weight_free(c, &w);
     weight_free(c, &bias);
 }
@@ -130,7 +130,8 @@ static void conv_is_near(void **state) {
         int64_t out_height = (s.height + s.pad[0] + s.pad[2] - s.kernel_height) / s.stride + 1;
         int64_t out_width = (s.width + s.pad[1] + s.pad[3] - s.kernel_width) / s.stride + 1;
         operand out = operand_make(4, (int64_t[]){s.batch, out_height, out_width, s.outputs}, gap);
-        product_args a = {.x = x.t, .stride = s.stride, .pad = {s.pad[0], s.pad[1], s.pad[2], s.pad[3]}};
+        product_args a = {
+            .x = x.t, .act = (activation)(i % 6), .stride = s.stride, .pad = {s.pad[0], s.pad[1], s.pad[2], s.pad[3]}};
         a.w = weight_random(WEIGHT_CONV, (tensor_type)(i % 3), 4,
                             (int64_t[]){s.outputs, s.inputs, s.kernel_height, s.kernel_width}, 2);
         a.bias = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, (int64_t[]){s.outputs}, 3);
@@ -431,6 +432,88 @@ static void moves_are_exact(void **state) {
     }
 }
 
+/* ---- batch norm, pooling ---- */
+
+typedef struct pool_args {
+    tensor x;
+    batch_norm norm;
+    activation act;
+    pool_kind kind;
+    int size, stride, pad;
+} pool_args;
+
+static void run_batch_norm(compute *c, operand *out, const void *args) {
+    const pool_args *a = args;
+    batch_norm w = {weight_packed(c, a->norm.gamma), weight_packed(c, a->norm.beta), weight_packed(c, a->norm.mean),
+                    weight_packed(c, a->norm.var)};
+    op_batch_norm(c, out->t, a->x, &w, 1e-3f, a->act);
+    weight_free(c, &w.gamma);
+    weight_free(c, &w.beta);
+    weight_free(c, &w.mean);
+    weight_free(c, &w.var);
+}
+
+static void batch_norm_is_near(void **state) {
+    (void)state;
+    static const int64_t widths[] = {1, 3, 16, 37, 128};
+    for (int i = 0; i < 10; i++) {
+        int64_t channels = widths[i % 5], vector[] = {channels};
+        operand x = operand_random(4, (int64_t[]){2, 5, 3, channels}, i % 2 ? 3 : 0, 1);
+        operand out = operand_make(4, x.t.dim, i % 2 ? 3 : 0);
+        pool_args a = {.x = x.t, .act = i % 3 ? ACT_RELU : ACT_NONE};
+        weight *w[] = {&a.norm.gamma, &a.norm.beta, &a.norm.mean, &a.norm.var};
+        for (uint64_t k = 0; k < 4; k++) *w[k] = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, vector, 2 + k);
+        float *var = a.norm.var.source.data;
+        for (int64_t k = 0; k < channels; k++) var[k] = fabsf(var[k]) + 0.5f;
+        check(&out, run_batch_norm, &a, 1e-6, "batch_norm");
+        for (int k = 0; k < 4; k++) free(w[k]->source.data);
+        operand_free(&x);
+        operand_free(&out);
+    }
+    report("batch_norm");
+}
+
+static void run_pool(compute *c, operand *out, const void *args) {
+    const pool_args *a = args;
+    op_pool2d(c, out->t, a->x, a->kind, a->size, a->stride, a->pad);
+}
+
+static void pool_is_near(void **state) {
+    (void)state;
+    /* picture, windows, size, stride, pad; the last ones reach over the edge (ceil_mode) */
+    static const int cases[][6] = {{7, 5, 3, 2, 3, 2}, {8, 9, 8, 9, 3, 1}, {8, 8, 4, 4, 2, 2}, {1, 1, 1, 1, 3, 1},
+                                   {6, 7, 3, 3, 3, 2}, {7, 8, 1, 1, 8, 1}, {5, 6, 3, 3, 3, 2}, {4, 4, 2, 2, 3, 2}};
+    for (int i = 0; i < 16; i++) {
+        const int *s = cases[i % 8];
+        int gap = i % 3 ? 0 : 5;
+        operand x = operand_random(4, (int64_t[]){2, s[0], s[1], 19}, gap, 1);
+        operand out = operand_make(4, (int64_t[]){2, s[2], s[3], 19}, gap);
+        pool_args a = {.x = x.t, .kind = i < 8 ? POOL_MAX : POOL_MEAN, .size = s[4], .stride = s[5]};
+        a.pad = a.stride == 1 && a.size == 3;
+        check(&out, run_pool, &a, i < 8 ? 0 : 1e-6, "pool2d");
+        operand_free(&x);
+        operand_free(&out);
+    }
+}
+
+/* Windows by hand: what lies outside counts for nothing. */
+static void pools_are_right(void **state) {
+    (void)state;
+    compute *c = reference;
+    float x[] = {-1, -2, -3, -4, -5, -6, -7, -8, -9}, out[4];
+    tensor picture = tensor_4d(x, TENSOR_F32, 1, 3, 3, 1), pooled = tensor_4d(out, TENSOR_F32, 1, 2, 2, 1);
+    op_pool2d(c, pooled, picture, POOL_MAX, 2, 2, 0);
+    assert_true(out[0] == -1 && out[1] == -3 && out[2] == -7 && out[3] == -9);
+    op_pool2d(c, pooled, picture, POOL_MEAN, 2, 2, 1);
+    assert_true(out[0] == -1 && out[1] == -2.5f && out[2] == -5.5f && out[3] == -7);
+    context_must_be_ok(c);
+    op_pool2d(c, pooled, picture, POOL_MEAN, 2, 3, 0); /* the second window would be empty */
+    ss_error err;
+    assert_int_equal(compute_status(c, &err), SS_ERR_INTERNAL);
+    assert_string_equal(err.message,
+                        "pool2d: expected windows that each hold a pixel, found [1, 2, 2, 1] and [1, 3, 3, 1]");
+}
+
 /* The two orders of patch features, on numbers that name their place. */
 static void patches_are_in_order(void **state) {
     (void)state;
@@ -452,7 +535,9 @@ int main(void) {
         cmocka_unit_test(linear_is_near),       cmocka_unit_test(conv_is_near),
         cmocka_unit_test(element_ops_are_near), cmocka_unit_test(activations_are_accurate),
         cmocka_unit_test(token_norms_are_near), cmocka_unit_test(group_norm_is_near),
-        cmocka_unit_test(moves_are_exact),      cmocka_unit_test(patches_are_in_order),
+        cmocka_unit_test(moves_are_exact),      cmocka_unit_test(batch_norm_is_near),
+        cmocka_unit_test(pool_is_near),         cmocka_unit_test(pools_are_right),
+        cmocka_unit_test(patches_are_in_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
