@@ -84,14 +84,3 @@ int checks_has_input(const model_arrays *in, const char *name) {
         if (strcmp(in->at[i].name, name) == 0) return 1;
     return 0;
 }
-
-int32_t *checks_scratch_ids(compute *c, int64_t n) {
-    if (!compute_ok(c)) return NULL;
-    int32_t *ids = arena_alloc(c->scratch, (size_t)n * sizeof *ids);
-    if (!ids) {
-        ss_error err;
-        error_no_memory(&err, "token positions in scratch", (unsigned long long)n * sizeof *ids);
-        compute_fail(c, &err);
-    }
-    return ids;
-}

@@ -31,7 +31,4 @@ ss_status checks_input_ids(const model_arrays *in, int64_t vocabulary, int64_t m
 /* Whether there is an input of that name. */
 int checks_has_input(const model_arrays *in, const char *name);
 
-/* Room for `n` integers in the context's scratch; NULL when there is none (then the context has failed). */
-int32_t *checks_scratch_ids(compute *c, int64_t n);
-
 #endif

@@ -2,9 +2,8 @@
  * is causal. Attention goes through attn/ as a call that is not studied. */
 #include "model/clip.h"
 
-#include <math.h>
 #include <string.h>
-#include "attn/attn.h"
+#include "model/attend.h"
 #include "model/checks.h"
 
 /* Old checkpoints carry their buffers of positions. The logit scale turns cosines into logits, which nobody asks for
@@ -154,20 +153,21 @@ void clip_bind(binder *b, const void *config, void *weights) {
 /* ---- forward ---- */
 
 /* Self-attention of the normed x [B, N, D] into `out`, output projection included. */
-static void attend(compute *c, const clip_encoder_config *g, const clip_layer *w, int causal, tensor out, tensor x) {
+static void attend_self(compute *c, const clip_encoder_config *g, const clip_layer *w, int causal, tensor out,
+                        tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = nn_linear_new(c, x, &w->q, ACT_NONE);
-    tensor k = nn_linear_new(c, x, &w->k, ACT_NONE);
-    tensor v = nn_linear_new(c, x, &w->v, ACT_NONE);
-    tensor heads = nn_like(c, x);
-    attn_call call = {.block = -1, .kind = ATTN_SELF};
-    call.args.q = tensor_split_last(q, g->heads);
-    call.args.k = tensor_split_last(k, g->heads);
-    call.args.v = tensor_split_last(v, g->heads);
-    call.args.out = tensor_split_last(heads, g->heads);
-    call.args.scale = 1.0f / sqrtf((float)(g->width / g->heads));
-    call.args.causal = causal;
-    attn_forward(c, &call);
+    tensor q, k, v, heads = nn_like(c, x);
+    if (nn_optional(&w->qkv.w)) {
+        tensor all = nn_linear_new(c, x, &w->qkv, ACT_NONE);
+        q = tensor_columns(all, 0, g->width);
+        k = tensor_columns(all, g->width, g->width);
+        v = tensor_columns(all, 2 * g->width, g->width);
+    } else {
+        q = nn_linear_new(c, x, &w->q, ACT_NONE);
+        k = nn_linear_new(c, x, &w->k, ACT_NONE);
+        v = nn_linear_new(c, x, &w->v, ACT_NONE);
+    }
+    attend(c, heads, q, k, v, g->heads, causal);
     nn_linear_into(c, out, heads, &w->out, ACT_NONE);
     arena_release(c->scratch, mark);
 }
@@ -179,7 +179,7 @@ static void layer_forward(compute *c, const clip_encoder_config *g, const clip_l
     arena_mark mark = arena_get_mark(c->scratch);
     tensor h = nn_layer_norm_new(c, x, &w->norm1, g->eps), y = nn_like(c, x);
     compute_tap(c, h, "%s.encoder.layers.%lld.layer_norm1", part, i);
-    attend(c, g, w, causal, y, h);
+    attend_self(c, g, w, causal, y, h);
     compute_tap(c, y, "%s.encoder.layers.%lld.self_attn", part, i);
     op_add(c, x, x, y);
     op_layer_norm(c, h, x, &w->norm2.gamma, &w->norm2.beta, g->eps);
@@ -188,18 +188,6 @@ static void layer_forward(compute *c, const clip_encoder_config *g, const clip_l
     compute_tap(c, y, "%s.encoder.layers.%lld.mlp", part, i);
     op_add(c, x, x, y);
     compute_tap(c, x, "%s.encoder.layers.%lld", part, i);
-    arena_release(c->scratch, mark);
-}
-
-/* x[b, :] += the table's rows 0 .. N - 1, for x [B, N, D]. */
-static void add_positions(compute *c, tensor x, const weight *table) {
-    arena_mark mark = arena_get_mark(c->scratch);
-    int64_t n = x.dim[1], width = x.dim[2];
-    int32_t *ids = checks_scratch_ids(c, n);
-    tensor rows = compute_2d(c, n, width);
-    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)i;
-    op_embed(c, rows, table, ids);
-    op_add(c, x, x, tensor_reshape(rows, 3, (int64_t[]){1, n, width}));
     arena_release(c->scratch, mark);
 }
 
@@ -234,7 +222,7 @@ void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_we
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = compute_3d(c, batch, tokens, width);
     op_embed(c, tensor_reshape(x, 2, (int64_t[]){batch * tokens, width}), &w->token, ids);
-    add_positions(c, x, &w->position);
+    nn_add_positions(c, x, &w->position);
     compute_tap(c, x, "text_model.embeddings");
     for (int64_t i = 0; i < g->encoder.layers; i++) {
         if (i == g->encoder.layers - 1) op_copy(c, out->penultimate, x);
@@ -250,31 +238,12 @@ void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_we
     arena_release(c->scratch, mark);
 }
 
-/* Class token, then patches in reading order, positions added: [B, 1 + n, D] in new scratch. */
-static tensor vision_embed(compute *c, const clip_vision_config *g, const clip_vision_weights *w, tensor pixels) {
-    int64_t batch = pixels.dim[0], width = g->encoder.width, side = patches_per_side(g), n = side * side;
-    int64_t used = side * g->patch; /* a convolution without padding leaves out what is over */
-    tensor x = compute_3d(c, batch, n + 1, width);
-    arena_mark mark = arena_get_mark(c->scratch);
-    tensor patches = compute_3d(c, batch, n, g->channels * g->patch * g->patch);
-    op_patchify(c, patches, tensor_slice(tensor_slice(pixels, 1, 0, used), 2, 0, used), (int)g->patch);
-    nn_linear_into(c, tensor_slice(x, 1, 1, n), patches, &w->patch, ACT_NONE);
-    tensor class_token = compute_2d(c, 1, width);
-    op_embed(c, class_token, &w->class_token, (const int32_t[]){0});
-    for (int64_t b = 0; b < batch; b++)
-        op_copy(c, tensor_slice(tensor_slice(x, 0, b, 1), 1, 0, 1),
-                tensor_reshape(class_token, 3, (int64_t[]){1, 1, width}));
-    add_positions(c, x, &w->position);
-    arena_release(c->scratch, mark);
-    compute_tap(c, x, "vision_model.embeddings");
-    return x;
-}
-
 tensor clip_image_forward(compute *c, const clip_vision_config *g, const clip_vision_weights *w, tensor pixels) {
     int64_t batch = pixels.dim[0], width = g->encoder.width;
     tensor out = compute_2d(c, batch, g->projection);
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor embedded = vision_embed(c, g, w, pixels);
+    tensor embedded = nn_vit_embed_new(c, pixels, (int)g->patch, &w->patch, &w->class_token, &w->position);
+    compute_tap(c, embedded, "vision_model.embeddings");
     tensor x = nn_layer_norm_new(c, embedded, &w->norm_before, g->encoder.eps);
     compute_tap(c, x, "vision_model.pre_layrnorm");
     for (int64_t i = 0; i < g->encoder.layers; i++)

@@ -38,7 +38,9 @@ typedef struct clip_config {
 
 typedef struct clip_layer {
     nn_affine norm1, norm2;
-    nn_linear q, k, v, out, fc1, fc2;
+    nn_linear q, k, v;
+    nn_linear qkv; /* in their place where a file packs them (OpenCLIP) */
+    nn_linear out, fc1, fc2;
 } clip_layer;
 
 typedef struct clip_text_weights {
@@ -97,5 +99,12 @@ ss_status clip_example(const void *config, model_arrays *in, ss_error *err);
 ss_status clip_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
 
 extern const char *const CLIP_IGNORE[];
+
+/* OpenCLIP: the names of its config (open_clip_config.json, or its model_cfg alone) and of its checkpoints for the same
+ * network; example and forward are CLIPModel's (open_clip.c). */
+ss_status open_clip_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
+void open_clip_bind(binder *b, const void *config, void *weights);
+
+extern const char *const OPEN_CLIP_IGNORE[];
 
 #endif

@@ -194,23 +194,23 @@ static ss_status class_of(const json_t *json, const char *path, const char **out
     return SS_OK;
 }
 
-/* Choose the row and read the config: what every way of opening begins with. */
+/* Choose the row and parse the config: what every way of opening begins with. */
+static ss_status take_config(model *m, const char *class_name, const json_t *json, const char *where, ss_error *err) {
+    m->net = (const network *)(const void *)entry_find(MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT,
+                                                       "network", class_name, where, err);
+    if (!m->net) return err->code;
+    m->config = calloc(1, m->net->config_size);
+    m->weights = calloc(1, m->net->weights_size);
+    if (!m->config || !m->weights) return error_no_memory(err, "network", m->net->config_size);
+    return m->net->parse(json, m->net->about.name, where, m->config, err);
+}
+
 static ss_status read_config(model *m, const char *config_path, ss_error *err) {
     json_t *json;
     const char *class_name;
     SS_TRY(json_read_file(config_path, JSON_CONFIG_LIMIT, &json, err));
     ss_status status = class_of(json, config_path, &class_name, err);
-    if (status == SS_OK) {
-        m->net = (const network *)(const void *)entry_find(
-            MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT, "network", class_name, config_path, err);
-        if (!m->net) status = err->code;
-    }
-    if (status == SS_OK) {
-        m->config = calloc(1, m->net->config_size);
-        m->weights = calloc(1, m->net->weights_size);
-        status = m->config && m->weights ? m->net->parse(json, m->net->about.name, config_path, m->config, err)
-                                         : error_no_memory(err, "network", m->net->config_size);
-    }
+    if (status == SS_OK) status = take_config(m, class_name, json, config_path, err);
     json_decref(json);
     return status;
 }
@@ -255,6 +255,25 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
     if (!m || !(m->folder = text_copy(config_path))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(read_config(m, config_path, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = mode, .seed = seed}, err), end);
+    *out = m;
+    m = NULL;
+end:
+    model_close(m);
+    return status;
+}
+
+ss_status model_open_files(model **out, compute *c, const char *class_name, const json_t *config,
+                           const char *config_name, const char *const *files, int n_files, const char *prefix,
+                           ss_error *err) {
+    *out = NULL;
+    model *m = calloc(1, sizeof *m);
+    ss_status status = SS_OK;
+    if (!m || !(m->folder = text_copy(files[0]))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
+    SS_TRY_GOTO(take_config(m, class_name, config, config_name, err), end);
+    (void)n_files;
+    SS_TRY_GOTO(checkpoint_open(&m->files, files[0], err), end); /* TODO files */
+    SS_TRY_GOTO(bind_and_pack(m, c, config_name, &(weight_source){.mode = WEIGHTS_FROM_FILE, .prefix = prefix}, err),
+                end);
     *out = m;
     m = NULL;
 end:

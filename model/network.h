@@ -100,6 +100,12 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
  * packed, and `c` may be NULL. WEIGHTS_RANDOM: seeded weights, packed for `c` unless it is NULL. */
 ss_status model_open_config(model **out, compute *c, const char *config_path, weight_mode mode, uint64_t seed,
                             ss_error *err);
+
+/* A network whose weights lie in files of their own, opened as one checkpoint, under a config that is given: how
+ * scorers are published. `config_name` stands for the config in errors; `prefix` as in weight_source, or NULL. */
+ss_status model_open_files(model **out, compute *c, const char *class_name, const json_t *config,
+                           const char *config_name, const char *const *files, int n_files, const char *prefix,
+                           ss_error *err);
 void model_close(model *m); /* NULL is allowed */
 
 /* Run the network: its outputs, then the taps asked for, each under its name. n_taps -1 = all taps. A tap that does not

@@ -1,5 +1,8 @@
 /* The table of networks. A new one is a row here and a file beside this one. */
 #include "model/clip.h"
+#include "model/image_reward.h"
+#include "model/inception.h"
+#include "model/lpips.h"
 #include "model/mmdit.h"
 #include "model/network.h"
 #include "model/t5.h"
@@ -60,5 +63,41 @@ const network MODEL_NETWORKS[] = {
      NULL,
      vae_example,
      vae_forward_named},
+    {{"OpenCLIP", "CLIP in OpenCLIP's form (HPS v2)", NULL},
+     sizeof(clip_config),
+     sizeof(clip_weights),
+     open_clip_parse,
+     open_clip_bind,
+     OPEN_CLIP_IGNORE,
+     NULL,
+     clip_example,
+     clip_forward_named},
+    {{"ImageReward", "BLIP with a reward on top (ImageReward)", NULL},
+     sizeof(reward_config),
+     sizeof(reward_weights),
+     image_reward_parse,
+     image_reward_bind,
+     IMAGE_REWARD_IGNORE,
+     NULL,
+     image_reward_example,
+     image_reward_forward_named},
+    {{"LPIPS", "distance of two pictures by features (LPIPS)", NULL},
+     sizeof(lpips_config),
+     sizeof(lpips_weights),
+     lpips_parse,
+     lpips_bind,
+     LPIPS_IGNORE,
+     NULL,
+     lpips_example,
+     lpips_forward_named},
+    {{"FIDInceptionV3", "Inception v3 of 2015, features (FID, KID)", NULL},
+     sizeof(inception_config),
+     sizeof(inception_weights),
+     inception_parse,
+     inception_bind,
+     INCEPTION_IGNORE,
+     NULL,
+     inception_example,
+     inception_forward_named},
 };
 const int MODEL_NETWORK_COUNT = NN_COUNT(MODEL_NETWORKS);

@@ -111,7 +111,7 @@ static tensor position_bias(compute *c, const t5_config *g, const t5_weights *w,
     tensor values = compute_2d(c, g->heads, n);
     arena_mark mark = arena_get_mark(c->scratch);
     tensor rows = compute_2d(c, n, g->heads); /* row r: key - query = r - (N - 1) */
-    int32_t *buckets = checks_scratch_ids(c, n);
+    int32_t *buckets = nn_scratch_ids(c, n);
     for (int64_t r = 0; buckets && r < n; r++) buckets[r] = t5_bucket(r - (tokens - 1), g->buckets, g->max_distance);
     op_embed(c, rows, &w->relative, buckets);
     tensor turned = {rows.data, TENSOR_F32, 3, {g->heads, n, 1}, {1, g->heads, 1}};

@@ -35,6 +35,46 @@ tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *do
     return out;
 }
 
+int32_t *nn_scratch_ids(compute *c, int64_t n) {
+    if (!compute_ok(c)) return NULL;
+    int32_t *ids = arena_alloc(c->scratch, (size_t)n * sizeof *ids);
+    if (!ids) {
+        ss_error err;
+        error_no_memory(&err, "token positions in scratch", (unsigned long long)n * sizeof *ids);
+        compute_fail(c, &err);
+    }
+    return ids;
+}
+
+void nn_add_positions(compute *c, tensor x, const weight *table) {
+    arena_mark mark = arena_get_mark(c->scratch);
+    int64_t n = x.dim[1], width = x.dim[2];
+    int32_t *ids = nn_scratch_ids(c, n);
+    tensor rows = compute_2d(c, n, width);
+    for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)i;
+    op_embed(c, rows, table, ids);
+    op_add(c, x, x, tensor_reshape(rows, 3, (int64_t[]){1, n, width}));
+    arena_release(c->scratch, mark);
+}
+
+tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *patch, const weight *class_token,
+                        const weight *positions) {
+    int64_t batch = pictures.dim[0], width = nn_linear_width(patch), channels = pictures.dim[3];
+    int64_t down = pictures.dim[1] / side, across = pictures.dim[2] / side, n = down * across;
+    tensor x = compute_3d(c, batch, n + 1, width);
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor patches = compute_3d(c, batch, n, channels * side * side);
+    op_patchify(c, patches, tensor_slice(tensor_slice(pictures, 1, 0, down * side), 2, 0, across * side), side);
+    nn_linear_into(c, tensor_slice(x, 1, 1, n), patches, patch, ACT_NONE);
+    tensor first = compute_2d(c, 1, width);
+    op_embed(c, first, class_token, (const int32_t[]){0});
+    for (int64_t b = 0; b < batch; b++)
+        op_copy(c, tensor_slice(tensor_slice(x, 0, b, 1), 1, 0, 1), tensor_reshape(first, 3, (int64_t[]){1, 1, width}));
+    nn_add_positions(c, x, positions);
+    arena_release(c->scratch, mark);
+    return x;
+}
+
 void nn_timestep_embedding(float *out, const float *timestep, int64_t n, int64_t width) {
     int64_t half = width / 2;
     const float log_period = -9.210340371976184f; /* -ln 10000 */

@@ -47,6 +47,17 @@ tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps);
 /* Two linear layers with an activation between: [.., I] -> [.., O], the inner activations given back. */
 tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *down, activation act);
 
+/* x[b, :] += the table's rows 0 .. N - 1, for x [B, N, D]. */
+void nn_add_positions(compute *c, tensor x, const weight *table);
+
+/* What a ViT begins with: a class token, then the patches of pictures [B, H, W, C] in reading order through `patch` (a
+ * convolution without padding leaves out the pixels that are over), positions added. [B, 1 + n, D] in new scratch. */
+tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *patch, const weight *class_token,
+                        const weight *positions);
+
+/* Room for `n` integers in the context's scratch; NULL when there is none (then the context has failed). */
+int32_t *nn_scratch_ids(compute *c, int64_t n);
+
 /* New scratch of the shape of `t`. */
 tensor nn_like(compute *c, tensor t);
 

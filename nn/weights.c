@@ -4,7 +4,8 @@
  * Random weights, so that tests elsewhere can make the same ones: tensor NAME draws its elements in row-major order by
  * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
  * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv,
- * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight", 0.1 and 0 for other vectors. */
+ * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other
+ * vectors. */
 #include "nn/weights.h"
 
 #include <math.h>
@@ -137,6 +138,7 @@ static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor
     switch (kind) {
     case WEIGHT_VECTOR: return tensor_1d(p, type, all);
     case WEIGHT_TABLE: return tensor_2d(p, type, all / dim[ndim - 1], dim[ndim - 1]);
+    case WEIGHT_TURNED:
     case WEIGHT_LINEAR: return tensor_2d(p, type, dim[0], all / dim[0]);
     case WEIGHT_CONV: break;
     }
@@ -205,13 +207,31 @@ static void make_random(const binder *b, const char *name, weight_kind kind, con
     double scale = 0.1, offset = 0;
     int64_t n = 1;
     for (int i = 0; i < shape->ndim; i++) n *= shape->dim[i];
-    if (kind == WEIGHT_LINEAR || kind == WEIGHT_CONV) scale = 1 / sqrt((double)(n / shape->dim[0]));
+    if (kind != WEIGHT_VECTOR && kind != WEIGHT_TABLE) scale = 1 / sqrt((double)(n / shape->dim[0]));
     else if (kind == WEIGHT_TABLE) scale = 0.5;
-    else if (ends_with(name, "weight")) offset = 1;
+    else if (ends_with(name, "weight") || ends_with(name, "running_var")) offset = 1;
     philox stream;
     uint64_t part = philox_hash_text(name);
     philox_init(&stream, b->source->seed, &part, 1);
     for (int64_t i = 0; i < n; i++) out[i] = (float)(offset + scale * philox_normal(&stream));
+}
+
+/* A copy of [I, O] values as [O, I]; NULL without memory. */
+static void *turned(binder *b, const void *data, int64_t rows, int64_t columns, size_t element) {
+    char *copy = binder_array(b, rows * columns, element);
+    for (int64_t r = 0; copy && r < rows; r++)
+        for (int64_t i = 0; i < columns; i++)
+            memcpy(copy + (size_t)(i * rows + r) * element, (const char *)data + (size_t)(r * columns + i) * element,
+                   element);
+    return copy;
+}
+
+/* The bound source, [I, O], becomes [O, I]. */
+static void turn(binder *b, weight *w) {
+    tensor s = w->source;
+    void *data = s.data ? turned(b, s.data, s.dim[0], s.dim[1], tensor_type_size(s.type)) : NULL;
+    w->kind = WEIGHT_LINEAR;
+    w->source = tensor_2d(data, s.type, s.dim[1], s.dim[0]);
 }
 
 static void visit_row(binder *b, char *base, const weight_row *row, const char *prefix) {
@@ -247,6 +267,8 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
         }
         item.w->source.data = data;
     }
+    item.data = item.w->source.data;
+    if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
     item.name = name.s;
     if (going(b)) s->item[s->n++] = item;
     else text_free(&name);
@@ -344,8 +366,7 @@ ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
     if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
     for (int i = 0; i < s->n; i++) {
         const weight_item *item = &s->item[i];
-        out[i] = (safetensors_output){
-            .name = item->name, .dtype = item->type, .ndim = item->ndim, .data = item->w->source.data};
+        out[i] = (safetensors_output){.name = item->name, .dtype = item->type, .ndim = item->ndim, .data = item->data};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
     ss_status status = safetensors_write(path, out, s->n, err);

@@ -15,7 +15,8 @@
  * separated by '|', the usual one first. `shape`: dimensions separated by spaces, each a number, a symbol or a number
  * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
  * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
- * linear layer over patches, and a table may have leading ones. */
+ * linear layer over patches, and a table may have leading ones. WEIGHT_TURNED is [I, O] in the file and bound as the
+ * linear layer [O, I] of a turned copy. */
 typedef struct weight_row {
     size_t offset; /* of a `weight` in the module's struct */
     weight_kind kind;
@@ -51,6 +52,7 @@ typedef struct weight_item {
     checkpoint_dtype type; /* F32 unless bound to something else */
     int ndim;              /* as in the file, before the view of weight_row */
     int64_t dim[CHECKPOINT_MAX_DIMS];
+    const void *data; /* likewise; NULL where there are no values */
 } weight_item;
 
 /* All tensors of one network in the walk's order, and the memory of its module arrays. Zero-initialise; free with

@@ -71,6 +71,7 @@ typedef enum weight_kind {
     WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; kept in the file's type */
     WEIGHT_LINEAR, /* [O, I], torch.nn.Linear */
     WEIGHT_CONV,   /* [O, I, kh, kw], torch.nn.Conv2d */
+    WEIGHT_TURNED, /* [I, O] of a file: for nn/weights.h alone, which makes a WEIGHT_LINEAR of it */
 } weight_kind;
 
 typedef struct weight {

@@ -29,6 +29,7 @@ static int64_t packed_floats(const weight *w) {
     switch (w->kind) {
     case WEIGHT_VECTOR: return round_up(w->source.dim[0], PRODUCT_COLUMNS); /* so that a bias is read by panels */
     case WEIGHT_TABLE: return 0;
+    case WEIGHT_TURNED:
     case WEIGHT_LINEAR:
     case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * w->source.dim[1] * taps_of(w);
     }

@@ -42,7 +42,7 @@ def save(case, config, inputs, outputs):
     for name, value in outputs.items():
         flat = value.detach().float().reshape(-1)
         if len(flat) <= LIMIT:
-            vectors[f"out/{name}"] = value.float().contiguous()
+            vectors[f"out/{name}"] = value.detach().float().clone(memory_format=torch.contiguous_format)
         else:
             rms = flat.double().square().mean().sqrt().float().reshape(1)
             vectors[f"part/{name}"] = torch.cat([rms, flat[(torch.arange(LIMIT) * STRIDE) % len(flat)]])

@@ -45,7 +45,7 @@ def normals(seed, name, n):
 
 
 def random_tensor(seed, name, shape, kind):
-    """kind: "linear" (and conv), "table", "scale" (a vector whose name ends in "weight") or "bias"."""
+    """kind: "linear" (and conv), "table", "scale" (a vector whose name ends in "weight" or "running_var") or "bias"."""
     n = int(np.prod(shape))
     scale, offset = {"linear": ((n // shape[0]) ** -0.5, 0), "table": (0.5, 0), "scale": (0.1, 1), "bias": (0.1, 0)}[kind]
     return torch.from_numpy((offset + scale * normals(seed, name, n)).astype(np.float32).reshape(shape))
@@ -56,13 +56,13 @@ def fill(module, seed, tables=(), drop=()):
     of tensors that are tied to others or not in files."""
     state = module.state_dict()
     for name, value in state.items():
-        if name.endswith(tuple(drop)):
+        if name.endswith(tuple(drop)) or not value.is_floating_point():
             continue
         if name.endswith(tuple(tables)):
             kind = "table"
         elif value.ndim > 1:
             kind = "linear"
         else:
-            kind = "scale" if name.endswith("weight") else "bias"
+            kind = "scale" if name.endswith(("weight", "running_var")) else "bias"
         state[name] = random_tensor(seed, name, tuple(value.shape), kind)
     module.load_state_dict(state)

@@ -1,0 +1,39 @@
+/* LPIPS, version 0.1: the distance of two pictures by the features of a network that was trained to classify. Source:
+ * PerceptualSimilarity, lpips/lpips.py and pretrained_networks.py (Zhang et al. 2018). The backbone's weights and the
+ * five or seven linear layers lie in two files of their own (model_open_files). */
+#ifndef MODEL_LPIPS_H
+#define MODEL_LPIPS_H
+
+#include "model/network.h"
+#include "nn/layers.h"
+
+enum { LPIPS_MAX_STEPS = 32, LPIPS_MAX_TAPS = 7 };
+
+/* {"net": "alex" | "vgg16" | "squeeze"} */
+typedef struct lpips_config {
+    const struct lpips_net *net; /* static: the layers, as a table */
+} lpips_config;
+
+typedef struct lpips_weights {
+    nn_linear conv[LPIPS_MAX_STEPS];                         /* one a step; a fire module's squeeze layer */
+    nn_linear left[LPIPS_MAX_STEPS], right[LPIPS_MAX_STEPS]; /* its 1 x 1 and 3 x 3 expansions */
+    weight linear[LPIPS_MAX_TAPS];                           /* [1, channels] */
+} lpips_weights;
+
+/* Pictures [B, H, W, 3] in -1 to 1, sides at least lpips_min_side -> distances in double, distance[B]; host memory. */
+void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, tensor a, tensor b, double *distance);
+
+/* The smallest height and width that leave every feature map at least one pixel, as the reference needs. */
+int64_t lpips_min_side(const lpips_config *g);
+
+/* ---- row of the table of networks ----
+ *   in0, in1 [B, 3, H, W] -> distance [B]; taps in0.N and in1.N are the features, lin.N the weighted squares [B, 1, h,
+ * w] */
+ss_status lpips_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
+void lpips_bind(binder *b, const void *config, void *weights);
+ss_status lpips_example(const void *config, model_arrays *in, ss_error *err);
+ss_status lpips_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
+
+extern const char *const LPIPS_IGNORE[];
+
+#endif
