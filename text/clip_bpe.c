@@ -1,6 +1,6 @@
-/* Encoding with CLIP's BPE: cut out added tokens, clean, normalize, lower-case, split by a regular expression, and
- * merge the bytes of each piece. The order and the oddities are the reference's; where a line looks strange it is
- * because Python does that. Reading of the vocabulary is in clip_vocabulary.c. */
+/* Encoding with CLIP's BPE: clean the text by the rules of the flavour, lower-case it, split it by a regular
+ * expression, and merge the bytes of each piece. The order and the oddities are the references'; where a line looks
+ * strange it is because Python does that. Reading of the vocabulary is in clip_vocabulary.c. */
 #include "text/clip_bpe.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -8,35 +8,60 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/basic_clean.h"
 #include "text/clip_vocabulary.h"
+#include "text/html.h"
+#include "text/repair.h"
 #include "text/unicode.h"
 
 struct clip_bpe {
     clip_vocabulary vocabulary;
     unicode_case *cases;
     pcre2_code *pattern;
+    repair *fixer; /* OpenAI's flavour; NULL: that of transformers */
 };
 
-/* self.pat of CLIPTokenizer. */
-static const char PATTERN[] = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|"
-                              "[^\\s\\p{L}\\p{N}]+";
+/* self.pat of CLIPTokenizer and of SimpleTokenizer behind the special tokens. White space is the space alone: no other
+ * is left in cleaned text, and PCRE2's \s would hold U+180E, which Python's does not. */
+static const char PATTERN[] = "|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^ \\p{L}\\p{N}]+";
 
-ss_status clip_bpe_open(clip_bpe **out, const tokenizer_files *files, ss_error *err) {
+static ss_status compile_pattern(clip_bpe *c, ss_error *err) {
+    text pattern = {0};
     int code;
     PCRE2_SIZE at;
-    *out = NULL;
-    clip_bpe *c = calloc(1, sizeof *c);
-    if (!c) return error_no_memory(err, files->folder, sizeof *c);
-    ss_status status = clip_vocabulary_open(&c->vocabulary, files, err);
+    for (int i = 0; i < 2; i++) text_addf(&pattern, "%s\\Q%s\\E", i ? "|" : "", c->vocabulary.spelling[i]);
+    text_add(&pattern, PATTERN);
+    if (!pattern.failed)
+        c->pattern =
+            pcre2_compile((PCRE2_SPTR)pattern.s, pattern.len, PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS, &code, &at, NULL);
+    text_free(&pattern);
+    return c->pattern ? SS_OK : error_no_memory(err, "a regular expression", sizeof PATTERN);
+}
+
+/* What both flavours need beside the vocabulary; `status` is that of opening it. */
+static ss_status finish(clip_bpe **out, clip_bpe *c, ss_status status, ss_error *err) {
     if (status == SS_OK) status = unicode_case_create(&c->cases, err);
-    if (status == SS_OK) {
-        c->pattern = pcre2_compile((PCRE2_SPTR)PATTERN, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_CASELESS,
-                                   &code, &at, NULL);
-        if (!c->pattern) status = error_no_memory(err, "a regular expression", sizeof PATTERN);
-    }
+    if (status == SS_OK) status = compile_pattern(c, err);
     if (status == SS_OK) *out = c;
     else clip_bpe_close(c);
     return status;
+}
+
+ss_status clip_bpe_open(clip_bpe **out, const tokenizer_files *files, ss_error *err) {
+    *out = NULL;
+    clip_bpe *c = calloc(1, sizeof *c);
+    if (!c) return error_no_memory(err, files->folder, sizeof *c);
+    return finish(out, c, clip_vocabulary_open(&c->vocabulary, files, err), err);
+}
+
+ss_status clip_bpe_open_openai(clip_bpe **out, const char *path, int open_clip, ss_error *err) {
+    *out = NULL;
+    clip_bpe *c = calloc(1, sizeof *c);
+    if (!c) return error_no_memory(err, path, sizeof *c);
+    ss_status status = clip_vocabulary_open_openai(&c->vocabulary, path,
+                                                   open_clip ? CLIP_OPEN_CLIP_SPELLING : CLIP_OPENAI_SPELLING, err);
+    if (status == SS_OK) status = repair_create(&c->fixer, err);
+    return finish(out, c, status, err);
 }
 
 void clip_bpe_close(clip_bpe *c) {
@@ -44,6 +69,7 @@ void clip_bpe_close(clip_bpe *c) {
     clip_vocabulary_close(&c->vocabulary);
     unicode_case_free(c->cases);
     pcre2_code_free(c->pattern);
+    repair_free(c->fixer);
     free(c);
 }
 
@@ -99,37 +125,11 @@ static ss_status encode_piece(const clip_vocabulary *v, const char *s, size_t n,
     return status;
 }
 
-/* BasicTokenizer: _clean_text and _tokenize_chinese_chars. */
-static void clean(const char *s, size_t n, text *out) {
-    int32_t cp;
-    for (size_t i = 0, step; i < n; i += step) {
-        step = unicode_next(s + i, n - i, &cp);
-        if (cp == ' ' || cp == '\t' || cp == '\n' || cp == '\r' || unicode_is_separator(cp)) text_add(out, " ");
-        else if (cp == 0xFFFD || unicode_is_control(cp)) continue;
-        else if (unicode_is_ideograph(cp)) {
-            text_add(out, " ");
-            text_add_n(out, s + i, step);
-            text_add(out, " ");
-        } else text_add_n(out, s + i, step);
-    }
-}
-
 /* whitespace_tokenize, lower() of each word (its rule of the final sigma sees the word alone), joined by spaces. */
 static void split_and_lower(const char *s, size_t n, const unicode_case *cases, text *out) {
-    int32_t cp;
-    for (size_t i = 0, step; i < n; i += step) {
-        step = unicode_next(s + i, n - i, &cp);
-        if (unicode_is_space(cp)) continue;
-        size_t end = i;
-        while (end < n) {
-            size_t width = unicode_next(s + end, n - end, &cp);
-            if (unicode_is_space(cp)) break;
-            end += width;
-        }
+    for (size_t i = 0, end; (i = basic_next_word(s, n, i, &end)) < n; i = end) {
         if (out->len) text_add(out, " ");
         unicode_add_lower(out, s + i, end - i, cases);
-        i = end;
-        step = 0;
     }
 }
 
@@ -156,7 +156,7 @@ static ss_status encode_pieces(const clip_bpe *c, const char *s, size_t n, token
 /* CLIPTokenizer._tokenize. */
 static ss_status encode_segment(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
     text cleaned = {0}, normal = {0}, lower = {0};
-    clean(s, n, &cleaned);
+    basic_clean(s, n, &cleaned);
     ss_status status = unicode_add_nfc(&normal, cleaned.s, cleaned.len, err);
     if (status == SS_OK) split_and_lower(normal.s, normal.len, c->cases, &lower);
     if (status == SS_OK && (cleaned.failed || normal.failed || lower.failed))
@@ -169,7 +169,7 @@ static ss_status encode_segment(const clip_bpe *c, const char *s, size_t n, toke
 }
 
 /* PreTrainedTokenizer.tokenize. lstrip and rstrip of an added token need no code: white space only separates here. */
-ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+static ss_status encode_between_added(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
     const added_tokens *added = &c->vocabulary.added;
     size_t from = 0, start, end;
     while (from < n) {
@@ -181,6 +181,40 @@ ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_buil
         from = end;
     }
     return encode_segment(c, s + from, n - from, b, err);
+}
+
+/* whitespace_clean: runs of white space become a space, none at the ends. */
+static void collapse_spaces(const text *in, text *out) {
+    int pending = 0;
+    for (size_t i = 0, step; i < in->len; i += step) {
+        int32_t cp;
+        step = unicode_next(in->s + i, in->len - i, &cp);
+        int is_space = unicode_is_space(cp);
+        if (!is_space && pending && out->len) text_add(out, " ");
+        if (!is_space) text_add_n(out, in->s + i, step);
+        pending = is_space;
+    }
+}
+
+/* SimpleTokenizer.encode: whitespace_clean(basic_clean(text)).lower(). */
+static ss_status encode_repaired(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+    text repaired = {0}, once = {0}, twice = {0}, spaced = {0}, lower = {0};
+    ss_status status = repair_add(c->fixer, s, n, &repaired, err);
+    if (status == SS_OK) {
+        html_unescape(&once, repaired.s, repaired.len);
+        html_unescape(&twice, once.s, once.len);
+        collapse_spaces(&twice, &spaced);
+        unicode_add_lower(&lower, spaced.s, spaced.len, c->cases);
+        if (once.failed || twice.failed || spaced.failed || lower.failed) status = error_no_memory(err, "a prompt", n);
+    }
+    if (status == SS_OK && lower.len) status = encode_pieces(c, lower.s, lower.len, b, err);
+    text *const all[] = {&repaired, &once, &twice, &spaced, &lower};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) text_free(all[i]);
+    return status;
+}
+
+ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+    return c->fixer ? encode_repaired(c, s, n, b, err) : encode_between_added(c, s, n, b, err);
 }
 
 int32_t clip_bpe_start_id(const clip_bpe *c) { return c->vocabulary.start; }

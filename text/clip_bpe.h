@@ -1,7 +1,11 @@
-/* Byte-level BPE as CLIP has it. Ids equal those of transformers 4.57.1's slow CLIPTokenizer (the class that diffusers'
- * SD3 pipelines name) where ftfy is not installed, the state of an environment made from the pipeline's requirements:
- * text is cleaned by BasicTokenizer, not repaired. With ftfy, ids of mangled text (mojibake, HTML entities, curly
- * quotes) differ. Source: transformers/models/clip/tokenization_clip.py, transformers/tokenization_utils.py. */
+/* Byte-level BPE as CLIP has it, in two flavours that clean the text before it differently.
+ *   transformers: ids equal those of transformers 4.57.1's slow CLIPTokenizer (the class that diffusers' SD3 pipelines
+ * name) where ftfy is not installed, the state of an environment made from the pipeline's requirements: text is cleaned
+ * by BasicTokenizer, not repaired. Source: transformers/models/clip/tokenization_clip.py, tokenization_utils.py.
+ *   OpenAI's: ids equal those of SimpleTokenizer in openai/CLIP (clip/simple_tokenizer.py), open_clip 3.3.0 and
+ * hpsv2 1.2.0 with ftfy 6.3.1: text is repaired (text/repair.h), HTML references are undone twice, spaces collapse,
+ * padding is 0. open_clip and hpsv2 spell the special tokens otherwise than OpenAI (<start_of_text>, not
+ * <|startoftext|>), which matters for prompts that hold one. */
 #ifndef TEXT_CLIP_BPE_H
 #define TEXT_CLIP_BPE_H
 
@@ -12,9 +16,12 @@ typedef struct clip_bpe clip_bpe;
 
 /* Read vocab.json and merges.txt of the folder. */
 ss_status clip_bpe_open(clip_bpe **out, const tokenizer_files *files, ss_error *err);
+/* OpenAI's flavour, from a file of merges (plain or .gz) or a folder with vocab.json and merges.txt. `open_clip`:
+ * special tokens as open_clip spells them. */
+ss_status clip_bpe_open_openai(clip_bpe **out, const char *path, int open_clip, ss_error *err);
 void clip_bpe_close(clip_bpe *c); /* NULL is allowed */
 
-/* Append the tokens of valid UTF-8, without start and end, untruncated. */
+/* Append the tokens of valid UTF-8 (no NUL in it), without start and end, untruncated. */
 ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err);
 
 int32_t clip_bpe_start_id(const clip_bpe *c);

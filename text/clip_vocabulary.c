@@ -1,5 +1,5 @@
-/* Reading vocab.json, merges.txt and the special tokens of a CLIP tokenizer folder. Must never accept an id or a line
- * that the reference would read differently. */
+/* Reading vocab.json, merges.txt and the special tokens of a CLIP tokenizer folder, or the merges alone. Must never
+ * accept an id or a line that the reference would read differently. */
 #include "text/clip_vocabulary.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/gzip.h"
 #include "io/json.h"
 #include "text/unicode.h"
 
@@ -18,6 +19,8 @@ enum {
 }; /* the slice in CLIPTokenizer.__init__ */
 
 static const char START[] = "<|startoftext|>", END[] = "<|endoftext|>";
+const char *const CLIP_OPENAI_SPELLING[2] = {START, END};
+const char *const CLIP_OPEN_CLIP_SPELLING[2] = {"<start_of_text>", "<end_of_text>"};
 
 /* The symbol called s, made if need be. */
 static ss_status intern(clip_vocabulary *v, const char *s, size_t n, int32_t *symbol, ss_error *err) {
@@ -42,13 +45,16 @@ static ss_status intern(clip_vocabulary *v, const char *s, size_t n, int32_t *sy
     return string_map_put(&v->symbols, name, n, *symbol, err);
 }
 
+static int is_printable(int byte) {
+    return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
 /* bytes_to_unicode: printable Latin-1 stands for itself, the other bytes for U+0100 and up, in order. */
 static ss_status intern_bytes(clip_vocabulary *v, ss_error *err) {
     int32_t next = 0x100;
     for (int i = 0; i < 256; i++) {
-        int printable = (i >= '!' && i <= '~') || (i >= 0xA1 && i <= 0xAC) || i >= 0xAE;
         text s = {0};
-        unicode_append(&s, printable ? i : next++);
+        unicode_append(&s, is_printable(i) ? i : next++);
         size_t n = s.len;
         text_add(&s, "</w>");
         ss_status status = s.failed ? error_no_memory(err, "a vocabulary", 8) : intern(v, s.s, n, &v->bytes[0][i], err);
@@ -127,11 +133,10 @@ static ss_status add_merges(clip_vocabulary *v, const char *s, size_t n, const c
     return SS_OK;
 }
 
-static ss_status read_merges(clip_vocabulary *v, const char *folder, ss_error *err) {
-    char *data = NULL, *path = file_join(folder, "merges.txt");
+static ss_status read_merges(clip_vocabulary *v, const char *path, ss_error *err) {
+    char *data = NULL;
     size_t n = 0;
-    ss_status status =
-        path ? file_read(path, FILE_LIMIT, &data, &n, err) : error_no_memory(err, folder, strlen(folder));
+    ss_status status = gzip_read(path, FILE_LIMIT, &data, &n, err);
     if (status == SS_OK && memchr(data, 0, n)) status = error_set(err, SS_ERR_INPUT, path, "has a NUL character");
     if (status == SS_OK && unicode_find_invalid(data, n) < n)
         status = error_set(err, SS_ERR_INPUT, path, "is not UTF-8 at byte %zu", unicode_find_invalid(data, n));
@@ -141,6 +146,12 @@ static ss_status read_merges(clip_vocabulary *v, const char *folder, ss_error *e
         status = error_no_memory(err, path, MAX_MERGES * sizeof *v->pairs);
     if (status == SS_OK) status = add_merges(v, data, n, path, err);
     free(data);
+    return status;
+}
+
+static ss_status read_merges_of(clip_vocabulary *v, const char *folder, ss_error *err) {
+    char *path = file_join(folder, "merges.txt");
+    ss_status status = path ? read_merges(v, path, err) : error_no_memory(err, folder, strlen(folder));
     free(path);
     return status;
 }
@@ -156,9 +167,9 @@ static int32_t vocab_id(const clip_vocabulary *v, const char *piece) {
 }
 
 int32_t clip_vocabulary_whole(const clip_vocabulary *v, const char *s, size_t n) {
-    int is_special =
-        (n == sizeof START - 1 && memcmp(s, START, n) == 0) || (n == sizeof END - 1 && memcmp(s, END, n) == 0);
-    return is_special ? v->ids[string_map_get(&v->symbols, s, n)] : -1; /* both are always there (resolve_ids) */
+    for (int i = 0; i < 2; i++)
+        if (strlen(v->spelling[i]) == n && memcmp(v->spelling[i], s, n) == 0) return v->spelt[i];
+    return -1;
 }
 
 /* How many names get_vocab() has: the vocabulary's and those added tokens that are not in it. */
@@ -211,6 +222,28 @@ static ss_status role_id(const clip_vocabulary *v, const tokenizer_files *f, con
     return SS_OK;
 }
 
+/* Ids become the places of an array; a symbol without one gets that of unk (-1: that is an error). */
+static ss_status list_pieces(clip_vocabulary *v, int32_t unknown_id, const char *where, ss_error *err) {
+    for (int i = 0; i < v->symbol_count; i++)
+        if (v->ids[i] >= v->size) v->size = v->ids[i] + 1;
+    v->pieces = calloc((size_t)v->size, sizeof *v->pieces);
+    if (!v->pieces) return error_no_memory(err, where, (size_t)v->size * sizeof *v->pieces);
+    for (int i = 0; i < v->symbol_count; i++) {
+        if (v->ids[i] < 0) {
+            if (unknown_id < 0)
+                return error_set(err, SS_ERR_INPUT, where, "has no id for '%s', which a merge speaks of", v->names[i]);
+            v->ids[i] = unknown_id;
+            continue;
+        }
+        const char **piece = &v->pieces[v->ids[i]];
+        if (*piece)
+            return error_set(err, SS_ERR_INPUT, where, "id %d belongs to '%s' and to '%s'", v->ids[i], *piece,
+                             v->names[i]);
+        *piece = v->names[i];
+    }
+    return SS_OK;
+}
+
 /* Added tokens before the vocabulary before unk, as _convert_token_to_id_with_added_voc looks them up. */
 static ss_status resolve_ids(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     const char *unknown;
@@ -225,28 +258,15 @@ static ss_status resolve_ids(clip_vocabulary *v, const tokenizer_files *f, ss_er
         SS_TRY(intern(v, v->added.at[i].content, strlen(v->added.at[i].content), &symbol, err));
         v->ids[symbol] = v->added.at[i].id;
     }
-    for (int i = 0; i < v->symbol_count; i++)
-        if (v->ids[i] >= v->size) v->size = v->ids[i] + 1;
-    v->pieces = calloc((size_t)v->size, sizeof *v->pieces);
-    if (!v->pieces) return error_no_memory(err, f->folder, (size_t)v->size * sizeof *v->pieces);
-    for (int i = 0; i < v->symbol_count; i++) {
-        if (v->ids[i] < 0) {
-            v->ids[i] = unknown_id;
-            continue;
-        }
-        const char **piece = &v->pieces[v->ids[i]];
-        if (*piece)
-            return error_set(err, SS_ERR_INPUT, f->folder, "id %d belongs to '%s' and to '%s'", v->ids[i], *piece,
-                             v->names[i]);
-        *piece = v->names[i];
-    }
+    SS_TRY(list_pieces(v, unknown_id, f->folder, err));
+    for (int i = 0; i < 2; i++) v->spelt[i] = vocab_id(v, v->spelling[i]);
     return SS_OK;
 }
 
 static ss_status read_all(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     SS_TRY(intern_bytes(v, err));
     SS_TRY(read_vocab(v, f->folder, err));
-    SS_TRY(read_merges(v, f->folder, err));
+    SS_TRY(read_merges_of(v, f->folder, err));
     SS_TRY(tokenizer_files_put_numbered(f, &v->added, err));
     SS_TRY(add_roles(v, f, err));
     for (int i = 0; i < v->added.count; i++) {
@@ -263,8 +283,62 @@ static ss_status read_all(clip_vocabulary *v, const tokenizer_files *f, ss_error
 }
 
 ss_status clip_vocabulary_open(clip_vocabulary *v, const tokenizer_files *files, ss_error *err) {
-    *v = (clip_vocabulary){0};
+    *v = (clip_vocabulary){.spelling = {START, END}};
     ss_status status = read_all(v, files, err);
+    if (status != SS_OK) clip_vocabulary_close(v);
+    return status;
+}
+
+/* vocab = bytes in the order of bytes_to_unicode, the same with </w>, merges, the two special tokens. A name that comes
+ * twice has the later id, as in the reference's dict(zip(vocab, range(len(vocab)))). */
+static ss_status number_symbols(clip_vocabulary *v, const char *path, ss_error *err) {
+    int32_t next = 0, special[2];
+    for (int ends_word = 0; ends_word < 2; ends_word++)
+        for (int printable = 1; printable >= 0; printable--)
+            for (int byte = 0; byte < 256; byte++)
+                if (is_printable(byte) == printable) v->ids[v->bytes[ends_word][byte]] = next++;
+    for (int i = 0; i < v->merge_count; i++) v->ids[v->merged[i]] = next++;
+    for (int i = 0; i < 2; i++) {
+        SS_TRY(intern(v, v->spelling[i], strlen(v->spelling[i]), &special[i], err));
+        v->ids[special[i]] = next++;
+    }
+    return list_pieces(v, -1, path, err);
+}
+
+/* The id of a special token in a vocab.json: by its name there, or as the package spells it. */
+static ss_status special_id(const clip_vocabulary *v, const char *folder, int i, int32_t *id, ss_error *err) {
+    *id = vocab_id(v, CLIP_OPENAI_SPELLING[i]);
+    if (*id < 0) *id = vocab_id(v, v->spelling[i]);
+    if (*id >= 0) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, folder, "vocab.json has neither '%s' nor '%s'", CLIP_OPENAI_SPELLING[i],
+                     v->spelling[i]);
+}
+
+static ss_status read_openai(clip_vocabulary *v, const char *path, ss_error *err) {
+    SS_TRY(intern_bytes(v, err));
+    if (file_is_folder(path)) {
+        SS_TRY(read_vocab(v, path, err));
+        SS_TRY(read_merges_of(v, path, err));
+        SS_TRY(special_id(v, path, 0, &v->start, err));
+        SS_TRY(special_id(v, path, 1, &v->end, err));
+        SS_TRY(list_pieces(v, -1, path, err));
+    } else {
+        SS_TRY(read_merges(v, path, err));
+        if (v->merge_count == 0) return error_set(err, SS_ERR_INPUT, path, "has no merges after its first line");
+        SS_TRY(number_symbols(v, path, err));
+        v->start = vocab_id(v, v->spelling[0]);
+        v->end = vocab_id(v, v->spelling[1]);
+    }
+    v->spelt[0] = v->start;
+    v->spelt[1] = v->end;
+    v->padding = 0;
+    return SS_OK;
+}
+
+ss_status clip_vocabulary_open_openai(clip_vocabulary *v, const char *path, const char *const spelling[2],
+                                      ss_error *err) {
+    *v = (clip_vocabulary){.spelling = {spelling[0], spelling[1]}};
+    ss_status status = read_openai(v, path, err);
     if (status != SS_OK) clip_vocabulary_close(v);
     return status;
 }

@@ -20,16 +20,26 @@ typedef struct clip_vocabulary {
     const char **pieces; /* [size] text by id; NULL = a hole. Points into names or added */
     int size;
     int32_t start, end, padding;
+    const char *spelling[2]; /* of start and end in a prompt, static */
+    int32_t spelt[2];        /* the ids that these spellings get */
 } clip_vocabulary;
 
+/* The spellings of the special tokens: in openai/CLIP and transformers, and in open_clip and hpsv2. */
+extern const char *const CLIP_OPENAI_SPELLING[2], *const CLIP_OPEN_CLIP_SPELLING[2];
+
 ss_status clip_vocabulary_open(clip_vocabulary *v, const tokenizer_files *files, ss_error *err);
+
+/* The vocabulary as OpenAI's SimpleTokenizer derives it from the file of merges alone (bytes, bytes that end a word,
+ * merges, start, end), or, where `path` is a folder, from its vocab.json and merges.txt. Padding is id 0. */
+ss_status clip_vocabulary_open_openai(clip_vocabulary *v, const char *path, const char *const spelling[2],
+                                      ss_error *err);
+
 void clip_vocabulary_close(clip_vocabulary *v);
 
 /* Rank of the pair, or -1. */
 int32_t clip_vocabulary_merge(const clip_vocabulary *v, int32_t left, int32_t right);
 
-/* The id of <|startoftext|> or <|endoftext|> where s is one of them exactly (the reference's cache, never merged),
- * else -1. */
+/* The id of the start or end token where s is its spelling exactly (the reference's cache, never merged), else -1. */
 int32_t clip_vocabulary_whole(const clip_vocabulary *v, const char *s, size_t n);
 
 #endif

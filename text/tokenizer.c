@@ -1,4 +1,4 @@
-/* The common interface over CLIP's and T5's tokenizers: start and end tokens, truncation, padding. */
+/* The common interface over the tokenizers of CLIP, T5 and BERT: start and end tokens, truncation, padding. */
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "io/json.h"
 #include "text/added_tokens.h"
+#include "text/bert_wordpiece.h"
 #include "text/clip_bpe.h"
 #include "text/t5_unigram.h"
 #include "text/token_builder.h"
@@ -14,9 +15,11 @@
 
 struct tokenizer {
     tokenizer_kind kind;
-    clip_bpe *clip; /* or NULL */
-    t5_unigram *t5; /* or NULL */
-    int max_length;
+    clip_bpe *clip; /* the one of its kind, the others are NULL */
+    t5_unigram *t5;
+    bert_wordpiece *bert;
+    int max_length, size;
+    int32_t start, end, padding; /* start -1: none */
 };
 
 const char *token_class_name(token_class c) {
@@ -24,16 +27,24 @@ const char *token_class_name(token_class c) {
     return NAMES[c];
 }
 
-const char *tokenizer_kind_name(tokenizer_kind k) { return k == TOKENIZER_CLIP ? "CLIP" : "T5"; }
+const char *tokenizer_kind_name(tokenizer_kind k) {
+    static const char *const NAMES[] = {"CLIP", "T5", "BERT"};
+    return NAMES[k];
+}
 
 static ss_status read_kind(const tokenizer_files *f, tokenizer_kind *kind, ss_error *err) {
-    static const char *const CLASSES[] = {"CLIPTokenizer", "CLIPTokenizerFast", "T5Tokenizer", "T5TokenizerFast"};
+    static const struct {
+        const char *name;
+        tokenizer_kind kind;
+    } CLASSES[] = {{"CLIPTokenizer", TOKENIZER_CLIP}, {"CLIPTokenizerFast", TOKENIZER_CLIP},
+                   {"T5Tokenizer", TOKENIZER_T5},     {"T5TokenizerFast", TOKENIZER_T5},
+                   {"BertTokenizer", TOKENIZER_BERT}, {"BertTokenizerFast", TOKENIZER_BERT}};
     const char *name;
     SS_TRY(json_get_text(f->config, "tokenizer_class", f->config_path, &name, err));
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, CLASSES[i]) == 0) return *kind = i < 2 ? TOKENIZER_CLIP : TOKENIZER_T5, SS_OK;
+    for (size_t i = 0; i < sizeof CLASSES / sizeof CLASSES[0]; i++)
+        if (strcmp(name, CLASSES[i].name) == 0) return *kind = CLASSES[i].kind, SS_OK;
     return error_set(err, SS_ERR_INPUT, f->config_path,
-                     "has tokenizer_class '%s'; sinkscope knows CLIPTokenizer and T5Tokenizer", name);
+                     "has tokenizer_class '%s'; sinkscope knows CLIPTokenizer, T5Tokenizer and BertTokenizer", name);
 }
 
 /* Sides and switches that would change ids and that no SD3 pipeline sets. */
@@ -58,7 +69,37 @@ static ss_status read_folder(tokenizer *t, const tokenizer_files *f, ss_error *e
     SS_TRY(check_sides(f, err));
     SS_TRY(json_get_double_or(f->config, "model_max_length", f->config_path, 0, &max_length, err));
     t->max_length = max_length >= 1 && max_length <= TOKENIZER_MAX_LENGTH ? (int)max_length : 0;
-    return t->kind == TOKENIZER_CLIP ? clip_bpe_open(&t->clip, f, err) : t5_unigram_open(&t->t5, f, err);
+    switch (t->kind) {
+    case TOKENIZER_CLIP: return clip_bpe_open(&t->clip, f, err);
+    case TOKENIZER_T5: return t5_unigram_open(&t->t5, f, err);
+    case TOKENIZER_BERT: return bert_wordpiece_open_folder(&t->bert, f, err);
+    }
+    return error_set(err, SS_ERR_INTERNAL, f->folder, "a tokenizer of no kind");
+}
+
+/* The facts that are asked for most, by kind. */
+static void note_facts(tokenizer *t) {
+    t->start = t->clip ? clip_bpe_start_id(t->clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
+    t->end = t->clip ? clip_bpe_end_id(t->clip) : t->bert ? bert_wordpiece_end_id(t->bert) : t5_unigram_end_id(t->t5);
+    t->padding = t->clip   ? clip_bpe_padding_id(t->clip)
+                 : t->bert ? bert_wordpiece_padding_id(t->bert)
+                           : t5_unigram_padding_id(t->t5);
+    t->size = t->clip ? clip_bpe_size(t->clip) : t->bert ? bert_wordpiece_size(t->bert) : t5_unigram_size(t->t5);
+}
+
+static ss_status finish(tokenizer **out, tokenizer *t, ss_status status) {
+    if (status == SS_OK) {
+        note_facts(t);
+        *out = t;
+    } else tokenizer_close(t);
+    return status;
+}
+
+static tokenizer *begin(tokenizer **out, tokenizer_kind kind, int max_length) {
+    *out = NULL;
+    tokenizer *t = calloc(1, sizeof *t);
+    if (t) *t = (tokenizer){.kind = kind, .max_length = max_length};
+    return t;
 }
 
 ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err) {
@@ -68,29 +109,47 @@ ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err) {
     tokenizer *t = calloc(1, sizeof *t);
     ss_status status = t ? read_folder(t, &files, err) : error_no_memory(err, folder, sizeof *t);
     tokenizer_files_close(&files);
-    if (status == SS_OK) *out = t;
-    else tokenizer_close(t);
-    return status;
+    return finish(out, t, status);
+}
+
+static ss_status open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
+    tokenizer *t = begin(out, TOKENIZER_CLIP, 77);
+    return t ? finish(out, t, clip_bpe_open_openai(&t->clip, path, open_clip, err))
+             : error_no_memory(err, path, sizeof *t);
+}
+
+ss_status tokenizer_open_openai(tokenizer **out, const char *path, ss_error *err) {
+    return open_merges(out, path, 0, err);
+}
+
+ss_status tokenizer_open_open_clip(tokenizer **out, const char *path, ss_error *err) {
+    return open_merges(out, path, 1, err);
+}
+
+ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, const char *const *added, int n_added,
+                                   ss_error *err) {
+    tokenizer *t = begin(out, TOKENIZER_BERT, 512);
+    return t ? finish(out, t, bert_wordpiece_open(&t->bert, vocab_path, added, n_added, err))
+             : error_no_memory(err, vocab_path, sizeof *t);
 }
 
 void tokenizer_close(tokenizer *t) {
     if (!t) return;
     clip_bpe_close(t->clip);
     t5_unigram_close(t->t5);
+    bert_wordpiece_close(t->bert);
     free(t);
 }
 
 tokenizer_kind tokenizer_get_kind(const tokenizer *t) { return t->kind; }
 int tokenizer_max_length(const tokenizer *t) { return t->max_length; }
-int tokenizer_vocabulary_size(const tokenizer *t) { return t->clip ? clip_bpe_size(t->clip) : t5_unigram_size(t->t5); }
-int32_t tokenizer_start_id(const tokenizer *t) { return t->clip ? clip_bpe_start_id(t->clip) : -1; }
-int32_t tokenizer_end_id(const tokenizer *t) { return t->clip ? clip_bpe_end_id(t->clip) : t5_unigram_end_id(t->t5); }
-
-int32_t tokenizer_padding_id(const tokenizer *t) {
-    return t->clip ? clip_bpe_padding_id(t->clip) : t5_unigram_padding_id(t->t5);
-}
+int tokenizer_vocabulary_size(const tokenizer *t) { return t->size; }
+int32_t tokenizer_start_id(const tokenizer *t) { return t->start; }
+int32_t tokenizer_end_id(const tokenizer *t) { return t->end; }
+int32_t tokenizer_padding_id(const tokenizer *t) { return t->padding; }
 
 const char *tokenizer_piece(const tokenizer *t, int32_t id) {
+    if (t->bert) return bert_wordpiece_piece(t->bert, id);
     return t->clip ? clip_bpe_piece(t->clip, id) : t5_unigram_piece(t->t5, id);
 }
 
@@ -127,9 +186,11 @@ ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length,
     if (invalid < n)
         return error_set(err, SS_ERR_INPUT, NULL, "the prompt is not UTF-8: byte %zu is 0x%02X", invalid,
                          (unsigned char)utf8[invalid]);
-    ss_status status = t->clip ? token_builder_add(&b, tokenizer_start_id(t), TOKEN_START, err) : SS_OK;
+    ss_status status = t->start >= 0 ? token_builder_add(&b, t->start, TOKEN_START, err) : SS_OK;
     if (status == SS_OK)
-        status = t->clip ? clip_bpe_encode(t->clip, utf8, n, &b, err) : t5_unigram_encode(t->t5, utf8, n, &b, err);
+        status = t->clip   ? clip_bpe_encode(t->clip, utf8, n, &b, err)
+                 : t->bert ? bert_wordpiece_encode(t->bert, utf8, n, &b, err)
+                           : t5_unigram_encode(t->t5, utf8, n, &b, err);
     if (status == SS_OK) status = fit(t, max_length, &b, err);
     if (status == SS_OK) *out = b.out;
     else tokens_free(&b.out);

@@ -1,7 +1,9 @@
-/* Text to token ids, as the tokenizers of a diffusers SD3 pipeline do it, and beside each id what the token is: the
- * class and the word that method.md's census of sinks speaks of. One interface over two kinds:
- *   CLIP  byte-level BPE (text/clip_bpe.h), ids equal to transformers' slow CLIPTokenizer
+/* Text to token ids, as the tokenizers of a diffusers SD3 pipeline and those of the scorers do it, and beside each id
+ * what the token is: the class and the word that method.md's census of sinks speaks of. One interface over three kinds:
+ *   CLIP  byte-level BPE (text/clip_bpe.h), ids equal to transformers' slow CLIPTokenizer, or to the SimpleTokenizer of
+ *         openai/CLIP, open_clip and hpsv2
  *   T5    unigram (text/t5_unigram.h), ids equal to transformers' T5TokenizerFast
+ *   BERT  WordPiece (text/bert_wordpiece.h), ids equal to transformers' slow BertTokenizer, uncased
  * A tokenizer is read-only after opening: any number of threads may encode with it at once. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -11,7 +13,7 @@
 
 enum { TOKENIZER_MAX_LENGTH = 1 << 16, TOKENIZER_MAX_BYTES = 1 << 16 }; /* tokens out, bytes of a prompt in */
 
-typedef enum tokenizer_kind { TOKENIZER_CLIP, TOKENIZER_T5 } tokenizer_kind;
+typedef enum tokenizer_kind { TOKENIZER_CLIP, TOKENIZER_T5, TOKENIZER_BERT } tokenizer_kind;
 
 /* T5 has no start token. The end token that truncation keeps is TOKEN_END; CLIP's padding is TOKEN_PADDING also where
  * its id equals that of the end token. A special token spelt out in the prompt is a word. */
@@ -19,7 +21,7 @@ typedef enum token_class { TOKEN_START, TOKEN_WORD, TOKEN_END, TOKEN_PADDING } t
 enum { TOKEN_CLASS_COUNT = 4 };
 
 const char *token_class_name(token_class c);       /* "start", "word", "end", "padding" */
-const char *tokenizer_kind_name(tokenizer_kind k); /* "CLIP", "T5" */
+const char *tokenizer_kind_name(tokenizer_kind k); /* "CLIP", "T5", "BERT" */
 
 typedef struct token {
     int32_t id;
@@ -29,8 +31,9 @@ typedef struct token {
 
 /* The result of encoding: `count` tokens, of which the first `used` are not padding. Words are as the tokenizer sees
  * them. CLIP: a run of letters, one digit, or a run of other signs, lower-cased. T5: between spaces, a run of letters
- * and digits or of other signs, case kept; a lone space is an empty word. Compare with case folded. Zero-initialise;
- * free with tokens_free. */
+ * and digits or of other signs, case kept; a lone space is an empty word. BERT: between spaces, a run without
+ * punctuation or one sign of it, lower-cased, without accents. Compare with case folded. Zero-initialise; free with
+ * tokens_free. */
 typedef struct tokens {
     token *at;
     int count, used;
@@ -44,8 +47,25 @@ void tokens_free(tokens *t);
 typedef struct tokenizer tokenizer;
 
 /* Open a tokenizer folder; its tokenizer_config.json says which kind it is. CLIP: vocab.json, merges.txt. T5:
- * spiece.model (tokenizer.json, where present, decides the steps around the model, as it does in transformers). */
+ * spiece.model (tokenizer.json, where present, decides the steps around the model, as it does in transformers). BERT:
+ * vocab.txt. */
 ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err);
+
+/* CLIP as openai/CLIP has it: text repaired as by ftfy, padding with id 0, at most 77 tokens. `path` is the file of
+ * merges alone (merges.txt, bpe_simple_vocab_16e6.txt, either also as .gz), from which the vocabulary follows, or a
+ * folder with vocab.json and merges.txt. A text that is too long is cut and ends with the end token (clip.tokenize with
+ * truncate=True). */
+ss_status tokenizer_open_openai(tokenizer **out, const char *path, ss_error *err);
+
+/* The same as open_clip and hpsv2 have it: there <start_of_text> and <end_of_text> in a prompt are the special tokens,
+ * and
+ * <|startoftext|> and <|endoftext|> are text. All else is equal. */
+ss_status tokenizer_open_open_clip(tokenizer **out, const char *path, ss_error *err);
+
+/* BERT from vocab.txt alone, with `added[n_added]` as further special tokens: one that is not in the file has the id
+ * that follows the last (ImageReward: "[DEC]", "[ENC]"). At most 512 tokens. */
+ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, const char *const *added, int n_added,
+                                   ss_error *err);
 void tokenizer_close(tokenizer *t); /* NULL is allowed */
 
 tokenizer_kind tokenizer_get_kind(const tokenizer *t);

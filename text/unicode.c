@@ -31,6 +31,8 @@ void unicode_append(text *out, int32_t cp) {
     text_add_n(out, (const char *)bytes, (size_t)n);
 }
 
+void unicode_append_upper(text *out, int32_t cp) { unicode_append(out, utf8proc_toupper(cp)); }
+
 int unicode_is_space(int32_t cp) {
     return (cp >= 9 && cp <= 13) || cp == 0x20 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
            (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
@@ -61,11 +63,20 @@ int unicode_is_ideograph(int32_t cp) {
            (cp >= 0xF900 && cp <= 0xFAFF) || (cp >= 0x2F800 && cp <= 0x2FA1F);
 }
 
-ss_status unicode_add_nfc(text *out, const char *s, size_t n, ss_error *err) {
+int unicode_is_mark(int32_t cp) { return utf8proc_category(cp) == UTF8PROC_CATEGORY_MN; }
+int unicode_is_digit(int32_t cp) { return utf8proc_category(cp) == UTF8PROC_CATEGORY_ND; }
+
+int unicode_is_punctuation(int32_t cp) {
+    utf8proc_category_t c = utf8proc_category(cp);
+    return (cp > ' ' && cp < 0x7F && !(c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_NO)) ||
+           (c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO); /* utf8proc orders P* so */
+}
+
+static ss_status add_normalized(text *out, const char *s, size_t n, utf8proc_option_t form, ss_error *err) {
     utf8proc_uint8_t *mapped = NULL;
     if (n == 0) return SS_OK;
     utf8proc_ssize_t length =
-        utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &mapped, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)n, &mapped, UTF8PROC_STABLE | form);
     if (length < 0) {
         free(mapped);
         if (length == UTF8PROC_ERROR_NOMEM) return error_no_memory(err, "normalization", n);
@@ -74,6 +85,18 @@ ss_status unicode_add_nfc(text *out, const char *s, size_t n, ss_error *err) {
     text_add_n(out, (const char *)mapped, (size_t)length);
     free(mapped);
     return SS_OK;
+}
+
+ss_status unicode_add_nfc(text *out, const char *s, size_t n, ss_error *err) {
+    return add_normalized(out, s, n, UTF8PROC_COMPOSE, err);
+}
+
+ss_status unicode_add_nfd(text *out, const char *s, size_t n, ss_error *err) {
+    return add_normalized(out, s, n, UTF8PROC_DECOMPOSE, err);
+}
+
+ss_status unicode_add_nfkc(text *out, const char *s, size_t n, ss_error *err) {
+    return add_normalized(out, s, n, UTF8PROC_COMPOSE | UTF8PROC_COMPAT, err);
 }
 
 struct unicode_case {
