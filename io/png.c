@@ -25,6 +25,7 @@ typedef struct codec {
     const unsigned char *in; /* decoding: what is left */
     size_t left;
     size_t raw_bytes; /* decoding: of the rows as stored */
+    int grey16;       /* decoding: rows come as 16-bit grey */
     char message[256];
     int no_memory;
 } codec;
@@ -141,49 +142,69 @@ ss_status png_write(const char *path, const rgb_image *image, const png_note *no
     return status;
 }
 
-/* Header, checks and the transformations to 8-bit RGB. 1 on success. */
-static int decode_header(codec *c, rgb_image *out) {
+/* What the header says. 1 on success. */
+static int decode_header(codec *c, int64_t *width, int64_t *height) {
     if (setjmp(png_jmpbuf(c->png))) return 0;
     png_set_read_fn(c->png, c, on_read);
-    png_set_user_limits(c->png, PNG_MAX_SIDE, PNG_MAX_SIDE);
+    png_set_user_limits(c->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* rgb_image_check_sides says what is wrong */
     png_set_chunk_malloc_max(c->png, 8 << 20);
     png_set_crc_action(c->png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
     png_read_info(c->png, c->info);
-    out->width = (int)png_get_image_width(c->png, c->info);
-    out->height = (int)png_get_image_height(c->png, c->info);
-    c->raw_bytes = png_get_rowbytes(c->png, c->info) * (size_t)out->height;
-    png_set_strip_16(c->png);
-    png_set_packing(c->png);
-    png_set_expand(c->png);
-    png_set_gray_to_rgb(c->png);
-    png_set_strip_alpha(c->png);
-    png_set_interlace_handling(c->png);
-    png_read_update_info(c->png, c->info);
-    if (png_get_rowbytes(c->png, c->info) != (size_t)out->width * 3) png_error(c->png, "rows are not 8-bit RGB");
+    *width = png_get_image_width(c->png, c->info);
+    *height = png_get_image_height(c->png, c->info);
+    c->raw_bytes = png_get_rowbytes(c->png, c->info);
+    c->grey16 = png_get_color_type(c->png, c->info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(c->png, c->info) == 16;
     return 1;
+}
+
+/* To 8-bit RGB, 16-bit grey apart. */
+static void set_transformations(codec *c) {
+    if (!c->grey16) {
+        png_set_strip_16(c->png);
+        png_set_packing(c->png);
+        png_set_expand(c->png);
+        png_set_gray_to_rgb(c->png);
+        png_set_strip_alpha(c->png);
+    }
+    png_set_interlace_handling(c->png);
+}
+
+/* Big-endian 16-bit grey at the front of a row of RGB to RGB in place: from the end, as pixels grow. */
+static void clip_grey16(unsigned char *row, int width) {
+    for (size_t x = (size_t)width; x-- > 0;) {
+        unsigned char v = row[2 * x] == 0 ? row[2 * x + 1] : 255;
+        row[3 * x] = row[3 * x + 1] = row[3 * x + 2] = v;
+    }
 }
 
 static int decode_rows(codec *c, const rgb_image *out, unsigned char **rows) {
     if (setjmp(png_jmpbuf(c->png))) return 0;
+    set_transformations(c);
+    png_read_update_info(c->png, c->info);
+    if (png_get_rowbytes(c->png, c->info) != (size_t)out->width * (c->grey16 ? 2 : 3))
+        png_error(c->png, "rows are not 8-bit RGB");
     for (int y = 0; y < out->height; y++) rows[y] = out->rgb + (size_t)y * (size_t)out->width * 3;
     png_read_image(c->png, rows);
     png_read_end(c->png, NULL);
+    for (int y = 0; c->grey16 && y < out->height; y++) clip_grey16(rows[y], out->width);
     return 1;
 }
 
 static ss_status decode(codec *c, const char *name, rgb_image *out, ss_error *err) {
-    if (!decode_header(c, out)) return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %s", c->message);
-    size_t bytes = (size_t)out->width * (size_t)out->height * 3;
+    int64_t width, height;
+    if (!decode_header(c, &width, &height))
+        return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %s", c->message);
+    SS_TRY(rgb_image_check_sides(width, height, name, err));
     /* deflate shrinks at most 1032-fold: a header that promises more than the file can hold is refused before the
      * memory is taken */
-    if (c->raw_bytes / 1032 > c->left)
+    if (c->raw_bytes * (size_t)height / 1032 > c->left)
         return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %d x %d pixels cannot come from %zu bytes",
-                         out->width, out->height, c->left);
-    unsigned char **rows = malloc((size_t)out->height * sizeof *rows);
-    out->rgb = malloc(bytes);
+                         (int)width, (int)height, c->left);
+    SS_TRY(rgb_image_make(out, width, height, name, err));
+    unsigned char **rows = malloc((size_t)height * sizeof *rows);
+    if (!rows) return error_no_memory(err, name, (size_t)height * sizeof *rows);
     ss_status status = SS_OK;
-    if (!rows || !out->rgb) status = error_no_memory(err, name, bytes);
-    else if (!decode_rows(c, out, rows))
+    if (!decode_rows(c, out, rows))
         status = error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %s", c->message);
     free(rows);
     return status;
@@ -209,6 +230,20 @@ ss_status png_read(const char *path, rgb_image *out, ss_error *err) {
     ss_status status = png_decode(m.data, m.size, path, out, err);
     file_map_close(&m);
     return status;
+}
+
+ss_status rgb_image_check_sides(int64_t width, int64_t height, const char *name, ss_error *err) {
+    if (width >= 1 && height >= 1 && width <= PNG_MAX_SIDE && height <= PNG_MAX_SIDE) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, name, "is an image of %lld x %lld pixels; sides must be 1 .. %d",
+                     (long long)width, (long long)height, PNG_MAX_SIDE);
+}
+
+ss_status rgb_image_make(rgb_image *image, int64_t width, int64_t height, const char *name, ss_error *err) {
+    *image = (rgb_image){0};
+    SS_TRY(rgb_image_check_sides(width, height, name, err));
+    size_t bytes = 3 * (size_t)width * (size_t)height;
+    *image = (rgb_image){(int)width, (int)height, malloc(bytes)};
+    return image->rgb ? SS_OK : error_no_memory(err, name, bytes);
 }
 
 void rgb_image_free(rgb_image *image) {

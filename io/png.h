@@ -1,10 +1,14 @@
 /* PNG images: written as 8-bit RGB with text chunks, in bytes that depend on pixels and texts alone (fixed zlib
- * settings; the same zlib gives the same file); read from any 8-bit or smaller, or 16-bit, PNG to 8-bit RGB. Alpha is
- * dropped (PIL's convert("RGB")), gamma and colour profiles are ignored. */
+ * settings; the same zlib gives the same file); read from any PNG to 8-bit RGB as Pillow 13's open().convert("RGB")
+ * does: alpha is dropped, 16-bit colour and grey with alpha keep the high byte, 16-bit grey without alpha is clipped to
+ * 255 (Pillow's 'I;16'), an index beyond the palette is black; gamma, colour profiles and orientation are ignored. Of
+ * an animation the default image is read. Stricter than Pillow in one thing: every checksum and the end must be there.
+ */
 #ifndef IO_PNG_H
 #define IO_PNG_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "base/error.h"
 #include "base/file.h"
 
@@ -17,6 +21,13 @@ typedef struct rgb_image {
 } rgb_image;
 
 void rgb_image_free(rgb_image *image);
+
+/* Memory for width x height pixels, uninitialised. `name` stands for the file in errors; sides outside
+ * 1 .. PNG_MAX_SIDE are an input error, so sides read from a header may be passed as they are. */
+ss_status rgb_image_make(rgb_image *image, int64_t width, int64_t height, const char *name, ss_error *err);
+
+/* That only for the sides. */
+ss_status rgb_image_check_sides(int64_t width, int64_t height, const char *name, ss_error *err);
 
 /* SHA-256 over width and height (32-bit little-endian each) and the RGB bytes: equal pixels, equal hash. */
 ss_status rgb_image_hash(const rgb_image *image, file_sha256 out, ss_error *err);

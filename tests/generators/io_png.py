@@ -1,8 +1,7 @@
 """Small PNG files of every kind the reader knows, and the RGB bytes PIL reads from them (convert("RGB")).
 
 Run from the repository root: python tests/generators/io_png.py. Writes tests/data/io/*.png and *.rgb (raw bytes);
-the file name gives kind and size. PIL converts 16-bit grey by clipping, so that one is computed here as libpng does it
-(the high byte)."""
+the file name gives kind and size. More kinds: io_images.py."""
 import pathlib
 import numpy as np
 from PIL import Image
@@ -13,10 +12,9 @@ rng = np.random.default_rng(1)
 w, h = 13, 7
 
 
-def save(name, image, rgb=None, **options):
-    image.save(out / f"{name}.png", **options)
-    rgb = np.asarray(image.convert("RGB")) if rgb is None else rgb
-    (out / f"{name}.rgb").write_bytes(rgb.astype(np.uint8).tobytes())
+def save(name, image):
+    image.save(out / f"{name}.png")
+    (out / f"{name}.rgb").write_bytes(image.convert("RGB").tobytes())
 
 
 rgb = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
@@ -28,4 +26,5 @@ save("grey1", Image.fromarray(rng.integers(0, 2, (h, w), dtype=np.uint8) * 255).
 palette = Image.fromarray(rgb).quantize(9)
 save("palette4", palette)
 grey16 = rng.integers(0, 65536, (h, w), dtype=np.uint16)
-save("grey16", Image.fromarray(grey16), np.repeat((grey16 >> 8)[:, :, None], 3, 2))
+grey16[:, ::2] >>= 8  # Pillow clips these to 255
+save("grey16", Image.fromarray(grey16))

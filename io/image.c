@@ -1,0 +1,27 @@
+/* Which reader an image is for, by its first bytes. */
+#include "io/image.h"
+
+#include <string.h>
+
+#include "io/jpeg.h"
+#include "io/webp.h"
+
+ss_status image_decode(const void *bytes, size_t size, const char *name, rgb_image *out, ss_error *err) {
+    const unsigned char *p = bytes;
+    *out = (rgb_image){0};
+    if (jpeg_is_signature(bytes, size)) return jpeg_decode(bytes, size, name, out, err);
+    if (webp_is_signature(bytes, size)) return webp_decode(bytes, size, name, out, err);
+    if (size >= 4 && memcmp(bytes, "\x89PNG", 4) == 0) return png_decode(bytes, size, name, out, err);
+    if (size == 0) return error_set(err, SS_ERR_INPUT, name, "is empty; expected a PNG, JPEG or WebP image");
+    return error_set(err, SS_ERR_INPUT, name, "is not a PNG, JPEG or WebP image (it begins with %02x %02x %02x %02x)",
+                     p[0], size > 1 ? p[1] : 0, size > 2 ? p[2] : 0, size > 3 ? p[3] : 0);
+}
+
+ss_status image_read(const char *path, rgb_image *out, ss_error *err) {
+    file_map m;
+    *out = (rgb_image){0};
+    SS_TRY(file_map_open(&m, path, err));
+    ss_status status = image_decode(m.data, m.size, path, out, err);
+    file_map_close(&m);
+    return status;
+}

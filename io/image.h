@@ -1,0 +1,14 @@
+/* Images by content: PNG, JPEG and WebP, whatever the file is called, to 8-bit RGB exactly as the pinned Pillow 13 does
+ * in PIL.Image.open(path).convert("RGB"), which is what every scorer that we are compared with begins with. What each
+ * format's reader does with grey, palettes, alpha, 16 bits and CMYK stands in io/png.h, io/jpeg.h and io/webp.h. */
+#ifndef IO_IMAGE_H
+#define IO_IMAGE_H
+
+#include "io/png.h"
+
+/* `name` stands for the file in errors. Other formats, and damaged, truncated and oversized images, are input errors;
+ * then *out is empty. */
+ss_status image_decode(const void *bytes, size_t size, const char *name, rgb_image *out, ss_error *err);
+ss_status image_read(const char *path, rgb_image *out, ss_error *err);
+
+#endif
