@@ -1,6 +1,6 @@
 /* Metric `clip-t`: cosine of CLIP's image and text embeddings (Radford et al. 2021; CLIPScore without its factor).
- * Model: a Hugging Face CLIPModel folder. Pixels as transformers' CLIPImageProcessor: shortest side resized by Pillow's
- * bicubic, centre crop, scaled to 0..1, mean and standard deviation of preprocessor_config.json. */
+ * Model: a Hugging Face CLIPModel folder. Pixels as transformers' CLIPImageProcessor (PREPROCESS_HF), with the mean and
+ * standard deviation of preprocessor_config.json. */
 #include "score/metrics.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "model/clip.h"
-#include "score/resize.h"
+#include "score/preprocess.h"
 #include "text/tokenizer.h"
 
 const option METRIC_CLIP_T_OPTIONS[] = {
@@ -19,7 +19,7 @@ const option METRIC_CLIP_T_OPTIONS[] = {
 typedef struct clip_t {
     model *m;
     tokenizer *words;
-    double mean[3], sd[3];
+    preprocess pixels;
 } clip_t;
 
 static ss_status read_triple(const json_t *json, const char *name, const char *where, double out[3], ss_error *err) {
@@ -38,8 +38,8 @@ static ss_status read_preprocessor(const char *folder, clip_t *t, ss_error *err)
     json_t *json = NULL;
     if (!path) return error_no_memory(err, "file name", 0);
     ss_status status = json_read_file(path, JSON_CONFIG_LIMIT, &json, err);
-    if (status == SS_OK) status = read_triple(json, "image_mean", path, t->mean, err);
-    if (status == SS_OK) status = read_triple(json, "image_std", path, t->sd, err);
+    if (status == SS_OK) status = read_triple(json, "image_mean", path, t->pixels.mean, err);
+    if (status == SS_OK) status = read_triple(json, "image_std", path, t->pixels.sd, err);
     json_decref(json);
     free(path);
     return status;
@@ -54,6 +54,10 @@ ss_status metric_clip_t_open(compute *c, const option_value *options, void **sta
         status = error_set(err, SS_ERR_INPUT, folder, "is a %s; clip-t expects a CLIPModel", t->m->net->about.name);
     if (status == SS_OK) status = tokenizer_open(&t->words, folder, err);
     if (status == SS_OK) status = read_preprocessor(folder, t, err);
+    if (status == SS_OK) {
+        t->pixels.rule = PREPROCESS_HF;
+        t->pixels.side = (int)((const clip_config *)t->m->config)->vision.size;
+    }
     if (status == SS_OK) *state = t;
     else metric_clip_t_close(c, t);
     return status;
@@ -66,35 +70,6 @@ void metric_clip_t_close(compute *c, void *state) {
     tokenizer_close(t->words);
     model_close(t->m);
     free(t);
-}
-
-/* The processor's resize and crop: the shortest side becomes `side`; the crop's offset is rounded down. */
-static ss_status make_square(const rgb_image *image, int side, rgb_image *out, ss_error *err) {
-    int shortest = image->width < image->height ? image->width : image->height;
-    int width = (int)((int64_t)image->width * side / shortest),
-        height = (int)((int64_t)image->height * side / shortest);
-    rgb_image whole = {0};
-    SS_TRY(resize_bicubic(image, width, height, &whole, err));
-    int left = (width - side) / 2, top = (height - side) / 2;
-    for (int y = 0; y < side; y++)
-        memmove(whole.rgb + 3 * (size_t)y * (size_t)side,
-                whole.rgb + 3 * ((size_t)(top + y) * (size_t)width + (size_t)left), 3 * (size_t)side);
-    whole.width = whole.height = side;
-    *out = whole;
-    return SS_OK;
-}
-
-/* Normalised pixels, [side, side, 3]. */
-static ss_status preprocess(const clip_t *t, const rgb_image *image, int side, float **out, ss_error *err) {
-    rgb_image square = {0};
-    SS_TRY(make_square(image, side, &square, err));
-    size_t n = 3 * (size_t)side * (size_t)side;
-    float *pixels = malloc(n * sizeof *pixels);
-    for (size_t i = 0; pixels && i < n; i++)
-        pixels[i] = (float)((square.rgb[i] / 255.0 - t->mean[i % 3]) / t->sd[i % 3]);
-    rgb_image_free(&square);
-    *out = pixels;
-    return pixels ? SS_OK : error_no_memory(err, "pixels", n * sizeof *pixels);
 }
 
 static double cosine(const float *a, const float *b, int64_t n) {
@@ -137,7 +112,7 @@ ss_status metric_clip_t_score(compute *c, void *state, const metric_input *in, m
     int32_t *ids = malloc((size_t)n * sizeof *ids);
     ss_status status = ids ? SS_OK : error_no_memory(err, "token ids", (size_t)n * sizeof *ids);
     if (status == SS_OK) status = tokenizer_encode(t->words, in->prompt, n, &words, err);
-    if (status == SS_OK) status = preprocess(t, in->image, (int)g->vision.size, &pixels, err);
+    if (status == SS_OK) status = preprocess_image(&t->pixels, in->image, &pixels, err);
     for (int i = 0; status == SS_OK && i < n; i++) ids[i] = words.at[i].id;
     if (status == SS_OK) status = embed(c, t, ids, n, pixels, &out->value, err);
     tokens_free(&words);

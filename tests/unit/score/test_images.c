@@ -31,7 +31,7 @@ static void check_resize(const char *line) {
     assert_int_equal(sscanf(line, "resize %u %d %d %d %d %64s", &seed, &width, &height, &w, &h, expected), 6);
     rgb_image image = make_image(seed, width, height), out;
     ss_error err;
-    assert_int_equal(resize_bicubic(&image, w, h, &out, &err), SS_OK);
+    assert_int_equal(resize_pillow(&image, RESIZE_BICUBIC, w, h, &out, &err), SS_OK);
     file_hash_bytes(out.rgb, 3 * (size_t)w * (size_t)h, found);
     assert_string_equal(found, expected);
     rgb_image_free(&image);
