@@ -17,14 +17,17 @@ static ss_status deviations(const double *d, int n, double mean, double **out, s
     return SS_OK;
 }
 
+void stats_bootstrap_stream(uint64_t seed, int resample, philox *out) {
+    uint64_t name[2] = {philox_hash_text("bootstrap"), (uint64_t)resample};
+    philox_init(out, seed, name, 2);
+}
+
 ss_status stats_bootstrap_means(const double *d, int n, uint64_t seed, int resamples, double *means, ss_error *err) {
     double *deviation, mean = stats_sum(d, n) / n;
     SS_TRY(deviations(d, n, mean, &deviation, err));
-    uint64_t name[2] = {philox_hash_text("bootstrap"), 0};
     for (int r = 0; r < resamples; r++) {
         philox stream;
-        name[1] = (uint64_t)r;
-        philox_init(&stream, seed, name, 2);
+        stats_bootstrap_stream(seed, r, &stream);
         double sum = 0;
         for (int i = 0; i < n; i++) sum += deviation[philox_below(&stream, (uint32_t)n)];
         means[r] = mean + sum / n;
@@ -84,13 +87,10 @@ static double acceleration(const double *d, int n, double mean, double *widest) 
     return cubes / (6 * squares * sqrt(squares));
 }
 
-stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level) {
-    stats_summary s = stats_summarise(d, n, resolution);
-    if (stats_spread_state(&s) != STATS_DEFINED) return stats_interval_undefined(stats_spread_state(&s));
-    if (resamples < 1) return stats_interval_undefined(STATS_TOO_FEW);
-    double widest, a = acceleration(d, n, s.mean.value, &widest);
+/* The interval from replicates, which it sorts; `a` is the acceleration. */
+static stats_interval interval(double estimate, double a, double rounding, double *means, int resamples, double level) {
     qsort(means, (size_t)resamples, sizeof *means, compare_doubles);
-    double share = share_below(means, resamples, s.mean.value, 1e-12 * widest);
+    double share = share_below(means, resamples, estimate, rounding);
     if (share <= 0 || share >= 1) return stats_interval_undefined(STATS_OUT_OF_RANGE);
     double bias = stats_normal_quantile(share), end[2];
     for (int side = 0; side < 2; side++) {
@@ -99,6 +99,23 @@ stats_interval stats_bca(const double *d, int n, double resolution, double *mean
         end[side] = quantile(means, resamples, stats_normal_cdf(bias + z / (1 - a * z)));
     }
     return (stats_interval){stats_defined(end[0]), stats_defined(end[1])};
+}
+
+stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level) {
+    stats_summary s = stats_summarise(d, n, resolution);
+    if (stats_spread_state(&s) != STATS_DEFINED) return stats_interval_undefined(stats_spread_state(&s));
+    if (resamples < 1) return stats_interval_undefined(STATS_TOO_FEW);
+    double widest, a = acceleration(d, n, s.mean.value, &widest);
+    return interval(s.mean.value, a, 1e-12 * widest, means, resamples, level);
+}
+
+stats_interval stats_bca_statistic(double estimate, const double *leave_one_out, int n, double resolution,
+                                   double *replicates, int resamples, double level) {
+    stats_summary s = stats_summarise(leave_one_out, n, resolution);
+    if (stats_spread_state(&s) != STATS_DEFINED) return stats_interval_undefined(stats_spread_state(&s));
+    if (resamples < 1) return stats_interval_undefined(STATS_TOO_FEW);
+    double widest, a = -acceleration(leave_one_out, n, s.mean.value, &widest);
+    return interval(estimate, a, 1e-12 * widest * (n - 1), replicates, resamples, level);
 }
 
 ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,

@@ -7,7 +7,12 @@
 
 #include <stdint.h>
 #include "base/error.h"
+#include "base/philox.h"
 #include "stats/figure.h"
+
+/* The stream of resample r: its first n draws of philox_below(n) are the row of indices of this resample, whatever is
+ * computed from it, so that two statistics over the same prompts are resampled alike. */
+void stats_bootstrap_stream(uint64_t seed, int resample, philox *out);
 
 /* means[r] = mean of resample r of d[0..n), n >= 1. */
 ss_status stats_bootstrap_means(const double *d, int n, uint64_t seed, int resamples, double *means, ss_error *err);
@@ -20,6 +25,11 @@ ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *i
  * the observed one half; acceleration is the jackknife's that leaves one prompt out; quantiles interpolate linearly, as
  * SciPy's. Undefined: n < 2, no variance, all means on one side of the observed one. */
 stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level);
+
+/* The same for any statistic of n prompts: its value, its values without each prompt, its replicates. Leave-one-out
+ * values within `resolution` of each other are no variance. */
+stats_interval stats_bca_statistic(double estimate, const double *leave_one_out, int n, double resolution,
+                                   double *replicates, int resamples, double level);
 
 /* Both in one: the interval of the mean of d, from `resamples` resamples of the streams of `seed`. */
 ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,

@@ -1,0 +1,129 @@
+/* Tiles of products of rows: both sides are packed into panels (in double, mean taken off), then multiplied by a kernel
+ * of 6 by 8 sums held in registers, compiled once per instruction set. Relies on OpenMP for the whole product only;
+ * must never let the compiler fuse or reorder a sum (-ffp-contract=off, no -ffast-math). */
+#include "stats/product.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TILE = STATS_PRODUCT_TILE, DEPTH = STATS_PRODUCT_DEPTH, HIGH = 6, WIDE = 8 };
+
+_Static_assert(TILE % HIGH == 0 && TILE % WIDE == 0, "a tile is whole panels");
+
+typedef double lanes __attribute__((vector_size(8 * WIDE), may_alias));
+
+/* c[6, 8] (rows TILE apart) += a panel times a panel, `depth` terms. */
+static inline __attribute__((always_inline)) void multiply(int depth, const double *a, const double *b, double *c) {
+    lanes sum[HIGH] = {0};
+    for (int k = 0; k < depth; k++) {
+        lanes v = *(const lanes *)(b + k * WIDE);
+        for (int r = 0; r < HIGH; r++) sum[r] += a[k * HIGH + r] * v;
+    }
+    for (int r = 0; r < HIGH; r++) *(lanes *)(c + r * TILE) += sum[r];
+}
+
+static inline __attribute__((always_inline)) void panels(int high, int wide, int depth, const double *a,
+                                                         const double *b, double *c) {
+    for (int j = 0; j < wide; j += WIDE)
+        for (int i = 0; i < high; i += HIGH) multiply(depth, a + i * depth, b + j * depth, c + i * TILE + j);
+}
+
+typedef void panels_function(int high, int wide, int depth, const double *a, const double *b, double *c);
+
+static void panels_baseline(int high, int wide, int depth, const double *a, const double *b, double *c) {
+    panels(high, wide, depth, a, b, c);
+}
+
+#ifdef __x86_64__
+static __attribute__((target("avx2"))) void panels_avx2(int high, int wide, int depth, const double *a, const double *b,
+                                                        double *c) {
+    panels(high, wide, depth, a, b, c);
+}
+
+static __attribute__((target("avx512f,prefer-vector-width=512"))) void
+panels_avx512(int high, int wide, int depth, const double *a, const double *b, double *c) {
+    panels(high, wide, depth, a, b, c);
+}
+
+static panels_function *best_panels(void) {
+    if (__builtin_cpu_supports("avx512f")) return panels_avx512;
+    if (__builtin_cpu_supports("avx2")) return panels_avx2;
+    return panels_baseline;
+}
+#else
+static panels_function *best_panels(void) { return panels_baseline; }
+#endif
+
+static int64_t rows_of(const stats_product_side *s) { return s->transposed ? s->from->d : s->from->n; }
+static int64_t terms_of(const stats_product_side *s) { return s->transposed ? s->from->n : s->from->d; }
+
+static int up_to(int64_t left, int limit) { return left < limit ? (int)left : limit; }
+static int round_up(int x, int step) { return (x + step - 1) / step * step; }
+
+/* Rows i0 .. i0+count-1, terms k0 .. k0+depth-1 in panels of `width` rows: out[panel][k][row]; rows that a last panel
+ * lacks are 0. */
+static void pack(const stats_product_side *s, int64_t i0, int count, int64_t k0, int depth, int width, double *out) {
+    const stats_features *f = s->from;
+    for (int p = 0; p < count; p += width, out += (size_t)width * (size_t)depth) {
+        int here = count - p < width ? count - p : width;
+        if (here < width) memset(out, 0, sizeof *out * (size_t)width * (size_t)depth);
+        if (s->transposed) {
+            for (int k = 0; k < depth; k++)
+                for (int r = 0; r < here; r++)
+                    out[k * width + r] = stats_feature(f, k0 + k, i0 + p + r) - (s->mean ? s->mean[i0 + p + r] : 0.0);
+        } else {
+            for (int r = 0; r < here; r++)
+                for (int k = 0; k < depth; k++)
+                    out[k * width + r] = stats_feature(f, i0 + p + r, k0 + k) - (s->mean ? s->mean[k0 + k] : 0.0);
+        }
+    }
+}
+
+void stats_product_tile(const stats_product_side *a, int64_t i0, const stats_product_side *b, int64_t j0, double *work,
+                        double *tile) {
+    panels_function *run = best_panels();
+    double *left = work, *right = work + TILE * DEPTH;
+    int high = up_to(rows_of(a) - i0, TILE), wide = up_to(rows_of(b) - j0, TILE);
+    memset(tile, 0, STATS_PRODUCT_TILE_BYTES);
+    for (int64_t k = 0; k < terms_of(a); k += DEPTH) {
+        int depth = up_to(terms_of(a) - k, DEPTH);
+        pack(a, i0, high, k, depth, HIGH, left);
+        pack(b, j0, wide, k, depth, WIDE, right);
+        run(round_up(high, HIGH), round_up(wide, WIDE), depth, left, right, tile);
+    }
+}
+
+double *stats_product_scratch(int threads) {
+    return aligned_alloc(64, (size_t)threads * (STATS_PRODUCT_WORK_BYTES + STATS_PRODUCT_TILE_BYTES));
+}
+
+/* One tile to its place, and mirrored where the product is symmetric. */
+static void put(const double *tile, int64_t i0, int64_t j0, int64_t rows, int64_t columns, int mirrored, double *out) {
+    int high = up_to(rows - i0, TILE), wide = up_to(columns - j0, TILE);
+    for (int i = 0; i < high; i++) memcpy(out + (i0 + i) * columns + j0, tile + i * TILE, sizeof *out * (size_t)wide);
+    if (!mirrored) return;
+    for (int j = 0; j < wide; j++)
+        for (int i = 0; i < high; i++) out[(j0 + j) * columns + i0 + i] = tile[i * TILE + j];
+}
+
+ss_status stats_product(const stats_product_side *a, const stats_product_side *b, int threads, double *out,
+                        ss_error *err) {
+    int64_t rows = rows_of(a), columns = rows_of(b);
+    int64_t down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    double *scratch = stats_product_scratch(threads);
+    if (!scratch)
+        return error_no_memory(err, "a product of features",
+                               (size_t)threads * (STATS_PRODUCT_WORK_BYTES + STATS_PRODUCT_TILE_BYTES));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t t = 0; t < down * across; t++) {
+        int64_t i0 = t / across * TILE, j0 = t % across * TILE;
+        if (a == b && j0 > i0) continue;
+        double *work = stats_product_work(scratch, omp_get_thread_num());
+        double *tile = work + STATS_PRODUCT_WORK_BYTES / sizeof *tile;
+        stats_product_tile(a, i0, b, j0, work, tile);
+        put(tile, i0, j0, rows, columns, a == b && j0 < i0, out);
+    }
+    free(scratch);
+    return SS_OK;
+}
