@@ -50,6 +50,7 @@ ss_status option_parse(const option *o, const char *s, const char *where, option
         if (!out->integer && strcmp(s, "false") != 0)
             return error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected true or false", o->name, s);
         return SS_OK;
+    case OPTION_PATH:
     case OPTION_TEXT: return SS_OK;
     }
     return out->number >= o->low && out->number <= o->high ? SS_OK : out_of_range(o, s, where, err);

@@ -7,9 +7,10 @@
 #include "base/error.h"
 #include "base/text.h"
 
-typedef enum option_type { OPTION_INT, OPTION_DOUBLE, OPTION_WORD, OPTION_TEXT, OPTION_FLAG } option_type;
+typedef enum option_type { OPTION_INT, OPTION_DOUBLE, OPTION_WORD, OPTION_TEXT, OPTION_FLAG, OPTION_PATH } option_type;
 
-/* One option. Ranges are inclusive; `words` lists what an OPTION_WORD may be, separated by '|'. */
+/* One option. Ranges are inclusive; `words` lists what an OPTION_WORD may be, separated by '|'. An OPTION_PATH is a
+ * file or folder that whoever reads the option finds (study/loader.h); empty = none. */
 typedef struct option {
     const char *name;
     option_type type;

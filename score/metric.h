@@ -10,7 +10,7 @@
 
 typedef enum metric_kind {
     METRIC_ALIGNMENT,  /* does the image show what the prompt asks; higher is better */
-    METRIC_PREFERENCE, /* higher is better */
+    METRIC_PREFERENCE, /* what people would say of it; higher is better */
     METRIC_DISTANCE,   /* from the paired baseline image; 0 = same */
     METRIC_SIMILARITY, /* to the paired baseline image; higher = more alike */
 } metric_kind;
@@ -19,7 +19,6 @@ enum {
     METRIC_NEEDS_BASELINE = 1, /* the paired baseline image */
     METRIC_NEEDS_PROMPT = 2,
     METRIC_NEEDS_GENEVAL = 4, /* GenEval metadata of the prompt */
-    METRIC_NEEDS_MODEL = 8,   /* a model folder: the option `model` */
 };
 
 typedef struct metric_input {
@@ -39,7 +38,8 @@ typedef struct metric {
     metric_kind kind;
     int binary;     /* value is 0 or 1 */
     unsigned needs; /* METRIC_NEEDS_* */
-    /* `state` is what open made (NULL where open is NULL). `c` is for metrics that run networks. */
+    /* Models and weights are options of the type OPTION_PATH: their files are recorded with every result.
+     * `state` is what open made (NULL where open is NULL). `c` is for metrics that run networks. */
     ss_status (*open)(compute *c, const option_value *options, void **state, ss_error *err);
     ss_status (*score)(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
     void (*close)(compute *c, void *state);

@@ -12,8 +12,23 @@ ss_status metric_ssim_score(compute *c, void *state, const metric_input *in, met
 
 extern const option METRIC_CLIP_T_OPTIONS[];
 ss_status metric_clip_t_open(compute *c, const option_value *options, void **state, ss_error *err);
-ss_status metric_clip_t_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
-void metric_clip_t_close(compute *c, void *state);
+extern const option METRIC_HPS_V2_OPTIONS[], METRIC_HPS_V21_OPTIONS[], METRIC_PICKSCORE_OPTIONS[];
+ss_status metric_hps_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_pickscore_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_clip_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
+void metric_clip_close(compute *c, void *state);
+
+extern const option METRIC_IMAGE_REWARD_OPTIONS[];
+ss_status metric_image_reward_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_image_reward_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
+void metric_image_reward_close(compute *c, void *state);
+
+extern const option METRIC_LPIPS_ALEX_OPTIONS[], METRIC_LPIPS_VGG_OPTIONS[], METRIC_LPIPS_SQUEEZE_OPTIONS[];
+ss_status metric_lpips_alex_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_lpips_vgg_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_lpips_squeeze_open(compute *c, const option_value *options, void **state, ss_error *err);
+ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
+void metric_lpips_close(compute *c, void *state);
 
 /* Image and baseline are of one size, each side at least `min_side` pixels; else an input error. */
 ss_status metric_check_pair(const metric_input *in, int min_side, ss_error *err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "score/weights.h"
 
 enum { MAX_NAMES = 128 };
 
@@ -168,6 +169,17 @@ ss_status loader_path(loader *l, const yaml_node *at, const char *written, const
     yaml_error(l->f, at, hint.s, l->err, "%s '%s' is not there", what, written);
     text_free(&hint);
     return SS_ERR_INPUT;
+}
+
+ss_status loader_weights(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
+    char *path;
+    ss_error missing;
+    if (!weights_is_published(written)) return loader_path(l, at, written, what, out);
+    if (weights_find(written, &path, &missing) != SS_OK)
+        return yaml_error(l->f, at, NULL, l->err, "%s %s %s", what, missing.where, missing.message);
+    *out = loader_keep(l->y, path);
+    free(path);
+    return *out ? SS_OK : loader_no_memory(l);
 }
 
 /* "7", "2-4": sets the bits. */

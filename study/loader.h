@@ -55,6 +55,8 @@ void loader_hint(const char *word, const char *const *names, int n, const char *
 
 /* A path that exists, looked for in the study's places. */
 ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
+/* The same for a metric's model or weights, which may also be named by where they are published (score/weights.h). */
+ss_status loader_weights(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
 
 /* ---- parts ---- */
 ss_status loader_conditions(loader *l, const yaml_node *conditions);

@@ -86,8 +86,20 @@ static ss_status describe_file(const char *path, const char *name, json_t **out,
     return SS_OK;
 }
 
+/* One file, as a folder that holds no other. */
+static ss_status describe_single(const char *role, const char *path, json_t *models, ss_error *err) {
+    const char *name = strrchr(path, '/');
+    json_t *file = NULL;
+    SS_TRY(describe_file(path, name ? name + 1 : path, &file, err));
+    json_array_append_new(models, json_pack("{s:s, s:s%, s:[o]}", "role", role, "folder", name ? path : ".",
+                                            name ? (size_t)(name - path) : 1, "files", file));
+    return SS_OK;
+}
+
 static ss_status describe_folder(const char *role, const char *folder, json_t *models, ss_error *err) {
+    struct stat st;
     file_list l = {0};
+    if (stat(folder, &st) == 0 && S_ISREG(st.st_mode)) return describe_single(role, folder, models, err);
     json_t *files = json_array(), *o = json_object();
     set(o, "role", json_string(role));
     set(o, "folder", json_string(folder));
@@ -106,12 +118,13 @@ static ss_status describe_folder(const char *role, const char *folder, json_t *m
     return status;
 }
 
-/* The folder of a metric's model, or NULL. */
-static const char *metric_model(const study_metric *m) {
+/* Everything a metric reads from disk. */
+static ss_status describe_metric(const study_metric *m, json_t *models, ss_error *err) {
     int i = 0;
-    for (const option *o = m->row->about.options; (m->row->needs & METRIC_NEEDS_MODEL) && o && o->name; o++, i++)
-        if (strcmp(o->name, "model") == 0) return m->options[i].text;
-    return NULL;
+    for (const option *o = m->row->about.options; o && o->name; o++, i++)
+        if (o->type == OPTION_PATH && *m->options[i].text)
+            SS_TRY(describe_folder(m->row->about.name, m->options[i].text, models, err));
+    return SS_OK;
 }
 
 static json_t *describe_probes(const study *y) {
@@ -153,10 +166,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     SS_TRY(describe_file(y->prompts_file, y->prompts_file, &prompts, err));
     set(root, "prompts", prompts);
     SS_TRY(describe_folder("model", y->model, models, err));
-    for (int i = 0; i < y->n_metrics; i++) {
-        const char *folder = metric_model(&y->metric[i]);
-        if (folder) SS_TRY(describe_folder(y->metric[i].row->about.name, folder, models, err));
-    }
+    for (int i = 0; i < y->n_metrics; i++) SS_TRY(describe_metric(&y->metric[i], models, err));
     return SS_OK;
 }
 

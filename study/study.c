@@ -230,10 +230,10 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
         if (options->kind == YAML_MAPPING) SS_TRY(loader_check_keys(l, options, tables, 1, "option of a metric"));
         SS_TRY(loader_options(l, options, row, "metric", m->options));
         int k = 0;
-        for (const option *o = row->options; (m->row->needs & METRIC_NEEDS_MODEL) && o && o->name; o++, k++) {
-            if (strcmp(o->name, "model") != 0) continue;
-            const yaml_node *at = yaml_find(options, "model");
-            SS_TRY(loader_path(l, at ? at : name, m->options[k].text, "model", &m->options[k].text));
+        for (const option *o = row->options; o && o->name; o++, k++) {
+            if (o->type != OPTION_PATH || !*m->options[k].text) continue;
+            const yaml_node *at = options->kind == YAML_MAPPING ? yaml_find(options, o->name) : NULL;
+            SS_TRY(loader_weights(l, at ? at : name, m->options[k].text, o->name, &m->options[k].text));
         }
     }
     return SS_OK;

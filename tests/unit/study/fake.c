@@ -326,12 +326,12 @@ static ss_status score_rmse(compute *c, void *state, const metric_input *in, met
     return SS_OK;
 }
 
-static const option GLOW_OPTIONS[] = {{"model", OPTION_TEXT, NULL, 0, 0, "model", "folder"}, {0}};
+static const option GLOW_OPTIONS[] = {{"model", OPTION_PATH, NULL, 0, 0, "model", "folder"}, {0}};
 
 const metric SCORE_METRICS[] = {
     {.about = {"glow", "how red", GLOW_OPTIONS},
      .kind = METRIC_ALIGNMENT,
-     .needs = METRIC_NEEDS_PROMPT | METRIC_NEEDS_MODEL,
+     .needs = METRIC_NEEDS_PROMPT,
      .score = score_glow},
     {.about = {"right", "right or wrong", NULL},
      .kind = METRIC_ALIGNMENT,

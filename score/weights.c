@@ -1,0 +1,151 @@
+/* The search for published weights. Relies on the layout of huggingface_hub's cache
+ * (models--OWNER--NAME/{refs/main, snapshots/REVISION/}) and of torch.hub's. Reads folders, never the network. */
+#include "score/weights.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/file.h"
+#include "base/text.h"
+
+enum { MAX_REVISION = 256 };
+
+/* What was looked at, and what was found. */
+typedef struct search {
+    text looked;
+    char *found;
+} search;
+
+typedef enum scheme { SCHEME_HF, SCHEME_TORCH, SCHEME_GITHUB, SCHEMES } scheme;
+static const char *const PREFIX[SCHEMES] = {"hf:", "torch:", "github:"};
+
+static int scheme_of(const char *written) {
+    int s = 0;
+    while (s < SCHEMES && strncmp(written, PREFIX[s], strlen(PREFIX[s])) != 0) s++;
+    return s;
+}
+
+int weights_is_published(const char *written) { return scheme_of(written) < SCHEMES; }
+
+/* Takes the path where it exists. */
+static void look(search *s, text *path) {
+    struct stat st;
+    if (!s->found && path->s && !path->failed) {
+        text_addf(&s->looked, "\n    %s", path->s);
+        if (stat(path->s, &st) == 0) {
+            s->found = path->s;
+            *path = (text){0};
+        }
+    }
+    text_free(path);
+}
+
+static const char *set(const char *variable) {
+    const char *value = getenv(variable);
+    return value && *value ? value : NULL;
+}
+
+static void look_in_own(search *s, const char *name) {
+    const char *folder = set("SINKSCOPE_WEIGHTS"), *last = strrchr(name, '/');
+    text path = {0};
+    if (!folder) return;
+    text_addf(&path, "%s/%s", folder, name);
+    look(s, &path);
+    if (!last) return;
+    text_addf(&path, "%s/%s", folder, last + 1);
+    look(s, &path);
+}
+
+/* The cache folder: the first variable that is set, else the home folder's. */
+static void cache_folder(scheme kind, text *out) {
+    const char *home = set("HOME"), *root;
+    if (kind == SCHEME_HF) {
+        if ((root = set("HF_HUB_CACHE"))) text_add(out, root);
+        else if ((root = set("HF_HOME"))) text_addf(out, "%s/hub", root);
+        else if ((root = set("XDG_CACHE_HOME"))) text_addf(out, "%s/huggingface/hub", root);
+        else text_addf(out, "%s/.cache/huggingface/hub", home ? home : "");
+    } else if ((root = set("TORCH_HOME"))) text_addf(out, "%s/hub/checkpoints", root);
+    else if ((root = set("XDG_CACHE_HOME"))) text_addf(out, "%s/torch/hub/checkpoints", root);
+    else text_addf(out, "%s/.cache/torch/hub/checkpoints", home ? home : "");
+}
+
+/* The revision that refs/main names, else the one there is. */
+static int read_revision(const char *repository, char out[MAX_REVISION]) {
+    char *path = file_join(repository, "refs/main");
+    FILE *f = path ? fopen(path, "r") : NULL;
+    int n = f && fgets(out, MAX_REVISION, f) ? (int)strcspn(out, " \r\n") : 0;
+    if (f) fclose(f);
+    free(path);
+    out[n] = 0;
+    if (n) return 1;
+    path = file_join(repository, "snapshots");
+    DIR *folder = path ? opendir(path) : NULL;
+    int count = 0;
+    for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;) {
+        if (e->d_name[0] == '.') continue;
+        count++;
+        snprintf(out, MAX_REVISION, "%.*s", MAX_REVISION - 1, e->d_name);
+    }
+    if (folder) closedir(folder);
+    free(path);
+    return count == 1;
+}
+
+/* name: OWNER/REPOSITORY or OWNER/REPOSITORY/FILE. */
+static void look_in_hub(search *s, const char *name) {
+    char revision[MAX_REVISION];
+    text repository = {0}, path = {0};
+    size_t owner = strcspn(name, "/");
+    const char *rest = name + owner + (name[owner] == '/');
+    size_t length = strcspn(rest, "/");
+    cache_folder(SCHEME_HF, &repository);
+    text_addf(&repository, "/models--%.*s--%.*s", (int)owner, name, (int)length, rest);
+    if (!repository.failed && read_revision(repository.s, revision))
+        text_addf(&path, "%s/snapshots/%s%s", repository.s, revision, rest + length);
+    else text_addf(&path, "%s/snapshots/REVISION%s", repository.failed ? "" : repository.s, rest + length);
+    look(s, &path);
+    text_free(&repository);
+}
+
+static void look_in_torch(search *s, const char *name) {
+    text path = {0};
+    cache_folder(SCHEME_TORCH, &path);
+    text_addf(&path, "/%s", name);
+    look(s, &path);
+}
+
+static void add_how_to_get(scheme kind, const char *name, text *out) {
+    size_t owner = strcspn(name, "/"), length = name[owner] ? owner + 1 + strcspn(name + owner + 1, "/") : owner;
+    const char *file = name[length] ? name + length + 1 : "";
+    if (kind == SCHEME_HF)
+        text_addf(out, "get it with: huggingface-cli download %.*s%s%s", (int)length, name, *file ? " " : "", file);
+    else if (kind == SCHEME_TORCH) text_addf(out, "it is %s of torchvision or pytorch-fid", name);
+    else text_addf(out, "it is %s of https://github.com/%.*s", file, (int)length, name);
+}
+
+ss_status weights_find(const char *written, char **path, ss_error *err) {
+    int kind = scheme_of(written);
+    search s = {{0}, NULL};
+    *path = NULL;
+    if (kind == SCHEMES || !written[strlen(PREFIX[kind])])
+        return error_set(err, SS_ERR_INPUT, written,
+                         "expected hf:OWNER/NAME[/FILE], torch:FILE or github:OWNER/NAME/FILE");
+    const char *name = written + strlen(PREFIX[kind]);
+    look_in_own(&s, name);
+    if (kind == SCHEME_HF) look_in_hub(&s, name);
+    if (kind == SCHEME_TORCH) look_in_torch(&s, name);
+    *path = s.found;
+    if (!s.found) {
+        text how = {0};
+        add_how_to_get((scheme)kind, name, &how);
+        error_set(err, SS_ERR_INPUT, written,
+                  "is not on this machine, and nothing is downloaded: %s, then put it into $SINKSCOPE_WEIGHTS or name "
+                  "its path\n  looked in%s",
+                  how.failed ? "" : how.s, s.looked.s && !s.looked.failed ? s.looked.s : " no folder");
+        text_free(&how);
+    }
+    text_free(&s.looked);
+    return s.found ? SS_OK : err->code;
+}

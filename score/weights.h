@@ -1,0 +1,21 @@
+/* Where published weights lie on this machine. Nothing is ever downloaded: a file that is not here is an error that
+ * says what to get, from where, and which places were looked in. */
+#ifndef SCORE_WEIGHTS_H
+#define SCORE_WEIGHTS_H
+
+#include "base/error.h"
+
+/* A place of publication is written
+ *   hf:OWNER/REPOSITORY          the folder of a Hugging Face repository
+ *   hf:OWNER/REPOSITORY/FILE     one file of it
+ *   torch:FILE                   a file of PyTorch's hub (torchvision's backbones, pytorch-fid)
+ *   github:OWNER/REPOSITORY/FILE a file that a package carries */
+int weights_is_published(const char *written);
+
+/* The path of what is published so (malloc; the caller frees). Looked for, in this order: $SINKSCOPE_WEIGHTS with all
+ * that follows the colon, then with the last part alone (for a repository, too); for hf: the cache of
+ * huggingface_hub ($HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub: the
+ * revision of refs/main, else the only one); for torch: $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints. */
+ss_status weights_find(const char *written, char **path, ss_error *err);
+
+#endif
