@@ -1,6 +1,14 @@
 /* Tensors of a checkpoint: one file, or several shards named by a `*.index.json`, behind one handle. Files are mapped,
  * not read; a tensor is a pointer into the mapping, valid until close. All of the layout is checked at open: nothing
- * later can run past the mapping (a file truncated meanwhile aside, see base/file.h). */
+ * later can run past the mapping (a file truncated meanwhile aside, see base/file.h).
+ *
+ * Formats, told apart by content: safetensors, and both that torch.save has had (.pt, .pth, .bin), the zip archive and
+ * the one before it. The pickle in those is never executed: it is read by a machine that knows the containers and
+ * tensors of a state dict and refuses all else by name (io/pickle.h). What they add to safetensors:
+ * - nested dicts, lists and tuples: a tensor's name is its keys joined by '.', "state_dict.conv1.weight",
+ *   "optimizer.state.0.exp_avg"; what is not a tensor is left out;
+ * - types: F64 is rounded to F32, I16 and I8 become I32, bool U8 (0 and 1);
+ * - these, and tensors whose elements do not lie row-major in the file, are copied at open. */
 #ifndef IO_CHECKPOINT_H
 #define IO_CHECKPOINT_H
 
@@ -34,12 +42,16 @@ typedef struct checkpoint_entry {
 
 typedef struct checkpoint checkpoint;
 
-/* Open "x.safetensors" or "x.safetensors.index.json". */
+/* Open "x.safetensors", "x.pt" or "x.safetensors.index.json" (an index by the end of its name, ".json"). */
 ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err);
 
-/* Open the weights of a component folder: `diffusion_pytorch_model` or `model`, a single file or an index. `variant`
- * ("fp16") may be NULL: then files without a variant. Two candidates in one folder are settled as diffusers does: the
- * index first. The error when there is none lists what was looked for. */
+/* Open n >= 1 files, of any formats, as one checkpoint. A name that is in two of them is an error that names both.
+ * checkpoint_path is then the list of the paths. */
+ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err);
+
+/* Open the weights of a component folder: `diffusion_pytorch_model` or `model`, a single file or an index, else
+ * `pytorch_model.bin`. `variant` ("fp16") may be NULL: then files without a variant. Two candidates in one folder are
+ * settled as diffusers does: the index first. The error when there is none lists what was looked for. */
 ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err);
 
 void checkpoint_close(checkpoint *s); /* NULL is allowed */

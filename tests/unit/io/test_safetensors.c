@@ -247,7 +247,7 @@ static void test_finder(void **state) {
     assert_string_equal(err.where, component);
     assert_string_equal(err.message, "has no weights; looked for diffusion_pytorch_model.safetensors.index.fp16.json, "
                                      "diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, "
-                                     "model.safetensors.index.fp16.json");
+                                     "model.safetensors.index.fp16.json, pytorch_model.fp16.bin");
     assert_int_equal(safetensors_write(at("vae/model.safetensors"), &a, 1, &err), SS_OK);
     assert_int_equal(checkpoint_open_folder(&st, component, NULL, &err), SS_OK);
     assert_non_null(strstr(checkpoint_path(st), "vae/model.safetensors"));

@@ -1,0 +1,252 @@
+/* The handle of a checkpoint: its files, read one by one (io/safetensors.c, io/torch_file.c), and one sorted list of
+ * the tensors in them. Which reader a file gets is decided by its content, never by its name. Must never hand out two
+ * tensors under one name. */
+#include "io/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "io/json.h"
+#include "io/shard.h"
+
+enum { MAX_FILES = 1000, INDEX_LIMIT = 64 << 20 };
+
+struct checkpoint {
+    char *path;
+    shard *shards;
+    int shard_count;
+    checkpoint_entry *entries;
+    size_t count;
+};
+
+static const struct {
+    const char *name;
+    size_t size;
+} DTYPES[] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"I64", 8}, {"U8", 1}};
+
+const char *checkpoint_dtype_name(checkpoint_dtype t) { return DTYPES[t].name; }
+size_t checkpoint_dtype_size(checkpoint_dtype t) { return DTYPES[t].size; }
+
+ss_status shard_fail(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) {
+    char message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    if (!tensor) return error_set(err, SS_ERR_INPUT, file, "%s", message);
+    return error_set(err, SS_ERR_INPUT, file, "%s %s", tensor, message);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const checkpoint_entry *)a)->name, ((const checkpoint_entry *)b)->name);
+}
+
+/* Map one file and read it by what its first bytes say it is. */
+static ss_status load_shard(checkpoint *st, const char *path, ss_error *err) {
+    shard *s = &st->shards[st->shard_count];
+    SS_TRY(file_map_open(&s->map, path, err));
+    st->shard_count++;
+    return torch_recognises(&s->map) ? torch_read_shard(s, err) : safetensors_read_shard(s, err);
+}
+
+/* The entries of all shards as one sorted list; each name once. */
+static ss_status merge_entries(checkpoint *st, ss_error *err) {
+    size_t total = 0;
+    for (int i = 0; i < st->shard_count; i++) total += st->shards[i].count;
+    st->entries = malloc((total + 1) * sizeof *st->entries); /* never empty: qsort wants a pointer */
+    if (!st->entries) return error_no_memory(err, "the list of tensors", total * sizeof *st->entries);
+    for (int i = 0; i < st->shard_count; i++) {
+        shard *s = &st->shards[i];
+        if (s->count) memcpy(st->entries + st->count, s->entries, s->count * sizeof *s->entries);
+        st->count += s->count;
+        free(s->entries);
+        s->entries = NULL;
+    }
+    qsort(st->entries, st->count, sizeof *st->entries, by_name);
+    for (size_t i = 1; i < st->count; i++) {
+        const checkpoint_entry *a = &st->entries[i - 1], *b = &st->entries[i];
+        if (strcmp(a->name, b->name) != 0) continue;
+        if (a->file == b->file) return shard_fail(err, b->file, b->name, "occurs twice; expected each tensor once");
+        return shard_fail(err, b->file, b->name, "is also in '%s'; expected each tensor once", a->file);
+    }
+    return SS_OK;
+}
+
+static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* The distinct file names of a weight_map, sorted; they must be plain names of this folder. */
+static ss_status list_shards(const json_t *weight_map, const char *path, const char ***out, int *count, ss_error *err) {
+    size_t n = 0, total = json_object_size(weight_map), distinct = 0;
+    const char *tensor;
+    json_t *value;
+    const char **names = malloc((total + 1) * sizeof *names);
+    if (!names) return error_no_memory(err, path, total * sizeof *names);
+    *out = names;
+    json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, value) {
+        const char *file = json_string_value(value);
+        if (!file || !*file || strchr(file, '/'))
+            return shard_fail(err, path, tensor,
+                              "has %s%s%s in the weight_map; expected the name of a file in the same folder",
+                              file ? "'" : "", file ? file : json_type_name(value), file ? "'" : "");
+        names[n++] = file;
+    }
+    if (n == 0) return shard_fail(err, path, NULL, "has an empty weight_map");
+    qsort(names, n, sizeof *names, compare_texts);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(names[i], names[distinct - 1]) != 0) names[distinct++] = names[i];
+    if (distinct > MAX_FILES)
+        return shard_fail(err, path, NULL, "names %zu files; at most %d are expected", distinct, MAX_FILES);
+    *count = (int)distinct;
+    return SS_OK;
+}
+
+/* Every tensor of the weight_map lies where it says, and no shard has another. */
+static ss_status check_weight_map(const checkpoint *st, const json_t *weight_map, const char *path, ss_error *err) {
+    const char *tensor;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, value) {
+        const checkpoint_entry *e = checkpoint_find(st, tensor);
+        const char *file = json_string_value(value), *slash = e ? strrchr(e->file, '/') : NULL;
+        if (!e) return shard_fail(err, path, tensor, "is in the weight_map but not in '%s'", file);
+        if (strcmp(slash ? slash + 1 : e->file, file) != 0)
+            return shard_fail(err, path, tensor, "is in '%s'; the weight_map says '%s'", e->file, file);
+    }
+    for (size_t i = 0; i < st->count; i++)
+        if (!json_object_get(weight_map, st->entries[i].name))
+            return shard_fail(err, st->entries[i].file, st->entries[i].name, "is not in the weight_map of '%s'", path);
+    return SS_OK;
+}
+
+/* Files of this folder, which is a prefix of paths. */
+static ss_status load_shards(checkpoint *st, const char *folder, size_t folder_length, const char *const *names,
+                             int count, ss_error *err) {
+    st->shards = calloc((size_t)count, sizeof *st->shards);
+    if (!st->shards) return error_no_memory(err, st->path, (size_t)count * sizeof *st->shards);
+    for (int i = 0; i < count; i++) {
+        text file = {0};
+        text_add_n(&file, folder, folder_length);
+        text_add(&file, names[i]);
+        ss_status status = file.failed ? error_no_memory(err, st->path, folder_length) : load_shard(st, file.s, err);
+        text_free(&file);
+        SS_TRY(status);
+    }
+    return merge_entries(st, err);
+}
+
+static ss_status load_index(checkpoint *st, const char *path, ss_error *err) {
+    json_t *index = NULL, *weight_map;
+    const char **names = NULL, *slash = strrchr(path, '/');
+    int count = 0;
+    ss_status status;
+    SS_TRY(json_read_file(path, INDEX_LIMIT, &index, err));
+    SS_TRY_GOTO(json_get_object(index, "weight_map", path, &weight_map, err), done);
+    SS_TRY_GOTO(list_shards(weight_map, path, &names, &count, err), done);
+    SS_TRY_GOTO(load_shards(st, path, slash ? (size_t)(slash - path) + 1 : 0, names, count, err), done);
+    status = check_weight_map(st, weight_map, path, err);
+done:
+    free(names);
+    json_decref(index);
+    return status;
+}
+
+static int ends_with(const char *s, const char *tail) {
+    size_t n = strlen(s), m = strlen(tail);
+    return n >= m && strcmp(s + n - m, tail) == 0;
+}
+
+/* Whatever became of reading the files, the handle goes out or is closed. */
+static ss_status finish(checkpoint **out, checkpoint *st, ss_status status) {
+    if (status == SS_OK) *out = st;
+    else checkpoint_close(st);
+    return status;
+}
+
+static checkpoint *make_handle(const char *path, ss_error *err) {
+    checkpoint *st = calloc(1, sizeof *st);
+    if (st && (st->path = text_copy(path))) return st;
+    free(st);
+    error_no_memory(err, path, sizeof *st);
+    return NULL;
+}
+
+ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
+    *out = NULL;
+    checkpoint *st = make_handle(path, err);
+    if (!st) return err->code;
+    return finish(out, st,
+                  ends_with(path, ".json") ? load_index(st, path, err) : load_shards(st, "", 0, &path, 1, err));
+}
+
+ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err) {
+    text all = {0};
+    *out = NULL;
+    for (int i = 0; i < n; i++) text_addf(&all, "%s%s", i ? ", " : "", paths[i]);
+    checkpoint *st = all.failed ? NULL : make_handle(all.s, err);
+    if (all.failed) error_no_memory(err, paths[0], all.len);
+    text_free(&all);
+    if (!st) return err->code;
+    return finish(out, st, load_shards(st, "", 0, paths, n, err));
+}
+
+void checkpoint_close(checkpoint *s) {
+    if (!s) return;
+    for (int i = 0; i < s->shard_count; i++) {
+        json_decref(s->shards[i].header);
+        free(s->shards[i].names);
+        free(s->shards[i].copies);
+        free(s->shards[i].entries);
+        file_map_close(&s->shards[i].map);
+    }
+    free(s->shards);
+    free(s->entries);
+    free(s->path);
+    free(s);
+}
+
+/* diffusers: the index first (modeling_utils.py); transformers: the single file first (modeling_utils.py), safetensors
+ * before what torch.save wrote. The variant goes before the last extension in both (`_add_variant`). */
+static const struct {
+    const char *stem, *extension;
+} CANDIDATES[] = {{"diffusion_pytorch_model.safetensors.index", "json"},
+                  {"diffusion_pytorch_model", "safetensors"},
+                  {"model", "safetensors"},
+                  {"model.safetensors.index", "json"},
+                  {"pytorch_model", "bin"}};
+enum { CANDIDATE_COUNT = sizeof CANDIDATES / sizeof CANDIDATES[0] };
+
+ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err) {
+    text looked = {0};
+    for (int i = 0; i < CANDIDATE_COUNT; i++) {
+        text name = {0}, path = {0};
+        text_addf(&name, "%s%s%s.%s", CANDIDATES[i].stem, variant ? "." : "", variant ? variant : "",
+                  CANDIDATES[i].extension);
+        text_addf(&path, "%s%s%s", folder, *folder && ends_with(folder, "/") ? "" : "/", name.failed ? "" : name.s);
+        text_addf(&looked, "%s%s", i ? ", " : "", name.failed ? "" : name.s);
+        int found = !name.failed && !path.failed && file_exists(path.s);
+        ss_status status = found ? checkpoint_open(out, path.s, err) : SS_OK;
+        text_free(&name);
+        text_free(&path);
+        if (!found) continue;
+        text_free(&looked);
+        return status;
+    }
+    *out = NULL;
+    ss_status status = looked.failed ? error_no_memory(err, folder, looked.len)
+                                     : error_set(err, SS_ERR_INPUT, folder, "has no weights; looked for %s", looked.s);
+    text_free(&looked);
+    return status;
+}
+
+size_t checkpoint_count(const checkpoint *s) { return s->count; }
+const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i) { return &s->entries[i]; }
+
+const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
+    const checkpoint_entry key = {.name = name};
+    return s->count ? bsearch(&key, s->entries, s->count, sizeof key, by_name) : NULL;
+}
+
+const char *checkpoint_path(const checkpoint *s) { return s->path; }
+int checkpoint_file_count(const checkpoint *s) { return s->shard_count; }
+const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].map.path; }

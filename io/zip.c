@@ -1,0 +1,211 @@
+/* Reading a zip archive: the end record (with its zip64 form), the central directory, and each local header. The
+ * central directory is what counts; a local header must agree with it, so that no other reader sees another archive.
+ * Must never follow an offset that was not checked against the size. */
+#include "io/zip.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/bytes.h"
+
+enum {
+    LOCAL = 0x04034b50, /* "PK\3\4" and its like, as little-endian numbers */
+    CENTRAL = 0x02014b50,
+    END = 0x06054b50,
+    END64 = 0x06064b50,
+    LOCATOR64 = 0x07064b50,
+    LOCAL_SIZE = 30, /* bytes of each, before names and other extras */
+    CENTRAL_SIZE = 46,
+    END_SIZE = 22,
+    END64_SIZE = 56,
+    LOCATOR64_SIZE = 20,
+    FLAG_ENCRYPTED = 1 | 1 << 6 | 1 << 13,
+    FLAG_DESCRIPTOR = 1 << 3, /* sizes follow the data; the central directory has them all the same */
+    EXTRA_ZIP64 = 1
+};
+
+/* A place in the archive being read. */
+typedef struct reader {
+    const unsigned char *data;
+    size_t size;
+    const char *path;
+    ss_error *err;
+} reader;
+
+/* The central directory, as the end record gives it. */
+typedef struct directory {
+    uint64_t at, size, count, disks;
+} directory;
+
+static ss_status record_error(const reader *r, const zip_record *record, const char *what) {
+    return error_set(r->err, SS_ERR_INPUT, r->path, "record '%s' of the zip archive %s",
+                     bytes_printable(record->name, record->name_length).s, what);
+}
+
+/* The end record is last but for a comment that it gives the length of. */
+static ss_status find_end(const reader *r, size_t *at) {
+    for (size_t comment = 0; comment <= UINT16_MAX && comment + END_SIZE <= r->size; comment++) {
+        *at = r->size - END_SIZE - comment;
+        if (bytes_u32(r->data + *at) == END && bytes_u16(r->data + *at + 20) == comment) return SS_OK;
+    }
+    return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive without an end record (truncated?)");
+}
+
+static ss_status read_end64(const reader *r, const unsigned char *locator, directory *d) {
+    uint64_t at = bytes_u64(locator + 8);
+    if (r->size < END64_SIZE || at > r->size - END64_SIZE || bytes_u32(r->data + at) != END64)
+        return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive without the zip64 end record at byte %llu",
+                         (unsigned long long)at);
+    const unsigned char *end = r->data + at;
+    *d = (directory){.count = bytes_u64(end + 32), .size = bytes_u64(end + 40), .at = bytes_u64(end + 48)};
+    d->disks = bytes_u32(end + 16) | bytes_u32(end + 20) | bytes_u32(locator + 4) | (bytes_u64(end + 24) ^ d->count);
+    return SS_OK;
+}
+
+static ss_status find_directory(const reader *r, directory *d) {
+    size_t end_at = 0;
+    SS_TRY(find_end(r, &end_at));
+    const unsigned char *end = r->data + end_at;
+    *d = (directory){.count = bytes_u16(end + 10), .size = bytes_u32(end + 12), .at = bytes_u32(end + 16)};
+    d->disks = bytes_u16(end + 4) | bytes_u16(end + 6) | (bytes_u16(end + 8) ^ d->count);
+    if (end_at >= LOCATOR64_SIZE && bytes_u32(end - LOCATOR64_SIZE) == LOCATOR64)
+        SS_TRY(read_end64(r, end - LOCATOR64_SIZE, d));
+    if (d->disks) return error_set(r->err, SS_ERR_INPUT, r->path, "is part of a zip archive in several files");
+    if (d->at > end_at || d->size > end_at - d->at || d->count > d->size / CENTRAL_SIZE)
+        return error_set(r->err, SS_ERR_INPUT, r->path,
+                         "is a zip archive whose directory (%llu records in %llu bytes at byte %llu) does not fit the "
+                         "file (truncated?)",
+                         (unsigned long long)d->count, (unsigned long long)d->size, (unsigned long long)d->at);
+    return SS_OK;
+}
+
+/* Sizes and offset of a large record stand in an extra field, those that do not fit the 32 bits, in this order. */
+static ss_status read_zip64(const reader *r, const zip_record *record, const unsigned char *extra, size_t length,
+                            uint64_t *values[3]) {
+    const unsigned char *field = NULL, *end = extra + length;
+    size_t have = 0;
+    while (!field && end - extra >= 4) {
+        have = bytes_u16(extra + 2);
+        if (have > (size_t)(end - extra) - 4) break;
+        if (bytes_u16(extra) == EXTRA_ZIP64) field = extra + 4;
+        extra += 4 + have;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (*values[i] != UINT32_MAX) continue;
+        if (!field || have < 8) return record_error(r, record, "has no zip64 sizes, which it needs");
+        *values[i] = bytes_u64(field);
+        field += 8, have -= 8;
+    }
+    return SS_OK;
+}
+
+static ss_status check_kind(const reader *r, const zip_record *record, unsigned flags, unsigned method) {
+    if (flags & FLAG_ENCRYPTED) return record_error(r, record, "is encrypted; torch.save does not encrypt");
+    if (method == 0) return SS_OK;
+    return error_set(
+        r->err, SS_ERR_INPUT, r->path,
+        "record '%s' of the zip archive is compressed (%s, method %u); torch.save stores: load the file in "
+        "PyTorch and save it again",
+        bytes_printable(record->name, record->name_length).s, method == 8 ? "deflate" : "not deflate", method);
+}
+
+/* The local header agrees with the directory, and the data lies before it. */
+static ss_status read_local(const reader *r, const directory *d, zip_record *record, uint64_t at) {
+    if (d->at < LOCAL_SIZE || at > d->at - LOCAL_SIZE || bytes_u32(r->data + at) != LOCAL)
+        return record_error(r, record, "has no local header where the directory says");
+    const unsigned char *local = r->data + at;
+    unsigned flags = bytes_u16(local + 6);
+    size_t name_length = bytes_u16(local + 26), room = d->at - at - LOCAL_SIZE;
+    size_t before = name_length + bytes_u16(local + 28);
+    SS_TRY(check_kind(r, record, flags, bytes_u16(local + 8)));
+    if (before > room || record->size > room - before) return record_error(r, record, "runs into the directory");
+    if (name_length != record->name_length || memcmp(local + LOCAL_SIZE, record->name, name_length) != 0)
+        return record_error(r, record, "has another name in its local header");
+    for (int i = 18; i <= 22 && !(flags & FLAG_DESCRIPTOR); i += 4)
+        if (bytes_u32(local + i) != UINT32_MAX && bytes_u32(local + i) != record->size)
+            return record_error(r, record, "has another size in its local header");
+    record->header_at = at;
+    record->data = local + LOCAL_SIZE + before;
+    return SS_OK;
+}
+
+/* One entry of the central directory; `*at` moves past it. */
+static ss_status read_central(const reader *r, const directory *d, size_t *at, zip_record *record) {
+    const unsigned char *entry = r->data + *at;
+    size_t room = d->at + d->size - *at;
+    if (room < CENTRAL_SIZE || bytes_u32(entry) != CENTRAL)
+        return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive with no directory entry at byte %zu", *at);
+    size_t name = bytes_u16(entry + 28), extra = bytes_u16(entry + 30), comment = bytes_u16(entry + 32);
+    uint64_t size = bytes_u32(entry + 24), stored = bytes_u32(entry + 20), local_at = bytes_u32(entry + 42);
+    if (name + extra + comment > room - CENTRAL_SIZE)
+        return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive with half a directory entry at byte %zu",
+                         *at);
+    *record = (zip_record){.name = (const char *)entry + CENTRAL_SIZE, .name_length = name};
+    SS_TRY(check_kind(r, record, bytes_u16(entry + 8), bytes_u16(entry + 10)));
+    SS_TRY(read_zip64(r, record, entry + CENTRAL_SIZE + name, extra, (uint64_t *[]){&size, &stored, &local_at}));
+    if (size != stored) return record_error(r, record, "has two sizes, though it is not compressed");
+    record->size = size;
+    *at += CENTRAL_SIZE + name + extra + comment;
+    return read_local(r, d, record, local_at);
+}
+
+static int by_place(const void *a, const void *b) {
+    const zip_record *x = a, *y = b;
+    return x->header_at < y->header_at ? -1 : x->header_at > y->header_at;
+}
+
+static int by_name(const void *a, const void *b) {
+    const zip_record *x = a, *y = b;
+    size_t shorter = x->name_length < y->name_length ? x->name_length : y->name_length;
+    int order = memcmp(x->name, y->name, shorter);
+    if (order) return order;
+    return x->name_length < y->name_length ? -1 : x->name_length > y->name_length;
+}
+
+static ss_status check_records(const reader *r, zip_archive *z) {
+    qsort(z->records, z->count, sizeof *z->records, by_place);
+    for (size_t i = 1; i < z->count; i++)
+        if (r->data + z->records[i].header_at < z->records[i - 1].data + z->records[i - 1].size)
+            return record_error(r, &z->records[i], "overlaps another");
+    qsort(z->records, z->count, sizeof *z->records, by_name);
+    for (size_t i = 1; i < z->count; i++)
+        if (by_name(&z->records[i - 1], &z->records[i]) == 0) return record_error(r, &z->records[i], "is there twice");
+    return SS_OK;
+}
+
+static ss_status read_directory(const reader *r, zip_archive *z) {
+    directory d = {0};
+    SS_TRY(find_directory(r, &d));
+    size_t at = d.at, room = ((size_t)d.count + 1) * sizeof *z->records; /* never empty: qsort wants a pointer */
+    z->records = malloc(room);
+    if (!z->records) return error_no_memory(r->err, "the records of a zip archive", room);
+    while (z->count < d.count) {
+        SS_TRY(read_central(r, &d, &at, &z->records[z->count]));
+        z->count++;
+    }
+    if (at != d.at + d.size)
+        return error_set(r->err, SS_ERR_INPUT, r->path,
+                         "is a zip archive whose directory has %llu bytes more than its %zu records need",
+                         (unsigned long long)(d.at + d.size - at), z->count);
+    z->first_name = z->count ? z->records[0].name : "";
+    z->first_name_length = z->count ? z->records[0].name_length : 0;
+    return check_records(r, z);
+}
+
+ss_status zip_open(zip_archive *z, const unsigned char *data, size_t size, const char *path, ss_error *err) {
+    const reader r = {.data = data, .size = size, .path = path, .err = err};
+    *z = (zip_archive){0};
+    ss_status status = read_directory(&r, z);
+    if (status != SS_OK) zip_close(z);
+    return status;
+}
+
+void zip_close(zip_archive *z) {
+    free(z->records);
+    *z = (zip_archive){0};
+}
+
+const zip_record *zip_find(const zip_archive *z, const char *name, size_t name_length) {
+    const zip_record key = {.name = name, .name_length = name_length};
+    return z->count ? bsearch(&key, z->records, z->count, sizeof key, by_name) : NULL;
+}
