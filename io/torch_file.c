@@ -47,6 +47,7 @@ static const zip_record *find_named(const zip_archive *z, const char *file) {
 
 static ss_status check_byte_order(const torch_file *f, ss_error *err) {
     const zip_record *order = find_named(&f->zip, "byteorder");
+    if (order) SS_TRY(zip_check_stored(order, f->map->path, err));
     if (!order || (order->size == 6 && memcmp(order->data, "little", 6) == 0)) return SS_OK;
     return error_set(err, SS_ERR_INPUT, f->map->path,
                      "has its numbers in '%s' byte order; sinkscope reads little-endian: load the file in PyTorch and "
@@ -66,6 +67,7 @@ static ss_status open_zip(torch_file *f, ss_error *err) {
         return error_set(err, SS_ERR_INPUT, path,
                          "is a zip archive without a data.pkl; expected one that torch.save wrote");
     SS_TRY(check_byte_order(f, err));
+    SS_TRY(zip_check_stored(object, path, err));
     return pickle_read(&f->objects, object->data, object->size, path, "data.pkl", 0, err);
 }
 
@@ -209,6 +211,7 @@ ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, 
     if (__builtin_mul_overflow((size_t)elements, torch_type_size((torch_type)storage->type), &need)) need = SIZE_MAX;
     if (f->zip.records) {
         const zip_record *record = find_record(&f->zip, "data/", key->text.bytes, key->text.length);
+        if (record) SS_TRY(zip_check_stored(record, f->map->path, err));
         *out = record ? record->data : NULL;
         have = record ? record->size : 0;
     } else {

@@ -297,7 +297,10 @@ static ss_status make_entries(walker *w, shard *s) {
 }
 
 ss_status torch_read_tensors(const torch_file *f, shard *s, ss_error *err) {
-    walker w = {.f = f, .p = &f->objects, .err = err, .max_visits = VISITS_TO_ITEMS * (uint64_t)f->objects.item_count};
+    walker w = {.f = f,
+                .p = &f->objects,
+                .err = err,
+                .max_visits = MAX_DEPTH + VISITS_TO_ITEMS * (uint64_t)f->objects.item_count};
     const pickle_object *root = pickle_get(&f->objects, f->objects.root);
     ss_status status = SS_OK;
     if (root->kind != PICKLE_DICT && root->kind != PICKLE_LIST && root->kind != PICKLE_TUPLE)

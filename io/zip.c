@@ -99,16 +99,6 @@ static ss_status read_zip64(const reader *r, const zip_record *record, const uns
     return SS_OK;
 }
 
-static ss_status check_kind(const reader *r, const zip_record *record, unsigned flags, unsigned method) {
-    if (flags & FLAG_ENCRYPTED) return record_error(r, record, "is encrypted; torch.save does not encrypt");
-    if (method == 0) return SS_OK;
-    return error_set(
-        r->err, SS_ERR_INPUT, r->path,
-        "record '%s' of the zip archive is compressed (%s, method %u); torch.save stores: load the file in "
-        "PyTorch and save it again",
-        bytes_printable(record->name, record->name_length).s, method == 8 ? "deflate" : "not deflate", method);
-}
-
 /* The local header agrees with the directory, and the data lies before it. */
 static ss_status read_local(const reader *r, const directory *d, zip_record *record, uint64_t at) {
     if (d->at < LOCAL_SIZE || at > d->at - LOCAL_SIZE || bytes_u32(r->data + at) != LOCAL)
@@ -117,13 +107,14 @@ static ss_status read_local(const reader *r, const directory *d, zip_record *rec
     unsigned flags = bytes_u16(local + 6);
     size_t name_length = bytes_u16(local + 26), room = d->at - at - LOCAL_SIZE;
     size_t before = name_length + bytes_u16(local + 28);
-    SS_TRY(check_kind(r, record, flags, bytes_u16(local + 8)));
+    if (flags & FLAG_ENCRYPTED) return record_error(r, record, "is encrypted; torch.save does not encrypt");
+    if (bytes_u16(local + 8) != record->method)
+        return record_error(r, record, "has another method in its local header");
     if (before > room || record->size > room - before) return record_error(r, record, "runs into the directory");
     if (name_length != record->name_length || memcmp(local + LOCAL_SIZE, record->name, name_length) != 0)
         return record_error(r, record, "has another name in its local header");
-    for (int i = 18; i <= 22 && !(flags & FLAG_DESCRIPTOR); i += 4)
-        if (bytes_u32(local + i) != UINT32_MAX && bytes_u32(local + i) != record->size)
-            return record_error(r, record, "has another size in its local header");
+    if (!(flags & FLAG_DESCRIPTOR) && bytes_u32(local + 18) != UINT32_MAX && bytes_u32(local + 18) != record->size)
+        return record_error(r, record, "has another size in its local header");
     record->header_at = at;
     record->data = local + LOCAL_SIZE + before;
     return SS_OK;
@@ -140,11 +131,14 @@ static ss_status read_central(const reader *r, const directory *d, size_t *at, z
     if (name + extra + comment > room - CENTRAL_SIZE)
         return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive with half a directory entry at byte %zu",
                          *at);
-    *record = (zip_record){.name = (const char *)entry + CENTRAL_SIZE, .name_length = name};
-    SS_TRY(check_kind(r, record, bytes_u16(entry + 8), bytes_u16(entry + 10)));
+    *record =
+        (zip_record){.name = (const char *)entry + CENTRAL_SIZE, .name_length = name, .method = bytes_u16(entry + 10)};
+    if (bytes_u16(entry + 8) & FLAG_ENCRYPTED)
+        return record_error(r, record, "is encrypted; torch.save does not encrypt");
     SS_TRY(read_zip64(r, record, entry + CENTRAL_SIZE + name, extra, (uint64_t *[]){&size, &stored, &local_at}));
-    if (size != stored) return record_error(r, record, "has two sizes, though it is not compressed");
-    record->size = size;
+    if (size != stored && record->method == 0)
+        return record_error(r, record, "has two sizes, though it is not compressed");
+    record->size = stored;
     *at += CENTRAL_SIZE + name + extra + comment;
     return read_local(r, d, record, local_at);
 }
@@ -208,4 +202,14 @@ void zip_close(zip_archive *z) {
 const zip_record *zip_find(const zip_archive *z, const char *name, size_t name_length) {
     const zip_record key = {.name = name, .name_length = name_length};
     return z->count ? bsearch(&key, z->records, z->count, sizeof key, by_name) : NULL;
+}
+
+ss_status zip_check_stored(const zip_record *record, const char *path, ss_error *err) {
+    if (record->method == 0) return SS_OK;
+    return error_set(
+        err, SS_ERR_INPUT, path,
+        "record '%s' of the zip archive is compressed (%s, method %u); torch.save stores: load the file in "
+        "PyTorch and save it again",
+        bytes_printable(record->name, record->name_length).s, record->method == 8 ? "deflate" : "not deflate",
+        record->method);
 }

@@ -11,6 +11,7 @@ typedef struct zip_record {
     size_t name_length;
     const unsigned char *data; /* in the archive, at any alignment */
     size_t size;
+    unsigned method;  /* of compression; 0: stored */
     size_t header_at; /* byte position of its local header */
 } zip_record;
 
@@ -29,5 +30,8 @@ void zip_close(zip_archive *z);
 
 /* NULL: no such record. */
 const zip_record *zip_find(const zip_archive *z, const char *name, size_t name_length);
+
+/* An error where the data of the record is compressed. */
+ss_status zip_check_stored(const zip_record *record, const char *path, ss_error *err);
 
 #endif
