@@ -262,6 +262,12 @@ end:
     return status;
 }
 
+static int has_prefix(const checkpoint *files, const char *prefix) {
+    for (size_t i = 0; i < checkpoint_count(files); i++)
+        if (strncmp(checkpoint_at(files, i)->name, prefix, strlen(prefix)) == 0) return 1;
+    return 0;
+}
+
 ss_status model_open_files(model **out, compute *c, const char *class_name, const json_t *config,
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err) {
@@ -270,8 +276,8 @@ ss_status model_open_files(model **out, compute *c, const char *class_name, cons
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(files[0]))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(take_config(m, class_name, config, config_name, err), end);
-    (void)n_files;
-    SS_TRY_GOTO(checkpoint_open(&m->files, files[0], err), end); /* TODO files */
+    SS_TRY_GOTO(checkpoint_open_files(&m->files, files, n_files, err), end);
+    if (prefix && !has_prefix(m->files, prefix)) prefix = NULL;
     SS_TRY_GOTO(bind_and_pack(m, c, config_name, &(weight_source){.mode = WEIGHTS_FROM_FILE, .prefix = prefix}, err),
                 end);
     *out = m;

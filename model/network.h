@@ -102,7 +102,8 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
                             ss_error *err);
 
 /* A network whose weights lie in files of their own, opened as one checkpoint, under a config that is given: how
- * scorers are published. `config_name` stands for the config in errors; `prefix` as in weight_source, or NULL. */
+ * scorers are published. `config_name` stands for the config in errors; `prefix`: of all names that matter, where
+ * the file has it (what training wrote wraps the weights), or NULL. */
 ss_status model_open_files(model **out, compute *c, const char *class_name, const json_t *config,
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "report/compare_facts.h"
+#include "score/pixels.h"
 
 enum { PICTURE_SIDE = 256, GAIN = 2 /* of the difference image */ };
 
@@ -120,16 +121,6 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
     return status;
 }
 
-/* Root mean square of the difference of two images of one size, sRGB values scaled to 0..1. */
-static double pixel_difference(const rgb_image *a, const rgb_image *b) {
-    uint64_t sum = 0, n = 3 * (uint64_t)a->width * (uint64_t)a->height;
-    for (uint64_t i = 0; i < n; i++) {
-        int d = a->rgb[i] - b->rgb[i];
-        sum += (uint64_t)(d * d);
-    }
-    return sqrt((double)sum / (double)n) / 255;
-}
-
 static ss_status measure_pair(compare_pair *p, const store *s, ss_error *err) {
     rgb_image a = {0}, b = {0};
     ss_status status = store_image(s, p->unit[1], &a, err);
@@ -138,7 +129,7 @@ static ss_status measure_pair(compare_pair *p, const store *s, ss_error *err) {
         status = error_set(err, SS_ERR_STORE, store_folder(s),
                            "images %lld and %lld are %d x %d and %d x %d pixels; expected one size",
                            (long long)p->unit[1], (long long)p->unit[2], a.width, a.height, b.width, b.height);
-    if (status == SS_OK) p->difference = pixel_difference(&a, &b);
+    if (status == SS_OK) p->difference = sqrt(pixels_mean_square(&a, &b)) / 255;
     rgb_image_free(&a);
     rgb_image_free(&b);
     return status;

@@ -73,6 +73,11 @@ const metric SCORE_METRICS[] = {
      .kind = METRIC_SIMILARITY,
      .needs = METRIC_NEEDS_BASELINE,
      .score = metric_ssim_score},
+    {.about = {"ms-ssim", "structural similarity over five scales, 1 = same (Wang 2003; sides of at least 161 pixels)",
+               NULL},
+     .kind = METRIC_SIMILARITY,
+     .needs = METRIC_NEEDS_BASELINE,
+     .score = metric_ms_ssim_score},
 };
 const int SCORE_METRIC_COUNT = sizeof SCORE_METRICS / sizeof SCORE_METRICS[0];
 

@@ -4,16 +4,13 @@
 
 #include <math.h>
 
+#include "score/pixels.h"
+
 static const double PSNR_CAP = 100; /* dB */
 
 static ss_status mean_square(const metric_input *in, double *out, ss_error *err) {
     SS_TRY(metric_check_pair(in, 1, err));
-    uint64_t sum = 0, n = 3 * (uint64_t)in->image->width * (uint64_t)in->image->height;
-    for (uint64_t i = 0; i < n; i++) {
-        int d = in->image->rgb[i] - in->baseline->rgb[i];
-        sum += (uint64_t)(d * d);
-    }
-    *out = (double)sum / (double)n / (255.0 * 255.0);
+    *out = pixels_mean_square(in->image, in->baseline) / (255.0 * 255.0);
     return SS_OK;
 }
 

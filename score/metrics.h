@@ -9,6 +9,7 @@ ss_status metric_judge_score(compute *c, void *state, const metric_input *in, me
 ss_status metric_rmse_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
 ss_status metric_psnr_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
 ss_status metric_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
+ss_status metric_ms_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
 
 extern const option METRIC_CLIP_T_OPTIONS[];
 ss_status metric_clip_t_open(compute *c, const option_value *options, void **state, ss_error *err);
