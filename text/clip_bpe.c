@@ -22,8 +22,10 @@ struct clip_bpe {
 };
 
 /* self.pat of CLIPTokenizer and of SimpleTokenizer behind the special tokens. White space is the space alone: no other
- * is left in cleaned text, and PCRE2's \s would hold U+180E, which Python's does not. */
-static const char PATTERN[] = "|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^ \\p{L}\\p{N}]+";
+ * is left in cleaned text, and PCRE2's \s would hold U+180E, which Python's does not. U+0345 is left out of all, as
+ * Python's regex does it where case is ignored (its other case is a letter, so the negated set has it not; by itself it
+ * is none). */
+static const char PATTERN[] = "|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^ \\x{345}\\p{L}\\p{N}]+";
 
 static ss_status compile_pattern(clip_bpe *c, ss_error *err) {
     text pattern = {0};

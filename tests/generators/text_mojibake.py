@@ -10,8 +10,8 @@ import ftfy.badness
 import ftfy.chardata
 
 OUT = pathlib.Path("text/mojibake_tables.h")
-HEAD = """/* What ftfy knows of mojibake: regular expressions that find it, each in parts that are joined, and encodings that it may
- * have come about by. Written by tests/generators/text_mojibake.py from ftfy {version}
+HEAD = """/* What ftfy knows of mojibake: regular expressions that find it, each in parts that are joined, and encodings that it
+ * may have come about by. Written by tests/generators/text_mojibake.py from ftfy {version}
  * (https://github.com/rspeer/python-ftfy), copyright Robyn Speer, Apache License 2.0 (text/LICENSE-ftfy): BADNESS_RE of
  * ftfy/badness.py; UTF8_DETECTOR_RE, ALTERED_UTF8_RE, LOSSY_UTF8_RE and CHARMAP_ENCODINGS of ftfy/chardata.py. Changed:
  * PCRE2's syntax, comments and spaces dropped, Python's classes spelt out. The encodings are Python's codecs with
