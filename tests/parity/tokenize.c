@@ -1,6 +1,8 @@
 /* Prints token ids, for the comparison of tests/parity/tokenize_geneval.py:
- *   tokenize FOLDER MAX_LENGTH FILE.jsonl
- * One line a prompt (member "prompt" of each line of the file): the ids, padded to MAX_LENGTH. */
+ *   tokenize KIND PATH MAX_LENGTH FILE.jsonl
+ * KIND says how PATH is opened: folder (tokenizer_open), openai, open_clip (a file of merges), imagereward (BERT's
+ * vocab.txt, with [DEC] and [ENC] added). One line a prompt (member "prompt" of each line of the file): the ids, padded
+ * to MAX_LENGTH. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +26,21 @@ static ss_status print_ids(const tokenizer *t, const json_t *line, const char *w
     return SS_OK;
 }
 
-static ss_status print_all(const char *folder, int max_length, const char *path, ss_error *err) {
+static ss_status open_kind(tokenizer **t, const char *kind, const char *path, ss_error *err) {
+    static const char *const ADDED[] = {"[DEC]", "[ENC]"};
+    if (strcmp(kind, "folder") == 0) return tokenizer_open(t, path, err);
+    if (strcmp(kind, "openai") == 0) return tokenizer_open_openai(t, path, err);
+    if (strcmp(kind, "open_clip") == 0) return tokenizer_open_open_clip(t, path, err);
+    if (strcmp(kind, "imagereward") == 0) return tokenizer_open_wordpiece(t, path, ADDED, 2, err);
+    return error_set(err, SS_ERR_USAGE, kind, "no such kind; expected folder, openai, open_clip or imagereward");
+}
+
+static ss_status print_all(const char *kind, const char *vocabulary, int max_length, const char *path, ss_error *err) {
     tokenizer *t = NULL;
     char *data, *rest, *line;
     size_t size;
     SS_TRY(file_read(path, FILE_LIMIT, &data, &size, err));
-    ss_status status = tokenizer_open(&t, folder, err);
+    ss_status status = open_kind(&t, kind, vocabulary, err);
     for (line = strtok_r(data, "\n", &rest); status == SS_OK && line; line = strtok_r(NULL, "\n", &rest)) {
         json_t *tree = NULL;
         status = json_read_bytes(line, strlen(line), path, &tree, err);
@@ -44,11 +55,11 @@ static ss_status print_all(const char *folder, int max_length, const char *path,
 int main(int argc, char **argv) {
     ss_error err = {0};
     int64_t max_length;
-    if (argc != 4 || text_to_int(argv[2], &max_length) != 0 || max_length < 2 || max_length > TOKENIZER_MAX_LENGTH) {
-        fprintf(stderr, "usage: tokenize FOLDER MAX_LENGTH FILE.jsonl\n");
+    if (argc != 5 || text_to_int(argv[3], &max_length) != 0 || max_length < 2 || max_length > TOKENIZER_MAX_LENGTH) {
+        fprintf(stderr, "usage: tokenize KIND PATH MAX_LENGTH FILE.jsonl\n");
         return SS_ERR_USAGE;
     }
-    if (print_all(argv[1], (int)max_length, argv[3], &err) == SS_OK) return 0;
+    if (print_all(argv[1], argv[2], (int)max_length, argv[4], &err) == SS_OK) return 0;
     fprintf(stderr, "%s: %s\n", err.where, err.message);
     return (int)err.code;
 }
