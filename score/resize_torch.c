@@ -35,9 +35,10 @@ static ss_status taps_allocate(taps *t, int n, int most, ss_error *err) {
 
 static int clamp(int i, int n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
 
-static void bilinear_position(taps *t, int at, int in, float scale) {
+static void bilinear_position(taps *t, int at, int in, float scale, int fused) {
     int *index = t->index + 2 * (size_t)at;
-    float *weight = t->weight + 2 * (size_t)at, x = scale * ((float)at + 0.5f) - 0.5f;
+    float *weight = t->weight + 2 * (size_t)at, middle = (float)at + 0.5f;
+    float x = fused ? fmaf(scale, middle, -0.5f) : scale * middle - 0.5f;
     if (x < 0) x = 0;
     index[0] = clamp((int)x, in);
     index[1] = clamp(index[0] + 1, in);
@@ -90,14 +91,20 @@ static void antialiased_position(taps *t, int at, int in, torch_filter f, float 
     t->count[at] = count;
 }
 
-static ss_status taps_make(taps *t, int in, int out, torch_filter f, int antialias, ss_error *err) {
-    float scale = (float)in / (float)out, reach = f == TORCH_BILINEAR ? 1 : 2,
-          support = scale >= 1 ? reach * scale : reach;
-    SS_TRY(taps_allocate(t, out, antialias ? 2 * (int)ceilf(support) + 1 : 2 * (int)reach, err));
+typedef struct method {
+    torch_filter filter;
+    int antialias;
+    int fused; /* bilinear positions */
+} method;
+
+static ss_status taps_make(taps *t, int in, int out, const method *m, ss_error *err) {
+    float scale = (float)in / (float)out, reach = m->filter == TORCH_BILINEAR ? 1 : 2;
+    float support = scale >= 1 ? reach * scale : reach;
+    SS_TRY(taps_allocate(t, out, m->antialias ? 2 * (int)ceilf(support) + 1 : 2 * (int)reach, err));
     for (int i = 0; i < out; i++) {
         t->count[i] = t->most;
-        if (antialias) antialiased_position(t, i, in, f, scale, support);
-        else if (f == TORCH_BILINEAR) bilinear_position(t, i, in, scale);
+        if (m->antialias) antialiased_position(t, i, in, m->filter, scale, support);
+        else if (m->filter == TORCH_BILINEAR) bilinear_position(t, i, in, scale, m->fused);
         else bicubic_position(t, i, in, scale);
     }
     return SS_OK;
@@ -115,12 +122,14 @@ static float sum_taps(const taps *t, int at, const float *in, size_t step) {
 
 ss_status resize_torch(const float *planes, int channels, int h, int w, torch_filter filter, int antialias, int out_h,
                        int out_w, float *out, ss_error *err) {
+    /* results of at most 128 columns and rows together come from another kernel there, compiled with fused positions */
+    const method m = {filter, antialias, out_h + out_w <= 128};
     taps across = {0}, down = {0};
     size_t bytes = (size_t)h * (size_t)out_w * sizeof(float);
     float *between = malloc(bytes); /* [h, out_w] of one channel */
     ss_status status = between ? SS_OK : error_no_memory(err, "resize", bytes);
-    if (status == SS_OK) status = taps_make(&across, w, out_w, filter, antialias, err);
-    if (status == SS_OK) status = taps_make(&down, h, out_h, filter, antialias, err);
+    if (status == SS_OK) status = taps_make(&across, w, out_w, &m, err);
+    if (status == SS_OK) status = taps_make(&down, h, out_h, &m, err);
     for (int c = 0; status == SS_OK && c < channels; c++) {
         const float *in = planes + (size_t)c * (size_t)h * (size_t)w;
         float *to = out + (size_t)c * (size_t)out_h * (size_t)out_w;

@@ -2,9 +2,9 @@
  * on the CPU, and with it torchvision.transforms.functional.resize on float tensors. Source: PyTorch's
  * aten/src/ATen/native/cpu/UpSampleKernel.cpp and UpSample.h. Positions and weights are computed in float32, as there:
  * in double they would be off by up to 1e-4, not 1e-7, since a float32 position of 1000 has no more than that.
- * PyTorch's AVX2 and AVX-512 builds fuse multiply and add (all but in bilinear positions), and so does this; its build
- * without AVX does not, and differs from both by up to 3e-6. One fault of PyTorch's (2.15) is not repeated: with
- * antialias to a width of 1, its vertical pass gives the first row everywhere. */
+ * PyTorch's AVX2 and AVX-512 builds fuse multiply and add (all but in the bilinear positions of larger results), and so
+ * does this; its build without AVX does not, and differs from both by up to 3e-6. One fault of PyTorch's (2.15) is not
+ * repeated: with antialias to a width of 1, its vertical pass gives the first row everywhere. */
 #ifndef SCORE_RESIZE_TORCH_H
 #define SCORE_RESIZE_TORCH_H
 
