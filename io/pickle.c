@@ -1,6 +1,7 @@
-/* The opcodes of a pickle, as a table; names and calls are in io/pickle_names.c. Every opcode adds at most one object,
- * one place on the stack or the items that it takes off it, so memory is bounded by the bytes read, and by
- * PICKLE_LIMIT. Must never do anything a pickle asks for but build objects. */
+/* The opcodes of a pickle, as a table; names and calls are in io/pickle_names.c. An opcode adds at most one object and
+ * one place on the stack, and the items that it takes off the stack or, for an OrderedDict made of a list, out of that
+ * list: memory is bounded by the bytes read, or by PICKLE_LIMIT. Must never do anything a pickle asks for but build
+ * objects. */
 #include "io/pickle.h"
 
 #include <stdio.h>

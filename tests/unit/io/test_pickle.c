@@ -348,8 +348,8 @@ static void test_tensors(void **state) {
 static void test_bombs(void **state) {
     (void)state;
     enum { MANY = 1 << 22 };
-    char *bytes = malloc(MANY + 16), *p = bytes;
-    assert_non_null(bytes);
+    static char bytes[2 * MANY + 16];
+    char *p = bytes;
     expect(&(hostile)CASE("\x80\2]q\0h\0a.", "2: is nested deeper than 64 levels, or in itself"), "data.pkl, byte ");
     expect(&(hostile)CASE("\x80\2}q\0K\1h\0s.", "2: is nested deeper than 64 levels, or in itself"), "data.pkl, byte ");
     expect(&(hostile)CASE("\x80\2]q\0(h\0h\0h\0e.", "2: is nested deeper than 64 levels, or in itself"),
@@ -374,14 +374,30 @@ static void test_bombs(void **state) {
                           levels == 64 ? NULL : "66: is nested deeper than 64 levels, or in itself"},
                "data.pkl, byte ");
     }
-    /* objects; places on the stack that are one object; marks */
+    /* objects, marks, places on the stack for one and the same object */
     memset(bytes + 2, 'N', MANY + 8);
     expect(&(hostile){bytes, MANY + 8, "4194305: needs more than 4194304 objects; no state dict does"},
            "data.pkl, byte ");
     memset(bytes + 2, '(', MANY + 8);
     expect(&(hostile){bytes, MANY + 8, "4194306: needs more than 4194304 objects; no state dict does"},
            "data.pkl, byte ");
-    free(bytes);
+    memcpy(bytes + 2, "}q\0", 3);
+    for (int i = 0; i < MANY + 4; i++) memcpy(bytes + 5 + 2 * i, "h\0", 2);
+    expect(&(hostile){bytes, 2 * MANY + 8, "8388611: needs more than 4194304 objects; no state dict does"},
+           "data.pkl, byte ");
+    /* one list of pairs made into many an OrderedDict */
+    p = bytes + 2;
+    memcpy(p, "](", 2);
+    p += 2;
+    for (int i = 0; i < 4000; i++, p += 3) memcpy(p, "NN\x86", 3);
+    memcpy(p,
+           "eq\0"
+           "ccollections\nOrderedDict\nq\1",
+           30);
+    p += 30;
+    for (int i = 0; i < 1200; i++, p += 6) memcpy(p, "h\1h\0\x85R", 6);
+    expect(&(hostile){bytes, (size_t)(p - bytes), "18309: needs more than 4194304 objects; no state dict does"},
+           "data.pkl, byte ");
 }
 
 /* Names have a limit of their own: long keys in each other. */

@@ -49,7 +49,7 @@ static inline void archive_make(archive *a, const archive_record *records, int n
         archive_number(a, records[i].zip64 ? UINT32_MAX : records[i].size, 4);
         archive_number(a, strlen(records[i].name), 2);
         archive_number(a, records[i].zip64 ? 34 : 0, 2);
-        archive_number(a, 0, 2 + 2 + 2 + 4);
+        archive_add(a, "\0\0\0\0\0\0\0\0\0\0", 10);
         archive_number(a, records[i].zip64 ? UINT32_MAX : a->local[i], 4);
         archive_add(a, records[i].name, strlen(records[i].name));
         if (!records[i].zip64) continue;
