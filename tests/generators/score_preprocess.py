@@ -74,17 +74,23 @@ def clean_fid(image):  # cleanfid/fid.py and inception_torchscript.py
 
 
 RULES = [openai, lambda i: open_clip.image_transform(224, False, mean=MEAN, std=STD)(i), hf, hps(False), fid, clean_fid, hps(True)]
-random.seed(7)
-print("# rule (6: hps with antialias) seed width height side then 12 x index in [side, side, 3], value")
-for seed, (w, h) in enumerate([(1, 1), (3, 1000), (1000, 3), (224, 224), (1023, 767), (641, 427), (225, 224), (227, 224), (224, 229),
-                               (299, 299), (223, 447), (64, 64), (512, 512), (131, 97)], 1):
-    image = Image.fromarray(pixels(seed, w, h))
-    for number, rule in enumerate(RULES):
-        y = rule(image)
-        if y is None:
-            continue
-        side = y.shape[1]
-        assert y.shape == (3, side, side) and y.dtype == torch.float32
-        flat = y.permute(1, 2, 0).flatten()
-        places = [random.randrange(flat.numel()) for _ in range(9)] + [random.randrange(3), 3 * (side * side // 2 + side // 2), flat.numel() - 1]
-        print("preprocess", number, seed, w, h, side, *(f"{i} {flat[i].item():.9g}" for i in places))
+
+def main():
+    random.seed(7)
+    print("# rule (6: hps with antialias) seed width height side then 12 x index in [side, side, 3], value")
+    for seed, (w, h) in enumerate([(1, 1), (3, 1000), (1000, 3), (224, 224), (1023, 767), (641, 427), (225, 224), (227, 224), (224, 229),
+                                   (299, 299), (223, 447), (64, 64), (512, 512), (131, 97)], 1):
+        image = Image.fromarray(pixels(seed, w, h))
+        for number, rule in enumerate(RULES):
+            y = rule(image)
+            if y is None:
+                continue
+            side = y.shape[1]
+            assert y.shape == (3, side, side) and y.dtype == torch.float32
+            flat = y.permute(1, 2, 0).flatten()
+            places = [random.randrange(flat.numel()) for _ in range(9)] + [random.randrange(3), 3 * (side * side // 2 + side // 2), flat.numel() - 1]
+            print("preprocess", number, seed, w, h, side, *(f"{i} {flat[i].item():.9g}" for i in places))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+/* Scorers from image and prompt to the number, on tiny checkpoints of random weights, against the packages' own code:
+ * CLIP-T in both forms, HPS v2, PickScore, ImageReward, LPIPS, to 1e-4 relative (cosines near 0: 1e-6 absolute).
+ * Vectors: tests/generators/score_scorers.py. And what each says of files and pictures that do not fit. */
+#include "made.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "model/network.h"
+#include "score/metrics.h"
+
+#define CONFIGS TEST_DATA "/score/scorers/"
+
+enum { MAX_TENSORS = 256 };
+static const float GAIN = 1.75f, LOGIT_SCALE = 1.25f; /* as the generator's */
+
+static compute *c;
+static char folder[] = "/tmp/sinkscope-scorers-XXXXXX";
+
+static void check(ss_status status, const ss_error *err) {
+    if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
+}
+
+static const char *in_folder(const char *name) {
+    static char path[16][512];
+    static int next;
+    next = (next + 1) % 16;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+/* The config's random weights as a file, the tensors whose names begin with `prefix` ("!x": all others). LPIPS's
+ * convolutions grow, so that deep features are more than their biases, and its linear layers are positive. */
+static void write_weights(const char *name, const char *config, const char *prefix, int with_scale) {
+    ss_error err = {0};
+    model *m;
+    safetensors_output out[MAX_TENSORS + 1];
+    int n = 0, others = prefix[0] == '!';
+    check(model_open_config(&m, NULL, config, WEIGHTS_RANDOM, 1, &err), &err);
+    for (int i = 0; i < m->set.n; i++) {
+        const weight_item *w = &m->set.item[i];
+        int begins = strncmp(w->name, prefix + others, strlen(prefix + others)) == 0;
+        if (begins == others) continue;
+        assert_true(n < MAX_TENSORS);
+        out[n] = (safetensors_output){.name = w->name, .ndim = w->ndim, .data = w->data};
+        memcpy(out[n++].shape, w->dim, sizeof w->dim);
+        float *x = w->w->source.data;
+        for (int64_t k = 0; strcmp(m->net->about.name, "LPIPS") == 0 && k < tensor_elements(w->w->source); k++)
+            x[k] = strncmp(w->name, "lin", 3) == 0 ? fabsf(x[k]) : w->ndim > 1 ? x[k] * GAIN : x[k];
+    }
+    if (with_scale) out[n++] = (safetensors_output){.name = "logit_scale", .data = &LOGIT_SCALE};
+    check(safetensors_write(in_folder(name), out, n, &err), &err);
+    model_close(m);
+}
+
+static void copy(const char *from, const char *to) {
+    ss_error err = {0};
+    file_map map;
+    check(file_map_open(&map, from, &err), &err);
+    check(file_write(to, map.data, map.size, &err), &err);
+    file_map_close(&map);
+}
+
+static void write_lpips(const char *net, const char *backbone, const char *linear) {
+    ss_error err = {0};
+    char config[128];
+    int n = snprintf(config, sizeof config, "{\"_class_name\": \"LPIPS\", \"net\": \"%s\"}", net);
+    check(file_write(in_folder("lpips.json"), config, (size_t)n, &err), &err);
+    write_weights(backbone, in_folder("lpips.json"), "!lin", 0);
+    write_weights(linear, in_folder("lpips.json"), "lin", 0);
+}
+
+static int setup(void **state) {
+    (void)state;
+    ss_error err = {0};
+    static const char *const words[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"};
+    assert_non_null(mkdtemp(folder));
+    check(compute_create(&c, "cpu", 2, (size_t)1 << 32, &err), &err);
+    assert_int_equal(mkdir(in_folder("hf"), 0755) | mkdir(in_folder("open"), 0755), 0);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        char from[512], to[512];
+        snprintf(from, sizeof from, "%s/shapes-clip/%s", MODELS, words[i]);
+        snprintf(to, sizeof to, "%s/hf/%s", folder, words[i]);
+        copy(from, to);
+    }
+    copy(CONFIGS "clip.json", in_folder("hf/config.json"));
+    copy(CONFIGS "preprocessor_config.json", in_folder("hf/preprocessor_config.json"));
+    copy(CONFIGS "open-clip.json", in_folder("open/open_clip_config.json"));
+    write_weights("hf/model.safetensors", CONFIGS "clip.json", "", 1);
+    write_weights("open/open_clip_model.safetensors", CONFIGS "open-clip.json", "", 0);
+    write_weights("reward.safetensors", CONFIGS "image-reward.json", "", 0);
+    write_lpips("alex", "alex.safetensors", "alex-lin.safetensors");
+    write_lpips("vgg16", "vgg.safetensors", "vgg-lin.safetensors");
+    write_lpips("squeeze", "squeeze.safetensors", "squeeze-lin.safetensors");
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    char command[600];
+    compute_destroy(c);
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+/* A metric, open, with options as one would write them: name, value, name, value, NULL; the rest by default. */
+typedef struct scorer {
+    const metric *row;
+    option_value options[8];
+    void *state;
+    char kept[8][512];
+} scorer;
+
+static ss_status scorer_open(scorer *s, const char *name, const char *const *written, ss_error *err) {
+    *s = (scorer){.row = metric_find(name, NULL, err)};
+    assert_non_null(s->row);
+    int i = 0;
+    for (const option *o = s->row->about.options; o->name; o++, i++) {
+        const char *value = o->by_default;
+        for (const char *const *w = written; *w; w += 2)
+            if (strcmp(w[0], o->name) == 0) value = w[1];
+        snprintf(s->kept[i], sizeof s->kept[i], "%s", value);
+        check(option_parse(o, s->kept[i], NULL, &s->options[i], err), err);
+    }
+    return s->row->open(c, s->options, &s->state, err);
+}
+
+static void open_by_case(scorer *s, const char *kind) {
+    ss_error err = {0};
+    char backbone[512], linear[512];
+    snprintf(backbone, sizeof backbone, "%s/%s.safetensors", folder, kind + (strncmp(kind, "lpips-", 6) == 0 ? 6 : 0));
+    snprintf(linear, sizeof linear, "%s/%s-lin.safetensors", folder, kind + (strncmp(kind, "lpips-", 6) == 0 ? 6 : 0));
+    static const char merges[] = MODELS "/clip-bpe/merges.txt";
+    const struct {
+        const char *name, *metric;
+        const char *options[7];
+    } cases[] = {
+        {"clip-t-open", "clip-t", {"model", in_folder("open"), "merges", merges}},
+        {"clip-t", "clip-t", {"model", in_folder("hf"), "merges", merges}},
+        {"pickscore", "pickscore", {"model", in_folder("hf"), "tokenizer", ""}},
+        {"hps-v2",
+         "hps-v2",
+         {"weights", in_folder("open/open_clip_model.safetensors"), "config", CONFIGS "open-clip.json", "merges",
+          merges}},
+        {"image-reward",
+         "image-reward",
+         {"weights", in_folder("reward.safetensors"), "config", CONFIGS "image-reward.json", "vocabulary",
+          TEST_DATA "/text/bert/vocab.txt"}},
+        {kind, kind, {"weights", backbone, "linear", linear}},
+    };
+    int i = 0;
+    while (strcmp(cases[i].name, kind) != 0) i++;
+    check(scorer_open(s, cases[i].metric, cases[i].options, &err), &err);
+}
+
+static scorer current;
+static char current_kind[64];
+static double worst;
+
+static void check_score(const char *line) {
+    ss_error err = {0};
+    char kind[64];
+    int used = 0;
+    assert_int_equal(sscanf(line, "%63s%n", kind, &used), 1);
+    line += used;
+    if (strcmp(kind, current_kind) != 0) {
+        if (current.row) current.row->close(c, current.state);
+        open_by_case(&current, kind);
+        snprintf(current_kind, sizeof current_kind, "%s", kind);
+    }
+    unsigned seed = (unsigned)made_int(&line), second = (unsigned)made_int(&line);
+    int width = made_int(&line), height = made_int(&line);
+    double expected = made_number(&line);
+    char prompt_json[1200];
+    json_t *prompt;
+    int length = snprintf(prompt_json, sizeof prompt_json, "[%s]", line);
+    check(json_read_bytes(prompt_json, (size_t)length, "prompt", &prompt, &err), &err);
+    rgb_image image = made_image(seed, width, height), baseline = {0};
+    if (second) baseline = made_image(second, width, height);
+    metric_input in = {.image = &image, .baseline = &baseline, .prompt = json_string_value(json_array_get(prompt, 0))};
+    metric_value value = {0};
+    check(current.row->score(c, current.state, &in, &value, &err), &err);
+    double off = fabs(value.value - expected), allowed = fmax(1e-4 * fabs(expected), 1e-6);
+    if (!(off <= allowed))
+        fail_msg("%s of image %u, %d x %d: %.9g; expected %.9g", kind, seed, width, height, value.value, expected);
+    if (off / allowed > worst) worst = off / allowed;
+    assert_int_equal(arena_used(c->scratch), 0);
+    json_decref(prompt);
+    rgb_image_free(&image);
+    rgb_image_free(&baseline);
+}
+
+static void test_scores(void **state) {
+    (void)state;
+    made_lines("scorers.txt", "score", check_score, 40);
+    current.row->close(c, current.state);
+    print_message("largest difference %.2g of what is allowed\n", worst);
+}
+
+static void refuses(const char *name, const char *const *options, const char *where, const char *message) {
+    ss_error err = {0};
+    scorer s;
+    assert_int_equal(scorer_open(&s, name, options, &err), SS_ERR_INPUT);
+    if (!strstr(err.where, where) || !strstr(err.message, message)) fail_msg("%s | %s", err.where, err.message);
+    assert_null(s.state);
+}
+
+static void test_files_that_do_not_fit(void **state) {
+    (void)state;
+    static const char merges[] = MODELS "/clip-bpe/merges.txt";
+    refuses("hps-v2",
+            (const char *[]){"weights", in_folder("open/open_clip_model.safetensors"), "merges", merges, NULL},
+            "open_clip_model.safetensors", "text width 1024 in ViT-H-14 of open_clip");
+    refuses("image-reward", (const char *[]){"weights", in_folder("alex.safetensors"), "vocabulary", merges, NULL},
+            "alex.safetensors", "blip.visual_encoder.cls_token is missing");
+    refuses(
+        "lpips-vgg",
+        (const char *[]){"weights", in_folder("alex.safetensors"), "linear", in_folder("vgg-lin.safetensors"), NULL},
+        "alex.safetensors", "features.0.weight has shape [64, 3, 11, 11]");
+    refuses("lpips-alex",
+            (const char *[]){"weights", in_folder("alex.safetensors"), "linear", in_folder("alex.safetensors"), NULL},
+            "alex.safetensors", "features.0.bias");
+    refuses("pickscore", (const char *[]){"model", MODELS "/shapes-sd3/text_encoder", "tokenizer", "", NULL},
+            "text_encoder", "expected a CLIPModel");
+}
+
+/* The reference raises; the error names the smallest side. */
+static void test_small_pictures(void **state) {
+    (void)state;
+    static const struct {
+        const char *kind;
+        int least;
+    } nets[] = {{"lpips-alex", 31}, {"lpips-vgg", 16}, {"lpips-squeeze", 17}};
+    for (size_t i = 0; i < sizeof nets / sizeof nets[0]; i++) {
+        ss_error err = {0};
+        scorer s;
+        char message[64];
+        metric_value value;
+        rgb_image image = made_image(1, nets[i].least - 1, 64);
+        metric_input in = {.image = &image, .baseline = &image};
+        open_by_case(&s, nets[i].kind);
+        assert_int_equal(s.row->score(c, s.state, &in, &value, &err), SS_ERR_INPUT);
+        snprintf(message, sizeof message, "at least %d x %d are needed", nets[i].least, nets[i].least);
+        assert_non_null(strstr(err.message, message));
+        rgb_image_free(&image);
+        image = made_image(1, nets[i].least, nets[i].least);
+        check(s.row->score(c, s.state, &in, &value, &err), &err);
+        assert_true(value.value == 0); /* from itself */
+        s.row->close(c, s.state);
+        rgb_image_free(&image);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_files_that_do_not_fit),
+        cmocka_unit_test(test_small_pictures),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
