@@ -26,7 +26,7 @@ void rgb_image_free(rgb_image *image);
  * 1 .. PNG_MAX_SIDE are an input error, so sides read from a header may be passed as they are. */
 ss_status rgb_image_make(rgb_image *image, int64_t width, int64_t height, const char *name, ss_error *err);
 
-/* That only for the sides. */
+/* The check of the sides alone, for a reader that must look at more before it takes memory. */
 ss_status rgb_image_check_sides(int64_t width, int64_t height, const char *name, ss_error *err);
 
 /* SHA-256 over width and height (32-bit little-endian each) and the RGB bytes: equal pixels, equal hash. */
