@@ -339,6 +339,14 @@ static void test_tensors(void **state) {
         CASE("\x80\2}X\2\0\0\0\xc0\x80" VECTOR "s.",
              "data.pkl, byte 132: is a tensor without a name: a key on the way to it "
              "is not UTF-8 text without control characters"),
+        CASE("\x80\2}X\3\0\0\0\xe0\x9f\xbf" VECTOR "s.",
+             "data.pkl, byte 133: is a tensor without a name: a key on the way to "
+             "it is not UTF-8 text without control characters"),
+        CASE("\x80\2}X\4\0\0\0\xf4\x90\x80\x80" VECTOR "s.",
+             "data.pkl, byte 134: is a tensor without a name: a key on the way to "
+             "it is not UTF-8 text without control characters"),
+        CASE("\x80\2}X\3\0\0\0\xe0\xa0\x80" VECTOR "s.", NULL),
+        CASE("\x80\2}X\4\0\0\0\xf4\x8f\xbf\xbf" VECTOR "s.", NULL),
         CASE("\x80\2}NX\1\0\0\0xs.", NULL), /* no tensor, no name needed */
     };
     EXPECT_ALL(cases, "");
