@@ -406,6 +406,14 @@ static void test_bombs(void **state) {
     for (int i = 0; i < 1200; i++, p += 6) memcpy(p, "h\1h\0\x85R", 6);
     expect(&(hostile){bytes, (size_t)(p - bytes), "18309: needs more than 4194304 objects; no state dict does"},
            "data.pkl, byte ");
+    /* one tensor under many names */
+    p = bytes + 2;
+    memcpy(p, "](" VECTOR "q\0", 2 + sizeof VECTOR - 1 + 2);
+    p += 2 + sizeof VECTOR - 1 + 2;
+    for (int i = 0; i < 1 << 18; i++, p += 2) memcpy(p, "h\0", 2);
+    memcpy(p, "e.", 2);
+    expect(&(hostile){bytes, (size_t)(p + 2 - bytes), "126: is a tensor beyond the 262144 expected in one file"},
+           "data.pkl, byte ");
 }
 
 /* Names have a limit of their own: long keys in each other. */
