@@ -86,14 +86,17 @@ static void add_entity(text *out, const char *s, size_t n) {
 static void unescape(const text *in, text *out) {
     enum { LONGEST = 24 };
     for (size_t i = 0; i < in->len;) {
-        size_t start = i + 1, end;
-        if (in->s[i] == '&' && start < in->len && in->s[start] == '#') start++;
+        const char *found = memchr(in->s + i, '&', in->len - i);
+        size_t at = found ? (size_t)(found - in->s) : in->len, start = at + 1, end;
+        text_add_n(out, in->s + i, at - i);
+        if (!found) break;
+        if (start < in->len && in->s[start] == '#') start++;
         for (end = start; end < in->len && is_letter_or_digit(in->s[end]);) end++;
-        int is_entity = in->s[i] == '&' && end > start && end - start <= LONGEST && end < in->len && in->s[end] == ';';
-        size_t n = is_entity ? end + 1 - i : 1;
-        if (is_entity) add_entity(out, in->s + i, n);
-        else text_add_n(out, in->s + i, n);
-        i += n;
+        int is_entity = end > start && end - start <= LONGEST && end < in->len && in->s[end] == ';';
+        size_t n = is_entity ? end + 1 - at : 1;
+        if (is_entity) add_entity(out, in->s + at, n);
+        else text_add_n(out, in->s + at, n);
+        i = at + n;
     }
 }
 
@@ -137,6 +140,10 @@ static ss_status map_signs(const text *in, text *out, ss_error *err) {
         int32_t cp;
         size_t k = 0;
         i += unicode_next(in->s + i, in->len - i, &cp);
+        if (cp < 0x80) {
+            unicode_append(out, cp);
+            continue;
+        }
         cp = mojibake_c1(cp);
         while (k < sizeof LIGATURES / sizeof LIGATURES[0] && LIGATURES[k].sign != cp) k++;
         if (k == sizeof LIGATURES / sizeof LIGATURES[0]) SS_TRY(add_narrow(out, cp, err));
@@ -170,6 +177,11 @@ static int is_removed(int32_t cp) {
 static void clean_controls(const text *in, text *out) {
     for (size_t i = 0; i < in->len;) {
         int32_t cp;
+        size_t plain = 0;
+        while (i + plain < in->len && in->s[i + plain] >= ' ' && in->s[i + plain] <= '~') plain++;
+        text_add_n(out, in->s + i, plain);
+        i += plain;
+        if (i == in->len) break;
         size_t escape = escape_at(in->s + i, in->len - i);
         size_t step = unicode_next(in->s + i, in->len - i, &cp);
         i += escape ? escape : step;
@@ -180,16 +192,27 @@ static void clean_controls(const text *in, text *out) {
     }
 }
 
-/* One round of fix_and_explain; replaces t. */
+static int is_ascii(const text *t) {
+    for (size_t i = 0; i < t->len; i++)
+        if ((unsigned char)t->s[i] >= 0x80) return 0;
+    return 1;
+}
+
+/* One round of fix_and_explain; replaces t. ASCII, which most prompts are and nested entities are through many rounds,
+ * has nothing for the steps that are left out. */
 static ss_status repair_once(const repair *r, int unescapes, text *t, ss_error *err) {
     text next = {0}, mapped = {0}, cleaned = {0}, normal = {0};
     if (unescapes) unescape(t, &next);
     else text_add_n(&next, t->s, t->len);
     ss_status status = next.failed ? error_no_memory(err, "a prompt", t->len) : SS_OK;
-    if (status == SS_OK && next.len) status = mojibake_fix(r->encodings, &next, err);
-    if (status == SS_OK) status = map_signs(&next, &mapped, err);
-    if (status == SS_OK) clean_controls(&mapped, &cleaned);
-    if (status == SS_OK) status = unicode_add_nfc(&normal, cleaned.s, cleaned.len, err);
+    if (status == SS_OK && is_ascii(&next)) {
+        clean_controls(&next, &normal);
+    } else if (status == SS_OK) {
+        status = mojibake_fix(r->encodings, &next, err);
+        if (status == SS_OK) status = map_signs(&next, &mapped, err);
+        if (status == SS_OK) clean_controls(&mapped, &cleaned);
+        if (status == SS_OK) status = unicode_add_nfc(&normal, cleaned.s, cleaned.len, err);
+    }
     if (status == SS_OK && (mapped.failed || cleaned.failed || normal.failed))
         status = error_no_memory(err, "a prompt", t->len);
     text *dropped = status == SS_OK ? t : &normal;
