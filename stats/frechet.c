@@ -56,28 +56,14 @@ static ss_status factor_rows(const stats_features *f, const double *mean, const 
     return isfinite(out->trace) ? SS_OK : too_large(name, err);
 }
 
-/* S[d, d], destroyed, to its pivoted Cholesky factor: `owned` has rank rows. Rows beyond the rank are rounding. */
+/* From S[d, d], which is destroyed. */
 static ss_status factor_covariance(double *s, int64_t d, double ridge, factor *out, ss_error *err) {
-    int n = (int)d, rank = 0, info = 0;
-    double *work = NULL, *rows = NULL, tolerance = -1;
-    int *pivot = malloc(sizeof *pivot * (size_t)d);
-    ss_status status = SS_OK;
     *out = (factor){.scale = 1, .trace = trace_of(s, d)};
-    if (!pivot) return error_no_memory(err, "pivots of a covariance", sizeof *pivot * (size_t)d);
-    SS_TRY_GOTO(take(2 * (size_t)d, "a Cholesky factor", &work, err), done);
     for (int64_t k = 0; k < d; k++) s[k * d + k] += ridge;
-    dpstrf_("L", &n, s, &n, pivot, &rank, &tolerance, work, &info, 1);
-    SS_TRY_GOTO(take((size_t)rank * (size_t)d, "a Cholesky factor", &rows, err), done);
-    memset(rows, 0, sizeof *rows * (size_t)rank * (size_t)d);
-    /* Column i of L, below its diagonal, is row i of the factor, its entries at the places before pivoting. */
-    for (int64_t i = 0; i < rank; i++)
-        for (int64_t j = i; j < d; j++) rows[i * d + pivot[j] - 1] = s[i * d + j];
-    out->view = (stats_features){.n = rank, .d = d, .f64 = rows};
-    out->owned = rows;
-done:
-    free(pivot);
-    free(work);
-    return status;
+    out->view.d = d;
+    SS_TRY(lapack_semidefinite_factor(s, d, &out->owned, &out->view.n, err));
+    out->view.f64 = out->owned;
+    return SS_OK;
 }
 
 static ss_status fit(const stats_features *f, const char *name, int threads, stats_gaussian *out, ss_error *err) {
@@ -108,29 +94,6 @@ static ss_status factor_features(const stats_features *f, const double *mean, st
 
 /* ---- the distance ---- */
 
-/* Sum of the singular values of a[rows, columns], which is destroyed. */
-static ss_status nuclear_norm(double *a, int64_t rows, int64_t columns, double *out, ss_error *err) {
-    int m = (int)columns, n = (int)rows, small = m < n ? m : n, one = 1, query = -1, size, info;
-    double *values = NULL, *work = NULL, wanted, none;
-    ss_status status;
-    /* Row-major a is its transpose to LAPACK, which has the same singular values. */
-    dgesvd_("N", "N", &m, &n, a, &m, &none, &none, &one, &none, &one, &wanted, &query, &info, 1, 1);
-    size = (int)wanted;
-    SS_TRY_GOTO(take((size_t)small, "singular values", &values, err), done);
-    SS_TRY_GOTO(take((size_t)size, "singular values", &work, err), done);
-    dgesvd_("N", "N", &m, &n, a, &m, values, &none, &one, &none, &one, work, &size, &info, 1, 1);
-    if (info != 0) {
-        status = error_set(err, SS_ERR_INTERNAL, NULL,
-                           "singular values of a %d x %d product did not converge (LAPACK: %d)", n, m, info);
-        goto done;
-    }
-    *out = stats_sum(values, small);
-done:
-    free(values);
-    free(work);
-    return status;
-}
-
 static ss_status cross_trace(const factor *a, const factor *b, int threads, double *out, ss_error *err) {
     *out = 0;
     if (a->view.n == 0 || b->view.n == 0) return SS_OK;
@@ -138,7 +101,7 @@ static ss_status cross_trace(const factor *a, const factor *b, int threads, doub
     SS_TRY(take((size_t)a->view.n * (size_t)b->view.n, "a product of two sets of features", &product, err));
     stats_product_side left = {&a->view, a->mean, 0}, right = {&b->view, b->mean, 0};
     ss_status status = stats_product(&left, &right, threads, product, err);
-    if (status == SS_OK) status = nuclear_norm(product, a->view.n, b->view.n, out, err);
+    if (status == SS_OK) status = lapack_nuclear_norm(product, a->view.n, b->view.n, out, err);
     *out *= a->scale * b->scale;
     free(product);
     return status;
@@ -221,9 +184,9 @@ static ss_status check_gaussian(const stats_gaussian *g, const char *name, ss_er
             double bound = sqrt(s[i * g->d + i]) * sqrt(s[j * g->d + j]);
             if (fabs(low - high) > slack * bound)
                 return error_set(err, SS_ERR_INPUT, name,
-                                 "the covariance is not symmetric: entry (%" PRId64 ", %" PRId64
-                                 ") is %.9g, its mirror %.9g",
-                                 i, j, low, high);
+                                 "entries (%" PRId64 ", %" PRId64 ") and (%" PRId64 ", %" PRId64
+                                 ") of the covariance differ; it must be symmetric",
+                                 i, j, j, i);
             if (fabs(low) > (1 + slack) * bound) return not_semidefinite(name, err);
         }
     }

@@ -65,8 +65,7 @@ static void apply(const stats_kernel *kernel, const stats_kernel_set *a, int64_t
     double gamma = 1 / (2 * kernel->sigma * kernel->sigma);
     for (int j = 0; j < n; j++) {
         double inner = product[j] * (a->factor[i] * b->factor[j0 + j]);
-        double distance = a->square[i] + b->square[j0 + j] - 2 * inner;
-        product[j] = distance <= 0 ? 0 : expm1(-gamma * distance); /* below 0: rounding, of equal rows */
+        product[j] = expm1(-gamma * (a->square[i] + b->square[j0 + j] - 2 * inner));
     }
 }
 

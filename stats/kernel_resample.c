@@ -102,8 +102,8 @@ done:
 }
 
 /* The statistic of prompts with weights: weight[0 .. count-1] belong to the prompts present[0 .. count-1], ascending.
- */
-static double statistic(const pair_sums *p, const int32_t *present, const double *weight, int count) {
+ * *size: its three means without their signs. */
+static double statistic(const pair_sums *p, const int32_t *present, const double *weight, int count, double *size) {
     double top[3] = {0}, all1 = 0, all2 = 0, own11 = 0, own22 = 0, own12 = 0;
     for (int i = 0; i < count; i++) {
         const double *row = p->sums + (size_t)present[i] * (size_t)p->prompts * 3, *n = p->images + 2 * present[i];
@@ -117,8 +117,10 @@ static double statistic(const pair_sums *p, const int32_t *present, const double
         own22 += w * n[1] * w * n[1];
         own12 += w * n[0] * w * n[1];
     }
-    return p->scale *
-           (top[0] / (all1 * all1 - own11) + top[1] / (all2 * all2 - own22) - 2 * top[2] / (all1 * all2 - own12));
+    double within1 = p->scale * top[0] / (all1 * all1 - own11), within2 = p->scale * top[1] / (all2 * all2 - own22);
+    double between = p->scale * top[2] / (all1 * all2 - own12);
+    *size = fabs(within1) + fabs(within2) + 2 * fabs(between);
+    return within1 + within2 - 2 * between;
 }
 
 /* Draws a resample: which prompts, how often. */
@@ -152,8 +154,8 @@ static int all_but(int left_out, int prompts, int32_t *present, double *weight) 
     return count;
 }
 
-static ss_status compute_all(const pair_sums *p, uint64_t seed, int resamples, int threads, stats_mmd_resampled *out,
-                             ss_error *err) {
+static ss_status compute_all(const pair_sums *p, double rows, uint64_t seed, int resamples, int threads,
+                             stats_mmd_resampled *out, ss_error *err) {
     int prompts = p->prompts;
     size_t each = (size_t)prompts * (sizeof(int32_t) + sizeof(double)), numbers = (size_t)prompts + (size_t)resamples;
     double *weights = malloc((size_t)threads * each), *block = malloc(numbers * sizeof *block);
@@ -162,7 +164,9 @@ static ss_status compute_all(const pair_sums *p, uint64_t seed, int resamples, i
         free(block);
         return error_no_memory(err, "resamples of prompts", numbers * sizeof *block);
     }
-    *out = (stats_mmd_resampled){prompts, resamples, 0, block, block + prompts};
+    *out = (stats_mmd_resampled){.prompts = prompts, .resamples = resamples};
+    out->leave_one_out = block;
+    out->replicates = block + prompts;
     /* -1 - prompts .. -1: all, then without each; 0 ..: resamples */
 #pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
     for (int r = -1 - prompts; r < resamples; r++) {
@@ -171,10 +175,10 @@ static ss_status compute_all(const pair_sums *p, uint64_t seed, int resamples, i
             (int32_t *)(weights + (size_t)threads * (size_t)prompts) + (size_t)omp_get_thread_num() * (size_t)prompts;
         int left_out = r + prompts;
         int count = r < 0 ? all_but(left_out, prompts, present, weight) : draw(seed, r, prompts, present, weight);
-        double value = statistic(p, present, weight, count);
+        double size, value = statistic(p, present, weight, count, &size);
         if (r >= 0) out->replicates[r] = value;
         else if (left_out >= 0) out->leave_one_out[left_out] = value;
-        else out->estimate = value;
+        else out->estimate = value, out->resolution = DBL_EPSILON * rows * size;
     }
     free(weights);
     ss_status status = stats_kernel_finite(out->estimate, err);
@@ -201,7 +205,7 @@ ss_status stats_mmd_resample(const stats_features *first, const int64_t *prompt1
     if (!p.sums) SS_TRY_GOTO(error_no_memory(err, "sums over pairs of prompts", numbers * sizeof *p.sums), done);
     p.images = p.sums + pairs;
     SS_TRY_GOTO(sum_pairs(&x, group1, &y, group2, kernel, threads, &p, err), done);
-    status = compute_all(&p, seed, resamples, threads, out, err);
+    status = compute_all(&p, (double)(first->n + second->n), seed, resamples, threads, out, err);
 done:
     free(p.sums);
     free(group1);
@@ -216,8 +220,6 @@ void stats_mmd_resampled_free(stats_mmd_resampled *r) {
 }
 
 stats_interval stats_mmd_interval(stats_mmd_resampled *r, double level) {
-    double largest = fabs(r->estimate);
-    for (int g = 0; g < r->prompts; g++) largest = fmax(largest, fabs(r->leave_one_out[g]));
-    return stats_bca_statistic(r->estimate, r->leave_one_out, r->prompts, 8 * DBL_EPSILON * largest, r->replicates,
-                               r->resamples, level);
+    return stats_bca_statistic(r->estimate, r->leave_one_out, r->prompts, r->resolution, r->replicates, r->resamples,
+                               level);
 }

@@ -4,7 +4,7 @@
  * Both sets hold images of the same prompts, from the same noise, so an image and those of its own prompt are not
  * independent draws. The estimate here is therefore the unbiased one over pairs of different prompts, in all three
  * means (with one image a prompt: the U-statistic of Gretton et al. 2012, equation 3; torch-fidelity's "u-statistic").
- * It is exactly 0 for a condition that changes nothing, where the plain unbiased estimate is below 0.
+ * It is 0 for a condition that changes nothing, where the plain unbiased estimate is below 0.
  *
  * A resample draws prompts, the same for both sets, with the indices of stats/bootstrap.h. A prompt drawn w times has
  * weight w, and pairs of a prompt with itself stay out, so that repeats do not count as similar images; that is what
@@ -21,6 +21,7 @@
 typedef struct stats_mmd_resampled {
     int prompts, resamples;
     double estimate;       /* scale x MMD^2 over pairs of different prompts */
+    double resolution;     /* differences of estimates below it are rounding: (n1 + n2) epsilon x the means' size */
     double *leave_one_out; /* [prompts], ascending by label; owned, one block */
     double *replicates;    /* [resamples] */
 } stats_mmd_resampled;

@@ -52,6 +52,25 @@ static void test_skew(void **state) {
     assert_true(b.high.value - mean > 1.05 * (mean - b.low.value));
 }
 
+/* A mean is a statistic too: from its leave-one-out values the interval is the same. */
+static void test_statistic(void **state) {
+    (void)state;
+    enum { N = 30, RESAMPLES = 2000 };
+    double left_out[N], means[RESAMPLES], same[RESAMPLES];
+    const double *d = samples[4];
+    double sum = stats_sum(d, N);
+    for (int i = 0; i < N; i++) left_out[i] = (sum - d[i]) / (N - 1);
+    assert_int_equal(stats_bootstrap_means(d, N, 3, RESAMPLES, means, &err), SS_OK);
+    memcpy(same, means, sizeof same);
+    stats_interval b = stats_bca(d, N, 0, means, RESAMPLES, 0.95);
+    stats_interval s = stats_bca_statistic(sum / N, left_out, N, 0, same, RESAMPLES, 0.95);
+    assert_figure(s.low, b.low.value, 1e-12);
+    assert_figure(s.high, b.high.value, 1e-12);
+    assert_state(stats_bca_statistic(sum / N, left_out, 1, 0, same, RESAMPLES, 0.95).low, STATS_TOO_FEW);
+    assert_state(stats_bca_statistic(sum / N, left_out, N, 0, same, 0, 0.95).low, STATS_TOO_FEW);
+    assert_state(stats_bca_statistic(sum / N, left_out, N, 1e9, same, RESAMPLES, 0.95).low, STATS_NO_VARIANCE);
+}
+
 static void test_streams(void **state) {
     (void)state;
     enum { N = 120, MANY = 500, FEW = 100 };
@@ -83,10 +102,8 @@ static void test_degenerate(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scipy),
-        cmocka_unit_test(test_skew),
-        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_degenerate),
+        cmocka_unit_test(test_scipy),   cmocka_unit_test(test_skew),       cmocka_unit_test(test_statistic),
+        cmocka_unit_test(test_streams), cmocka_unit_test(test_degenerate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
