@@ -1,11 +1,14 @@
 /* Metrics: one table from which help, validation and scoring derive. A metric looks at one image (and, where it is a
- * distance, at the paired baseline image) and gives one number, or says why it cannot. */
+ * distance, at the paired baseline image) and gives one number, or says why it cannot. A metric of sets gives features
+ * of every image, and one number for two sets of them. */
 #ifndef SCORE_METRIC_H
 #define SCORE_METRIC_H
 
 #include "base/option.h"
 #include "io/png.h"
 #include "score/geneval.h"
+#include "stats/feature_set.h"
+#include "stats/figure.h"
 #include "tensor/compute.h"
 
 typedef enum metric_kind {
@@ -13,6 +16,7 @@ typedef enum metric_kind {
     METRIC_PREFERENCE, /* what people would say of it; higher is better */
     METRIC_DISTANCE,   /* from the paired baseline image; 0 = same */
     METRIC_SIMILARITY, /* to the paired baseline image; higher = more alike */
+    METRIC_SET,        /* distance of two sets of images; has no value for one image */
 } metric_kind;
 
 enum {
@@ -33,6 +37,13 @@ typedef struct metric_value {
     char note[96];  /* what was seen, for people: "2 of 3 red stars"; may be empty */
 } metric_value;
 
+/* The distance of two sets. */
+typedef struct metric_set_value {
+    int64_t n1, n2; /* images */
+    double value;
+    stats_interval interval; /* 95 %, over prompts; not asked where the metric has none */
+} metric_set_value;
+
 typedef struct metric {
     entry about;
     metric_kind kind;
@@ -43,6 +54,13 @@ typedef struct metric {
     ss_status (*open)(compute *c, const option_value *options, void **state, ss_error *err);
     ss_status (*score)(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
     void (*close)(compute *c, void *state);
+    /* METRIC_SET, in the place of `score`: numbers an image has, those of one image, and the distance. prompt[n]: what
+     * images belong together; NULL = each stands alone. `seed` is that of the resampling. */
+    int64_t (*width)(const void *state);
+    ss_status (*feature)(compute *c, void *state, const rgb_image *image, float *out, ss_error *err);
+    ss_status (*distance)(const void *state, const stats_features *first, const int64_t *prompt1,
+                          const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                          metric_set_value *out, ss_error *err);
 } metric;
 
 extern const metric SCORE_METRICS[];

@@ -31,6 +31,25 @@ ss_status metric_lpips_squeeze_open(compute *c, const option_value *options, voi
 ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
 void metric_lpips_close(compute *c, void *state);
 
+extern const option METRIC_INCEPTION_OPTIONS[], METRIC_CMMD_OPTIONS[];
+ss_status metric_inception_open(compute *c, const option_value *options, void **state, ss_error *err);
+int64_t metric_inception_width(const void *state);
+ss_status metric_inception_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err);
+void metric_inception_close(compute *c, void *state);
+ss_status metric_fid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                              const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                              metric_set_value *out, ss_error *err);
+ss_status metric_kid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                              const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                              metric_set_value *out, ss_error *err);
+ss_status metric_cmmd_open(compute *c, const option_value *options, void **state, ss_error *err);
+int64_t metric_cmmd_width(const void *state);
+ss_status metric_cmmd_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err);
+void metric_cmmd_close(compute *c, void *state);
+ss_status metric_cmmd_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                               const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                               metric_set_value *out, ss_error *err);
+
 /* Image and baseline are of one size, each side at least `min_side` pixels; else an input error. */
 ss_status metric_check_pair(const metric_input *in, int min_side, ss_error *err);
 
