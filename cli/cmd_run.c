@@ -103,17 +103,20 @@ static ss_status print_answer(store *s, ss_error *err) {
     analysis_describe_trends(a, &t);
     text_add(&t, "\n");
     analysis_describe_accuracy(a, &t);
+    ss_status status = sets_describe(s, &t, err);
     text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",
               store_folder(s), store_folder(s), store_folder(s));
     analysis_free(a);
     print_text(&t);
-    return SS_OK;
+    return status;
 }
 
 static ss_status execute(session *s, ss_error *err) {
     s->options.user = &s->line;
     ss_status status = run_plan(s->store, s->plan, s->c, s->pl, &s->options, err);
     if (status != SS_OK && s->line.active && s->line.width) fputc('\n', stderr);
+    const study *y = store_study(s->store);
+    if (status == SS_OK) status = run_sets(s->store, s->c, y->set_metric, y->n_set_metrics, &s->options, err);
     if (status == SS_ERR_INTERRUPTED)
         error_set(err, status, NULL, "interrupted; nothing is lost. Go on with: sinkscope resume %s",
                   store_folder(s->store));
@@ -212,21 +215,21 @@ const command CLI_RESUME = {
 
 static ss_status score_study(const invocation *in, session *s, ss_error *err) {
     study_metric wanted[STUDY_MAX_METRICS];
-    int n = 0;
+    int n, images;
+    text list = {0};
     SS_TRY(open_store(in, s, STORE_WRITE, err));
     SS_TRY(cli_compute(in, &s->c, err));
-    for (int i = 0;; i++) {
-        const char *written = invocation_repeat(in, "metric", i);
-        int more = 0;
-        if (!written) break;
-        SS_TRY(study_parse_metrics(store_study(s->store), written, "--metric", wanted + n, STUDY_MAX_METRICS - n, &more,
-                                   err));
-        n += more;
-    }
-    if (n == 0)
+    for (int i = 0; invocation_repeat(in, "metric", i); i++)
+        text_addf(&list, "%s%s", i ? ", " : "", invocation_repeat(in, "metric", i));
+    if (!list.s || list.failed)
         return error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
+    ss_status status =
+        study_parse_metrics(store_study(s->store), list.s, "--metric", wanted, STUDY_MAX_METRICS, &n, &images, err);
+    text_free(&list);
+    if (status != SS_OK) return status;
     s->options.user = &s->line;
-    SS_TRY(run_score(s->store, s->c, wanted, n, &s->options, err));
+    SS_TRY(run_score(s->store, s->c, wanted, images, &s->options, err));
+    SS_TRY(run_sets(s->store, s->c, wanted + images, n - images, &s->options, err));
     return print_answer(s->store, err);
 }
 

@@ -1,6 +1,7 @@
 /* From a store to the facts of a report, by questions to its documented views. Relies on study/store; must never write
  * to the store. */
 #include "report/facts.h"
+#include "study/run.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -129,6 +130,12 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
     return SS_OK;
 }
 
+static ss_status gather_sets(report_facts *f, const store *s, ss_error *err) {
+    store_rows *r;
+    SS_TRY(sets_select(&r, s, err));
+    return report_table_take(&f->sets, r, err);
+}
+
 ss_status facts_gather(report_facts *out, const store *s, const analysis *a, const char *command, ss_error *err) {
     *out = (report_facts){
         .analysis = a, .study = a->study, .store_folder = store_folder(s), .command = command, .first_image_key = NAN};
@@ -145,13 +152,14 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
                                  " velocity_cosine, count(*) AS images FROM trajectories GROUP BY condition, step"
                                  " ORDER BY min(unit), step",
                                  err));
+    SS_TRY(gather_sets(out, s, err));
     SS_TRY(facts_gather_pictures(out, s, err));
     return facts_gather_provenance(out, s, err);
 }
 
 void facts_free(report_facts *f) {
-    report_table *const table[] = {&f->tags,   &f->baseline, &f->means,  &f->classes,
-                                   &f->blocks, &f->words,    &f->places, &f->paths};
+    report_table *const table[] = {&f->tags,  &f->baseline, &f->means, &f->classes, &f->blocks,
+                                   &f->words, &f->places,   &f->paths, &f->sets};
     for (int i = 0; i < (int)(sizeof table / sizeof *table); i++) report_table_free(table[i]);
     for (int i = 0; i < f->n_samples; i++) {
         free(f->sample[i].words);

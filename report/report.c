@@ -17,6 +17,7 @@ static const page_section SECTIONS[] = {
     {"dose", "Effect against k and dose", section_dose},
     {"tags", "Effects by tag", section_tags},
     {"accuracy", "Accuracy by tag", section_accuracy},
+    {"sets", "Distances of sets of images", section_sets},
     {"paths", "Distance from the baseline's path", section_paths},
     {"mass", "Attention by block and step", section_mass},
     {"sinks", "What the sinks are", section_sinks},
@@ -137,7 +138,7 @@ static ss_status write_tables(const report_facts *f, const char *folder, ss_erro
         const report_table *table;
     } FILES[] = {{CSV_MASS, &f->baseline}, {CSV_EDITS, &f->means}, {CSV_CENSUS, &f->classes},
                  {CSV_BLOCKS, &f->blocks}, {CSV_WORDS, &f->words}, {CSV_PLACES, &f->places},
-                 {CSV_PATHS, &f->paths}};
+                 {CSV_PATHS, &f->paths},   {CSV_SETS, &f->sets}};
     for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {
         text t = {0};
         if (FILES[i].table->rows == 0) continue;

@@ -13,6 +13,7 @@ void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_tags(const void *facts, text *out);     /* section_tags.c */
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
+void section_sets(const void *facts, text *out);     /* section_sets.c */
 void section_paths(const void *facts, text *out);    /* section_paths.c */
 void paths_add_figures(const report_table *t, const char *csv, text *out);
 void section_mass(const void *facts, text *out);      /* section_mass.c */
@@ -31,6 +32,7 @@ void section_checks(const void *facts, text *out);    /* section_checks.c */
 #define CSV_BLOCKS "sinks-by-block.csv"
 #define CSV_WORDS "sinks-by-word.csv"
 #define CSV_PATHS "trajectories.csv"
+#define CSV_SETS "sets.csv"
 #define CSV_PLACES "sinks-in-image.csv"
 
 #endif

@@ -72,9 +72,14 @@ static ss_status read_columns(report_table *t, const store_rows *r, ss_error *er
 
 ss_status report_table_read(report_table *out, const store *s, const char *sql, ss_error *err) {
     store_rows *r;
-    int more = 0;
     *out = (report_table){0};
     SS_TRY(store_select(&r, s, err, sql));
+    return report_table_take(out, r, err);
+}
+
+ss_status report_table_take(report_table *out, store_rows *r, ss_error *err) {
+    int more = 0;
+    *out = (report_table){0};
     ss_status status = read_columns(out, r, err);
     while (status == SS_OK && (more = store_rows_next(r, err)) == 1) status = read_row(out, r, err);
     store_rows_close(r);

@@ -33,6 +33,15 @@ ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_op
 /* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
 ss_status run_score(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
 
+/* Distances of sets: for each of the `n` metrics, every condition's images (positive controls and other seeds included)
+ * from the baseline's, into the store. What the store has of sets of the same size is left alone. */
+ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
+
+/* Rows of metric, condition, role, n, n_baseline, value, low, high; and the same in words for the terminal (nothing
+ * where there are none). */
+ss_status sets_select(store_rows **out, const store *s, ss_error *err);
+ss_status sets_describe(const store *s, text *out, ss_error *err);
+
 /* What decides bits on this machine: ISA, compiler, oneDNN, libc, zlib. One line. */
 void numeric_class_describe(const compute *c, text *out);
 

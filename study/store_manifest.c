@@ -167,6 +167,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     set(root, "prompts", prompts);
     SS_TRY(describe_folder("model", y->model, models, err));
     for (int i = 0; i < y->n_metrics; i++) SS_TRY(describe_metric(&y->metric[i], models, err));
+    for (int i = 0; i < y->n_set_metrics; i++) SS_TRY(describe_metric(&y->set_metric[i], models, err));
     return SS_OK;
 }
 

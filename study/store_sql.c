@@ -222,7 +222,7 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
 }
 
 ss_status store_add_metric(store *s, const study_metric *m, int number, int is_primary, int added, ss_error *err) {
-    static const char *const KIND[] = {"alignment", "preference", "distance", "similarity"};
+    static const char *const KIND[] = {"alignment", "preference", "distance", "similarity", "set"};
     sqlite3_stmt *stmt;
     text options = {0};
     int i = 0;

@@ -239,12 +239,28 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
     return SS_OK;
 }
 
+/* Metrics of sets move behind those of images, the order otherwise kept; -> how many are of images. */
+static int images_first(study_metric *m, int n) {
+    int images = 0;
+    for (int i = 0; i < n; i++) {
+        study_metric at = m[i];
+        if (at.row->kind == METRIC_SET) continue;
+        memmove(m + images + 1, m + images, (size_t)(i - images) * sizeof *m);
+        m[images++] = at;
+    }
+    return images;
+}
+
 static ss_status read_metrics(loader *l, const yaml_node *root) {
     study *y = l->y;
     option_value o;
     const yaml_node *n = yaml_find(root, "metrics");
     if (!n) return loader_get(l, root, STUDY_KEYS, "metrics", &o);
     SS_TRY(loader_metrics(l, n, y->metric, STUDY_MAX_METRICS, &y->n_metrics));
+    int images = images_first(y->metric, y->n_metrics);
+    y->n_set_metrics = y->n_metrics - images;
+    memcpy(y->set_metric, y->metric + images, (size_t)y->n_set_metrics * sizeof *y->metric);
+    y->n_metrics = images;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "primary", &o));
     const char *names[STUDY_MAX_METRICS];
     for (y->primary = 0; y->primary < y->n_metrics; y->primary++) {
@@ -380,7 +396,7 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
 }
 
 ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
-                              ss_error *err) {
+                              int *n_images, ss_error *err) {
     text list = {0};
     char *kept = NULL;
     yaml_file *f = NULL;
@@ -399,6 +415,7 @@ ss_status study_parse_metrics(study *y, const char *written, const char *where, 
                 out[i].options[k].text = kept;
             }
     }
+    *n_images = status == SS_OK ? images_first(out, *n) : 0;
     yaml_close(f);
     text_free(&list);
     return status;

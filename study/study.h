@@ -146,8 +146,10 @@ typedef struct study {
     study_condition *condition;
     int sham_groups; /* (prompt, seed) groups that run the shams; STUDY_ALL = every one */
 
-    int n_metrics, primary; /* primary: index into metric[] */
+    int n_metrics, primary; /* of images; primary: index into metric[] */
     study_metric metric[STUDY_MAX_METRICS];
+    int n_set_metrics; /* of sets of images (METRIC_SET) */
+    study_metric set_metric[STUDY_MAX_METRICS];
     int n_contrasts;
     study_contrast *contrast;
 
@@ -162,8 +164,8 @@ void study_free(study *y); /* NULL is allowed */
 int study_find_condition(const study *y, const char *name);
 
 /* Metrics written as in a study file ("judge, clip-t" or "{clip-t: {model: DIR}}"), for `score --metric`. They live as
- * long as the study. `where` stands for the file in errors. */
+ * long as the study. `where` stands for the file in errors. Metrics of images come first; *n_images of the *n are. */
 ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
-                              ss_error *err);
+                              int *n_images, ss_error *err);
 
 #endif

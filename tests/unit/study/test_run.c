@@ -536,11 +536,12 @@ static void test_score_later(void **state) {
     ss_error err;
     store *s;
     study_metric m[2];
-    int n;
+    int n, images;
     world_open(&w, WORLD_STUDY, 12, 0);
     free(reference(&w));
     assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_WRITE, NULL, &err), SS_OK);
-    assert_int_equal(study_parse_metrics(store_study(s), "dim, pixel-rmse", "--metric", m, 2, &n, &err), SS_OK);
+    assert_int_equal(study_parse_metrics(store_study(s), "dim, pixel-rmse", "--metric", m, 2, &n, &images, &err),
+                     SS_OK);
     assert_int_equal(run_score(s, w.c, m, n, NULL, &err), SS_OK);
     assert_int_equal(run_score(s, w.c, m, n, NULL, &err), SS_OK); /* again: nothing to do */
     store_close(s);

@@ -355,12 +355,12 @@ static void test_metrics_of_the_command_line(void **state) {
     study *y;
     ss_error err;
     study_metric m[4];
-    int n;
+    int n, images;
     assert_int_equal(load(&y, &err, HEAD, TAIL, SINK, ""), SS_OK);
-    assert_int_equal(study_parse_metrics(y, "dim, glow: {model: model}", "--metric", m, 4, &n, &err), SS_OK);
+    assert_int_equal(study_parse_metrics(y, "dim, glow: {model: model}", "--metric", m, 4, &n, &images, &err), SS_OK);
     assert_int_equal(n, 2);
     assert_string_equal(m[1].row->about.name, "glow");
-    assert_int_equal(study_parse_metrics(y, "din", "--metric", m, 4, &n, &err), SS_ERR_INPUT);
+    assert_int_equal(study_parse_metrics(y, "din", "--metric", m, 4, &n, &images, &err), SS_ERR_INPUT);
     assert_non_null(strstr(err.message, "did you mean 'dim'?"));
     assert_string_equal(err.where, "--metric:1:2");
     study_free(y);

@@ -1,0 +1,248 @@
+/* Distances of sets: every condition's images from the baseline's, by metrics of sets. Features are of the stored
+ * pictures, checked against their checksums; a table of its own in results.sqlite keeps the distances (docs/STORE.md),
+ * made when the first one is put there. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "study/run.h"
+#include "study/store_internal.h"
+
+static const char TABLE[] =
+    "CREATE TABLE IF NOT EXISTS set_score(metric TEXT NOT NULL, condition INTEGER NOT NULL REFERENCES condition,"
+    " options TEXT NOT NULL, n INTEGER NOT NULL, n_baseline INTEGER NOT NULL, value REAL NOT NULL, low REAL, high REAL,"
+    " PRIMARY KEY(metric, condition)) WITHOUT ROWID;"
+    "CREATE VIEW IF NOT EXISTS set_scores AS SELECT x.metric AS metric, c.name AS condition, c.family AS family,"
+    " c.role AS role, coalesce(c.select_name, c.family) AS select_name, c.k AS k, c.edit_name AS edit_name, x.n AS n,"
+    " x.n_baseline AS n_baseline, x.value AS value, x.low AS low, x.high AS high, x.options AS options"
+    " FROM set_score x JOIN condition c ON c.condition = x.condition;";
+
+/* All images that take part, those of one condition side by side, the baseline's first. */
+typedef struct sets {
+    store *s;
+    compute *c;
+    const study_metric *m;
+    void *state;
+    const run_options *o;
+    int64_t n, capacity, width;
+    int64_t *unit, *condition, *prompt; /* [n] */
+    float *feature;                     /* [n, width] */
+} sets;
+
+static void sets_free(sets *w) {
+    free(w->unit);
+    free(w->condition);
+    free(w->prompt);
+    free(w->feature);
+}
+
+static ss_status add_image(sets *w, int64_t unit, int64_t condition, int64_t prompt, ss_error *err) {
+    if (w->n == w->capacity) {
+        w->capacity = w->capacity ? 2 * w->capacity : 256;
+        int64_t **const lists[] = {&w->unit, &w->condition, &w->prompt};
+        for (int i = 0; i < 3; i++) {
+            int64_t *grown = realloc(*lists[i], (size_t)w->capacity * sizeof *grown);
+            if (!grown) return error_no_memory(err, "a list of images", (unsigned long long)w->capacity);
+            *lists[i] = grown;
+        }
+    }
+    w->unit[w->n] = unit;
+    w->condition[w->n] = condition;
+    w->prompt[w->n++] = prompt;
+    return SS_OK;
+}
+
+static ss_status list_images(sets *w, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, w->s, err,
+                        "SELECT u.unit, u.condition, u.prompt FROM unit u JOIN condition c ON c.condition = u.condition"
+                        " WHERE c.role IN ('baseline', 'studied', 'positive', 'calibration')"
+                        " ORDER BY u.condition, u.prompt, u.seed"));
+    ss_status status = SS_OK;
+    while (status == SS_OK && (more = store_rows_next(r, err)) != 0)
+        status =
+            more < 0 ? err->code : add_image(w, store_rows_int(r, 0), store_rows_int(r, 1), store_rows_int(r, 2), err);
+    store_rows_close(r);
+    return status;
+}
+
+/* Images from `first` on that are of its condition. */
+static int64_t count_from(const sets *w, int64_t first) {
+    int64_t n = first;
+    while (n < w->n && w->condition[n] == w->condition[first]) n++;
+    return n - first;
+}
+
+/* The options as one would write them: what a distance depends on beside the images. */
+static void write_options(const study_metric *m, text *out) {
+    int i = 0;
+    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++)
+        text_addf(out, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
+}
+
+/* Whether the store has the distance of every set, of its present size. */
+static ss_status have_all(const sets *w, const char *options, int *all, ss_error *err) {
+    sqlite3_stmt *q;
+    int64_t baseline = count_from(w, 0);
+    *all = 1;
+    SS_TRY(store_prepare(w->s, "SELECT n, n_baseline, options FROM set_score WHERE metric = ? AND condition = ?", &q,
+                         err));
+    for (int64_t i = baseline; i < w->n && *all; i += count_from(w, i)) {
+        sqlite3_reset(q);
+        sqlite3_bind_text(q, 1, w->m->row->about.name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 2, w->condition[i]);
+        const char *written = sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 2) : NULL;
+        *all = written && strcmp(written, options) == 0 && sqlite3_column_int64(q, 0) == count_from(w, i) &&
+               sqlite3_column_int64(q, 1) == baseline;
+    }
+    sqlite3_finalize(q);
+    return SS_OK;
+}
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static ss_status make_features(sets *w, ss_error *err) {
+    double started = seconds_now();
+    run_progress now = {.study = store_study(w->s)->name, .unit = w->m->row->about.name};
+    now.units_total = now.forwards_total = w->n;
+    w->width = w->m->row->width(w->state);
+    w->feature = malloc((size_t)(w->n * w->width) * sizeof *w->feature);
+    if (!w->feature) return error_no_memory(err, "features", (unsigned long long)(w->n * w->width) * sizeof(float));
+    for (int64_t i = 0; i < w->n; i++) {
+        rgb_image image;
+        if (w->o->stop && *w->o->stop)
+            return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; distances of sets begin anew");
+        SS_TRY(store_image(w->s, w->unit[i], &image, err));
+        ss_status status = w->m->row->feature(w->c, w->state, &image, w->feature + i * w->width, err);
+        rgb_image_free(&image);
+        if (status != SS_OK) return status;
+        now.units_done = now.forwards_done = i + 1;
+        now.seconds = seconds_now() - started;
+        now.units_per_second = (double)(i + 1) / now.seconds;
+        now.seconds_left = (double)(w->n - i - 1) / now.units_per_second;
+        if (w->o->progress) w->o->progress(w->o->user, &now);
+    }
+    return SS_OK;
+}
+
+static void bind_bound(sqlite3_stmt *q, int column, stats_figure f) {
+    if (f.state == STATS_DEFINED) sqlite3_bind_double(q, column, f.value);
+    else sqlite3_bind_null(q, column);
+}
+
+static ss_status put_distance(const sets *w, sqlite3_stmt *q, int64_t first, const char *options, ss_error *err) {
+    int64_t n = count_from(w, first), baseline = count_from(w, 0);
+    stats_features own = {.n = n, .d = w->width, .f32 = w->feature + first * w->width};
+    stats_features base = {.n = baseline, .d = w->width, .f32 = w->feature};
+    metric_set_value value;
+    SS_TRY(w->m->row->distance(w->state, &own, w->prompt + first, &base, w->prompt, store_study(w->s)->study_seed,
+                               w->c->threads, &value, err));
+    sqlite3_bind_text(q, 1, w->m->row->about.name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, w->condition[first]);
+    sqlite3_bind_text(q, 3, options, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 4, n);
+    sqlite3_bind_int64(q, 5, baseline);
+    sqlite3_bind_double(q, 6, value.value);
+    bind_bound(q, 7, value.interval.low);
+    bind_bound(q, 8, value.interval.high);
+    return store_step(w->s, q, "table set_score", err);
+}
+
+/* All distances of one metric in one transaction. */
+static ss_status put_all(const sets *w, const char *options, ss_error *err) {
+    sqlite3_stmt *q;
+    SS_TRY(store_prepare(w->s, "INSERT OR REPLACE INTO set_score VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &q, err));
+    ss_status status = store_begin(w->s, err);
+    if (status == SS_OK) {
+        for (int64_t i = count_from(w, 0); status == SS_OK && i < w->n; i += count_from(w, i))
+            status = put_distance(w, q, i, options, err);
+        if (status == SS_OK) status = store_commit(w->s, err);
+        if (status != SS_OK) store_rollback(w->s);
+    }
+    sqlite3_finalize(q);
+    return status;
+}
+
+static ss_status run_metric(sets *w, const char *options, ss_error *err) {
+    int all;
+    SS_TRY(list_images(w, err));
+    if (w->n == 0) return SS_OK;
+    if (w->condition[0] != 0 || count_from(w, 0) < 2)
+        return error_set(err, SS_ERR_STORE, store_folder(w->s), "has fewer than two baseline images; %s compares sets",
+                         w->m->row->about.name);
+    SS_TRY(have_all(w, options, &all, err));
+    if (all) return SS_OK;
+    SS_TRY(w->m->row->open(w->c, w->m->options, &w->state, err));
+    ss_status status = make_features(w, err);
+    if (status == SS_OK) status = put_all(w, options, err);
+    w->m->row->close(w->c, w->state);
+    return status;
+}
+
+ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err) {
+    static const run_options NONE = {0};
+    if (n == 0) return SS_OK;
+    SS_TRY(store_exec(s, TABLE, err));
+    ss_status status = SS_OK;
+    for (int i = 0; status == SS_OK && i < n; i++) {
+        sets w = {.s = s, .c = c, .m = &m[i], .o = o ? o : &NONE};
+        text options = {0};
+        write_options(&m[i], &options);
+        status = options.failed ? error_no_memory(err, "options", options.len)
+                                : run_metric(&w, options.s ? options.s : "", err);
+        text_free(&options);
+        sets_free(&w);
+    }
+    return status;
+}
+
+/* ---- telling ---- */
+
+static ss_status has_table(const store *s, int *has, ss_error *err) {
+    store_rows *r;
+    SS_TRY(store_select(&r, s, err, "SELECT 1 FROM sqlite_master WHERE name = 'set_scores'"));
+    *has = store_rows_next(r, err);
+    store_rows_close(r);
+    return *has < 0 ? err->code : SS_OK;
+}
+
+ss_status sets_select(store_rows **out, const store *s, ss_error *err) {
+    int has;
+    SS_TRY(has_table(s, &has, err));
+    return store_select(
+        out, s, err,
+        has ? "SELECT metric, condition, role, n, n_baseline, value, low, high FROM set_scores"
+              " ORDER BY metric, (SELECT condition FROM condition c WHERE c.name = set_scores.condition)"
+            : "SELECT '' AS metric, '' AS condition, '' AS role, 0 AS n, 0 AS n_baseline, 0.0 AS value,"
+              " NULL AS low, NULL AS high WHERE 0");
+}
+
+ss_status sets_describe(const store *s, text *out, ss_error *err) {
+    store_rows *r;
+    int more, first = 1;
+    SS_TRY(sets_select(&r, s, err));
+    while ((more = store_rows_next(r, err)) == 1) {
+        if (first)
+            text_addf(out, "\n%-8s %-24s %7s  distance from the baseline's images [95 %% CI]\n", "set", "condition",
+                      "images");
+        first = 0;
+        text_addf(out, "%-8s %-24s %7lld  ", store_rows_text(r, 0), store_rows_text(r, 1),
+                  (long long)store_rows_int(r, 3));
+        text_add_double(out, store_rows_double(r, 5), 4);
+        if (!store_rows_is_null(r, 6)) {
+            text_add(out, " [");
+            text_add_double(out, store_rows_double(r, 6), 4);
+            text_add(out, ", ");
+            text_add_double(out, store_rows_double(r, 7), 4);
+            text_add(out, "]");
+        }
+        text_add(out, "\n");
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
