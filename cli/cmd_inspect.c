@@ -87,7 +87,28 @@ static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss
     return status;
 }
 
+/* --random: a checkpoint of random weights with the shapes of a config, for trying things out. */
+static ss_status write_random(const invocation *in, const char *to, ss_error *err) {
+    char *folder = NULL, *path = NULL;
+    model *m = NULL;
+    ss_status status;
+    SS_TRY(cli_find_data(invocation_arg(in, 0), &folder, err));
+    path = file_is_folder(folder) ? file_join(folder, "config.json") : text_copy(folder);
+    if (!path) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
+    SS_TRY_GOTO(model_open_config(&m, NULL, path, WEIGHTS_RANDOM, (uint64_t)invocation_flag(in, "seed").integer, err),
+                done);
+    SS_TRY_GOTO(weights_write(&m->set, to, err), done);
+    printf("%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
+done:
+    model_close(m);
+    free(path);
+    free(folder);
+    return status;
+}
+
 static ss_status run(const invocation *in, ss_error *err) {
+    const char *random = invocation_flag(in, "random").text;
+    if (random) return write_random(in, random, err);
     compute *c = NULL;
     char *folder = NULL, *index = NULL;
     text out = {0};
@@ -117,6 +138,9 @@ done:
 
 static const option FLAGS[] = {
     {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
+    {"random", OPTION_TEXT, NULL, 0, 0, NULL,
+     "write random weights of the config's shapes to this .safetensors, and stop"},
+    {"seed", OPTION_INT, NULL, 0, 1e15, "1", "of the random weights"},
     {0},
 };
 
@@ -125,8 +149,12 @@ const command CLI_INSPECT = {
     .arguments = "MODEL",
     .min_args = 1,
     .max_args = 1,
-    .description = "Opens every component, checks each tensor against config.json, and says what running it takes.\n"
-                   "MODEL is a pipeline's folder (with model_index.json) or one component's.\n"
-                   "  sinkscope inspect models/shapes-sd3 --tensors",
+    .description =
+        "Opens every component, checks each tensor against config.json, and says what running it takes.\n"
+        "MODEL is a pipeline's folder (with model_index.json) or one component's.\n"
+        "  sinkscope inspect models/shapes-sd3 --tensors\n"
+        "With --random, MODEL is a config.json of any network listed by 'list networks', or its folder: what a\n"
+        "checkpoint of that size costs can be seen without having one. Scores by such weights are labelled.\n"
+        "  sinkscope inspect config.json --random model.safetensors",
     .run = run,
 };

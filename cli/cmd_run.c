@@ -1,5 +1,6 @@
-/* `run`, `resume`, `score`, `verify`, `export`: studies. The work is in study/; here are arguments, the progress line
+/* `run`, `resume`, `verify`, `export`: studies. The work is in study/; here are arguments, the progress line
  * and what is printed at the end. */
+#include "cli/progress.h"
 #include "cli/tables.h"
 
 #include <errno.h>
@@ -13,48 +14,6 @@
 #include "study/export.h"
 #include "study/run.h"
 #include "study/verify.h"
-
-/* ---- progress ---- */
-
-typedef struct progress_line {
-    int active; /* standard error is a terminal: one line, rewritten; else a line now and then */
-    int width;  /* of the line that stands there */
-    double last_seconds;
-} progress_line;
-
-static void add_duration(double seconds, text *out) {
-    if (!isfinite(seconds)) text_add(out, "?");
-    else if (seconds < 100) text_addf(out, "%d s", (int)ceil(seconds));
-    else if (seconds < 6000) text_addf(out, "%d min", (int)ceil(seconds / 60));
-    else text_addf(out, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
-}
-
-/* sinks-at-block-12  312/1,280 images  24 %  5.1/s  3 min left  (unit: 'two stars', seed 2, like k=5) */
-static void show_progress(void *user, const run_progress *now) {
-    progress_line *line = user;
-    int last = now->units_done == now->units_total;
-    if (!last && now->seconds - line->last_seconds < (line->active ? 0.2 : 15)) return;
-    line->last_seconds = now->seconds;
-    text t = {0};
-    text_addf(&t, "%s  ", now->study);
-    text_add_grouped(&t, now->units_done);
-    text_add(&t, "/");
-    text_add_grouped(&t, now->units_total);
-    text_addf(&t, " images  %d %%  ", now->units_total ? (int)(100 * now->units_done / now->units_total) : 100);
-    if (isfinite(now->units_per_second)) {
-        text_add_double(&t, now->units_per_second, 2);
-        text_add(&t, "/s  ");
-    }
-    if (!last) {
-        add_duration(now->seconds_left, &t);
-        text_add(&t, " left");
-        if (now->unit) text_addf(&t, "  (unit: %s)", now->unit);
-    }
-    if (!t.failed && line->active) fprintf(stderr, "\r%-*s%s", line->width, t.s, last ? "\n" : "");
-    else if (!t.failed) fprintf(stderr, "%s\n", t.s);
-    line->width = t.failed ? 0 : (int)t.len;
-    text_free(&t);
-}
 
 /* ---- what the commands share ---- */
 
@@ -77,9 +36,8 @@ static void session_close(session *s) {
 }
 
 static void session_begin(session *s, const invocation *in) {
-    *s = (session){.line.active = isatty(STDERR_FILENO)};
-    s->options =
-        (run_options){.progress = invocation_has(in, "quiet") ? NULL : show_progress, .stop = invocation_stop(in)};
+    *s = (session){0};
+    progress_begin(&s->line, in, &s->options);
 }
 
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
@@ -88,31 +46,7 @@ static ss_status open_model(session *s, const invocation *in, const study *y, in
     return plan_make(&s->plan, y, s->pl, limit, err);
 }
 
-static void print_text(text *t) {
-    if (t->s && !t->failed) fputs(t->s, stdout);
-    text_free(t);
-}
-
-/* The main table, and how to go on. */
-static ss_status print_answer(store *s, ss_error *err) {
-    analysis *a;
-    text t = {0};
-    SS_TRY(analysis_make(&a, s, err));
-    text_add(&t, "\n");
-    analysis_describe(a, &t);
-    analysis_describe_trends(a, &t);
-    text_add(&t, "\n");
-    analysis_describe_accuracy(a, &t);
-    ss_status status = sets_describe(s, &t, err);
-    text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",
-              store_folder(s), store_folder(s), store_folder(s));
-    analysis_free(a);
-    print_text(&t);
-    return status;
-}
-
 static ss_status execute(session *s, ss_error *err) {
-    s->options.user = &s->line;
     ss_status status = run_plan(s->store, s->plan, s->c, s->pl, &s->options, err);
     if (status != SS_OK && s->line.active && s->line.width) fputc('\n', stderr);
     const study *y = store_study(s->store);
@@ -136,7 +70,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
     SS_TRY(plan_measure_speed(s->plan, s->pl, err));
     plan_describe(s->plan, &words);
-    print_text(&words);
+    cli_print(&words);
     fflush(stdout);
     if (only_plan) return SS_OK;
     numeric_class_describe(s->c, &numeric);
@@ -144,7 +78,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     text_free(&numeric);
     SS_TRY(store_create(&s->store, folder, s->plan, class_line, err));
     SS_TRY(execute(s, err));
-    return print_answer(s->store, err);
+    return cli_print_answer(s->store, err);
 }
 
 static ss_status run(const invocation *in, ss_error *err) {
@@ -189,7 +123,7 @@ static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text_free(&numeric);
     if (status != SS_OK) return status;
     SS_TRY(execute(s, err));
-    return print_answer(s->store, err);
+    return cli_print_answer(s->store, err);
 }
 
 static ss_status resume(const invocation *in, ss_error *err) {
@@ -209,52 +143,6 @@ const command CLI_RESUME = {
         "Makes what is missing. The result is byte for byte that of a run that was never interrupted; the model\n"
         "files and the numeric class (processor, libraries) have to be the same.",
     .run = resume,
-};
-
-/* ---- score ---- */
-
-static ss_status score_study(const invocation *in, session *s, ss_error *err) {
-    study_metric wanted[STUDY_MAX_METRICS];
-    int n, images;
-    text list = {0};
-    SS_TRY(open_store(in, s, STORE_WRITE, err));
-    SS_TRY(cli_compute(in, &s->c, err));
-    for (int i = 0; invocation_repeat(in, "metric", i); i++)
-        text_addf(&list, "%s%s", i ? ", " : "", invocation_repeat(in, "metric", i));
-    if (!list.s || list.failed)
-        return error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
-    ss_status status =
-        study_parse_metrics(store_study(s->store), list.s, "--metric", wanted, STUDY_MAX_METRICS, &n, &images, err);
-    text_free(&list);
-    if (status != SS_OK) return status;
-    s->options.user = &s->line;
-    SS_TRY(run_score(s->store, s->c, wanted, images, &s->options, err));
-    SS_TRY(run_sets(s->store, s->c, wanted + images, n - images, &s->options, err));
-    return print_answer(s->store, err);
-}
-
-static ss_status score(const invocation *in, ss_error *err) {
-    session s;
-    session_begin(&s, in);
-    ss_status status = score_study(in, &s, err);
-    session_close(&s);
-    return status;
-}
-
-static const option SCORE_FLAGS[] = {
-    {"metric", OPTION_TEXT, NULL, 0, 0, NULL,
-     "a metric, as in a study file: ssim, or {clip-t: {model: DIR}}; may be repeated"},
-    {0},
-};
-
-const command CLI_SCORE = {
-    .about = {"score", "score a study's images by further metrics", SCORE_FLAGS},
-    .arguments = "DIR",
-    .min_args = 1,
-    .max_args = 1,
-    .description =
-        "Adds metrics to a finished study from its stored images.\n  sinkscope score out/first-light --metric ssim",
-    .run = score,
 };
 
 /* ---- verify ---- */
@@ -277,12 +165,11 @@ static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
     text words = {0};
     SS_TRY(open_store(in, s, STORE_READ, err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
-    s->options.user = &s->line;
     ss_status status =
         verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
     if (status == SS_OK) {
         describe_verification(&r, &words);
-        print_text(&words);
+        cli_print(&words);
         if (r.n_problems)
             status = error_set(err, SS_ERR_STORE, store_folder(s->store), "%d problems found", r.n_problems);
     }

@@ -247,6 +247,15 @@ const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
     return s->count ? bsearch(&key, s->entries, s->count, sizeof key, by_name) : NULL;
 }
 
+const char *checkpoint_note(const checkpoint *s) {
+    for (int i = 0; i < s->shard_count; i++) {
+        const json_t *metadata = json_object_get(s->shards[i].header, "__metadata__");
+        const char *note = json_string_value(json_object_get(metadata, "sinkscope"));
+        if (note) return note;
+    }
+    return NULL;
+}
+
 const char *checkpoint_path(const checkpoint *s) { return s->path; }
 int checkpoint_file_count(const checkpoint *s) { return s->shard_count; }
 const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].map.path; }

@@ -61,6 +61,9 @@ size_t checkpoint_count(const checkpoint *s);
 const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i);
 const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name); /* NULL: no such tensor */
 
+/* What safetensors_write_noted left in one of the files, or NULL. */
+const char *checkpoint_note(const checkpoint *s);
+
 /* What was opened (as given or found), and the files with tensor data (what a manifest has to hash). */
 const char *checkpoint_path(const checkpoint *s);
 int checkpoint_file_count(const checkpoint *s);

@@ -17,6 +17,9 @@ typedef struct safetensors_output {
 
 /* Write a file, whole or not at all. Larger elements first, then by name, as the reference writer orders them, so the
  * same tensors give the same bytes whatever their order here. Names must differ. */
+/* With `note` (NULL = none) under "sinkscope" in its metadata, which checkpoint_note reads. */
+ss_status safetensors_write_noted(const char *path, const safetensors_output *tensors, int n, const char *note,
+                                  ss_error *err);
 ss_status safetensors_write(const char *path, const safetensors_output *tensors, int n, ss_error *err);
 
 #endif

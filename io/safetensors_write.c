@@ -26,9 +26,15 @@ static size_t bytes_of(const safetensors_output *t) {
     return bytes;
 }
 
-static ss_status make_header(const char *path, const safetensors_output **order, int n, text *header, ss_error *err) {
+static ss_status make_header(const char *path, const safetensors_output **order, int n, const char *note, text *header,
+                             ss_error *err) {
     size_t offset = 0;
     text_add(header, "{");
+    if (note) {
+        text_add(header, "\"__metadata__\":{\"sinkscope\":");
+        text_add_json(header, note);
+        text_add(header, n ? "}," : "}");
+    }
     for (int i = 0; i < n; i++) {
         const safetensors_output *t = order[i];
         for (int j = 0; j < i; j++) /* few tensors are ever written at once */
@@ -62,6 +68,11 @@ static ss_status write_stream(const char *temporary, const text *header, const s
 }
 
 ss_status safetensors_write(const char *path, const safetensors_output *tensors, int n, ss_error *err) {
+    return safetensors_write_noted(path, tensors, n, NULL, err);
+}
+
+ss_status safetensors_write_noted(const char *path, const safetensors_output *tensors, int n, const char *note,
+                                  ss_error *err) {
     text header = {0};
     ss_status status = SS_OK;
     char *temporary = file_temporary_name(path);
@@ -72,7 +83,7 @@ ss_status safetensors_write(const char *path, const safetensors_output *tensors,
     }
     for (int i = 0; i < n; i++) order[i] = &tensors[i];
     qsort(order, (size_t)n, sizeof *order, by_size_and_name);
-    SS_TRY_GOTO(make_header(path, order, n, &header, err), done);
+    SS_TRY_GOTO(make_header(path, order, n, note, &header, err), done);
     status = write_stream(temporary, &header, order, n, err);
     if (status == SS_OK) status = file_commit(temporary, path, err);
     else unlink(temporary);

@@ -369,7 +369,7 @@ ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
         out[i] = (safetensors_output){.name = item->name, .dtype = item->type, .ndim = item->ndim, .data = item->data};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
-    ss_status status = safetensors_write(path, out, s->n, err);
+    ss_status status = safetensors_write_noted(path, out, s->n, WEIGHTS_RANDOM_NOTE, err);
     free(out);
     return status;
 }

@@ -92,6 +92,9 @@ void weights_free(weight_set *s, compute *c);
 int64_t weights_parameter_count(const weight_set *s);
 size_t weights_packed_bytes(const weight_set *s, const compute *c);
 
+/* What weights_write notes in the file, for weights_are_random (score/weights.h). */
+#define WEIGHTS_RANDOM_NOTE "random weights"
+
 /* Write random weights as a float32 checkpoint. */
 ss_status weights_write(const weight_set *s, const char *path, ss_error *err);
 

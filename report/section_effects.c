@@ -138,7 +138,10 @@ void section_effects(const void *facts, text *out) {
             const char *on = a->rows[i].metric;
             int is_primary = strcmp(on, f->study->metric[f->study->primary].row->about.name) == 0;
             if (!is_first_of_metric(a, i) || is_primary != primary) continue;
-            page_element(out, "h3", NULL, on);
+            text title = {0};
+            text_addf(&title, "%s%s", on, a->rows[i].is_random ? " (random weights: its values mean nothing)" : "");
+            page_element(out, "h3", NULL, title.failed ? on : title.s);
+            text_free(&title);
             add_forest(out, f, on, is_primary);
             add_all_figures(out, a, on);
         }

@@ -49,6 +49,7 @@ typedef struct metric {
     metric_kind kind;
     int binary;     /* value is 0 or 1 */
     unsigned needs; /* METRIC_NEEDS_* */
+    int min_side;   /* the least width and height it can score, pixels; 0 = any */
     /* Models and weights are options of the type OPTION_PATH: their files are recorded with every result.
      * `state` is what open made (NULL where open is NULL). `c` is for metrics that run networks. */
     ss_status (*open)(compute *c, const option_value *options, void **state, ss_error *err);

@@ -14,7 +14,7 @@
              0,                                                                                                        \
              0,                                                                                                        \
              "github:richzhang/PerceptualSimilarity/lpips/weights/v0.1/" name,                                         \
-             "the linear layers, v0.1"},                                                                               \
+             "the linear layers, v0.1; empty = in the same file"},                                                     \
             {0},                                                                                                       \
     }
 const option METRIC_LPIPS_ALEX_OPTIONS[] = LPIPS_OPTIONS("alexnet-owt-7be5be79.pth", "alex.pth");
@@ -26,7 +26,7 @@ static ss_status open_net(compute *c, const char *net, const option_value *optio
     json_t *config = json_pack("{s:s}", "net", net);
     if (!config) return error_no_memory(err, "lpips", 0);
     model *m;
-    ss_status status = model_open_files(&m, c, "LPIPS", config, "LPIPS v0.1", files, 2, NULL, err);
+    ss_status status = model_open_files(&m, c, "LPIPS", config, "LPIPS v0.1", files, *files[1] ? 2 : 1, NULL, err);
     json_decref(config);
     if (status == SS_OK) *state = m;
     return status;

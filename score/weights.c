@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/text.h"
+#include "nn/weights.h"
 
 enum { MAX_REVISION = 256 };
 
@@ -148,4 +149,62 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
     }
     text_free(&s.looked);
     return s.found ? SS_OK : err->code;
+}
+
+/* ---- checksums ---- */
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
+    enum { MOST = 4096 };
+    char *names[MOST];
+    int n = 0;
+    DIR *d = opendir(folder);
+    ss_status status = SS_OK;
+    if (!d) return error_set_errno(err, SS_ERR_INPUT, folder, "cannot open the folder");
+    for (const struct dirent *e; status == SS_OK && (e = readdir(d)) != NULL;) {
+        if (e->d_name[0] == '.') continue;
+        if (n == MOST || !(names[n] = text_copy(e->d_name)))
+            status = error_set(err, SS_ERR_INPUT, folder, "holds more than %d files", (int)MOST);
+        else n++;
+    }
+    closedir(d);
+    qsort(names, (size_t)n, sizeof *names, compare_names);
+    for (int i = 0; i < n; i++) {
+        char *path = file_join(folder, names[i]);
+        file_sha256 hash;
+        if (status == SS_OK && !path) status = error_no_memory(err, folder, 1);
+        if (status == SS_OK && file_exists(path)) {
+            status = file_hash(path, hash, err);
+            if (status == SS_OK) text_addf(out, " %s %s", names[i], hash);
+        }
+        free(path);
+        free(names[i]);
+    }
+    return status;
+}
+
+/* Files of other kinds are not opened: a vocabulary is no checkpoint. */
+static int says_random(const char *path) {
+    static const char END[] = ".safetensors";
+    size_t n = strlen(path), end = sizeof END - 1;
+    checkpoint *file;
+    ss_error ignored;
+    if (n < end || strcmp(path + n - end, END) != 0 || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
+    const char *note = checkpoint_note(file);
+    int random = note && strcmp(note, WEIGHTS_RANDOM_NOTE) == 0;
+    checkpoint_close(file);
+    return random;
+}
+
+int weights_are_random(const char *path) {
+    static const char *const NAMES[] = {"model.safetensors", "open_clip_model.safetensors"};
+    if (!file_is_folder(path)) return says_random(path);
+    int random = 0;
+    for (int i = 0; i < 2 && !random; i++) {
+        char *file = file_join(path, NAMES[i]);
+        random = file && file_exists(file) && says_random(file);
+        free(file);
+    }
+    return random;
 }

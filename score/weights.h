@@ -3,7 +3,7 @@
 #ifndef SCORE_WEIGHTS_H
 #define SCORE_WEIGHTS_H
 
-#include "base/error.h"
+#include "base/text.h"
 
 /* A place of publication is written
  *   hf:OWNER/REPOSITORY          the folder of a Hugging Face repository
@@ -17,5 +17,13 @@ int weights_is_published(const char *written);
  * huggingface_hub ($HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub: the
  * revision of refs/main, else the only one); for torch: $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints. */
 ss_status weights_find(const char *written, char **path, ss_error *err);
+
+/* Whether a file, or the weights in a folder, say of themselves that they are random (nn/weights.h): a score by them
+ * means nothing. 0 for what is no checkpoint. */
+int weights_are_random(const char *path);
+
+/* Append " NAME SHA-256" of every regular file of a folder, links followed, sorted by name; subfolders are not entered
+ * (a component lies in one folder). */
+ss_status weights_hash_folder(const char *folder, text *out, ss_error *err);
 
 #endif

@@ -88,6 +88,7 @@ static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_
     analysis_row row = {.contrast = c,
                         .metric = info->name,
                         .kind = info->kind,
+                        .is_random = info->is_random,
                         .is_primary = info->is_primary && !readable_only,
                         .without_unreadable = readable_only,
                         .partly_matched = fmax(o->left_out[c->a], o->left_out[c->b])};

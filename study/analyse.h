@@ -13,6 +13,7 @@ typedef struct analysis_row {
     const char *metric;
     metric_kind kind;
     int is_primary;         /* on the primary metric: a member of the family that is corrected */
+    int is_random;          /* the metric's weights are random: no number of the row means anything */
     int without_unreadable; /* sensitivity: pairs with an unreadable image left out */
     int in_main_table;      /* else for the report and --all only */
     double partly_matched; /* share of the edited heads' calls where sinks were left out since nothing matches them; the

@@ -42,6 +42,7 @@ void analysis_read(const analysis *a, analysis_row *r) {
     const stats_contrast *s = &r->stats;
     text t = {0};
     if (s->n == 0) text_add(&t, "no images yet");
+    else if (r->is_random) text_add(&t, "nothing: the metric's weights are random");
     else if (r->contrast->is_positive)
         text_add(&t, s->assay == STATS_ASSAY_DETECTED ? "positive control detected: the metric can see harm"
                                                       : "positive control not detected: the metric is too blunt");

@@ -265,6 +265,19 @@ static ss_status check_prompts(const plan *p, ss_error *err) {
     return SS_OK;
 }
 
+/* Every metric can score pictures of this size. */
+static ss_status check_size(const plan *p, ss_error *err) {
+    const study *y = p->study;
+    int least = p->settings.width < p->settings.height ? p->settings.width : p->settings.height;
+    for (int i = 0; i < y->n_metrics; i++)
+        if (least < y->metric[i].row->min_side)
+            return error_set(err, SS_ERR_INPUT, y->path,
+                             "the metric '%s' needs pictures of at least %d x %d; they are %d x %d",
+                             y->metric[i].row->about.name, y->metric[i].row->min_side, y->metric[i].row->min_side,
+                             p->settings.width, p->settings.height);
+    return SS_OK;
+}
+
 /* ---- counts and cost ---- */
 
 static void count(plan *p) {
@@ -321,6 +334,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
     SS_TRY(complete_settings(p, pl, &p->settings, err));
+    SS_TRY(check_size(p, err));
     SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
     SS_TRY(bind_conditions(p, pl, err));
     int *order = malloc((size_t)p->prompts.n * sizeof *order);

@@ -33,6 +33,15 @@ ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_op
 /* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
 ss_status run_score(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
 
+/* Put scores made elsewhere into the store, from
+ *   a CSV with the columns image (as in the view `units`, or a path that ends so), value, one of pixels (as in that
+ *   view) and sha256 (of the PNG file), and, unless `name` is given, metric
+ *   GenEval's results (*.jsonl: filename, correct), as the metric `name`, or "geneval"
+ * *count is how many. A row whose image is not in the store or whose checksum differs, a value that is no number, a
+ * name that one of our own metrics has: input errors that name the line, and nothing is taken over. What an earlier
+ * import gave a metric is replaced. `kind` as in metric.h, of images. */
+ss_status run_import(store *s, const char *path, const char *name, metric_kind kind, int64_t *count, ss_error *err);
+
 /* Distances of sets: for each of the `n` metrics, every condition's images (positive controls and other seeds included)
  * from the baseline's, into the store. What the store has of sets of the same size is left alone. */
 ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);

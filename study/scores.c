@@ -12,7 +12,8 @@ static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
     store_rows *r;
     int more;
     SS_TRY(store_select(&r, s, err,
-                        "SELECT name, kind, is_binary, needs_baseline, is_primary FROM metric ORDER BY metric"));
+                        "SELECT name, kind, is_binary, needs_baseline, is_primary, options LIKE '%" STUDY_RANDOM_WEIGHTS
+                        "' FROM metric ORDER BY metric"));
     while ((more = store_rows_next(r, err)) == 1 && d->n_metrics < 2 * STUDY_MAX_METRICS) {
         scores_metric *m = &d->metric[d->n_metrics++];
         snprintf(m->name, sizeof m->name, "%s", store_rows_text(r, 0));
@@ -21,6 +22,7 @@ static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
         m->binary = (int)store_rows_int(r, 2);
         m->paired = (int)store_rows_int(r, 3);
         m->is_primary = (int)store_rows_int(r, 4);
+        m->is_random = (int)store_rows_int(r, 5);
     }
     store_rows_close(r);
     return more < 0 ? err->code : SS_OK;

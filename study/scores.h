@@ -18,6 +18,7 @@ typedef struct scores_metric {
     char name[64];
     metric_kind kind;
     int binary, paired, is_primary;
+    int is_random; /* its weights are random: values mean nothing */
 } scores_metric;
 
 /* Zero-initialise; free with scores_free. */

@@ -74,13 +74,6 @@ static int64_t count_from(const sets *w, int64_t first) {
     return n - first;
 }
 
-/* The options as one would write them: what a distance depends on beside the images. */
-static void write_options(const study_metric *m, text *out) {
-    int i = 0;
-    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++)
-        text_addf(out, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
-}
-
 /* Whether the store has the distance of every set, of its present size. */
 static ss_status have_all(const sets *w, const char *options, int *all, ss_error *err) {
     sqlite3_stmt *q;
@@ -192,7 +185,7 @@ ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run
     for (int i = 0; status == SS_OK && i < n; i++) {
         sets w = {.s = s, .c = c, .m = &m[i], .o = o ? o : &NONE};
         text options = {0};
-        write_options(&m[i], &options);
+        study_metric_options(&m[i], &options);
         status = options.failed ? error_no_memory(err, "options", options.len)
                                 : run_metric(&w, options.s ? options.s : "", err);
         text_free(&options);

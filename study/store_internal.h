@@ -51,6 +51,9 @@ ss_status store_prepare_writer(store *s, ss_error *err);
 /* A row of table metric; `added`: after the run, by `score`. */
 ss_status store_add_metric(store *s, const study_metric *m, int number, int is_primary, int added, ss_error *err);
 
+/* The metric's row, made (with the views that show it) where it is not there yet. */
+ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_error *err);
+
 /* Inside a transaction. `number`: the metric's row. */
 ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err);
 

@@ -31,8 +31,7 @@ static double seconds_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The metric's row, made (with the views that show it) where it is not there yet. */
-static ss_status find_metric(store *s, const study_metric *m, int *number, ss_error *err) {
+ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_error *err) {
     store_rows *r;
     int next = 0, more;
     *number = -1;
@@ -185,7 +184,7 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
                      .baseline_unit = -1,
                      .started = seconds_now()};
         status = check_geneval(s, w.m, &prompts, err);
-        if (status == SS_OK) status = find_metric(s, w.m, &w.number, err);
+        if (status == SS_OK) status = store_find_metric(s, w.m, &w.number, err);
         if (status == SS_OK && w.m->row->open) status = w.m->row->open(c, w.m->options, &w.state, err);
         if (status == SS_OK) {
             status = score_all(&w, err);

@@ -225,10 +225,7 @@ ss_status store_add_metric(store *s, const study_metric *m, int number, int is_p
     static const char *const KIND[] = {"alignment", "preference", "distance", "similarity", "set"};
     sqlite3_stmt *stmt;
     text options = {0};
-    int i = 0;
-    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++) {
-        text_addf(&options, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
-    }
+    study_metric_options(m, &options);
     SS_TRY(store_prepare(s, "INSERT INTO metric VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
     sqlite3_bind_int(stmt, 1, number);
     bind_text(stmt, 2, m->row->about.name);

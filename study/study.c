@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "score/weights.h"
 
 const char *condition_role_name(condition_role r) {
     static const char *const NAMES[] = {"baseline", "studied", "positive", "sham", "calibration"};
@@ -234,6 +235,7 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
             if (o->type != OPTION_PATH || !*m->options[k].text) continue;
             const yaml_node *at = options->kind == YAML_MAPPING ? yaml_find(options, o->name) : NULL;
             SS_TRY(loader_weights(l, at ? at : name, m->options[k].text, o->name, &m->options[k].text));
+            m->is_random |= weights_are_random(m->options[k].text);
         }
     }
     return SS_OK;
@@ -390,6 +392,24 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     if (!y) return error_no_memory(err, "a study", sizeof *y);
     loader l = {.y = y, .err = err};
     ss_status status = load(&l, path, places);
+    if (status == SS_OK) *out = y;
+    else study_free(y);
+    return status;
+}
+
+void study_metric_options(const study_metric *m, text *out) {
+    int i = 0;
+    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++)
+        text_addf(out, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
+    if (m->is_random) text_addf(out, "%s" STUDY_RANDOM_WEIGHTS, i ? ", " : "");
+}
+
+ss_status study_empty(study **out, const study_places *places, ss_error *err) {
+    *out = NULL;
+    study *y = calloc(1, sizeof *y);
+    if (!y) return error_no_memory(err, "a study", sizeof *y);
+    loader l = {.y = y, .err = err};
+    ss_status status = set_places(&l, "./", places);
     if (status == SS_OK) *out = y;
     else study_free(y);
     return status;

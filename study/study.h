@@ -113,6 +113,7 @@ typedef struct study_contrast {
 typedef struct study_metric {
     const metric *row;
     option_value options[STUDY_MAX_OPTIONS]; /* paths are resolved */
+    int is_random;                           /* its weights say that they are random: its values mean nothing */
 } study_metric;
 
 typedef struct study {
@@ -158,6 +159,8 @@ typedef struct study {
 
 /* Read and validate. `places` may be NULL. On failure *out is NULL. */
 ss_status study_load(study **out, const char *path, const study_places *places, ss_error *err);
+/* A study of nothing: the ground of study_parse_metrics where there is no study file. */
+ss_status study_empty(study **out, const study_places *places, ss_error *err);
 void study_free(study *y); /* NULL is allowed */
 
 /* Index of the condition called `name`, or -1. */
@@ -167,5 +170,10 @@ int study_find_condition(const study *y, const char *name);
  * long as the study. `where` stands for the file in errors. Metrics of images come first; *n_images of the *n are. */
 ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
                               int *n_images, ss_error *err);
+
+/* The metric's options as one would write them, and STUDY_RANDOM_WEIGHTS behind them where its weights are random: what
+ * a store keeps of a metric. */
+#define STUDY_RANDOM_WEIGHTS "weights are random"
+void study_metric_options(const study_metric *m, text *out);
 
 #endif

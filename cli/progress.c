@@ -1,0 +1,71 @@
+/* The progress line and the answer; see progress.h. */
+#include "cli/progress.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "study/analyse.h"
+
+void progress_begin(progress_line *line, const invocation *in, run_options *o) {
+    *line = (progress_line){.active = isatty(STDERR_FILENO)};
+    *o = (run_options){
+        .progress = invocation_has(in, "quiet") ? NULL : progress_show, .user = line, .stop = invocation_stop(in)};
+}
+
+static void add_duration(double seconds, text *out) {
+    if (!isfinite(seconds)) text_add(out, "?");
+    else if (seconds < 100) text_addf(out, "%d s", (int)ceil(seconds));
+    else if (seconds < 6000) text_addf(out, "%d min", (int)ceil(seconds / 60));
+    else text_addf(out, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
+}
+
+/* sinks-at-block-12  312/1,280 images  24 %  5.1/s  3 min left  (unit: 'two stars', seed 2, like k=5) */
+void progress_show(void *user, const run_progress *now) {
+    progress_line *line = user;
+    int last = now->units_done == now->units_total;
+    if (!last && now->seconds - line->last_seconds < (line->active ? 0.2 : 15)) return;
+    line->last_seconds = now->seconds;
+    text t = {0};
+    text_addf(&t, "%s  ", now->study);
+    text_add_grouped(&t, now->units_done);
+    text_add(&t, "/");
+    text_add_grouped(&t, now->units_total);
+    text_addf(&t, " images  %d %%  ", now->units_total ? (int)(100 * now->units_done / now->units_total) : 100);
+    if (isfinite(now->units_per_second)) {
+        text_add_double(&t, now->units_per_second, 2);
+        text_add(&t, "/s  ");
+    }
+    if (!last) {
+        add_duration(now->seconds_left, &t);
+        text_add(&t, " left");
+        if (now->unit) text_addf(&t, "  (unit: %s)", now->unit);
+    }
+    if (!t.failed && line->active) fprintf(stderr, "\r%-*s%s", line->width, t.s, last ? "\n" : "");
+    else if (!t.failed) fprintf(stderr, "%s\n", t.s);
+    line->width = t.failed ? 0 : (int)t.len;
+    text_free(&t);
+}
+
+void cli_print(text *t) {
+    if (t->s && !t->failed) fputs(t->s, stdout);
+    text_free(t);
+}
+
+/* The main table, and how to go on. */
+ss_status cli_print_answer(store *s, ss_error *err) {
+    analysis *a;
+    text t = {0};
+    SS_TRY(analysis_make(&a, s, err));
+    text_add(&t, "\n");
+    analysis_describe(a, &t);
+    analysis_describe_trends(a, &t);
+    text_add(&t, "\n");
+    analysis_describe_accuracy(a, &t);
+    ss_status status = sets_describe(s, &t, err);
+    text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",
+              store_folder(s), store_folder(s), store_folder(s));
+    analysis_free(a);
+    cli_print(&t);
+    return status;
+}

@@ -1,0 +1,26 @@
+/* The progress line of long commands, and the answer that ends them. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "cli/command.h"
+#include "study/run.h"
+
+typedef struct progress_line {
+    int active; /* standard error is a terminal: one line, rewritten; else a line now and then */
+    int width;  /* of the line that stands there */
+    double last_seconds;
+} progress_line;
+
+/* The line begins empty; *o tells it, unless --quiet. */
+void progress_begin(progress_line *line, const invocation *in, run_options *o);
+
+/* run_options.progress; `user` is the progress_line. */
+void progress_show(void *user, const run_progress *now);
+
+/* Print to standard output and free; nothing where memory ran out. */
+void cli_print(text *t);
+
+/* A store's main table, and how to go on. */
+ss_status cli_print_answer(store *s, ss_error *err);
+
+#endif
