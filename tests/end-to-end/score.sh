@@ -1,0 +1,132 @@
+#!/bin/sh
+# Scoring: a study with every metric on checkpoints of random weights, images of no study, scores made elsewhere.
+. "$(dirname "$0")/common.sh"
+configs=$TESTS_DATA/score/scorers merges=$SOURCE/models/clip-bpe/merges.txt clip=$SOURCE/models/shapes-clip
+mkdir weights
+export SINKSCOPE_WEIGHTS="$work/weights" HOME="$work/home" HF_HOME="$work/hf" TORCH_HOME="$work/torch"
+
+# ---- checkpoints of random weights ----
+random() { sinkscope inspect "$1" --random "$2"; }
+check 'random OpenCLIP' random "$configs/open-clip.json" weights/hps.safetensors
+check 'random ImageReward' random "$configs/image-reward.json" weights/reward.safetensors
+for net in alex vgg16 squeeze; do
+    printf '{"_class_name": "LPIPS", "net": "%s"}' $net >config.json
+    check "random LPIPS $net" random config.json weights/$net.safetensors
+done
+echo '{"_class_name": "FIDInceptionV3"}' >config.json
+check 'random Inception' random config.json weights/inception.safetensors
+sinkscope inspect "$configs/open-clip.json" --random again.safetensors >said.out
+same 'random weights repeat' weights/hps.safetensors again.safetensors
+
+# ---- a study with every metric ----
+cat >metrics.yaml <<END
+study: metrics
+model: tiny
+prompts: {file: prompts.jsonl, sample: 4}
+seeds: [1]
+sampler: {steps: 2}
+conditions:
+  sink: {select: top, k: 1, edit: mask}
+  other: {prompt: swap-attribute}
+metrics:
+  - judge
+  - clip-t: {model: $clip, merges: $merges}
+  - hps-v2: {weights: weights/hps.safetensors, config: $configs/open-clip.json, merges: $merges}
+  - hps-v2.1: {weights: weights/hps.safetensors, config: $configs/open-clip.json, merges: $merges, antialias: false}
+  - image-reward: {weights: weights/reward.safetensors, vocabulary: $TESTS_DATA/text/bert/vocab.txt, config: $configs/image-reward.json}
+  - lpips-alex: {weights: weights/alex.safetensors, linear: ""}
+  - lpips-vgg: {weights: weights/vgg16.safetensors, linear: ""}
+  - lpips-squeeze: {weights: weights/squeeze.safetensors, linear: ""}
+  - rmse
+  - psnr
+  - ssim
+  - fid: {weights: weights/inception.safetensors}
+  - kid: {weights: weights/inception.safetensors}
+  - cmmd: {model: $clip, merges: $merges}
+primary: clip-t
+contrasts:
+  - {what: sink - baseline}
+END
+try 'a study with every metric' 0 'kid      sink' sinkscope run metrics.yaml -o one --threads 2
+check 'fid has its line' grep -qE '^fid +sink' said.out
+check 'the report' sinkscope report one
+for name in judge clip-t hps-v2 hps-v2.1 image-reward lpips-alex lpips-vgg lpips-squeeze rmse; do
+    check "effects: $name" grep -qE ",$name," one/report/effects.csv
+done
+for name in fid kid cmmd; do check "sets: $name" grep -qE "^$name,sink," one/report/sets.csv; done
+for name in hps-v2 image-reward lpips-vgg; do
+    check "$name is labelled" grep -qF "$name (random weights: its values mean nothing)" one/report/index.html
+done
+check 'clip-t is not' sh -c '! grep -qF "clip-t (random" one/report/index.html'
+check 'checksums of weights' grep -q '"path": "reward.safetensors"' one/manifest.json
+check 'a second run' sinkscope run metrics.yaml -o two --threads 1 --quiet
+export_all one exports1 && export_all two exports2
+same 'scores do not depend on threads' exports1 exports2
+sinkscope report two >said.out
+same 'nor do distances of sets' one/report/sets.csv two/report/sets.csv
+sed 's/  - ssim/  - ms-ssim/' metrics.yaml >small.yaml
+try 'pictures too small for a metric' 3 "the metric 'ms-ssim' needs pictures of at least 161 x 161" sinkscope run small.yaml -o no
+try 'weights that are nowhere' 3 'huggingface-cli download xswu/HPSv2 HPS_v2_compressed.pt' sinkscope score one --metric hps-v2
+check 'says where it looked' grep -qF "$work/hf/hub/models--xswu--HPSv2/snapshots" said.err
+mkdir -p hf/hub/models--xswu--HPSv2/refs hf/hub/models--xswu--HPSv2/snapshots/abc
+printf abc >hf/hub/models--xswu--HPSv2/refs/main
+cp weights/hps.safetensors hf/hub/models--xswu--HPSv2/snapshots/abc/HPS_v2_compressed.pt
+try "the hub's cache is found" 0 '' sinkscope score one/images/sink --metric "{hps-v2: {config: $configs/open-clip.json, merges: $merges}}"
+
+# ---- images of no study ----
+images=one/images/sink
+clip_t="{clip-t: {model: $clip, merges: $merges}}"
+try "GenEval's layout" 0 'clip-t         all                    4' sinkscope score $images --metric "$clip_t" --metric judge -o a.csv
+check 'per tag' grep -qE '^judge +colors' said.out
+check 'a row a number' test "$(wc -l <a.csv)" -eq 9
+try 'again: all known' 0 '8 of 8 were known already' sinkscope score $images --metric "$clip_t" --metric judge -o a.csv
+try 'in pairs and as sets' 0 'fid ' sinkscope score $images --against one/images/baseline --metric rmse \
+    --metric '{lpips-alex: {weights: weights/alex.safetensors, linear: ""}}' --metric '{fid: {weights: weights/inception.safetensors}}' -o b.csv
+clip_of() { awk -F, 'NR > 1 && $(NF - 5) == "clip-t" { print $(NF - 3) }' "$1" | sort; }
+sinkscope score $images --metric "$clip_t" >plain.csv
+clip_of a.csv >a.values
+clip_of plain.csv >plain.values
+same 'to standard output' a.values plain.values
+printf 'image,prompt\n%s/00000/samples/0000.png,a red star\nmissing.png,nothing\nbroken.png,"two, in quotes"\n' $images >list.csv
+head -c 100 $images/00000/samples/0000.png >broken.png
+try 'a list with bad images' 0 '(2 could not be scored)' sinkscope score list.csv --metric "$clip_t" -o c.csv
+check 'a failure has no value' grep -qE '^broken.png,.*clip-t,[0-9a-f]+,,0,,' c.csv
+printf 'image,words\nx.png,y\n' >wordless.csv
+try 'a list without prompts' 3 'prompt' sinkscope score wordless.csv --metric "$clip_t"
+try 'a folder without prompts' 2 'clip-t needs prompts' sinkscope score $images/00000/samples --metric "$clip_t"
+try 'a metric without pairs' 2 'ssim needs paired images: --against' sinkscope score $images --metric ssim
+try 'pairs that are missing' 3 'has no 00000/samples/0000.png' sinkscope score $images --against "$SOURCE/models/shapes-sd3" --metric ssim
+clean 'no temporary file stays' .
+
+# Killed, and gone on with: the file of an uninterrupted run.
+sinkscope score $images --metric "$clip_t" -o whole.csv >said.out 2>&1
+head -n 3 whole.csv >half.csv.partial
+printf '00001/samples/0000.png,0123' >>half.csv.partial
+try 'going on' 0 '2 of 4 were known already' sinkscope score $images --metric "$clip_t" -o half.csv
+same 'as if never interrupted' whole.csv half.csv
+check 'the partial file is gone' test ! -e half.csv.partial
+
+# ---- scores made elsewhere ----
+sinkscope export one --table units >units.csv
+column() { awk -F, -v want="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == want) print i }' units.csv; }
+awk -F, -v image="$(column image)" -v pixels="$(column pixels)" \
+    'NR == 1 { print "image,pixels,metric,value" } NR > 1 { print $image "," $pixels ",beauty," NR / 10 }' units.csv >beauty.csv
+try 'import' 0 'scores taken in' sinkscope score one --import beauty.csv --kind preference
+sinkscope report one >said.out
+check 'an imported metric has its effects' grep -qE ',beauty,' one/report/effects.csv
+check 'import again replaces' sinkscope score one --import beauty.csv --kind preference
+sed '2s/,[0-9a-f]*,beauty/,00,beauty/' beauty.csv >forged.csv
+try 'another image' 3 'forged.csv:2' sinkscope score one --import forged.csv
+sed 's/beauty/ssim/' beauty.csv >ours.csv
+try 'a name of ours' 3 "the metric 'ssim' is one of sinkscope's own" sinkscope score one --import ours.csv
+printf 'image,value\nx.png,1\n' >bare.csv
+try 'without checksums' 3 "neither a column 'pixels'" sinkscope score one --import bare.csv --as x
+hash=$(sha256sum $images/00000/samples/0000.png | cut -c1-64)
+printf 'image,sha256,value\n/elsewhere/images/sink/00000/samples/0000.png,%s,0.5\n' "$hash" >hashed.csv
+try 'by the checksum of the file' 0 '1 scores taken in' sinkscope score one --import hashed.csv --as taste
+for n in $(ls $images); do
+    printf '{"filename": "/x/%s/%s/samples/0000.png", "tag": "colors", "prompt": "p", "correct": %s, "reason": ""}\n' $images $n true
+done >results.jsonl
+try "GenEval's results" 0 '4 scores taken in' sinkscope score one --import results.jsonl
+check 'verify after imports' sinkscope verify one
+finish
