@@ -33,6 +33,7 @@ struct backend {
     void (*mul)(compute *c, tensor out, tensor a, tensor b);
     void (*axpby)(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
     void (*activation)(compute *c, tensor out, tensor x, activation act);
+    void (*geglu)(compute *c, tensor out, tensor x, tensor gate);
     void (*layer_norm)(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
     void (*norm_modulate)(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
     void (*rms_norm)(compute *c, tensor out, tensor x, const weight *gamma, float eps);
@@ -42,6 +43,7 @@ struct backend {
     void (*batch_norm)(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
     void (*pool2d)(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
     void (*upsample2)(compute *c, tensor out, tensor x);
+    void (*upsample)(compute *c, tensor out, tensor x);
     void (*patchify)(compute *c, tensor out, tensor x, int p);
     void (*unpatchify)(compute *c, tensor out, tensor x, int p);
     void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);

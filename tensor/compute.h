@@ -105,6 +105,8 @@ void op_add(compute *c, tensor out, tensor a, tensor b); /* b's dimensions of 1 
 void op_mul(compute *c, tensor out, tensor a, tensor b); /* likewise */
 void op_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b); /* alpha a + beta b, same shape */
 void op_activation(compute *c, tensor out, tensor x, activation act);
+/* x * gelu(gate) (erf), all of one shape: Shazeer, "GLU Variants Improve Transformer", 2020. */
+void op_geglu(compute *c, tensor out, tensor x, tensor gate);
 
 /* (x - mean) / sqrt(var + eps) [* gamma + beta] over the last dimension; gamma, beta may be NULL. */
 void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
@@ -125,6 +127,9 @@ void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float 
 typedef enum pool_kind { POOL_MAX, POOL_MEAN /* of the pixels inside: count_include_pad=False */ } pool_kind;
 void op_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void op_upsample2(compute *c, tensor out, tensor x); /* nearest, NHWC, twice the height and width */
+/* Nearest, NHWC, to the size of `out`, which is no smaller: out[y, x] is x[floor(y H / H'), floor(x W / W')], H and W
+ * of x, H' and W' of out. */
+void op_upsample(compute *c, tensor out, tensor x);
 
 /* [B, H, W, C] -> [B, (H/p)(W/p), C p p], features ordered (channel, row, column) as a p x p convolution's weight. */
 void op_patchify(compute *c, tensor out, tensor x, int p);

@@ -27,6 +27,7 @@ void cpu_add(compute *c, tensor out, tensor a, tensor b);
 void cpu_mul(compute *c, tensor out, tensor a, tensor b);
 void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
 void cpu_activation(compute *c, tensor out, tensor x, activation act);
+void cpu_geglu(compute *c, tensor out, tensor x, tensor gate);
 void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
 void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
@@ -36,6 +37,7 @@ void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *
 void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void cpu_upsample2(compute *c, tensor out, tensor x);
+void cpu_upsample(compute *c, tensor out, tensor x);
 void cpu_patchify(compute *c, tensor out, tensor x, int p);
 void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 

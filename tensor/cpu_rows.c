@@ -103,6 +103,22 @@ void cpu_activation(compute *c, tensor out, tensor x, activation act) {
         cpu_kernel(c)->activate(run_at(&r, out, out, i), run_at(&r, x, x, i), run_length(&r, i), act);
 }
 
+void cpu_geglu(compute *c, tensor out, tensor x, tensor gate) {
+    enum { PIECE = 512 }; /* of a row whose gelu waits on the stack */
+    const kernel *k = cpu_kernel(c);
+    int64_t length = rows_length(out);
+#pragma omp parallel for num_threads(norm_threads(c, out))
+    for (int64_t r = 0; r < rows_count(out); r++) {
+        float opened[PIECE], *to = rows_at(out, r);
+        const float *from = rows_at(x, r), *by = rows_at(gate, r);
+        for (int64_t i = 0; i < length; i += PIECE) {
+            int64_t n = least(PIECE, length - i);
+            k->activate(opened, by + i, n, ACT_GELU_ERF);
+            k->mul(to + i, from + i, opened, n);
+        }
+    }
+}
+
 void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
     int64_t width = table->source.dim[1];
     size_t row_bytes = (size_t)width * tensor_type_size(table->source.type);
@@ -270,6 +286,16 @@ void cpu_upsample2(compute *c, tensor out, tensor x) {
             memcpy(pixel_at(out, b, y, 2 * i), from, bytes);
             memcpy(pixel_at(out, b, y, 2 * i + 1), from, bytes);
         }
+    }
+}
+
+void cpu_upsample(compute *c, tensor out, tensor x) {
+    size_t bytes = (size_t)x.dim[3] * sizeof(float);
+#pragma omp parallel for num_threads(move_threads(c, out))
+    for (int64_t r = 0; r < out.dim[0] * out.dim[1]; r++) {
+        int64_t b = r / out.dim[1], y = r % out.dim[1], from = y * x.dim[1] / out.dim[1];
+        for (int64_t i = 0; i < out.dim[2]; i++)
+            memcpy(pixel_at(out, b, y, i), pixel_at(x, b, from, i * x.dim[2] / out.dim[2]), bytes);
     }
 }
 

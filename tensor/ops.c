@@ -163,6 +163,11 @@ void op_activation(compute *c, tensor out, tensor x, activation act) {
     if (op_begin(c) && same_shape(c, "activation", out, x)) c->be->activation(c, out, x, act);
 }
 
+void op_geglu(compute *c, tensor out, tensor x, tensor gate) {
+    if (op_begin(c) && same_shape(c, "geglu", out, x) && same_shape(c, "geglu", out, gate))
+        c->be->geglu(c, out, x, gate);
+}
+
 /* ---- norms ---- */
 
 void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
@@ -242,6 +247,16 @@ void op_upsample2(compute *c, tensor out, tensor x) {
                  out.dim[2] == 2 * x.dim[2] && out.dim[3] == x.dim[3],
              op, "[B, 2H, 2W, C] and [B, H, W, C]", out, x))
         c->be->upsample2(c, out, x);
+}
+
+void op_upsample(compute *c, tensor out, tensor x) {
+    static const char op[] = "upsample";
+    if (op_begin(c) && both_usable(c, op, out, x) &&
+        fits(c,
+             x.ndim == 4 && out.ndim == 4 && out.dim[0] == x.dim[0] && x.dim[1] >= 1 && x.dim[2] >= 1 &&
+                 out.dim[1] >= x.dim[1] && out.dim[2] >= x.dim[2] && out.dim[3] == x.dim[3],
+             op, "[B, H', W', C] and [B, H, W, C], H' >= H and W' >= W", out, x))
+        c->be->upsample(c, out, x);
 }
 
 static int patches_fit(compute *c, const char *op, tensor tokens, tensor image, int p) {

@@ -67,6 +67,16 @@ void reference_activation(compute *c, tensor out, tensor x, activation act) {
     }
 }
 
+void reference_geglu(compute *c, tensor out, tensor x, tensor gate) {
+    (void)c;
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        const float *from = rows_at(x, r), *by = rows_at(gate, r);
+        float *to = rows_at(out, r);
+        for (int64_t i = 0; i < rows_length(x); i++)
+            to[i] = (float)((double)from[i] * activate(ACT_GELU_ERF, (double)by[i]));
+    }
+}
+
 /* ---- products ---- */
 
 void reference_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
@@ -311,6 +321,15 @@ void reference_upsample2(compute *c, tensor out, tensor x) {
                 memcpy(pixel(out, b, y, xx), pixel(x, b, y / 2, xx / 2), (size_t)x.dim[3] * sizeof(float));
 }
 
+void reference_upsample(compute *c, tensor out, tensor x) {
+    (void)c;
+    for (int64_t b = 0; b < out.dim[0]; b++)
+        for (int64_t y = 0; y < out.dim[1]; y++)
+            for (int64_t xx = 0; xx < out.dim[2]; xx++)
+                memcpy(pixel(out, b, y, xx), pixel(x, b, y * x.dim[1] / out.dim[1], xx * x.dim[2] / out.dim[2]),
+                       (size_t)x.dim[3] * sizeof(float));
+}
+
 void reference_patchify(compute *c, tensor out, tensor x, int p) {
     (void)c;
     int64_t across = x.dim[2] / p, channels = x.dim[3];
@@ -354,6 +373,7 @@ const backend backend_reference = {
     .mul = reference_mul,
     .axpby = reference_axpby,
     .activation = reference_activation,
+    .geglu = reference_geglu,
     .layer_norm = reference_layer_norm,
     .norm_modulate = reference_norm_modulate,
     .rms_norm = reference_rms_norm,
@@ -362,6 +382,7 @@ const backend backend_reference = {
     .batch_norm = reference_batch_norm,
     .pool2d = reference_pool2d,
     .upsample2 = reference_upsample2,
+    .upsample = reference_upsample,
     .patchify = reference_patchify,
     .unpatchify = reference_unpatchify,
     .attention = attention_reference,

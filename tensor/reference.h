@@ -17,6 +17,7 @@ void reference_add(compute *c, tensor out, tensor a, tensor b);
 void reference_mul(compute *c, tensor out, tensor a, tensor b);
 void reference_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
 void reference_activation(compute *c, tensor out, tensor x, activation act);
+void reference_geglu(compute *c, tensor out, tensor x, tensor gate);
 void reference_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
 void reference_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
 void reference_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
@@ -26,6 +27,7 @@ void reference_group_norm(compute *c, tensor out, tensor x, int groups, const we
 void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 void reference_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void reference_upsample2(compute *c, tensor out, tensor x);
+void reference_upsample(compute *c, tensor out, tensor x);
 void reference_patchify(compute *c, tensor out, tensor x, int p);
 void reference_unpatchify(compute *c, tensor out, tensor x, int p);
 

@@ -47,6 +47,7 @@ static void forward(compute *c, const network *n, tensor out, tensor x) {
     op_group_norm(c, a, a, 32, &n->bias96, &n->bias96, 1e-6f, ACT_SILU);
     op_conv2d(c, half, a, &n->down, NULL, 2, below, ACT_NONE);
     op_upsample2(c, a, half);
+    op_upsample(c, tensor_slice(tensor_slice(a, 1, 0, 23), 2, 1, 22), half);
     op_conv2d(c, b, a, &n->up, &n->bias48, 1, around, ACT_NONE);
     tensor tokens = tensor_reshape(b, 3, (int64_t[]){items, 576, 48});
     tensor wide = compute_3d(c, items, 576, 192), narrow = compute_3d(c, items, 576, 48);
@@ -63,6 +64,7 @@ static void forward(compute *c, const network *n, tensor out, tensor x) {
     op_linear(c, narrow, wide, &n->back, NULL, ACT_NONE);
     op_rms_norm(c, narrow, narrow, &n->bias48, 1e-6f);
     op_gate_add(c, tokens, gate, narrow);
+    op_geglu(c, narrow, narrow, tokens);
     op_axpby(c, tokens, 0.5f, tokens, 2.0f, narrow);
     op_add(c, tokens, tokens, tensor_reshape(row, 3, (int64_t[]){1, 1, 48}));
     tensor q = tensor_split_last(tokens, 3), mixed = compute_4d(c, items, 576, 3, 16);

@@ -179,6 +179,49 @@ static void run_activation(compute *c, operand *out, const void *args) {
     op_activation(c, out->t, p->in_place ? out->t : p->a, p->act);
 }
 
+static void run_geglu(compute *c, operand *out, const void *args) {
+    const pair_args *p = args;
+    op_geglu(c, out->t, p->in_place == 1 ? out->t : p->a, p->in_place == 2 ? out->t : p->b);
+}
+
+/* Operands as networks have them: both halves of one row; and the output where an input was. */
+static void geglu_is_near(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1}, {2, 3, 7}, {1, 5, 64}, {3, 2, 511}, {2, 4, 513}, {1, 2, 1300}};
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
+        for (int gap = 0; gap < 6; gap += 5) {
+            const int64_t *dim = shapes[s];
+            operand both = operand_random(3, (int64_t[]){dim[0], dim[1], 2 * dim[2]}, gap, 1);
+            operand out = operand_make(3, dim, gap), first = operand_random(3, dim, gap, 2);
+            pair_args p = {.a = tensor_columns(both.t, 0, dim[2]), .b = tensor_columns(both.t, dim[2], dim[2])};
+            check(&out, run_geglu, &p, 1e-6, "geglu");
+            for (p.in_place = 1; p.in_place < 3; p.in_place++) check(&first, run_geglu, &p, 1e-6, "geglu in place");
+            operand_free(&both);
+            operand_free(&out);
+            operand_free(&first);
+        }
+    report("geglu");
+}
+
+/* x (0.5 g erfc(-g / sqrt 2)), by libm. */
+static void geglu_is_right(void **state) {
+    (void)state;
+    float x[] = {2, -3, 0.5f, 7}, gate[] = {1, -0.5f, 3, 0}, out[4];
+    int64_t four[] = {4};
+    tensor t[] = {tensor_nd(out, TENSOR_F32, 1, four), tensor_nd(x, TENSOR_F32, 1, four),
+                  tensor_nd(gate, TENSOR_F32, 1, four)};
+    op_geglu(reference, t[0], t[1], t[2]);
+    context_must_be_ok(reference);
+    for (int i = 0; i < 4; i++) {
+        double want = (double)x[i] * 0.5 * (double)gate[i] * erfc(-(double)gate[i] / sqrt(2.0));
+        assert_true(fabs((double)out[i] - want) <= 1e-6 * fabs(want));
+    }
+    op_geglu(reference, t[0], t[1], tensor_nd(gate, TENSOR_F32, 1, (int64_t[]){3}));
+    ss_error err;
+    assert_int_equal(compute_status(reference, &err), SS_ERR_INTERNAL);
+    assert_string_equal(err.message, "geglu: expected equal shapes, found [4] and [3]");
+}
+
 static void element_ops_are_near(void **state) {
     (void)state;
     static const int64_t shapes[][4] = {{1, 1, 1, 1}, {2, 3, 5, 7}, {1, 2, 40, 100}, {3, 1, 17, 64}, {2, 9, 31, 129}};
@@ -432,6 +475,49 @@ static void moves_are_exact(void **state) {
     }
 }
 
+static void run_upsample(compute *c, operand *out, const void *args) {
+    op_upsample(c, out->t, ((const move_args *)args)->x);
+}
+
+/* Every size from the picture's own to three times it; and at twice the size what upsample2 gives. */
+static void upsampling_is_exact(void **state) {
+    (void)state;
+    for (int64_t side = 1; side < 6; side += 2)
+        for (int64_t height = side; height <= 3 * side; height++)
+            for (int64_t width = side + 1; width <= 3 * side + 2; width += 2) {
+                int gap = height % 2 ? 3 : 0;
+                operand x = operand_random(4, (int64_t[]){2, side, side + 1, 5}, gap, 1);
+                operand out = operand_make(4, (int64_t[]){2, height, width, 5}, gap);
+                move_args a = {.x = x.t};
+                check(&out, run_upsample, &a, 0, "upsample");
+                if (height == 2 * side && width == 2 * side + 2) {
+                    operand twice = operand_copy(&out);
+                    op_upsample(cpu[0], out.t, x.t);
+                    op_upsample2(cpu[0], twice.t, x.t);
+                    must_be_equal(&twice, &out, "upsample to twice the size");
+                    operand_free(&twice);
+                }
+                operand_free(&x);
+                operand_free(&out);
+            }
+}
+
+/* Rows of three pixels to five, as torch.nn.functional.interpolate(size=(1, 5), mode="nearest") takes them. */
+static void upsampling_is_right(void **state) {
+    (void)state;
+    static const float want[] = {1, 1, 2, 2, 3};
+    float x[] = {1, 2, 3}, out[5];
+    tensor picture = tensor_4d(x, TENSOR_F32, 1, 1, 3, 1), larger = tensor_4d(out, TENSOR_F32, 1, 1, 5, 1);
+    op_upsample(reference, larger, picture);
+    context_must_be_ok(reference);
+    assert_memory_equal(out, want, sizeof want);
+    op_upsample(reference, picture, larger);
+    ss_error err;
+    assert_int_equal(compute_status(reference, &err), SS_ERR_INTERNAL);
+    assert_string_equal(err.message, "upsample: expected [B, H', W', C] and [B, H, W, C], H' >= H and W' >= W, found "
+                                     "[1, 1, 3, 1] and [1, 1, 5, 1]");
+}
+
 /* ---- batch norm, pooling ---- */
 
 typedef struct pool_args {
@@ -537,7 +623,9 @@ int main(void) {
         cmocka_unit_test(token_norms_are_near), cmocka_unit_test(group_norm_is_near),
         cmocka_unit_test(moves_are_exact),      cmocka_unit_test(batch_norm_is_near),
         cmocka_unit_test(pool_is_near),         cmocka_unit_test(pools_are_right),
-        cmocka_unit_test(patches_are_in_order),
+        cmocka_unit_test(patches_are_in_order), cmocka_unit_test(geglu_is_near),
+        cmocka_unit_test(geglu_is_right),       cmocka_unit_test(upsampling_is_exact),
+        cmocka_unit_test(upsampling_is_right),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
