@@ -1,6 +1,7 @@
 /* Values of config.json and token ids; see checks.h. */
 #include "model/checks.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 ss_status config_size(const json_t *json, const char *name, const char *where, int64_t by_default, int64_t high,
@@ -76,6 +77,17 @@ ss_status checks_input_ids(const model_arrays *in, int64_t vocabulary, int64_t m
         if ((*ids)[i] < 0 || (*ids)[i] >= vocabulary)
             return error_set(err, SS_ERR_INPUT, "input_ids", "expected ids from 0 to %lld, found %d at row %lld",
                              (long long)vocabulary - 1, (int)(*ids)[i], (long long)(i / *tokens));
+    return SS_OK;
+}
+
+ss_status checks_timesteps(const model_arrays *in, int64_t batch, float **out, ss_error *err) {
+    const float *f32 = NULL;
+    const int32_t *i32 = NULL;
+    if (model_input_ints(in, "timestep", 1, &batch, &i32, err) != SS_OK)
+        SS_TRY(model_input_floats(in, "timestep", 1, &batch, &f32, err));
+    *out = malloc(sizeof(float) * (size_t)batch);
+    if (!*out) return error_no_memory(err, "timestep", sizeof(float) * (size_t)batch);
+    for (int64_t i = 0; i < batch; i++) (*out)[i] = f32 ? f32[i] : (float)i32[i];
     return SS_OK;
 }
 

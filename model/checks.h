@@ -28,6 +28,9 @@ ss_status config_activation_named(const char *value, const char *key, const char
 ss_status checks_input_ids(const model_arrays *in, int64_t vocabulary, int64_t max_tokens, const int32_t **ids,
                            int64_t *batch, int64_t *tokens, ss_error *err);
 
+/* Input `timestep` [batch], floats or integers: malloc, freed by the caller. */
+ss_status checks_timesteps(const model_arrays *in, int64_t batch, float **out, ss_error *err);
+
 /* Whether there is an input of that name. */
 int checks_has_input(const model_arrays *in, const char *name);
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "model/checks.h"
 
 enum { TIME_WIDTH = 256 };
 static const float NORM_EPS = 1e-6f;
@@ -220,18 +221,6 @@ tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, 
     return out;
 }
 
-/* timestep may be floats or integers. */
-static ss_status timesteps(const model_arrays *in, int64_t batch, float **out, ss_error *err) {
-    const float *f32 = NULL;
-    const int32_t *i32 = NULL;
-    if (model_input_ints(in, "timestep", 1, &batch, &i32, err) != SS_OK)
-        SS_TRY(model_input_floats(in, "timestep", 1, &batch, &f32, err));
-    *out = malloc(sizeof(float) * (size_t)batch);
-    if (!*out) return error_no_memory(err, "timestep", sizeof(float) * (size_t)batch);
-    for (int64_t i = 0; i < batch; i++) (*out)[i] = f32 ? f32[i] : (float)i32[i];
-    return SS_OK;
-}
-
 ss_status mmdit_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err) {
     static const char *const names[] = {"hidden_states", "encoder_hidden_states", "pooled_projections", "timestep"};
     const mmdit_config *g = m->config;
@@ -247,7 +236,7 @@ ss_status mmdit_forward_named(const model *m, compute *c, const model_arrays *in
     SS_TRY(model_input_floats(in, names[1], 3, states_dim, &states, err));
     SS_TRY(model_input_floats(in, names[2], 2, pooled, &projections, err));
     SS_TRY(mmdit_check_size(g, image[2], image[3], err));
-    SS_TRY(timesteps(in, image[0], &timestep, err));
+    SS_TRY(checks_timesteps(in, image[0], &timestep, err));
     int columns = (int)(image[3] / g->patch_size), tokens = columns * (int)(image[2] / g->patch_size);
     const attn_segment segments[] = {{SEGMENT_IMAGE, "image", 0, tokens, columns},
                                      {SEGMENT_TEXT, "text", tokens, (int)states_dim[1], 0}};

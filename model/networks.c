@@ -6,6 +6,7 @@
 #include "model/mmdit.h"
 #include "model/network.h"
 #include "model/t5.h"
+#include "model/unet.h"
 #include "model/vae.h"
 
 const network MODEL_NETWORKS[] = {
@@ -18,6 +19,15 @@ const network MODEL_NETWORKS[] = {
      mmdit_prepare,
      mmdit_example,
      mmdit_forward_named},
+    {{"UNet2DConditionModel", "U-Net, the denoiser of SDXL and of SD 1 and 2", NULL},
+     sizeof(unet_config),
+     sizeof(unet_weights),
+     unet_parse,
+     unet_bind,
+     NULL,
+     unet_prepare,
+     unet_example,
+     unet_forward_named},
     {{"CLIPTextModel", "CLIP text encoder without projection", NULL},
      sizeof(clip_text_config),
      sizeof(clip_text_weights),

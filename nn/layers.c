@@ -1,5 +1,5 @@
 /* Layers that several networks share; see layers.h. Written in operations of the context alone; the one exception,
- * nn_timestep_embedding, makes an input on the host. */
+ * nn_sinusoids, makes an input on the host. */
 #include "nn/layers.h"
 
 #include <math.h>
@@ -76,12 +76,18 @@ tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *
 }
 
 void nn_timestep_embedding(float *out, const float *timestep, int64_t n, int64_t width) {
-    int64_t half = width / 2;
+    nn_sinusoids(out, timestep, n, width, 1, 0);
+}
+
+void nn_sinusoids(float *out, const float *x, int64_t n, int64_t width, int cosines_first, double shift) {
+    int64_t half = width / 2, cosines = cosines_first ? 0 : half, sines = half - cosines;
     const float log_period = -9.210340371976184f; /* -ln 10000 */
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++, out += width) {
         for (int64_t j = 0; j < half; j++) {
-            float angle = timestep[i] * expf(log_period * (float)j / (float)half);
-            out[i * width + j] = cosf(angle);
-            out[i * width + half + j] = sinf(angle);
+            float angle = x[i] * expf(log_period * (float)j / (float)((double)half - shift));
+            out[cosines + j] = cosf(angle);
+            out[sines + j] = sinf(angle);
         }
+        if (width % 2) out[width - 1] = 0;
+    }
 }

@@ -66,4 +66,8 @@ tensor nn_like(compute *c, tensor t);
  * get_timestep_embedding). */
 void nn_timestep_embedding(float *out, const float *timestep, int64_t n, int64_t width);
 
+/* The same of any n numbers with flip_sin_to_cos (cosines_first; else the sines are) and downscale_freq_shift, which is
+ * below width / 2. An odd width ends with a 0. */
+void nn_sinusoids(float *out, const float *x, int64_t n, int64_t width, int cosines_first, double shift);
+
 #endif
