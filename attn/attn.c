@@ -117,7 +117,7 @@ static void observe_head(const attn_call *call, int b, int head, unsigned needs,
                      .run = item->run,
                      .edited = e->n > 0 && e->rows > 0 &&
                                (e->set.begin[head] < e->set.begin[head + 1] || e->touched[head] > 0),
-                     .key_class = item->key_class,
+                     .key_class = attn_key_classes(call, item, stats),
                      .segments = call->key_segments,
                      .n_segments = call->n_key_segments};
     if (o.edited) {
@@ -139,9 +139,10 @@ static void observe_head(const attn_call *call, int b, int head, unsigned needs,
 
 static ss_status check_site(const attn_call *call, const attn_item *item, ss_error *err) {
     attn_shape s = attn_run_shape(item->run);
-    if (item->step >= 0 && item->step < s.steps && call->block < s.blocks && call->args.q.dim[2] == s.heads &&
-        call->args.k.dim[1] == s.keys)
+    if (item->step >= 0 && item->step < s.steps &&
+        attn_run_visit(item->run, call->block, call->args.q.dim[2], call->args.k.dim[1]))
         return SS_OK;
+    if (call->block < s.blocks) s = attn_run_block_shape(item->run, call->block);
     return error_set(
         err, SS_ERR_INTERNAL, NULL,
         "attention at step %d, block %d with %lld heads, %lld keys; expected a site of the record's %d steps, "
@@ -177,6 +178,14 @@ static void recall_item(const attn_call *call, int b, const call_stats *stats) {
                         stats->mass + pair * (size_t)call->args.k.dim[1]);
 }
 
+/* Whether the call has the map's keys, or its query row. */
+static int map_fits(const attn_map *map, const attn_call *call) {
+    int64_t limit = map->part == PART_ROW ? call->args.q.dim[1] : call->args.k.dim[1];
+    for (int i = 0; i < map->n; i++)
+        if (map->index[i] >= limit) return 0;
+    return 1;
+}
+
 /* The map's vector: the mean over heads. */
 static void map_item(compute *c, const attn_call *call, int b, const call_stats *stats) {
     const attn_item *item = &call->batch->item[b];
@@ -185,6 +194,7 @@ static void map_item(compute *c, const attn_call *call, int b, const call_stats 
     attention_args one = attn_slice(&call->args, b, 1);
     size_t heads = (size_t)one.q.dim[2], rows = (size_t)one.q.dim[1];
     size_t n = map->part == PART_ROW ? (size_t)one.k.dim[1] : rows;
+    if (!map_fits(map, call) || n > (size_t)attn_run_shape(item->run).keys) return;
     arena_mark mark = arena_get_mark(c->scratch);
     double *part = attn_room(c, heads * n, sizeof *part);
     if (part) op_attention_part(c, &one, stats->lse + (size_t)b * heads * rows, map->part, map->index, map->n, part);

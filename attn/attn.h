@@ -43,7 +43,9 @@ typedef struct attn_item {
     attn_run *run; /* NULL = neither measured nor changed */
     int step;      /* 0 = noisiest */
     attn_branch branch;
-    const uint8_t *key_class; /* [N_k] of a studied call's keys, values of key_class; owned by the pipeline */
+    /* [N_k] of a studied call's keys, values of key_class; owned by the pipeline. Of joint and cross-attention: in
+     * self-attention every key is an image key, and has no word. */
+    const uint8_t *key_class;
     /* The word of the prompt that a key belongs to, "" where none; NULL = nobody knows words. */
     const char *(*word)(const void *words, attn_branch branch, int key);
     const void *words; /* the pipeline's own, for `word` */
@@ -57,7 +59,7 @@ typedef struct attn_batch {
 typedef struct attn_call {
     attention_args args; /* tensors, scale, causal, bias (tensor/compute.h) */
     int block;           /* number of the studied call in the network, 0-based; -1 = not studied (text encoders, VAE) */
-    attn_kind kind;
+    attn_kind kind;      /* ATTN_SELF of a studied call: image tokens among themselves */
     int n_query_segments, n_key_segments; /* the same array for joint and self attention */
     const attn_segment *query_segments, *key_segments;
     const attn_batch *batch; /* NULL = not studied */

@@ -19,7 +19,13 @@ typedef struct call_stats {
     float *value_norm, *value_projected, *output_norm, *output_projected;
     /* NEED_ACTIVATIONS: largest, then 95th percentile: of the inputs [B], of the output [B, H] */
     float *input_sizes[2], *context_sizes[2], *output_sizes[2];
+    uint8_t *image_class; /* [Nk] KEY_IMAGE, of self-attention */
 } call_stats;
+
+/* Classes of an item's keys in this call. */
+static inline const uint8_t *attn_key_classes(const attn_call *call, const attn_item *item, const call_stats *stats) {
+    return call->kind == ATTN_SELF ? stats->image_class : item->key_class;
+}
 
 /* Room for all of them. */
 void attn_allocate_stats(compute *c, const attn_call *call, call_stats *out);

@@ -8,6 +8,9 @@
 const attn_program *attn_run_program(const attn_run *run); /* NULL = none */
 const attn_measure *attn_run_measure(const attn_run *run);
 
+/* A call of these sizes at a block: 0 where the record has no room for it, or the block's calls had other sizes. */
+int attn_run_visit(attn_run *run, int block, int64_t heads, int64_t keys);
+
 /* Room for the columns of a site. */
 float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_branch branch);
 /* Keep what the measure asks of a site's masses [keys]: the largest, all of them. */

@@ -14,6 +14,9 @@ struct attn_run {
     attn_measure measure;
     attn_stream_name name;
     attn_shape shape;
+    struct block_size {
+        int heads, keys;
+    } * own; /* [blocks], of the block's calls; 0 until it is visited */
     int n_columns;
     float *columns;    /* [sites, n_columns] */
     attn_sink *sinks;  /* [sites, measure.top] */
@@ -113,8 +116,8 @@ static void *take(size_t n, size_t size, ss_error *err) {
 }
 
 static int has_all(const attn_run *run) {
-    return (run->n_recall == 0 || (run->recall && run->recalled)) && run->top && run->has_top && run->columns &&
-           run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses) &&
+    return run->own && (run->n_recall == 0 || (run->recall && run->recalled)) && run->top && run->has_top &&
+           run->columns && run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses) &&
            (run->map || !run->measure.map);
 }
 
@@ -141,6 +144,7 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
     *run = (attn_run){.program = program, .measure = *measure, .name = *name, .shape = shape};
     for (int i = 0; i < measure->n_probes; i++) run->n_columns += measure->probe[i]->n_columns;
     size_t columns = sites * (size_t)run->n_columns;
+    run->own = take((size_t)shape.blocks, sizeof *run->own, err);
     run->columns = take(columns, sizeof *run->columns, err);
     run->sinks = take(sites * (size_t)measure->top, sizeof *run->sinks, err);
     run->n_sinks = take(sites, 1, err);
@@ -170,6 +174,7 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
 
 void attn_run_destroy(attn_run *run) {
     if (!run) return;
+    free(run->own);
     free(run->columns);
     free(run->sinks);
     free(run->n_sinks);
@@ -191,6 +196,7 @@ ss_status attn_run_fork(attn_run **out, const attn_run *from, const attn_program
     measure.recall = (attn_bits){{0}};
     SS_TRY(attn_run_create(out, program, &measure, name, from->shape, err));
     attn_run *run = *out;
+    memcpy(run->own, from->own, (size_t)run->shape.blocks * sizeof *run->own);
     memcpy(run->columns, from->columns, sites * (size_t)run->n_columns * sizeof *run->columns);
     memcpy(run->sinks, from->sinks, sites * (size_t)run->measure.top * sizeof *run->sinks);
     memcpy(run->n_sinks, from->n_sinks, sites);
@@ -212,6 +218,23 @@ void attn_run_stream(const attn_run *run, const char *selector, int step, int bl
     philox_init(out, run->name.study_seed, parts, sizeof parts / sizeof parts[0]);
 }
 
+/* ---- blocks ---- */
+
+int attn_run_visit(attn_run *run, int block, int64_t heads, int64_t keys) {
+    if (block >= run->shape.blocks || heads > run->shape.heads || keys > run->shape.keys) return 0;
+    struct block_size *own = &run->own[block];
+    if (own->heads == 0) *own = (struct block_size){(int)heads, (int)keys};
+    return own->heads == heads && own->keys == keys;
+}
+
+attn_shape attn_run_block_shape(const attn_run *run, int block) {
+    attn_shape s = run->shape;
+    if (run->own[block].heads == 0) return s;
+    s.heads = run->own[block].heads;
+    s.keys = run->own[block].keys;
+    return s;
+}
+
 /* ---- what selectors keep and recall ---- */
 
 void attn_run_set_baseline(attn_run *run, const attn_run *baseline) { run->baseline = baseline; }
@@ -225,9 +248,10 @@ static int64_t recall_at(const attn_run *run, int step, int block, attn_branch b
 }
 
 void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass) {
-    int64_t at = recall_at(run, step, block, branch), n = (int64_t)run->shape.heads * run->shape.keys;
+    int64_t at = recall_at(run, step, block, branch), room = (int64_t)run->shape.heads * run->shape.keys;
+    attn_shape own = attn_run_block_shape(run, block);
     if (at < 0) return;
-    memcpy(run->recall + at * n, mass, sizeof *mass * (size_t)n);
+    memcpy(run->recall + at * room, mass, sizeof *mass * (size_t)own.heads * (size_t)own.keys);
     run->recalled[at] = 1;
 }
 
@@ -242,13 +266,14 @@ const double *attn_run_recalled(const attn_run *run, int step, int block, attn_b
 /* How many of the baseline's masses at the intervention's blocks and heads are at least `least`. */
 static int64_t count_reaching(const attn_run *run, const attn_intervention *v, int step, attn_branch branch,
                               double least) {
-    attn_shape s = run->shape;
     int64_t n = 0;
     ss_error none;
-    for (int block = 0; block < s.blocks; block++) {
+    for (int block = 0; block < run->shape.blocks; block++) {
         if (!bits_get(&v->blocks, block)) continue;
         const double *mass = attn_run_recalled(run, step, block, branch, &none);
-        for (int h = 0; mass && h < s.heads; h++)
+        if (!mass) continue;
+        attn_shape s = attn_run_block_shape(run->baseline, block);
+        for (int h = 0; h < s.heads; h++)
             for (int j = 0; bits_get(&v->heads, h) && j < s.keys; j++)
                 n += mass[(size_t)h * (size_t)s.keys + (size_t)j] >= least;
     }
@@ -259,7 +284,8 @@ static int64_t count_reaching(const attn_run *run, const attn_intervention *v, i
 static double find_threshold(const attn_run *run, const attn_intervention *v, int step, attn_branch branch) {
     int64_t sites = 0;
     for (int block = 0; block < run->shape.blocks; block++)
-        for (int h = 0; h < run->shape.heads; h++) sites += bits_get(&v->blocks, block) && bits_get(&v->heads, h);
+        for (int h = 0; h < attn_run_block_shape(run->baseline ? run->baseline : run, block).heads; h++)
+            sites += bits_get(&v->blocks, block) && bits_get(&v->heads, h);
     uint64_t low = 0, high;
     double least = HUGE_VAL;
     memcpy(&high, &least, sizeof high);
@@ -307,12 +333,12 @@ void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch bra
     size_t site = site_of(run, step, block, head, branch);
     int32_t top[UINT8_MAX];
     attn_sink *sinks = run->sinks + site * (size_t)run->measure.top;
-    int n = attn_largest_keys(mass, run->shape.keys, run->measure.top, top);
+    int keys = attn_run_block_shape(run, block).keys, n = attn_largest_keys(mass, keys, run->measure.top, top);
     for (int i = 0; i < n; i++) sinks[i] = (attn_sink){.key = top[i], .mass = (float)mass[top[i]]};
     run->n_sinks[site] = (uint8_t)n;
     if (!run->masses) return;
     float *kept = run->masses + site * (size_t)run->shape.keys;
-    for (int j = 0; j < run->shape.keys; j++) kept[j] = (float)mass[j];
+    for (int j = 0; j < keys; j++) kept[j] = (float)mass[j];
     run->has_mass[site] = 1;
 }
 
@@ -324,8 +350,8 @@ int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_bran
 
 void attn_run_keep_top(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass) {
     size_t site = site_of(run, step, block, head, branch);
-    run->has_top[site] =
-        (uint8_t)attn_largest_keys(mass, run->shape.keys, run->n_top, run->top + site * (size_t)run->n_top);
+    run->has_top[site] = (uint8_t)attn_largest_keys(mass, attn_run_block_shape(run, block).keys, run->n_top,
+                                                    run->top + site * (size_t)run->n_top);
 }
 
 int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch branch, const int32_t **out) {

@@ -80,7 +80,7 @@ typedef struct attn_stream_name {
     uint64_t study_seed, prompt, image_seed, draw;
 } attn_stream_name;
 
-/* Shape of the record. */
+/* Shape of the record. Heads and keys are the most of any block; a block whose calls have fewer fills only those. */
 typedef struct attn_shape {
     int steps, blocks, heads, keys;
 } attn_shape;
@@ -119,12 +119,16 @@ int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_bran
  * was not visited. */
 int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch branch, const int32_t **out);
 
-/* The vector of the measure's map at a step and block: [queries] or [keys] (both are the shape's keys), or NULL. */
+/* The vector of the measure's map at a step and block: [queries] or [keys] of the block, at most the shape's keys; or
+ * NULL, as where the block's calls have no such key or query row. */
 const float *attn_run_map(const attn_run *run, int step, int block);
 
-/* All masses of a site [keys], or NULL unless keep_masses. */
+/* All masses of a site [keys of its block], or NULL unless keep_masses. */
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch);
 
 attn_shape attn_run_shape(const attn_run *run);
+
+/* The same with the heads and keys of one block's calls; of a block that was not visited, the record's. */
+attn_shape attn_run_block_shape(const attn_run *run, int block);
 
 #endif

@@ -1,5 +1,5 @@
-/* Identities of whole attention calls: selectors, programs and runs over random tokens. Another order of tokens gives
- * the same in that order; the sets that a run chose, given back to it, give the same run. */
+/* Identities of whole attention calls, joint, self and cross: selectors, programs and runs over random tokens. Another
+ * order of tokens gives the same in that order; the sets that a run chose, given back to it, give the same run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,14 +14,17 @@
 #include "named.h"
 
 static const double BOUND = 2e-5;
-enum { CASES = 10000, STEPS = 2, BLOCKS = 2, SITES = STEPS * BLOCKS * 2, MAX_KEYS = 20, MAX_HEADS = 3 };
+enum { CASES = 15000, STEPS = 2, BLOCKS = 2, SITES = STEPS * BLOCKS * 2, MAX_KEYS = 20, MAX_HEADS = 3 };
 
 static compute *cpu;
 
-/* Tokens [image | clip | t5] at random; one call for each step, block and branch. */
+/* Tokens at random: joint [image | clip | t5]; self, one image; cross, image queries and keys [clip | t5]. One call for
+ * each step, block and branch. */
 typedef struct tokens {
     shape n;
-    attn_segment segment[3];
+    attn_kind kind;
+    attn_segment segment[3], queries[3];
+    int n_segments, n_queries;
     uint8_t key_class[MAX_KEYS];
 } tokens;
 
@@ -32,13 +35,23 @@ static philox stream(uint64_t property, int number) {
     return r;
 }
 
-static tokens tokens_make(philox *r, int least_keys) {
-    tokens t = {.n = {1, 0, fix_int(r, least_keys, MAX_KEYS), fix_int(r, 1, MAX_HEADS), fix_int(r, 1, 12)}};
-    int image = fix_int(r, 1, t.n.keys - 2), clip = fix_int(r, 1, t.n.keys - image - 1);
-    t.n.queries = t.n.keys;
-    t.segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, image, 2};
-    t.segment[1] = (attn_segment){SEGMENT_TEXT, "clip", image, clip, 0};
-    t.segment[2] = (attn_segment){SEGMENT_TEXT, "t5", image + clip, t.n.keys - image - clip, 0};
+static tokens tokens_make(philox *r, int least_keys, attn_kind kind) {
+    tokens t = {.kind = kind,
+                .n = {1, 0, fix_int(r, least_keys, MAX_KEYS), fix_int(r, 1, MAX_HEADS), fix_int(r, 1, 12)}};
+    int image = kind == ATTN_SELF ? t.n.keys : kind == ATTN_CROSS ? 0 : fix_int(r, 1, t.n.keys - 2);
+    int clip = kind == ATTN_SELF ? 0 : fix_int(r, 1, t.n.keys - image - 1);
+    const attn_segment all[] = {{SEGMENT_IMAGE, "image", 0, image, 2},
+                                {SEGMENT_TEXT, "clip", image, clip, 0},
+                                {SEGMENT_TEXT, "t5", image + clip, t.n.keys - image - clip, 0}};
+    for (int i = 0; i < 3; i++)
+        if (all[i].length) t.segment[t.n_segments++] = all[i];
+    memcpy(t.queries, t.segment, sizeof t.queries);
+    t.n_queries = t.n_segments;
+    t.n.queries = kind == ATTN_CROSS ? fix_int(r, 1, MAX_KEYS) : t.n.keys;
+    if (kind == ATTN_CROSS) {
+        t.queries[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, t.n.queries, 2};
+        t.n_queries = 1;
+    }
     for (int j = image; j < t.n.keys; j++) t.key_class[j] = (uint8_t)fix_int(r, KEY_START, KEY_PADDING);
     return t;
 }
@@ -61,10 +74,10 @@ static float *forward(const tokens *t, const fixture *f, attn_run *run, int site
     attn_batch batch = {1, &item};
     attn_call call = {.args = f->args,
                       .block = site / 2 % BLOCKS,
-                      .kind = ATTN_JOINT,
-                      .n_query_segments = 3,
-                      .n_key_segments = 3,
-                      .query_segments = t->segment,
+                      .kind = t->kind,
+                      .n_query_segments = t->n_queries,
+                      .n_key_segments = t->n_segments,
+                      .query_segments = t->queries,
                       .key_segments = t->segment,
                       .batch = &batch};
     ss_error err = {0};
@@ -79,7 +92,7 @@ static float *forward(const tokens *t, const fixture *f, attn_run *run, int site
 /* A random order of the tokens of each segment: token j moves to to[j]. */
 static void shuffle(philox *r, const tokens *t, int *to) {
     for (int j = 0; j < t->n.keys; j++) to[j] = j;
-    for (int s = 0; s < 3; s++)
+    for (int s = 0; s < t->n_segments; s++)
         for (int i = t->segment[s].length - 1; i > 0; i--) {
             int a = t->segment[s].start + i, b = t->segment[s].start + (int)philox_below(r, (uint32_t)(i + 1));
             int keep = to[a];
@@ -130,28 +143,30 @@ static void permuting_tokens_permutes_calls(void **state) {
     int left_out = 0;
     for (int number = 0; number < CASES; number++) {
         philox r = stream(1, number);
-        tokens t = tokens_make(&r, 2 * MAX_HEADS);
+        tokens t = tokens_make(&r, 2 * MAX_HEADS, (attn_kind)(number / 4 % 3));
         fixture *f = fixture_make(&r, t.n, 0, 4 * philox_uniform(&r)), *g = fixture_make(&r, t.n, 0, 0);
-        int to[MAX_KEYS];
+        int to[MAX_KEYS], of_queries[MAX_KEYS];
         shuffle(&r, &t, to);
+        for (int i = 0; i < MAX_KEYS; i++) of_queries[i] = t.kind == ATTN_CROSS ? i : to[i < t.n.keys ? i : 0];
         size_t row = (size_t)(t.n.heads * t.n.width);
-        for (int x = 0; x < 3; x++) move_rows(g->memory[x], f->memory[x], to, t.n.keys, row);
+        move_rows(g->memory[0], f->memory[0], of_queries, t.n.queries, row);
+        for (int x = 1; x < 3; x++) move_rows(g->memory[x], f->memory[x], to, t.n.keys, row);
         attn_program p = named_program(shape_of(&t), named_selector(SELECTORS[number % 4]), 1,
                                        EDITS[philox_below(&r, 6)], philox_uniform(&r), (attn_rows)philox_below(&r, 3));
         attn_intervention *v = &p.intervention[0];
         v->scope = (attn_scope)philox_below(&r, 2);
         ss_error err;
         v->k = fix_int(&r, 1, 3);
-        while (attn_program_check(&p, BLOCKS, t.n.heads, t.n.keys, t.segment, 3, &err) != SS_OK)
+        while (attn_program_check(&p, BLOCKS, t.n.heads, t.n.keys, t.segment, t.n_segments, &err) != SS_OK)
             if (--v->k == 0) v->selector = named_selector("top"), v->k = 1; /* fewer tokens of the kind than heads */
         attn_run *a = run_of(&t, &p), *b = run_of(&t, &p);
-        f->stats.row_end = t.segment[0].length;
+        f->stats.row_end = t.queries[0].length;
         op_attention(cpu, &f->args, &f->stats);
         if (nearly_tied(&t, f->mass, v->scope, 1e-6)) left_out++;
         else {
             float *one = forward(&t, f, a, 0), *two = forward(&t, g, b, 0),
                   *moved = malloc(fix_out_count(f) * sizeof *moved);
-            move_rows(moved, one, to, t.n.keys, row);
+            move_rows(moved, one, of_queries, t.n.queries, row);
             assert_true(fix_error(two, moved, fix_out_count(f)) < BOUND);
             check_records(&t, a, b, to);
             free(one);
@@ -215,7 +230,7 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
     (void)state;
     for (int number = 0; number < CASES; number++) {
         philox r = stream(2, number);
-        tokens t = tokens_make(&r, 6);
+        tokens t = tokens_make(&r, 6, (attn_kind)(number / ATTN_SELECTOR_COUNT % 3));
         const attn_selector *s = &ATTN_SELECTORS[number % ATTN_SELECTOR_COUNT];
         attn_program p =
             named_program(shape_of(&t), &RECORD, 1, ATTN_EDITS[philox_below(&r, (uint32_t)ATTN_EDIT_COUNT)].about.name,
@@ -223,7 +238,8 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
         attn_intervention *v = &p.intervention[0];
         v->scope = (attn_scope)philox_below(&r, 2);
         v->redraw = (attn_redraw)philox_below(&r, 2);
-        if (s->about.options && s->about.options[0].type == OPTION_TEXT) v->selector_options[0].text = "image 0";
+        if (s->about.options && s->about.options[0].type == OPTION_TEXT)
+            v->selector_options[0].text = t.kind == ATTN_CROSS ? "clip 0" : "image 0";
         else v->selector_options[0].word = (int)philox_below(&r, 2);
         chosen.own = s;
         attn_program q = p;
@@ -256,7 +272,7 @@ static void top_by_index_is_top(void **state) {
     (void)state;
     for (int number = 0; number < CASES; number++) {
         philox r = stream(3, number);
-        tokens t = tokens_make(&r, 4);
+        tokens t = tokens_make(&r, 4, (attn_kind)(number / 2 % 3));
         fixture *f = fixture_make(&r, t.n, 0, 4 * philox_uniform(&r));
         attn_program p = named_program(shape_of(&t), named_selector("top"), 1, number % 2 ? "mask" : "zero", 0,
                                        ROWS_ALL),
@@ -267,7 +283,7 @@ static void top_by_index_is_top(void **state) {
         for (int h = 0; h < t.n.heads; h++) {
             const attn_sink *sinks;
             attn_run_sinks(a, 0, 0, h, BRANCH_COND, &sinks);
-            const attn_segment *s = attn_segment_of(t.segment, 3, sinks[0].key);
+            const attn_segment *s = attn_segment_of(t.segment, t.n_segments, sinks[0].key);
             snprintf(at[h], sizeof at[h], "%s %d", s->name, sinks[0].key - s->start);
             q.intervention[h] = p.intervention[0];
             q.intervention[h].selector = named_selector("index");

@@ -1,6 +1,6 @@
 /* Planted sinks: one virtual key more in a call, with the share p of every row (support/plant.h). The call without the
  * key is known, so what masking, value zero and the record must give is known too, over random shapes, places and p up
- * to 1 - 1e-7. The bound is the one docs/METHOD.md states: 2e-5 of the rms. */
+ * to 1 - 1e-7, in joint, self- and cross-attention. The bound is the one docs/METHOD.md states: 2e-5 of the rms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,14 +15,16 @@
 #include "support/plant.h"
 
 static const double BOUND = 2e-5;
-enum { CASES = 10000, STEPS = 3, BLOCKS = 2, MAX_KEYS = 24, MAX_HEADS = 3, MAX_WIDTH = 16 };
+enum { CASES = 15000, STEPS = 3, BLOCKS = 2, MAX_KEYS = 24, MAX_HEADS = 3, MAX_WIDTH = 16 };
 
 static compute *cpu;
 
-/* A joint call of image and text tokens, its plant, and what the kernel says without the plant. */
+/* A call of image and text tokens, its plant, and what the kernel says without the plant. */
 typedef struct planting {
     fixture *f;
-    attn_segment segment[3];
+    attn_kind kind;
+    attn_segment segment[3], queries[3]; /* of the keys, of the queries */
+    int n_segments, n_queries;
     uint8_t key_class[MAX_KEYS];
     plant plant;
     float value[MAX_HEADS * MAX_WIDTH];
@@ -38,24 +40,44 @@ static void attend(const attention_args *a, const attention_stats *stats) {
     assert_int_equal(cpu->error.code, SS_OK);
 }
 
-/* Random tokens [image | clip | t5] or with the text first; heads, place and value of the plant. p is set later. */
+/* Joint: [image | clip | t5], or with the text first. Self: one image. Cross: keys [clip | t5] or the other way round,
+ * and any number of image queries. */
+static void segments_make(planting *x, philox *r, shape *n) {
+    if (x->kind == ATTN_SELF) {
+        x->segment[0] = x->queries[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, n->keys, 2};
+        x->n_segments = x->n_queries = 1;
+        return;
+    }
+    int image = x->kind == ATTN_JOINT ? fix_int(r, 1, n->keys - 2) : 0, clip = fix_int(r, 1, n->keys - image - 1);
+    int first = (int)philox_below(r, 2);
+    const attn_segment tokens[3] = {{SEGMENT_IMAGE, "image", 0, image, 2},
+                                    {SEGMENT_TEXT, "clip", 0, clip, 0},
+                                    {SEGMENT_TEXT, "t5", 0, n->keys - image - clip, 0}};
+    for (int i = 0, start = 0; i < 3; start += tokens[first ? (i + 1) % 3 : i].length, i++) {
+        const attn_segment *s = &tokens[first ? (i + 1) % 3 : i];
+        if (!s->length) continue;
+        x->segment[x->n_segments] = *s;
+        x->segment[x->n_segments++].start = start;
+    }
+    memcpy(x->queries, x->segment, sizeof x->queries);
+    x->n_queries = x->n_segments;
+    if (x->kind == ATTN_JOINT) return;
+    n->queries = fix_int(r, 1, MAX_KEYS);
+    x->queries[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, n->queries, 2};
+    x->n_queries = 1;
+}
+
+/* Random tokens; heads, place and value of the plant. p is set later. */
 static planting planting_make(uint64_t property, int number) {
-    planting x = {0};
+    planting x = {.kind = (attn_kind)(number / 6 % 3)};
     philox r;
     uint64_t parts[2] = {property, (uint64_t)number};
     philox_init(&r, 20261125, parts, 2);
     shape n = {1, 0, fix_int(&r, 4, MAX_KEYS), fix_int(&r, 1, MAX_HEADS), fix_int(&r, 1, MAX_WIDTH)};
     n.queries = n.keys;
+    segments_make(&x, &r, &n);
     x.f = fixture_make(&r, n, philox_below(&r, 2) ? FIX_STRIDED : 0, philox_below(&r, 3) ? 0 : 6 * philox_uniform(&r));
-    int image = fix_int(&r, 1, n.keys - 2), clip = fix_int(&r, 1, n.keys - image - 1), first = (int)philox_below(&r, 2);
-    const attn_segment tokens[3] = {{SEGMENT_IMAGE, "image", 0, image, 2},
-                                    {SEGMENT_TEXT, "clip", 0, clip, 0},
-                                    {SEGMENT_TEXT, "t5", 0, n.keys - image - clip, 0}};
-    for (int i = 0, start = 0; i < 3; start += x.segment[i++].length) {
-        x.segment[i] = tokens[first ? (i + 1) % 3 : i];
-        x.segment[i].start = start;
-    }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < x.n_segments; i++)
         memset(x.key_class + x.segment[i].start, x.segment[i].kind == SEGMENT_IMAGE ? KEY_IMAGE : KEY_WORD,
                (size_t)x.segment[i].length);
     for (int i = 0; i < n.heads * n.width; i++) x.value[i] = (float)(3 * philox_normal(&r));
@@ -82,10 +104,10 @@ static attn_call call_of(planting *x, const attn_batch *batch) {
     if (x->plant.value) x->plant.value = x->value;
     return (attn_call){.args = x->f->args,
                        .block = x->block,
-                       .kind = ATTN_JOINT,
-                       .n_query_segments = 3,
-                       .n_key_segments = 3,
-                       .query_segments = x->segment,
+                       .kind = x->kind,
+                       .n_query_segments = x->n_queries,
+                       .n_key_segments = x->n_segments,
+                       .query_segments = x->queries,
                        .key_segments = x->segment,
                        .batch = batch,
                        .output_gram = x->gram};
@@ -264,8 +286,9 @@ static void check_record(const planting *x, const attn_run *run, int masked) {
 /* p above what the heaviest other key keeps beside it in any head, so that the plant is the sink. */
 static double dominating(const planting *x, double u) {
     double most = 0;
-    const attn_segment *s = x->segment;
-    int image = s[0].kind == SEGMENT_IMAGE ? 0 : s[1].kind == SEGMENT_IMAGE ? 1 : 2;
+    const attn_segment *s = x->queries;
+    int image = 0;
+    while (s[image].kind != SEGMENT_IMAGE) image++;
     attention_stats over_image = x->f->stats;
     over_image.row_begin = s[image].start;
     over_image.row_end = s[image].start + s[image].length;
