@@ -22,15 +22,15 @@ static const struct refusal {
     {"resnet_out_scale_factor", "1", "scaled residuals"},
     {"mid_block_scale_factor", "1", "scaled residuals"},
     {"time_embedding_type", "\"positional\"", "other time embeddings"},
-    {"time_embedding_act_fn", "null", "an activation after the time embedding"},
-    {"timestep_post_act", "null", "an activation after the time embedding"},
+    {"time_embedding_act_fn", "null", "activations after the time embedding"},
+    {"timestep_post_act", "null", "activations after the time embedding"},
     {"time_cond_proj_dim", "null", "embeddings of the guidance scale (distilled models)"},
     {"class_embed_type", "null", "class embeddings"},
     {"num_class_embeds", "null", "class embeddings"},
     {"class_embeddings_concat", "false", "class embeddings"},
     {"encoder_hid_dim", "null", "projections of the text (adapters, Kandinsky)"},
     {"encoder_hid_dim_type", "null", "projections of the text (adapters, Kandinsky)"},
-    {"attention_type", "\"default\"", "gated attention (GLIGEN)"},
+    {"attention_type", "\"default\"", "layers of gated attention (GLIGEN)"},
     {"cross_attention_norm", "null", "norms of the text"},
 };
 
