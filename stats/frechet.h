@@ -3,10 +3,10 @@
  *     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2),   S with n - 1
  *
  * as pytorch-fid's calculate_frechet_distance. With any factors S_i = A_i' A_i the last trace is the sum of the
- * singular values of A1 A2', the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2). Taking them so never squares
- * a condition number and needs no special case for singular S, where SciPy's sqrtm loses half of the digits. Factors:
- * the n centred rows themselves, divided by sqrt(n - 1), where n < d (small and exact); else the pivoted Cholesky
- * factor of the covariance.
+ * singular values of A1 A2', the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2). Taking them so forms
+ * no product of covariances and needs no special case for singular S, where SciPy's sqrtm loses half of the digits.
+ * Factors: the n centred rows themselves, divided by sqrt(n - 1), where n < d (small and exact); else the pivoted
+ * Cholesky factor of the covariance.
  *
  * The estimate is biased upwards by about c(S) / n (docs/METHOD.md): compare values of equal n only. */
 #ifndef STATS_FRECHET_H

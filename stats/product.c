@@ -11,40 +11,31 @@ enum { TILE = STATS_PRODUCT_TILE, DEPTH = STATS_PRODUCT_DEPTH, HIGH = 6, WIDE = 
 
 _Static_assert(TILE % HIGH == 0 && TILE % WIDE == 0, "a tile is whole panels");
 
-typedef double lanes __attribute__((vector_size(8 * WIDE), may_alias));
-
-/* c[6, 8] (rows TILE apart) += a panel times a panel, `depth` terms. */
-static inline __attribute__((always_inline)) void multiply(int depth, const double *a, const double *b, double *c) {
-    lanes sum[HIGH] = {0};
-    for (int k = 0; k < depth; k++) {
-        lanes v = *(const lanes *)(b + k * WIDE);
-        for (int r = 0; r < HIGH; r++) sum[r] += a[k * HIGH + r] * v;
+/* NAME: c (rows TILE apart) += panels of `a` times panels of `b`, `depth` terms, in vectors of LANES numbers, ROWS rows
+ * of a panel at a time: as many sums as the instruction set has registers for. GCC keeps wider vectors than the
+ * machine's in memory, which costs a factor of six. */
+#define DEFINE_PANELS(NAME, TARGET, LANES, ROWS)                                                                       \
+    TARGET static void NAME(int high, int wide, int depth, const double *a, const double *b, double *c) {              \
+        typedef double lanes __attribute__((vector_size(8 * LANES), may_alias));                                       \
+        for (int j = 0; j < wide; j += WIDE)                                                                           \
+            for (int i = 0; i < high; i += ROWS) {                                                                     \
+                const double *left = a + i / HIGH * HIGH * depth + i % HIGH, *right = b + j * depth;                   \
+                lanes sum[ROWS][WIDE / LANES] = {0};                                                                   \
+                for (int k = 0; k < depth; k++, left += HIGH, right += WIDE)                                           \
+                    for (int r = 0; r < ROWS; r++)                                                                     \
+                        for (int v = 0; v < WIDE / LANES; v++) sum[r][v] += left[r] * ((const lanes *)right)[v];       \
+                for (int r = 0; r < ROWS; r++)                                                                         \
+                    for (int v = 0; v < WIDE / LANES; v++) ((lanes *)(c + (i + r) * TILE + j))[v] += sum[r][v];        \
+            }                                                                                                          \
     }
-    for (int r = 0; r < HIGH; r++) *(lanes *)(c + r * TILE) += sum[r];
-}
-
-static inline __attribute__((always_inline)) void panels(int high, int wide, int depth, const double *a,
-                                                         const double *b, double *c) {
-    for (int j = 0; j < wide; j += WIDE)
-        for (int i = 0; i < high; i += HIGH) multiply(depth, a + i * depth, b + j * depth, c + i * TILE + j);
-}
 
 typedef void panels_function(int high, int wide, int depth, const double *a, const double *b, double *c);
 
-static void panels_baseline(int high, int wide, int depth, const double *a, const double *b, double *c) {
-    panels(high, wide, depth, a, b, c);
-}
+DEFINE_PANELS(panels_baseline, , 2, 2)
 
 #ifdef __x86_64__
-static __attribute__((target("avx2"))) void panels_avx2(int high, int wide, int depth, const double *a, const double *b,
-                                                        double *c) {
-    panels(high, wide, depth, a, b, c);
-}
-
-static __attribute__((target("avx512f,prefer-vector-width=512"))) void
-panels_avx512(int high, int wide, int depth, const double *a, const double *b, double *c) {
-    panels(high, wide, depth, a, b, c);
-}
+DEFINE_PANELS(panels_avx2, __attribute__((target("avx2"))), 4, 6)
+DEFINE_PANELS(panels_avx512, __attribute__((target("avx512f,prefer-vector-width=512"))), 8, 6)
 
 static panels_function *best_panels(void) {
     if (__builtin_cpu_supports("avx512f")) return panels_avx512;

@@ -1,7 +1,7 @@
 /* Products of rows: every entry has the bits of a plain loop in the documented order, on any number of threads, from
  * single and double precision, centred or not, in tiles or whole. */
 #include "made_features.h"
-#include "stats/product.h"
+#include "stats/product.c" /* its kernels by name: a machine runs one of them only */
 
 static ss_error err;
 
@@ -50,13 +50,13 @@ static void test_rows(void **state) {
 
 static void test_centred_and_transposed(void **state) {
     (void)state;
-    enum { WIDE = 130 };
-    stats_features x = made_features(SHIFTED, 3, D, WIDE);
-    double mean[WIDE];
+    enum { FEATURES = 130 };
+    stats_features x = made_features(SHIFTED, 3, D, FEATURES);
+    double mean[FEATURES];
     stats_features_mean(&x, mean);
     stats_product_side features = {&x, mean, 1}, rows = {&x, mean, 0};
-    assert_product(&features, &features, WIDE, WIDE, D);
-    assert_product(&rows, &rows, D, D, WIDE);
+    assert_product(&features, &features, FEATURES, FEATURES, D);
+    assert_product(&rows, &rows, D, D, FEATURES);
     free_features(&x);
 }
 
@@ -78,6 +78,28 @@ static void test_single_precision(void **state) {
     free(two);
 }
 
+/* Every instruction set that this machine has gives the bits of the plainest. */
+static void test_instruction_sets(void **state) {
+    (void)state;
+    enum { TERMS = 37 };
+    _Alignas(64) static double a[TILE * TERMS], b[TILE * TERMS], expected[TILE * TILE], actual[TILE * TILE];
+    for (int i = 0; i < TILE * TERMS; i++) a[i] = sin(i), b[i] = cos(3 * i);
+    panels_baseline(TILE, TILE, TERMS, a, b, expected);
+    panels_function *others[] = {best_panels(),
+#ifdef __x86_64__
+                                 __builtin_cpu_supports("avx2") ? panels_avx2 : panels_baseline,
+                                 __builtin_cpu_supports("avx512f") ? panels_avx512 : panels_baseline
+#endif
+    };
+    for (int i = 0; i < COUNT_OF(others); i++) {
+        memset(actual, 0, sizeof actual);
+        others[i](TILE, TILE, TERMS, a, b, actual);
+        assert_memory_equal(actual, expected, sizeof actual);
+    }
+    for (int k = 0; k < TERMS; k++) expected[TILE + 1] -= a[k * HIGH + 1] * b[k * WIDE + 1];
+    assert_true(fabs(expected[TILE + 1]) < 1e-13);
+}
+
 static void test_mean(void **state) {
     (void)state;
     enum { ROWS = 1000 };
@@ -89,6 +111,7 @@ static void test_mean(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_centred_and_transposed),
-                                       cmocka_unit_test(test_single_precision), cmocka_unit_test(test_mean)};
+                                       cmocka_unit_test(test_single_precision), cmocka_unit_test(test_instruction_sets),
+                                       cmocka_unit_test(test_mean)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
