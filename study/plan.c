@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/philox.h"
 #include "study/swap.h"
 
@@ -373,12 +373,6 @@ void plan_free(plan *p) {
 
 /* ---- speed ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err) {
     enum { MAX_STEPS = 3 };
     const double ENOUGH = 0.25; /* seconds; a step this long is not repeated */
@@ -395,9 +389,9 @@ ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err) {
     SS_TRY_GOTO(pipeline_encode(pl, &p->settings, plan_unit_prompt(p, u), &e, err), done);
     SS_TRY_GOTO(denoise_begin(&d, pl, &p->settings, e, u->seed, run, err), done);
     for (int i = 0; i < MAX_STEPS && i < p->settings.steps; i++) {
-        double start = now();
+        double start = clock_seconds();
         SS_TRY_GOTO(denoise_step(pl, &d, 1, err), done);
-        double took = now() - start;
+        double took = clock_seconds() - start;
         best = took < best ? took : best;
         if (took > ENOUGH) break;
     }

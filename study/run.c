@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "base/clock.h"
 
 enum { DEFAULT_BATCH = 2, MAX_BATCH = 64 };
 
@@ -58,12 +58,6 @@ typedef struct runner {
     snapshot *snapshots;
 } runner;
 
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static ss_status check_stop(const run_options *o, ss_error *err) {
     if (!o->stop || !*o->stop) return SS_OK;
     return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; what was finished is in the store");
@@ -75,7 +69,7 @@ static void tell(runner *r, const plan_unit *u) {
     r->name.len = 0;
     if (u) plan_unit_name(r->p, u, &r->name);
     g->unit = u && !r->name.failed ? r->name.s : NULL;
-    g->seconds = seconds_now() - r->started;
+    g->seconds = clock_seconds() - r->started;
     g->units_per_second = r->units_made > 0 && g->seconds > 0 ? (double)r->units_made / g->seconds : NAN;
     g->seconds_left = g->forwards_done > 0
                           ? g->seconds * (double)(g->forwards_total - g->forwards_done) / (double)g->forwards_done
@@ -421,7 +415,7 @@ static ss_status prepare(runner *r, ss_error *err) {
 
 ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err) {
     static const run_options NONE = {0};
-    runner r = {.s = s, .p = p, .c = c, .pl = pl, .o = o ? o : &NONE, .started = seconds_now()};
+    runner r = {.s = s, .p = p, .c = c, .pl = pl, .o = o ? o : &NONE, .started = clock_seconds()};
     ss_status status = prepare(&r, err);
     for (int i = 0; status == SS_OK && i < p->n_groups; i++) {
         status = run_group(&r, &p->group[i], err);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/text.h"
 #include "io/csv.h"
 #include "io/image.h"
@@ -155,14 +155,8 @@ typedef struct scorer {
     double started;
 } scorer;
 
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void tell(const scorer *w, int64_t done, int64_t total, const char *unit) {
-    double seconds = seconds_now() - w->started, rate = seconds > 0 && done ? (double)done / seconds : (double)NAN;
+    double seconds = clock_seconds() - w->started, rate = seconds > 0 && done ? (double)done / seconds : (double)NAN;
     run_progress now = {"score", done, total, done, total, seconds, rate, (double)(total - done) / rate, unit};
     if (w->o->progress) w->o->progress(w->o->user, &now);
 }
@@ -415,7 +409,7 @@ ss_status score_files(const collection *c, const collection *others, const study
     *out = (file_scores){0};
     w.o = o ? o : &NONE;
     w.out = out;
-    w.started = seconds_now();
+    w.started = clock_seconds();
     if (out_path) text_addf(&partial, "%s.partial", out_path);
     ss_status status = partial.failed ? error_no_memory(err, "a file name", 1) : prepare(&w, out_path, partial.s, err);
     if (status == SS_OK && out_path) status = begin_journal(&w, partial.s, err);

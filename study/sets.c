@@ -3,8 +3,8 @@
  * made when the first one is put there. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "study/run.h"
 #include "study/store_internal.h"
 
@@ -93,14 +93,8 @@ static ss_status have_all(const sets *w, const char *options, int *all, ss_error
     return SS_OK;
 }
 
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static ss_status make_features(sets *w, ss_error *err) {
-    double started = seconds_now();
+    double started = clock_seconds();
     run_progress now = {.study = store_study(w->s)->name, .unit = w->m->row->about.name};
     now.units_total = now.forwards_total = w->n;
     w->width = w->m->row->width(w->state);
@@ -115,7 +109,7 @@ static ss_status make_features(sets *w, ss_error *err) {
         rgb_image_free(&image);
         if (status != SS_OK) return status;
         now.units_done = now.forwards_done = i + 1;
-        now.seconds = seconds_now() - started;
+        now.seconds = clock_seconds() - started;
         now.units_per_second = (double)(i + 1) / now.seconds;
         now.seconds_left = (double)(w->n - i - 1) / now.units_per_second;
         if (w->o->progress) w->o->progress(w->o->user, &now);

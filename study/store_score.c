@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "study/run.h"
 #include "study/store_internal.h"
 
@@ -24,12 +24,6 @@ typedef struct rescore {
     int64_t baseline_unit; /* whose image is in `baseline`; -1 = none */
     rgb_image baseline;
 } rescore;
-
-static double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_error *err) {
     store_rows *r;
@@ -126,7 +120,7 @@ static ss_status score_one(rescore *w, const pending *u, ss_error *err) {
 static void tell(rescore *w) {
     run_progress *g = &w->progress;
     g->forwards_done = g->units_done;
-    g->seconds = seconds_now() - w->started;
+    g->seconds = clock_seconds() - w->started;
     g->units_per_second = g->seconds > 0 && g->units_done > 0 ? (double)g->units_done / g->seconds : NAN;
     g->seconds_left =
         g->units_done > 0 ? g->seconds * (double)(g->units_total - g->units_done) / (double)g->units_done : NAN;
@@ -182,7 +176,7 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
                      .prompts = &prompts,
                      .o = o ? o : &NONE,
                      .baseline_unit = -1,
-                     .started = seconds_now()};
+                     .started = clock_seconds()};
         status = check_geneval(s, w.m, &prompts, err);
         if (status == SS_OK) status = store_find_metric(s, w.m, &w.number, err);
         if (status == SS_OK && w.m->row->open) status = w.m->row->open(c, w.m->options, &w.state, err);
