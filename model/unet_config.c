@@ -7,6 +7,8 @@
 #include <string.h>
 #include "model/checks.h"
 
+enum { MAX_WIDTH = 8192, MAX_HEAD_DIM = 1024 }; /* a Gram matrix of every head is kept */
+
 /* ---- what is not built ---- */
 
 static const struct refusal {
@@ -206,9 +208,10 @@ static ss_status set_heads(const json_t *json, const char *where, unet_config *g
         unet_stage *s = &g->stage[stage];
         s->heads = heads[unet_stage_level(g, stage)];
         s->head_dim = s->width / s->heads;
-        if (s->transformers && s->head_dim < 1)
-            return error_set(err, SS_ERR_INPUT, where, "%s is %lld heads for a block of %lld channels", key,
-                             (long long)s->heads, (long long)s->width);
+        if (s->transformers && (s->head_dim < 1 || s->head_dim > MAX_HEAD_DIM))
+            return error_set(err, SS_ERR_INPUT, where,
+                             "%s is %lld heads for a block of %lld channels; expected heads of 1 to %d channels", key,
+                             (long long)s->heads, (long long)s->width, MAX_HEAD_DIM);
     }
     return SS_OK;
 }
@@ -220,10 +223,10 @@ static ss_status read_stages(const json_t *json, const char *where, unet_config 
     SS_TRY(json_get_ints(json, channels, where, width, UNET_MAX_BLOCKS, &n, err));
     if (n < 1) return error_set(err, SS_ERR_INPUT, where, "%s is empty; expected at least one number", channels);
     for (int i = 0; i < n; i++)
-        if (width[i] < 2 || width[i] > 65536 || width[i] % g->groups != 0)
+        if (width[i] < 2 || width[i] > MAX_WIDTH || width[i] % g->groups != 0)
             return error_set(err, SS_ERR_INPUT, where,
-                             "%s: %lld is not a multiple, from 2 to 65536, of norm_num_groups %lld", channels,
-                             (long long)width[i], (long long)g->groups);
+                             "%s: %lld is not a multiple, from 2 to %d, of norm_num_groups %lld", channels,
+                             (long long)width[i], MAX_WIDTH, (long long)g->groups);
     g->blocks = n;
     SS_TRY(read_each(json, "layers_per_block", 2, UNET_MAX_RESNETS - 1, n, where, layers, err));
     SS_TRY(read_types(json, "down_block_types", "DownBlock2D", "CrossAttnDownBlock2D", n, where, down, err));
