@@ -1,7 +1,7 @@
-/* Networks: one table row for each kind, one file for each family (mmdit.c, clip.c, t5.c, vae.c): a config struct read
- * from config.json, a weights struct with its walk (nn/weights.h), and a forward pass. A component folder is opened
- * by model_open, whatever is in it. Shapes come from config.json, never from guesses; a config value that a network
- * cannot honour is an error that names the key.
+/* Networks: one table row for each kind, one file for each family (mmdit.c, unet.c, clip.c, t5.c, vae.c): a config
+ * struct read from config.json, a weights struct with its walk (nn/weights.h), and a forward pass. A component folder
+ * is opened by model_open, whatever is in it. Shapes come from config.json, never from guesses; a config value that a
+ * network cannot honour is an error that names the key.
  *
  * A network's header declares its config, weights and forward pass for the pipelines. This header is what is common,
  * and what `forward` and `inspect` see: named arrays in, named arrays out, in the layouts of the reference

@@ -1,5 +1,5 @@
-"""Golden tensors of the U-Net: diffusers' UNet2DConditionModel on tiny random configurations, the output of every module
-that sinkscope taps. Weights come from philox_weights.fill and are not stored.
+"""Golden tensors of the U-Net: diffusers' UNet2DConditionModel on tiny random configurations, the output of every
+module that sinkscope taps. Weights come from philox_weights.fill and are not stored.
 
 usage: python model_unet.py [CASE..]   (writes tests/data/model/unet-*/; diffusers 0.35.2, torch 2.x, float32)
 """
