@@ -42,6 +42,28 @@ ss_status json_read_file_as_reals(const char *path, size_t limit, json_t **out, 
     return read_file(path, limit, JSON_DECODE_INT_AS_REAL, out, err);
 }
 
+/* Overwrite the word outside strings by null, which is shorter, so that places in errors stay right. */
+static void forget_minus_infinity(char *s) {
+    static const char word[] = "-Infinity", nothing[] = "null     ";
+    int in_string = 0;
+    for (; *s; s++) {
+        if (*s == '"') in_string = !in_string;
+        else if (in_string && *s == '\\' && s[1]) s++;
+        else if (!in_string && strncmp(s, word, sizeof word - 1) == 0) memcpy(s, nothing, sizeof nothing - 1);
+    }
+}
+
+ss_status json_read_python_file(const char *path, size_t limit, json_t **out, ss_error *err) {
+    char *data;
+    size_t size;
+    *out = NULL;
+    SS_TRY(file_read(path, limit, &data, &size, err));
+    forget_minus_infinity(data);
+    ss_status status = read_bytes(data, size, path, 0, out, err);
+    free(data);
+    return status;
+}
+
 const char *json_type_name(const json_t *value) {
     if (!value) return "nothing";
     switch (json_typeof(value)) {

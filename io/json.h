@@ -21,6 +21,10 @@ ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json
  * model_max_length as 1000000000000000019884624838656). */
 ss_status json_read_file_as_reals(const char *path, size_t limit, json_t **out, ss_error *err);
 
+/* As json_read_file of what Python's json module wrote: its -Infinity, for which JSON has no word, reads as null (as
+ * diffusers writes "lambda_min_clipped", where both mean no limit). */
+ss_status json_read_python_file(const char *path, size_t limit, json_t **out, ss_error *err);
+
 enum { JSON_CONFIG_LIMIT = 1 << 20 }; /* bytes; a limit for config.json and the like */
 
 /* Member `name` of `object`. `where` names the place in errors (the file, or file and component). All of them

@@ -3,7 +3,9 @@
 #include "sampler/scheduler_flow_match.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include "sampler/scheduler_row.h"
 
 static ss_status refuse_flags(const json_t *json, const char *where, ss_error *err) {
     static const char *const flags[] = {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas",
@@ -78,3 +80,31 @@ void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_to
     }
     sigma[steps] = 0;
 }
+
+/* ---- the row ---- */
+
+static ss_status flow_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+    return flow_match_parse(json, where, &out->flow, err);
+}
+
+/* x' = x + (next sigma - sigma) velocity. */
+static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+    float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
+    if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
+    flow_match_schedule(&s->flow, steps, image_tokens, sigma, timestep);
+    for (int i = 0; i < steps; i++) {
+        out->call[i].timestep = timestep[i];
+        out->call[i].sigma = sigma[i];
+        out->call[i].weight[0] = sigma[i + 1] - sigma[i];
+    }
+    free(sigma);
+    return SS_OK;
+}
+
+const scheduler_row SCHEDULER_FLOW_MATCH_EULER = {
+    .about = {"FlowMatchEulerDiscreteScheduler", "Euler steps along a rectified flow; SD3's own", NULL},
+    .family = SCHEDULER_FLOW,
+    .slots = 1,
+    .parse = flow_parse,
+    .fill = flow_fill,
+};

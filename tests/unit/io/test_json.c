@@ -4,8 +4,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "io/json.h"
 
 static json_t *parse(const char *s) {
@@ -33,6 +36,31 @@ static void test_syntax(void **state) {
         assert_string_equal(err.where, cases[i].where);
         assert_string_equal(err.message, cases[i].message);
     }
+}
+
+/* -Infinity outside strings is null; places in errors stay right. */
+static void test_python(void **state) {
+    (void)state;
+    char path[] = "/tmp/sinkscope-json-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    ss_error err = {0};
+    json_t *j;
+    static const char good[] = "{\"a\": -Infinity, \"b\": \"-Infinity\", \"c\": \"\\\"-Infinity\"}";
+    assert_int_equal(file_write(path, good, strlen(good), &err), SS_OK);
+    assert_int_equal(json_read_python_file(path, JSON_CONFIG_LIMIT, &j, &err), SS_OK);
+    assert_true(json_is_null(json_object_get(j, "a")));
+    assert_string_equal(json_string_value(json_object_get(j, "b")), "-Infinity");
+    assert_string_equal(json_string_value(json_object_get(j, "c")), "\"-Infinity");
+    json_decref(j);
+    static const char bad[] = "{\"a\": -Infinity, \"b\": Infinity}";
+    assert_int_equal(file_write(path, bad, strlen(bad), &err), SS_OK);
+    assert_int_equal(json_read_python_file(path, JSON_CONFIG_LIMIT, &j, &err), SS_ERR_INPUT);
+    assert_null(j);
+    assert_string_equal(err.where + strlen(path), ":1:30");
+    assert_string_equal(err.message, "is not JSON: invalid token near 'Infinity'");
+    unlink(path);
 }
 
 static void test_getters(void **state) {
@@ -112,10 +140,8 @@ static void test_messages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntax),
-        cmocka_unit_test(test_getters),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_syntax),   cmocka_unit_test(test_python),   cmocka_unit_test(test_getters),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,81 @@
+/* Schedulers: what the network is told at each of its calls, and how its outputs take noise to a picture. A scheduler
+ * is a row in a table, found by "_class_name" in scheduler_config.json.
+ *
+ * Every one of them is linear in the latents and in the network's outputs. So a row never touches latents: it plans,
+ * that is, it writes the coefficients of every call, and schedule_advance carries out a call of any of them. What a
+ * multistep rule remembers lies in slots of the latents' size that the caller owns beside the latents: copying the
+ * two copies the whole state of sampling. Reference: diffusers 0.35.2, src/diffusers/schedulers. */
+#ifndef SAMPLER_SCHEDULER_H
+#define SAMPLER_SCHEDULER_H
+
+#include "base/option.h"
+#include "io/json.h"
+#include "sampler/scheduler_diffusion.h"
+#include "sampler/scheduler_flow_match.h"
+
+/* ---- from scheduler_config.json ---- */
+
+/* What the network was trained to do: predict the velocity of a straight path, or the noise (or v) of a diffusion. */
+typedef enum scheduler_family { SCHEDULER_FLOW, SCHEDULER_DIFFUSION } scheduler_family;
+
+typedef struct scheduler {
+    const struct scheduler_row *row;
+    flow_match_config flow;     /* SCHEDULER_FLOW */
+    diffusion_config diffusion; /* SCHEDULER_DIFFUSION */
+} scheduler;
+
+/* Read a scheduler_config.json that must name a scheduler of the family. What cannot be honoured is an error that names
+ * the key, its value and what would do; keys that diffusers' class does not know are ignored, as it does. */
+ss_status scheduler_open(scheduler *out, const char *path, scheduler_family family, ss_error *err);
+
+/* The same from a tree; `where` names the file in errors. */
+ss_status scheduler_parse(const json_t *json, const char *where, scheduler_family family, scheduler *out,
+                          ss_error *err);
+
+const char *scheduler_name(const scheduler *g); /* "EulerDiscreteScheduler" */
+
+/* Whether the scheduler can make so many steps (at least 1); the error says which it can. */
+ss_status scheduler_check(const scheduler *g, int steps, ss_error *err);
+
+/* ---- the plan of one image ---- */
+
+enum { SCHEDULE_MAX_SLOTS = 5 };
+
+/* One call of the network. x: the latents; e: what the network made of them, after guidance. */
+typedef struct schedule_call {
+    int step;          /* of the image, 0-based: PNDM calls twice in its first step */
+    float timestep;    /* what the network is told */
+    float input_scale; /* the network sees x times this */
+    float sigma; /* noise over picture in x; of a flow, the share of noise. For records: nothing computes with it */
+    /* e lies in slot[output], and is kept as what later calls need of it:
+     *   slot[output] = of_output e + of_latents x
+     *   slot[saved] = x, where saved >= 0
+     *   x = latents x + sum of weight[i] slot[i] */
+    int output, saved;
+    float of_output, of_latents;
+    float latents, weight[SCHEDULE_MAX_SLOTS];
+} schedule_call;
+
+typedef struct schedule {
+    int calls, slots;
+    float initial_scale; /* of the noise that x starts from */
+    schedule_call *call; /* [calls], owned */
+} schedule;
+
+/* Plan an image of so many steps, which scheduler_check allows. image_tokens counts for the dynamic shift of flows
+ * alone. Free with schedule_free, also after a failure. */
+ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, schedule *out, ss_error *err);
+ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err);
+void schedule_free(schedule *s);
+
+/* Carry out a call, in float32: x [n], slots [s->slots, n] with e in its place. A slot whose weight is 0 is not read:
+ * what lies in it does not matter. */
+void schedule_advance(const schedule *s, int call, float *x, float *slots, int64_t n);
+
+/* ---- the table ---- */
+
+extern const struct scheduler_row *const SCHEDULERS[];
+extern const int SCHEDULER_COUNT;
+const entry *scheduler_about(int i); /* name and help of a row */
+
+#endif
