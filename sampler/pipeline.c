@@ -1,16 +1,14 @@
-/* Pipelines: the table, the model's folder and defaults, and what every kind of pipeline does alike (memory of
- * embeddings and states, noise, quantisation, cost). What a kind does by itself is in its own file, behind
- * pipeline_row.h. */
+/* Pipelines: the table, the model's folder and defaults, and what every kind of pipeline does alike with text, pictures
+ * and costs. Denoising is in denoise.c, what a kind does by itself in its own file, behind pipeline_row.h. */
 #include "sampler/pipeline.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "sampler/pipeline_row.h"
-#include "sampler/torch_noise.h"
+#include "sampler/pipeline_parts.h"
 
-static const pipeline_row *const ROWS[] = {&PIPELINE_SD3};
+static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL};
 enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 /* ---- opening ---- */
@@ -64,8 +62,25 @@ end:
     return status;
 }
 
+/* Kinds of pipeline that will not be there soon, by a part of their names. */
+static const struct {
+    const char *part, *what;
+} REFUSED[] = {
+    {"ControlNet", "an image from a prompt and a control picture"},
+    {"AdapterPipeline", "an image from a prompt and a control picture"},
+    {"StableDiffusionXLImg2Img", "SDXL's refiner, or another start from a picture"},
+    {"Img2Img", "a start from a picture"},
+    {"Inpaint", "a picture that is filled in"},
+};
+
 static const pipeline_row *find_row(const char *name, const char *where, ss_error *err) {
     entry about[ROW_COUNT];
+    for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++)
+        if (strstr(name, REFUSED[i].part)) {
+            error_set(err, SS_ERR_INPUT, where, "_class_name is '%s' (%s), which is not supported; expected %s or %s",
+                      name, REFUSED[i].what, PIPELINE_SD3.about.name, PIPELINE_SDXL.about.name);
+            return NULL;
+        }
     for (int i = 0; i < ROW_COUNT; i++) about[i] = ROWS[i]->about;
     const entry *e = entry_find(about, sizeof about[0], ROW_COUNT, "pipeline", name, where, err);
     return e ? ROWS[e - about] : NULL;
@@ -108,6 +123,7 @@ ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const ch
 void pipeline_close(pipeline *p) {
     if (!p) return;
     if (p->row) p->row->close(p);
+    model_close(p->vae);
     free(p->folder);
     free(p);
 }
@@ -128,6 +144,7 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
     if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
+    SS_TRY(scheduler_check(&p->sampling, s->steps, err));
     return p->row->check(p, s, err);
 }
 
@@ -136,6 +153,18 @@ ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipelin
     SS_TRY(pipeline_defaults(p, &full, err));
     *out = (pipeline_sites){0};
     p->row->sites(p, &full, out);
+    return SS_OK;
+}
+
+ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, pipeline_site *out, ss_error *err) {
+    pipeline_sites sites;
+    sample_settings full = *s;
+    *out = (pipeline_site){0};
+    SS_TRY(pipeline_defaults(p, &full, err));
+    SS_TRY(pipeline_sites_at(p, &full, &sites, err));
+    if (block < 0 || block >= sites.blocks)
+        return error_set(err, SS_ERR_INPUT, NULL, "block %d; expected 0 to %d", block, sites.blocks - 1);
+    p->row->site(p, &full, block, out);
     return SS_OK;
 }
 
@@ -219,120 +248,6 @@ const char *embedding_key_word(const embedding *e, attn_branch branch, int key) 
     return "";
 }
 
-/* ---- denoising ---- */
-
-int64_t denoise_latent_elements(const denoise_state *d) { return d->height * d->width * d->channels; }
-
-/* A state with its schedule and room for latents. */
-static ss_status new_state(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
-                           attn_run *run, ss_error *err) {
-    denoise_state *d = calloc(1, sizeof *d);
-    *out = NULL;
-    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
-    d->text = e;
-    d->settings = *s;
-    d->settings.negative = NULL; /* the caller's memory; the embedding has it */
-    d->run = run;
-    d->sigma = calloc((size_t)s->steps + 1, sizeof *d->sigma);
-    d->timestep = calloc((size_t)s->steps, sizeof *d->timestep);
-    ss_status status = SS_OK;
-    if (!d->sigma || !d->timestep) status = error_no_memory(err, "schedule", sizeof *d->sigma * (size_t)s->steps);
-    if (status == SS_OK) status = p->row->schedule(p, d, err);
-    if (status == SS_OK) {
-        size_t n = (size_t)denoise_latent_elements(d);
-        d->latents = calloc(n, sizeof *d->latents);
-        if (!d->latents) status = error_no_memory(err, "latents", n * sizeof *d->latents);
-    }
-    if (status == SS_OK) *out = d;
-    else denoise_free(d);
-    return status;
-}
-
-ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
-                        attn_run *run, ss_error *err) {
-    sample_settings full = *s;
-    *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    denoise_state *d;
-    SS_TRY(new_state(&d, p, &full, e, run, err));
-    int64_t n = denoise_latent_elements(d), hw = d->height * d->width;
-    float *noise = malloc(sizeof *noise * (size_t)n);
-    if (!noise) {
-        denoise_free(d);
-        return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
-    }
-    torch_randn(seed, noise, n); /* [C, h, w] */
-    for (int64_t i = 0; i < hw; i++)
-        for (int64_t j = 0; j < d->channels; j++) d->latents[i * d->channels + j] = noise[j * hw + i];
-    free(noise);
-    *out = d;
-    return SS_OK;
-}
-
-ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err) {
-    *out = NULL;
-    denoise_state *d = malloc(sizeof *d);
-    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
-    *d = *from;
-    d->run = run;
-    size_t steps = (size_t)d->settings.steps, n = (size_t)denoise_latent_elements(d);
-    d->sigma = malloc((steps + 1) * sizeof *d->sigma);
-    d->timestep = malloc(steps * sizeof *d->timestep);
-    d->latents = malloc(n * sizeof *d->latents);
-    if (!d->sigma || !d->timestep || !d->latents) {
-        denoise_free(d);
-        return error_no_memory(err, "image in the making", n * sizeof *d->latents);
-    }
-    memcpy(d->sigma, from->sigma, (steps + 1) * sizeof *d->sigma);
-    memcpy(d->timestep, from->timestep, steps * sizeof *d->timestep);
-    memcpy(d->latents, from->latents, n * sizeof *d->latents);
-    *out = d;
-    return SS_OK;
-}
-
-void denoise_free(denoise_state *d) {
-    if (!d) return;
-    free(d->sigma);
-    free(d->timestep);
-    free(d->latents);
-    free(d);
-}
-
-int denoise_step_number(const denoise_state *d) { return d->step; }
-
-static ss_status step_with(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
-    for (int i = 0; i < n; i++) {
-        const denoise_state *d = states[i], *first = states[0];
-        if (d->step >= d->settings.steps || d->height != first->height || d->width != first->width ||
-            d->text->n_text != first->text->n_text)
-            return error_set(err, SS_ERR_INTERNAL, NULL,
-                             "denoise_step: expected unfinished images of one size and text length");
-    }
-    arena_mark mark = arena_get_mark(c->scratch);
-    ss_status status = p->row->step(p, c, states, n, err);
-    arena_release(c->scratch, mark);
-    ss_error first;
-    if (compute_status(c, &first) != SS_OK) {
-        *err = first;
-        return err->code;
-    }
-    for (int i = 0; status == SS_OK && i < n; i++) states[i]->step++;
-    return status;
-}
-
-ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err) {
-    return step_with(p, p->c, states, n, err);
-}
-
-ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err) {
-    (void)p;
-    (void)err;
-    int64_t hw = d->height * d->width;
-    for (int64_t i = 0; i < hw; i++)
-        for (int64_t j = 0; j < d->channels; j++) host[j * hw + i] = d->latents[i * d->channels + j];
-    return SS_OK;
-}
-
 /* ---- picture ---- */
 
 /* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. A value that is
@@ -345,7 +260,7 @@ static uint8_t quantise(float x) {
 
 static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rgb_image *out, ss_error *err) {
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor picture = p->row->decode(p, c, d); /* [1, H, W, 3] */
+    tensor picture = pipeline_decode(p, c, d); /* [1, H, W, 3] */
     size_t n = (size_t)tensor_elements(picture);
     float *host = malloc(n * sizeof *host);
     uint8_t *rgb = malloc(n);
@@ -379,11 +294,12 @@ static ss_status dry_run(pipeline *p, compute *dry, const sample_settings *s, pi
     ss_status status = SS_OK;
     SS_TRY_GOTO(encode_with(p, dry, s, "", &e, err), end);
     out->flops_encode = dry->flops;
-    SS_TRY_GOTO(new_state(&d, p, s, e, NULL, err), end);
-    SS_TRY_GOTO(step_with(p, dry, (denoise_state *[]){d}, 1, err), end);
-    out->flops_step = dry->flops - out->flops_encode;
+    SS_TRY_GOTO(denoise_new(&d, p, s, e, NULL, err), end);
+    SS_TRY_GOTO(denoise_step_on(p, dry, (denoise_state *[]){d}, 1, err), end);
+    double denoised = dry->flops;
+    out->flops_step = (denoised - out->flops_encode) / d->call; /* the first step may have two calls */
     SS_TRY_GOTO(decode_with(p, dry, d, &image, err), end);
-    out->flops_decode = dry->flops - out->flops_encode - out->flops_step;
+    out->flops_decode = dry->flops - denoised;
     out->scratch_peak_bytes = arena_peak(dry->scratch);
 end:
     rgb_image_free(&image);
@@ -401,6 +317,7 @@ ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost 
     ss_status status = dry_run(p, dry, &full, out, err);
     const weight_set *sets[MAX_WEIGHT_SETS];
     int n = p->row->weights(p, sets);
+    sets[n++] = &p->vae->set;
     for (int i = 0; i < n; i++) out->weight_bytes += weights_packed_bytes(sets[i], p->c);
     compute_destroy(dry);
     return status;

@@ -18,25 +18,48 @@ typedef struct pipeline pipeline;
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
 
+/* What a network that was trained so is told of the picture (SDXL's micro-conditioning), pixels; a size of 0 = that of
+ * the picture to be made. Reference: original_size, crops_coords_top_left and target_size of diffusers. */
+typedef struct picture_sizes {
+    int original_width, original_height; /* of the picture before it was cropped */
+    int crop_left, crop_top;
+    int target_width, target_height;
+} picture_sizes;
+
 /* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {
     int width, height; /* pixels */
     int steps;
     double guidance;      /* classifier-free guidance scale; <= 1 = no unconditional branch */
-    const char *negative; /* negative prompt; "" by default */
+    const char *negative; /* negative prompt; "" by default: none */
     int max_text_tokens;  /* T5 length (diffusers: max_sequence_length) */
+    picture_sizes sizes;  /* SDXL alone */
 } sample_settings;
 
 /* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
 ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err);
 
-/* The attention calls that can be studied, for validation and for the shape of records. */
+/* The attention calls that can be studied, for validation and for the shape of records. Heads and keys are the most of
+ * any block. The segments are those of the keys of every call; where calls differ (a U-Net's, which attend to the image
+ * or to the text), there are none here: pipeline_site_at tells them. */
 typedef struct pipeline_sites {
     int blocks, heads, keys;
     int n_segments;
     attn_segment segment[ATTN_MAX_SEGMENTS];
 } pipeline_sites;
 ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err);
+
+enum { SITE_NAME_SIZE = 96 };
+
+/* One of them. Segments of its keys; text keys are those of embedding_key_classes, in its order. */
+typedef struct pipeline_site {
+    char name[SITE_NAME_SIZE]; /* the module in diffusers: "transformer_blocks.12.attn" */
+    attn_kind kind;
+    int heads, keys;
+    int n_segments;
+    attn_segment segment[ATTN_MAX_SEGMENTS];
+} pipeline_site;
+ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, pipeline_site *out, ss_error *err);
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
 const char *pipeline_folder(const pipeline *p);
@@ -48,7 +71,8 @@ typedef struct embedding embedding; /* what the text encoders made of a prompt a
 ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
 void embedding_free(embedding *e);
 
-/* Classes of all keys of a studied call ([keys], values of key_class) and the words they belong to; "" where none. */
+/* Classes of all keys of a studied call (values of key_class) and the words they belong to; "" where none. Of the keys
+ * of joint attention; else of the text alone, the keys of cross-attention. */
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch);
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key);
 

@@ -6,20 +6,23 @@
 #define SAMPLER_PIPELINE_ROW_H
 
 #include "model/network.h"
+#include "model/vae.h"
 #include "sampler/pipeline.h"
+#include "sampler/scheduler.h"
 #include "text/tokenizer.h"
 
 /* A run of text tokens among the keys of a studied call. */
 typedef struct text_run {
-    tokens tok; /* empty where the encoder is missing */
+    tokens tok; /* empty where no encoder has seen it */
     int count;
 } text_run;
 
-enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2, MAX_WEIGHT_SETS = 8 };
+enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2, MAX_WEIGHT_SETS = 8, TOLD_SIZES = 6 };
 
 struct embedding {
-    int branches; /* 1 = BRANCH_COND alone */
-    int n_image, n_text, n_runs;
+    int branches;        /* 1 = BRANCH_COND alone */
+    int n_image, n_text; /* n_image: 0 where keys of text are no keys of image (pipeline_sites) */
+    int n_runs;
     int64_t width, pooled_width;
     text_run run[MAX_BRANCHES][MAX_TEXT_RUNS];
     float *states;      /* [branches, n_text, width] */
@@ -32,31 +35,45 @@ struct denoise_state {
     sample_settings settings;
     attn_run *run;
     int64_t height, width, channels; /* of the latents */
-    int step;
-    float *sigma, *timestep; /* [steps + 1], [steps] */
-    float *latents;          /* [height, width, channels] */
+    schedule plan;
+    int step, call; /* steps done, calls of the network done */
+    float *latents; /* [height, width, channels]; owned, with the slots in the same memory */
+    float *slots;   /* [plan.slots, height, width, channels] what the scheduler remembers */
 };
+
+/* One call of the network, for a batch: the conditional branch of every image, then the unconditional one of those that
+ * have guidance. */
+typedef struct call_batch {
+    int rows;
+    tensor latents;                  /* [rows, h, w, C], scaled as the scheduler asks */
+    tensor text;                     /* [rows, n_text, width] */
+    tensor pooled;                   /* [rows, pooled_width] */
+    float *timestep;                 /* [rows], host */
+    float *told_sizes;               /* [rows, TOLD_SIZES], host: picture_sizes_tell */
+    attn_item *item;                 /* [rows] */
+    attn_batch studied;              /* of them */
+    const sample_settings *settings; /* of the first image; sizes and text length are those of all */
+} call_batch;
 
 /* One kind of pipeline. Every function works on `p->impl`; those that compute take the context to use, which is
  * another one in a dry run. Scratch they leave behind is released by the caller. */
 typedef struct pipeline_row {
     entry about; /* name: "_class_name" in model_index.json */
-    /* Open all components; fill p->impl and p->by_default. On failure `close` is still called. */
+    /* Open all components; fill p->impl, p->vae, p->sampling and p->by_default. On failure `close` is still called. */
     ss_status (*open)(pipeline *p, const json_t *index, const char *index_path, const char *variant, ss_error *err);
-    void (*close)(pipeline *p);
+    void (*close)(pipeline *p); /* all but what p itself holds */
     /* Refuse what the model cannot do; all members of *s are set. */
     ss_status (*check)(const pipeline *p, const sample_settings *s, ss_error *err);
     void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
+    void (*site)(const pipeline *p, const sample_settings *s, int block, pipeline_site *out); /* a block there is */
     /* Fill the zeroed embedding, key_class aside. */
     ss_status (*encode)(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
                         ss_error *err);
-    /* Set size and schedule of a state whose settings are set; latents are not yet there. */
-    ss_status (*schedule)(const pipeline *p, denoise_state *d, ss_error *err);
-    /* One step of all states: latents and nothing else. */
-    ss_status (*step)(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err);
-    /* The picture in new scratch, [1, H, W, 3], about -1 to 1. */
-    tensor (*decode)(pipeline *p, compute *c, const denoise_state *d);
-    /* The weights of all components; returns how many sets. */
+    int64_t (*channels)(const pipeline *p); /* of the latents */
+    int64_t (*patch)(const pipeline *p);    /* side of an image token, latents; a scheduler may count tokens */
+    /* What the network makes of the batch, [rows, h, w, C] in new scratch. */
+    tensor (*predict)(pipeline *p, compute *c, const call_batch *batch);
+    /* The weights of all components but the autoencoder's; returns how many sets. */
     int (*weights)(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]);
 } pipeline_row;
 
@@ -65,9 +82,20 @@ struct pipeline {
     compute *c;
     char *folder;
     sample_settings by_default;
+    model *vae; /* AutoencoderKL */
+    scheduler sampling;
     void *impl; /* the row's own */
 };
 
-extern const pipeline_row PIPELINE_SD3;
+extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL;
+
+/* ---- denoise.c ---- */
+
+/* A state with its plan and room for latents, which are zeros. All members of *s are set. */
+ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
+                      attn_run *run, ss_error *err);
+
+/* denoise_step on any context. */
+ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err);
 
 #endif

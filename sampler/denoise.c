@@ -1,0 +1,202 @@
+/* Images in the making: their memory, their noise, and the steps, in which whoever is at hand shares a batch of the
+ * network. How the network's output moves the latents is the scheduler's business, what the network is the row's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/layers.h"
+#include "sampler/pipeline_parts.h"
+#include "sampler/torch_noise.h"
+
+int64_t denoise_latent_elements(const denoise_state *d) { return d->height * d->width * d->channels; }
+
+/* ---- memory ---- */
+
+/* Latents and slots, which are copied together. */
+static size_t state_bytes(const denoise_state *d) {
+    return sizeof *d->latents * (size_t)denoise_latent_elements(d) * (size_t)(1 + d->plan.slots);
+}
+
+static ss_status allocate_latents(denoise_state *d, ss_error *err) {
+    d->latents = calloc(1, state_bytes(d));
+    if (!d->latents) return error_no_memory(err, "latents", state_bytes(d));
+    d->slots = d->latents + denoise_latent_elements(d);
+    return SS_OK;
+}
+
+ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
+                      attn_run *run, ss_error *err) {
+    denoise_state *d = calloc(1, sizeof *d);
+    *out = NULL;
+    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
+    d->text = e;
+    d->settings = *s;
+    d->settings.negative = NULL; /* the caller's memory; the embedding has it */
+    d->run = run;
+    d->height = s->height / pipeline_vae_factor(p);
+    d->width = s->width / pipeline_vae_factor(p);
+    d->channels = p->row->channels(p);
+    int64_t image_tokens = (d->height / p->row->patch(p)) * (d->width / p->row->patch(p));
+    ss_status status = scheduler_plan(&p->sampling, s->steps, image_tokens, &d->plan, err);
+    if (status == SS_OK) status = allocate_latents(d, err);
+    if (status == SS_OK) *out = d;
+    else denoise_free(d);
+    return status;
+}
+
+ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err) {
+    *out = NULL;
+    denoise_state *d = malloc(sizeof *d);
+    if (!d) return error_no_memory(err, "image in the making", sizeof *d);
+    *d = *from;
+    d->run = run;
+    d->latents = d->slots = NULL;
+    ss_status status = schedule_copy(&d->plan, &from->plan, err);
+    if (status == SS_OK) status = allocate_latents(d, err);
+    if (status == SS_OK) memcpy(d->latents, from->latents, state_bytes(d));
+    if (status == SS_OK) *out = d;
+    else denoise_free(d);
+    return status;
+}
+
+void denoise_free(denoise_state *d) {
+    if (!d) return;
+    schedule_free(&d->plan);
+    free(d->latents);
+    free(d);
+}
+
+/* ---- noise ---- */
+
+ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+                        attn_run *run, ss_error *err) {
+    sample_settings full = *s;
+    *out = NULL;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    denoise_state *d;
+    SS_TRY(denoise_new(&d, p, &full, e, run, err));
+    int64_t n = denoise_latent_elements(d), hw = d->height * d->width;
+    float *noise = malloc(sizeof *noise * (size_t)n);
+    if (!noise) {
+        denoise_free(d);
+        return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
+    }
+    torch_randn(seed, noise, n); /* [C, h, w] */
+    for (int64_t i = 0; i < hw; i++)
+        for (int64_t j = 0; j < d->channels; j++)
+            d->latents[i * d->channels + j] = noise[j * hw + i] * d->plan.initial_scale;
+    free(noise);
+    *out = d;
+    return SS_OK;
+}
+
+ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err) {
+    (void)p;
+    (void)err;
+    int64_t hw = d->height * d->width;
+    for (int64_t i = 0; i < hw; i++)
+        for (int64_t j = 0; j < d->channels; j++) host[j * hw + i] = d->latents[i * d->channels + j];
+    return SS_OK;
+}
+
+/* ---- steps ---- */
+
+int denoise_step_number(const denoise_state *d) { return d->step; }
+
+static const char *word_of(const void *words, attn_branch branch, int key) {
+    return embedding_key_word(words, branch, key);
+}
+
+static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d, attn_branch branch) {
+    const embedding *e = d->text;
+    const schedule_call *k = &d->plan.call[d->call];
+    tensor x = tensor_slice(b->latents, 0, row, 1);
+    op_upload(c, x, d->latents);
+    if (k->input_scale != 1) op_axpby(c, x, k->input_scale, x, 0, x);
+    op_upload(c, tensor_slice(b->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
+    op_upload(c, tensor_slice(b->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
+    b->timestep[row] = k->timestep;
+    picture_sizes_tell(&d->settings, b->told_sizes + row * TOLD_SIZES);
+    b->item[row] = (attn_item){.run = d->run,
+                               .step = d->step,
+                               .branch = branch,
+                               .key_class = embedding_key_classes(e, branch),
+                               .word = word_of,
+                               .words = e};
+}
+
+/* Guidance, uncond + g (cond - uncond), and what the scheduler makes of it. */
+static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
+    if (!tensor_is_none(uncond)) {
+        tensor difference = nn_like(c, cond);
+        op_axpby(c, difference, 1, cond, -1, uncond);
+        op_axpby(c, cond, 1, uncond, (float)d->settings.guidance, difference);
+    }
+    int64_t n = denoise_latent_elements(d);
+    op_download(c, d->slots + d->plan.call[d->call].output * n, cond);
+    schedule_advance(&d->plan, d->call, d->latents, d->slots, n);
+}
+
+static void call_with(pipeline *p, compute *c, denoise_state *const *states, int n, call_batch *b) {
+    const denoise_state *first = states[0];
+    const embedding *e = first->text;
+    b->latents = compute_4d(c, b->rows, first->height, first->width, first->channels);
+    b->text = compute_3d(c, b->rows, e->n_text, e->width);
+    b->pooled = compute_2d(c, b->rows, e->pooled_width);
+    b->studied = (attn_batch){b->rows, b->item};
+    b->settings = &first->settings;
+    int row = n;
+    for (int i = 0; i < n; i++) fill_row(c, b, i, states[i], BRANCH_COND);
+    for (int i = 0; i < n; i++)
+        if (states[i]->text->branches > 1) fill_row(c, b, row++, states[i], BRANCH_UNCOND);
+    tensor out = p->row->predict(p, c, b);
+    row = n;
+    for (int i = 0; i < n; i++) {
+        tensor uncond = states[i]->text->branches > 1 ? tensor_slice(out, 0, row++, 1) : TENSOR_NONE;
+        advance(c, states[i], tensor_slice(out, 0, i, 1), uncond);
+    }
+}
+
+/* One call of the network for all states. */
+static ss_status call_network(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
+    call_batch b = {0};
+    for (int i = 0; i < n; i++) b.rows += states[i]->text->branches;
+    b.timestep = calloc((size_t)b.rows, sizeof *b.timestep);
+    b.told_sizes = calloc((size_t)b.rows * TOLD_SIZES, sizeof *b.told_sizes);
+    b.item = calloc((size_t)b.rows, sizeof *b.item);
+    ss_status status = SS_OK;
+    if (!b.timestep || !b.told_sizes || !b.item) {
+        status = error_no_memory(err, "batch", (size_t)b.rows * sizeof *b.item);
+    } else {
+        arena_mark mark = arena_get_mark(c->scratch);
+        call_with(p, c, states, n, &b);
+        arena_release(c->scratch, mark);
+        status = compute_status(c, err);
+    }
+    for (int i = 0; status == SS_OK && i < n; i++) states[i]->call++;
+    free(b.timestep);
+    free(b.told_sizes);
+    free(b.item);
+    return status;
+}
+
+/* Whether the step at hand has another call. */
+static int goes_on(const denoise_state *d) { return d->call < d->plan.calls && d->plan.call[d->call].step == d->step; }
+
+ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
+    for (int i = 0; i < n; i++) {
+        const denoise_state *d = states[i], *first = states[0];
+        if (d->step >= d->settings.steps || d->height != first->height || d->width != first->width ||
+            d->text->n_text != first->text->n_text)
+            return error_set(err, SS_ERR_INTERNAL, NULL,
+                             "denoise_step: expected unfinished images of one size and text length");
+    }
+    SS_TRY(call_network(p, c, states, n, err));
+    for (int i = 0; i < n; i++)
+        while (goes_on(states[i])) SS_TRY(call_network(p, c, &states[i], 1, err));
+    for (int i = 0; i < n; i++) states[i]->step++;
+    return SS_OK;
+}
+
+ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err) {
+    return denoise_step_on(p, p->c, states, n, err);
+}

@@ -1,0 +1,155 @@
+/* See pipeline_parts.h. */
+#include "sampler/pipeline_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+
+/* ---- components of a folder ---- */
+
+int pipeline_has_component(const json_t *index, const char *name) {
+    return json_is_string(json_array_get(json_object_get(index, name), 1));
+}
+
+ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index, const char *index_path,
+                                  const char *name, const char *class_name, const char *variant, ss_error *err) {
+    if (!pipeline_has_component(index, name))
+        return error_set(err, SS_ERR_INPUT, index_path, "%s: expected [library, \"%s\"], found no such component", name,
+                         class_name);
+    char *folder = file_join(p->folder, name);
+    if (!folder) return error_no_memory(err, "path", strlen(name));
+    ss_status status = model_open(out, p->c, folder, variant, err);
+    if (status == SS_OK && strcmp((*out)->net->about.name, class_name) != 0)
+        status = error_set(err, SS_ERR_INPUT, folder, "expected a %s, found a %s in config.json", class_name,
+                           (*out)->net->about.name);
+    free(folder);
+    return status;
+}
+
+ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, tokenizer_kind kind,
+                                  const model *encoder, int64_t vocabulary, ss_error *err) {
+    char *folder = file_join(p->folder, name);
+    if (!folder) return error_no_memory(err, "path", strlen(name));
+    ss_status status = tokenizer_open(out, folder, err);
+    if (status == SS_OK && tokenizer_get_kind(*out) != kind)
+        status = error_set(err, SS_ERR_INPUT, folder, "expected a %s tokenizer, found %s", tokenizer_kind_name(kind),
+                           tokenizer_kind_name(tokenizer_get_kind(*out)));
+    else if (status == SS_OK && tokenizer_vocabulary_size(*out) > vocabulary)
+        status = error_set(err, SS_ERR_INPUT, folder, "%d tokens; expected at most vocab_size %lld of %s/config.json",
+                           tokenizer_vocabulary_size(*out), (long long)vocabulary, encoder->folder);
+    free(folder);
+    return status;
+}
+
+ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, ss_error *err) {
+    char *folder = file_join(p->folder, "scheduler"),
+         *path = folder ? file_join(folder, "scheduler_config.json") : NULL;
+    ss_status status =
+        path ? scheduler_open(&p->sampling, path, family, err) : error_no_memory(err, "path", strlen(p->folder));
+    free(path);
+    free(folder);
+    return status;
+}
+
+ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int64_t expected, const char *why,
+                         ss_error *err) {
+    if (found == expected) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, p->folder, "%s is %lld; expected %lld, %s", what, (long long)found,
+                     (long long)expected, why);
+}
+
+void picture_sizes_tell(const sample_settings *s, float out[TOLD_SIZES]) {
+    const picture_sizes *z = &s->sizes;
+    out[0] = (float)(z->original_height ? z->original_height : s->height);
+    out[1] = (float)(z->original_width ? z->original_width : s->width);
+    out[2] = (float)z->crop_top;
+    out[3] = (float)z->crop_left;
+    out[4] = (float)(z->target_height ? z->target_height : s->height);
+    out[5] = (float)(z->target_width ? z->target_width : s->width);
+}
+
+ss_status picture_sizes_unset(const picture_sizes *s, const char *class_name, ss_error *err) {
+    if (!s->original_width && !s->original_height && !s->crop_left && !s->crop_top && !s->target_width &&
+        !s->target_height)
+        return SS_OK;
+    return error_set(err, SS_ERR_INPUT, NULL,
+                     "original size, crop and target size: expected none of them, since %s is not told them",
+                     class_name);
+}
+
+/* ---- text ---- */
+
+ss_status clip_pair_open(clip_pair *m, pipeline *p, const json_t *index, const char *index_path,
+                         const char *const classes[CLIP_PAIR], const char *variant, ss_error *err) {
+    static const char *const encoders[] = {"text_encoder", "text_encoder_2"}, *const tokenizers[] = {"tokenizer",
+                                                                                                     "tokenizer_2"};
+    for (int i = 0; i < CLIP_PAIR; i++) {
+        SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, encoders[i], classes[i], variant, err));
+        SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
+                                       clip_pair_config(m, i)->vocabulary, err));
+    }
+    m->tokens = tokenizer_max_length(m->tokenizer[0]);
+    for (int i = 0; i < CLIP_PAIR; i++)
+        if (m->tokens < 2 || m->tokens > clip_pair_config(m, i)->positions)
+            return error_set(err, SS_ERR_INPUT, p->folder,
+                             "tokenizer/tokenizer_config.json has model_max_length %d; expected 2 to "
+                             "max_position_embeddings %lld of %s/config.json",
+                             m->tokens, (long long)clip_pair_config(m, i)->positions, encoders[i]);
+    return SS_OK;
+}
+
+void clip_pair_close(clip_pair *m) {
+    for (int i = 0; i < CLIP_PAIR; i++) {
+        tokenizer_close(m->tokenizer[i]);
+        model_close(m->encoder[i]);
+    }
+}
+
+ss_status embedding_allocate(embedding *e, ss_error *err) {
+    size_t n = (size_t)(e->branches * e->n_text) * (size_t)e->width;
+    e->states = calloc(n, sizeof *e->states);
+    e->pooled = calloc((size_t)(e->branches * e->pooled_width), sizeof *e->pooled);
+    return e->states && e->pooled ? SS_OK : error_no_memory(err, "text states", n * sizeof *e->states);
+}
+
+ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
+                             int keep, int32_t *ids, ss_error *err) {
+    for (int b = 0; b < branches; b++) {
+        tokens tok = {0};
+        SS_TRY(tokenizer_encode(t, prompts[b], count, &tok, err));
+        for (int i = 0; i < count; i++) ids[b * count + i] = tok.at[i].id;
+        if (keep >= 0) e->run[b][keep].tok = tok;
+        else tokens_free(&tok);
+    }
+    return SS_OK;
+}
+
+ss_status clip_pair_encode(const clip_pair *m, compute *c, const char *const *prompts, int branches, embedding *e,
+                           int32_t *ids, tensor states, tensor pooled, ss_error *err) {
+    int64_t column = 0, pooled_column = 0;
+    for (int i = 0; i < CLIP_PAIR; i++) {
+        const clip_text_config *g = clip_pair_config(m, i);
+        clip_text_output out;
+        SS_TRY(embedding_tokenize(e, m->tokenizer[i], prompts, branches, m->tokens, i == 0 ? 0 : -1, ids, err));
+        clip_text_forward(c, g, m->encoder[i]->weights, ids, branches, m->tokens, &out);
+        op_copy(c, tensor_columns(tensor_slice(states, 1, 0, m->tokens), column, g->encoder.width), out.penultimate);
+        column += g->encoder.width;
+        if (!g->projection) continue;
+        op_copy(c, tensor_columns(pooled, pooled_column, g->projection), out.pooled);
+        pooled_column += g->projection;
+    }
+    return SS_OK;
+}
+
+/* ---- the autoencoder ---- */
+
+int pipeline_vae_factor(const pipeline *p) { return 1 << (pipeline_vae_config(p)->blocks - 1); }
+
+tensor pipeline_decode(const pipeline *p, compute *c, const denoise_state *d) {
+    const vae_config *g = pipeline_vae_config(p);
+    tensor x = compute_4d(c, 1, d->height, d->width, d->channels), shift = nn_like(c, x);
+    op_upload(c, x, d->latents);
+    op_fill(c, shift, (float)g->shift_factor);
+    op_axpby(c, x, (float)(1 / g->scaling_factor), x, 1, shift);
+    return vae_decode(c, g, p->vae->weights, x);
+}

@@ -1,0 +1,79 @@
+/* Parts that several kinds of pipeline are made of: components of a folder, a pair of CLIP text encoders, the
+ * autoencoder. Private to sampler/. Sources: diffusers' pipelines (DiffusionPipeline.from_pretrained, encode_prompt).
+ */
+#ifndef SAMPLER_PIPELINE_PARTS_H
+#define SAMPLER_PIPELINE_PARTS_H
+
+#include "model/clip.h"
+#include "sampler/pipeline_row.h"
+
+/* ---- components of a folder ---- */
+
+/* Whether model_index.json names the component: ["library", "Class"]; [null, null] and no entry mean without. */
+int pipeline_has_component(const json_t *index, const char *name);
+
+/* Open the component, which must be there and of the class. */
+ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index, const char *index_path,
+                                  const char *name, const char *class_name, const char *variant, ss_error *err);
+
+/* Open the tokenizer in folder `name`, which must be of the kind and have no token that `encoder` lacks. */
+ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, tokenizer_kind kind,
+                                  const model *encoder, int64_t vocabulary, ss_error *err);
+
+/* p->sampling from scheduler/scheduler_config.json. */
+ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, ss_error *err);
+
+/* `found` = `expected`, or an error with what each is, at the model's folder. */
+ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int64_t expected, const char *why,
+                         ss_error *err);
+
+/* What a network is told of the sizes: height and width of the original, top and left of the crop, height and width of
+ * the target; what is not set is the picture's (add_time_ids of StableDiffusionXLPipeline). */
+void picture_sizes_tell(const sample_settings *s, float out[TOLD_SIZES]);
+
+/* Refuse sizes to be told where the pipeline's network is told none. */
+ss_status picture_sizes_unset(const picture_sizes *s, const char *class_name, ss_error *err);
+
+/* ---- text ---- */
+
+enum { CLIP_PAIR = 2 };
+
+/* text_encoder and text_encoder_2 with their tokenizers. */
+typedef struct clip_pair {
+    tokenizer *tokenizer[CLIP_PAIR];
+    model *encoder[CLIP_PAIR];
+    int tokens; /* model_max_length of the first tokenizer, which diffusers takes for both */
+} clip_pair;
+
+/* Open both; their classes are the pipeline's to say. Close with clip_pair_close, also after a failure. */
+ss_status clip_pair_open(clip_pair *m, pipeline *p, const json_t *index, const char *index_path,
+                         const char *const classes[CLIP_PAIR], const char *variant, ss_error *err);
+void clip_pair_close(clip_pair *m);
+
+static inline const clip_text_config *clip_pair_config(const clip_pair *m, int i) { return m->encoder[i]->config; }
+
+/* Room for e->states and e->pooled, whose dimensions are set, zeros. */
+ss_status embedding_allocate(embedding *e, ss_error *err);
+
+/* Token ids of `branches` prompts, [branches, count]. The tokens themselves go to run `keep` of the embedding, unless
+ * it is negative. */
+ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
+                             int keep, int32_t *ids, ss_error *err);
+
+/* The penultimate states of both side by side into the left of states [branches, >= tokens, width]; the pooled states
+ * of those that have a projection side by side into pooled [branches, pooled_width]. The tokens of the first go to run
+ * 0 of the embedding. ids: room for [branches, tokens]. */
+ss_status clip_pair_encode(const clip_pair *m, compute *c, const char *const *prompts, int branches, embedding *e,
+                           int32_t *ids, tensor states, tensor pooled, ss_error *err);
+
+/* ---- the autoencoder ---- */
+
+static inline const vae_config *pipeline_vae_config(const pipeline *p) { return p->vae->config; }
+
+/* How many pixels a latent is wide. */
+int pipeline_vae_factor(const pipeline *p);
+
+/* The picture in new scratch, [1, H, W, 3], about -1 to 1: latents / scaling_factor + shift_factor, decoded. */
+tensor pipeline_decode(const pipeline *p, compute *c, const denoise_state *d);
+
+#endif
