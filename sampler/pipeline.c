@@ -13,6 +13,12 @@ enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 /* ---- opening ---- */
 
+/* What the scheduler and the networks can do; all members are set. */
+static ss_status check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
+    SS_TRY(scheduler_check(&p->sampling, s->steps, err));
+    return p->row->check(p, s, err);
+}
+
 /* sinkscope.json: how the model is meant to be used, where that differs from the pipeline's own defaults. */
 static ss_status read_defaults(pipeline *p, ss_error *err) {
     static const char *const keys[] = {"steps", "guidance", "width", "height", "max_sequence_length"};
@@ -55,7 +61,7 @@ static ss_status read_defaults(pipeline *p, ss_error *err) {
     d->height = (int)height;
     d->max_text_tokens = (int)text_tokens;
     ss_error reason;
-    if (p->row->check(p, d, &reason) != SS_OK) status = error_set(err, reason.code, path, "%s", reason.message);
+    if (check_settings(p, d, &reason) != SS_OK) status = error_set(err, reason.code, path, "%s", reason.message);
 end:
     json_decref(json);
     free(path);
@@ -144,8 +150,7 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
     if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
-    SS_TRY(scheduler_check(&p->sampling, s->steps, err));
-    return p->row->check(p, s, err);
+    return check_settings(p, s, err);
 }
 
 ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {

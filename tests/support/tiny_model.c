@@ -1,5 +1,5 @@
-/* Making the tiny model of the tests; see tiny_model.h. Weights are the random ones of nn/weights.c with seed 1, so
- * that tests/generators/sampler_pipeline.py can give diffusers the same. */
+/* Making the tiny models of the tests; see tiny_model.h. Weights are the random ones of nn/weights.c with seed 1, so
+ * that tests/generators/sampler_pipeline*.py can give diffusers the same. */
 #include "support/tiny_model.h"
 
 #include <stdio.h>
@@ -7,49 +7,64 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/text.h"
 #include "model/network.h"
 
-enum { SEED = 1, COPY_LIMIT = 1 << 22, PATH_SIZE = 512 };
+enum { SEED = 1, COPY_LIMIT = 1 << 22, PATH_SIZE = 512, NAME_SIZE = 96 };
 
-/* Files of the target and where they come from, below tests/data. */
+enum { IN_SD3 = 1, IN_SDXL = 2, IN_BOTH = IN_SD3 | IN_SDXL };
+
+static const char *const KINDS[] = {"tiny-sd3", "tiny-sdxl"}; /* bit i: of the enum */
+
+/* Files of the target and where they come from, below tests/data; NULL = the same name below the kind's folder. */
 static const struct {
+    int kinds;
     const char *to, *from;
 } COPIES[] = {
-    {"model_index.json", "tiny-sd3/model_index.json"},
-    {"sinkscope.json", "tiny-sd3/sinkscope.json"},
-    {"scheduler/scheduler_config.json", "tiny-sd3/scheduler/scheduler_config.json"},
-    {"text_encoder/config.json", "tiny-sd3/text_encoder/config.json"},
-    {"text_encoder_2/config.json", "tiny-sd3/text_encoder_2/config.json"},
-    {"text_encoder_3/config.json", "tiny-sd3/text_encoder_3/config.json"},
-    {"transformer/config.json", "tiny-sd3/transformer/config.json"},
-    {"vae/config.json", "tiny-sd3/vae/config.json"},
-    {"tokenizer/vocab.json", "text/clip/vocab.json"},
-    {"tokenizer/merges.txt", "text/clip/merges.txt"},
-    {"tokenizer/tokenizer_config.json", "text/clip/tokenizer_config.json"},
-    {"tokenizer/special_tokens_map.json", "text/clip/special_tokens_map.json"},
-    {"tokenizer_2/vocab.json", "text/clip-bang/vocab.json"},
-    {"tokenizer_2/merges.txt", "text/clip-bang/merges.txt"},
-    {"tokenizer_2/tokenizer_config.json", "text/clip-bang/tokenizer_config.json"},
-    {"tokenizer_2/special_tokens_map.json", "text/clip-bang/special_tokens_map.json"},
-    {"tokenizer_3/spiece.model", "text/t5-plain/spiece.model"},
-    {"tokenizer_3/tokenizer_config.json", "text/t5-plain/tokenizer_config.json"},
-    {"tokenizer_3/special_tokens_map.json", "text/t5-plain/special_tokens_map.json"},
+    {IN_BOTH, "model_index.json", NULL},
+    {IN_BOTH, "sinkscope.json", NULL},
+    {IN_BOTH, "scheduler/scheduler_config.json", NULL},
+    {IN_BOTH, "text_encoder/config.json", NULL},
+    {IN_BOTH, "text_encoder_2/config.json", NULL},
+    {IN_SD3, "text_encoder_3/config.json", NULL},
+    {IN_SD3, "transformer/config.json", NULL},
+    {IN_SDXL, "unet/config.json", NULL},
+    {IN_BOTH, "vae/config.json", NULL},
+    {IN_BOTH, "tokenizer/vocab.json", "text/clip/vocab.json"},
+    {IN_BOTH, "tokenizer/merges.txt", "text/clip/merges.txt"},
+    {IN_BOTH, "tokenizer/tokenizer_config.json", "text/clip/tokenizer_config.json"},
+    {IN_BOTH, "tokenizer/special_tokens_map.json", "text/clip/special_tokens_map.json"},
+    {IN_BOTH, "tokenizer_2/vocab.json", "text/clip-bang/vocab.json"},
+    {IN_BOTH, "tokenizer_2/merges.txt", "text/clip-bang/merges.txt"},
+    {IN_BOTH, "tokenizer_2/tokenizer_config.json", "text/clip-bang/tokenizer_config.json"},
+    {IN_BOTH, "tokenizer_2/special_tokens_map.json", "text/clip-bang/special_tokens_map.json"},
+    {IN_SD3, "tokenizer_3/spiece.model", "text/t5-plain/spiece.model"},
+    {IN_SD3, "tokenizer_3/tokenizer_config.json", "text/t5-plain/tokenizer_config.json"},
+    {IN_SD3, "tokenizer_3/special_tokens_map.json", "text/t5-plain/special_tokens_map.json"},
 };
 
 static const struct {
+    int kinds;
     const char *folder, *file;
 } WEIGHTS[] = {
-    {"text_encoder", "text_encoder/model.safetensors"},
-    {"text_encoder_2", "text_encoder_2/model.safetensors"},
-    {"text_encoder_3", "text_encoder_3/model.safetensors"},
-    {"transformer", "transformer/diffusion_pytorch_model.safetensors"},
-    {"vae", "vae/diffusion_pytorch_model.safetensors"},
+    {IN_BOTH, "text_encoder", "text_encoder/model.safetensors"},
+    {IN_BOTH, "text_encoder_2", "text_encoder_2/model.safetensors"},
+    {IN_SD3, "text_encoder_3", "text_encoder_3/model.safetensors"},
+    {IN_SD3, "transformer", "transformer/diffusion_pytorch_model.safetensors"},
+    {IN_SDXL, "unet", "unet/diffusion_pytorch_model.safetensors"},
+    {IN_BOTH, "vae", "vae/diffusion_pytorch_model.safetensors"},
 };
 
-static const char *const FOLDERS[] = {"scheduler", "text_encoder", "text_encoder_2", "text_encoder_3", "transformer",
-                                      "vae",       "tokenizer",    "tokenizer_2",    "tokenizer_3"};
+static const struct {
+    int kinds;
+    const char *name;
+} FOLDERS[] = {{IN_BOTH, "scheduler"},     {IN_BOTH, "text_encoder"}, {IN_BOTH, "text_encoder_2"},
+               {IN_SD3, "text_encoder_3"}, {IN_SD3, "transformer"},   {IN_SDXL, "unet"},
+               {IN_BOTH, "vae"},           {IN_BOTH, "tokenizer"},    {IN_BOTH, "tokenizer_2"},
+               {IN_SD3, "tokenizer_3"}};
 
 enum {
+    KIND_COUNT = sizeof KINDS / sizeof KINDS[0],
     COPY_COUNT = sizeof COPIES / sizeof COPIES[0],
     WEIGHT_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0],
     FOLDER_COUNT = sizeof FOLDERS / sizeof FOLDERS[0]
@@ -77,15 +92,48 @@ static ss_status write_weights(const char *target, const char *folder, const cha
     return status;
 }
 
-ss_status tiny_model_make(const char *data, const char *target, ss_error *err) {
-    char path[PATH_SIZE];
+ss_status tiny_model_make(const char *data, const char *kind, const char *target, ss_error *err) {
+    char path[PATH_SIZE], name[NAME_SIZE];
+    int bit = 0;
+    while (bit < KIND_COUNT && strcmp(kind, KINDS[bit]) != 0) bit++;
+    if (bit == KIND_COUNT) return error_set(err, SS_ERR_USAGE, kind, "expected tiny-sd3 or tiny-sdxl");
     for (int i = 0; i < FOLDER_COUNT; i++) {
-        snprintf(path, sizeof path, "%s/%s", target, FOLDERS[i]);
+        if (!(FOLDERS[i].kinds >> bit & 1)) continue;
+        snprintf(path, sizeof path, "%s/%s", target, FOLDERS[i].name);
         SS_TRY(file_make_folder(path, err));
     }
-    for (int i = 0; i < COPY_COUNT; i++) SS_TRY(copy_file(data, COPIES[i].from, target, COPIES[i].to, err));
-    for (int i = 0; i < WEIGHT_COUNT; i++) SS_TRY(write_weights(target, WEIGHTS[i].folder, WEIGHTS[i].file, err));
+    for (int i = 0; i < COPY_COUNT; i++) {
+        if (!(COPIES[i].kinds >> bit & 1)) continue;
+        snprintf(name, sizeof name, "%s/%s", KINDS[bit], COPIES[i].to);
+        SS_TRY(copy_file(data, COPIES[i].from ? COPIES[i].from : name, target, COPIES[i].to, err));
+    }
+    for (int i = 0; i < WEIGHT_COUNT; i++)
+        if (WEIGHTS[i].kinds >> bit & 1) SS_TRY(write_weights(target, WEIGHTS[i].folder, WEIGHTS[i].file, err));
     return SS_OK;
+}
+
+ss_status tiny_model_edit(const char *data, const char *kind, const char *target, const char *name, const char *from,
+                          const char *to, ss_error *err) {
+    char path[PATH_SIZE], original[NAME_SIZE], *content;
+    size_t size;
+    if (!from) {
+        snprintf(original, sizeof original, "%s/%s", kind, name);
+        return copy_file(data, original, target, name, err);
+    }
+    snprintf(path, sizeof path, "%s/%s", target, name);
+    SS_TRY(file_read(path, COPY_LIMIT, &content, &size, err));
+    const char *at = strstr(content, from);
+    text out = {0};
+    if (at) {
+        text_add_n(&out, content, (size_t)(at - content));
+        text_add(&out, to);
+        text_add(&out, at + strlen(from));
+    }
+    ss_status status =
+        at ? file_write(path, out.s, out.len, err) : error_set(err, SS_ERR_INPUT, path, "expected to find '%s'", from);
+    text_free(&out);
+    free(content);
+    return status;
 }
 
 static void remove_below(const char *target, const char *name) {
@@ -97,6 +145,6 @@ static void remove_below(const char *target, const char *name) {
 void tiny_model_remove(const char *target) {
     for (int i = 0; i < COPY_COUNT; i++) remove_below(target, COPIES[i].to);
     for (int i = 0; i < WEIGHT_COUNT; i++) remove_below(target, WEIGHTS[i].file);
-    for (int i = 0; i < FOLDER_COUNT; i++) remove_below(target, FOLDERS[i]);
+    for (int i = 0; i < FOLDER_COUNT; i++) remove_below(target, FOLDERS[i].name);
     rmdir(target);
 }

@@ -29,7 +29,7 @@ static int set_up(void **state) {
     ss_error err = {0};
     strcpy(folder, "/tmp/sinkscope-tiny-XXXXXX");
     if (!mkdtemp(folder)) return -1;
-    return tiny_model_make(DATA, folder, &err) == SS_OK ? 0 : -1;
+    return tiny_model_make(DATA, "tiny-sd3", folder, &err) == SS_OK ? 0 : -1;
 }
 
 static int tear_down(void **state) {
@@ -38,61 +38,13 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* Replace `from` by `to` in a file of the model, or put it back from tests/data where `from` is NULL. */
+/* Replace `from` by `to` in a file of the model, or put it back where `from` is NULL. */
 static void edit_file(const char *name, const char *from, const char *to) {
     ss_error err = {0};
-    char path[256], *content;
-    size_t size;
-    snprintf(path, sizeof path, "%s/%s", from ? folder : DATA "/tiny-sd3", name);
-    check(file_read(path, 1 << 20, &content, &size, &err), &err);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (!from) {
-        check(file_write(path, content, size, &err), &err);
-    } else {
-        char *at = strstr(content, from);
-        assert_non_null(at);
-        text out = {0};
-        text_add_n(&out, content, (size_t)(at - content));
-        text_add(&out, to);
-        text_add(&out, at + strlen(from));
-        check(file_write(path, out.s, out.len, &err), &err);
-        text_free(&out);
-    }
-    free(content);
+    check(tiny_model_edit(DATA, "tiny-sd3", folder, name, from, to, &err), &err);
 }
 
 /* ---- parity ---- */
-
-/* Largest difference over rms, of the trajectory; of the channel values, 99.9 % are within one level and 99 % equal. */
-static void compare(const checkpoint *file, const char *name, const drawing *d) {
-    char full[64];
-    snprintf(full, sizeof full, "%s/latents", name);
-    const checkpoint_entry *e = checkpoint_find(file, full);
-    const float *expected = e->data;
-    double worst = 0, square = 0;
-    for (int64_t i = 0; i < e->count; i++) {
-        double x = (double)expected[i], difference = fabs(x - (double)d->latents[i]);
-        square += x * x;
-        if (!(difference <= worst)) worst = difference;
-    }
-    worst /= sqrt(square / (double)e->count);
-    if (!(worst <= 2e-4)) fail_msg("%s: %.3g x rms; expected at most 2e-4", full, worst);
-    snprintf(full, sizeof full, "%s/picture", name);
-    e = checkpoint_find(file, full);
-    assert_int_equal(e->shape[0], d->picture.height);
-    assert_int_equal(e->shape[1], d->picture.width);
-    const uint8_t *pixels = e->data;
-    int64_t near = 0, equal = 0;
-    for (int64_t i = 0; i < e->count; i++) {
-        near += abs(pixels[i] - d->picture.rgb[i]) <= 1;
-        equal += pixels[i] == d->picture.rgb[i];
-    }
-    if (near * 1000 < e->count * 999 || equal * 100 < e->count * 99)
-        fail_msg("%s: of %lld values %lld within 1, %lld equal", full, (long long)e->count, (long long)near,
-                 (long long)equal);
-    print_message("%s: latents to %.2g x rms, of %lld values %lld within 1, %lld equal\n", name, worst,
-                  (long long)e->count, (long long)near, (long long)equal);
-}
 
 static void parity_case(compute *c, const json_t *one, const checkpoint *file) {
     ss_error err = {0};
@@ -114,7 +66,7 @@ static void parity_case(compute *c, const json_t *one, const checkpoint *file) {
                          .max_text_tokens = (int)json_integer_value(json_object_get(one, "tokens"))};
     uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
     drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
-    compare(file, name, &d);
+    drawing_compare(&d, file, name);
     drawing_free(&d);
     pipeline_close(p);
 }
