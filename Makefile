@@ -50,7 +50,7 @@ format: ## clang-format every source
 	@tools/install-packages clang-format
 	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
 
-parity: all ## compare with diffusers and transformers (needs the Python packages of training/requirements.txt)
+parity: all ## compare with diffusers and transformers (needs Python packages: tests/parity/run)
 	@tests/parity/run $(BUILD) $(GENEVAL)
 
 help: ## this list
