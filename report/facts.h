@@ -42,7 +42,7 @@ typedef struct report_facts {
     report_table words;  /* segment, token_class, word, sinks, share, mean_mass */
     report_table places; /* row, column, sinks: in the image */
     report_table paths;  /* condition, step, latent_rmse, velocity_cosine: means over images */
-    report_table sets;   /* metric, condition, role, n, n_baseline, value, low, high */
+    report_table sets;   /* metric, condition, role, n, n_baseline, value, low, high, options */
     int grid_width, grid_height;
     double first_image_key; /* share of the heaviest keys that are the first image key; NAN = no census */
 

@@ -135,7 +135,9 @@ static axis make_log_axis(const figure_series *series, int n, double low, double
 static void add_tick_label(text *out, const char *classes, double x, double y, double value, int decimals) {
     text label = {0};
     if (value < -1e-12) text_add(&label, "−");
-    text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : fabs(value), decimals < 12 ? decimals : 12);
+    if (decimals > 5 && value != 0)
+        text_add_double(&label, fabs(value), 2); /* "4e-07": many zeros run into each other */
+    else text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : fabs(value), decimals > 5 ? 0 : decimals);
     if (!label.failed) add_label(out, x, y, classes, label.s);
     text_free(&label);
 }

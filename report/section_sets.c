@@ -1,45 +1,87 @@
-/* Distances of each condition's images, as a set, from the baseline's. */
+/* Distances of each condition's images, as a set, from the baseline's: a figure and a table for each metric. */
 #include "report/sections.h"
 
+#include <math.h>
 #include <string.h>
 
-/* metric, condition, role, n, n_baseline, value, low, high */
-enum { METRIC, CONDITION, ROLE, N, N_BASELINE, VALUE, LOW, HIGH };
+#include "report/figure.h"
+#include "report/words.h"
 
-static void add_row(text *out, const report_table *t, int r) {
-    text cell = {0};
-    text_add_double(&cell, report_number(t, r, VALUE), 4);
-    if (report_number(t, r, LOW) == report_number(t, r, LOW)) {
-        text_add(&cell, " [");
-        text_add_double(&cell, report_number(t, r, LOW), 4);
-        text_add(&cell, ", ");
-        text_add_double(&cell, report_number(t, r, HIGH), 4);
-        text_add(&cell, "]");
+/* Columns of sets_select; more rows than MOST_ROWS make no figure. */
+enum { METRIC, CONDITION, ROLE, N, N_BASELINE, VALUE, LOW, HIGH, OPTIONS, MOST_ROWS = 36 };
+
+static int is_random(const report_table *t, int r) {
+    return strstr(report_words(t, r, OPTIONS), STUDY_RANDOM_WEIGHTS) != NULL;
+}
+
+static int is_calibration(const report_table *t, int r) { return strcmp(report_words(t, r, ROLE), "calibration") == 0; }
+
+/* "0.012 [0.004, 0.031]"; distances of sets may be very small: significant digits where there is no interval. */
+static void add_value(text *out, const report_table *t, int r) {
+    double value = report_number(t, r, VALUE), low = report_number(t, r, LOW), high = report_number(t, r, HIGH);
+    if (isfinite(low) && isfinite(high) && high - low >= 1e-6)
+        words_add_estimate(out, stats_defined(value), stats_defined(low), stats_defined(high), 0);
+    else text_add_double(out, value, 3);
+}
+
+/* Rows first .. end are one metric's. */
+static void add_figure(text *out, const report_table *t, int first, int end) {
+    figure_estimate row[MOST_ROWS];
+    text note[MOST_ROWS] = {{0}}, axis = {0};
+    int n = 0;
+    if (end - first > MOST_ROWS) return;
+    for (int r = first; r < end; r++, n++) {
+        add_value(&note[n], t, r);
+        row[n] = (figure_estimate){.label = report_words(t, r, CONDITION),
+                                   .note = note[n].failed ? "" : note[n].s,
+                                   .low = report_number(t, r, LOW),
+                                   .mid = report_number(t, r, VALUE),
+                                   .high = report_number(t, r, HIGH),
+                                   .series = is_calibration(t, r)};
     }
-    text_add(out, "<tr>");
-    page_element(out, "th", NULL, report_words(t, r, CONDITION));
-    page_element(out, "td", NULL, report_words(t, r, METRIC));
-    page_element(out, "td", "nowrap", cell.failed ? "" : cell.s);
-    text_addf(out, "<td>%lld</td><td>%lld</td>", (long long)report_whole(t, r, N),
-              (long long)report_whole(t, r, N_BASELINE));
-    page_element(out, "td", NULL,
-                 strcmp(report_words(t, r, ROLE), "calibration") == 0 ? "other noise: the scale"
-                                                                      : report_words(t, r, ROLE));
-    text_add(out, "</tr>\n");
-    text_free(&cell);
+    text_addf(&axis, "%s from the baseline's images", report_words(t, first, METRIC));
+    page_figure_begin(out, "forest");
+    figure_forest(row, n, axis.failed ? "" : axis.s, 0, 1, out);
+    page_figure_end(out, "Distance of each condition's images, as a set, from the baseline's.", CSV_SETS);
+    for (int i = 0; i < n; i++) text_free(&note[i]);
+    text_free(&axis);
+}
+
+static void add_table(text *out, const report_table *t, int first, int end) {
+    text_add(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>condition</th><th>distance [95 % "
+                  "CI]</th><th>images</th><th>of the baseline</th></tr></thead><tbody>\n");
+    for (int r = first; r < end; r++) {
+        text value = {0};
+        add_value(&value, t, r);
+        text_add(out, "<tr><th>");
+        text_add_html(out, report_words(t, r, CONDITION));
+        if (is_calibration(t, r)) page_element(out, "small", NULL, "other noise: the scale to read the others on");
+        text_add(out, "</th>");
+        page_element(out, "td", "nowrap", value.failed ? "" : value.s);
+        text_addf(out, "<td>%lld</td><td>%lld</td></tr>\n", (long long)report_whole(t, r, N),
+                  (long long)report_whole(t, r, N_BASELINE));
+        text_free(&value);
+    }
+    page_table_end(out);
 }
 
 void section_sets(const void *facts, text *out) {
     const report_table *t = &((const report_facts *)facts)->sets;
-    if (t->rows == 0) return;
-    text_add(out,
-             "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>condition</th><th>metric</th><th>distance "
-             "[95 % CI]</th><th>images</th><th>baseline</th><th>role</th></tr></thead><tbody>\n");
-    for (int i = 0; i < t->rows; i++) add_row(out, t, i);
-    page_table_end(out);
-    page_element(
-        out, "p", "soft",
-        "A distance of sets has no value for one image and no test here: read it against that of the baseline's "
-        "own prompts drawn from other noise, in the same number of images. fid is biased upwards at small n and has "
-        "no interval; kid and cmmd are unbiased, over pairs of different prompts, with intervals over prompts.");
+    for (int first = 0, end; first < t->rows; first = end) {
+        text title = {0};
+        for (end = first; end < t->rows && strcmp(report_words(t, end, METRIC), report_words(t, first, METRIC)) == 0;)
+            end++;
+        text_addf(&title, "%s%s", report_words(t, first, METRIC),
+                  is_random(t, first) ? " (random weights: its values mean nothing)" : "");
+        page_element(out, "h3", NULL, title.failed ? "" : title.s);
+        text_free(&title);
+        add_figure(out, t, first, end);
+        add_table(out, t, first, end);
+    }
+    if (t->rows)
+        page_element(out, "p", "soft",
+                     "A distance of sets has no value for one image and no test here: read it against that of the "
+                     "baseline's own prompts drawn from other noise, in the same number of images. fid is biased "
+                     "upwards at small n and has no interval; kid and cmmd are unbiased, over pairs of different "
+                     "prompts, with intervals over prompts.");
 }

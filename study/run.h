@@ -46,8 +46,8 @@ ss_status run_import(store *s, const char *path, const char *name, metric_kind k
  * from the baseline's, into the store. What the store has of sets of the same size is left alone. */
 ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
 
-/* Rows of metric, condition, role, n, n_baseline, value, low, high; and the same in words for the terminal (nothing
- * where there are none). */
+/* Rows of metric, condition, role, n, n_baseline, value, low, high, options; and the same in words for the terminal
+ * (nothing where there are none). */
 ss_status sets_select(store_rows **out, const store *s, ss_error *err);
 ss_status sets_describe(const store *s, text *out, ss_error *err);
 

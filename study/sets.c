@@ -203,10 +203,10 @@ ss_status sets_select(store_rows **out, const store *s, ss_error *err) {
     SS_TRY(has_table(s, &has, err));
     return store_select(
         out, s, err,
-        has ? "SELECT metric, condition, role, n, n_baseline, value, low, high FROM set_scores"
+        has ? "SELECT metric, condition, role, n, n_baseline, value, low, high, options FROM set_scores"
               " ORDER BY metric, (SELECT condition FROM condition c WHERE c.name = set_scores.condition)"
             : "SELECT '' AS metric, '' AS condition, '' AS role, 0 AS n, 0 AS n_baseline, 0.0 AS value,"
-              " NULL AS low, NULL AS high WHERE 0");
+              " NULL AS low, NULL AS high, '' AS options WHERE 0");
 }
 
 ss_status sets_describe(const store *s, text *out, ss_error *err) {
