@@ -70,7 +70,8 @@ static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss
     if (status == SS_OK) {
         text_addf(out, "\nat its defaults: %d x %d px, %d steps, guidance ", s.width, s.height, s.steps);
         text_add_double(out, s.guidance, 4);
-        text_addf(out, "\n  attention calls: %d blocks x %d heads, %d keys:", sites.blocks, sites.heads, sites.keys);
+        text_addf(out, "\n  attention calls: %d blocks x %d heads, %d keys%s", sites.blocks, sites.heads, sites.keys,
+                  sites.n_segments ? ":" : " at most");
         for (int i = 0; i < sites.n_segments; i++)
             text_addf(out, "%s %s %d", i ? "," : "", sites.segment[i].name, sites.segment[i].length);
         text_add(out, "\n  memory: weights ");

@@ -185,16 +185,17 @@ void embedding_free(embedding *e) {
     free(e);
 }
 
-/* Image keys first, then the runs of text; tokens that no encoder has seen count as padding. */
+/* Image keys first, then the runs of text; tokens that no encoder has seen count as padding. Keys beyond are those of
+ * calls without text. */
 static ss_status classify_keys(embedding *e, ss_error *err) {
     static const uint8_t classes[TOKEN_CLASS_COUNT] = {
         [TOKEN_START] = KEY_START, [TOKEN_WORD] = KEY_WORD, [TOKEN_END] = KEY_END, [TOKEN_PADDING] = KEY_PADDING};
-    size_t keys = (size_t)(e->n_image + e->n_text);
+    size_t keys = (size_t)e->n_keys;
     e->key_class = malloc(keys * (size_t)e->branches);
     if (!e->key_class) return error_no_memory(err, "token classes", keys);
     for (int b = 0; b < e->branches; b++) {
         uint8_t *out = e->key_class + (size_t)b * keys;
-        memset(out, KEY_IMAGE, (size_t)e->n_image);
+        memset(out, KEY_IMAGE, keys);
         out += e->n_image;
         for (int i = 0; i < e->n_runs; i++)
             for (int j = 0; j < e->run[b][i].count; j++)
@@ -212,6 +213,7 @@ static ss_status encode_with(pipeline *p, compute *c, const sample_settings *s, 
     p->row->sites(p, s, &sites);
     for (int i = 0; i < sites.n_segments; i++)
         if (sites.segment[i].kind == SEGMENT_IMAGE) e->n_image += sites.segment[i].length;
+    e->n_keys = sites.keys;
     e->branches = s->guidance > 1 ? 2 : 1;
     arena_mark mark = arena_get_mark(c->scratch);
     ss_status status = p->row->encode(p, c, s, prompt, e, err);
@@ -238,7 +240,7 @@ ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *pro
 static int branch_row(const embedding *e, attn_branch branch) { return (int)branch < e->branches ? (int)branch : 0; }
 
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
-    return e->key_class + branch_row(e, branch) * (e->n_image + e->n_text);
+    return e->key_class + branch_row(e, branch) * e->n_keys;
 }
 
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {

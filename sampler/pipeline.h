@@ -71,8 +71,9 @@ typedef struct embedding embedding; /* what the text encoders made of a prompt a
 ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
 void embedding_free(embedding *e);
 
-/* Classes of all keys of a studied call (values of key_class) and the words they belong to; "" where none. Of the keys
- * of joint attention; else of the text alone, the keys of cross-attention. */
+/* Classes of the keys of a studied call ([pipeline_sites.keys], values of key_class) and the words they belong to; ""
+ * where none. Where text and image are keys of different calls, the first are those of the text; all keys of the other
+ * calls are of the image. */
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch);
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key);
 

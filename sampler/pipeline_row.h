@@ -27,7 +27,8 @@ struct embedding {
     text_run run[MAX_BRANCHES][MAX_TEXT_RUNS];
     float *states;      /* [branches, n_text, width] */
     float *pooled;      /* [branches, pooled_width] */
-    uint8_t *key_class; /* [branches, n_image + n_text] */
+    int n_keys;         /* pipeline_sites.keys: the most of any call */
+    uint8_t *key_class; /* [branches, n_keys] */
 };
 
 struct denoise_state {

@@ -259,6 +259,16 @@ static void test_keys(void **state) {
     assert_string_equal(embedding_key_word(e, BRANCH_COND, 1), "red");
     assert_string_equal(embedding_key_word(e, BRANCH_UNCOND, 1), "grey");
     embedding_free(e);
+    s.width = s.height = 80; /* more keys of image than of text: 20 x 20 latents, halved */
+    pipeline_sites sites;
+    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    assert_int_equal(sites.keys, 100);
+    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[1], KEY_WORD);
+    assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[76], KEY_PADDING);
+    for (int j = 77; j < sites.keys; j++) assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[j], KEY_IMAGE);
+    assert_string_equal(embedding_key_word(e, BRANCH_COND, sites.keys - 1), "");
+    embedding_free(e);
     s.negative = ""; /* zeros: no encoder has seen these tokens */
     check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
     for (int j = 0; j < 77; j++) assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[j], KEY_PADDING);
