@@ -49,7 +49,7 @@ CONFIGS = {
         LDM, LDM | {"solver_type": "heun"}, SDXL | {"use_karras_sigmas": True}, LDM | V, SDXL | V | {"solver_type": "heun"},
         LDM | {"solver_order": 1}, LDM | {"lower_order_final": False, "final_sigmas_type": "sigma_min"},
         LDM | TRAILING | {"euler_at_final": True, "final_sigmas_type": "sigma_min"},
-        LDM | {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"}, {}, {"num_train_timesteps": 777} | LEADING,
+        LDM | {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"}, LDM | {"final_sigmas_type": "sigma_min"}, {}, {"num_train_timesteps": 777} | LEADING,
         LDM | V | TRAILING | {"rescale_betas_zero_snr": True},
     ],
     "PNDMScheduler": [
