@@ -33,6 +33,7 @@ ss_status arena_create(arena **out, size_t capacity, ss_error *err) {
         free(a);
         return error_no_memory(err, "arena", wanted);
     }
+    madvise(a->base, a->capacity, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
     *out = a;
     return SS_OK;
 }

@@ -8,9 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+#include "bench/peer.h"
 #include "bench/samples.h"
 #include "sampler/pipeline.h"
 
@@ -24,11 +23,6 @@ static const char *const NAMES[WAYS] = {"sinkscope", "sinkscope, measured", "sin
 typedef struct way {
     samples wall, processor; /* seconds */
 } way;
-
-typedef struct peer {
-    FILE *to, *from; /* NULL = no peer */
-    char name[128];
-} peer;
 
 typedef struct bench {
     compute *c;
@@ -57,43 +51,6 @@ static void must(ss_status status, const ss_error *err) {
 static void stop(const char *why) {
     fprintf(stderr, "%s\n", why);
     exit(1);
-}
-
-/* ---- the peer ---- */
-
-static void peer_start(peer *p, char **argv) {
-    int to[2], from[2];
-    if (pipe(to) != 0 || pipe(from) != 0) stop("cannot make a pipe");
-    pid_t pid = fork();
-    if (pid < 0) stop("cannot start the peer");
-    if (pid == 0) {
-        dup2(to[0], STDIN_FILENO);
-        dup2(from[1], STDOUT_FILENO);
-        for (int i = 0; i < 2; i++) close(to[i]), close(from[i]);
-        execvp(argv[0], argv);
-        _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    p->to = fdopen(to[1], "w");
-    p->from = fdopen(from[0], "r");
-    if (!p->to || !p->from || !fgets(p->name, sizeof p->name, p->from)) stop("the peer said nothing");
-    p->name[strcspn(p->name, "\n")] = '\0';
-}
-
-static void peer_image(const peer *p, const char *how, int seed, double *wall, double *processor, double *mean) {
-    char line[256];
-    fprintf(p->to, "%s %d\n", how, seed);
-    fflush(p->to);
-    if (!fgets(line, sizeof line, p->from) || sscanf(line, "%lf %lf %lf", wall, processor, mean) != 3)
-        stop("the peer failed");
-}
-
-static void peer_stop(peer *p) {
-    if (!p->to) return;
-    fclose(p->to);
-    fclose(p->from);
-    wait(NULL);
 }
 
 /* ---- images ---- */
@@ -166,7 +123,7 @@ static void run_round(bench *b, int round, int timed) {
     if (memcmp(image[PLAIN].rgb, image[MEASURED].rgb, image_bytes(&image[PLAIN])) != 0)
         stop("measuring changed the picture");
     for (int i = PEER; b->peer.to && i < WAYS; i++) {
-        peer_image(&b->peer, i == PEER ? "plain" : "measured", round, &wall, &processor, &mean);
+        peer_ask(&b->peer, i == PEER ? "plain" : "measured", round, &wall, &processor, &mean);
         if (fabs(mean - image_mean(&image[PLAIN])) > 0.5) stop("the peer's picture is another one");
         if (!timed) continue;
         samples_add(&b->way[i].wall, wall);

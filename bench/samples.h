@@ -34,11 +34,13 @@ static inline spread samples_spread(const samples *s) {
     return (spread){sorted.at[0], (sorted.at[(n - 1) / 2] + sorted.at[n / 2]) / 2, sorted.at[n - 1]};
 }
 
-/* The median of a[i] / b[i], measured in the same round: what drifts over a run drops out. */
-static inline double samples_ratio(const samples *a, const samples *b) {
+/* Of a[i] / b[i], measured in the same round: what drifts over a run drops out. */
+static inline spread samples_ratios(const samples *a, const samples *b) {
     samples ratio = {0};
     for (int i = 0; i < a->n && i < b->n; i++) samples_add(&ratio, a->at[i] / b->at[i]);
-    return samples_spread(&ratio).median;
+    return samples_spread(&ratio);
 }
+
+static inline double samples_ratio(const samples *a, const samples *b) { return samples_ratios(a, b).median; }
 
 #endif

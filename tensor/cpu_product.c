@@ -3,11 +3,13 @@
  * read where they are: no copy, no im2col, padding points at zeros. The weights are packed once, in panels of 64
  * outputs. Threads take blocks of rows and groups of panels; an output element is always the same chain of additions,
  * whoever computes it and whatever else is in the batch. docs/SPEED.md tells how this compares with oneDNN. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "tensor/half.h"
 #include "tensor/rows.h"
 
@@ -65,11 +67,21 @@ static void pack_panel(float *panel, tensor source, int64_t first, int64_t taps)
     }
 }
 
+/* Memory for packed weights, in huge pages but for its end: a product walks through them in long strides. */
+static float *allocate(size_t bytes) {
+    enum { HUGE_PAGE = 2 << 20 };
+    if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(64, bytes);
+    void *memory;
+    if (posix_memalign(&memory, HUGE_PAGE, bytes) != 0) return NULL;
+    madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return memory;
+}
+
 void cpu_weight_pack(compute *c, weight *w) {
     int64_t floats = packed_floats(w);
     if (w->kind == WEIGHT_TABLE) return;
     size_t bytes = (size_t)(floats ? floats : PRODUCT_COLUMNS) * sizeof(float);
-    float *packed = aligned_alloc(64, bytes);
+    float *packed = allocate(bytes);
     w->packed = packed;
     if (!packed) {
         error_no_memory(&c->error, "weight", bytes);
