@@ -114,6 +114,8 @@ typedef struct product {
     tensor out, x;
     int is_image; /* conv2d: x and out are images */
     int64_t kernel_height, kernel_width, stride, top, left;
+    int64_t step, length; /* a block of the sum: so many taps, so many inputs of each */
+    int joins;            /* a row of the window is one run of memory, and the sum is one block */
     int64_t block_rows, row_blocks, panel_groups, panel_count; /* the tasks */
 } product;
 
@@ -121,82 +123,146 @@ typedef struct product {
 typedef struct room {
     const float **row;
     float **out;
-    const float *zeros; /* [inputs]: what lies outside an image; shared by all threads */
+    const float *zeros;                     /* [run_of]: what lies outside an image; shared by all threads */
+    char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
 } room;
+
+/* Most floats that are read from one pointer. */
+static int64_t run_of(const weight *w) { return w->source.dim[1] * (w->kind == WEIGHT_CONV ? w->source.dim[3] : 1); }
 
 static size_t room_bytes(int64_t taps) {
     return (size_t)round_up(BLOCK_ROWS * (taps + 1) * (int64_t)sizeof(float *), 64);
 }
 
-static size_t zeros_bytes(int64_t inputs) { return (size_t)round_up(inputs * (int64_t)sizeof(float), 64); }
+static size_t zeros_bytes(const weight *w) { return (size_t)round_up(run_of(w) * (int64_t)sizeof(float), 64); }
 
-static size_t scratch_bytes(const compute *c, int64_t taps, int64_t inputs) {
-    return (size_t)c->threads * room_bytes(taps) + zeros_bytes(inputs);
+size_t cpu_product_scratch(const compute *c, const weight *w) {
+    return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w);
 }
 
-size_t cpu_product_scratch(const compute *c, const weight *w) { return scratch_bytes(c, taps_of(w), w->source.dim[1]); }
+/* An output pixel. */
+typedef struct pixel {
+    int64_t image, y, x;
+} pixel;
 
-/* Where the window of output pixel `r` reads: taps in the order (row, column). */
-static void point_window(const product *p, const float **row, const float *zeros, int64_t r) {
-    int64_t width = p->out.dim[2], height = p->out.dim[1];
-    int64_t left = r % width * p->stride - p->left, top = r / width % height * p->stride - p->top;
-    const float *image = (const float *)p->x.data + r / (width * height) * p->x.stride[0];
+static pixel pixel_next(const product *p, pixel at) {
+    if (++at.x < p->out.dim[2]) return at;
+    at.x = 0;
+    if (++at.y < p->out.dim[1]) return at;
+    return (pixel){at.image + 1, 0, 0};
+}
+
+/* Where the window of a pixel reads: taps in the order (row, column), `across` of them from each pointer. */
+static void point_window(const product *p, const float **row, const float *zeros, pixel at, int64_t across) {
+    int64_t left = at.x * p->stride - p->left, top = at.y * p->stride - p->top;
+    const float *image = (const float *)p->x.data + at.image * p->x.stride[0];
     for (int64_t y = top; y < top + p->kernel_height; y++)
-        for (int64_t x = left; x < left + p->kernel_width; x++, row += PRODUCT_ROWS) {
+        for (int64_t x = left; x < left + p->kernel_width; x += across, row += PRODUCT_ROWS) {
             int inside = y >= 0 && y < p->x.dim[1] && x >= 0 && x < p->x.dim[2];
             *row = inside ? image + y * p->x.stride[1] + x * p->x.stride[2] : zeros;
         }
 }
 
-static void point_rows(const product *p, const room *m, int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; r++) {
-        int64_t i = r - begin;
-        const float **row = m->row + i / PRODUCT_ROWS * p->taps * PRODUCT_ROWS + i % PRODUCT_ROWS;
-        if (p->is_image) point_window(p, row, m->zeros, r);
-        else *row = rows_at(p->x, r);
-        m->out[i] = rows_at(p->out, r);
+/* All windows of n pixels lie between the left and right edges. */
+static int windows_join(const product *p, pixel at, int64_t n) {
+    int inside = p->joins;
+    for (; n > 0 && inside; n--, at = pixel_next(p, at)) {
+        int64_t left = at.x * p->stride - p->left;
+        inside = left >= 0 && left + p->kernel_width <= p->x.dim[2];
+    }
+    return inside;
+}
+
+static void point_pixels(const product *p, room *m, int64_t begin, int64_t end) {
+    int64_t width = p->out.dim[2], height = p->out.dim[1];
+    pixel at = {begin / (width * height), begin / width % height, begin % width};
+    for (int64_t i = 0; i < end - begin; i++, at = pixel_next(p, at)) {
+        int64_t tile = i / PRODUCT_ROWS, row = i % PRODUCT_ROWS;
+        if (row == 0) m->joined[tile] = (char)windows_join(p, at, least(PRODUCT_ROWS, end - begin - i));
+        point_window(p, m->row + tile * p->taps * PRODUCT_ROWS + row, m->zeros, at,
+                     m->joined[tile] ? p->kernel_width : 1);
+        m->out[i] =
+            (float *)p->out.data + at.image * p->out.stride[0] + at.y * p->out.stride[1] + at.x * p->out.stride[2];
     }
 }
 
-/* All tiles of a block of rows against one panel, for one block of the sum. */
-static void multiply(const product *p, const room *m, int64_t n_rows, int64_t panel, int64_t tap, int64_t taps,
-                     int64_t input, int64_t inputs) {
+static void point_rows(const product *p, room *m, int64_t begin, int64_t end) {
+    memset(m->joined, 0, sizeof m->joined);
+    for (int64_t r = begin; r < end; r++) {
+        m->row[r - begin] = rows_at(p->x, r);
+        m->out[r - begin] = rows_at(p->out, r);
+    }
+}
+
+/* A part of a panel: `taps` from `tap` on, and of each `inputs` from `input` on. */
+typedef struct part {
+    int64_t panel, tap, taps, input, inputs;
+} part;
+
+static const float *part_at(const product *p, const part *a) {
+    return p->panels + ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
+}
+
+/* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
+ * brought into the second-level cache, a piece with each tile. */
+static void multiply(const product *p, const room *m, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
-    int64_t column = panel * PRODUCT_COLUMNS;
+    int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
+    int64_t piece = next ? round_up(next->taps * next->inputs * PRODUCT_COLUMNS / tiles, 16) : 0;
     product_tile t = {
-        .taps = taps,
-        .count = inputs,
-        .offset = input,
-        .panel = p->panels + ((panel * p->taps + tap) * p->inputs + input) * PRODUCT_COLUMNS,
-        .bias = tap == 0 && input == 0 ? (p->bias ? p->bias + column : none) : NULL,
+        .offset = a->input,
+        .panel = part_at(p, a),
+        .bias = a->tap == 0 && a->input == 0 ? (p->bias ? p->bias + column : none) : NULL,
         .out_offset = column,
+        .ahead = next ? part_at(p, next) : NULL,
         .columns = (int)least(p->outputs - column, PRODUCT_COLUMNS),
     };
-    for (int64_t i = 0; i < n_rows; i += PRODUCT_ROWS) {
+    for (int64_t i = 0; i < n_rows; i += PRODUCT_ROWS, t.ahead = next ? t.ahead + piece : NULL) {
+        int joined = m->joined[i / PRODUCT_ROWS];
         t.m = (int)least(n_rows - i, PRODUCT_ROWS);
-        t.row = m->row + (i * p->taps + tap * PRODUCT_ROWS);
+        t.taps = joined ? p->kernel_height : a->taps;
+        t.count = joined ? p->kernel_width * p->inputs : a->inputs;
+        t.row = m->row + (i * p->taps + a->tap * PRODUCT_ROWS);
         t.out = m->out + i;
         p->k->product(&t);
     }
-    if (p->act == ACT_NONE || tap + taps < p->taps || input + inputs < p->inputs) return;
+    if (p->act == ACT_NONE || a->tap + a->taps < p->taps || a->input + a->inputs < p->inputs) return;
     for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, t.columns, p->act);
 }
 
-/* A sum is cut into blocks of about BLOCK_SUM terms by its own length: whole taps where several fit, else equal parts
- * of each tap. */
-static void run_task(const product *p, const room *m, int64_t task) {
+/* One block of the sum after the other for all panels, so that the rows' part of it stays in the cache. */
+static void run_task(const product *p, room *m, int64_t task) {
     int64_t begin = task / p->panel_groups * p->block_rows, end = least(begin + p->block_rows, p->rows);
     int64_t group = task % p->panel_groups;
     int64_t first = group * p->panel_count / p->panel_groups, last = (group + 1) * p->panel_count / p->panel_groups;
-    int64_t parts = (p->inputs + BLOCK_SUM - 1) / BLOCK_SUM, length = round_up((p->inputs + parts - 1) / parts, 16);
-    int64_t tap_blocks = (p->taps * p->inputs + BLOCK_SUM - 1) / BLOCK_SUM;
-    int64_t step = parts > 1 ? 1 : (p->taps + tap_blocks - 1) / tap_blocks;
-    point_rows(p, m, begin, end);
-    for (int64_t tap = 0; tap < p->taps; tap += step)
-        for (int64_t input = 0; input < p->inputs; input += length)
-            for (int64_t panel = first; panel < last; panel++)
-                multiply(p, m, end - begin, panel, tap, least(step, p->taps - tap), input,
-                         least(length, p->inputs - input));
+    if (p->is_image) point_pixels(p, m, begin, end);
+    else point_rows(p, m, begin, end);
+    part a = {first, 0, least(p->step, p->taps), 0, least(p->length, p->inputs)};
+    while (a.tap < p->taps) {
+        part next = a;
+        if (++next.panel == last) {
+            next.panel = first;
+            next.input += p->length;
+            if (next.input >= p->inputs) {
+                next.input = 0;
+                next.tap += p->step;
+                next.taps = least(p->step, p->taps - next.tap);
+            }
+            next.inputs = least(p->length, p->inputs - next.input);
+        }
+        multiply(p, m, end - begin, &a, next.tap < p->taps ? &next : NULL);
+        a = next;
+    }
+}
+
+/* A sum is cut into blocks of about BLOCK_SUM terms by its own length: whole taps where several fit, else equal parts
+ * of each tap. Taps whose inputs follow each other in memory are one run, which spares the kernel short loops; the
+ * order of the sum is the same. */
+static void cut_sum(product *p) {
+    int64_t parts = (p->inputs + BLOCK_SUM - 1) / BLOCK_SUM, blocks = (p->taps * p->inputs + BLOCK_SUM - 1) / BLOCK_SUM;
+    p->length = round_up((p->inputs + parts - 1) / parts, 16);
+    p->step = parts > 1 ? 1 : (p->taps + blocks - 1) / blocks;
+    p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs;
 }
 
 /* Cut the output into tasks, at least two for each thread where there is so much. */
@@ -209,20 +275,21 @@ static void plan(product *p, int threads) {
     p->panel_groups = least(p->panel_count, (2 * threads + p->row_blocks - 1) / p->row_blocks);
 }
 
-static void run(compute *c, product *p) {
+static void run(compute *c, product *p, const weight *w) {
     if (p->rows == 0 || p->outputs == 0) return;
     int64_t tiles = (p->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS * ((p->outputs + 15) / 16);
     int threads = cpu_threads(c, tiles * p->taps * p->inputs); /* 6 x 16 multiply-adds take about one */
+    cut_sum(p);
     plan(p, threads);
     arena_mark mark = arena_get_mark(c->scratch);
-    char *memory = arena_alloc(c->scratch, scratch_bytes(c, p->taps, p->inputs));
+    char *memory = arena_alloc(c->scratch, cpu_product_scratch(c, w));
     if (!memory) {
         error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a product of %lld rows",
                   (long long)p->rows);
         return;
     }
     float *zeros = (float *)(memory + (size_t)c->threads * room_bytes(p->taps));
-    memset(zeros, 0, zeros_bytes(p->inputs));
+    memset(zeros, 0, zeros_bytes(w));
     int64_t tasks = p->row_blocks * p->panel_groups;
 #pragma omp parallel num_threads(threads)
     {
@@ -248,7 +315,7 @@ void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight 
         .out = out,
         .x = x,
     };
-    run(c, &p);
+    run(c, &p, w);
 }
 
 void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
@@ -271,5 +338,5 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
         .top = pad[0],
         .left = pad[1],
     };
-    run(c, &p);
+    run(c, &p, w);
 }

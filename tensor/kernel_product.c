@@ -21,6 +21,8 @@ enum { LANES = 8, VECTORS = 2 };
 enum { LANES = 4, VECTORS = 2 };
 #endif
 
+enum { FETCH_TERMS = 8 /* of the sum between two fetches */, FLOATS_PER_LINE = 16 };
+
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
@@ -42,21 +44,50 @@ static __attribute__((noinline)) void finish_edge(const product_tile *t, int r, 
         out[column] = (t->bias ? t->bias[column] : out[column]) + sum[column - first];
 }
 
+/* Memory that is wanted soon, fetched while the sum runs: the tile's outputs, which in a wide layer have left the cache
+ * since the last block of the sum, and what the caller asks for. */
+typedef struct fetch {
+    const char *ahead;
+    int step, line, lines; /* outputs: cache lines of the tile */
+} fetch;
+
+static inline __attribute__((always_inline)) void fetch_some(fetch *f, const product_tile *t, int first, int vectors) {
+    const int width = (vectors * LANES + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE;
+    __builtin_prefetch(f->ahead, 0, 2);
+    f->ahead += f->step;
+    if (f->line == f->lines) return;
+    __builtin_prefetch(t->out[f->line / width] + t->out_offset + first + f->line % width * FLOATS_PER_LINE, 1);
+    f->line++;
+}
+
+static inline __attribute__((always_inline)) fetch fetch_begin(const product_tile *t, int first, int m, int vectors) {
+    fetch f = {.lines = m * ((vectors * LANES + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE)};
+    int wanted = t->ahead && first == 0;
+    f.ahead = (const char *)(wanted ? t->ahead : t->panel);
+    f.step = wanted ? FLOATS_PER_LINE * (int)sizeof(float) : 0;
+    return f;
+}
+
 /* Columns [first, first + vectors * LANES) of the panel; m and vectors are constants after inlining. */
 static inline __attribute__((always_inline)) void tile(const product_tile *t, int first, int m, int vectors) {
     vec sum[PRODUCT_ROWS][VECTORS];
     for (int r = 0; r < m; r++)
         for (int v = 0; v < vectors; v++) sum[r][v] = (vec){0};
     const float *panel = t->panel + first;
+    fetch f = fetch_begin(t, first, m, vectors);
     for (int64_t tap = 0; tap < t->taps; tap++) {
         const float *row[PRODUCT_ROWS];
         for (int r = 0; r < m; r++) row[r] = t->row[tap * PRODUCT_ROWS + r] + t->offset;
-        for (int64_t k = 0; k < t->count; k++, panel += PRODUCT_COLUMNS) {
-            vec w[VECTORS];
-            for (int v = 0; v < vectors; v++) w[v] = *(const vec *)(panel + v * LANES);
-            for (int r = 0; r < m; r++) {
-                vec x = spread(row[r][k]);
-                for (int v = 0; v < vectors; v++) sum[r][v] = madd(x, w[v], sum[r][v]);
+        for (int64_t k = 0; k < t->count;) {
+            int64_t end = k + FETCH_TERMS < t->count ? k + FETCH_TERMS : t->count;
+            fetch_some(&f, t, first, vectors);
+            for (; k < end; k++, panel += PRODUCT_COLUMNS) {
+                vec w[VECTORS];
+                for (int v = 0; v < vectors; v++) w[v] = *(const vec *)(panel + v * LANES);
+                for (int r = 0; r < m; r++) {
+                    vec x = spread(row[r][k]);
+                    for (int v = 0; v < vectors; v++) sum[r][v] = madd(x, w[v], sum[r][v]);
+                }
             }
         }
     }
