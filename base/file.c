@@ -1,5 +1,6 @@
 /* Files through POSIX calls; SHA-256 through libcrypto. Must never leave a half-written file under its final
  * name. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/file.h"
 
 #include <errno.h>
@@ -47,6 +48,16 @@ void file_map_close(file_map *m) {
     if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
     free(m->path);
     *m = (file_map){0};
+}
+
+void file_map_forget(const file_map *m, const void *data, size_t size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t base = (uintptr_t)m->data, first = (uintptr_t)data, last = first + size;
+    if (first < base) first = base;
+    if (last > base + m->size) last = base + m->size;
+    first = (first + page - 1) / page * page;
+    if (last < base + m->size) last = last / page * page; /* else to the end of the file's last page */
+    if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
 ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err) {
@@ -184,10 +195,22 @@ static void digest_to_hex(const unsigned char digest[32], file_sha256 out) {
 }
 
 ss_status file_hash(const char *path, file_sha256 out, ss_error *err) {
+    enum { PIECE = 16 << 20 }; /* so that a checkpoint is never in memory as a whole */
+    unsigned char digest[EVP_MAX_MD_SIZE];
     file_map m;
     SS_TRY(file_map_open(&m, path, err));
-    file_hash_bytes(m.data, m.size, out);
+    EVP_MD_CTX *sum = EVP_MD_CTX_new();
+    int good = sum && EVP_DigestInit_ex(sum, EVP_sha256(), NULL) == 1;
+    for (size_t at = 0; good && at < m.size; at += PIECE) {
+        size_t n = m.size - at < PIECE ? m.size - at : PIECE;
+        good = EVP_DigestUpdate(sum, m.data + at, n) == 1;
+        file_map_forget(&m, m.data + at, n);
+    }
+    good = good && EVP_DigestFinal_ex(sum, digest, NULL) == 1;
+    EVP_MD_CTX_free(sum);
     file_map_close(&m);
+    if (!good) return error_no_memory(err, path, 0);
+    digest_to_hex(digest, out);
     return SS_OK;
 }
 

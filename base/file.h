@@ -17,6 +17,11 @@ typedef struct file_map {
 ss_status file_map_open(file_map *m, const char *path, ss_error *err);
 void file_map_close(file_map *m);
 
+/* Take the pages that lie wholly inside [data, data + size) out of this process's memory: what is in them has been used
+ * and does not count any more. They are read again where they are touched again. Bytes outside the mapping are left
+ * alone. */
+void file_map_forget(const file_map *m, const void *data, size_t size);
+
 /* Whole file as a terminated string (malloc; the caller frees). More than `limit` bytes is an input error. */
 ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err);
 

@@ -205,6 +205,10 @@ void checkpoint_close(checkpoint *s) {
     free(s);
 }
 
+void checkpoint_forget(const checkpoint *s, const void *data, size_t size) {
+    for (int i = 0; i < s->shard_count; i++) file_map_forget(&s->shards[i].map, data, size);
+}
+
 /* diffusers: the index first (modeling_utils.py); transformers: the single file first (modeling_utils.py), safetensors
  * before what torch.save wrote. The variant goes before the last extension in both (`_add_variant`). */
 static const struct {

@@ -56,6 +56,10 @@ ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const cha
 
 void checkpoint_close(checkpoint *s); /* NULL is allowed */
 
+/* The `size` bytes of a tensor at `data` have been used: what is in a mapping need not stay in memory (it is read again
+ * where it is touched again); a copy made at open stays. */
+void checkpoint_forget(const checkpoint *s, const void *data, size_t size);
+
 /* Entries are sorted by name (bytewise). */
 size_t checkpoint_count(const checkpoint *s);
 const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i);

@@ -326,6 +326,7 @@ static ss_status check_claims(const weight_set *s, const weight_source *source, 
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err) {
     binder b = {.set = s, .source = source};
+    s->file = source->mode == WEIGHTS_FROM_FILE ? source->file : NULL;
     walk(&b, config, weights);
     if (!going(&b)) {
         *err = b.error;
@@ -335,7 +336,13 @@ ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void
 }
 
 void weights_pack(const weight_set *s, compute *c) {
-    for (int i = 0; i < s->n; i++) weight_pack(c, s->item[i].w);
+    for (int i = 0; i < s->n; i++) {
+        weight *w = s->item[i].w;
+        weight_pack(c, w);
+        if (s->file && w->packed)
+            checkpoint_forget(s->file, s->item[i].data,
+                              (size_t)tensor_elements(w->source) * tensor_type_size(w->source.type));
+    }
 }
 
 void weights_free(weight_set *s, compute *c) {

@@ -62,6 +62,7 @@ typedef struct weight_set {
     weight_item *item; /* [n] */
     int n_memory, memory_capacity;
     void **memory;
+    const checkpoint *file; /* what the sources lie in, or NULL */
 } weight_set;
 
 typedef enum weight_mode {
@@ -83,7 +84,8 @@ typedef struct weight_source {
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err);
 
-/* Give every weight the backend's form. The first failure is in the context (compute_status). */
+/* Give every weight the backend's form; a source in a file that the backend has copied is not kept in memory (but may
+ * be read again). The first failure is in the context (compute_status). */
 void weights_pack(const weight_set *s, compute *c);
 
 /* Free what weights_pack made (where `c` is not NULL) and the set's memory, module arrays included. */

@@ -182,6 +182,46 @@ static void test_files(void **state) {
     }
 }
 
+/* Bytes of mapped files that are in this process's memory. */
+static long resident(void) {
+    long all, files = -1;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d %ld %ld", &all, &files), 2);
+    fclose(f);
+    return files * sysconf(_SC_PAGESIZE);
+}
+
+/* What is forgotten leaves memory and is the same when it is read again; what lies elsewhere is left alone. */
+static void test_forget(void **state) {
+    (void)state;
+    enum { SIZE = (8 << 20) + 5, KEPT = 4096 };
+    char path[64], *content = malloc(SIZE);
+    file_sha256 hash, expected;
+    file_map map;
+    ss_error err;
+    assert_non_null(content);
+    for (int i = 0; i < SIZE; i++) content[i] = (char)(i * 7 + i / 4096);
+    snprintf(path, sizeof path, "test-base-%ld", (long)getpid());
+    assert_int_equal(file_write(path, content, SIZE, &err), SS_OK);
+    assert_int_equal(file_map_open(&map, path, &err), SS_OK);
+    long before = resident();
+    assert_memory_equal(map.data, content, SIZE);
+    assert_in_range(resident() - before, SIZE / 4096 * 4096, SIZE + (1 << 20));
+    file_map_forget(&map, map.data + 1, KEPT); /* no whole page */
+    assert_true(resident() - before >= SIZE / 4096 * 4096);
+    file_map_forget(&map, map.data, SIZE);
+    assert_true(resident() - before < 1 << 20);
+    file_map_forget(&map, content, SIZE);
+    assert_memory_equal(map.data, content, SIZE);
+    file_map_close(&map);
+    file_hash_bytes(content, SIZE, expected);
+    assert_int_equal(file_hash(path, hash, &err), SS_OK);
+    assert_string_equal(hash, expected);
+    unlink(path);
+    free(content);
+}
+
 static void test_errors(void **state) {
     (void)state;
     ss_error err;
@@ -225,7 +265,8 @@ int main(void) {
         cmocka_unit_test(test_philox_streams), cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_escapes),        cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_options),        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_errors),         cmocka_unit_test(test_redzone),
+        cmocka_unit_test(test_forget),         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_redzone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -188,6 +188,44 @@ static void test_random_and_file(void **state) {
     checkpoint_close(file);
 }
 
+/* Bytes of mapped files that are in this process's memory. */
+static long resident(void) {
+    long all, files = -1;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d %ld %ld", &all, &files), 2);
+    fclose(f);
+    return files * sysconf(_SC_PAGESIZE);
+}
+
+/* Once packed, 16 MB of weights are in memory once, and their sources can still be read. */
+static void test_packed_once(void **state) {
+    (void)state;
+    static const toy_config wide = {64, 8, 4};
+    ss_error err = {0};
+    weight_set a, b;
+    toy wa, wb;
+    checkpoint *file;
+    compute *c;
+    check(bind(&a, &wa, &wide, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
+    check(weights_write(&a, path, &err), &err);
+    check(checkpoint_open(&file, path, &err), &err);
+    check(compute_create(&c, "cpu", 2, 1 << 20, &err), &err);
+    check(bind(&b, &wb, &wide, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
+    long before = resident();
+    weights_pack(&b, c);
+    check(compute_status(c, &err), &err);
+    assert_true(resident() - before < 2 << 20);
+    for (int i = 0; i < a.n; i++)
+        assert_memory_equal(a.item[i].w->source.data, b.item[i].w->source.data,
+                            (size_t)tensor_elements(a.item[i].w->source) * sizeof(float));
+    assert_true(resident() - before > 8 << 20); /* read again: the test would have seen them */
+    weights_free(&a, NULL);
+    weights_free(&b, c);
+    checkpoint_close(file);
+    compute_destroy(c);
+}
+
 static void test_faults(void **state) {
     (void)state;
     static const float extra[6] = {0};
@@ -249,6 +287,7 @@ static void test_timestep_embedding(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_random_and_file),
-                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_timestep_embedding)};
+                                       cmocka_unit_test(test_packed_once), cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_timestep_embedding)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
