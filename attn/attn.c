@@ -14,13 +14,6 @@ static int in_force(const attn_intervention *v, const attn_item *item, int block
     return bits_get(&v->blocks, block) && bits_get(&v->steps, item->step) && (v->branches >> item->branch & 1);
 }
 
-static int any_in_force(const attn_item *item, int block) {
-    const attn_program *p = item->run ? attn_run_program(item->run) : NULL;
-    for (int i = 0; p && i < p->n; i++)
-        if (in_force(&p->intervention[i], item, block)) return 1;
-    return 0;
-}
-
 /* NEED_* of an item: its probes', the record's, the selectors'. */
 static unsigned needs_of(const attn_item *item, int block) {
     if (!item->run) return 0;
@@ -29,8 +22,10 @@ static unsigned needs_of(const attn_item *item, int block) {
     int keeps = m->top > 0 || m->keep_masses || bits_get(&m->recall, block);
     unsigned needs = keeps ? NEED_MASS : 0;
     if (m->map) needs |= NEED_MASS | NEED_LSE;
-    for (int i = 0; p && i < p->n; i++)
-        if (in_force(&p->intervention[i], item, block)) needs |= NEED_MASS | p->intervention[i].selector->needs;
+    for (int i = 0; p && i < p->n; i++) {
+        const attn_intervention *v = &p->intervention[i];
+        if (in_force(v, item, block)) needs |= NEED_LSE | (v->edit->on == EDIT_ON_NOTHING ? 0 : v->selector->needs);
+    }
     for (int i = 0; i < m->n_probes; i++) needs |= m->probe[i]->needs;
     return needs;
 }
@@ -41,11 +36,9 @@ static void attend(compute *c, const attn_call *call, int begin, int end, const 
     size_t heads = (size_t)args.q.dim[2], pair = (size_t)begin * heads;
     attention_stats stats = {0};
     unsigned needs = 0;
-    int edits = 0;
     for (int i = begin; i < end; i++) {
         const attn_item *item = &call->batch->item[i];
         unsigned own = needs_of(item, call->block);
-        edits |= any_in_force(item, call->block);
         if (own && !needs) {
             const attn_measure *m = attn_run_measure(item->run);
             row_range rows;
@@ -70,7 +63,7 @@ static void attend(compute *c, const attn_call *call, int begin, int end, const 
     if (needs & NEED_ENTROPY) stats.entropy = all->entropy + pair;
     if (needs & NEED_CONCENTRATION) stats.concentration = all->concentration + pair;
     if (needs & NEED_ROW_MAX) stats.row_max = all->row_max + pair * (size_t)args.q.dim[1];
-    if (edits || needs & NEED_LSE) stats.lse = all->lse + pair * (size_t)args.q.dim[1];
+    if (needs & NEED_LSE) stats.lse = all->lse + pair * (size_t)args.q.dim[1];
     op_attention(c, &args, needs ? &stats : NULL);
 }
 
@@ -215,7 +208,7 @@ static void account(compute *c, const attn_call *call, const call_stats *stats) 
     attention_args one = attn_slice(&call->args, 0, 1);
     arena_mark mark = arena_get_mark(c->scratch);
     op_attention(c, &call->args, NULL);
-    attn_measure_activations(c, call, NEED_VALUES | NEED_ACTIVATIONS, stats);
+    attn_measure_activations(c, call, NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS, stats);
     op_head_norms(c, one.out, call->output_gram, stats->output_norm, stats->output_projected); /* as if all rows were */
     op_sizes(c, one.out, stats->output_sizes[0], stats->output_sizes[1]);                      /* measured */
     if (attn_edit_allocate(c, call, &e)) {

@@ -94,7 +94,7 @@ typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw; /* random sets
 /* What a selector sees of one call of one batch item: of the unedited P. */
 typedef struct select_input {
     int heads, keys;
-    const double *mass;                    /* [heads, keys]; the baseline's where the intervention says so */
+    const double *mass;                    /* [heads, keys]; the baseline's where the intervention says so; NEED_MASS */
     const struct attn_intervention *where; /* the intervention (run.h) */
     int queries, row_begin, row_end;       /* N_q; the query rows acted on */
     const float *row_max;                  /* [heads, queries] max_j P_ij; NEED_ROW_MAX */
@@ -130,10 +130,11 @@ enum {
     NEED_ENTROPY = 2,
     NEED_CONCENTRATION = 4,
     NEED_ROW_MAX = 8,
-    NEED_VALUES = 16,      /* lengths of v and of the unedited output */
+    NEED_VALUES = 16,      /* lengths of v */
     NEED_ACTIVATIONS = 32, /* sizes of the block's inputs and of the unedited output */
     NEED_TOP = 64,         /* the r heaviest keys of this and of earlier sites */
-    NEED_LSE = 128         /* of every row */
+    NEED_LSE = 128,        /* of every row */
+    NEED_OUTPUTS = 256     /* lengths of the unedited output */
 };
 
 typedef struct attn_selector {
@@ -143,7 +144,7 @@ typedef struct attn_selector {
      * keys, asked at plan time; NULL = they always do. */
     ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
                        ss_error *err);
-    unsigned needs; /* NEED_* beside the mass */
+    unsigned needs; /* NEED_* */
     int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
     int queries;    /* 1 = chooses query rows, not keys */
     int global;     /* 1 = knows the global scope */
@@ -153,9 +154,10 @@ typedef struct attn_selector {
 typedef struct output_input {
     const option_value *options;
     int64_t row_begin, row_end;
-    const double *lse;         /* [queries] */
-    const double *rest, *push; /* [queries] EDIT_ON_KEYS: 1 - p_i of the set; |o'_i - o_i| of its mask */
-    const int32_t *chosen;     /* EDIT_ON_QUERIES: the rows, ascending */
+    const double *lse;     /* [queries] */
+    const double *rest;    /* [queries] EDIT_ON_KEYS: 1 - p_i of the set */
+    const double *push;    /* [queries] EDIT_ON_KEYS, OUTPUT_PUSH: |o'_i - o_i| of the set's mask */
+    const int32_t *chosen; /* EDIT_ON_QUERIES: the rows, ascending */
     int n_chosen;
 } output_input;
 
@@ -180,8 +182,8 @@ typedef struct observation {
     const double *mass; /* [keys], of the unedited P; NULL unless needed */
     double entropy, concentration;
     int r; /* keys in `concentration` */
-    /* NEED_VALUES: [keys] |v_j| and |W_O v_j|; means over the measured rows of |o_i| and |W_O o_i|. The projected ones
-     * are NULL and NAN where the call has no output projection. */
+    /* NEED_VALUES: [keys] |v_j| and |W_O v_j|; NEED_OUTPUTS: means over the measured rows of |o_i| and |W_O o_i|. The
+     * projected ones are NULL and NAN where the call has no output projection. */
     const float *value_norm, *value_projected;
     double output_norm, output_projected;
     double noop_below; /* |W_O v_j| below this times its mean over keys makes a sink a no-op */

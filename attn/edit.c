@@ -89,6 +89,7 @@ int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e) {
     e->direct = attn_room(c, 2 * heads, sizeof *e->direct);
     e->member = attn_room(c, heads * keys + keys, 1);
     e->noise = attn_room(c, heads * keys * width, sizeof *e->noise);
+    e->draw = attn_room(c, heads * keys, sizeof *e->draw);
     if (!compute_ok(c) || !sets_allocate(c, &e->set, heads, keys)) return 0;
     memset(numbers, 0, 6 * heads * sizeof *numbers);
     memset(e->direct, 0, 2 * heads * sizeof *e->direct);
@@ -181,24 +182,34 @@ static void join_sets(const attn_call *call, item_edit *e, const int *step) {
     }
 }
 
+/* The stream of an edit's random numbers in a head: without the step where one draw serves the run. */
+static void edit_stream(const attn_call *call, int b, const attn_intervention *v, const char *name, int head,
+                        philox *out) {
+    const attn_item *item = &call->batch->item[b];
+    attn_run_stream(item->run, name, v->redraw == REDRAW_RUN ? -1 : item->step, call->block, head, item->branch, out);
+}
+
 /* Noise rows of the union's keys: N(0, sd^2) with the sd of the last noise step that a key belongs to. The numbers of a
  * key are a block of their own in the stream of its head, so they do not depend on what else is in the set. */
-static void draw_noise(const attn_call *call, int b, const attention_edit *op, const int *number, item_edit *e) {
-    const attn_item *item = &call->batch->item[b];
-    int64_t width = call->args.q.dim[3];
-    for (int h = 0; h < call->args.q.dim[2]; h++)
+static void draw_noise(compute *c, const attn_call *call, int b, const attention_edit *op, const int *number,
+                       item_edit *e) {
+    int64_t width = call->args.q.dim[3], n = 0;
+    for (int h = 0; h < call->args.q.dim[2]; h++) {
+        philox stream[EDIT_MAX_STEPS];
+        for (int s = 0; s < op->n_steps; s++)
+            if (op->step[s].op == EDIT_VALUE_NOISE)
+                edit_stream(call, b, e->intervention[number[s]], "noise", h, &stream[s]);
         for (int32_t x = e->set.begin[h]; x < e->set.begin[h + 1]; x++) {
             int last = -1;
             for (int s = 0; s < op->n_steps; s++)
                 if (op->step[s].op == EDIT_VALUE_NOISE && e->member[x] >> s & 1) last = s;
             if (last < 0) continue;
-            philox r;
-            int once = e->intervention[number[last]]->redraw == REDRAW_RUN;
-            attn_run_stream(item->run, "noise", once ? -1 : item->step, call->block, h, item->branch, &r);
-            philox_skip(&r, (uint64_t)e->set.key[x] * (uint64_t)width);
-            for (int64_t i = 0; i < width; i++)
-                e->noise[x * width + i] = (float)((double)op->step[last].param * philox_normal(&r));
+            normal_run *run = &e->draw[n++];
+            *run = (normal_run){stream[last], (double)op->step[last].param, width, e->noise + x * width};
+            philox_skip(&run->stream, (uint64_t)e->set.key[x] * (uint64_t)width);
         }
+    }
+    op_normals(c, e->draw, n);
 }
 
 /* The interventions that act on `rows` (ROWS_ALL: whatever rows they name), as one operation on a range of rows. */
@@ -226,7 +237,7 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
     op.keys = e->set.key;
     op.member = e->member;
     op.noise = e->noise;
-    if (noisy) draw_noise(call, b, &op, number, e);
+    if (noisy) draw_noise(c, call, b, &op, number, e);
     op.mass_before = e->new_before;
     op.mass_after = e->new_after;
     op.dose = e->new_dose;
@@ -244,7 +255,7 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
 
 /* ---- the output ---- */
 
-/* What a mask of intervention i's keys would do, row by row: e->rest, e->push, and its results by heads. */
+/* What a mask of intervention i's keys would do, row by row: e->rest, e->push for a push, and its results by heads. */
 static void preview(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, int i, row_range range) {
     int step[EDIT_MAX_STEPS];
     attention_args args = attn_slice(&call->args, b, 1);
@@ -262,23 +273,24 @@ static void preview(compute *c, const attn_call *call, int b, const double *lse,
                          .mass_before = e->new_before,
                          .direct_rows = e->new_direct,
                          .row_rest = e->rest,
-                         .row_push = e->push};
+                         .row_push = e->intervention[i]->edit->output == OUTPUT_PUSH ? e->push : NULL};
     op_attention_edit(c, &args, &op);
 }
 
 /* Rows of every head in the directions of a stream: N(0, 1) components, a row's numbers in a block of their own. */
-static void draw_directions(const attn_call *call, int b, const attn_intervention *v, row_range range, item_edit *e) {
-    const attn_item *item = &call->batch->item[b];
-    int64_t width = call->args.q.dim[3], rows = call->args.q.dim[1];
+static void draw_directions(compute *c, const attn_call *call, int b, const attn_intervention *v, row_range range,
+                            item_edit *e) {
+    int64_t width = call->args.q.dim[3], rows = call->args.q.dim[1], n = 0;
     for (int h = 0; h < call->args.q.dim[2]; h++) {
-        philox r;
         if (!e->touched[h]) continue;
-        attn_run_stream(item->run, "norm-matched", v->redraw == REDRAW_RUN ? -1 : item->step, call->block, h,
-                        item->branch, &r);
-        philox_skip(&r, (uint64_t)range.begin * (uint64_t)width);
-        float *to = e->direction + ((int64_t)h * rows + range.begin) * width;
-        for (int64_t i = 0; i < (range.end - range.begin) * width; i++) to[i] = (float)philox_normal(&r);
+        normal_run *run = &e->draw[n++];
+        *run = (normal_run){.scale = 1,
+                            .n = (range.end - range.begin) * width,
+                            .out = e->direction + ((int64_t)h * rows + range.begin) * width};
+        edit_stream(call, b, v, "norm-matched", h, &run->stream);
+        philox_skip(&run->stream, (uint64_t)range.begin * (uint64_t)width);
     }
+    op_normals(c, e->draw, n);
 }
 
 /* The amounts of intervention i, an edit of the output, from the unedited P. */
@@ -298,7 +310,7 @@ static void find_amounts(compute *c, const attn_call *call, int b, const double 
                            .push = e->push + h * rows,
                            .chosen = e->chosen[i].key + begin[h],
                            .n_chosen = begin[h + 1] - begin[h]};
-        for (int64_t row = 0; row < rows; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
+        for (int64_t row = range.begin; row < range.end; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
         if (!bits_get(&v->heads, h) || (v->edit->on != EDIT_ON_NOTHING && in.n_chosen == 0)) continue;
         v->edit->amount(&in, amount);
         e->touched[h] += v->edit->on == EDIT_ON_QUERIES ? in.n_chosen : 1;
@@ -313,7 +325,7 @@ static void edit_output(compute *c, const attn_call *call, int b, item_edit *e, 
     for (int i = 0; i < e->n; i++) {
         const attn_intervention *v = e->intervention[i];
         if (!is_output_edit(v->edit)) continue;
-        if (v->edit->output == OUTPUT_PUSH) draw_directions(call, b, v, range, e);
+        if (v->edit->output == OUTPUT_PUSH) draw_directions(c, call, b, v, range, e);
         attention_output op = {.op = v->edit->output,
                                .row_begin = range.begin,
                                .row_end = range.end,
@@ -360,7 +372,9 @@ void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *
     choose(c, call, b, stats, e);
     if (!compute_ok(c)) return;
     row_range same = e->range[0]; /* of all of them, where rows are alike: always with edits of the output */
-    if (e->n_outputs) op_copy(c, e->original, attn_slice(&call->args, b, 1).out);
+    if (e->n_outputs)
+        op_copy(c, tensor_slice(e->original, 1, same.begin, same.end - same.begin),
+                tensor_slice(attn_slice(&call->args, b, 1).out, 1, same.begin, same.end - same.begin));
     for (int i = 0; i < e->n; i++) {
         if (!is_output_edit(e->intervention[i]->edit)) continue;
         find_amounts(c, call, b, lse, e, i, same);

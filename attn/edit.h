@@ -14,8 +14,8 @@ typedef struct row_range {
 typedef struct call_stats {
     double *mass, *entropy, *concentration, *lse;
     float *row_max;
-    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; |o|, |W_O o| [B, H Nq], of the item's measured rows; projected lengths only
-     * where the call has W_O */
+    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; NEED_OUTPUTS: |o|, |W_O o| [B, H Nq], of the item's measured rows;
+     * projected lengths only where the call has W_O */
     float *value_norm, *value_projected, *output_norm, *output_projected;
     /* NEED_ACTIVATIONS: largest, then 95th percentile: of the inputs [B], of the output [B, H] */
     float *input_sizes[2], *context_sizes[2], *output_sizes[2];
@@ -47,6 +47,7 @@ typedef struct item_edit {
     key_sets set;                              /* the union of the sets of keys at hand */
     uint8_t *member, *mark;                    /* [heads keys] as attention_edit.member; [keys] */
     float *noise;                              /* [heads keys, width] as attention_edit.noise */
+    normal_run *draw;                          /* [heads keys] room for what is drawn at a time */
     double *before, *after, *dose;             /* [heads] sums over rows; dose squared */
     double *new_before, *new_after, *new_dose; /* [heads] of one operation */
     int64_t *direct, *new_direct;

@@ -37,16 +37,14 @@ int attn_scope_largest(const select_input *in, double *room, int head, int32_t *
 }
 
 void attn_select_among(const select_input *in, int (*wanted)(const select_input *in, int key), key_sets *out) {
-    int n = 0;
+    int n = 0, have = 0;
+    for (int j = 0; j < in->keys; j++) have += in->room_mark[j] = (uint8_t)(wanted(in, j) != 0);
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
             const double *mass = attn_scope_mass(in, in->room_mass, head);
-            int have = 0, want = attn_set_size(in, head);
-            for (int j = 0; j < in->keys; j++) {
-                int is = wanted(in, j);
-                in->room_mass[j] = is ? mass[j] : -1; /* no mass is negative */
-                have += is;
-            }
+            int want = attn_set_size(in, head);
+            for (int j = 0; j < in->keys; j++)
+                in->room_mass[j] = in->room_mark[j] ? mass[j] : -1; /* no mass is negative */
             n = attn_largest_keys(in->room_mass, in->keys, want < have ? want : have, in->room_key);
         }
         attn_sets_put(out, head, in->room_key, n);

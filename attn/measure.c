@@ -45,13 +45,13 @@ static void measure_output(compute *c, const attn_call *call, int b, unsigned ne
     size_t heads = (size_t)call->args.q.dim[2], pair = (size_t)b * heads, at = pair * (size_t)call->args.q.dim[1];
     if (rows.begin == rows.end) return;
     tensor out = tensor_slice(tensor_slice(call->args.out, 0, b, 1), 1, rows.begin, rows.end - rows.begin);
-    if (needs & NEED_VALUES)
+    if (needs & NEED_OUTPUTS)
         op_head_norms(c, out, call->output_gram, stats->output_norm + at, stats->output_projected + at);
     if (needs & NEED_ACTIVATIONS) op_sizes(c, out, stats->output_sizes[0] + pair, stats->output_sizes[1] + pair);
 }
 
 void attn_measure_activations(compute *c, const attn_call *call, unsigned needs, const call_stats *stats) {
-    if (!(needs & (NEED_VALUES | NEED_ACTIVATIONS))) return;
+    if (!(needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS))) return;
     if (needs & NEED_VALUES)
         op_head_norms(c, call->args.v, call->output_gram, stats->value_norm, stats->value_projected);
     if (needs & NEED_ACTIVATIONS) {
@@ -72,14 +72,16 @@ void attn_observe_activations(const attn_call *call, int b, int head, unsigned n
     size_t keys = (size_t)call->args.k.dim[1], heads = (size_t)call->args.q.dim[2];
     size_t pair = (size_t)b * heads + (size_t)head;
     if (needs & NEED_VALUES) {
+        o->value_norm = stats->value_norm + pair * keys;
+        if (call->output_gram) o->value_projected = stats->value_projected + pair * keys;
+    }
+    if (needs & NEED_OUTPUTS) {
         row_range rows = measured_rows(call, b);
         int64_t n = rows.end - rows.begin;
         size_t at =
             (size_t)b * heads * (size_t)call->args.q.dim[1] + (size_t)(head * n); /* as measure_output puts it */
-        o->value_norm = stats->value_norm + pair * keys;
         o->output_norm = mean_of(stats->output_norm + at, n);
         o->output_projected = call->output_gram ? mean_of(stats->output_projected + at, n) : (double)NAN;
-        if (call->output_gram) o->value_projected = stats->value_projected + pair * keys;
     }
     if (needs & NEED_ACTIVATIONS)
         for (int i = 0; i < 2; i++) {

@@ -29,6 +29,18 @@ typedef struct matched {
     int32_t *sink, *control;
 } matched;
 
+/* The keys outside the sinks in random order, drawn as far as somebody asks. */
+typedef struct outside {
+    philox stream;
+    int32_t *order;
+    int n, drawn;
+} outside;
+
+static int32_t outside_key(outside *o, int i) {
+    while (o->drawn <= i) attn_shuffle_next(&o->stream, o->order, o->n, o->drawn++);
+    return o->order[i];
+}
+
 /* Kinds are small numbers: the segment, and with MATCH_CLASS the class of the token in it; MATCH_MODALITY only has two.
  */
 enum { KINDS = ATTN_MAX_SEGMENTS * KEY_CLASSES };
@@ -40,16 +52,22 @@ static int kind_of(const select_input *in, match_by by, int32_t key) {
     return (int)(s - in->segments) * KEY_CLASSES + (in->key_class ? in->key_class[key] : KEY_IMAGE);
 }
 
-/* From `order`, the outside keys in random order, as many of each kind as the sinks have; where a kind runs out, its
- * lightest sinks are left out. */
-static void match_kinds(const select_input *in, match_by by, const int32_t *order, int n, matched *m) {
-    int wanted[KINDS] = {0}, have[KINDS] = {0}, kept = 0;
+/* Of the outside keys in random order as many of each kind as the sinks have; where a kind runs out, its lightest sinks
+ * are left out. `all`: how many keys of each kind the call has. */
+static void match_kinds(const select_input *in, match_by by, const int *all, outside *o, matched *m) {
+    int wanted[KINDS] = {0}, have[KINDS] = {0}, kept = 0, missing = 0;
     for (int i = 0; i < m->n_sinks; i++) wanted[kind_of(in, by, m->sink[i])]++;
-    for (int i = 0; i < n; i++) {
-        int kind = kind_of(in, by, order[i]);
+    for (int kind = 0; kind < KINDS; kind++) {
+        if (wanted[kind] > all[kind] - wanted[kind]) wanted[kind] = all[kind] - wanted[kind];
+        missing += wanted[kind];
+    }
+    for (int i = 0; missing > 0; i++) {
+        int32_t key = outside_key(o, i);
+        int kind = kind_of(in, by, key);
         if (have[kind] == wanted[kind]) continue;
         have[kind]++;
-        m->control[m->n_control++] = order[i];
+        missing--;
+        m->control[m->n_control++] = key;
     }
     for (int i = 0; i < m->n_sinks; i++) {
         int kind = kind_of(in, by, m->sink[i]);
@@ -61,33 +79,33 @@ static void match_kinds(const select_input *in, match_by by, const int32_t *orde
     m->n_sinks = kept;
 }
 
-/* How many keys of `order` (at most `most`) bring their summed mass nearest to `target`: the number before or after the
- * key that crosses it. -1 where they never reach it. */
-static int count_for_mass(const double *mass, const int32_t *order, int most, double target) {
+/* How many of the outside keys (at most `most`) bring their summed mass nearest to `target`: the number before or after
+ * the key that crosses it. -1 where they never reach it. */
+static int count_for_mass(const double *mass, outside *o, int most, double target) {
     double sum = 0;
     for (int i = 0; i < most; i++) {
-        double next = sum + mass[order[i]];
+        double next = sum + mass[outside_key(o, i)];
         if (next >= target) return target - sum < next - target ? i : i + 1;
         sum = next;
     }
     return -1;
 }
 
-/* The first keys of `order` whose summed mass is nearest to the sinks'. Where half of a call's keys do not hold as
+/* The first of the outside keys whose summed mass is nearest to the sinks'. Where half of a call's keys do not hold as
  * much, the heaviest sinks are left out, one by one. */
-static void match_mass(const select_input *in, const double *mass, const int32_t *order, int n, matched *m) {
-    int most = n < in->keys / 2 ? n : in->keys / 2, from = 0, all = m->n_sinks;
+static void match_mass(const select_input *in, const double *mass, outside *o, matched *m) {
+    int most = o->n < in->keys / 2 ? o->n : in->keys / 2, from = 0, all = m->n_sinks;
     for (; from < all; from++) {
         double target = 0;
         for (int i = all - 1; i >= from; i--) target += mass[m->sink[i]];
-        m->n_control = count_for_mass(mass, order, most, target);
+        m->n_control = count_for_mass(mass, o, most, target);
         if (m->n_control >= 0) break;
     }
     if (from == all) m->n_control = 0;
     m->n_sinks = all - from;
     m->left_out = from;
     memmove(m->sink, m->sink + from, sizeof *m->sink * (size_t)m->n_sinks);
-    memcpy(m->control, order, sizeof *order * (size_t)m->n_control);
+    memcpy(m->control, o->order, sizeof *o->order * (size_t)m->n_control);
 }
 
 enum { WAS_SINK = 1, WAS_CONTROL = 2 }; /* marks of the step before */
@@ -120,27 +138,26 @@ static void remember(const matched *m, uint8_t *marks, int keys) {
 }
 
 /* One scope's sinks and their match. The room of the call holds everything: keys for sinks, then order; marks. */
-static ss_status match_scope(const select_input *in, match_by by, int persists, int head, matched *m, ss_error *err) {
-    philox r;
-    int32_t *order = in->room_key + in->keys;
+static ss_status match_scope(const select_input *in, match_by by, const int *all, int persists, int head, matched *m,
+                             ss_error *err) {
+    outside o = {.order = in->room_key + in->keys};
     const double *mass = attn_scope_mass(in, in->room_mass, head);
-    int n = 0;
     *m = (matched){.sink = in->room_key, .control = in->room_key + 2 * (size_t)in->keys};
     m->n_sinks = attn_largest_keys(mass, in->keys, attn_set_size(in, head), m->sink);
     memset(in->room_mark, 0, (size_t)in->keys);
     for (int i = 0; i < m->n_sinks; i++) in->room_mark[m->sink[i]] = 1;
     for (int j = 0; j < in->keys; j++)
-        if (!in->room_mark[j]) order[n++] = j;
-    attn_selector_stream(in, by == MATCH_MASS ? "mass-matched" : "type-matched", head, &r);
-    for (int i = 0; i < n; i++) attn_shuffle_next(&r, order, n, i);
+        if (!in->room_mark[j]) o.order[o.n++] = j;
+    attn_selector_stream(in, by == MATCH_MASS ? "mass-matched" : "type-matched", head, &o.stream);
     uint8_t *marks = NULL;
     if (persists) {
         marks = attn_run_marks(in->run, in->intervention, in->block, head, in->branch, err);
         if (!marks) return err->code;
-        order_persistent(in, by, marks, in->room_mark, order, n, m->control);
+        if (o.n > 0) outside_key(&o, o.n - 1);
+        order_persistent(in, by, marks, in->room_mark, o.order, o.n, m->control);
     }
-    if (by == MATCH_MASS) match_mass(in, mass, order, n, m);
-    else match_kinds(in, by, order, n, m);
+    if (by == MATCH_MASS) match_mass(in, mass, &o, m);
+    else match_kinds(in, by, all, &o, m);
     if (persists) remember(m, marks, in->keys);
     return SS_OK;
 }
@@ -148,8 +165,10 @@ static ss_status match_scope(const select_input *in, match_by by, int persists, 
 static ss_status select_matched(const select_input *in, match_by by, int persists, int sinks, key_sets *out,
                                 ss_error *err) {
     matched m = {0};
+    int all[KINDS] = {0};
+    for (int j = 0; by != MATCH_MASS && j < in->keys; j++) all[kind_of(in, by, j)]++;
     for (int head = 0; head < in->heads; head++) {
-        if (attn_own_set(in, head)) SS_TRY(match_scope(in, by, persists, head, &m, err));
+        if (attn_own_set(in, head)) SS_TRY(match_scope(in, by, all, persists, head, &m, err));
         attn_sets_put(out, head, sinks ? m.sink : m.control, sinks ? m.n_sinks : m.n_control);
         out->left_out[head] = m.left_out;
     }

@@ -25,7 +25,8 @@ ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_err
             int top = attn_scope_largest(in, in->room_mass, head, in->room_key);
             double mean = 0;
             n = 0;
-            for (int j = 0; j < in->keys; j++) mean += length_of(in, head, j) / in->keys;
+            for (int j = 0; j < in->keys; j++) mean += length_of(in, head, j);
+            mean /= in->keys;
             for (int i = 0; i < top; i++) {
                 int little = length_of(in, head, in->room_key[i]) < in->options[1].number * mean;
                 if (little == (in->options[0].word == CARRIES_LITTLE)) in->room_key[n++] = in->room_key[i];

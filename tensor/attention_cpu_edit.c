@@ -34,9 +34,9 @@ typedef struct edit_plan {
     const attention_kernel *kernel;
     const attention_args *a;
     const attention_edit *e;
-    int64_t n_rows, d, width, chunks; /* rows acted on */
-    int with_mean, with_noise;
-    int64_t n_pairs, max_n; /* pairs with keys; the largest set */
+    int64_t n_rows, d, width, chunks;        /* rows acted on */
+    int with_mean, with_noise, weights_only; /* weights_only: nobody asks what the edit would make of the rows */
+    int64_t n_pairs, max_n;                  /* pairs with keys; the largest set */
     edit_pair *pair;
     row_sums *sums;  /* [n_pairs, chunks] */
     uint8_t *direct; /* [n_pairs, n_rows] rows left to the direct path */
@@ -83,6 +83,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
     p->n_rows = e->row_end - e->row_begin;
     p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     p->width = padded(p, d);
+    p->weights_only = e->preview && !e->row_push && !e->dose;
     for (int s = 0; s < e->n_steps; s++) {
         p->with_mean |= e->step[s].op == EDIT_VALUE_LERP && e->step[s].to_mean;
         p->with_noise |= e->step[s].op == EDIT_VALUE_NOISE;
@@ -131,35 +132,23 @@ static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
     }
 }
 
-/* The mean of v over all keys of the head, eight columns at a time, into one row of a value panel. */
-static void mean_of_values(const float *v, int64_t stride, int64_t n, int64_t d, float *to, int64_t columns,
-                           int64_t panel) {
-    enum { WIDTH = 8 };
-    for (int64_t x = 0; x < d; x += WIDTH) {
-        double sum[WIDTH] = {0};
-        int width = d - x < WIDTH ? (int)(d - x) : WIDTH;
-        for (int64_t j = 0; j < n; j++)
-            for (int i = 0; i < width; i++) sum[i] += (double)v[j * stride + x + i];
-        for (int i = 0; i < width; i++) to[(x + i) / columns * panel + (x + i) % columns] = (float)(sum[i] / (double)n);
-    }
-}
-
 /* Panels of the set's keys and values; the value panel's further rows are written where pack_values would put them. */
-static void prepare_pair(const edit_plan *p, edit_pair *pair) {
+static void prepare_pair(const edit_plan *p, edit_pair *pair, const edit_room *r) {
     const attention_args *a = p->a;
     const int32_t *keys = p->e->keys + pair->begin;
     const float *v = head_data(a->v, pair);
     int64_t columns = p->kernel->columns, panel = padded(p, panel_rows(p, pair->n)) * columns, stride = a->v.stride[1];
     prepare_coefficients(p, pair);
+    if (p->with_mean) p->kernel->mean_row(r->o, v, stride, a->v.dim[1], p->d);
     p->kernel->pack_keys(pair->k_panel, head_data(a->k, pair), a->k.stride[1], keys, pair->n, p->d);
     memset(pair->v_panel, 0, sizeof(float) * (size_t)(panel / columns * p->width));
     for (int64_t x = 0; x < p->d; x++) {
         float *to = pair->v_panel + x / columns * panel + x % columns;
         for (int64_t j = 0; j < pair->n; j++) to[j * columns] = v[keys[j] * stride + x];
+        if (p->with_mean) to[pair->n * columns] = r->o[x];
         for (int64_t j = 0; p->with_noise && j < pair->n; j++)
             to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
     }
-    if (p->with_mean) mean_of_values(v, stride, a->v.dim[1], p->d, pair->v_panel + pair->n * columns, columns, panel);
 }
 
 /* ---- rows ---- */
@@ -261,43 +250,17 @@ static void apply_values(const edit_plan *p, const edit_pair *pair, const edit_r
     p->kernel->correct(b, r->coefficient, factor);
 }
 
-/* Squared lengths of a row before (o), after (edited), and of what moved it. Four sums each, so that chains are short.
- */
-typedef struct row_lengths {
-    double before, after, moved;
-} row_lengths;
-
-static row_lengths lengths_of(const float *o, const float *edited, int64_t d) {
-    double before[4] = {0}, after[4] = {0}, moved[4] = {0};
-    int64_t whole = d / 4 * 4;
-    for (int64_t x = 0; x < whole; x += 4)
-        for (int i = 0; i < 4; i++) {
-            double old = (double)o[x + i], now = (double)edited[x + i], change = now - old;
-            before[i] += old * old;
-            after[i] += now * now;
-            moved[i] += change * change;
-        }
-    for (int64_t x = whole; x < d; x++) {
-        double old = (double)o[x], now = (double)edited[x], change = now - old;
-        before[0] += old * old;
-        after[0] += now * now;
-        moved[0] += change * change;
-    }
-    return (row_lengths){(before[0] + before[1]) + (before[2] + before[3]),
-                         (after[0] + after[1]) + (after[2] + after[3]), (moved[0] + moved[1]) + (moved[2] + moved[3])};
-}
-
 /* Whether factor |o| > ATTENTION_CANCELS_ABOVE |o'|: the correction took away nearly all that was there. */
-static int cancels(row_lengths l, double factor) {
+static int cancels(attention_lengths l, double factor) {
     return factor * factor * l.before > ATTENTION_CANCELS_ABOVE * ATTENTION_CANCELS_ABOVE * l.after;
 }
 
 /* |o' - o|^2 / |o|^2; 0 where o = 0. */
-static double dose_of(row_lengths l) { return l.before > 0 ? l.moved / l.before : 0; }
+static double dose_of(attention_lengths l) { return l.before > 0 ? l.moved / l.before : 0; }
 
 /* What a row became: to the results by rows, and to `out` unless this is a preview. */
 static void finish_row(const edit_plan *p, const edit_pair *pair, int64_t row, float *o, const float *edited,
-                       double rest, row_lengths l) {
+                       double rest, attention_lengths l) {
     int64_t at = (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
     if (p->e->row_rest) p->e->row_rest[at] = rest;
     if (p->e->row_push) p->e->row_push[at] = sqrt(l.moved);
@@ -324,15 +287,16 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
         outside_mass out = score_steps(e, e->member + pair->begin, r->now, pair->n, 1 - before[i]);
         direct[i] = out.worst <= ATTENTION_DIRECT_ABOVE && !e->force_direct ? 0 : 1;
         if (direct[i]) continue;
+        after[i] = sum_all(r->now, pair->n);
         outside[i] = out.factor;
         coefficients(p, pair, r->now, old, out.factor, r->coefficient + i * depth);
-        after[i] = sum_all(r->now, pair->n);
     }
-    apply_values(p, pair, r, &b, outside);
+    if (!p->weights_only) apply_values(p, pair, r, &b, outside);
     for (int i = 0; i < n; i++) {
         float *o = out_row(p, pair, row + i), *edited = r->o + i * p->width;
         if (direct[i]) continue;
-        row_lengths l = lengths_of(o, edited, p->d);
+        attention_lengths l = {0};
+        if (!p->weights_only) l = p->kernel->lengths(o, edited, p->d);
         direct[i] = cancels(l, outside[i]) ? 1 : 0;
         if (direct[i]) continue;
         sums.before += before[i];
@@ -415,7 +379,7 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     apply_values(p, pair, r, &set, outside);
     for (int i = 0; i < n; i++) {
         float *o = out_row(p, pair, job->row[first + i]), *edited = r->o + i * p->width;
-        row_lengths l = lengths_of(o, edited, p->d);
+        attention_lengths l = p->kernel->lengths(o, edited, p->d);
         sums.dose += dose_of(l);
         finish_row(p, pair, job->row[first + i], o, edited, rest[i], l);
     }
@@ -480,15 +444,13 @@ static void direct_run(const direct_plan *dp, const edit_plan *p, int64_t number
     job->sums[block] = direct_block(p, job->pair, job, &r, dp->s + thread * dp->s_floats, first, n);
 }
 
+/* All of them, by the threads of the region that this is called in. */
 static void direct_all(const direct_plan *dp, const edit_plan *p) {
     if (dp->n_jobs == 0) return;
-#pragma omp parallel num_threads(p->threads)
-    {
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t at = 0; at < dp->n_jobs; at++) direct_fill(&dp->job[at], p);
+    for (int64_t at = 0; at < dp->n_jobs; at++) direct_fill(&dp->job[at], p);
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t block = 0; block < dp->n_blocks; block++) direct_run(dp, p, block, omp_get_thread_num());
-    }
+    for (int64_t block = 0; block < dp->n_blocks; block++) direct_run(dp, p, block, omp_get_thread_num());
 }
 
 /* ---- the call ---- */
@@ -531,21 +493,21 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
     edit_plan plan, *p = &plan;
     arena_mark mark = arena_get_mark(c->scratch);
     clear_results(a, e);
-    if (plan_make(p, c, a, e)) {
+    if (plan_make(p, c, a, e)) { /* one parallel region: to start one costs as much as a small set's edit */
+        direct_plan direct = {0};
 #pragma omp parallel num_threads(c->threads)
         {
             edit_room r = room_of(p, omp_get_thread_num());
 #pragma omp for schedule(dynamic, 1)
-            for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at]);
+            for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at], &r);
 #pragma omp for schedule(dynamic, 1)
             for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
                 run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
-        }
-        direct_plan direct;
-        if (direct_make(&direct, c, p, 0)) {
+#pragma omp single
+            if (!direct_make(&direct, c, p, 0)) direct.n_jobs = 0;
             direct_all(&direct, p);
-            finish_pairs(p, &direct);
         }
+        if (compute_ok(c)) finish_pairs(p, &direct);
     }
     arena_release(c->scratch, mark);
 }

@@ -466,6 +466,55 @@ static void correct(attention_block *b, const double *coefficient, const double 
         for (int64_t x = 0; x < b->d; x += LANES) correct_tile(b, coefficient, factor, row, x);
 }
 
+/* ---- rows of the output ---- */
+
+typedef double four __attribute__((vector_size(32)));
+
+static double fold(four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
+
+/* Four sums each, whatever the width of a vector. */
+static attention_lengths lengths(const float *before, const float *after, int64_t d) {
+    four old2 = {0}, now2 = {0}, moved = {0};
+    int64_t whole = d / 4 * 4;
+    for (int64_t x = 0; x < whole; x += 4) {
+        four old = __builtin_convertvector(*(const quad *)(before + x), four);
+        four now = __builtin_convertvector(*(const quad *)(after + x), four), change = now - old;
+        old2 += old * old;
+        now2 += now * now;
+        moved += change * change;
+    }
+    for (int64_t x = whole; x < d; x++) {
+        double old = (double)before[x], now = (double)after[x], change = now - old;
+        old2[0] += old * old;
+        now2[0] += now * now;
+        moved[0] += change * change;
+    }
+    return (attention_lengths){fold(old2), fold(now2), fold(moved)};
+}
+
+static void mean_row(float *mean, const float *v, int64_t stride, int64_t n, int64_t d) {
+    int64_t whole = d / LANES * LANES;
+    for (int64_t x = 0; x < whole; x += LANES) {
+        dvec low = dspread(0), high = dspread(0);
+        for (int64_t j = 0; j < n; j++) {
+            half a, b;
+            memcpy(&a, v + j * stride + x, sizeof a);
+            memcpy(&b, v + j * stride + x + DLANES, sizeof b);
+            low += __builtin_convertvector(a, dvec);
+            high += __builtin_convertvector(b, dvec);
+        }
+        for (int i = 0; i < DLANES; i++) {
+            mean[x + i] = (float)(low[i] / (double)n);
+            mean[x + DLANES + i] = (float)(high[i] / (double)n);
+        }
+    }
+    for (int64_t x = whole; x < d; x++) {
+        double sum = 0;
+        for (int64_t j = 0; j < n; j++) sum += (double)v[j * stride + x];
+        mean[x] = (float)(sum / (double)n);
+    }
+}
+
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
 #define JOIN_(a, b) a##b
@@ -478,4 +527,6 @@ const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
     .block = attend_block,
     .weights = weights,
     .correct = correct,
+    .lengths = lengths,
+    .mean_row = mean_row,
 };

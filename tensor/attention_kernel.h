@@ -38,6 +38,10 @@ typedef struct attention_block {
     double *entropy, *concentration; /* +=; NULL = not wanted */
 } attention_block;
 
+typedef struct attention_lengths {
+    double before, after, moved;
+} attention_lengths;
+
 typedef struct attention_kernel {
     const char *isa;
     int columns; /* panel width, in floats */
@@ -51,6 +55,10 @@ typedef struct attention_kernel {
     /* o = factor o + coefficient v in double, coefficient [rows rounded up to 8, keys] over b->v_panel's rows; o rounds
      * once, at the end. */
     void (*correct)(attention_block *b, const double *coefficient, const double factor[ATTENTION_ROWS]);
+    /* Squared lengths of two rows and of their difference; the bits are those of every instruction set. */
+    attention_lengths (*lengths)(const float *before, const float *after, int64_t d);
+    /* mean[x] = the mean of v[j stride + x] over n rows j, summed in order; likewise. */
+    void (*mean_row)(float *mean, const float *v, int64_t stride, int64_t n, int64_t d);
 } attention_kernel;
 
 extern const attention_kernel attention_kernel_avx512, attention_kernel_avx2, attention_kernel_baseline;

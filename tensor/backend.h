@@ -49,6 +49,7 @@ struct backend {
     void (*attention)(compute *c, const attention_args *a, const attention_stats *stats);
     void (*attention_edit)(compute *c, const attention_args *a, const attention_edit *e);
     void (*attention_output)(compute *c, const attention_args *a, const attention_output *e);
+    void (*normals)(compute *c, const normal_run *run, int64_t n);
     void (*attention_part)(compute *c, const attention_args *a, const double *lse, attention_part part,
                            const int32_t *index, int n, double *out);
     void (*head_gram)(const weight *w, int64_t heads, float *gram);

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/philox.h"
 #include "tensor/tensor.h"
 
 typedef struct backend backend; /* backend.h */
@@ -194,7 +195,8 @@ typedef struct attention_edit {
     const double *lse;        /* [B, H, Nq] from op_attention */
     const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
     int force_direct;         /* tests: take the direct path on every row */
-    int preview;              /* 1: `out` stays as it is; the results say what the edit would do */
+    int preview;              /* 1: `out` stays as it is; the results say what the edit would do; where none of dose and
+                               * row_push is asked for, rows are not counted as direct for what would cancel in them */
     /* results, host memory, may be NULL; means over the acted rows */
     double *mass_before;  /* [B, H] mean_i p_i of the union set, before */
     double *mass_after;   /* [B, H] the same under the edited weights */
@@ -226,6 +228,17 @@ typedef struct attention_output {
 } attention_output;
 
 void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
+
+/* Numbers that an edit draws: out[n] = scale times N(0, 1), philox_normal's from the stream on (its next block first),
+ * but for the last bit of a float. */
+typedef struct normal_run {
+    philox stream;
+    double scale;
+    int64_t n;
+    float *out; /* host memory */
+} normal_run;
+
+void op_normals(compute *c, const normal_run *run, int64_t n);
 
 typedef enum attention_part {
     PART_KEYS, /* sum_j P_ij over the keys j in `index`, for every query row: [H, Nq] */

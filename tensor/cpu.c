@@ -58,6 +58,7 @@ const backend backend_cpu = {
     .attention = attention_cpu,
     .attention_edit = attention_edit_cpu,
     .attention_output = attention_output_rows,
+    .normals = cpu_normals,
     .attention_part = attention_part_rows,
     .head_gram = activations_head_gram,
     .head_norms = activations_head_norms,

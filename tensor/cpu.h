@@ -31,6 +31,7 @@ void cpu_geglu(compute *c, tensor out, tensor x, tensor gate);
 void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
 void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
+void cpu_normals(compute *c, const normal_run *run, int64_t n);
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y);
 void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                     activation act);

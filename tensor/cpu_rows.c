@@ -299,6 +299,14 @@ void cpu_upsample(compute *c, tensor out, tensor x) {
     }
 }
 
+void cpu_normals(compute *c, const normal_run *run, int64_t n) {
+    const kernel *k = cpu_kernel(c);
+    int64_t all = 0;
+    for (int64_t i = 0; i < n; i++) all += run[i].n;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu_threads(c, 4 * all))
+    for (int64_t i = 0; i < n; i++) k->normals(run[i].out, &run[i].stream, run[i].scale, run[i].n);
+}
+
 void cpu_patchify(compute *c, tensor out, tensor x, int p) {
     int64_t across = x.dim[2] / p, channels = x.dim[3];
 #pragma omp parallel for num_threads(move_threads(c, out))

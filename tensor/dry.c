@@ -186,6 +186,11 @@ static void dry_attention_output(compute *c, const attention_args *a, const atte
     clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
 
+static void dry_normals(compute *c, const normal_run *run, int64_t n) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) clear(run[i].out, run[i].n, sizeof *run[i].out);
+}
+
 static void dry_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
                                const int32_t *index, int n, double *out) {
     (void)c, (void)lse, (void)index, (void)n;
@@ -242,6 +247,7 @@ const backend backend_dry = {
     .attention = dry_attention,
     .attention_edit = dry_attention_edit,
     .attention_output = dry_attention_output,
+    .normals = dry_normals,
     .attention_part = dry_attention_part,
     .head_gram = dry_head_gram,
     .head_norms = dry_head_norms,

@@ -1,7 +1,7 @@
-/* The arithmetic of the cpu backend on one instruction set. kernel_product.c and kernel_rows.c are compiled once for
- * each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels allocate nothing
- * and know nothing of threads. Sums run in an order fixed by lengths alone. avx2 and avx512 give the same bits;
- * baseline has no fused multiply-add and differs in products. */
+/* The arithmetic of the cpu backend on one instruction set. kernel_product.c, kernel_normals.c and kernel_rows.c are
+ * compiled once for each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels
+ * allocate nothing and know nothing of threads. Sums run in an order fixed by lengths alone. avx2 and avx512 give the
+ * same bits; baseline has no fused multiply-add and differs in products. */
 #ifndef TENSOR_KERNEL_H
 #define TENSOR_KERNEL_H
 
@@ -34,6 +34,8 @@ typedef struct product_tile {
 typedef struct kernel {
     const char *isa;
     void (*product)(const product_tile *t);
+    /* scale times N(0, 1), a block of the stream for each, from the block that comes next in it; r stays as it is. */
+    void (*normals)(float *out, const philox *r, double scale, int64_t n);
     void (*add)(float *out, const float *a, const float *b, int64_t n);
     void (*add_value)(float *out, const float *a, float b, int64_t n);
     void (*mul)(float *out, const float *a, const float *b, int64_t n);
@@ -55,9 +57,12 @@ typedef struct kernel {
 
 extern const kernel kernel_avx512, kernel_avx2, kernel_baseline;
 
-/* The product of one instruction set, in kernel_product.c; the rest of the table is in kernel_rows.c. */
+/* Each in a file of its own; the rest of the table is in kernel_rows.c. */
 void kernel_product_avx512(const product_tile *t);
 void kernel_product_avx2(const product_tile *t);
 void kernel_product_baseline(const product_tile *t);
+void kernel_normals_avx512(float *out, const philox *r, double scale, int64_t n);
+void kernel_normals_avx2(float *out, const philox *r, double scale, int64_t n);
+void kernel_normals_baseline(float *out, const philox *r, double scale, int64_t n);
 
 #endif

@@ -219,6 +219,7 @@ static void channel_norm(float *out, const float *x, const float *mean, const fl
 const kernel PASTE(kernel_, KERNEL_ISA) = {
     .isa = STRING(KERNEL_ISA),
     .product = PASTE(kernel_product_, KERNEL_ISA),
+    .normals = PASTE(kernel_normals_, KERNEL_ISA),
     .add = add,
     .add_value = add_value,
     .mul = mul,

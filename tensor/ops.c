@@ -336,6 +336,10 @@ void op_attention_output(compute *c, const attention_args *a, const attention_ou
     c->be->attention_output(c, a, e);
 }
 
+void op_normals(compute *c, const normal_run *run, int64_t n) {
+    if (op_begin(c)) c->be->normals(c, run, n);
+}
+
 void op_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
                        const int32_t *index, int n, double *out) {
     static const char op[] = "attention_part";

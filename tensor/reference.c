@@ -356,6 +356,14 @@ void reference_unpatchify(compute *c, tensor out, tensor x, int p) {
     }
 }
 
+static void reference_normals(compute *c, const normal_run *run, int64_t n) {
+    (void)c;
+    for (int64_t i = 0; i < n; i++) {
+        philox r = run[i].stream;
+        for (int64_t j = 0; j < run[i].n; j++) run[i].out[j] = (float)(run[i].scale * philox_normal(&r));
+    }
+}
+
 const backend backend_reference = {
     .about = {"reference", "plain loops with float64 sums, one thread; slow, for tests", NULL},
     .numeric_class = reference_numeric_class,
@@ -388,6 +396,7 @@ const backend backend_reference = {
     .attention = attention_reference,
     .attention_edit = attention_edit_reference,
     .attention_output = attention_output_rows,
+    .normals = reference_normals,
     .attention_part = attention_part_rows,
     .head_gram = activations_head_gram,
     .head_norms = activations_head_norms_plain,
