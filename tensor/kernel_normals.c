@@ -24,6 +24,7 @@ enum { LANES = 2 };
 typedef uint64_t uvec __attribute__((vector_size(LANES * 8)));
 typedef int64_t ivec __attribute__((vector_size(LANES * 8)));
 typedef double dvec __attribute__((vector_size(LANES * 8)));
+typedef float fvec __attribute__((vector_size(LANES * 4)));
 
 #if defined(__AVX512F__)
 static inline uvec product(uvec a, uvec b) { return (uvec)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
@@ -111,15 +112,18 @@ static inline dvec cos_of_turns(dvec v) {
 }
 
 void PASTE(kernel_normals_, KERNEL_ISA)(float *out, const philox *r, double scale, int64_t n) {
+    enum { TOGETHER = 4 }; /* a block is one long chain: several at a time keep the machine busy */
     uvec counter = (uvec){0} + ((uint64_t)r->counter[1] << 32 | r->counter[0]);
     for (int i = 0; i < LANES; i++) counter[i] += (uint64_t)i;
-    for (int64_t i = 0; i < n; i += LANES, counter += LANES) {
-        uvec word[4];
-        blocks(r, counter, word);
-        dvec radius = root(-2.0 * log_of(1.0 - uniform(word[0], word[1])));
-        dvec x = scale * (radius * cos_of_turns(uniform(word[2], word[3])));
-        float rounded[LANES];
-        for (int j = 0; j < LANES; j++) rounded[j] = (float)x[j];
-        memcpy(out + i, rounded, sizeof *out * (size_t)(n - i < LANES ? n - i : LANES));
+    for (int64_t i = 0; i < n; i += TOGETHER * LANES) {
+        uvec word[TOGETHER][4];
+        fvec number[TOGETHER];
+        for (int t = 0; t < TOGETHER; t++, counter += LANES) blocks(r, counter, word[t]);
+        for (int t = 0; t < TOGETHER; t++) {
+            dvec radius = root(-2.0 * log_of(1.0 - uniform(word[t][0], word[t][1])));
+            dvec x = scale * (radius * cos_of_turns(uniform(word[t][2], word[t][3])));
+            number[t] = __builtin_convertvector(x, fvec);
+        }
+        memcpy(out + i, number, sizeof *out * (size_t)(n - i < TOGETHER * LANES ? n - i : TOGETHER * LANES));
     }
 }
