@@ -20,10 +20,15 @@ typedef struct scoring {
     int n, n_images;
 } scoring;
 
+/* A damaged store is still one: any of its files tells. */
 static int is_store(const char *folder) {
-    char *path = file_join(folder, "manifest.json");
-    int is = path && file_exists(path);
-    free(path);
+    static const char *const FILES[] = {"manifest.json", "results.sqlite", "study.yaml"};
+    int is = 0;
+    for (int i = 0; i < 3 && !is; i++) {
+        char *path = file_join(folder, FILES[i]);
+        is = path && file_exists(path);
+        free(path);
+    }
     return is;
 }
 

@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "io/csv.h"
 #include "io/image.h"
-#include "score/weights.h"
 
 static const char HEADER[] = "image,pixels,prompt,tag,baseline,metric,weights,value,unreadable,note,problem\n";
 enum {
@@ -106,36 +105,6 @@ static ss_status known_read(known_scores *k, const char *path, int partial, ss_e
                            (int)sizeof HEADER - 2, HEADER);
     for (int64_t r = 0; status == SS_OK && t && r < csv_row_count(t); r++) status = known_add(k, t, r, err);
     csv_close(t);
-    return status;
-}
-
-/* ---- weights ---- */
-
-/* SHA-256 of one file, or of the sorted files of a folder (whole tree: what open reads lies in it). */
-static ss_status hash_path(const char *path, text *out, ss_error *err) {
-    file_sha256 hash;
-    if (!file_is_folder(path)) {
-        SS_TRY(file_hash(path, hash, err));
-        text_addf(out, " %s", hash);
-        return SS_OK;
-    }
-    return weights_hash_folder(path, out, err);
-}
-
-static ss_status hash_weights(const study_metric *m, file_sha256 out, ss_error *err) {
-    text all = {0};
-    int i = 0;
-    ss_status status = SS_OK;
-    text_add(&all, m->row->about.name);
-    for (const option *o = m->row->about.options; status == SS_OK && o && o->name; o++, i++) {
-        const char *value = m->options[i].text ? m->options[i].text : "";
-        text_addf(&all, "\n%s:", o->name);
-        if (o->type == OPTION_PATH && *value) status = hash_path(value, &all, err);
-        else text_addf(&all, " %s", value);
-    }
-    if (status == SS_OK && all.failed) status = error_no_memory(err, "a checksum", all.len);
-    if (status == SS_OK) file_hash_bytes(all.s, all.len, out);
-    text_free(&all);
     return status;
 }
 
@@ -361,7 +330,7 @@ static ss_status prepare(scorer *w, const char *out_path, const char *partial, s
     s->baseline = calloc((size_t)w->c->n + 1, sizeof *s->baseline);
     s->weights = calloc((size_t)w->n_metrics + 1, sizeof *s->weights);
     if (!s->at || !s->pixels || !s->baseline || !s->weights) return error_no_memory(err, "scores", rows);
-    for (int k = 0; k < w->n_metrics; k++) SS_TRY(hash_weights(&w->m[k], s->weights[k], err));
+    for (int k = 0; k < w->n_metrics; k++) SS_TRY(study_metric_hash(&w->m[k], s->weights[k], err));
     if (!out_path) return SS_OK;
     SS_TRY(known_read(&w->known, out_path, 0, err));
     SS_TRY(known_read(&w->known, partial, 1, err));

@@ -86,7 +86,7 @@ static ss_status have_all(const sets *w, const char *options, int *all, ss_error
         sqlite3_bind_text(q, 1, w->m->row->about.name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(q, 2, w->condition[i]);
         const char *written = sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 2) : NULL;
-        *all = written && strcmp(written, options) == 0 && sqlite3_column_int64(q, 0) == count_from(w, i) &&
+        *all = written && study_metric_same(written, options) && sqlite3_column_int64(q, 0) == count_from(w, i) &&
                sqlite3_column_int64(q, 1) == baseline;
     }
     sqlite3_finalize(q);
@@ -179,9 +179,8 @@ ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run
     for (int i = 0; status == SS_OK && i < n; i++) {
         sets w = {.s = s, .c = c, .m = &m[i], .o = o ? o : &NONE};
         text options = {0};
-        study_metric_options(&m[i], &options);
-        status = options.failed ? error_no_memory(err, "options", options.len)
-                                : run_metric(&w, options.s ? options.s : "", err);
+        status = study_metric_describe(&m[i], &options, err);
+        if (status == SS_OK) status = run_metric(&w, options.s ? options.s : "", err);
         text_free(&options);
         sets_free(&w);
     }

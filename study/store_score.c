@@ -29,17 +29,29 @@ ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_err
     store_rows *r;
     int next = 0, more;
     *number = -1;
-    SS_TRY(store_select(&r, s, err, "SELECT metric, name FROM metric ORDER BY metric"));
-    while ((more = store_rows_next(r, err)) == 1) {
-        if (strcmp(store_rows_text(r, 1), m->row->about.name) == 0) *number = (int)store_rows_int(r, 0);
+    text options = {0};
+    int same = 1;
+    SS_TRY(study_metric_describe(m, &options, err));
+    ss_status status = store_select(&r, s, err, "SELECT metric, name, options FROM metric ORDER BY metric");
+    while (status == SS_OK && (more = store_rows_next(r, err)) == 1) {
+        if (strcmp(store_rows_text(r, 1), m->row->about.name) == 0) {
+            *number = (int)store_rows_int(r, 0);
+            same = study_metric_same(store_rows_text(r, 2), options.s ? options.s : "");
+        }
         next = (int)store_rows_int(r, 0) + 1;
     }
-    store_rows_close(r);
-    if (more < 0) return err->code;
+    if (status == SS_OK) store_rows_close(r);
+    if (status == SS_OK && more < 0) status = err->code;
+    if (status == SS_OK && !same)
+        status = error_set(err, SS_ERR_INPUT, store_folder(s),
+                           "has scores of %s by other weights or options; expected those of its table metric",
+                           m->row->about.name);
+    text_free(&options);
+    SS_TRY(status);
     if (*number >= 0) return SS_OK;
     *number = next;
     SS_TRY(store_begin(s, err));
-    ss_status status = store_add_metric(s, m, next, 0, 1, err);
+    status = store_add_metric(s, m, next, 0, 1, err);
     if (status == SS_OK) status = store_views(s, err);
     if (status == SS_OK) status = store_commit(s, err);
     if (status != SS_OK) store_rollback(s);

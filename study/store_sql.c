@@ -225,8 +225,12 @@ ss_status store_add_metric(store *s, const study_metric *m, int number, int is_p
     static const char *const KIND[] = {"alignment", "preference", "distance", "similarity", "set"};
     sqlite3_stmt *stmt;
     text options = {0};
-    study_metric_options(m, &options);
-    SS_TRY(store_prepare(s, "INSERT INTO metric VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    ss_status status = study_metric_describe(m, &options, err);
+    if (status == SS_OK) status = store_prepare(s, "INSERT INTO metric VALUES(?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err);
+    if (status != SS_OK) {
+        text_free(&options);
+        return status;
+    }
     sqlite3_bind_int(stmt, 1, number);
     bind_text(stmt, 2, m->row->about.name);
     bind_text(stmt, 3, KIND[m->row->kind]);
@@ -235,7 +239,7 @@ ss_status store_add_metric(store *s, const study_metric *m, int number, int is_p
     sqlite3_bind_int(stmt, 6, is_primary);
     sqlite3_bind_int(stmt, 7, added);
     bind_text(stmt, 8, options.s ? options.s : "");
-    ss_status status = store_step(s, stmt, "table metric", err);
+    status = store_step(s, stmt, "table metric", err);
     sqlite3_finalize(stmt);
     text_free(&options);
     return status;

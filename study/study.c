@@ -397,13 +397,6 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     return status;
 }
 
-void study_metric_options(const study_metric *m, text *out) {
-    int i = 0;
-    for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++)
-        text_addf(out, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
-    if (m->is_random) text_addf(out, "%s" STUDY_RANDOM_WEIGHTS, i ? ", " : "");
-}
-
 ss_status study_empty(study **out, const study_places *places, ss_error *err) {
     *out = NULL;
     study *y = calloc(1, sizeof *y);

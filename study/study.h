@@ -171,9 +171,18 @@ int study_find_condition(const study *y, const char *name);
 ss_status study_parse_metrics(study *y, const char *written, const char *where, study_metric *out, int capacity, int *n,
                               int *n_images, ss_error *err);
 
-/* The metric's options as one would write them, and STUDY_RANDOM_WEIGHTS behind them where its weights are random: what
- * a store keeps of a metric. */
+/* ---- metric_record.c: what is recorded of a metric ---- */
+
 #define STUDY_RANDOM_WEIGHTS "weights are random"
-void study_metric_options(const study_metric *m, text *out);
+#define STUDY_METRIC_CHECKSUM "sha256: "
+
+/* SHA-256 over all that decides a value: name, options, the bytes of the files that they name. */
+ss_status study_metric_hash(const study_metric *m, file_sha256 out, ss_error *err);
+
+/* Append the options as one would write them, that checksum, and whether the weights are random. */
+ss_status study_metric_describe(const study_metric *m, text *out, ss_error *err);
+
+/* Whether two descriptions are of the same values, as far as they say. */
+int study_metric_same(const char *described, const char *other);
 
 #endif
