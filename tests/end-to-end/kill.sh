@@ -56,7 +56,7 @@ while [ $i -lt "$runs" ]; do
     if export_all cut cut-exports && diff -rq whole-exports cut-exports && diff -rq whole/images cut/images &&
         diff -rq whole/traces cut/traces && [ "$(ls whole)" = "$(ls cut)" ]; then
         equal=$((equal + 1))
-    else fail "run $i" 'differs from the run that nobody disturbed'; fi
+    else fail "run $i" 'differs from the run that nobody disturbed' "files: $(ls whole | tr '\n' ' ')" "now: $(ls cut | tr '\n' ' ')"; fi
 done
 echo "$runs runs of $took ms, killed $kills times ($made with images begun; $fruitless runs ended before the kill): $equal equal"
 check 'all runs end equal' test $equal -eq "$runs"

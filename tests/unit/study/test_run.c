@@ -202,6 +202,26 @@ static void test_killed_at_any_moment(void **state) {
     world_close(&w);
 }
 
+/* What a run leaves that was killed while it made the store: temporaries named for a process that is no more. */
+static void test_creation_cut_short(void **state) {
+    (void)state;
+    static const char *const LEFT[] = {"study.yaml.tmp-9", "manifest.json.tmp-9", "results.sqlite.tmp-9",
+                                       "results.sqlite.tmp-9-journal"};
+    world w;
+    ss_error err;
+    world_open(&w, WORLD_STUDY, 12, 2);
+    free(reference(&w));
+    assert_int_equal(file_make_folder(world_path(&w, "cut"), &err), SS_OK);
+    for (size_t i = 0; i < sizeof LEFT / sizeof *LEFT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "cut/%s", LEFT[i]);
+        fake_write(w.folder, name, "half");
+    }
+    assert_int_equal(world_run(&w, "cut", NULL, &err), SS_OK);
+    assert_int_equal(files_below(&w, "cut"), files_below(&w, "reference"));
+    world_close(&w);
+}
+
 static void set_stop(void *user, const run_progress *now) {
     if (now->units_done >= 20) *(volatile sig_atomic_t *)user = 1;
 }
@@ -579,6 +599,7 @@ int main(void) {
         cmocka_unit_test(test_baseline_source_and_draws),
         cmocka_unit_test(test_resuming_a_finished_study_does_nothing),
         cmocka_unit_test(test_killed_at_any_moment),
+        cmocka_unit_test(test_creation_cut_short),
         cmocka_unit_test(test_stop_flag),
         cmocka_unit_test(test_failures_lose_nothing),
         cmocka_unit_test(test_full_disk),
