@@ -70,17 +70,32 @@ static int find_levels(const analysis *a, const analysis_row *r, const analysis_
     return n;
 }
 
-/* Differences by prompt (averaged over its seeds) into x[prompt * levels + j]; NAN where the prompt has none. */
-static ss_status fill_level(const scores *d, const analysis_row *r, double *x, int levels, int j, double *resolution,
-                            ss_error *err) {
+/* The prompts that r compares, ascending, each once: (*out)[0..*n); free(*out). */
+static ss_status find_prompts(const scores *d, const analysis_row *r, int64_t **out, int *n, ss_error *err) {
+    score_pairs p;
+    SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
+    *n = 0;
+    for (int i = 0; i < p.n; i++)
+        if (*n == 0 || p.prompt[i] != p.prompt[*n - 1]) p.prompt[(*n)++] = p.prompt[i];
+    *out = p.prompt;
+    p.prompt = NULL;
+    score_pairs_free(&p);
+    return SS_OK;
+}
+
+/* Differences by prompt (averaged over its seeds) into x[row * levels + j] of prompt[row]; a prompt that r lacks keeps
+ * what stands there. */
+static ss_status fill_level(const scores *d, const analysis_row *r, const int64_t *prompt, int rows, double *x,
+                            int levels, int j, double *resolution, ss_error *err) {
     score_pairs p;
     stats_prompts prompts;
     SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
     stats_pairs pairs = score_pairs_stats(&p);
     ss_status status = stats_aggregate(&pairs, &prompts, err);
-    for (int i = 0, n = -1; status == SS_OK && i < p.n; i++) {
+    for (int i = 0, n = -1, row = 0; status == SS_OK && i < p.n; i++) {
         n += i == 0 || p.prompt[i] != p.prompt[i - 1];
-        if (p.prompt[i] >= 0 && p.prompt[i] < d->n_prompts) x[p.prompt[i] * levels + j] = prompts.d[n];
+        while (row < rows && prompt[row] < p.prompt[i]) row++;
+        if (row < rows && prompt[row] == p.prompt[i]) x[(size_t)row * (size_t)levels + (size_t)j] = prompts.d[n];
     }
     if (status == SS_OK) {
         *resolution = fmax(*resolution, prompts.resolution);
@@ -101,23 +116,27 @@ static int keep_whole_rows(double *x, int64_t rows, int levels) {
     return n;
 }
 
+/* Only prompts that have every level count, so the rows are those of the first. */
 static ss_status compute_trend(const analysis *a, const scores *d, const analysis_row *const *level, int levels,
                                analysis_trend *out, ss_error *err) {
-    size_t cells = (size_t)d->n_prompts * (size_t)levels;
+    int64_t *prompt;
+    int rows;
+    SS_TRY(find_prompts(d, level[0], &prompt, &rows, err));
+    size_t cells = (size_t)rows * (size_t)levels;
     double *x = malloc((cells + (size_t)levels) * sizeof *x), *k = x ? x + cells : NULL, resolution = 0;
-    ss_status status = SS_OK;
-    if (!x) return error_no_memory(err, "a trend", cells * sizeof *x);
-    for (size_t i = 0; i < cells; i++) x[i] = NAN;
+    ss_status status = x ? SS_OK : error_no_memory(err, "a trend", cells * sizeof *x);
+    for (size_t i = 0; x && i < cells; i++) x[i] = NAN;
     for (int j = 0; j < levels && status == SS_OK; j++) {
         k[j] = level[j]->contrast->k;
-        status = fill_level(d, level[j], x, levels, j, &resolution, err);
+        status = fill_level(d, level[j], prompt, rows, x, levels, j, &resolution, err);
     }
     if (status == SS_OK) {
         stats_options options = score_options(a->study, level[0]->kind);
-        int n = keep_whole_rows(x, d->n_prompts, levels);
+        int n = keep_whole_rows(x, rows, levels);
         *out = (analysis_trend){.first = level[0], .last = level[levels - 1]};
         status = stats_trend_compute(x, n, k, levels, resolution, &options, &out->stats, err);
     }
+    free(prompt);
     free(x);
     return status;
 }

@@ -58,24 +58,25 @@ static ss_status read_values(const store *s, scores *d, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
-static ss_status read_tags(const store *s, scores *d, ss_error *err) {
+static ss_status read_prompts(const store *s, scores *d, ss_error *err) {
     store_rows *r;
+    int64_t cap = 0;
     int more = 0;
-    SS_TRY(store_select(&r, s, err, "SELECT count(*), max(prompt) FROM prompt"));
-    if (store_rows_next(r, err) == 1 && store_rows_int(r, 0) > 0) {
-        int64_t last = store_rows_int(r, 1);
-        if (last >= 0 && last < 1 << 24) d->n_prompts = last + 1;
-    }
-    store_rows_close(r);
-    d->tag = calloc((size_t)d->n_prompts + 1, sizeof *d->tag);
-    if (!d->tag) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
-    SS_TRY(store_select(&r, s, err, "SELECT prompt, coalesce(tag, '') FROM prompt"));
     ss_status status = SS_OK;
+    SS_TRY(store_select(&r, s, err, "SELECT prompt, coalesce(tag, '') FROM prompt ORDER BY prompt"));
     while (status == SS_OK && (more = store_rows_next(r, err)) == 1) {
-        int64_t i = store_rows_int(r, 0);
-        if (i < 0 || i >= d->n_prompts || d->tag[i]) continue;
-        d->tag[i] = text_copy(store_rows_text(r, 1));
-        if (!d->tag[i]) status = error_no_memory(err, "tags", 1);
+        if (d->n_prompts == cap) {
+            cap = cap ? 2 * cap : 256;
+            scores_prompt *grown = realloc(d->prompt, (size_t)cap * sizeof *grown);
+            if (!grown) {
+                status = error_no_memory(err, "prompts", (unsigned long long)cap * sizeof *grown);
+                break;
+            }
+            d->prompt = grown;
+        }
+        scores_prompt p = {.number = store_rows_int(r, 0), .tag = text_copy(store_rows_text(r, 1))};
+        if (p.tag) d->prompt[d->n_prompts++] = p;
+        else status = error_no_memory(err, "tags", 1);
     }
     store_rows_close(r);
     return more < 0 ? err->code : status;
@@ -84,12 +85,12 @@ static ss_status read_tags(const store *s, scores *d, ss_error *err) {
 ss_status scores_read(scores *out, const store *s, ss_error *err) {
     SS_TRY(read_metrics(s, out, err));
     SS_TRY(read_values(s, out, err));
-    return read_tags(s, out, err);
+    return read_prompts(s, out, err);
 }
 
 void scores_free(scores *d) {
-    for (int64_t i = 0; d->tag && i < d->n_prompts; i++) free(d->tag[i]);
-    free(d->tag);
+    for (int64_t i = 0; i < d->n_prompts; i++) free(d->prompt[i].tag);
+    free(d->prompt);
     free(d->v);
     *d = (scores){0};
 }
@@ -102,7 +103,13 @@ stats_options score_options(const study *y, metric_kind kind) {
 }
 
 const char *scores_tag(const scores *d, int64_t prompt) {
-    return prompt >= 0 && prompt < d->n_prompts && d->tag[prompt] ? d->tag[prompt] : "";
+    int64_t low = 0, high = d->n_prompts;
+    while (low < high) {
+        int64_t mid = (low + high) / 2;
+        if (d->prompt[mid].number < prompt) low = mid + 1;
+        else high = mid;
+    }
+    return low < d->n_prompts && d->prompt[low].number == prompt ? d->prompt[low].tag : "";
 }
 
 ss_status scores_tags(const scores *d, const char ***out, int *n, ss_error *err) {
@@ -110,7 +117,7 @@ ss_status scores_tags(const scores *d, const char ***out, int *n, ss_error *err)
     *out = malloc(((size_t)d->n_prompts + 1) * sizeof **out);
     if (!*out) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
     for (int64_t i = 0; i < d->n_prompts; i++) {
-        const char *tag = scores_tag(d, i);
+        const char *tag = d->prompt[i].tag;
         int seen = !*tag;
         for (int j = 0; !seen && j < *n; j++) seen = strcmp((*out)[j], tag) == 0;
         if (!seen) (*out)[(*n)++] = tag;

@@ -21,6 +21,12 @@ typedef struct scores_metric {
     int is_random; /* its weights are random: values mean nothing */
 } scores_metric;
 
+/* A row of the store's table of prompts. */
+typedef struct scores_prompt {
+    int64_t number;
+    char *tag; /* "" where there is none; owned */
+} scores_prompt;
+
 /* Zero-initialise; free with scores_free. */
 typedef struct scores {
     int64_t n;
@@ -28,7 +34,7 @@ typedef struct scores {
     int n_metrics;
     scores_metric metric[2 * STUDY_MAX_METRICS];
     int64_t n_prompts;
-    char **tag; /* by prompt; NULL or "" where there is none */
+    scores_prompt *prompt; /* ascending; a damaged store has any number in it, so no array may be indexed by one */
 } scores;
 
 ss_status scores_read(scores *out, const store *s, ss_error *err);

@@ -97,6 +97,25 @@ static void test_trend_of_whole_prompts(void **state) {
     stored_sql("INSERT INTO score SELECT * FROM gone");
 }
 
+/* Prompts are told apart by their numbers, whatever those are in a damaged store: no work or memory grows with them
+ * (found by fuzzing). */
+static void test_prompt_with_a_large_number(void **state) {
+    (void)state;
+    stored_sql("UPDATE unit SET prompt = 9223372036854775807 WHERE prompt = 11");
+    stored_sql("UPDATE prompt SET prompt = 9223372036854775807 WHERE prompt = 11");
+    analysis *a = stored_analyse();
+    const analysis_trend *t = trend(a, "sink - random");
+    assert_int_equal(t->stats.n, PROMPTS);
+    stored_near(t->stats.slope, (1 + 0.01 * (PROMPTS - 1) / 2.0) / log(2));
+    int counted = 0;
+    for (int i = 0; i < a->n_by_tag; i++)
+        if (a->by_tag[i].row == t->last) counted += a->by_tag[i].n;
+    assert_int_equal(counted, PROMPTS);
+    stored_done(a);
+    stored_sql("UPDATE prompt SET prompt = 11 WHERE prompt = 9223372036854775807");
+    stored_sql("UPDATE unit SET prompt = 11 WHERE prompt = 9223372036854775807");
+}
+
 static void test_tags(void **state) {
     (void)state;
     analysis *a = stored_analyse();
@@ -129,6 +148,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trend),
         cmocka_unit_test(test_trend_of_whole_prompts),
+        cmocka_unit_test(test_prompt_with_a_large_number),
         cmocka_unit_test(test_tags),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
