@@ -209,8 +209,9 @@ static void account(compute *c, const attn_call *call, const call_stats *stats) 
     arena_mark mark = arena_get_mark(c->scratch);
     op_attention(c, &call->args, NULL);
     attn_measure_activations(c, call, NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS, stats);
-    op_head_norms(c, one.out, call->output_gram, stats->output_norm, stats->output_projected); /* as if all rows were */
-    op_sizes(c, one.out, stats->output_sizes[0], stats->output_sizes[1]);                      /* measured */
+    op_head_norms(c, one.out, attn_gram_values(c, call->output_gram, one.q.dim[2]), stats->output_norm,
+                  stats->output_projected); /* as if all rows were measured */
+    op_sizes(c, one.out, stats->output_sizes[0], stats->output_sizes[1]);
     if (attn_edit_allocate(c, call, &e)) {
         attention_edit op = {.row_end = one.q.dim[1], .set_begin = e.set.begin};
         attention_output output = {.row_end = one.q.dim[1]};

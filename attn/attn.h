@@ -56,6 +56,17 @@ typedef struct attn_batch {
     const attn_item *item; /* [n] */
 } attn_batch;
 
+/* What lengths after the output projection are made from: W_h^T W_h, head by head, of the projection of the image's
+ * rows. Made from the weight's source when a probe or a selector first asks for such lengths, so a network's calls do
+ * not run side by side. */
+typedef struct attn_gram {
+    const weight *w; /* [O, H d] */
+    float *values;   /* room for [H, d, d], as op_head_norms takes it */
+    int made;
+} attn_gram;
+
+const float *attn_gram_values(compute *c, attn_gram *g, int64_t heads); /* NULL where g is */
+
 typedef struct attn_call {
     attention_args args; /* tensors, scale, causal, bias (tensor/compute.h) */
     int block;           /* number of the studied call in the network, 0-based; -1 = not studied (text encoders, VAE) */
@@ -65,7 +76,7 @@ typedef struct attn_call {
     const attn_batch *batch; /* NULL = not studied */
     /* What probes of values and activations look at; each may be missing. */
     tensor block_input, block_context; /* the image and the text stream as the block received them, [B, N, D] */
-    const float *output_gram; /* [H, d, d] W_h^T W_h of the output projection of the image's rows (op_head_norms) */
+    attn_gram *output_gram;
 } attn_call;
 
 /* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attn/edit.h"
+#include "tensor/backend.h"
 
 void attn_allocate_stats(compute *c, const attn_call *call, call_stats *out) {
     size_t rows = (size_t)call->args.q.dim[1], keys = (size_t)call->args.k.dim[1], batch = (size_t)call->args.q.dim[0];
@@ -26,6 +27,15 @@ void attn_allocate_stats(compute *c, const attn_call *call, call_stats *out) {
     }
 }
 
+const float *attn_gram_values(compute *c, attn_gram *g, int64_t heads) {
+    if (!g) return NULL;
+    if (!g->made && c->be != &backend_dry) { /* a dry run leaves nothing behind */
+        weight_head_gram(c, g->w, heads, g->values);
+        g->made = compute_ok(c);
+    }
+    return g->values;
+}
+
 static void measure_sizes(compute *c, tensor x, float *const out[2]) {
     if (!tensor_is_none(x)) op_sizes(c, tensor_split_last(x, 1), out[0], out[1]);
 }
@@ -40,25 +50,26 @@ static row_range measured_rows(const attn_call *call, int b) {
 }
 
 /* Of one item's measured rows alone, so that no figure depends on the item's company. */
-static void measure_output(compute *c, const attn_call *call, int b, unsigned needs, const call_stats *stats) {
+static void measure_output(compute *c, const attn_call *call, int b, unsigned needs, const float *gram,
+                           const call_stats *stats) {
     row_range rows = measured_rows(call, b);
     size_t heads = (size_t)call->args.q.dim[2], pair = (size_t)b * heads, at = pair * (size_t)call->args.q.dim[1];
     if (rows.begin == rows.end) return;
     tensor out = tensor_slice(tensor_slice(call->args.out, 0, b, 1), 1, rows.begin, rows.end - rows.begin);
-    if (needs & NEED_OUTPUTS)
-        op_head_norms(c, out, call->output_gram, stats->output_norm + at, stats->output_projected + at);
+    if (needs & NEED_OUTPUTS) op_head_norms(c, out, gram, stats->output_norm + at, stats->output_projected + at);
     if (needs & NEED_ACTIVATIONS) op_sizes(c, out, stats->output_sizes[0] + pair, stats->output_sizes[1] + pair);
 }
 
 void attn_measure_activations(compute *c, const attn_call *call, unsigned needs, const call_stats *stats) {
     if (!(needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS))) return;
-    if (needs & NEED_VALUES)
-        op_head_norms(c, call->args.v, call->output_gram, stats->value_norm, stats->value_projected);
+    const float *gram =
+        needs & (NEED_VALUES | NEED_OUTPUTS) ? attn_gram_values(c, call->output_gram, call->args.q.dim[2]) : NULL;
+    if (needs & NEED_VALUES) op_head_norms(c, call->args.v, gram, stats->value_norm, stats->value_projected);
     if (needs & NEED_ACTIVATIONS) {
         measure_sizes(c, call->block_input, stats->input_sizes);
         measure_sizes(c, call->block_context, stats->context_sizes);
     }
-    for (int b = 0; b < call->batch->n; b++) measure_output(c, call, b, needs, stats);
+    for (int b = 0; b < call->batch->n; b++) measure_output(c, call, b, needs, gram, stats);
 }
 
 static double mean_of(const float *x, int64_t n) {

@@ -33,7 +33,7 @@ typedef struct mmdit_block {
     mmdit_attention attn;           /* image stream */
     mmdit_attention attn_context;   /* text stream; no `out` in the last block */
     mmdit_attention attn2;          /* dual attention only */
-    float *output_gram;             /* [H, d, d] of attn.out, for attn_call; owned by the weight set */
+    attn_gram *output_gram;         /* of attn.out */
     nn_linear ff_up, ff_down, ff_context_up, ff_context_down;
 } mmdit_block;
 
@@ -48,7 +48,6 @@ typedef struct mmdit_weights {
 
 ss_status mmdit_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
 void mmdit_bind(binder *b, const void *config, void *weights);
-void mmdit_prepare(compute *c, const void *config, void *weights);
 ss_status mmdit_example(const void *config, model_arrays *in, ss_error *err);
 ss_status mmdit_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
 

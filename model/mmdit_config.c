@@ -2,6 +2,7 @@
 #include "model/mmdit.h"
 
 #include <string.h>
+#include "model/attend.h"
 #include "model/checks.h"
 
 static ss_status parse_dual_layers(const json_t *json, const char *where, mmdit_config *g, ss_error *err) {
@@ -127,7 +128,7 @@ static void bind_block(binder *b, const mmdit_config *g, mmdit_block *w, int i) 
     if (g->qk_norm) BLOCK_BIND(QK_NORM_ROWS);
     if (i + 1 < g->layers) BLOCK_BIND(CONTEXT_ROWS);
     else BLOCK_BIND(LAST_CONTEXT_ROWS);
-    w->output_gram = binder_array(b, g->width * g->head_dim, sizeof *w->output_gram);
+    w->output_gram = attend_gram(b, &w->attn.out.w, g->width, g->head_dim);
     if (g->dual[i]) {
         BLOCK_BIND(DUAL_NORM_ROWS);
         BLOCK_BIND(DUAL_ROWS);
@@ -155,12 +156,6 @@ void mmdit_bind(binder *b, const void *config, void *weights) {
     w->block = binder_array(b, g->layers, sizeof *w->block);
     for (int i = 0; w->block && i < g->layers; i++) bind_block(b, g, &w->block[i], i);
     binder_rows(b, w, OUTPUT_ROWS, NN_COUNT(OUTPUT_ROWS), "%s", "");
-}
-
-void mmdit_prepare(compute *c, const void *config, void *weights) {
-    const mmdit_config *g = config;
-    mmdit_weights *w = weights;
-    for (int i = 0; i < g->layers; i++) weight_head_gram(c, &w->block[i].attn.out.w, g->heads, w->block[i].output_gram);
 }
 
 /* ---- inputs ---- */

@@ -225,7 +225,6 @@ static ss_status bind_and_pack(model *m, compute *c, const char *config_path, co
     if (s.mode == WEIGHTS_LIST || !c) return SS_OK;
     m->packed_for = c;
     weights_pack(&m->set, c);
-    if (m->net->prepare) m->net->prepare(c, m->config, m->weights);
     return compute_status(c, err);
 }
 

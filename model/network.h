@@ -68,8 +68,6 @@ typedef struct network {
     ss_status (*parse)(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
     weight_walk bind;
     const char *const *ignore; /* see weight_source */
-    /* What is made of the weights once, after they are packed; NULL = nothing. Errors of the context are left there. */
-    void (*prepare)(compute *c, const void *config, void *weights);
     /* Add inputs of the smallest sensible sizes, zeros: what to pass to `forward`, and for its taps on the dry
      * backend. */
     ss_status (*example)(const void *config, model_arrays *in, ss_error *err);

@@ -57,7 +57,7 @@ typedef struct unet_resnet {
 
 typedef struct unet_attention {
     nn_linear q, k, v, out;
-    float *output_gram; /* [H, d, d] of `out`, for attn_call; owned by the weight set */
+    attn_gram *output_gram; /* of `out` */
 } unet_attention;
 
 typedef struct unet_layer {
@@ -88,7 +88,6 @@ typedef struct unet_weights {
 
 ss_status unet_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err);
 void unet_bind(binder *b, const void *config, void *weights);
-void unet_prepare(compute *c, const void *config, void *weights);
 ss_status unet_example(const void *config, model_arrays *in, ss_error *err);
 ss_status unet_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
 

@@ -2,6 +2,8 @@
  * tokens, T of the time embedding, X of the text. */
 #include "model/unet.h"
 
+#include "model/attend.h"
+
 static const weight_row ROWS[] = {
     {offsetof(unet_weights, conv_in.w), WEIGHT_CONV, "conv_in.weight", "A C i i"},
     {offsetof(unet_weights, conv_in.b), WEIGHT_VECTOR, "conv_in.bias", "A"},
@@ -89,8 +91,8 @@ static void bind_transformer(binder *b, const unet_config *g, const unet_stage *
         unet_layer *l = &t->layers[i];
         binder_rows(b, l, LAYER_ROWS, NN_COUNT(LAYER_ROWS), "%s.attentions.%lld.transformer_blocks.%d.", name,
                     (long long)number, i);
-        l->attn1.output_gram = binder_array(b, width * s->head_dim, sizeof *l->attn1.output_gram);
-        l->attn2.output_gram = binder_array(b, width * s->head_dim, sizeof *l->attn2.output_gram);
+        l->attn1.output_gram = attend_gram(b, &l->attn1.out.w, width, s->head_dim);
+        l->attn2.output_gram = attend_gram(b, &l->attn2.out.w, width, s->head_dim);
     }
 }
 
@@ -124,18 +126,4 @@ void unet_bind(binder *b, const void *config, void *weights) {
     w->blocks = binder_array(b, unet_stages(g), sizeof *w->blocks);
     for (int i = 0; w->blocks && i < unet_stages(g); i++) bind_block(b, g, i, &w->blocks[i]);
     binder_rows(b, w, OUTPUT_ROWS, NN_COUNT(OUTPUT_ROWS), "%s", "");
-}
-
-void unet_prepare(compute *c, const void *config, void *weights) {
-    const unet_config *g = config;
-    unet_weights *w = weights;
-    for (int stage = 0; stage < unet_stages(g); stage++) {
-        const unet_stage *s = &g->stage[stage];
-        for (int64_t t = 0; t < s->transformers; t++)
-            for (int64_t i = 0; i < s->depth[t]; i++) {
-                unet_layer *l = &w->blocks[stage].transformers[t].layers[i];
-                weight_head_gram(c, &l->attn1.out.w, s->heads, l->attn1.output_gram);
-                weight_head_gram(c, &l->attn2.out.w, s->heads, l->attn2.output_gram);
-            }
-    }
 }

@@ -29,7 +29,8 @@ typedef struct planting {
     plant plant;
     float value[MAX_HEADS * MAX_WIDTH];
     float gram[MAX_HEADS * MAX_WIDTH * MAX_WIDTH]; /* of the identity as output projection */
-    float *without;                                /* out of the call that lacks the key */
+    attn_gram output_gram;
+    float *without; /* out of the call that lacks the key */
     size_t count;
     int step, block;
     attn_branch branch;
@@ -102,6 +103,7 @@ static void planting_free(planting *x) {
 /* `x` must stay where it is while the call lives. */
 static attn_call call_of(planting *x, const attn_batch *batch) {
     if (x->plant.value) x->plant.value = x->value;
+    x->output_gram = (attn_gram){.values = x->gram, .made = 1};
     return (attn_call){.args = x->f->args,
                        .block = x->block,
                        .kind = x->kind,
@@ -110,7 +112,7 @@ static attn_call call_of(planting *x, const attn_batch *batch) {
                        .query_segments = x->queries,
                        .key_segments = x->segment,
                        .batch = batch,
-                       .output_gram = x->gram};
+                       .output_gram = &x->output_gram};
 }
 
 static int has_plant(const planting *x, int head) { return x->plant.head < 0 || x->plant.head == head; }
