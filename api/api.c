@@ -101,7 +101,12 @@ ss_status ss_generate(ss_model *model, const ss_request *request, ss_image *out,
         const attn_measure measure = {.r = 5};
         const attn_stream_name name = {.prompt = philox_hash_text(request->prompt), .image_seed = request->seed};
         const attn_shape shape = {s.steps, sites.blocks, sites.heads, sites.keys};
+        attn_block *block;
         SS_TRY(build_program(request->intervention, &sites, &s, &program, err));
+        SS_TRY(pipeline_blocks(model->p, &s, &block, err));
+        ss_status fits = attn_program_check(&program, block, sites.blocks, err);
+        free(block);
+        SS_TRY(fits);
         SS_TRY(attn_run_create(&run, &program, &measure, &name, shape, err));
     }
     ss_status status = make_image(model->p, request, &s, run, out, err);

@@ -171,12 +171,13 @@ static void recall_item(const attn_call *call, int b, const call_stats *stats) {
                         stats->mass + pair * (size_t)call->args.k.dim[1]);
 }
 
-/* Whether the call has the map's keys, or its query row. */
-static int map_fits(const attn_map *map, const attn_call *call) {
+/* The map's keys in the call, or its query row; NULL where it has not got them all. */
+static const int32_t *map_index(const attn_map *map, const attn_call *call) {
     int64_t limit = map->part == PART_ROW ? call->args.q.dim[1] : call->args.k.dim[1];
+    const int32_t *index = map->by_block ? map->by_block + (size_t)call->block * (size_t)map->n : map->index;
     for (int i = 0; i < map->n; i++)
-        if (map->index[i] >= limit) return 0;
-    return 1;
+        if (index[i] < 0 || index[i] >= limit) return NULL;
+    return index;
 }
 
 /* The map's vector: the mean over heads. */
@@ -187,10 +188,11 @@ static void map_item(compute *c, const attn_call *call, int b, const call_stats 
     attention_args one = attn_slice(&call->args, b, 1);
     size_t heads = (size_t)one.q.dim[2], rows = (size_t)one.q.dim[1];
     size_t n = map->part == PART_ROW ? (size_t)one.k.dim[1] : rows;
-    if (!map_fits(map, call) || n > (size_t)attn_run_shape(item->run).keys) return;
+    const int32_t *index = map_index(map, call);
+    if (!index || n > (size_t)attn_run_shape(item->run).keys) return;
     arena_mark mark = arena_get_mark(c->scratch);
     double *part = attn_room(c, heads * n, sizeof *part);
-    if (part) op_attention_part(c, &one, stats->lse + (size_t)b * heads * rows, map->part, map->index, map->n, part);
+    if (part) op_attention_part(c, &one, stats->lse + (size_t)b * heads * rows, map->part, index, map->n, part);
     float *out = attn_run_map_at(item->run, item->step, call->block);
     for (size_t x = 0; compute_ok(c) && x < n; x++) {
         double sum = 0;

@@ -18,7 +18,7 @@
 typedef enum segment_kind { SEGMENT_IMAGE, SEGMENT_TEXT } segment_kind;
 
 /* A run of consecutive tokens of one origin. Order differs between networks, so an index without its segment means
- * nothing. In SD3: image [0, h w), clip [h w, h w + n_clip), t5 [.., ..). */
+ * nothing. Image [0, h w), clip [h w, h w + n_clip), t5 [.., ..), say. */
 typedef struct attn_segment {
     segment_kind kind;
     const char *name; /* given by the network: "image", "clip", "t5"; static storage */
@@ -29,6 +29,8 @@ typedef struct attn_segment {
 enum { ATTN_MAX_SEGMENTS = 8 };
 
 typedef enum attn_kind { ATTN_JOINT, ATTN_SELF, ATTN_CROSS } attn_kind;
+extern const entry ATTN_KINDS[]; /* their names and what they are, in this order */
+extern const int ATTN_KIND_COUNT;
 
 typedef enum attn_branch { BRANCH_COND, BRANCH_UNCOND } attn_branch; /* guidance branches */
 

@@ -56,57 +56,6 @@ int attn_program_acts(const attn_program *p, int step) {
     return 0;
 }
 
-/* The highest bit set, or -1. */
-static int highest(const attn_bits *b) {
-    for (int i = (int)sizeof b->word * 8 - 1; i >= 0; i--)
-        if (bits_get(b, i)) return i;
-    return -1;
-}
-
-static ss_status check_intervention(const attn_intervention *v, int blocks, int heads, int keys,
-                                    const attn_segment *segments, int n_segments, ss_error *err) {
-    if (!v->selector || !v->edit)
-        return error_set(err, SS_ERR_INTERNAL, NULL, "an intervention without selector or edit");
-    if (v->selector->queries != (v->edit->on == EDIT_ON_QUERIES))
-        return error_set(err, SS_ERR_INPUT, NULL, "the selector '%s' chooses %s, the edit '%s' acts on %s",
-                         v->selector->about.name, v->selector->queries ? "query rows" : "keys", v->edit->about.name,
-                         v->edit->on == EDIT_ON_QUERIES ? "query rows" : "keys");
-    if (highest(&v->blocks) >= blocks)
-        return error_set(err, SS_ERR_INPUT, NULL, "block %d is not there; the model has blocks 0 to %d",
-                         highest(&v->blocks), blocks - 1);
-    if (highest(&v->heads) >= heads)
-        return error_set(err, SS_ERR_INPUT, NULL, "head %d is not there; the model has heads 0 to %d",
-                         highest(&v->heads), heads - 1);
-    int64_t size = v->scope == SCOPE_LAYER ? (int64_t)v->k * heads : v->k;
-    if (v->k < 0 || size > keys / 2)
-        return error_set(err, SS_ERR_INPUT, NULL,
-                         "k = %d asks for sets of %lld keys%s; expected at most %d, half of a call's %d keys", v->k,
-                         (long long)size, v->scope == SCOPE_LAYER ? " (scope: layer takes k x heads)" : "", keys / 2,
-                         keys);
-    if (v->scope == SCOPE_GLOBAL && !v->selector->global)
-        return error_set(err, SS_ERR_INPUT, NULL, "the selector '%s' does not know scope: global",
-                         v->selector->about.name);
-    return v->selector->check ? v->selector->check(v->selector_options, v->k, (int)size, segments, n_segments, err)
-                              : SS_OK;
-}
-
-ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
-                             int n_segments, ss_error *err) {
-    if (p->n < 0 || p->n > EDIT_MAX_STEPS)
-        return error_set(err, SS_ERR_INPUT, NULL, "%d interventions in one condition; expected at most %d", p->n,
-                         EDIT_MAX_STEPS);
-    int outputs = 0;
-    for (int i = 0; i < p->n; i++) {
-        SS_TRY(check_intervention(&p->intervention[i], blocks, heads, keys, segments, n_segments, err));
-        outputs |= p->intervention[i].edit->amount != NULL;
-    }
-    for (int i = 1; outputs && i < p->n; i++)
-        if (p->intervention[i].rows != p->intervention[0].rows)
-            return error_set(err, SS_ERR_INPUT, NULL,
-                             "an edit of the output stands beside one on other query rows; expected the same `rows`");
-    return SS_OK;
-}
-
 /* ---- making ---- */
 
 static void *take(size_t n, size_t size, ss_error *err) {

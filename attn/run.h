@@ -23,6 +23,28 @@ static inline int bits_any(const attn_bits *b) {
     return 0;
 }
 
+/* ---- blocks: what a network says beforehand of its studied calls ---- */
+
+enum { ATTN_NAME_SIZE = 96 };
+
+typedef struct attn_block {
+    char name[ATTN_NAME_SIZE]; /* the module in diffusers: "transformer_blocks.12.attn" */
+    attn_kind kind;
+    int heads, queries, keys;
+    int layout; /* blocks with the same segments of keys have the same number, from 0 (attn_number_layouts) */
+    int n_query_segments, n_segments; /* of the queries; of the keys */
+    attn_segment query_segment[ATTN_MAX_SEGMENTS], segment[ATTN_MAX_SEGMENTS];
+} attn_block;
+
+/* Number the layouts of a network's blocks in the order in which they come; how many there are. */
+int attn_number_layouts(attn_block *block, int blocks);
+
+/* Whether all blocks are of one kind, with the same heads, queries and keys: then nobody need say which is meant. */
+int attn_blocks_alike(const attn_block *block, int blocks);
+
+/* How many queries of a kind a block's calls have. */
+int attn_block_has(const attn_block *block, segment_kind kind);
+
 /* One intervention = where x which keys x what is done (method.md section 3). */
 typedef struct attn_intervention {
     attn_bits blocks, heads, steps; /* in force only where all three have the bit */
@@ -44,11 +66,6 @@ typedef struct attn_program {
     attn_intervention intervention[EDIT_MAX_STEPS];
 } attn_program;
 
-/* Whether the program fits a model: blocks and heads that exist, sets of at most half of the keys, selectors' options
- * that the segments can answer. The sampler's shape; asked at plan time, so that no image fails half way. */
-ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
-                             int n_segments, ss_error *err);
-
 /* Whether an intervention chooses from the baseline's masses: its blocks are then to be recalled there. */
 int attn_recalls(const attn_intervention *v);
 
@@ -68,11 +85,21 @@ typedef struct attn_measure {
     attn_bits recall; /* blocks whose masses the run keeps as they are (double), for the conditions of its baseline */
 } attn_measure;
 
+/* Whether the program fits the network's blocks: blocks and heads that exist, sets of at most half of the keys (query
+ * rows) of every block chosen, selectors' options that its segments can answer, `rows` that it has. A block that cannot
+ * answer is an error that names it, never passed over in silence. Asked at plan time, so that no image fails half way.
+ */
+ss_status attn_program_check(const attn_program *p, const attn_block *block, int blocks, ss_error *err);
+
+/* Whether every block has the query rows whose masses are measured. */
+ss_status attn_measure_check(const attn_measure *m, const attn_block *block, int blocks, ss_error *err);
+
 /* A vector of P, averaged over heads, conditional branch, of the unedited call. */
 typedef struct attn_map {
     attention_part part;
     int n;
-    const int32_t *index; /* keys, or the one query row */
+    const int32_t *index;    /* keys, or the one query row */
+    const int32_t *by_block; /* [blocks, n] where blocks differ, instead; < 0 = this block has none; else NULL */
 } attn_map;
 
 /* The parts of a random stream's name that an image fixes; selectors add their own (method.md: random streams). */

@@ -12,29 +12,6 @@ const char *const TRACE_CLASS[KEY_CLASSES] = {"image", "start", "word", "end", "
 static const char *const BRANCH[2] = {"cond", "uncond"};
 enum { CSV_DIGITS = 9 }; /* the record is float32 */
 
-static const attn_segment *segment_of(const trace *t, int key) {
-    for (int i = 0; i < t->sites->n_segments; i++) {
-        const attn_segment *s = &t->sites->segment[i];
-        if (key >= s->start && key < s->start + s->length) return s;
-    }
-    return NULL;
-}
-
-static const char *word_of(const trace *t, attn_branch branch, int key) {
-    const char *word = t->word[branch] ? t->word[branch][key] : NULL;
-    return word ? word : "";
-}
-
-void trace_key_name(const trace *t, attn_branch branch, int key, text *out) {
-    const attn_segment *s = segment_of(t, key);
-    if (!s || s->kind == SEGMENT_IMAGE || !t->key_class[branch]) {
-        attn_key_name(t->sites->segment, t->sites->n_segments, key, out);
-        return;
-    }
-    text_addf(out, "%s %s %d", s->name, TRACE_CLASS[t->key_class[branch][key] % KEY_CLASSES], key - s->start);
-    if (*word_of(t, branch, key)) text_addf(out, " '%s'", word_of(t, branch, key));
-}
-
 double trace_top_mass(const trace *t, int step, int block, int head, attn_branch branch) {
     const attn_sink *sink;
     return attn_run_sinks(t->run, step, block, head, branch, &sink) > 0 ? (double)sink->mass : (double)NAN;
@@ -115,21 +92,26 @@ trace_strongest trace_find_strongest(const trace *t, int block, int from, int to
 /* ---- rows ---- */
 
 /* One row a sink: the key and what it is. */
-static void add_csv_sink(const trace *t, attn_branch branch, int rank, const attn_sink *sink, text *out) {
-    const attn_segment *s = segment_of(t, sink->key);
+static void add_csv_sink(const trace *t, attn_branch branch, const attn_block *block, int rank, const attn_sink *sink,
+                         text *out) {
+    const attn_segment *s = attn_segment_of(block->segment, block->n_segments, sink->key);
+    const uint8_t *class = trace_classes(t, branch, block);
+    int is_image = s && s->kind == SEGMENT_IMAGE;
     int offset = s ? sink->key - s->start : sink->key, width = s ? s->grid_width : 0;
     text name = {0};
-    trace_key_name(t, branch, sink->key, &name);
+    trace_key_name(t, branch, block, sink->key, &name);
     csv_add_int(out, 4, rank);
     csv_add_text(out, 5, name.failed ? "" : name.s);
     csv_add_text(out, 6, s ? s->name : "");
     csv_add_int(out, 7, offset);
     if (width > 0) csv_add_int(out, 8, offset / width), csv_add_int(out, 9, offset % width);
     else text_add(out, ",,");
-    csv_add_text(out, 10, t->key_class[branch] ? TRACE_CLASS[t->key_class[branch][sink->key] % KEY_CLASSES] : "");
-    csv_add_text(out, 11, word_of(t, branch, sink->key));
+    csv_add_text(out, 10, class ? TRACE_CLASS[class[sink->key] % KEY_CLASSES] : is_image ? TRACE_CLASS[KEY_IMAGE] : "");
+    csv_add_text(out, 11, trace_word(t, branch, block, sink->key));
     csv_add_double(out, 12, (double)sink->mass, CSV_DIGITS);
-    csv_add_double(out, 13, (double)sink->mass * t->sites->keys, CSV_DIGITS);
+    csv_add_double(out, 13, (double)sink->mass * block->keys, CSV_DIGITS);
+    csv_add_text(out, 14, ATTN_KINDS[block->kind].name);
+    csv_add_text(out, 15, block->name);
     if (name.failed) out->failed = 1;
     text_free(&name);
 }
@@ -144,9 +126,9 @@ static void add_csv_site(const trace *t, int step, int block, int head, attn_bra
         csv_add_int(out, 1, block);
         csv_add_int(out, 2, head);
         csv_add_text(out, 3, BRANCH[branch]);
-        add_csv_sink(t, branch, rank, &sink[rank], out);
+        add_csv_sink(t, branch, &t->block[block], rank, &sink[rank], out);
         for (int i = 0; i < n_columns; i++)
-            if (columns[i].shown) csv_add_double(out, 14 + i, (double)site[i], CSV_DIGITS);
+            if (columns[i].shown) csv_add_double(out, 16 + i, (double)site[i], CSV_DIGITS);
         csv_add_end(out);
     }
 }
@@ -167,7 +149,7 @@ static void visit_sites(const trace *t, visit f, const trace_column *columns, in
 void trace_csv(const trace *t, text *out) {
     trace_column columns[TRACE_MAX_COLUMNS];
     int n = trace_columns(t, columns, TRACE_MAX_COLUMNS);
-    text_add(out, "step,block,head,branch,rank,key,segment,position,row,column,class,word,mass,times_uniform");
+    text_add(out, "step,block,head,branch,rank,key,segment,position,row,column,class,word,mass,times_uniform,kind,module");
     for (int i = 0; i < n; i++)
         if (columns[i].shown) csv_add_text(out, 1, columns[i].name);
     csv_add_end(out);
@@ -180,15 +162,16 @@ static void add_json_number(text *out, const char *name, double x) {
     else text_add(out, "null");
 }
 
-static void add_json_sink(const trace *t, attn_branch branch, const attn_sink *sink, text *out) {
+static void add_json_sink(const trace *t, attn_branch branch, const attn_block *block, const attn_sink *sink,
+                          text *out) {
+    const uint8_t *class = trace_classes(t, branch, block);
     text name = {0};
-    trace_key_name(t, branch, sink->key, &name);
+    trace_key_name(t, branch, block, sink->key, &name);
     text_add(out, "{\"key\": ");
     text_add_json(out, name.failed ? "" : name.s);
-    if (t->key_class[branch])
-        text_addf(out, ", \"class\": \"%s\"", TRACE_CLASS[t->key_class[branch][sink->key] % KEY_CLASSES]);
+    if (class) text_addf(out, ", \"class\": \"%s\"", TRACE_CLASS[class[sink->key] % KEY_CLASSES]);
     add_json_number(out, "mass", (double)sink->mass);
-    add_json_number(out, "times_uniform", (double)sink->mass * t->sites->keys);
+    add_json_number(out, "times_uniform", (double)sink->mass * block->keys);
     text_add(out, "}");
     text_free(&name);
 }
@@ -206,7 +189,7 @@ static void add_json_site(const trace *t, int step, int block, int head, attn_br
     text_add(out, ", \"sinks\": [");
     for (int rank = 0; rank < n; rank++) {
         text_add(out, rank ? ", " : "");
-        add_json_sink(t, branch, &sink[rank], out);
+        add_json_sink(t, branch, &t->block[block], &sink[rank], out);
     }
     text_add(out, "]}");
 }
@@ -220,7 +203,14 @@ void trace_json(const trace *t, text *out) {
     text_add_json(out, t->model);
     text_addf(out, ", \"seed\": %llu, \"steps\": %d", (unsigned long long)t->seed, t->settings->steps);
     add_json_number(out, "guidance", t->settings->guidance);
-    text_addf(out, ", \"keys\": %d, \"sites\": [", t->sites->keys);
+    text_add(out, ", \"blocks\": [");
+    for (int i = 0; i < t->sites->blocks; i++) {
+        text_addf(out, "%s\n  {\"module\": ", i ? "," : "");
+        text_add_json(out, t->block[i].name);
+        text_addf(out, ", \"kind\": \"%s\", \"heads\": %d, \"keys\": %d}", ATTN_KINDS[t->block[i].kind].name,
+                  t->block[i].heads, t->block[i].keys);
+    }
+    text_addf(out, "], \"keys\": %d, \"sites\": [", t->sites->keys);
     if (!out->failed) visit_sites(t, add_json_site, columns, n, out);
     text_add(out, "\n]}\n");
 }
@@ -251,14 +241,14 @@ static void describe_block(const trace *t, int block, int from, int to, const tr
     pad_to(out, start, COLUMN_HEAD);
     text_addf(out, "%4d", best.head);
     pad_to(out, start, COLUMN_KEY);
-    trace_key_name(t, BRANCH_COND, best.key, out);
+    trace_key_name(t, BRANCH_COND, &t->block[block], best.key, out);
     text_add(out, "  ");
     pad_to(out, start, COLUMN_STEPS);
     text_addf(out, "%d/%d ", best.key_steps, to - from);
     pad_to(out, start, COLUMN_MASS);
     text_add_fixed(out, best.mass, 4);
     text_add(out, "  ");
-    text_add_fixed(out, best.mass * t->sites->keys, 1);
+    text_add_fixed(out, best.mass * t->block[block].keys, 1);
     text_add(out, "x");
     for (int i = 0; i < n_columns; i++) {
         if (!is_told(&columns[i])) continue;
@@ -267,6 +257,7 @@ static void describe_block(const trace *t, int block, int from, int to, const tr
         text_add_fixed(out, trace_mean(t, i, block, best.head, from, to), 4);
         at += COLUMN_WIDTH;
     }
+    if (trace_kinds(t) > 1) text_addf(out, "  %s, %s", ATTN_KINDS[t->block[block].kind].name, t->block[block].name);
     text_add(out, "\n");
 }
 
@@ -279,7 +270,8 @@ void trace_describe(const trace *t, int step, text *out) {
     int at = COLUMN_FIRST;
     text_add(out, step < 0 ? "strongest head of each block, means over steps" : "strongest head of each block");
     if (step >= 0) text_addf(out, ", step %d", step);
-    text_addf(out, " (conditional branch; uniform mass = 1/%d)\n", t->sites->keys);
+    if (trace_layouts(t) == 1) text_addf(out, " (conditional branch; uniform mass = 1/%d)\n", t->sites->keys);
+    else text_add(out, " (conditional branch; uniform mass = 1/keys of the block)\n");
     start = out->len;
     text_add(out, "block  head  top key");
     pad_to(out, start, COLUMN_STEPS);
@@ -293,6 +285,7 @@ void trace_describe(const trace *t, int step, text *out) {
         text_add(out, columns[i].name);
         at += COLUMN_WIDTH;
     }
+    if (trace_kinds(t) > 1) text_add(out, "  kind, module");
     text_add(out, "\n");
     for (int block = 0; block < s.blocks; block++) describe_block(t, block, from, to, columns, n, out);
 }

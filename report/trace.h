@@ -15,20 +15,21 @@ typedef struct trace {
     uint64_t seed;
     const sample_settings *settings; /* complete */
     const pipeline_sites *sites;
+    const attn_block *block;     /* [sites->blocks], their layouts numbered */
     const attn_measure *measure; /* top >= 1 */
     const attn_run *run;
     const char *map;             /* what the run's map is of, as asked for; NULL = none */
     int branches;                /* 1 = BRANCH_COND alone */
-    const uint8_t *key_class[2]; /* [keys] */
-    const char *const *word[2];  /* [keys]; "" where a key has none */
+    const uint8_t *key_class[2]; /* of the keys of joint attention, or of the text (embedding_key_classes) */
+    const char *const *word[2];  /* of the same; "" where a key has none */
     const rgb_image *image;
 } trace;
 
-/* "t5 padding 31", "clip word 3 'red'", "image (3, 4)". */
-void trace_key_name(const trace *t, attn_branch branch, int key, text *out);
+/* A key of a block's calls: "clip padding 31", "clip word 3 'red'", "image (3, 4)". */
+void trace_key_name(const trace *t, attn_branch branch, const attn_block *block, int key, text *out);
 
 /* One row a site and sink: step, block, head, branch, rank, the key, its mass, mass as a multiple of the uniform
- * 1/keys, then the probe columns that have values. */
+ * 1/keys of the block, the block's kind and module, then the probe columns that have values. */
 void trace_csv(const trace *t, text *out);
 void trace_json(const trace *t, text *out);
 
@@ -42,7 +43,19 @@ ss_status trace_page(const trace *t, text *out, ss_error *err);
 /* trace.csv, trace.html and image.png in `folder` (made if it is missing), each whole or not at all. */
 ss_status trace_write(const trace *t, const char *folder, ss_error *err);
 
-/* ---- shared by trace.c and trace_page.c ---- */
+/* ---- shared by the files of the trace ---- */
+
+/* Distinct layouts of keys; a block that has one; where its keys begin in a count over the keys of all layouts. */
+int trace_layouts(const trace *t);
+const attn_block *trace_layout(const trace *t, int layout);
+int trace_first_key(const trace *t, int layout);
+
+/* Classes of a block's keys, NULL where all are image keys or nobody knows; the word of one, "" where none. */
+const uint8_t *trace_classes(const trace *t, attn_branch branch, const attn_block *block);
+const char *trace_word(const trace *t, attn_branch branch, const attn_block *block, int key);
+
+/* How many kinds of attention there are: with one, nobody need say which. */
+int trace_kinds(const trace *t);
 
 /* The mass of the largest key at a site; NAN where the site was not visited. */
 double trace_top_mass(const trace *t, int step, int block, int head, attn_branch branch);

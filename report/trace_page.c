@@ -10,7 +10,7 @@
 #include "report/page.h"
 #include "report/trace_page.h"
 
-enum { IMAGE_SIDE = 1024, MOST_CURVES = 6, TOP_TOKENS = 15 };
+enum { IMAGE_SIDE = 1024, MOST_CURVES = 6 };
 
 typedef struct page_facts {
     const trace *t;
@@ -42,10 +42,14 @@ static void add_image(const void *facts, text *out) {
     text_addf(&words, "%d steps, guidance ", t->settings->steps);
     text_add_double(&words, t->settings->guidance, 6);
     add_term(out, "Sampler", &words);
-    text_addf(&words, "%d blocks × %d heads × %d steps, %d guidance branch%s; %d keys: ", s.blocks, s.heads, s.steps,
-              t->branches, t->branches == 1 ? "" : "es", t->sites->keys);
-    for (int i = 0; i < t->sites->n_segments; i++)
-        text_addf(&words, "%s%s %d", i ? ", " : "", t->sites->segment[i].name, t->sites->segment[i].length);
+    text_addf(&words, "%d blocks × %d heads × %d steps, %d guidance branch%s; ", s.blocks, s.heads, s.steps,
+              t->branches, t->branches == 1 ? "" : "es");
+    for (int layout = 0; layout < trace_layouts(t); layout++) {
+        const attn_block *b = trace_layout(t, layout);
+        text_addf(&words, "%s%d keys: ", layout ? "; " : "", b->keys);
+        for (int i = 0; i < b->n_segments; i++)
+            text_addf(&words, "%s%s %d", i ? ", " : "", b->segment[i].name, b->segment[i].length);
+    }
     add_term(out, "Attention", &words);
     text_add(out, "</dl>\n");
 }
@@ -65,12 +69,17 @@ static void add_block(const trace *t, int block, const trace_column *columns, in
     trace_strongest best = trace_find_strongest(t, block, 0, s.steps);
     text key = {0};
     if (best.head < 0) return;
-    trace_key_name(t, BRANCH_COND, best.key, &key);
-    text_addf(out, "<tr><th class=\"n\">%d</th><td class=\"n\">%d</td>", block, best.head);
+    trace_key_name(t, BRANCH_COND, &t->block[block], best.key, &key);
+    text_addf(out, "<tr><th class=\"n\">%d</th>", block);
+    if (trace_kinds(t) > 1) {
+        page_element(out, "td", "nowrap", t->block[block].name);
+        page_element(out, "td", NULL, ATTN_KINDS[t->block[block].kind].name);
+    }
+    text_addf(out, "<td class=\"n\">%d</td>", best.head);
     page_element(out, "td", "nowrap", key.failed ? "" : key.s);
     text_addf(out, "<td class=\"n\">%d of %d</td>", best.key_steps, s.steps);
     add_number(out, best.mass, 3);
-    add_number(out, best.mass * t->sites->keys, 3);
+    add_number(out, best.mass * t->block[block].keys, 3);
     for (int i = 0; i < n; i++)
         if (columns[i].shown) add_number(out, trace_mean(t, i, block, best.head, 0, s.steps), 3);
     text_add(out, "</tr>\n");
@@ -85,8 +94,9 @@ static void add_strongest(const void *facts, text *out) {
                  "The head of each block whose largest key draws the most mass, as a mean over steps (conditional "
                  "branch). A mass is the mean weight that a key receives from the image's queries; × uniform counts it "
                  "in units of one key's equal share.");
-    text_add(out, "<div class=\"scroll\"><table class=\"strongest\"><thead><tr><th class=\"n\">block</th>"
-                  "<th class=\"n\">head</th><th>top key</th><th class=\"n\">steps</th><th class=\"n\">mass</th>"
+    text_addf(out, "<div class=\"scroll\"><table class=\"strongest\"><thead><tr><th class=\"n\">block</th>%s",
+              trace_kinds(t) > 1 ? "<th>module</th><th>kind</th>" : "");
+    text_add(out, "<th class=\"n\">head</th><th>top key</th><th class=\"n\">steps</th><th class=\"n\">mass</th>"
                   "<th class=\"n\">× uniform</th>");
     for (int i = 0; i < n; i++)
         if (columns[i].shown) page_element(out, "th", "n", columns[i].name);
@@ -133,8 +143,8 @@ static double *mass_over_steps(const trace *t) {
     for (int b = 0; value && b < s.blocks; b++)
         for (int step = 0; step < s.steps; step++) {
             double sum = 0;
-            for (int h = 0; h < s.heads; h++) sum += trace_top_mass(t, step, b, h, BRANCH_COND);
-            value[b * s.steps + step] = sum / s.heads;
+            for (int h = 0; h < t->block[b].heads; h++) sum += trace_top_mass(t, step, b, h, BRANCH_COND);
+            value[b * s.steps + step] = sum / t->block[b].heads;
         }
     return value;
 }
@@ -177,127 +187,7 @@ static void add_masses(const void *facts, text *out) {
     text_add(out, "</div>\n");
 }
 
-/* ---- what the sinks are ---- */
-
-/* How often each key is the strongest of a head, both branches: counts [2, keys], and their sum. */
-static int64_t *count_keys(const trace *t, int64_t *total) {
-    attn_shape s = attn_run_shape(t->run);
-    int64_t *count = calloc(2 * (size_t)t->sites->keys, sizeof *count);
-    *total = 0;
-    for (int step = 0; count && step < s.steps; step++)
-        for (int block = 0; block < s.blocks; block++)
-            for (int head = 0; head < s.heads; head++)
-                for (int branch = 0; branch < t->branches; branch++) {
-                    const attn_sink *sink;
-                    if (attn_run_sinks(t->run, step, block, head, (attn_branch)branch, &sink) < 1) continue;
-                    count[branch * t->sites->keys + sink->key]++;
-                    ++*total;
-                }
-    return count;
-}
-
-/* Shares of a segment and class among the strongest keys and among all keys. */
-static void add_census(const trace *t, const int64_t *count, int64_t total, text *out) {
-    figure_share row[ATTN_MAX_SEGMENTS * KEY_CLASSES];
-    text label[ATTN_MAX_SEGMENTS * KEY_CLASSES] = {0};
-    int n = 0;
-    for (int i = 0; i < t->sites->n_segments; i++)
-        for (int class = 0; class < KEY_CLASSES; class ++) {
-            const attn_segment *s = &t->sites->segment[i];
-            int64_t keys = 0, sinks = 0;
-            for (int branch = 0; branch < t->branches; branch++)
-                for (int key = s->start; key < s->start + s->length; key++) {
-                    if (!t->key_class[branch] || t->key_class[branch][key] != class) continue;
-                    keys++;
-                    sinks += count[branch * t->sites->keys + key];
-                }
-            if (keys == 0) continue;
-            if (s->kind == SEGMENT_IMAGE) text_add(&label[n], s->name);
-            else text_addf(&label[n], "%s %s", s->name, TRACE_CLASS[class]);
-            row[n] = (figure_share){.label = label[n].failed ? "" : label[n].s,
-                                    .share = (double)sinks / (double)total,
-                                    .expected = (double)keys / (t->branches * (double)t->sites->keys)};
-            n++;
-        }
-    page_figure_begin(out, "census");
-    figure_shares(row, n, "share of strongest keys", "share of keys", out);
-    page_figure_end(out, "What the strongest key of each head is, over steps, blocks, heads and branches.", NULL);
-    for (int i = 0; i < n; i++) text_free(&label[i]);
-}
-
-static void add_places(const trace *t, const int64_t *count, text *out) {
-    for (int i = 0; i < t->sites->n_segments; i++) {
-        const attn_segment *s = &t->sites->segment[i];
-        if (s->kind != SEGMENT_IMAGE || s->grid_width < 1) continue;
-        double *value = calloc((size_t)s->length + 1, sizeof *value), any = 0;
-        for (int key = 0; value && key < s->length; key++) {
-            for (int branch = 0; branch < t->branches; branch++)
-                value[key] += (double)count[branch * t->sites->keys + s->start + key];
-            any += value[key];
-        }
-        figure_grid grid = {.value = value,
-                            .rows = s->length / s->grid_width,
-                            .columns = s->grid_width,
-                            .row_axis = "row",
-                            .column_axis = "column",
-                            .what = "times a token is the strongest key",
-                            .square = 1,
-                            .from_zero = 1};
-        if (!value) out->failed = 1;
-        else if (any > 0) {
-            page_figure_begin(out, "places");
-            figure_heat(&grid, out);
-            page_figure_end(out, "Where in the image the image tokens lie that are strongest keys.", NULL);
-        }
-        free(value);
-    }
-}
-
-/* The key, of either branch, counted most often after `last` (a place in count, -1 at first); -1 = no more. */
-static int next_key(const int64_t *count, int n, int last) {
-    int best = -1;
-    for (int i = 0; i < n; i++) {
-        int after = last < 0 || count[i] < count[last] || (count[i] == count[last] && i > last);
-        if (count[i] > 0 && after && (best < 0 || count[i] > count[best])) best = i;
-    }
-    return best;
-}
-
-static void add_tokens(const trace *t, const int64_t *count, int64_t total, text *out) {
-    static const char *const HEADING[] = {"key", "branch", ">times strongest", ">share"};
-    int keys = t->sites->keys, at = -1;
-    page_element(out, "h3", NULL, "Keys that are strongest most often");
-    page_table_begin(out, "tokens", HEADING, 4);
-    for (int i = 0; i < TOP_TOKENS && (at = next_key(count, t->branches * keys, at)) >= 0; i++) {
-        text name = {0}, share = {0};
-        trace_key_name(t, (attn_branch)(at / keys), at % keys, &name);
-        text_add_fixed(&share, 100 * (double)count[at] / (double)total, 1);
-        text_add(&share, " %");
-        text_add(out, "<tr>");
-        page_element(out, "th", NULL, name.failed ? "" : name.s);
-        page_element(out, "td", NULL, at / keys ? "unconditional" : "conditional");
-        text_addf(out, "<td class=\"n\">%lld</td>", (long long)count[at]);
-        page_element(out, "td", "n", share.failed ? "" : share.s);
-        text_add(out, "</tr>\n");
-        text_free(&name);
-        text_free(&share);
-    }
-    page_table_end(out);
-}
-
-static void add_sinks(const void *facts, text *out) {
-    const trace *t = ((const page_facts *)facts)->t;
-    int64_t total, *count = count_keys(t, &total);
-    if (!count) out->failed = 1;
-    if (count && total > 0) {
-        text_add(out, "<div class=\"pair\">\n");
-        add_census(t, count, total, out);
-        add_places(t, count, out);
-        text_add(out, "</div>\n");
-        add_tokens(t, count, total, out);
-    }
-    free(count);
-}
+static void add_sinks(const void *facts, text *out) { trace_add_sinks(((const page_facts *)facts)->t, out); }
 
 static void add_explorer(const void *facts, text *out) { trace_add_explorer(((const page_facts *)facts)->t, out); }
 

@@ -7,6 +7,9 @@
 /* Step by step, head by head: the page's only script. */
 void trace_add_explorer(const trace *t, text *out);
 
+/* What the sinks are. */
+void trace_add_sinks(const trace *t, text *out);
+
 /* The map that was asked for, if any. */
 void trace_add_map(const trace *t, text *out);
 

@@ -161,15 +161,40 @@ ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipelin
     return SS_OK;
 }
 
-ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, pipeline_site *out, ss_error *err) {
+/* Queries are those of the keys where the row names none. */
+static void describe_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
+    *out = (attn_block){0};
+    p->row->site(p, s, block, out);
+    if (out->n_query_segments == 0) {
+        out->n_query_segments = out->n_segments;
+        memcpy(out->query_segment, out->segment, sizeof out->query_segment);
+    }
+    for (int i = 0; i < out->n_query_segments; i++) out->queries += out->query_segment[i].length;
+}
+
+ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, attn_block *out, ss_error *err) {
     pipeline_sites sites;
     sample_settings full = *s;
-    *out = (pipeline_site){0};
+    *out = (attn_block){0};
     SS_TRY(pipeline_defaults(p, &full, err));
     SS_TRY(pipeline_sites_at(p, &full, &sites, err));
     if (block < 0 || block >= sites.blocks)
         return error_set(err, SS_ERR_INPUT, NULL, "block %d; expected 0 to %d", block, sites.blocks - 1);
-    p->row->site(p, &full, block, out);
+    describe_site(p, &full, block, out);
+    return SS_OK;
+}
+
+ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err) {
+    pipeline_sites sites;
+    sample_settings full = *s;
+    *out = NULL;
+    SS_TRY(pipeline_defaults(p, &full, err));
+    SS_TRY(pipeline_sites_at(p, &full, &sites, err));
+    attn_block *block = calloc((size_t)sites.blocks + 1, sizeof *block);
+    if (!block) return error_no_memory(err, "blocks", (unsigned long long)sites.blocks * sizeof *block);
+    for (int i = 0; i < sites.blocks; i++) describe_site(p, &full, i, &block[i]);
+    attn_number_layouts(block, sites.blocks);
+    *out = block;
     return SS_OK;
 }
 
@@ -242,6 +267,8 @@ static int branch_row(const embedding *e, attn_branch branch) { return (int)bran
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
     return e->key_class + branch_row(e, branch) * e->n_keys;
 }
+
+int embedding_keys(const embedding *e) { return e->n_image + e->n_text; }
 
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
     const text_run *r = e->run[branch_row(e, branch)];

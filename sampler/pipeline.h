@@ -49,17 +49,11 @@ typedef struct pipeline_sites {
 } pipeline_sites;
 ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err);
 
-enum { SITE_NAME_SIZE = 96 };
+/* One of them; text keys are those of embedding_key_classes, in its order. */
+ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, attn_block *out, ss_error *err);
 
-/* One of them. Segments of its keys; text keys are those of embedding_key_classes, in its order. */
-typedef struct pipeline_site {
-    char name[SITE_NAME_SIZE]; /* the module in diffusers: "transformer_blocks.12.attn" */
-    attn_kind kind;
-    int heads, keys;
-    int n_segments;
-    attn_segment segment[ATTN_MAX_SEGMENTS];
-} pipeline_site;
-ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, pipeline_site *out, ss_error *err);
+/* All of them, [out->blocks of pipeline_sites_at], their layouts numbered. The caller frees *out. */
+ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err);
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
 const char *pipeline_folder(const pipeline *p);
@@ -76,6 +70,7 @@ void embedding_free(embedding *e);
  * calls are of the image. */
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch);
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key);
+int embedding_keys(const embedding *e); /* how many of them */
 
 /* ---- denoising ---- */
 

@@ -66,7 +66,7 @@ typedef struct pipeline_row {
     /* Refuse what the model cannot do; all members of *s are set. */
     ss_status (*check)(const pipeline *p, const sample_settings *s, ss_error *err);
     void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
-    void (*site)(const pipeline *p, const sample_settings *s, int block, pipeline_site *out); /* a block there is */
+    void (*site)(const pipeline *p, const sample_settings *s, int block, attn_block *out); /* a block there is */
     /* Fill the zeroed embedding, key_class aside. */
     ss_status (*encode)(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
                         ss_error *err);

@@ -136,10 +136,10 @@ static void sd3_sites(const pipeline *p, const sample_settings *s, pipeline_site
     out->segment[2] = (attn_segment){SEGMENT_TEXT, "t5", image + m->clip.tokens, t5_tokens(m, s), 0};
 }
 
-static void sd3_site(const pipeline *p, const sample_settings *s, int block, pipeline_site *out) {
+static void sd3_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
     pipeline_sites sites = {0};
     sd3_sites(p, s, &sites);
-    *out = (pipeline_site){.kind = ATTN_JOINT, .heads = sites.heads, .keys = sites.keys};
+    *out = (attn_block){.kind = ATTN_JOINT, .heads = sites.heads, .keys = sites.keys};
     snprintf(out->name, sizeof out->name, "transformer_blocks.%d.attn", block);
     out->n_segments = sites.n_segments;
     memcpy(out->segment, sites.segment, sizeof out->segment);

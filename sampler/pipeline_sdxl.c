@@ -135,17 +135,17 @@ static ss_status sdxl_check(const pipeline *p, const sample_settings *s, ss_erro
 
 /* ---- sites ---- */
 
-static void sdxl_site(const pipeline *p, const sample_settings *s, int block, pipeline_site *out) {
+static void sdxl_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
     const sdxl *m = p->impl;
     const unet_config *g = unet_config_of(m);
     unet_site site = {0};
     unet_site_at(g, block, &site);
     int unit = pipeline_vae_factor(p), columns = (int)unet_level_size(g, site.level, s->width / unit);
-    *out = (pipeline_site){.kind = site.kind, .heads = site.heads, .n_segments = 1};
-    out->segment[0] = site.kind == ATTN_CROSS
-                          ? (attn_segment){SEGMENT_TEXT, "clip", 0, m->clip.tokens, 0}
-                          : (attn_segment){SEGMENT_IMAGE, "image", 0,
-                                           columns * (int)unet_level_size(g, site.level, s->height / unit), columns};
+    int image = columns * (int)unet_level_size(g, site.level, s->height / unit);
+    *out = (attn_block){.kind = site.kind, .heads = site.heads, .n_query_segments = 1, .n_segments = 1};
+    out->query_segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, image, columns};
+    out->segment[0] = site.kind == ATTN_CROSS ? (attn_segment){SEGMENT_TEXT, "clip", 0, m->clip.tokens, 0}
+                                              : out->query_segment[0];
     out->keys = out->segment[0].length;
     unet_site_name(g, block, out->name);
 }
@@ -153,7 +153,7 @@ static void sdxl_site(const pipeline *p, const sample_settings *s, int block, pi
 static void sdxl_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out) {
     out->blocks = unet_config_of(p->impl)->sites;
     for (int i = 0; i < out->blocks; i++) {
-        pipeline_site site;
+        attn_block site;
         sdxl_site(p, s, i, &site);
         if (site.heads > out->heads) out->heads = site.heads;
         if (site.keys > out->keys) out->keys = site.keys;
@@ -209,7 +209,7 @@ static tensor sdxl_predict(pipeline *p, compute *c, const call_batch *b) {
 }
 
 _Static_assert((int)TOLD_SIZES == (int)UNET_TIME_IDS, "what is told is what the network takes");
-_Static_assert((int)SITE_NAME_SIZE >= (int)UNET_NAME_SIZE, "a site's name fits");
+_Static_assert((int)ATTN_NAME_SIZE >= (int)UNET_NAME_SIZE, "a block's name fits");
 
 const pipeline_row PIPELINE_SDXL = {
     .about = {"StableDiffusionXLPipeline", "Stable Diffusion XL, the base model", NULL},

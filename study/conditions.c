@@ -92,9 +92,28 @@ static ss_status read_phase(loader *l, const yaml_node *m, study_intervention *v
     return SS_OK;
 }
 
+/* A list of kinds, one alone, or 'all'. */
+static ss_status read_kinds(loader *l, const yaml_node *m, study_intervention *v) {
+    const yaml_node *n = yaml_find(m, "kinds");
+    const entry *row;
+    if (!n || (n->kind == YAML_SCALAR && strcmp(n->text, "all") == 0)) return SS_OK;
+    if (n->kind == YAML_MAPPING || (n->kind == YAML_SEQUENCE && n->count == 0))
+        return yaml_error(l->f, n, NULL, l->err, "kinds is %s; expected a list of kinds of attention, or all",
+                          n->count ? "a mapping" : "empty");
+    int count = n->kind == YAML_SCALAR ? 1 : n->count;
+    v->kinds_node = n;
+    for (int i = 0; i < count; i++) {
+        const yaml_node *item = n->kind == YAML_SCALAR ? n : &n->items[i];
+        SS_TRY(loader_find(l, item, ATTN_KINDS, sizeof *ATTN_KINDS, ATTN_KIND_COUNT, "kind", &row));
+        v->kinds |= 1u << (row - ATTN_KINDS);
+    }
+    return SS_OK;
+}
+
 static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v) {
     option_value o;
     SS_TRY(loader_number_set(l, yaml_find(m, "blocks"), "blocks", ATTN_MAX_BLOCKS, 1, &v->blocks));
+    SS_TRY(read_kinds(l, m, v));
     SS_TRY(loader_number_set(l, yaml_find(m, "heads"), "heads", ATTN_MAX_HEADS, 0, &v->heads));
     SS_TRY(loader_number_set(l, yaml_find(m, "steps"), "steps", ATTN_MAX_STEPS, 0, &v->steps));
     SS_TRY(read_phase(l, m, v));
@@ -170,7 +189,7 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_interven
     static const struct {
         const char *key;
         int edit_suffices; /* for an edit that chooses nothing */
-    } NEED[] = {{"k", 0},     {"scope", 0}, {"source", 0}, {"draws", 0}, {"blocks", 1}, {"heads", 1},
+    } NEED[] = {{"k", 0},     {"scope", 0}, {"source", 0}, {"draws", 0}, {"blocks", 1}, {"kinds", 1}, {"heads", 1},
                 {"steps", 1}, {"phase", 1}, {"branch", 1}, {"rows", 1},  {"redraw", 1}, {"also", 1}};
     for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
         if (yaml_find(m, NEED[i].key) && !(edit && NEED[i].edit_suffices))

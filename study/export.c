@@ -21,6 +21,8 @@ const export_table EXPORT_TABLES[] = {
      "SELECT * FROM trajectories ORDER BY unit, step"},
     {{"sinks", "one row an image, step, block, head, branch and rank: which token the key is", NULL},
      "SELECT * FROM sinks ORDER BY unit, step, block, head, branch, rank"},
+    {{"blocks", "one row a block of the model: its module, kind, heads, queries, keys and their segments", NULL},
+     "SELECT * FROM blocks ORDER BY block"},
 };
 const int EXPORT_TABLE_COUNT = sizeof EXPORT_TABLES / sizeof *EXPORT_TABLES;
 

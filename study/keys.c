@@ -53,7 +53,7 @@ const option STUDY_SAMPLER_KEYS[] = {
     {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "the model's", "classifier-free guidance scale; <= 1: none"},
     TEXT_KEY("size", "the model's", "pixels: 512, or 512x768 (width x height)"),
     TEXT_KEY("negative", "", "negative prompt"),
-    INT_KEY("max-text-tokens", 1, 65536, "the model's", "length of the T5 prompt"),
+    INT_KEY("max-text-tokens", 1, 65536, "the model's", "tokens of the prompt that the longest text encoder reads"),
     {0},
 };
 
@@ -73,6 +73,9 @@ const option STUDY_CONDITION_KEYS[] = {
     TEXT_KEY("edit", "", "what is done to them (see 'sinkscope help edits'); the edit's options stand beside it"),
     TEXT_KEY("blocks", "all",
              "in which blocks: a number, a fraction of depth (0.5 = block 12 of 24), a list, ranges (2-4), 'all'"),
+    TEXT_KEY("kinds", "all",
+             "in which kinds of attention: a list of joint, self, cross ('sinkscope inspect' lists the model's blocks); "
+             "fractions of depth then count blocks of these kinds alone"),
     TEXT_KEY("heads", "all", "in which heads, likewise"),
     TEXT_KEY("steps", "all", "in which denoising steps (0 = noisiest), likewise"),
     TEXT_KEY("phase", "[0, 1]", "instead of steps: [from, to] of progress step/(steps - 1)"),

@@ -1,4 +1,4 @@
-/* From study and model to units: sampling of prompts, groups, programs bound to the model, counts and cost. Relies on
+/* From study and model to units: sampling of prompts, groups, counts and cost. Relies on
  * the pipeline for shapes and defaults alone; must never depend on time, threads or what a store already holds. */
 #include "study/plan.h"
 
@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/philox.h"
+#include "study/plan_internal.h"
 #include "study/swap.h"
 
 /* ---- order ---- */
@@ -61,116 +62,6 @@ static ss_status order_prompts(const plan *p, int *order, ss_error *err) {
     for (int i = 0; i < n; i++) order[i] = r[i].item;
     free(r);
     free(members);
-    return SS_OK;
-}
-
-/* ---- conditions bound to the model ---- */
-
-static ss_status bind_set(const study *y, const number_set *s, int n, const char *what, attn_bits *out, ss_error *err) {
-    for (int i = 0; i < n; i++)
-        if (s->all || bits_get(&s->bits, i)) bits_set(out, i);
-    for (int i = 0; i < s->n_fractions; i++) bits_set(out, (int)(s->fraction[i] * n));
-    if (s->all) return SS_OK;
-    for (int i = n; i < 1024; i++)
-        if (bits_get(&s->bits, i))
-            return yaml_error(y->file, s->node, NULL, err, "%s %d is not there; here they are 0 to %d", what, i, n - 1);
-    return SS_OK;
-}
-
-static ss_status bind_steps(const study *y, const study_intervention *v, int steps, attn_bits *out, ss_error *err) {
-    if (!v->has_phase) return bind_set(y, &v->steps, steps, "step", out, err);
-    int any = 0;
-    for (int i = 0; i < steps; i++) {
-        double progress = steps > 1 ? (double)i / (steps - 1) : 0;
-        if (progress < v->phase_low - 1e-9 || progress > v->phase_high + 1e-9) continue;
-        bits_set(out, i);
-        any = 1;
-    }
-    return any ? SS_OK
-               : yaml_error(y->file, v->steps.node, NULL, err,
-                            "no step of %d lies in this phase; step s has progress s/%d", steps, steps - 1);
-}
-
-static ss_status bind_intervention(const plan *p, const study_intervention *v, const sample_settings *settings,
-                                   attn_intervention *out, ss_error *err) {
-    const study *y = p->study;
-    SS_TRY(bind_set(y, &v->blocks, p->sites.blocks, "block", &out->blocks, err));
-    SS_TRY(bind_set(y, &v->heads, p->sites.heads, "head", &out->heads, err));
-    SS_TRY(bind_steps(y, v, settings->steps, &out->steps, err));
-    out->branches = v->branches;
-    out->rows = v->rows;
-    out->selector = v->selector;
-    memcpy(out->selector_options, v->selector_options, sizeof out->selector_options);
-    out->k = v->k;
-    out->scope = v->scope;
-    out->redraw = v->redraw;
-    out->source = v->source;
-    out->edit = v->edit;
-    memcpy(out->edit_options, v->edit_options, sizeof out->edit_options);
-    return SS_OK;
-}
-
-/* The model's defaults where the study is silent; what the model refuses is an error of the study file. */
-static ss_status complete_settings(const plan *p, pipeline *pl, sample_settings *s, ss_error *err) {
-    ss_status status = pipeline_defaults(pl, s, err);
-    if (status != SS_OK && !*err->where) snprintf(err->where, sizeof err->where, "%s", p->study->path);
-    return status;
-}
-
-/* What a condition chooses from the baseline's masses must be kept there; it must be the same picture, step by step. */
-static ss_status recall_of(plan *p, const study_condition *c, const plan_condition *out, ss_error *err) {
-    for (int i = 0; i < out->program.n; i++) {
-        const attn_intervention *v = &out->program.intervention[i];
-        if (!attn_recalls(v)) continue;
-        if (!out->shares_prefix)
-            return yaml_error(
-                p->study->file, c->node, NULL, err,
-                "the condition chooses from its baseline's masses ('source' or 'scope: global'); expected the "
-                "prompt, seed and sampler of the baseline");
-        for (size_t w = 0; w < sizeof v->blocks.word / sizeof *v->blocks.word; w++)
-            p->recall.word[w] |= v->blocks.word[w];
-    }
-    return SS_OK;
-}
-
-static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
-    const study_condition *c = &p->study->condition[i];
-    plan_condition *out = &p->condition[i];
-    out->settings = p->settings;
-    if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
-    if (c->sampler_steps) out->settings.steps = c->sampler_steps;
-    int settings_same = isnan(c->guidance) && !c->sampler_steps;
-    if (!settings_same) SS_TRY(complete_settings(p, pl, &out->settings, err));
-    int anew = c->role == CONDITION_SHAM && !c->has_intervention;
-    out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
-    out->first_step = out->settings.steps;
-    out->follows = p->study->follow && (c->role == CONDITION_STUDIED || c->role == CONDITION_POSITIVE) &&
-                   out->settings.steps == p->settings.steps;
-    if (!c->has_intervention) return SS_OK;
-    for (int v = 0; v <= c->n_also; v++)
-        SS_TRY(bind_intervention(p, v ? &c->also[v - 1] : &c->intervention, &out->settings,
-                                 &out->program.intervention[out->program.n++], err));
-    out->first_step = 0;
-    if (attn_program_check(&out->program, p->sites.blocks, p->sites.heads, p->sites.keys, p->sites.segment,
-                           p->sites.n_segments, err) != SS_OK)
-        return c->node ? yaml_point(p->study->file, c->node, err) : err->code;
-    while (out->first_step < out->settings.steps && !attn_program_acts(&out->program, out->first_step))
-        out->first_step++;
-    return recall_of(p, c, out, err);
-}
-
-static ss_status bind_conditions(plan *p, pipeline *pl, ss_error *err) {
-    const study *y = p->study;
-    p->condition = calloc((size_t)y->n_conditions, sizeof *p->condition);
-    if (!p->condition) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
-    for (int i = 0; i < y->n_conditions; i++) SS_TRY(bind_condition(p, i, pl, err));
-    p->measure = (attn_measure){.n_probes = y->n_probes,
-                                .rows = y->rows,
-                                .r = y->r,
-                                .noop_below = y->noop_below,
-                                .keep_masses = y->keep_masses,
-                                .top = y->top};
-    memcpy(p->measure.probe, y->probe, (size_t)y->n_probes * sizeof *y->probe);
     return SS_OK;
 }
 
@@ -308,17 +199,21 @@ static void count(plan *p) {
 
 static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
     enum { SITE_OVERHEAD = 10, COLUMN_BYTES = 8, SINK_BYTES = 20 };
-    const double PNG_SHARE = 0.5, MASS_SHARE = 0.8; /* of raw bytes, after compression; seen on shapes-sd3 */
+    const double PNG_SHARE = 0.5, MASS_SHARE = 0.8; /* of raw bytes, after compression; seen on a tiny model */
     pipeline_cost cost;
     SS_TRY(pipeline_cost_of(pl, &p->settings, &cost, err));
     const plan_counts *c = &p->counts;
     int columns = 0;
     for (int i = 0; i < p->measure.n_probes; i++) columns += p->measure.probe[i]->n_columns;
-    double sites = 2.0 * p->settings.steps * p->sites.blocks * p->sites.heads;
+    double calls = 2.0 * p->settings.steps, sites = 0, masses = 0;
+    for (int i = 0; i < p->sites.blocks; i++) {
+        sites += calls * p->block[i].heads;
+        masses += calls * p->block[i].heads * p->block[i].keys;
+    }
     double image = PNG_SHARE * 3 * p->settings.width * p->settings.height;
     image += columns ? sites * (SITE_OVERHEAD + COLUMN_BYTES * columns) : 0;
     image += sites * SINK_BYTES * p->measure.top;
-    if (p->measure.keep_masses) image += MASS_SHARE * 4 * sites * p->sites.keys;
+    if (p->measure.keep_masses) image += MASS_SHARE * 4 * masses;
     p->cost = (plan_cost){.flops = (double)c->encodes * cost.flops_encode + (double)c->forwards * cost.flops_step +
                                    (double)c->images * cost.flops_decode,
                           .seconds = NAN,
@@ -333,10 +228,11 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     p->settings = y->sampler;
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
-    SS_TRY(complete_settings(p, pl, &p->settings, err));
+    SS_TRY(plan_complete_settings(p, pl, &p->settings, err));
     SS_TRY(check_size(p, err));
     SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
-    SS_TRY(bind_conditions(p, pl, err));
+    SS_TRY(pipeline_blocks(pl, &p->settings, &p->block, err));
+    SS_TRY(plan_bind_conditions(p, pl, err));
     int *order = malloc((size_t)p->prompts.n * sizeof *order);
     if (!order) return error_no_memory(err, "the order of prompts", (unsigned long long)p->prompts.n);
     ss_status status = order_prompts(p, order, err);
@@ -365,6 +261,7 @@ void plan_free(plan *p) {
     for (int i = 0; p->swapped && i < p->prompts.n; i++) free(p->swapped[i]);
     free(p->swapped);
     geneval_free(&p->prompts);
+    free(p->block);
     free(p->condition);
     free(p->group);
     free(p->unit);
@@ -401,71 +298,4 @@ done:
     embedding_free(e);
     attn_run_destroy(run);
     return status;
-}
-
-/* ---- words ---- */
-
-const char *plan_unit_prompt(const plan *p, const plan_unit *u) {
-    int swap = p->study->condition[u->condition].prompt == PROMPT_SWAP_ATTRIBUTE;
-    return swap ? p->swapped[u->prompt] : p->prompts.prompt[u->prompt].prompt;
-}
-
-void plan_unit_name(const plan *p, const plan_unit *u, text *out) {
-    text_addf(out, "'%s', seed %llu, %s", p->prompts.prompt[u->prompt].prompt, (unsigned long long)u->seed,
-              p->study->condition[u->condition].name);
-}
-
-static void add_duration(double seconds, text *out) {
-    if (isnan(seconds)) text_add(out, "not measured");
-    else if (seconds < 90) text_addf(out, "%d s", (int)(seconds + 1));
-    else if (seconds < 5400) text_addf(out, "%d min", (int)(seconds / 60 + 0.5));
-    else text_add_fixed(out, seconds / 3600, 1), text_add(out, " h");
-}
-
-static void add_bytes(double bytes, text *out) {
-    static const char *const UNITS[] = {"bytes", "kB", "MB", "GB", "TB"};
-    int u = 0;
-    for (; bytes >= 1000 && u < 4; u++) bytes /= 1000;
-    text_add_double(out, bytes, 3);
-    text_addf(out, " %s", UNITS[u]);
-}
-
-/* Families with their values of k: "sink k=1, 5, 10". */
-static void add_conditions(const study *y, text *out) {
-    const char *family = NULL;
-    for (int i = 0; i < y->n_conditions; i++) {
-        const study_condition *c = &y->condition[i];
-        int same = family && strcmp(family, c->family) == 0;
-        if (same) text_addf(out, ", %d", c->intervention.k);
-        else text_addf(out, "%s%s", i ? "; " : "", c->name);
-        family = c->family;
-    }
-}
-
-void plan_describe(const plan *p, text *out) {
-    const study *y = p->study;
-    const plan_counts *c = &p->counts;
-    text_addf(out, "%s", y->name);
-    if (*y->question) text_addf(out, ": %s", y->question);
-    text_addf(out, "\n  model       %s, %d x %d pixels, %d steps, guidance ", y->model, p->settings.width,
-              p->settings.height, p->settings.steps);
-    text_add_double(out, p->settings.guidance, 6);
-    text_addf(out, "\n  prompts     %d of %d, %d prompt-and-seed groups", c->prompts, p->prompts.n, c->groups);
-    if (p->limit > 0) text_addf(out, " (--limit %d)", p->limit);
-    text_add(out, "\n  conditions  ");
-    add_conditions(y, out);
-    text_add(out, "\n  metrics     ");
-    for (int i = 0; i < y->n_metrics; i++)
-        text_addf(out, "%s%s%s", i ? ", " : "", y->metric[i].row->about.name, i == y->primary ? " (primary)" : "");
-    text_add(out, "\n  images      ");
-    text_add_grouped(out, c->images);
-    text_add(out, "\n  forwards    ");
-    text_add_grouped(out, c->forwards);
-    text_add(out, " steps of one image after sharing (");
-    text_add_grouped(out, c->forwards_unshared);
-    text_add(out, " without)\n  time        ");
-    add_duration(p->cost.seconds, out);
-    text_add(out, "\n  disk        ");
-    add_bytes(p->cost.disk_bytes, out);
-    text_add(out, "\n");
 }

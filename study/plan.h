@@ -52,6 +52,7 @@ typedef struct plan {
     char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition asks */
     sample_settings settings; /* complete */
     pipeline_sites sites;
+    attn_block *block;         /* [sites.blocks] */
     attn_measure measure;      /* of every run */
     attn_bits recall;          /* blocks in which some condition chooses from the baseline's masses */
     plan_condition *condition; /* [study->n_conditions] */

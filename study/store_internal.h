@@ -28,6 +28,7 @@ struct store {
     int limit;
     int numeric_class; /* row of this run's class */
     int probe_columns;
+    int version; /* of the file; STORE_VERSION unless it was only opened for reading */
     sqlite3_stmt *statement[STORE_STATEMENTS];
 };
 
@@ -62,6 +63,8 @@ extern const char STORE_TABLES[];
 /* `sites`' columns and the views, which name the study's probes and the store's metrics. */
 void store_site_table(const study *y, text *out);
 ss_status store_views(store *s, ss_error *err);
+/* What views and reports ask of a store of version 1 that it has not got, in this connection alone. */
+ss_status store_read_version_1(store *s, ss_error *err);
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);

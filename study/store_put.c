@@ -188,7 +188,7 @@ static void bind_site(sqlite3_stmt *q, int64_t unit, int step, int block, int he
     sqlite3_bind_int(q, 5, branch);
 }
 
-static ss_status put_site(store *s, const store_result *r, int step, int block, int head, int branch, ss_error *err) {
+static ss_status put_site(store *s, const plan *p, const store_result *r, int step, int block, int head, int branch, ss_error *err) {
     sqlite3_stmt *q = s->statement[PUT_SITE];
     const float *columns = attn_run_site(r->run, step, block, head, (attn_branch)branch);
     int any = 0;
@@ -202,25 +202,26 @@ static ss_status put_site(store *s, const store_result *r, int step, int block, 
     }
     const attn_sink *sink = NULL;
     int n = s->study->top > 0 ? attn_run_sinks(r->run, step, block, head, (attn_branch)branch, &sink) : 0;
+    const uint8_t *class = p->block[block].kind == ATTN_SELF ? NULL : r->key_class[branch]; /* NULL: all are image */
     q = s->statement[PUT_SINK];
     for (int i = 0; i < n; i++) {
         bind_site(q, r->unit->id, step, block, head, branch);
         sqlite3_bind_int(q, 6, i);
         sqlite3_bind_int(q, 7, sink[i].key);
-        sqlite3_bind_int(q, 8, r->key_class[branch] ? r->key_class[branch][sink[i].key] : 0);
+        sqlite3_bind_int(q, 8, class ? class[sink[i].key] : KEY_IMAGE);
         sqlite3_bind_double(q, 9, (double)sink[i].mass);
         SS_TRY(store_step(s, q, "table sink", err));
     }
     return SS_OK;
 }
 
-static ss_status put_sites(store *s, const store_result *r, ss_error *err) {
+static ss_status put_sites(store *s, const plan *p, const store_result *r, ss_error *err) {
     attn_shape shape = attn_run_shape(r->run);
     if (s->probe_columns == 0 && s->study->top == 0) return SS_OK;
     for (int step = 0; step < shape.steps; step++)
         for (int block = 0; block < shape.blocks; block++)
-            for (int head = 0; head < shape.heads; head++)
-                for (int branch = 0; branch < 2; branch++) SS_TRY(put_site(s, r, step, block, head, branch, err));
+            for (int head = 0; head < p->block[block].heads; head++)
+                for (int branch = 0; branch < 2; branch++) SS_TRY(put_site(s, p, r, step, block, head, branch, err));
     return SS_OK;
 }
 
@@ -248,7 +249,7 @@ static ss_status put_rows(store *s, const plan *p, const store_result *r, const 
         SS_TRY(store_put_score(s, r->unit->id, number, &r->score[i].value, err));
     }
     if (r->trajectory) SS_TRY(put_trajectory(s, r, err));
-    return r->run ? put_sites(s, r, err) : SS_OK;
+    return r->run ? put_sites(s, p, r, err) : SS_OK;
 }
 
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err) {
@@ -272,7 +273,7 @@ static ss_status put_tokens(store *s, const plan *p, int prompt, const embedding
     int branches = p->settings.guidance > 1 ? 2 : 1;
     for (int branch = 0; branch < branches; branch++) {
         const uint8_t *classes = embedding_key_classes(e, (attn_branch)branch);
-        for (int key = 0; classes && key < p->sites.keys; key++) {
+        for (int key = 0; classes && key < embedding_keys(e); key++) {
             const char *word = embedding_key_word(e, (attn_branch)branch, key);
             if (classes[key] == KEY_IMAGE) continue;
             sqlite3_bind_int(q, 1, prompt);

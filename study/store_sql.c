@@ -98,6 +98,7 @@ ss_status store_check_version(store *s, ss_error *err) {
             "is of version %lld; this program reads it but writes version %d only: run the study anew to add "
             "to it",
             (long long)version, STORE_VERSION);
+    s->version = (int)version;
     return SS_OK;
 }
 
@@ -192,12 +193,14 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
     const study *y = p->study;
     sqlite3_stmt *stmt;
     ss_status status = SS_OK;
-    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
     for (int i = 0; status == SS_OK && i < y->n_conditions; i++) {
         const study_condition *c = &y->condition[i];
         const study_intervention *v = c->has_intervention ? &c->intervention : NULL;
-        text source = {0};
+        text source = {0}, kinds = {0};
         add_source(y, c->node, &source);
+        for (int kind = 0; v && kind < ATTN_KIND_COUNT; kind++)
+            if (v->kinds >> kind & 1) text_addf(&kinds, "%s%s", kinds.len ? ", " : "", ATTN_KINDS[kind].name);
         sqlite3_bind_int(stmt, 1, i);
         bind_text(stmt, 2, c->name);
         bind_text(stmt, 3, c->family);
@@ -214,7 +217,9 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
         sqlite3_bind_int(stmt, 13, c->draw);
         sqlite3_bind_int(stmt, 14, c->draw_of);
         bind_text(stmt, 15, source.s);
+        bind_text(stmt, 16, v && !v->kinds ? "all" : kinds.s);
         status = store_step(s, stmt, "table condition", err);
+        text_free(&kinds);
         text_free(&source);
     }
     sqlite3_finalize(stmt);
@@ -245,19 +250,48 @@ ss_status store_add_metric(store *s, const study_metric *m, int number, int is_p
     return status;
 }
 
+static ss_status put_segment(store *s, sqlite3_stmt *stmt, int number, const attn_segment *g, int layout,
+                             ss_error *err) {
+    sqlite3_bind_int(stmt, 1, number);
+    bind_text(stmt, 2, g->name);
+    bind_text(stmt, 3, g->kind == SEGMENT_IMAGE ? "image" : "text");
+    sqlite3_bind_int(stmt, 4, g->start);
+    sqlite3_bind_int(stmt, 5, g->length);
+    sqlite3_bind_int(stmt, 6, g->grid_width);
+    sqlite3_bind_int(stmt, 7, layout);
+    return store_step(s, stmt, "table segment", err);
+}
+
+/* The segments of every layout: those of the first block that has it. */
 static ss_status put_segments(store *s, const plan *p, ss_error *err) {
     sqlite3_stmt *stmt;
     ss_status status = SS_OK;
-    SS_TRY(store_prepare(s, "INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?)", &stmt, err));
-    for (int i = 0; status == SS_OK && i < p->sites.n_segments; i++) {
-        const attn_segment *g = &p->sites.segment[i];
+    int number = 0, layouts = 0;
+    SS_TRY(store_prepare(s, "INSERT INTO segment VALUES(?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    for (int b = 0; status == SS_OK && b < p->sites.blocks; b++) {
+        if (p->block[b].layout < layouts) continue;
+        layouts++;
+        for (int i = 0; status == SS_OK && i < p->block[b].n_segments; i++)
+            status = put_segment(s, stmt, number++, &p->block[b].segment[i], p->block[b].layout, err);
+    }
+    sqlite3_finalize(stmt);
+    return status;
+}
+
+static ss_status put_blocks(store *s, const plan *p, ss_error *err) {
+    sqlite3_stmt *stmt;
+    ss_status status = SS_OK;
+    SS_TRY(store_prepare(s, "INSERT INTO block VALUES(?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    for (int i = 0; status == SS_OK && i < p->sites.blocks; i++) {
+        const attn_block *b = &p->block[i];
         sqlite3_bind_int(stmt, 1, i);
-        bind_text(stmt, 2, g->name);
-        bind_text(stmt, 3, g->kind == SEGMENT_IMAGE ? "image" : "text");
-        sqlite3_bind_int(stmt, 4, g->start);
-        sqlite3_bind_int(stmt, 5, g->length);
-        sqlite3_bind_int(stmt, 6, g->grid_width);
-        status = store_step(s, stmt, "table segment", err);
+        bind_text(stmt, 2, b->name);
+        bind_text(stmt, 3, ATTN_KINDS[b->kind].name);
+        sqlite3_bind_int(stmt, 4, b->heads);
+        sqlite3_bind_int(stmt, 5, b->queries);
+        sqlite3_bind_int(stmt, 6, b->keys);
+        sqlite3_bind_int(stmt, 7, b->layout);
+        status = store_step(s, stmt, "table block", err);
     }
     sqlite3_finalize(stmt);
     return status;
@@ -291,6 +325,7 @@ static ss_status fill(store *s, const plan *p, const char *numeric_class, ss_err
     SS_TRY(put_prompts(s, p, err));
     SS_TRY(put_conditions(s, p, err));
     SS_TRY(put_segments(s, p, err));
+    SS_TRY(put_blocks(s, p, err));
     for (int i = 0; i < p->study->n_metrics; i++)
         SS_TRY(store_add_metric(s, &p->study->metric[i], i, i == p->study->primary, 0, err));
     SS_TRY(store_views(s, err));

@@ -54,13 +54,15 @@ typedef struct number_set {
     int all;
     attn_bits bits;
     int n_fractions;
-    double fraction[STUDY_MAX_FRACTIONS]; /* 0.5 = block 12 of 24, whatever the model */
+    double fraction[STUDY_MAX_FRACTIONS]; /* 0.5 = block 12 of 24, whatever the model; of the blocks of `kinds` */
     const yaml_node *node;                /* where it was written, for errors; NULL = not written */
 } number_set;
 
 /* where x which keys x what is done, not yet bound to a model. */
 typedef struct study_intervention {
     number_set blocks, heads, steps;
+    unsigned kinds;              /* 1 << attn_kind of each named; 0 = all */
+    const yaml_node *kinds_node; /* where they were written */
     int has_phase; /* phase [low, high] of progress instead of steps */
     double phase_low, phase_high;
     unsigned branches; /* as attn_intervention */

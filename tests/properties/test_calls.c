@@ -157,7 +157,13 @@ static void permuting_tokens_permutes_calls(void **state) {
         v->scope = (attn_scope)philox_below(&r, 2);
         ss_error err;
         v->k = fix_int(&r, 1, 3);
-        while (attn_program_check(&p, BLOCKS, t.n.heads, t.n.keys, t.segment, t.n_segments, &err) != SS_OK)
+        attn_block block[BLOCKS] = {{.kind = t.kind, .heads = t.n.heads, .queries = t.n.queries, .keys = t.n.keys}};
+        block[0].n_query_segments = 1; /* as if some were text: rows that no call has are edited nowhere */
+        block[0].query_segment[0] = (attn_segment){SEGMENT_TEXT, "text", 0, t.n.queries, 0};
+        block[0].n_segments = t.n_segments;
+        memcpy(block[0].segment, t.segment, (size_t)t.n_segments * sizeof *t.segment);
+        for (int i = 1; i < BLOCKS; i++) block[i] = block[0];
+        while (attn_program_check(&p, block, BLOCKS, &err) != SS_OK)
             if (--v->k == 0) v->selector = named_selector("top"), v->k = 1; /* fewer tokens of the kind than heads */
         attn_run *a = run_of(&t, &p), *b = run_of(&t, &p);
         f->stats.row_end = t.queries[0].length;

@@ -115,3 +115,11 @@ int contains(const chosen *c, int head, int32_t key) {
         if (c->key[x] == key) return 1;
     return 0;
 }
+
+ss_status check_program(const attn_program *p, const attn_segment *segments, int n, ss_error *err) {
+    attn_block block[BLOCKS] = {{.kind = ATTN_JOINT, .heads = HEADS, .queries = KEYS, .keys = KEYS}};
+    block[0].n_segments = block[0].n_query_segments = n;
+    for (int i = 0; i < n; i++) block[0].segment[i] = block[0].query_segment[i] = segments[i];
+    for (int i = 1; i < BLOCKS; i++) block[i] = block[0];
+    return attn_program_check(p, block, BLOCKS, err);
+}

@@ -11,6 +11,9 @@ enum { IMAGE = 12, CLIP = 5, T5 = 7, KEYS = IMAGE + CLIP + T5, HEADS = 3, WIDTH 
 enum { RECORD_COLUMNS = 30 }; /* of all probes */
 
 extern const attn_segment SEGMENTS[3];
+
+/* attn_program_check against BLOCKS blocks of joint attention with `n` of these segments. */
+ss_status check_program(const attn_program *p, const attn_segment *segments, int n, ss_error *err);
 extern const attn_shape SHAPE;
 extern const attn_stream_name NAME;
 extern const uint8_t KEY_CLASS[KEYS]; /* clip: start, word, end, padding, padding; t5: three words, end, padding */

@@ -207,19 +207,19 @@ static void programs_are_checked_beforehand(void **state) {
     (void)state;
     ss_error err;
     attn_program p = program("top", KEYS / 2, "mask", 0);
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_OK);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_OK);
     p.intervention[0].k++;
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "k = 13 asks for sets of 13 keys; expected at most 12, half of a call's 24 keys");
     p.intervention[0].k = 5;
     p.intervention[0].scope = SCOPE_LAYER;
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_ERR_INPUT);
     p = program("index", 1, "zero", 0);
     p.intervention[0].selector_options[0].text = "t6 0";
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_ERR_INPUT);
     p = program("top", 1, "mask", 0);
     bits_set(&p.intervention[0].blocks, BLOCKS);
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "block 2 is not there; the model has blocks 0 to 1");
 }
 

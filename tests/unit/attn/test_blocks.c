@@ -233,7 +233,7 @@ static void keys_of_self_attention_are_image_keys(void **state) {
 static void a_map_skips_blocks_without_its_row(void **state) {
     (void)state;
     const int32_t row = 10;
-    const attn_map map = {PART_ROW, 1, &row};
+    const attn_map map = {.part = PART_ROW, .n = 1, .index = &row};
     attn_measure m = {.r = 1, .map = &map};
     attn_run *run = run_of(NULL, &m, SHAPE);
     forward(run, 0, 3);

@@ -209,11 +209,11 @@ static void output_edits_come_last(void **state) {
     apart.n = 2;
     apart.intervention[1] = program("top", 2, "mask", 0).intervention[0];
     apart.intervention[1].rows = ROWS_IMAGE;
-    assert_int_equal(attn_program_check(&apart, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&apart, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message,
                         "an edit of the output stands beside one on other query rows; expected the same `rows`");
     attn_program wrong = program("top", 2, "query-mean", 0);
-    assert_int_equal(attn_program_check(&wrong, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&wrong, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "the selector 'top' chooses keys, the edit 'query-mean' acts on query rows");
 }
 
@@ -351,7 +351,7 @@ static void global_sets_are_the_largest_of_a_step(void **state) {
     ss_error err;
     attn_program wrong = program("bottom", 1, "mask", 0);
     wrong.intervention[0].scope = SCOPE_GLOBAL;
-    assert_int_equal(attn_program_check(&wrong, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&wrong, SEGMENTS, 3, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "the selector 'bottom' does not know scope: global");
 }
 

@@ -144,8 +144,8 @@ static void tops_of_a_modality(void **state) {
         }
     attn_program p = program("image-top", 4, "mask", 0);
     p.intervention[0].scope = SCOPE_LAYER;
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS, 3, &err), SS_OK); /* 12 of 12 */
-    assert_int_equal(attn_program_check(&p, BLOCKS, HEADS, KEYS, SEGMENTS + 1, 2, &err), SS_ERR_INPUT);
+    assert_int_equal(check_program(&p, SEGMENTS, 3, &err), SS_OK); /* 12 of 12 */
+    assert_int_equal(check_program(&p, SEGMENTS + 1, 2, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "asks for sets of 12 keys; expected at most 0, the image keys of a call");
 }
 

@@ -185,8 +185,10 @@ static drawing draw_masked(const paper_case *p, const attn_selector *selector, a
     assert_int_equal(shape.heads, p->heads);
     assert_int_equal(shape.keys, p->keys);
     attn_program program = mask_of(p, selector, shape);
-    check(attn_program_check(&program, sites.blocks, sites.heads, sites.keys, sites.segment, sites.n_segments, &err),
-          &err);
+    attn_block *block;
+    check(pipeline_blocks(model, &p->settings, &block, &err), &err);
+    check(attn_program_check(&program, block, sites.blocks, &err), &err);
+    free(block);
     check(attn_run_create(run, &program, &m, &name, shape, &err), &err);
     return drawing_make(model, &p->settings, p->prompt, p->seed, *run);
 }

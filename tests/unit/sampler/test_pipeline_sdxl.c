@@ -196,7 +196,7 @@ static void test_sites(void **state) {
     pipeline *p = open_on(&c, 1);
     const sample_settings s = {.width = 40, .height = 24, .steps = 1, .guidance = NAN};
     pipeline_sites sites;
-    pipeline_site site;
+    attn_block site;
     check(pipeline_sites_at(p, &s, &sites, &err), &err);
     assert_int_equal(sites.blocks, 22);
     assert_int_equal(sites.heads, 3);

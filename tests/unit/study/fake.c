@@ -13,7 +13,29 @@
 
 fake_state fake;
 
-enum { BLOCKS = 2, HEADS = 2, KEYS = 12, SIDE = 8, LATENTS = 6 };
+enum { SIDE = 8, LATENTS = 6 };
+
+/* The networks of the laboratory, by FAKE_NETWORK: one whose blocks are alike, in which image and text attend together;
+ * and one that is in no program, whose blocks differ in kind, heads, keys and resolution. */
+#ifndef FAKE_NETWORK
+#define FAKE_NETWORK 0
+#endif
+#if FAKE_NETWORK == 0
+enum { BLOCKS = 2, HEADS = 2, KEYS = 12, TEXT = 8, CLASSES = 12 }; /* TEXT: the first text key */
+#define IMAGE {SEGMENT_IMAGE, "image", 0, 8, 4}
+#define ALL {IMAGE, {SEGMENT_TEXT, "clip", 8, 4, 0}}
+static const attn_block NETWORK[BLOCKS] = {{"layer.0", ATTN_JOINT, 2, 12, 12, 0, 2, 2, ALL, ALL},
+                                           {"layer.1", ATTN_JOINT, 2, 12, 12, 0, 2, 2, ALL, ALL}};
+#else
+enum { BLOCKS = 4, HEADS = 3, KEYS = 16, TEXT = 0, CLASSES = 12 };
+#define FINE {SEGMENT_IMAGE, "image", 0, 16, 4}
+#define COARSE {SEGMENT_IMAGE, "image", 0, 12, 6}
+#define WORDS {SEGMENT_TEXT, "clip", 0, 12, 0}
+static const attn_block NETWORK[BLOCKS] = {{"wide.look", ATTN_SELF, 3, 16, 16, 0, 1, 1, {FINE}, {FINE}},
+                                           {"wide.read", ATTN_CROSS, 2, 16, 12, 0, 1, 1, {FINE}, {WORDS}},
+                                           {"deep.look", ATTN_SELF, 1, 12, 12, 0, 1, 1, {COARSE}, {COARSE}},
+                                           {"deep.read", ATTN_CROSS, 2, 12, 12, 0, 1, 1, {COARSE}, {WORDS}}};
+#endif
 
 /* ---- attention ---- */
 
@@ -57,16 +79,6 @@ struct attn_run {
 
 static size_t sites_of(const attn_run *r) {
     return (size_t)r->shape.steps * (size_t)r->shape.blocks * (size_t)r->shape.heads * 2;
-}
-
-ss_status attn_program_check(const attn_program *p, int blocks, int heads, int keys, const attn_segment *segments,
-                             int n_segments, ss_error *err) {
-    (void)blocks, (void)heads, (void)segments, (void)n_segments;
-    for (int i = 0; i < p->n; i++)
-        if (p->intervention[i].k > keys / 2)
-            return error_set(err, SS_ERR_INPUT, NULL, "k = %d is too many; a set holds at most half of the %d keys",
-                             p->intervention[i].k, keys);
-    return SS_OK;
 }
 
 int attn_recalls(const attn_intervention *v) { return v->source == SOURCE_BASELINE || v->scope == SCOPE_GLOBAL; }
@@ -136,7 +148,7 @@ struct pipeline {
 };
 struct embedding {
     uint64_t hash;
-    uint8_t classes[KEYS];
+    uint8_t classes[CLASSES];
 };
 struct denoise_state {
     sample_settings settings;
@@ -145,6 +157,8 @@ struct denoise_state {
     int step;
     double x[LATENTS];
 };
+
+const char *fake_network(void) { return FAKE_NETWORK ? "uneven" : "alike"; }
 
 pipeline *fake_pipeline(void) {
     static pipeline p;
@@ -163,9 +177,15 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
 
 ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {
     (void)p, (void)s, (void)err;
-    *out = (pipeline_sites){.blocks = BLOCKS, .heads = HEADS, .keys = KEYS, .n_segments = 2};
-    out->segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, 8, 4};
-    out->segment[1] = (attn_segment){SEGMENT_TEXT, "clip", 8, 4, 0};
+    *out = (pipeline_sites){.blocks = BLOCKS, .heads = HEADS, .keys = KEYS};
+    return SS_OK;
+}
+
+ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err) {
+    (void)p, (void)s, (void)err;
+    *out = malloc(sizeof NETWORK);
+    memcpy(*out, NETWORK, sizeof NETWORK);
+    attn_number_layouts(*out, BLOCKS);
     return SS_OK;
 }
 
@@ -183,18 +203,22 @@ ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *pro
     fake.encodes++;
     *out = calloc(1, sizeof **out);
     (*out)->hash = philox_hash_text(prompt);
-    (*out)->classes[8] = KEY_START;
-    (*out)->classes[9] = KEY_WORD;
-    (*out)->classes[10] = KEY_END;
-    (*out)->classes[11] = KEY_PADDING;
+    for (int i = TEXT + 3; i < CLASSES; i++) (*out)->classes[i] = KEY_PADDING;
+    (*out)->classes[TEXT] = KEY_START;
+    (*out)->classes[TEXT + 1] = KEY_WORD;
+    (*out)->classes[TEXT + 2] = KEY_END;
     return SS_OK;
 }
 void embedding_free(embedding *e) { free(e); }
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
     return branch == BRANCH_COND ? e->classes : e->classes;
 }
+int embedding_keys(const embedding *e) {
+    (void)e;
+    return CLASSES;
+}
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
-    return e && branch == BRANCH_COND && key == 9 ? "star" : "";
+    return e && branch == BRANCH_COND && key == TEXT + 1 ? "star" : "";
 }
 
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
@@ -244,16 +268,16 @@ static void observe(denoise_state *d) {
     attn_run *r = d->run;
     r->visited = d->step + 1;
     for (int b = 0; b < BLOCKS; b++)
-        for (int h = 0; h < HEADS; h++)
+        for (int h = 0; h < NETWORK[b].heads; h++)
             for (int g = 0; g < (d->settings.guidance > 1 ? 2 : 1); g++) {
                 size_t at = site_at(r, d->step, b, h, (attn_branch)g);
                 for (int i = 0; i < r->columns; i++)
                     r->site[at * (size_t)r->columns + (size_t)i] = (float)(d->x[(b + h + g + i) % LATENTS] / 3);
                 for (int i = 0; i < r->measure.top; i++)
                     r->sink[at * (size_t)r->measure.top + (size_t)i] =
-                        (attn_sink){(d->step + 3 * b + h + i) % KEYS, (float)(0.5 / (i + 1))};
-                for (int i = 0; i < KEYS; i++)
-                    r->mass[at * KEYS + (size_t)i] = (float)(1.0 / KEYS + 0.01 * d->x[i % LATENTS]);
+                        (attn_sink){(d->step + 3 * b + h + i) % NETWORK[b].keys, (float)(0.5 / (i + 1))};
+                for (int i = 0; i < NETWORK[b].keys; i++)
+                    r->mass[at * KEYS + (size_t)i] = (float)(1.0 / NETWORK[b].keys + 0.01 * d->x[i % LATENTS]);
             }
 }
 

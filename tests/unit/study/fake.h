@@ -20,6 +20,9 @@ extern fake_state fake;
 
 pipeline *fake_pipeline(void);
 
+/* "alike" or "uneven": which network the laboratory was built with (FAKE_NETWORK). */
+const char *fake_network(void);
+
 /* A scratch folder with prompts.jsonl (`n` GenEval prompts of two tags) and model/; the study text is written to
  * study.yaml. The path is static storage; removed by fake_remove. */
 const char *fake_folder(void);

@@ -351,13 +351,44 @@ static void test_versions(void **state) {
     world w;
     world_open(&w, WORLD_STUDY, 12, 2);
     free(reference(&w));
-    sql(&w, "reference", "PRAGMA user_version = 2");
-    expect_open(&w, STORE_READ, SS_ERR_STORE, "is of version 2; this program knows versions up to 1");
+    sql(&w, "reference", "PRAGMA user_version = 3");
+    expect_open(&w, STORE_READ, SS_ERR_STORE, "is of version 3; this program knows versions up to 2");
     sql(&w, "reference", "PRAGMA user_version = 0");
     expect_open(&w, STORE_READ, SS_OK, NULL);
-    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 0; this program reads it but writes version 1 only");
-    sql(&w, "reference", "PRAGMA user_version = 1; PRAGMA application_id = 7");
+    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 0; this program reads it but writes version 2 only");
+    sql(&w, "reference", "PRAGMA user_version = 2; PRAGMA application_id = 7");
     expect_open(&w, STORE_READ, SS_ERR_STORE, "is not a results store of sinkscope");
+    world_close(&w);
+}
+
+/* A store of version 1 knows no blocks, and its segments are those of every block. */
+static void test_version_1(void **state) {
+    (void)state;
+    world w;
+    if (strcmp(fake_network(), "alike") != 0) skip();
+    world_open(&w, WORLD_STUDY, 12, 2);
+    free(reference(&w));
+    char *before = world_exports(&w, "reference"), *sites = strstr(before, "step,block,kind,head");
+    assert_non_null(sites);
+    sql(&w, "reference",
+        "DROP VIEW sites; DROP VIEW sinks; DROP VIEW keys; DROP VIEW blocks; DROP TABLE block;"
+        "ALTER TABLE segment DROP COLUMN layout; ALTER TABLE condition DROP COLUMN kinds; PRAGMA user_version = 1;"
+        "CREATE VIEW sites AS SELECT 'as it was' AS a; CREATE VIEW sinks AS SELECT 'as it was' AS a;"
+        "CREATE VIEW keys AS SELECT 'as it was' AS a");
+    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 1; this program reads it but writes version 2 only");
+    char *path = file_join(w.folder, "reference/results.sqlite");
+    file_sha256 was, is;
+    ss_error err;
+    assert_int_equal(file_hash(path, was, &err), SS_OK);
+    char *after = world_exports(&w, "reference");
+    assert_int_equal(file_hash(path, is, &err), SS_OK);
+    assert_string_equal(was, is); /* what is new is not in the file */
+    *strstr(before, "block,name,kind") = '\0'; /* modules and queries are not known */
+    assert_memory_equal(after, before, strlen(before));
+    assert_non_null(strstr(after + strlen(before), "\n0,,joint,2,12,12,\"image 8, clip 4\"\n1,,joint,"));
+    free(path);
+    free(before);
+    free(after);
     world_close(&w);
 }
 
@@ -605,6 +636,7 @@ int main(void) {
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_one_writer),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_version_1),
         cmocka_unit_test(test_other_class_and_files),
         cmocka_unit_test(test_verify_finds_damage),
         cmocka_unit_test(test_verify_finds_what_cannot_be_repeated),

@@ -1,0 +1,17 @@
+/* What the files of the plan share: plan.c lays out units, plan_bind.c binds conditions to the model, plan_words.c tells.
+ */
+#ifndef STUDY_PLAN_INTERNAL_H
+#define STUDY_PLAN_INTERNAL_H
+
+#include "study/plan.h"
+
+/* The model's defaults where the study is silent; what the model refuses is an error of the study file. */
+ss_status plan_complete_settings(const plan *p, pipeline *pl, sample_settings *s, ss_error *err);
+
+/* Fill p->condition, p->measure and p->recall; settings, sites and blocks are there. */
+ss_status plan_bind_conditions(plan *p, pipeline *pl, ss_error *err);
+
+/* "self (11 blocks), cross (11 blocks)" */
+void plan_list_kinds(const plan *p, text *out);
+
+#endif
