@@ -58,7 +58,28 @@ static ss_status describe_components(const char *folder, compute *c, int tensors
     return status;
 }
 
+/* Blocks that are alike in one line; else a line a block. */
+static void describe_blocks(const attn_block *block, const pipeline_sites *sites, text *out) {
+    if (attn_blocks_alike(block, sites->blocks)) {
+        text_addf(out, "\n  attention calls: %d blocks x %d heads, %d keys:", sites->blocks, sites->heads, sites->keys);
+        for (int i = 0; i < block->n_segments; i++)
+            text_addf(out, "%s %s %d", i ? "," : "", block->segment[i].name, block->segment[i].length);
+        return;
+    }
+    text_addf(out, "\n  attention calls: %d blocks\n  block  kind   heads  keys  segments          module",
+              sites->blocks);
+    for (int i = 0; i < sites->blocks; i++) {
+        text segments = {0};
+        for (int k = 0; k < block[i].n_segments; k++)
+            text_addf(&segments, "%s%s %d", k ? ", " : "", block[i].segment[k].name, block[i].segment[k].length);
+        text_addf(out, "\n  %5d  %-5s  %5d %5d  %-16s  %s", i, ATTN_KINDS[block[i].kind].name, block[i].heads,
+                  block[i].keys, segments.failed ? "" : segments.s, block[i].name);
+        text_free(&segments);
+    }
+}
+
 static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss_error *err) {
+    attn_block *block = NULL;
     pipeline *p = NULL;
     sample_settings s = {.guidance = NAN};
     pipeline_sites sites;
@@ -66,14 +87,12 @@ static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss
     ss_status status = pipeline_open(&p, c, folder, NULL, err);
     if (status == SS_OK) status = pipeline_defaults(p, &s, err);
     if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
+    if (status == SS_OK) status = pipeline_blocks(p, &s, &block, err);
     if (status == SS_OK) status = pipeline_cost_of(p, &s, &cost, err);
     if (status == SS_OK) {
         text_addf(out, "\nat its defaults: %d x %d px, %d steps, guidance ", s.width, s.height, s.steps);
         text_add_double(out, s.guidance, 4);
-        text_addf(out, "\n  attention calls: %d blocks x %d heads, %d keys%s", sites.blocks, sites.heads, sites.keys,
-                  sites.n_segments ? ":" : " at most");
-        for (int i = 0; i < sites.n_segments; i++)
-            text_addf(out, "%s %s %d", i ? "," : "", sites.segment[i].name, sites.segment[i].length);
+        describe_blocks(block, &sites, out);
         text_add(out, "\n  memory: weights ");
         add_bytes(out, (double)cost.weight_bytes);
         text_add(out, ", activations ");
@@ -84,6 +103,7 @@ static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss
         text_add_double(out, (cost.flops_encode + cost.flops_step * s.steps + cost.flops_decode) / 1e9, 3);
         text_add(out, " an image\n");
     }
+    free(block);
     pipeline_close(p);
     return status;
 }

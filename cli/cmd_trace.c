@@ -12,6 +12,7 @@ typedef struct tracing {
     char *model;
     sample_settings settings;
     pipeline_sites sites;
+    attn_block *block;
     attn_measure measure;
     trace_map map;
     attn_run *run;
@@ -32,6 +33,7 @@ static void tracing_close(tracing *t) {
     pipeline_close(t->p);
     compute_destroy(t->c);
     free(t->model);
+    free(t->block);
     trace_map_free(&t->map);
 }
 
@@ -44,10 +46,10 @@ static attn_measure measure_all(int top) {
 }
 
 static ss_status find_words(tracing *t, int branch, ss_error *err) {
-    t->word[branch] = calloc((size_t)t->sites.keys, sizeof *t->word[branch]);
-    if (!t->word[branch]) return error_no_memory(err, "words", (unsigned long long)t->sites.keys);
-    for (int key = 0; key < t->sites.keys; key++)
-        t->word[branch][key] = embedding_key_word(t->text, (attn_branch)branch, key);
+    int keys = embedding_keys(t->text);
+    t->word[branch] = calloc((size_t)keys + 1, sizeof *t->word[branch]);
+    if (!t->word[branch]) return error_no_memory(err, "words", (unsigned long long)keys);
+    for (int key = 0; key < keys; key++) t->word[branch][key] = embedding_key_word(t->text, (attn_branch)branch, key);
     t->trace.word[branch] = t->word[branch];
     t->trace.key_class[branch] = embedding_key_classes(t->text, (attn_branch)branch);
     return SS_OK;
@@ -62,7 +64,8 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     if (step >= t->settings.steps)
         return error_set(err, SS_ERR_USAGE, NULL, "--step is %d; expected 0 to %d, or -1 for the mean over steps", step,
                          t->settings.steps - 1);
-    return pipeline_sites_at(t->p, &t->settings, &t->sites, err);
+    SS_TRY(pipeline_sites_at(t->p, &t->settings, &t->sites, err));
+    return pipeline_blocks(t->p, &t->settings, &t->block, err);
 }
 
 static ss_status make_image(tracing *t, uint64_t seed, ss_error *err) {
@@ -78,19 +81,23 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(open_model(t, in, err));
     t->measure = measure_all((int)invocation_flag(in, "top").integer);
     attn_shape shape = {t->settings.steps, t->sites.blocks, t->sites.heads, t->sites.keys};
+    for (int i = 0; i < t->sites.blocks; i++) /* a map's vector may lie on the queries */
+        if (t->block[i].queries > shape.keys) shape.keys = t->block[i].queries;
     SS_TRY(pipeline_encode(t->p, &t->settings, prompt, &t->text, err));
     t->trace = (trace){.prompt = prompt,
                        .model = invocation_arg(in, 0),
                        .seed = seed,
                        .settings = &t->settings,
                        .sites = &t->sites,
+                       .block = t->block,
                        .measure = &t->measure,
                        .branches = t->settings.guidance > 1 ? 2 : 1,
                        .image = &t->image};
     for (int branch = 0; branch < t->trace.branches; branch++) SS_TRY(find_words(t, branch, err));
     const char *map = invocation_flag(in, "map").text;
     if (map) {
-        SS_TRY(trace_map_read(&t->map, map, &t->sites, t->trace.word[BRANCH_COND], err));
+        const trace_words words = {t->trace.word[BRANCH_COND], embedding_keys(t->text)};
+        SS_TRY(trace_map_read(&t->map, map, t->block, t->sites.blocks, &words, err));
         t->measure.map = &t->map.map;
         t->trace.map = map;
     }

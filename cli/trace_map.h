@@ -3,17 +3,23 @@
 #define CLI_TRACE_MAP_H
 
 #include "attn/run.h"
-#include "sampler/pipeline.h"
 
 typedef struct trace_map {
-    attn_map map; /* index points to key */
-    int32_t *key; /* owned */
+    attn_map map; /* by_block points to key */
+    int32_t *key; /* [blocks, map.n]; owned */
 } trace_map;
 
-/* "key SEGMENT POSITION", "word WORD" (all its tokens; `word`: [keys], as in a trace) or "row ROW COLUMN" of the image.
- * To be freed, after a failure too. */
-ss_status trace_map_read(trace_map *out, const char *written, const pipeline_sites *s, const char *const *word,
-                         ss_error *err);
+/* What is known of the text: words of keys, as embedding_key_word has them. */
+typedef struct trace_words {
+    const char *const *word;
+    int n;
+} trace_words;
+
+/* "key SEGMENT POSITION", "word WORD" (all its tokens) or "row ROW COLUMN" of the image, in tokens of its finest grid:
+ * blocks of coarser grids answer for the token that covers it. Blocks that have no such key are left out; some block
+ * must have it. To be freed, after a failure too. */
+ss_status trace_map_read(trace_map *out, const char *written, const attn_block *block, int blocks,
+                         const trace_words *words, ss_error *err);
 void trace_map_free(trace_map *m);
 
 #endif

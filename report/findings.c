@@ -224,10 +224,21 @@ static int has_column(const study *y, const char *name) {
     return 0;
 }
 
+static ss_status count_kinds(const store *s, int *kinds, ss_error *err) {
+    store_rows *r;
+    SS_TRY(store_select(&r, s, err, "SELECT count(DISTINCT kind) FROM block"));
+    int more = store_rows_next(r, err);
+    *kinds = more > 0 ? (int)store_rows_int(r, 0) : 0;
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
 /* Means over the baseline's sites of every probe column that has one, a block a row. */
 static ss_status add_blocks(text *out, const study *y, const store *s, ss_error *err) {
     text sql = {0};
-    text_add(&sql, "SELECT block");
+    int kinds;
+    SS_TRY(count_kinds(s, &kinds, err));
+    text_add(&sql, kinds > 1 ? "SELECT block, kind" : "SELECT block");
     for (int i = 0; i < y->n_probes; i++)
         for (int j = 0; j < y->probe[i]->n_columns; j++)
             if (!(y->probe[i]->nominal >> j & 1))

@@ -85,15 +85,19 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
     SS_TRY(report_table_read(
         &f->classes, s,
         "WITH n AS (SELECT count(*) AS n FROM (SELECT DISTINCT prompt, branch FROM keys)),"
-        " total AS (SELECT sum(length) AS total FROM segment),"
-        " k AS (SELECT token_class, count(*) * 1.0 / (SELECT n FROM n) AS keys FROM keys GROUP BY token_class"
-        "  UNION ALL SELECT 'image', sum(length) FROM segment WHERE kind = 'image'),"
+        /* a layout of keys counts by the heads of its blocks */
+        " w AS (SELECT layout, keys, sum(heads) * 1.0 / (SELECT sum(heads) FROM block) AS w FROM block GROUP BY "
+        "layout),"
+        " c AS (SELECT token_class, count(*) * 1.0 / (SELECT n FROM n) AS n FROM keys GROUP BY token_class),"
+        " k AS (SELECT token_class, sum(n * w / keys) AS keys FROM c JOIN w ON layout IN"
+        "   (SELECT layout FROM segment WHERE kind = 'text') GROUP BY token_class"
+        "  UNION ALL SELECT 'image', sum(length * w / keys) FROM segment JOIN w ON w.layout = segment.layout"
+        "   WHERE kind = 'image'),"
         " s AS (SELECT token_class, count(*) AS sinks, count(*) * 1.0 / sum(count(*)) OVER () AS share,"
         "  sum(rank = 0) * 1.0 / sum(sum(rank = 0)) OVER () AS strongest, avg(mass) AS mean_mass"
         "  FROM sinks WHERE condition = 'baseline' GROUP BY token_class)"
-        " SELECT s.token_class AS token_class, sinks, share, strongest, mean_mass, k.keys * 1.0 / (SELECT total FROM "
-        "total)"
-        " AS keys FROM s LEFT JOIN k ON k.token_class = s.token_class ORDER BY sinks DESC, s.token_class",
+        " SELECT s.token_class AS token_class, sinks, share, strongest, mean_mass, k.keys AS keys FROM s LEFT JOIN k "
+        "ON k.token_class = s.token_class ORDER BY sinks DESC, s.token_class",
         err));
     if (f->classes.rows == 0) return SS_OK;
     report_table first;
@@ -115,18 +119,21 @@ static ss_status gather_census(report_facts *f, const store *s, ss_error *err) {
                              " WHERE condition = 'baseline' AND word IS NOT NULL GROUP BY token_class, word"
                              " ORDER BY sinks DESC, token_class, word LIMIT 20",
                              err));
-    SS_TRY(report_table_read(&f->places, s,
-                             "SELECT row, \"column\", count(*) AS sinks FROM sinks WHERE condition = 'baseline'"
-                             " AND row IS NOT NULL GROUP BY row, \"column\" ORDER BY row, \"column\"",
-                             err));
-    report_table grid;
-    SS_TRY(report_table_read(&grid, s, "SELECT grid_width, length FROM segment WHERE grid_width > 0 LIMIT 1", err));
-    double width = grid.rows ? report_number(&grid, 0, 0) : 0, length = grid.rows ? report_number(&grid, 0, 1) : 0;
-    if (width >= 1 && length >= width && length <= 1 << 20) {
-        f->grid_width = (int)width;
-        f->grid_height = (int)(length / width);
-    }
-    report_table_free(&grid);
+    return report_table_read(
+        &f->places, s,
+        "SELECT s.row AS row, s.\"column\" AS \"column\", count(*) AS sinks, g.length / g.grid_width AS grid_height,"
+        " g.grid_width AS grid_width FROM sinks s JOIN block b ON b.block = s.block JOIN segment g ON"
+        " g.layout = b.layout AND g.name = s.segment AND g.grid_width > 0 WHERE condition = 'baseline'"
+        " AND s.row IS NOT NULL GROUP BY 4, 5, 1, 2 ORDER BY 5 DESC, 4 DESC, 1, 2",
+        err);
+}
+
+static ss_status gather_modules(report_facts *f, const store *s, ss_error *err) {
+    report_table kinds;
+    SS_TRY(report_table_read(&f->modules, s, "SELECT * FROM blocks ORDER BY block", err));
+    SS_TRY(report_table_read(&kinds, s, "SELECT count(DISTINCT kind) FROM block", err));
+    f->kinds = kinds.rows ? (int)report_whole(&kinds, 0, 0) : 0;
+    report_table_free(&kinds);
     return SS_OK;
 }
 
@@ -143,6 +150,7 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
                              "SELECT tag, count(*) AS prompts FROM (SELECT DISTINCT prompt, coalesce(tag, '') AS tag"
                              " FROM units WHERE role = 'baseline') GROUP BY tag ORDER BY min(prompt)",
                              err));
+    SS_TRY(gather_modules(out, s, err));
     SS_TRY(gather_baseline(out, s, err));
     SS_TRY(gather_means(out, s, err));
     SS_TRY(gather_census(out, s, err));
@@ -159,7 +167,7 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
 
 void facts_free(report_facts *f) {
     report_table *const table[] = {&f->tags,  &f->baseline, &f->means, &f->classes, &f->blocks,
-                                   &f->words, &f->places,   &f->paths, &f->sets};
+                                   &f->words, &f->places,   &f->paths, &f->sets,    &f->modules};
     for (int i = 0; i < (int)(sizeof table / sizeof *table); i++) report_table_free(table[i]);
     for (int i = 0; i < f->n_samples; i++) {
         free(f->sample[i].words);

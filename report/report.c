@@ -136,9 +136,9 @@ static ss_status write_tables(const report_facts *f, const char *folder, ss_erro
     const struct {
         const char *name;
         const report_table *table;
-    } FILES[] = {{CSV_MASS, &f->baseline}, {CSV_EDITS, &f->means}, {CSV_CENSUS, &f->classes},
-                 {CSV_BLOCKS, &f->blocks}, {CSV_WORDS, &f->words}, {CSV_PLACES, &f->places},
-                 {CSV_PATHS, &f->paths},   {CSV_SETS, &f->sets}};
+    } FILES[] = {{CSV_MASS, &f->baseline},   {CSV_EDITS, &f->means}, {CSV_CENSUS, &f->classes},
+                 {CSV_BLOCKS, &f->blocks},   {CSV_WORDS, &f->words}, {CSV_PLACES, &f->places},
+                 {CSV_MODULES, &f->modules}, {CSV_PATHS, &f->paths}, {CSV_SETS, &f->sets}};
     for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {
         text t = {0};
         if (FILES[i].table->rows == 0) continue;

@@ -110,6 +110,38 @@ static void add_edits(text *out, const report_facts *f) {
         CSV_EDITS);
 }
 
+enum { MODULE_BLOCK, MODULE_NAME, MODULE_KIND, MODULE_HEADS, MODULE_QUERIES, MODULE_KEYS, MODULE_SEGMENTS };
+
+void section_add_module(text *out, const report_facts *f, int64_t block) {
+    const report_table *t = &f->modules;
+    text words = {0};
+    for (int r = 0; f->kinds > 1 && r < t->rows; r++)
+        if (report_whole(t, r, MODULE_BLOCK) == block)
+            text_addf(&words, "%s (%s)", report_words(t, r, MODULE_NAME), report_words(t, r, MODULE_KIND));
+    if (words.failed) out->failed = 1;
+    else if (words.len) page_element(out, "small", NULL, words.s);
+    text_free(&words);
+}
+
+/* Which block is what, where they differ. */
+static void add_modules(text *out, const report_facts *f) {
+    static const char *const HEADING[] = {">block", "module", "attention", ">heads", ">queries", ">keys", "keys are"};
+    const report_table *t = &f->modules;
+    if (f->kinds < 2) return;
+    page_element(out, "h3", NULL, "The model's blocks");
+    page_table_begin(out, "modules", HEADING, 7);
+    for (int r = 0; r < t->rows; r++) {
+        text_addf(out, "<tr><th class=\"n\">%lld</th>", (long long)report_whole(t, r, MODULE_BLOCK));
+        page_element(out, "td", NULL, report_words(t, r, MODULE_NAME));
+        page_element(out, "td", NULL, report_words(t, r, MODULE_KIND));
+        for (int c = MODULE_HEADS; c <= MODULE_KEYS; c++)
+            text_addf(out, "<td class=\"n\">%lld</td>", (long long)report_whole(t, r, c));
+        page_element(out, "td", NULL, report_words(t, r, MODULE_SEGMENTS));
+        text_add(out, "</tr>\n");
+    }
+    page_table_end(out);
+}
+
 void section_mass(const void *facts, text *out) {
     const report_facts *f = facts;
     text figures = {0};
@@ -123,6 +155,7 @@ void section_mass(const void *facts, text *out) {
         text_add(out, "</div>\n");
     }
     if (figures.failed) out->failed = 1;
+    if (figures.len) add_modules(out, f);
     text_free(&figures);
     add_edits(out, f);
 }

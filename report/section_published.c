@@ -1,5 +1,5 @@
-/* The paper's published numbers beside the study's own, where the same quantity is there. The paper's are of the
- * weights of Stable Diffusion 3 medium: a comparison of designs, not of results. */
+/* The paper's published numbers beside the study's own, where the same quantity is there: the same kind of attention
+ * among it. The paper's are of other weights: a comparison of designs, not of results. */
 #include "report/sections.h"
 
 #include <math.h>
@@ -9,16 +9,18 @@
 
 /* Sinks less random keys, masked (Wu & Summa; docs: method.md, section 7). */
 static const struct published_contrast {
+    attn_kind kind;
     const char *metric;
     int k_from, k_to;
     const char *says;
 } CONTRASTS[] = {
-    {"lpips", 1, 1, "+0.295 [+0.265, +0.323]: sink 0.347, random 0.053 (64 prompts)"},
-    {"lpips", 5, 5, "+0.332 [+0.308, +0.358]: sink 0.436, random 0.104"},
-    {"hps-v2", 1, 1, "−0.002, not significant"},
-    {"hps-v2", 10, 10, "−0.005 [−0.008, −0.001], p = 0.007"},
-    {"hps-v2", 50, 50, "−0.020 [−0.026, −0.013], p < 1e-4"},
-    {"clip-t", 1, 50, "interval contains 0"},
+    {ATTN_JOINT, "lpips", 1, 1, "+0.295 [+0.265, +0.323]: sink 0.347, random 0.053 (64 prompts)"},
+    {ATTN_JOINT, "lpips", 5, 5, "+0.332 [+0.308, +0.358]: sink 0.436, random 0.104"},
+    {ATTN_JOINT, "hps-v2", 1, 1, "−0.002, not significant"},
+    {ATTN_JOINT, "hps-v2", 10, 10, "−0.005 [−0.008, −0.001], p = 0.007"},
+    {ATTN_JOINT, "hps-v2", 50, 50, "−0.020 [−0.026, −0.013], p < 1e-4"},
+    {ATTN_JOINT, "clip-t", 1, 50, "interval contains 0"},
+    {ATTN_CROSS, "lpips", 1, 1, "about 0.06 against the baseline's images (sinks)"},
 };
 
 /* Largest incoming mass by depth: blocks 6, 12 and 18 of 24. */
@@ -32,11 +34,22 @@ static int does(const study_condition *c, const char *select) {
            strcmp(c->intervention.edit->about.name, "mask") == 0;
 }
 
+/* Whether a condition acts on this kind of attention and no other: named, or all that the model has. */
+static int is_of_kind(const report_facts *f, const study_condition *c, attn_kind kind) {
+    unsigned all = 0;
+    for (int r = 0; r < f->modules.rows; r++)
+        for (int k = 0; k < ATTN_KIND_COUNT; k++)
+            if (strcmp(report_words(&f->modules, r, 2), ATTN_KINDS[k].name) == 0) all |= 1u << k;
+    return (c->intervention.kinds ? c->intervention.kinds : all) == 1u << kind;
+}
+
 /* Whether the row is the paper's contrast of sinks and random keys, at a k that was published. */
-static int is_published(const study *y, const analysis_row *r, const struct published_contrast *p) {
+static int is_published(const report_facts *f, const analysis_row *r, const struct published_contrast *p) {
+    const study *y = f->study;
     const study_condition *a = &y->condition[r->contrast->a], *b = &y->condition[r->contrast->b];
     return strcmp(r->metric, p->metric) == 0 && !r->without_unreadable && does(a, "top") && does(b, "random") &&
-           a->intervention.k == b->intervention.k && a->intervention.k >= p->k_from && a->intervention.k <= p->k_to;
+           is_of_kind(f, a, p->kind) && is_of_kind(f, b, p->kind) && a->intervention.k == b->intervention.k &&
+           a->intervention.k >= p->k_from && a->intervention.k <= p->k_to;
 }
 
 static void add_row(text *out, const char *what, const char *paper, text *own) {
@@ -56,7 +69,7 @@ static int add_contrasts(const report_facts *f, text *out) {
         for (int i = 0; i < a->n_rows; i++) {
             const analysis_row *r = &a->rows[i];
             text what = {0}, own = {0};
-            if (!is_published(f->study, r, &CONTRASTS[p])) continue;
+            if (!is_published(f, r, &CONTRASTS[p])) continue;
             text_addf(&what, "%s, sink − random, k = %d", r->metric,
                       f->study->condition[r->contrast->a].intervention.k);
             words_add_estimate(&own, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
@@ -87,8 +100,11 @@ static double mass_at(const report_facts *f, double depth, int *block) {
     return n ? sum / n : (double)NAN;
 }
 
+/* Of a model in which all attention is joint. */
 static int add_masses(const report_facts *f, text *out) {
     int n = 0, block;
+    for (int r = 0; r < f->modules.rows; r++)
+        if (strcmp(report_words(&f->modules, r, 2), ATTN_KINDS[ATTN_JOINT].name) != 0) return 0;
     for (size_t i = 0; i < sizeof MASSES / sizeof *MASSES; i++) {
         double x = mass_at(f, MASSES[i].depth, &block);
         text what = {0}, own = {0};
@@ -112,7 +128,7 @@ static int add_masses(const report_facts *f, text *out) {
 }
 
 void section_published(const void *facts, text *out) {
-    static const char *const HEADING[] = {"quantity", "paper: Stable Diffusion 3 medium", "this study"};
+    static const char *const HEADING[] = {"quantity", "paper", "this study"};
     const report_facts *f = facts;
     text table = {0};
     page_table_begin(&table, "answer", HEADING, 3);
@@ -124,8 +140,8 @@ void section_published(const void *facts, text *out) {
         page_element(
             out, "p", "soft",
             "The paper's numbers are of other weights: they show what was published for the same quantity, not "
-            "what this model should give. Its contrasts are of one set for all heads of block 12 of 24 (scope: "
-            "layer), on all query rows, 20 steps; the study's own choices are under 'What was asked'.");
+            "what this model should give. Its contrasts in joint attention are of one set for all heads of block 12 of "
+            "24 (scope: layer), on all query rows, 20 steps; the study's own choices are under 'What was asked'.");
     }
     if (table.failed) out->failed = 1;
     text_free(&table);

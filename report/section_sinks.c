@@ -83,7 +83,9 @@ static void add_block_table(text *out, const report_facts *f) {
         int64_t block = report_whole(t, r, 0);
         int end = r;
         while (end < t->rows && report_whole(t, end, 0) == block) end++;
-        text_addf(out, "<tr><th>%lld</th>", (long long)block);
+        text_addf(out, "<tr><th>%lld", (long long)block);
+        section_add_module(out, f, block);
+        text_add(out, "</th>");
         for (int i = 0; i < f->classes.rows; i++) {
             double share = 0;
             for (int j = r; j < end; j++)
@@ -115,32 +117,48 @@ static void add_words(text *out, const report_facts *f) {
     page_table_end(out);
 }
 
-static void add_places(text *out, const report_facts *f) {
-    const report_table *t = &f->places;
-    size_t cells = (size_t)f->grid_width * (size_t)f->grid_height;
-    if (t->rows == 0 || cells == 0) return;
-    double *value = calloc(cells, sizeof *value);
-    for (int r = 0; value && r < t->rows; r++) {
-        int64_t y = report_whole(t, r, 0), x = report_whole(t, r, 1);
-        if (y >= 0 && y < f->grid_height && x >= 0 && x < f->grid_width)
-            value[y * f->grid_width + x] = report_number(t, r, 2);
+enum { PLACE_ROW, PLACE_COLUMN, PLACE_SINKS, PLACE_HEIGHT, PLACE_WIDTH, MOST_CELLS = 1 << 20 };
+
+/* Rows [begin, end) of the table: places on one grid. `only`: there is no other. */
+static void add_grid(text *out, const report_table *t, int begin, int end, int only) {
+    int64_t height = report_whole(t, begin, PLACE_HEIGHT), width = report_whole(t, begin, PLACE_WIDTH);
+    if (height < 1 || width < 1 || height > MOST_CELLS / width) return; /* a store's numbers are of unknown origin */
+    double *value = calloc((size_t)(height * width), sizeof *value);
+    text caption = {0};
+    for (int r = begin; value && r < end; r++) {
+        int64_t y = report_whole(t, r, PLACE_ROW), x = report_whole(t, r, PLACE_COLUMN);
+        if (y >= 0 && y < height && x >= 0 && x < width) value[y * width + x] = report_number(t, r, PLACE_SINKS);
     }
     figure_grid grid = {.value = value,
-                        .rows = f->grid_height,
-                        .columns = f->grid_width,
+                        .rows = (int)height,
+                        .columns = (int)width,
                         .row_axis = "row",
                         .column_axis = "column",
                         .what = "sinks at each image token",
                         .square = 1,
                         .from_zero = 1};
-    if (value) {
+    text_add(&caption, "Where in the image the image tokens lie that are sinks; counts over all calls and images");
+    if (!only) text_addf(&caption, " of blocks that see it as %d × %d tokens", grid.rows, grid.columns);
+    text_add(&caption, ".");
+    if (value && !caption.failed) {
         page_figure_begin(out, "places");
         figure_heat(&grid, out);
-        page_figure_end(out,
-                        "Where in the image the image tokens lie that are sinks; counts over all calls and images.",
-                        CSV_PLACES);
+        page_figure_end(out, caption.s, CSV_PLACES);
     } else out->failed = 1;
     free(value);
+    text_free(&caption);
+}
+
+static void add_places(text *out, const report_facts *f) {
+    const report_table *t = &f->places;
+    for (int r = 0; r < t->rows;) {
+        int end = r;
+        while (end < t->rows && report_whole(t, end, PLACE_HEIGHT) == report_whole(t, r, PLACE_HEIGHT) &&
+               report_whole(t, end, PLACE_WIDTH) == report_whole(t, r, PLACE_WIDTH))
+            end++;
+        add_grid(out, t, r, end, r == 0 && end == t->rows);
+        r = end;
+    }
 }
 
 void section_sinks(const void *facts, text *out) {

@@ -30,9 +30,13 @@ void section_checks(const void *facts, text *out);    /* section_checks.c */
 #define CSV_EDITS "edited-sites.csv"
 #define CSV_CENSUS "sinks-by-class.csv"
 #define CSV_BLOCKS "sinks-by-block.csv"
+#define CSV_MODULES "blocks.csv"
 #define CSV_WORDS "sinks-by-word.csv"
 #define CSV_PATHS "trajectories.csv"
 #define CSV_SETS "sets.csv"
 #define CSV_PLACES "sinks-in-image.csv"
+
+/* " name (kind)" of a block, in small letters, where the model has several kinds of attention. */
+void section_add_module(text *out, const report_facts *f, int64_t block);
 
 #endif

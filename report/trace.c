@@ -149,7 +149,8 @@ static void visit_sites(const trace *t, visit f, const trace_column *columns, in
 void trace_csv(const trace *t, text *out) {
     trace_column columns[TRACE_MAX_COLUMNS];
     int n = trace_columns(t, columns, TRACE_MAX_COLUMNS);
-    text_add(out, "step,block,head,branch,rank,key,segment,position,row,column,class,word,mass,times_uniform,kind,module");
+    text_add(out,
+             "step,block,head,branch,rank,key,segment,position,row,column,class,word,mass,times_uniform,kind,module");
     for (int i = 0; i < n; i++)
         if (columns[i].shown) csv_add_text(out, 1, columns[i].name);
     csv_add_end(out);

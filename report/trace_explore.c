@@ -18,14 +18,14 @@ static void add_string(text *out, const char *s) {
     text_free(&quoted);
 }
 
-/* Every key's name, by branch. */
-static void add_names(const trace *t, text *out) {
+/* The names of a layout's keys, by branch. */
+static void add_names(const trace *t, const attn_block *b, text *out) {
     text_add(out, ",\"name\":[");
     for (int branch = 0; branch < t->branches; branch++) {
         text_add(out, branch ? ",[" : "[");
-        for (int key = 0; key < t->sites->keys; key++) {
+        for (int key = 0; key < b->keys; key++) {
             text name = {0};
-            trace_key_name(t, (attn_branch)branch, key, &name);
+            trace_key_name(t, (attn_branch)branch, b, key, &name);
             text_add(out, key ? "," : "");
             add_string(out, name.failed ? "" : name.s);
             text_free(&name);
@@ -53,13 +53,26 @@ static void add_sites(const trace *t, text *out) {
     text_add(out, "]");
 }
 
-static void add_segments(const trace *t, text *out) {
-    text_add(out, ",\"segment\":[");
-    for (int i = 0; i < t->sites->n_segments; i++) {
-        const attn_segment *s = &t->sites->segment[i];
-        text_addf(out, "%s{\"start\":%d,\"length\":%d,\"width\":%d,\"name\":", i ? "," : "", s->start, s->length,
-                  s->kind == SEGMENT_IMAGE ? s->grid_width : 0);
-        add_string(out, s->name);
+static void add_layouts(const trace *t, text *out) {
+    text_add(out, ",\"layout\":[");
+    for (int layout = 0; layout < trace_layouts(t); layout++) {
+        const attn_block *b = trace_layout(t, layout);
+        text_addf(out, "%s{\"keys\":%d,\"segment\":[", layout ? "," : "", b->keys);
+        for (int i = 0; i < b->n_segments; i++) {
+            const attn_segment *s = &b->segment[i];
+            text_addf(out, "%s{\"start\":%d,\"length\":%d,\"width\":%d,\"name\":", i ? "," : "", s->start, s->length,
+                      s->kind == SEGMENT_IMAGE ? s->grid_width : 0);
+            add_string(out, s->name);
+            text_add(out, "}");
+        }
+        text_add(out, "]");
+        add_names(t, b, out);
+        text_add(out, "}");
+    }
+    text_add(out, "],\"block\":[");
+    for (int i = 0; i < t->sites->blocks; i++) {
+        text_addf(out, "%s{\"layout\":%d,\"heads\":%d,\"name\":", i ? "," : "", t->block[i].layout, t->block[i].heads);
+        add_string(out, t->block[i].name);
         text_add(out, "}");
     }
     text_add(out, "]");
@@ -68,10 +81,9 @@ static void add_segments(const trace *t, text *out) {
 static void add_data(const trace *t, text *out) {
     attn_shape s = attn_run_shape(t->run);
     text_add(out, "<script type=\"application/json\" id=\"trace-data\">");
-    text_addf(out, "{\"steps\":%d,\"blocks\":%d,\"heads\":%d,\"branches\":%d,\"keys\":%d,\"top\":%d,\"unit\":%d",
-              s.steps, s.blocks, s.heads, t->branches, t->sites->keys, t->measure->top, (int)MASS_UNIT);
-    add_segments(t, out);
-    add_names(t, out);
+    text_addf(out, "{\"steps\":%d,\"blocks\":%d,\"heads\":%d,\"branches\":%d,\"top\":%d,\"unit\":%d", s.steps, s.blocks,
+              s.heads, t->branches, t->measure->top, (int)MASS_UNIT);
+    add_layouts(t, out);
     add_sites(t, out);
     text_add(out, "}</script>\n");
 }
@@ -85,6 +97,7 @@ static const char *const SCRIPT[] = {
     " i=(((step*D.blocks+block)*D.heads+head)*D.branches+at.branch)*n,out=[];\n"
     " for(let k=0;k<n;k+=2)if(D.sinks[i+k]>=0)out.push({key:D.sinks[i+k],mass:D.sinks[i+k+1]/D.unit});\n"
     " return out};\n"
+    "const L=()=>D.layout[D.block[at.block].layout];\n"
     "const most=(step,block,head)=>{const s=sinks(step,block,head);return s.length?s[0].mass:0};\n"
     "let largest=0;\n"
     "for(let s=0;s<D.steps;s++)for(let b=0;b<D.blocks;b++)for(let h=0;h<D.heads;h++)\n"
@@ -99,33 +112,38 @@ static const char *const SCRIPT[] = {
     "const map=$('x-map');map.style.gridTemplateColumns='auto repeat('+D.heads+',1fr)';\n"
     "const cell=[];\n"
     "for(let b=0;b<D.blocks;b++){const l=document.createElement('span');l.textContent=b;map.append(l);\n"
-    " for(let h=0;h<D.heads;h++){const c=document.createElement('button');c.type='button';\n"
+    " l.title=D.block[b].name;\n"
+    " for(let h=0;h<D.heads;h++){if(h>=D.block[b].heads){cell.push(null);map.append(document.createElement('span'));"
+    "continue}\n"
+    "  const c=document.createElement('button');c.type='button';\n"
     "  c.onclick=()=>{at.block=b;at.head=h;draw()};cell.push(c);map.append(c)}}\n"
-    "/* the image with a grid over it */\n"
-    "const image=D.segment.find(s=>s.width>0),place=[];\n"
-    "if(image){const "
-    "picture=document.querySelector('img.large').cloneNode();picture.alt='';$('x-image').append(picture);\n"
+    "/* the image, with the grid of the block's image keys over it where it has any */\n"
+    "let image,place=[],drawn=-1;\n"
+    "const lay=()=>{if(drawn===D.block[at.block].layout)return;drawn=D.block[at.block].layout;\n"
+    " image=L().segment.find(s=>s.width>0);place=[];$('x-image').textContent='';if(!image)return;\n"
+    " const picture=document.querySelector('img.large').cloneNode();picture.alt='';$('x-image').append(picture);\n"
     " const grid=document.createElement('div');grid.style.gridTemplateColumns='repeat('+image.width+',1fr)';\n"
     " for(let i=0;i<image.length;i++){const c=document.createElement('i');place.push(c);grid.append(c)}\n"
-    " $('x-image').append(grid)}\n",
+    " $('x-image').append(grid)};\n",
 
     "const draw=()=>{\n"
-    " $('x-step').value=at.step;$('x-step-out').textContent=at.step;\n"
-    " cell.forEach((c,i)=>{const b=Math.floor(i/D.heads),h=i%D.heads,m=most(at.step,b,h);\n"
+    " lay();$('x-step').value=at.step;$('x-step-out').textContent=at.step;\n"
+    " cell.forEach((c,i)=>{if(!c)return;const b=Math.floor(i/D.heads),h=i%D.heads,m=most(at.step,b,h);\n"
     "  c.style.background=shade(m);c.title='block '+b+', head '+h+': '+percent(m);\n"
     "  c.className=b===at.block&&h===at.head?'chosen':''});\n"
     " const now=sinks(at.step,at.block,at.head);\n"
-    " $('x-head').textContent='Block '+at.block+', head '+at.head+', step '+at.step+': '+\n"
-    "  (now.length?now.map(s=>D.name[at.branch][s.key]+' '+percent(s.mass)).join(', '):'not measured');\n"
+    " $('x-head').textContent='Block '+at.block+' ('+D.block[at.block].name+'), head '+at.head+', step '+at.step+': "
+    "'+\n"
+    "  (now.length?now.map(s=>L().name[at.branch][s.key]+' '+percent(s.mass)).join(', '):'not measured');\n"
     " place.forEach((c,i)=>{const s=now.find(x=>x.key===image.start+i);\n"
     "  c.style.background=s?'color-mix(in srgb,var(--c1) "
     "'+(20+80*s.mass/(now[0].mass||1)).toFixed(0)+'%,transparent)':'';\n"
-    "  c.title=s?D.name[at.branch][s.key]+': '+percent(s.mass):''});\n"
+    "  c.title=s?L().name[at.branch][s.key]+': '+percent(s.mass):''});\n"
     " const words=$('x-words');words.textContent='';\n"
-    " for(const g of D.segment)if(!g.width){const p=document.createElement('p'),l=document.createElement('small');\n"
+    " for(const g of L().segment)if(!g.width){const p=document.createElement('p'),l=document.createElement('small');\n"
     "  l.textContent=g.name;p.append(l);\n"
     "  for(let k=g.start;k<g.start+g.length;k++){const t=document.createElement('span'),s=now.find(x=>x.key===k);\n"
-    "   const name=D.name[at.branch][k],word=name.match(/'(.*)'$/);\n"
+    "   const name=L().name[at.branch][k],word=name.match(/'(.*)'$/);\n"
     "   t.textContent=word?word[1]:name.includes('start')?'\\u25b7':name.includes('end')?'\\u25a0':'\\u00b7';\n"
     "   t.title=name+(s?': '+percent(s.mass):'');if(s){t.style.background=shade(s.mass);t.className='sink'}\n"
     "   p.append(t,' ')}\n"
@@ -139,7 +157,7 @@ static const char *const SCRIPT[] = {
     " const key=(sinks(at.step,at.block,at.head)[0]||{key:-1}).key,own=[],top=[];\n"
     " for(let s=0;s<D.steps;s++){const k=sinks(s,at.block,at.head),f=k.find(x=>x.key===key);\n"
     "  top.push(k.length?k[0].mass:0);own.push(f?f.mass:0)}\n"
-    " const high=Math.max(...top,1/D.keys)*1.05,x=s=>L+(W-L-8)*s/Math.max(1,D.steps-1),y=m=>B-(B-8)*m/high;\n"
+    " const high=Math.max(...top,1/L().keys)*1.05,x=s=>L+(W-L-8)*s/Math.max(1,D.steps-1),y=m=>B-(B-8)*m/high;\n"
     " const line=(v,c)=>box.append(svg('polyline',{class:'curve '+c,points:v.map((m,s)=>x(s)+','+y(m)).join(' ')}));\n"
     " box.append(svg('line',{class:'zero',x1:L,x2:W-8,y1:B,y2:B}),\n"
     "  svg('line',{class:'grid',x1:x(at.step),x2:x(at.step),y1:8,y2:B}));\n"
@@ -147,7 +165,7 @@ static const char *const SCRIPT[] = {
     " const say=(s,x,y,c)=>{const t=svg('text',{x:x,y:y,class:c});t.textContent=s;box.append(t)};\n"
     " say(percent(high/1.05),L-6,y(high/1.05)+4,'tick end');say('0',L-6,B+4,'tick end');\n"
     " say('step '+at.step,x(at.step),B+17,'tick mid');\n"
-    " $('x-key').textContent=key<0?'':'Orange: mass of '+D.name[at.branch][key]+' (0 where it is not among the "
+    " $('x-key').textContent=key<0?'':'Orange: mass of '+L().name[at.branch][key]+' (0 where it is not among the "
     "'+D.top+\n"
     "  ' heaviest). Grey: mass of the heaviest key.'};\n"
     "$('x-step').max=D.steps-1;$('x-step').oninput=e=>{at.step=+e.target.value;draw()};\n"

@@ -1,4 +1,5 @@
-/* The map of a trace: one vector of P, mean over heads, drawn on the image's tokens for every block at three steps. */
+/* The map of a trace: one vector of P, mean over heads, at three steps of every block that has it, drawn on the block's
+ * own grid of image tokens; a row of P on text alone is told in words. */
 #include "report/trace_page.h"
 
 #include <math.h>
@@ -8,43 +9,79 @@
 #include "report/figure.h"
 #include "report/page.h"
 
-static void add_one(const trace *t, const attn_segment *image, int block, int step, text *out) {
-    const float *map = attn_run_map(t->run, step, block);
-    double *value = malloc(((size_t)image->length + 1) * sizeof *value), elsewhere = 0;
-    text caption = {0};
-    if (!value) out->failed = 1;
-    if (value && map) {
-        for (int i = 0; i < image->length; i++) value[i] = (double)map[image->start + i];
-        for (int i = 0; i < t->sites->keys; i++)
-            if (i < image->start || i >= image->start + image->length) elsewhere += (double)map[i];
-        figure_grid grid = {.value = value,
-                            .rows = image->length / image->grid_width,
-                            .columns = image->grid_width,
-                            .row_axis = "row",
-                            .column_axis = "column",
-                            .what = "weight, mean over heads",
-                            .square = 1,
-                            .from_zero = 1};
-        text_addf(&caption, "Block %d, step %d.", block, step);
-        if (t->measure->map->part == PART_ROW) {
-            text_add(&caption, " On text: ");
-            text_add_fixed(&caption, 100 * elsewhere, 1);
-            text_add(&caption, " %.");
+enum { MOST_WORDS = 5 };
+
+/* "clip word 2 'red' 31.0 %, ...": the heaviest of the keys. */
+static void add_heaviest(const trace *t, const attn_block *b, const float *map, text *out) {
+    int told[MOST_WORDS], n = 0;
+    for (; n < MOST_WORDS && n < b->keys; n++) {
+        int best = -1;
+        for (int key = 0; key < b->keys; key++) {
+            int before = 0;
+            for (int i = 0; i < n; i++) before |= told[i] == key;
+            if (!before && (best < 0 || map[key] > map[best])) best = key;
         }
-        page_figure_begin(out, "places");
-        figure_heat(&grid, out);
-        page_figure_end(out, caption.failed ? "" : caption.s, NULL);
+        told[n] = best;
+        text_add(out, n ? ", " : "");
+        trace_key_name(t, BRANCH_COND, b, best, out);
+        text_add(out, " ");
+        text_add_fixed(out, 100 * (double)map[best], 1);
+        text_add(out, " %");
     }
+}
+
+static void add_grid(const attn_segment *image, const float *map, text *out) {
+    double *value = malloc(((size_t)image->length + 1) * sizeof *value);
+    for (int i = 0; value && i < image->length; i++) value[i] = (double)map[image->start + i];
+    figure_grid grid = {.value = value,
+                        .rows = image->length / image->grid_width,
+                        .columns = image->grid_width,
+                        .row_axis = "row",
+                        .column_axis = "column",
+                        .what = "weight, mean over heads",
+                        .square = 1,
+                        .from_zero = 1};
+    if (value) figure_heat(&grid, out);
+    else out->failed = 1;
     free(value);
+}
+
+/* A row of P lies on the block's keys, a column on its queries. */
+static void add_one(const trace *t, int block, int step, text *out) {
+    const attn_block *b = &t->block[block];
+    const float *map = attn_run_map(t->run, step, block);
+    int by_row = t->measure->map->part == PART_ROW;
+    const attn_segment *image =
+        by_row ? attn_image_of(b->segment, b->n_segments) : attn_image_of(b->query_segment, b->n_query_segments);
+    double elsewhere = 0;
+    text caption = {0};
+    if (!map || (!image && !by_row)) return;
+    text_addf(&caption, "Block %d, step %d.", block, step);
+    if (trace_kinds(t) > 1) text_addf(&caption, " %s (%s).", b->name, ATTN_KINDS[b->kind].name);
+    for (int i = 0; image && by_row && i < b->keys; i++)
+        if (i < image->start || i >= image->start + image->length) elsewhere += (double)map[i];
+    if (image && by_row && b->kind == ATTN_JOINT) {
+        text_add(&caption, " On text: ");
+        text_add_fixed(&caption, 100 * elsewhere, 1);
+        text_add(&caption, " %.");
+    }
+    page_figure_begin(out, "places");
+    if (image) add_grid(image, map, out);
+    else {
+        text words = {0};
+        add_heaviest(t, b, map, &words);
+        page_element(out, "p", NULL, words.failed ? "" : words.s);
+        text_free(&words);
+    }
+    page_figure_end(out, caption.failed ? "" : caption.s, NULL);
     text_free(&caption);
 }
 
 void trace_add_map(const trace *t, text *out) {
-    const attn_segment *image = attn_image_of(t->sites->segment, t->sites->n_segments);
     attn_shape s = attn_run_shape(t->run);
     const int steps[] = {s.steps / 6, s.steps / 2, s.steps - 1 - s.steps / 6};
     text words = {0};
-    if (!t->map || !t->measure->map || !image) return;
+    if (!t->map || !t->measure->map) return;
     text_addf(&words, "'%s', conditional branch, mean over heads. %s", t->map,
               t->measure->map->part == PART_ROW
                   ? "What this place of the image looks at: its row of P, on the image's keys."
@@ -52,7 +89,7 @@ void trace_add_map(const trace *t, text *out) {
     page_element(out, "p", "soft", words.failed ? "" : words.s);
     text_add(out, "<div class=\"thirds\">\n");
     for (int block = 0; block < s.blocks; block++)
-        for (int i = 0; i < 3; i++) add_one(t, image, block, steps[i], out);
+        for (int i = 0; i < 3; i++) add_one(t, block, steps[i], out);
     text_add(out, "</div>\n");
     text_free(&words);
 }

@@ -1,4 +1,5 @@
-/* What the sinks of a trace are: the strongest key of every head, counted by class of token and by place in the image. */
+/* What the sinks of a trace are: the strongest key of every head, counted by class of token and by place in the image.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,8 @@ enum { TOP_TOKENS = 15 };
 
 /* How often each key is the strongest of a head: over the keys of all layouts, branch by branch. */
 typedef struct key_counts {
-    int keys;          /* of all layouts */
-    int64_t *count;    /* [2, keys] */
+    int keys;           /* of all layouts */
+    int64_t *count;     /* [2, keys] */
     int64_t total, *of; /* [layouts] strongest keys counted; total of all */
 } key_counts;
 
@@ -111,8 +112,7 @@ static void add_place(const trace *t, const key_counts *c, int layout, const att
                         .square = 1,
                         .from_zero = 1};
     text_add(&caption, "Where in the image the image tokens lie that are strongest keys");
-    if (trace_layouts(t) > 1)
-        text_addf(&caption, ": blocks that see it as %d × %d tokens", grid.rows, grid.columns);
+    if (trace_layouts(t) > 1) text_addf(&caption, ": blocks that see it as %d × %d tokens", grid.rows, grid.columns);
     text_add(&caption, ".");
     if (!value || caption.failed) out->failed = 1;
     else if (any > 0) {
@@ -152,8 +152,7 @@ static void add_token_name(const trace *t, attn_branch branch, int key, text *ou
     const attn_block *b = trace_layout(t, layout);
     const attn_segment *s = attn_segment_of(b->segment, b->n_segments, key - trace_first_key(t, layout));
     trace_key_name(t, branch, b, key - trace_first_key(t, layout), out);
-    if (grids > 1 && s && s->grid_width > 0)
-        text_addf(out, " of %d × %d", s->length / s->grid_width, s->grid_width);
+    if (grids > 1 && s && s->grid_width > 0) text_addf(out, " of %d × %d", s->length / s->grid_width, s->grid_width);
 }
 
 static void add_tokens(const trace *t, const key_counts *c, text *out) {

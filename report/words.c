@@ -113,6 +113,10 @@ static void add_intervention(text *out, const study_intervention *v, const char 
     add_options(out, &v->edit->about, v->edit_options);
     text_addf(out, " (%s)", v->edit->about.help);
     add_set(out, "blocks", &v->blocks);
+    for (int kind = 0, some = 0; kind < ATTN_KIND_COUNT; kind++) {
+        if (!(v->kinds >> kind & 1)) continue;
+        text_addf(out, "%s%s-attention", some++ ? " and " : " of ", ATTN_KINDS[kind].name);
+    }
     add_set(out, "heads", &v->heads);
     if (v->has_phase) {
         text_add(out, "; progress ");

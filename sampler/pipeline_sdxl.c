@@ -144,8 +144,8 @@ static void sdxl_site(const pipeline *p, const sample_settings *s, int block, at
     int image = columns * (int)unet_level_size(g, site.level, s->height / unit);
     *out = (attn_block){.kind = site.kind, .heads = site.heads, .n_query_segments = 1, .n_segments = 1};
     out->query_segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, image, columns};
-    out->segment[0] = site.kind == ATTN_CROSS ? (attn_segment){SEGMENT_TEXT, "clip", 0, m->clip.tokens, 0}
-                                              : out->query_segment[0];
+    out->segment[0] =
+        site.kind == ATTN_CROSS ? (attn_segment){SEGMENT_TEXT, "clip", 0, m->clip.tokens, 0} : out->query_segment[0];
     out->keys = out->segment[0].length;
     unet_site_name(g, block, out->name);
 }

@@ -188,7 +188,8 @@ static void bind_site(sqlite3_stmt *q, int64_t unit, int step, int block, int he
     sqlite3_bind_int(q, 5, branch);
 }
 
-static ss_status put_site(store *s, const plan *p, const store_result *r, int step, int block, int head, int branch, ss_error *err) {
+static ss_status put_site(store *s, const plan *p, const store_result *r, int step, int block, int head, int branch,
+                          ss_error *err) {
     sqlite3_stmt *q = s->statement[PUT_SITE];
     const float *columns = attn_run_site(r->run, step, block, head, (attn_branch)branch);
     int any = 0;

@@ -99,8 +99,7 @@ static void add_block_view(const char *create, text *out) {
 }
 
 static void add_site_views(const char *create, const study *y, text *out) {
-    text_addf(out,
-              "%s VIEW sites AS SELECT %s, x.step AS step, x.block AS block, b.kind AS kind, x.head AS head, %s",
+    text_addf(out, "%s VIEW sites AS SELECT %s, x.step AS step, x.block AS block, b.kind AS kind, x.head AS head, %s",
               create, UNIT_COLUMNS, BRANCH);
     for (int i = 0; i < y->n_probes; i++)
         for (int j = 0; j < y->probe[i]->n_columns; j++)
@@ -125,7 +124,8 @@ ss_status store_views(store *s, ss_error *err) {
     text sql = {0};
     text_add(&sql, "DROP VIEW IF EXISTS scores; DROP VIEW IF EXISTS calibrations; DROP VIEW IF EXISTS units;"
                    " DROP VIEW IF EXISTS sites; DROP VIEW IF EXISTS sinks; DROP VIEW IF EXISTS shams;"
-                   " DROP VIEW IF EXISTS blocks; DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys; DROP VIEW IF EXISTS trajectories;");
+                   " DROP VIEW IF EXISTS blocks; DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys; DROP VIEW "
+                   "IF EXISTS trajectories;");
     text_addf(&sql,
               "CREATE VIEW units AS SELECT %s, c.role AS role, u.image AS image, u.pixels AS pixels,"
               " u.trace AS trace, k.description AS numeric_class%s JOIN class k ON k.class = u.class;",
@@ -159,7 +159,8 @@ ss_status store_views(store *s, ss_error *err) {
 static const char SINCE_VERSION_1[] =
     "CREATE TEMP VIEW segment AS SELECT *, 0 AS layout FROM main.segment;"
     "CREATE TEMP TABLE block AS SELECT DISTINCT block AS block, '' AS name, 'joint' AS kind,"
-    " (SELECT count(DISTINCT head) FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)) AS heads, (SELECT sum(length) FROM main.segment) AS queries,"
+    " (SELECT count(DISTINCT head) FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)) AS heads, (SELECT "
+    "sum(length) FROM main.segment) AS queries,"
     " (SELECT sum(length) FROM main.segment) AS keys, 0 AS layout FROM"
     " (SELECT block FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)"
     "  UNION SELECT block FROM main.sink WHERE unit = (SELECT min(unit) FROM main.sink));";

@@ -193,7 +193,8 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
     const study *y = p->study;
     sqlite3_stmt *stmt;
     ss_status status = SS_OK;
-    SS_TRY(store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
+    SS_TRY(
+        store_prepare(s, "INSERT INTO condition VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &stmt, err));
     for (int i = 0; status == SS_OK && i < y->n_conditions; i++) {
         const study_condition *c = &y->condition[i];
         const study_intervention *v = c->has_intervention ? &c->intervention : NULL;

@@ -63,7 +63,7 @@ typedef struct study_intervention {
     number_set blocks, heads, steps;
     unsigned kinds;              /* 1 << attn_kind of each named; 0 = all */
     const yaml_node *kinds_node; /* where they were written */
-    int has_phase; /* phase [low, high] of progress instead of steps */
+    int has_phase;               /* phase [low, high] of progress instead of steps */
     double phase_low, phase_high;
     unsigned branches; /* as attn_intervention */
     attn_rows rows;

@@ -173,14 +173,14 @@ static void make_facts(fixture *f) {
                              *const CLASSES[] = {"token_class", "sinks", "share", "strongest", "mean_mass", "keys"},
                              *const BLOCKS[] = {"block", "token_class", "share"},
                              *const WORDS[] = {"token_class", "word", "sinks", "share", "mean_mass"},
-                             *const PLACES[] = {"row", "column", "sinks"};
+                             *const PLACES[] = {"row", "column", "sinks", "grid_height", "grid_width"},
+                             *const MODULES[] = {"block", "name", "kind", "heads"};
     *r = (report_facts){.analysis = &f->analysis,
                         .study = &f->study,
                         .store_folder = HOSTILE,
                         .command = HOSTILE,
-                        .first_image_key = 0.015625,
-                        .grid_width = 2,
-                        .grid_height = 2};
+                        .first_image_key = 0.015625};
+    fill(&r->modules, MODULES, "iwwi", "joint", (double[]){0, 0, 0, 2});
     fill(&r->tags, TAGS, "wi", HOSTILE, (double[]){0, 8});
     fill(&r->tags, TAGS, "wi", "", (double[]){0, 1});
     for (int i = 0; i < 4; i++)
@@ -193,8 +193,8 @@ static void make_facts(fixture *f) {
     fill(&r->classes, CLASSES, "winnnn", "damaged", (double[]){0, 1, 0.25, 0, INFINITY, NAN});
     fill(&r->blocks, BLOCKS, "iwn", "image", (double[]){0, 0, 1});
     fill(&r->words, WORDS, "wwinn", HOSTILE_CSV, (double[]){0, 0, 4, 1, 0.2});
-    fill(&r->places, PLACES, "iii", NULL, (double[]){1, 0, 4});
-    fill(&r->places, PLACES, "iii", NULL, (double[]){9, 9, 4}); /* outside the grid: not drawn */
+    fill(&r->places, PLACES, "iiiii", NULL, (double[]){1, 0, 4, 2, 2});
+    fill(&r->places, PLACES, "iiiii", NULL, (double[]){9, 9, 4, 2, 2}); /* outside the grid: not drawn */
     r->n_samples = 1;
     r->n_columns = 2;
     r->column[1] = 1;

@@ -24,6 +24,7 @@ static const char *const WORDS[KEYS] = {"", "", "", "", "", "", "</td><b>&\"red\
 
 typedef struct fixture {
     pipeline_sites sites;
+    attn_block block[BLOCKS];
     sample_settings settings;
     attn_measure measure;
     attn_run *run;
@@ -82,6 +83,12 @@ static void make(fixture *f, int branches, int measured) {
                    .settings = {.width = 2, .height = 2, .steps = STEPS, .guidance = branches == 2 ? 4 : 1},
                    .measure = {.r = 5, .top = 2, .n_probes = ATTN_PROBE_COUNT}};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->measure.probe[i] = &ATTN_PROBES[i];
+    for (int i = 0; i < BLOCKS; i++) {
+        f->block[i] = (attn_block){"layer", ATTN_JOINT, HEADS, KEYS, KEYS, 0, f->sites.n_segments, f->sites.n_segments,
+                                   {{0}},   {{0}}};
+        memcpy(f->block[i].segment, f->sites.segment, sizeof f->sites.segment);
+        memcpy(f->block[i].query_segment, f->sites.segment, sizeof f->sites.segment);
+    }
     attn_shape shape = {STEPS, BLOCKS, HEADS, KEYS};
     assert_int_equal(attn_run_create(&f->run, NULL, &f->measure, &(attn_stream_name){0}, shape, &err), SS_OK);
     for (int i = 0; measured && i < STEPS * BLOCKS * HEADS * branches; i++)
@@ -93,6 +100,7 @@ static void make(fixture *f, int branches, int measured) {
                        .seed = 7,
                        .settings = &f->settings,
                        .sites = &f->sites,
+                       .block = f->block,
                        .measure = &f->measure,
                        .run = f->run,
                        .branches = branches,
@@ -103,7 +111,7 @@ static void make(fixture *f, int branches, int measured) {
 
 static void check_name(const trace *t, int key, const char *expected) {
     text name = {0};
-    trace_key_name(t, BRANCH_COND, key, &name);
+    trace_key_name(t, BRANCH_COND, &t->block[0], key, &name);
     assert_string_equal(name.s, expected);
     text_free(&name);
 }
@@ -217,7 +225,8 @@ static void check_data(const char *data, int branches, int measured) {
     const char *end = strstr(data, "</script>");
     json_t *root = json_loadb(data, (size_t)(end - data), 0, &problem);
     if (!root) fail_msg("%s", problem.text);
-    json_t *sinks = json_object_get(root, "sinks"), *names = json_object_get(root, "name");
+    json_t *sinks = json_object_get(root, "sinks"),
+           *names = json_object_get(json_array_get(json_object_get(root, "layout"), 0), "name");
     assert_int_equal(json_array_size(names), branches);
     assert_string_equal(json_string_value(json_array_get(json_array_get(names, 0), 6)), "t5 word 0 '</td><b>&\"red\"'");
     assert_int_equal(json_array_size(sinks), STEPS * BLOCKS * HEADS * branches * 2 * 2);

@@ -22,15 +22,22 @@ enum { SIDE = 8, LATENTS = 6 };
 #endif
 #if FAKE_NETWORK == 0
 enum { BLOCKS = 2, HEADS = 2, KEYS = 12, TEXT = 8, CLASSES = 12 }; /* TEXT: the first text key */
-#define IMAGE {SEGMENT_IMAGE, "image", 0, 8, 4}
-#define ALL {IMAGE, {SEGMENT_TEXT, "clip", 8, 4, 0}}
+#define IMAGE                                                                                                          \
+    { SEGMENT_IMAGE, "image", 0, 8, 4 }
+#define ALL                                                                                                            \
+    {                                                                                                                  \
+        IMAGE, { SEGMENT_TEXT, "clip", 8, 4, 0 }                                                                       \
+    }
 static const attn_block NETWORK[BLOCKS] = {{"layer.0", ATTN_JOINT, 2, 12, 12, 0, 2, 2, ALL, ALL},
                                            {"layer.1", ATTN_JOINT, 2, 12, 12, 0, 2, 2, ALL, ALL}};
 #else
 enum { BLOCKS = 4, HEADS = 3, KEYS = 16, TEXT = 0, CLASSES = 12 };
-#define FINE {SEGMENT_IMAGE, "image", 0, 16, 4}
-#define COARSE {SEGMENT_IMAGE, "image", 0, 12, 6}
-#define WORDS {SEGMENT_TEXT, "clip", 0, 12, 0}
+#define FINE                                                                                                           \
+    { SEGMENT_IMAGE, "image", 0, 16, 4 }
+#define COARSE                                                                                                         \
+    { SEGMENT_IMAGE, "image", 0, 12, 6 }
+#define WORDS                                                                                                          \
+    { SEGMENT_TEXT, "clip", 0, 12, 0 }
 static const attn_block NETWORK[BLOCKS] = {{"wide.look", ATTN_SELF, 3, 16, 16, 0, 1, 1, {FINE}, {FINE}},
                                            {"wide.read", ATTN_CROSS, 2, 16, 12, 0, 1, 1, {FINE}, {WORDS}},
                                            {"deep.look", ATTN_SELF, 1, 12, 12, 0, 1, 1, {COARSE}, {COARSE}},

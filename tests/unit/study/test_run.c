@@ -382,7 +382,7 @@ static void test_version_1(void **state) {
     assert_int_equal(file_hash(path, was, &err), SS_OK);
     char *after = world_exports(&w, "reference");
     assert_int_equal(file_hash(path, is, &err), SS_OK);
-    assert_string_equal(was, is); /* what is new is not in the file */
+    assert_string_equal(was, is);              /* what is new is not in the file */
     *strstr(before, "block,name,kind") = '\0'; /* modules and queries are not known */
     assert_memory_equal(after, before, strlen(before));
     assert_non_null(strstr(after + strlen(before), "\n0,,joint,2,12,12,\"image 8, clip 4\"\n1,,joint,"));
