@@ -255,7 +255,9 @@ static void describe_block(const trace *t, int block, int from, int to, const tr
         if (!is_told(&columns[i])) continue;
         text_add(out, "  ");
         pad_to(out, start, at);
-        text_add_fixed(out, trace_mean(t, i, block, best.head, from, to), 4);
+        double mean = trace_mean(t, i, block, best.head, from, to);
+        if (isfinite(mean)) text_add_fixed(out, mean, 4);
+        else text_add(out, "-");
         at += COLUMN_WIDTH;
     }
     if (trace_kinds(t) > 1) text_addf(out, "  %s, %s", ATTN_KINDS[t->block[block].kind].name, t->block[block].name);
