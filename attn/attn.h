@@ -18,10 +18,10 @@
 typedef enum segment_kind { SEGMENT_IMAGE, SEGMENT_TEXT } segment_kind;
 
 /* A run of consecutive tokens of one origin. Order differs between networks, so an index without its segment means
- * nothing. Image [0, h w), clip [h w, h w + n_clip), t5 [.., ..), say. */
+ * nothing. Image [0, h w), then the text of one encoder, then that of another, say. */
 typedef struct attn_segment {
     segment_kind kind;
-    const char *name; /* given by the network: "image", "clip", "t5"; static storage */
+    const char *name; /* given by the network: "image", "clip"; static storage */
     int start, length;
     int grid_width; /* image segments: tokens per row, so that a key is named (row, column); else 0 */
 } attn_segment;

@@ -28,7 +28,7 @@ static inline int bits_any(const attn_bits *b) {
 enum { ATTN_NAME_SIZE = 96 };
 
 typedef struct attn_block {
-    char name[ATTN_NAME_SIZE]; /* the module in diffusers: "transformer_blocks.12.attn" */
+    char name[ATTN_NAME_SIZE]; /* the module, as whoever made the model calls it; "" = unknown */
     attn_kind kind;
     int heads, queries, keys;
     int layout; /* blocks with the same segments of keys have the same number, from 0 (attn_number_layouts) */

@@ -11,7 +11,7 @@ typedef enum match_by { MATCH_MODALITY, MATCH_CLASS, MATCH_MASS } match_by;
 
 const option ATTN_SELECT_TYPE_MATCHED_OPTIONS[] = {
     {"match", OPTION_WORD, "modality|class", 0, 0, "class",
-     "what is equal: image or text, or the class of the token (clip start, t5 word, ...)"},
+     "what is equal: image or text, or the class of the token (image, start, word, end, padding)"},
     {"persist", OPTION_WORD, "none|matched", 0, 0, "none",
      "matched: from step to step as many keys are replaced, of each kind, as left the top-k set"},
     {0},

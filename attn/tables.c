@@ -140,7 +140,7 @@ const attn_probe ATTN_PROBES[] = {
      .n_columns = 4,
      .column = {"text_mass", "text_of_top_r", "image0_mass", "text0_mass"},
      .column_help = {"summed mass of all text keys, 0 to 1", "share of the r heaviest keys that are text, 0 to 1",
-                     "mass of the first image key, 0 to 1", "mass of the first text key (SD3: clip 0), 0 to 1"},
+                     "mass of the first image key, 0 to 1", "mass of the first text key, 0 to 1"},
      .observe = attn_probe_text},
     {.about = {"reduction", "what an intervention did to its keys and to the output", NULL},
      .n_columns = 6,

@@ -103,6 +103,7 @@ try 'a matched control that nobody counts' 3 "needs the probe 'reduction'" sinks
 
 # ---- the studies that ship can be planned ----
 for file in "$SOURCE"/studies/*.yaml "$SOURCE"/studies/*/*.yaml; do
+    if grep -q '^model: PATH/TO/' "$file"; then continue; fi # the reader names the model: sdxl.sh does
     check "plan of ${file##*/studies/}" env -C "$SOURCE" "$SINKSCOPE" run "$file" -o "$work/nowhere" --plan
 done
 

@@ -15,12 +15,12 @@ fake_state fake;
 
 enum { SIDE = 8, LATENTS = 6 };
 
-/* The networks of the laboratory, by FAKE_NETWORK: one whose blocks are alike, in which image and text attend together;
+/* The networks of the laboratory, by FAKE_UNEVEN: one whose blocks are alike, in which image and text attend together;
  * and one that is in no program, whose blocks differ in kind, heads, keys and resolution. */
-#ifndef FAKE_NETWORK
-#define FAKE_NETWORK 0
+#ifndef FAKE_UNEVEN
+#define FAKE_UNEVEN 0
 #endif
-#if FAKE_NETWORK == 0
+#if !FAKE_UNEVEN
 enum { BLOCKS = 2, HEADS = 2, KEYS = 12, TEXT = 8, CLASSES = 12 }; /* TEXT: the first text key */
 #define IMAGE                                                                                                          \
     { SEGMENT_IMAGE, "image", 0, 8, 4 }
@@ -165,7 +165,7 @@ struct denoise_state {
     double x[LATENTS];
 };
 
-const char *fake_network(void) { return FAKE_NETWORK ? "uneven" : "alike"; }
+const char *fake_network(void) { return FAKE_UNEVEN ? "uneven" : "alike"; }
 
 pipeline *fake_pipeline(void) {
     static pipeline p;

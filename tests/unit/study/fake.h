@@ -20,7 +20,7 @@ extern fake_state fake;
 
 pipeline *fake_pipeline(void);
 
-/* "alike" or "uneven": which network the laboratory was built with (FAKE_NETWORK). */
+/* "alike" or "uneven": which network the laboratory was built with (FAKE_UNEVEN). */
 const char *fake_network(void);
 
 /* A scratch folder with prompts.jsonl (`n` GenEval prompts of two tags) and model/; the study text is written to
