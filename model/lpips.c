@@ -183,15 +183,30 @@ static tensor run_step(compute *c, const lpips_net *net, const lpips_weights *w,
     return out;
 }
 
-/* The published shift and scale of the three channels: (x - shift) / scale. */
+static void no_memory(compute *c, int64_t floats) {
+    ss_error err;
+    error_no_memory(&err, "lpips", (unsigned long long)floats * sizeof(float));
+    compute_fail(c, &err);
+}
+
+/* One number for each channel, repeated for a row of `width` pixels: [1, 1, 3 width] in new scratch. */
+static tensor channels_row(compute *c, const float *values, int64_t width) {
+    tensor row = compute_3d(c, 1, width, 3), one = compute_3d(c, 1, 1, 3);
+    op_upload(c, one, values);
+    op_fill(c, row, 0.0f);
+    op_add(c, row, row, one);
+    return tensor_reshape(row, 3, (int64_t[]){1, 1, 3 * width});
+}
+
+/* (x - shift) / scale with the published numbers; both are contiguous. By rows of the picture, since operations on
+ * pixels of three numbers are slow. */
 static void scale_into(compute *c, tensor out, tensor x) {
     static const float shift[] = {0.030f, 0.088f, 0.188f}, scale[] = {1 / 0.458f, 1 / 0.448f, 1 / 0.450f};
+    const int64_t dim[] = {x.dim[0], x.dim[1], x.dim[2] * 3};
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor row = compute_4d(c, 1, 1, 1, 3);
-    op_upload(c, row, shift);
-    op_add(c, out, x, row);
-    op_upload(c, row, scale);
-    op_mul(c, out, out, row);
+    out = tensor_reshape(out, 3, dim);
+    op_add(c, out, tensor_reshape(x, 3, dim), channels_row(c, shift, x.dim[2]));
+    op_mul(c, out, out, channels_row(c, scale, x.dim[2]));
     arena_release(c->scratch, mark);
 }
 
@@ -204,22 +219,19 @@ static tensor unit(compute *c, tensor x) {
     return out;
 }
 
-/* Adds the mean over pixels of the weighted squares of one tap to distance[B]. */
+/* Adds the mean over pixels of the weighted squares of one tap to distance[B]; `a`, `b` are of unit length, and `a` is
+ * overwritten. */
 static void compare(compute *c, tensor a, tensor b, const weight *linear, int tap, double *distance) {
     int64_t n = a.dim[1] * a.dim[2];
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor d = unit(c, a), out = compute_4d(c, a.dim[0], a.dim[1], a.dim[2], 1);
-    op_axpby(c, d, 1.0f, d, -1.0f, unit(c, b));
-    op_mul(c, d, d, d);
-    op_linear(c, out, d, linear, NULL, ACT_NONE);
+    tensor out = compute_4d(c, a.dim[0], a.dim[1], a.dim[2], 1);
+    op_axpby(c, a, 1.0f, a, -1.0f, b);
+    op_mul(c, a, a, a);
+    op_linear(c, out, a, linear, NULL, ACT_NONE);
     compute_tap(c, out, "lin.%d", tap);
     float *host = malloc((size_t)(a.dim[0] * n) * sizeof *host);
     if (host) op_download(c, host, out);
-    else {
-        ss_error err;
-        error_no_memory(&err, "lpips", (unsigned long long)(a.dim[0] * n) * sizeof *host);
-        compute_fail(c, &err);
-    }
+    else no_memory(c, a.dim[0] * n);
     for (int64_t i = 0; host && compute_ok(c) && i < a.dim[0]; i++) {
         double sum = 0;
         for (int64_t j = 0; j < n; j++) sum += (double)host[i * n + j];
@@ -229,27 +241,102 @@ static void compare(compute *c, tensor a, tensor b, const weight *linear, int ta
     arena_release(c->scratch, mark);
 }
 
-void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, tensor a, tensor b, double *distance) {
-    const lpips_net *net = g->net;
-    int64_t n = a.dim[0], dim[] = {2 * n, a.dim[1], a.dim[2], a.dim[3]};
+/* Pictures through the network; `see` gets the features at every tap. */
+typedef void watcher(compute *c, void *user, int tap, tensor features);
+
+static void watch(compute *c, const lpips_net *net, const lpips_weights *w, tensor x, rooms *r, watcher *see,
+                  void *user) {
     int taps = 0;
+    for (int i = 0; i < net->n_steps && compute_ok(c); i++) {
+        x = run_step(c, net, w, i, x, r);
+        if (!net->steps[i].tap) continue;
+        arena_mark mark = arena_get_mark(c->scratch);
+        see(c, user, taps++, x);
+        arena_release(c->scratch, mark);
+    }
+}
+
+/* ---- a pair at once ---- */
+
+typedef struct pair {
+    const lpips_weights *w;
+    int64_t n; /* pairs: pictures [0, n) and [n, 2 n) */
+    double *distance;
+} pair;
+
+static void see_pair(compute *c, void *user, int tap, tensor features) {
+    const pair *p = user;
+    tensor first = tensor_slice(features, 0, 0, p->n), second = tensor_slice(features, 0, p->n, p->n);
+    compute_tap(c, first, "in0.%d", tap);
+    compute_tap(c, second, "in1.%d", tap);
+    compare(c, unit(c, first), unit(c, second), &p->w->linear[tap], tap, p->distance);
+}
+
+void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, tensor a, tensor b, double *distance) {
+    int64_t n = a.dim[0], dim[] = {2 * n, a.dim[1], a.dim[2], a.dim[3]};
     rooms r;
     arena_mark mark = arena_get_mark(c->scratch);
     for (int64_t i = 0; i < n; i++) distance[i] = 0;
-    rooms_make(c, net, dim, &r);
+    rooms_make(c, g->net, dim, &r);
     tensor x = room_take(&r, dim);
     scale_into(c, tensor_slice(x, 0, 0, n), a);
     scale_into(c, tensor_slice(x, 0, n, n), b);
-    for (int i = 0; i < net->n_steps && compute_ok(c); i++) {
-        x = run_step(c, net, w, i, x, &r);
-        if (!net->steps[i].tap) continue;
-        tensor first = tensor_slice(x, 0, 0, n), second = tensor_slice(x, 0, n, n);
-        compute_tap(c, first, "in0.%d", taps);
-        compute_tap(c, second, "in1.%d", taps);
-        compare(c, first, second, &w->linear[taps], taps, distance);
-        taps++;
-    }
+    watch(c, g->net, w, x, &r, see_pair, &(pair){w, n, distance});
     arena_release(c->scratch, mark);
+}
+
+/* ---- one picture against known features ---- */
+
+void lpips_features_free(lpips_features *f) {
+    for (int i = 0; i < LPIPS_MAX_TAPS; i++) free(f->tap[i]);
+    *f = (lpips_features){0};
+}
+
+static void watch_one(compute *c, const lpips_net *net, const lpips_weights *w, tensor picture, watcher *see,
+                      void *user) {
+    rooms r;
+    arena_mark mark = arena_get_mark(c->scratch);
+    rooms_make(c, net, picture.dim, &r);
+    tensor x = room_take(&r, picture.dim);
+    scale_into(c, x, picture);
+    watch(c, net, w, x, &r, see, user);
+    arena_release(c->scratch, mark);
+}
+
+static void see_features(compute *c, void *user, int tap, tensor features) {
+    lpips_features *f = user;
+    int64_t floats = tensor_elements(features);
+    if (f->floats[tap] != floats) {
+        free(f->tap[tap]);
+        f->tap[tap] = malloc((size_t)floats * sizeof **f->tap);
+        f->floats[tap] = f->tap[tap] ? floats : 0;
+    }
+    if (f->tap[tap]) op_download(c, f->tap[tap], unit(c, features));
+    else no_memory(c, floats);
+}
+
+void lpips_features_of(compute *c, const lpips_config *g, const lpips_weights *w, tensor picture, lpips_features *out) {
+    watch_one(c, g->net, w, picture, see_features, out);
+}
+
+typedef struct known {
+    const lpips_weights *w;
+    const lpips_features *from;
+    double distance;
+} known;
+
+static void see_known(compute *c, void *user, int tap, tensor features) {
+    known *k = user;
+    tensor a = unit(c, features), b = nn_like(c, features);
+    op_upload(c, b, k->from->tap[tap]);
+    compare(c, a, b, &k->w->linear[tap], tap, &k->distance);
+}
+
+double lpips_distance(compute *c, const lpips_config *g, const lpips_weights *w, tensor picture,
+                      const lpips_features *from) {
+    known k = {w, from, 0};
+    watch_one(c, g->net, w, picture, see_known, &k);
+    return k.distance;
 }
 
 /* ---- named arrays ---- */

@@ -3,6 +3,7 @@
 #include "score/metrics.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "model/lpips.h"
 
 #define LPIPS_OPTIONS(backbone, name)                                                                                  \
@@ -21,14 +22,32 @@ const option METRIC_LPIPS_ALEX_OPTIONS[] = LPIPS_OPTIONS("alexnet-owt-7be5be79.p
 const option METRIC_LPIPS_VGG_OPTIONS[] = LPIPS_OPTIONS("vgg16-397923af.pth", "vgg.pth");
 const option METRIC_LPIPS_SQUEEZE_OPTIONS[] = LPIPS_OPTIONS("squeezenet1_1-b8a52dc0.pth", "squeeze.pth");
 
+typedef struct lpips_metric {
+    model *m;
+    rgb_image baseline;      /* the last one, and its features: a study has many pictures for each; no pixels = none */
+    lpips_features features; /* about 128 MB for VGG-16 at 512 x 512 */
+} lpips_metric;
+
+void metric_lpips_close(compute *c, void *state) {
+    (void)c;
+    lpips_metric *t = state;
+    if (!t) return;
+    lpips_features_free(&t->features);
+    rgb_image_free(&t->baseline);
+    model_close(t->m);
+    free(t);
+}
+
 static ss_status open_net(compute *c, const char *net, const option_value *options, void **state, ss_error *err) {
     const char *files[] = {options[0].text, options[1].text};
+    lpips_metric *t = calloc(1, sizeof *t);
     json_t *config = json_pack("{s:s}", "net", net);
-    if (!config) return error_no_memory(err, "lpips", 0);
-    model *m;
-    ss_status status = model_open_files(&m, c, "LPIPS", config, "LPIPS v0.1", files, *files[1] ? 2 : 1, NULL, err);
+    ss_status status = t && config ? SS_OK : error_no_memory(err, "lpips", sizeof *t);
+    if (status == SS_OK)
+        status = model_open_files(&t->m, c, "LPIPS", config, "LPIPS v0.1", files, *files[1] ? 2 : 1, NULL, err);
     json_decref(config);
-    if (status == SS_OK) *state = m;
+    if (status == SS_OK) *state = t;
+    else metric_lpips_close(c, t);
     return status;
 }
 
@@ -44,30 +63,45 @@ ss_status metric_lpips_squeeze_open(compute *c, const option_value *options, voi
     return open_net(c, "squeeze", options, state, err);
 }
 
-void metric_lpips_close(compute *c, void *state) {
-    (void)c;
-    model_close(state);
+/* [1, H, W, 3] in -1 to 1, in new scratch; lpips.im2tensor. */
+static ss_status upload(compute *c, const rgb_image *image, tensor *out, ss_error *err) {
+    size_t n = 3 * (size_t)image->width * (size_t)image->height;
+    float *room = malloc(n * sizeof *room);
+    if (!room) return error_no_memory(err, "pixels", n * sizeof *room);
+    for (size_t i = 0; i < n; i++) room[i] = (float)(image->rgb[i] / 127.5 - 1);
+    *out = compute_4d(c, 1, image->height, image->width, 3);
+    op_upload(c, *out, room);
+    free(room);
+    return SS_OK;
 }
 
-/* [1, H, W, 3] in -1 to 1, in new scratch; lpips.im2tensor. */
-static tensor upload(compute *c, const rgb_image *image, float *room) {
-    size_t n = 3 * (size_t)image->width * (size_t)image->height;
-    for (size_t i = 0; i < n; i++) room[i] = (float)(image->rgb[i] / 127.5 - 1);
-    tensor x = compute_4d(c, 1, image->height, image->width, 3);
-    op_upload(c, x, room);
-    return x;
+static size_t image_bytes(const rgb_image *i) { return 3 * (size_t)i->width * (size_t)i->height; }
+
+/* The features of `baseline` are in t->features afterwards. */
+static ss_status know_baseline(lpips_metric *t, compute *c, const rgb_image *baseline, ss_error *err) {
+    rgb_image *known = &t->baseline;
+    tensor x;
+    if (known->rgb && known->width == baseline->width && known->height == baseline->height &&
+        memcmp(known->rgb, baseline->rgb, image_bytes(baseline)) == 0)
+        return SS_OK;
+    rgb_image_free(known);
+    SS_TRY(upload(c, baseline, &x, err));
+    lpips_features_of(c, t->m->config, t->m->weights, x, &t->features);
+    SS_TRY(compute_status(c, err));
+    SS_TRY(rgb_image_make(known, baseline->width, baseline->height, "the baseline", err));
+    memcpy(known->rgb, baseline->rgb, image_bytes(baseline));
+    return SS_OK;
 }
 
 ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
-    const model *m = state;
-    SS_TRY(metric_check_pair(in, (int)lpips_min_side(m->config), err));
-    size_t bytes = 3 * (size_t)in->image->width * (size_t)in->image->height * sizeof(float);
-    float *room = malloc(bytes);
-    if (!room) return error_no_memory(err, "pixels", bytes);
+    lpips_metric *t = state;
+    tensor x;
+    SS_TRY(metric_check_pair(in, (int)lpips_min_side(t->m->config), err));
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor a = upload(c, in->image, room), b = upload(c, in->baseline, room);
-    lpips_forward(c, m->config, m->weights, a, b, &out->value);
+    ss_status status = know_baseline(t, c, in->baseline, err);
     arena_release(c->scratch, mark);
-    free(room);
-    return compute_status(c, err);
+    if (status == SS_OK) status = upload(c, in->image, &x, err);
+    if (status == SS_OK) out->value = lpips_distance(c, t->m->config, t->m->weights, x, &t->features);
+    arena_release(c->scratch, mark);
+    return status == SS_OK ? compute_status(c, err) : status;
 }

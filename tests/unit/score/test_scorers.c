@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "model/lpips.h"
 #include "model/network.h"
 #include "score/metrics.h"
 
@@ -262,11 +263,83 @@ static void test_small_pictures(void **state) {
     }
 }
 
+static tensor upload_made(unsigned seed, int width, int height) {
+    rgb_image image = made_image(seed, width, height);
+    tensor x = compute_4d(c, 1, height, width, 3);
+    float *room = malloc(3 * (size_t)(width * height) * sizeof *room);
+    assert_non_null(room);
+    for (int i = 0; i < 3 * width * height; i++) room[i] = (float)(image.rgb[i] / 127.5 - 1);
+    op_upload(c, x, room);
+    free(room);
+    rgb_image_free(&image);
+    return x;
+}
+
+/* Image and baseline through the network as one batch, without the metric. */
+static double value_of_batch(const char *kind, unsigned image, unsigned baseline, int width, int height) {
+    ss_error err = {0};
+    model *m;
+    double value;
+    char backbone[64], linear[64];
+    const char *files[2], *net = kind + strlen("lpips-");
+    json_t *config = json_pack("{s:s}", "net", strcmp(net, "vgg") == 0 ? "vgg16" : net);
+    snprintf(backbone, sizeof backbone, "%s.safetensors", net);
+    snprintf(linear, sizeof linear, "%s-lin.safetensors", net);
+    files[0] = in_folder(backbone);
+    files[1] = in_folder(linear);
+    check(model_open_files(&m, c, "LPIPS", config, "LPIPS", files, 2, NULL, &err), &err);
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor a = upload_made(image, width, height), b = upload_made(baseline, width, height);
+    lpips_forward(c, m->config, m->weights, a, b, &value);
+    check(compute_status(c, &err), &err);
+    arena_release(c->scratch, mark);
+    model_close(m);
+    json_decref(config);
+    return value;
+}
+
+/* The baseline's features are kept from one call to the next: values are those of a metric that has seen nothing yet,
+ * to the bit, whatever came before, a failure too, and those of the pair as one batch. */
+static void test_kept_baselines(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"lpips-alex", "lpips-vgg", "lpips-squeeze"};
+    static const struct {
+        unsigned image, baseline;
+        int width, height;
+    } pairs[] = {{1, 2, 40, 33}, {3, 2, 40, 33}, {2, 1, 40, 33}, {1, 2, 33, 40}, {1, 2, 10, 10},
+                 {5, 2, 33, 40}, {5, 4, 33, 40}, {5, 2, 40, 33}, {1, 2, 40, 33}};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        scorer kept, fresh;
+        double first = 0;
+        open_by_case(&kept, kinds[k]);
+        for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+            ss_error err = {0};
+            rgb_image image = made_image(pairs[i].image, pairs[i].width, pairs[i].height);
+            rgb_image baseline = made_image(pairs[i].baseline, pairs[i].width, pairs[i].height);
+            metric_input in = {.image = &image, .baseline = &baseline};
+            metric_value a = {0}, b = {0};
+            open_by_case(&fresh, kinds[k]);
+            ss_status status = kept.row->score(c, kept.state, &in, &a, &err);
+            assert_int_equal(fresh.row->score(c, fresh.state, &in, &b, &err), status);
+            assert_int_equal(status, pairs[i].width == 10 ? SS_ERR_INPUT : SS_OK);
+            assert_memory_equal(&a.value, &b.value, sizeof a.value);
+            assert_true(status != SS_OK || a.value > 0);
+            if (i == 0) first = a.value;
+            fresh.row->close(c, fresh.state);
+            rgb_image_free(&image);
+            rgb_image_free(&baseline);
+        }
+        kept.row->close(c, kept.state);
+        assert_true(first == value_of_batch(kinds[k], 1, 2, 40, 33));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_files_that_do_not_fit),
         cmocka_unit_test(test_small_pictures),
+        cmocka_unit_test(test_kept_baselines),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
