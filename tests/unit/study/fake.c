@@ -167,6 +167,16 @@ struct denoise_state {
 
 const char *fake_network(void) { return FAKE_UNEVEN ? "uneven" : "alike"; }
 
+int fake_blocks(void) { return BLOCKS; }
+int64_t fake_masses(void) { return (int64_t)BLOCKS * HEADS * KEYS; }
+int fake_text_keys(void) { return CLASSES - TEXT; }
+
+int fake_heads(void) {
+    int n = 0;
+    for (int i = 0; i < BLOCKS; i++) n += NETWORK[i].heads;
+    return n;
+}
+
 pipeline *fake_pipeline(void) {
     static pipeline p;
     return &p;

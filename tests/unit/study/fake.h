@@ -22,6 +22,10 @@ pipeline *fake_pipeline(void);
 
 /* "alike" or "uneven": which network the laboratory was built with (FAKE_UNEVEN). */
 const char *fake_network(void);
+int fake_blocks(void);
+int fake_heads(void);      /* over all blocks: sites of a step and branch */
+int64_t fake_masses(void); /* numbers of a trace's array, a step and branch */
+int fake_text_keys(void);
 
 /* A scratch folder with prompts.jsonl (`n` GenEval prompts of two tags) and model/; the study text is written to
  * study.yaml. The path is static storage; removed by fake_remove. */

@@ -530,15 +530,23 @@ static void test_views(void **state) {
     assert_int_equal(count(folder, "SELECT count(pixel_rmse) FROM scores"), 12 * 6);
     assert_int_equal(count(folder, "SELECT count(*) FROM calibrations WHERE glow IS NOT NULL"), 12);
     assert_int_equal(count(folder, "SELECT count(*) FROM shams WHERE equal"), 6);
-    /* 6 prompts x 2 seeds x (6 conditions x 6 steps x 2 branches + weaker: 4 steps, 1 branch) x 2 blocks x 2 heads */
-    assert_int_equal(count(folder, "SELECT count(*) FROM sites"), 12 * (6 * 6 * 2 + 4) * 4);
+    /* 6 prompts x 2 seeds x (6 conditions x 6 steps x 2 branches + weaker: 4 steps, 1 branch) x heads of all blocks */
+    int heads = fake_heads();
+    assert_int_equal(count(folder, "SELECT count(*) FROM sites"), 12 * (6 * 6 * 2 + 4) * heads);
     assert_int_equal(count(folder, "SELECT count(max_mass + entropy) FROM sites WHERE branch = 'uncond'"),
-                     12 * 6 * 6 * 4);
-    assert_int_equal(count(folder, "SELECT count(*) FROM sinks WHERE rank = 0"), 12 * (6 * 6 * 2 + 4) * 4);
+                     12 * 6 * 6 * heads);
+    assert_int_equal(count(folder, "SELECT count(*) FROM sinks WHERE rank = 0"), 12 * (6 * 6 * 2 + 4) * heads);
     assert_true(count(folder, "SELECT count(*) FROM sinks WHERE token_class = 'clip word' AND word = 'star'") > 0);
     assert_int_equal(
-        count(folder, "SELECT count(*) FROM sinks WHERE segment = 'image' AND (row * 4 + column <> position)"), 0);
-    assert_int_equal(count(folder, "SELECT count(*) FROM keys WHERE branch = 'cond'"), 6 * 4);
+        count(folder,
+              "SELECT count(*) FROM sinks s JOIN block b ON b.block = s.block JOIN segment g ON g.layout = b.layout"
+              " AND g.name = 'image' WHERE s.segment = 'image' AND s.row * g.grid_width + s.column <> s.position"),
+        0);
+    assert_int_equal(count(folder, "SELECT count(*) FROM keys WHERE branch = 'cond'"), 6 * fake_text_keys());
+    assert_int_equal(count(folder, "SELECT count(*) FROM blocks"), fake_blocks());
+    assert_int_equal(count(folder, "SELECT count(*) FROM sinks WHERE kind = 'self' AND token_class <> 'image'"), 0);
+    assert_int_equal(count(folder, "SELECT count(*) FROM sinks WHERE kind = 'self' AND word IS NOT NULL"), 0);
+    assert_int_equal(count(folder, "SELECT count(*) FROM sinks WHERE kind = 'cross' AND row IS NOT NULL"), 0);
     world_close(&w);
 }
 
@@ -573,7 +581,7 @@ static void test_layout(void **state) {
     snprintf(path, sizeof path, "reference/traces/%lld.h5", (long long)w.p->unit[1].id);
     assert_int_equal(hdf5_read_array(world_path(&w, path), "mass", &ndim, shape, &data, &err), SS_OK);
     assert_int_equal(ndim, 5);
-    assert_int_equal(shape[0] * shape[1] * shape[2] * shape[3] * shape[4], 6 * 2 * 2 * 2 * 12);
+    assert_int_equal(shape[0] * shape[1] * shape[2] * shape[3] * shape[4], 6 * 2 * fake_masses());
     free(data);
     assert_int_equal(hdf5_read_text(world_path(&w, path), "condition", &condition, &err), SS_OK);
     assert_string_equal(condition, "sink k=1");
