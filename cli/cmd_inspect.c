@@ -173,6 +173,8 @@ const command CLI_INSPECT = {
     .description =
         "Opens every component, checks each tensor against config.json, and says what running it takes.\n"
         "MODEL is a pipeline's folder (with model_index.json) or one component's.\n"
+        "Blocks of attention that differ are listed one a line: number, kind, heads, keys, module, as a study's\n"
+        "'blocks', 'heads' and 'kinds' name them.\n"
         "  sinkscope inspect models/shapes-sd3 --tensors\n"
         "With --random, MODEL is a config.json of any network listed by 'list networks', or its folder: what a\n"
         "checkpoint of that size costs can be seen without having one. Scores by such weights are labelled.\n"

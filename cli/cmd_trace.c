@@ -138,8 +138,7 @@ static const option FLAGS[] = {
     {"step", OPTION_INT, NULL, -1, 1000, "-1", "the step that the table speaks of; -1 = means over all steps"},
     {"map", OPTION_TEXT, NULL, 0, 0, NULL,
      "also show a part of the attention itself on the page: 'key clip 0' or 'word red' (who looks at it), 'row 3 4' "
-     "(what "
-     "that place of the image looks at)"},
+     "(what that place of the image looks at, in tokens of the finest grid); blocks without such a key are left out"},
     {"json", OPTION_FLAG, NULL, 0, 0, "false", "every row, as JSON"},
     {0},
 };

@@ -19,6 +19,7 @@ check 'a text key has no place, an image key has one' awk -F, 'NR > 1 && /,cross
 check 'maps of a word: cross-attention alone' sh -c \
     'test "$(grep -c "<figcaption>Block [0-9]*, step" traced/trace.html)" -gt 0 && ! grep -q "<figcaption>Block 0, step" traced/trace.html'
 check 'maps lie on the grid of their block' sh -c 'grep "<figcaption>Block 1, step" traced/trace.html | grep -q cross'
+check 'the page has the keys of every layout' grep -qF '"layout":[{"keys":16,"segment":[{"start":0,"length":16,"width":4' traced/trace.html
 check 'trace as JSON' sh -c '"$SINKSCOPE" trace tiny-sdxl --prompt "a red star" --seed 3 --json | grep -q "\"kind\": \"cross\""'
 for map in 'row 1 2' 'key image 3' 'key clip 0'; do
     check "map '$map'" sinkscope trace tiny-sdxl --prompt 'a red star' --seed 3 --map "$map" -o maps

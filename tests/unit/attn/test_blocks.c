@@ -253,11 +253,130 @@ static void a_map_skips_blocks_without_its_row(void **state) {
     attn_run_destroy(run);
 }
 
+/* Rows by block: what a block has under another number, and what it has not. */
+static void a_map_may_differ_by_block(void **state) {
+    (void)state;
+    const int32_t rows[BLOCKS] = {10, -1, 2};
+    const attn_map own = {.part = PART_ROW, .n = 1, .by_block = rows},
+                   two = {.part = PART_ROW, .n = 1, .index = &rows[2]};
+    attn_measure m = {.r = 1, .map = &own}, n = {.r = 1, .map = &two};
+    attn_run *run = run_of(NULL, &m, SHAPE), *other = run_of(NULL, &n, SHAPE);
+    forward(run, 0, 3);
+    forward(other, 0, 3);
+    assert_non_null(attn_run_map(run, 0, 0));
+    assert_null(attn_run_map(run, 0, 1));
+    assert_non_null(attn_run_map(run, 0, 2));
+    assert_memory_equal(attn_run_map(run, 0, 2), attn_run_map(other, 0, 2), SMALL * sizeof(float));
+    attn_run_destroy(run);
+    attn_run_destroy(other);
+}
+
+/* ---- what the blocks are asked beforehand ---- */
+
+static void describe(attn_block *out) {
+    for (int i = 0; i < BLOCKS; i++) {
+        out[i] = (attn_block){.name = "a.b",
+                              .kind = BLOCK[i].kind,
+                              .heads = BLOCK[i].n.heads,
+                              .queries = BLOCK[i].n.queries,
+                              .keys = BLOCK[i].n.keys,
+                              .n_query_segments = 1,
+                              .n_segments = 1};
+        out[i].query_segment[0] = BLOCK[i].queries[0];
+        out[i].segment[0] = BLOCK[i].keys[0];
+    }
+}
+
+static void layouts_are_numbered(void **state) {
+    (void)state;
+    attn_block block[2 * BLOCKS];
+    describe(block);
+    describe(block + BLOCKS);
+    assert_int_equal(attn_number_layouts(block, 2 * BLOCKS), BLOCKS);
+    for (int i = 0; i < 2 * BLOCKS; i++) assert_int_equal(block[i].layout, i % BLOCKS);
+    assert_false(attn_blocks_alike(block, 2 * BLOCKS));
+    block[1] = block[0];
+    assert_true(attn_blocks_alike(block, 2));
+    assert_int_equal(attn_block_has(block, SEGMENT_IMAGE), KEYS);
+    assert_int_equal(attn_block_has(block, SEGMENT_TEXT), 0);
+}
+
+/* An intervention in the blocks of `bits`, the heads there are. */
+static attn_program asking(const char *select, int k, uint64_t bits) {
+    attn_program p = named_program(SHAPE, named_selector(select), k, "mask", 0, ROWS_IMAGE);
+    p.intervention[0].blocks = (attn_bits){{bits}};
+    return p;
+}
+
+static void refused(attn_program p, const char *message) {
+    attn_block block[BLOCKS];
+    ss_error err = {0};
+    describe(block);
+    attn_number_layouts(block, BLOCKS);
+    assert_int_equal(attn_program_check(&p, block, BLOCKS, &err), message ? SS_ERR_INPUT : SS_OK);
+    if (message) assert_string_equal(err.message, message);
+}
+
+static void every_block_must_answer(void **state) {
+    (void)state;
+    refused(asking("top", 2, 7), NULL);
+    refused(
+        asking("top", 3, 7),
+        "k = 3 asks for sets of 3 keys; expected at most 2, half of a call's 5 keys; so in 2 of the 3 blocks chosen, "
+        "the first of them block 1 (a.b, cross)");
+    refused(asking("top", 3, 1), NULL);
+    refused(asking("text-top", 1, 2), NULL);
+    refused(asking("text-top", 1, 3),
+            "asks for sets of 1 keys; expected at most 0, the text keys of a call; so in 1 of "
+            "the 2 blocks chosen, the first of them block 0 (a.b, self)");
+    refused(asking("image-top", 2, 5), NULL);
+    refused(asking("image-top", 1, 2),
+            "asks for sets of 1 keys; expected at most 0, the image keys of a call; so in 1 of "
+            "the 1 blocks chosen, the first of them block 1 (a.b, cross)");
+    attn_program index = asking("index", 1, 5);
+    index.intervention[0].selector_options[0].text = "image 3";
+    refused(index, NULL);
+    index.intervention[0].selector_options[0].text = "image 4";
+    refused(index,
+            "at is 'image 4'; expected a segment and an offset with room for k = 1 keys, as in 'image 0'; segments "
+            "(keys): 'image' (4); so in 1 of the 2 blocks chosen, the first of them block 2 (a.b, self)");
+    attn_program rows = asking("top", 1, 6);
+    rows.intervention[0].rows = ROWS_TEXT;
+    refused(rows,
+            "'rows: text', but no query of the call is text; expected image or all; so in 2 of the 2 blocks chosen, "
+            "the first of them block 1 (a.b, cross)");
+    attn_program layer = asking("top", 1, 3);
+    layer.intervention[0].scope = SCOPE_LAYER;
+    refused(layer, NULL);
+    layer.intervention[0].blocks = (attn_bits){{4}};
+    refused(layer,
+            "k = 1 asks for sets of 3 keys (scope: layer takes k x heads); expected at most 2, half of a call's 4 "
+            "keys; so in 1 of the 1 blocks chosen, the first of them block 2 (a.b, self)");
+}
+
+static void measured_rows_must_be_there(void **state) {
+    (void)state;
+    attn_block block[BLOCKS];
+    ss_error err = {0};
+    describe(block);
+    const attn_measure image = {.rows = ROWS_IMAGE}, all = {.rows = ROWS_ALL}, of_text = {.rows = ROWS_TEXT};
+    assert_int_equal(attn_measure_check(&image, block, BLOCKS, &err), SS_OK);
+    assert_int_equal(attn_measure_check(&all, block, BLOCKS, &err), SS_OK);
+    assert_int_equal(attn_measure_check(&of_text, block, BLOCKS, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "block 0 (a.b, self) has no text queries to measure; choose other rows");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_block_is_kept_as_if_it_were_alone), cmocka_unit_test(a_block_keeps_its_size),
-        cmocka_unit_test(global_sets_know_the_sizes),          cmocka_unit_test(keys_of_self_attention_are_image_keys),
+        cmocka_unit_test(a_block_is_kept_as_if_it_were_alone),
+        cmocka_unit_test(a_block_keeps_its_size),
+        cmocka_unit_test(global_sets_know_the_sizes),
+        cmocka_unit_test(keys_of_self_attention_are_image_keys),
         cmocka_unit_test(a_map_skips_blocks_without_its_row),
+        cmocka_unit_test(a_map_may_differ_by_block),
+        cmocka_unit_test(layouts_are_numbered),
+        cmocka_unit_test(every_block_must_answer),
+        cmocka_unit_test(measured_rows_must_be_there),
     };
     int failed = 0;
     static const char *const BACKENDS[] = {"cpu", "reference"};
