@@ -159,6 +159,7 @@ typedef struct attn_selector {
                        ss_error *err);
     unsigned needs; /* NEED_* */
     int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
+    int sinks;      /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */
     int queries;    /* 1 = chooses query rows, not keys */
     int global;     /* 1 = knows the global scope */
 } attn_selector;

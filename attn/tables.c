@@ -5,6 +5,7 @@
 const attn_selector ATTN_SELECTORS[] = {
     {.about = {"top", "the k keys of largest incoming mass, found afresh in every call (dynamic sinks)", NULL},
      .select = attn_select_top,
+     .sinks = 1,
      .needs = NEED_MASS,
      .global = 1},
     {.about = {"random", "k keys drawn uniformly without replacement", ATTN_SELECT_RANDOM_OPTIONS},
@@ -40,6 +41,7 @@ const attn_selector ATTN_SELECTORS[] = {
     {.about = {"top-matched", "the top-k keys that a matched control finds a match for: its paired arm",
                ATTN_SELECT_TOP_MATCHED_OPTIONS},
      .select = attn_select_top_matched,
+     .sinks = 1,
      .needs = NEED_MASS,
      .matches = 1,
      .global = 1},
@@ -47,6 +49,7 @@ const attn_selector ATTN_SELECTORS[] = {
                "those of the top-k keys whose value, after the output projection, is short (no-op sinks) or not",
                ATTN_SELECT_TOP_CARRYING_OPTIONS},
      .select = attn_select_top_carrying,
+     .sinks = 1,
      .needs = NEED_MASS | NEED_VALUES},
     {.about = {"token", "the k heaviest keys among the tokens of a word of the prompt or of a class",
                ATTN_SELECT_TOKEN_OPTIONS},

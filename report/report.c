@@ -16,6 +16,7 @@ static const page_section SECTIONS[] = {
     {"effects", "Effects", section_effects},
     {"dose", "Effect against k and dose", section_dose},
     {"tags", "Effects by tag", section_tags},
+    {"classes", "Effects by class of the suppressed sinks", section_classes},
     {"accuracy", "Accuracy by tag", section_accuracy},
     {"sets", "Distances of sets of images", section_sets},
     {"paths", "Distance from the baseline's path", section_paths},
@@ -73,10 +74,9 @@ static void add_row_name(text *out, const analysis_row *r) {
     else csv_add_text(out, 2, "");
 }
 
-void report_tags_csv(const analysis *a, text *out) {
-    text_add(out, "metric,contrast,k,tag,n,mean,low,high\n");
-    for (int i = 0; i < a->n_by_tag; i++) {
-        const analysis_tag *t = &a->by_tag[i];
+static void add_parts_csv(const analysis_tag *part, int n, text *out) {
+    for (int i = 0; i < n; i++) {
+        const analysis_tag *t = &part[i];
         add_row_name(out, t->row);
         csv_add_text(out, 3, t->tag);
         csv_add_int(out, 4, t->n);
@@ -85,6 +85,16 @@ void report_tags_csv(const analysis *a, text *out) {
         csv_add_double(out, 7, stats_value(t->ci_high), 17);
         csv_add_end(out);
     }
+}
+
+void report_tags_csv(const analysis *a, text *out) {
+    text_add(out, "metric,contrast,k,tag,n,mean,low,high\n");
+    add_parts_csv(a->by_tag, a->n_by_tag, out);
+}
+
+void report_classes_csv(const analysis *a, text *out) {
+    text_add(out, "metric,contrast,k,class,n,mean,low,high\n");
+    add_parts_csv(a->by_class, a->n_by_class, out);
 }
 
 void report_trends_csv(const analysis *a, text *out) {
@@ -155,6 +165,7 @@ static ss_status write_files(const report_facts *f, const char *folder, ss_error
     } FILES[] = {{CSV_EFFECTS, report_effects_csv},
                  {CSV_ACCURACY, report_accuracy_csv},
                  {CSV_TAGS, report_tags_csv},
+                 {CSV_CLASSES, report_classes_csv},
                  {CSV_TRENDS, report_trends_csv}};
     text t = {0};
     SS_TRY(file_make_folder(folder, err));

@@ -20,8 +20,10 @@ void report_effects_csv(const analysis *a, text *out);
 /* One row a metric, condition and tag: accuracy.csv. */
 void report_accuracy_csv(const analysis *a, text *out);
 
-/* One row a contrast, metric and tag: effects-by-tag.csv. One row a contrast over k and metric: trends.csv. */
+/* One row a contrast, metric and tag: effects-by-tag.csv; or class of suppressed sinks: effects-by-class.csv. One row a
+ * contrast over k and metric: trends.csv. */
 void report_tags_csv(const analysis *a, text *out);
+void report_classes_csv(const analysis *a, text *out);
 void report_trends_csv(const analysis *a, text *out);
 
 #endif

@@ -12,6 +12,7 @@ void section_pictures(const void *facts, text *out); /* section_pictures.c */
 void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_tags(const void *facts, text *out);     /* section_tags.c */
+void section_classes(const void *facts, text *out);
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_sets(const void *facts, text *out);     /* section_sets.c */
 void section_paths(const void *facts, text *out);    /* section_paths.c */
@@ -25,6 +26,7 @@ void section_checks(const void *facts, text *out);    /* section_checks.c */
 #define CSV_EFFECTS "effects.csv"
 #define CSV_TRENDS "trends.csv"
 #define CSV_TAGS "effects-by-tag.csv"
+#define CSV_CLASSES "effects-by-class.csv"
 #define CSV_ACCURACY "accuracy.csv"
 #define CSV_MASS "baseline-sites.csv"
 #define CSV_EDITS "edited-sites.csv"

@@ -14,6 +14,7 @@ typedef struct owner {
     analysis a;
     scores d;
     double *left_out; /* by condition: as analysis_row.partly_matched */
+    sink_classes classes;
 } owner;
 
 /* ---- matched controls ---- */
@@ -233,6 +234,8 @@ static ss_status make(owner *o, store *s, ss_error *err) {
     ss_status status = scores_tags(&o->d, &tag, &n_tags, err);
     if (status == SS_OK) status = add_accuracy(o, tag, n_tags, err);
     if (status == SS_OK) status = analysis_add_tags(&o->a, &o->d, tag, n_tags, err);
+    if (status == SS_OK) status = sink_classes_read(&o->classes, s, o->a.study, err);
+    if (status == SS_OK) status = analysis_add_classes(&o->a, &o->d, &o->classes, err);
     if (status == SS_OK) status = analysis_add_trends(&o->a, &o->d, err);
     free(tag);
     return status == SS_OK ? add_shams(o, s, err) : status;
@@ -253,12 +256,14 @@ void analysis_free(analysis *a) {
     if (!a) return;
     owner *o = (owner *)(void *)a; /* its first member */
     scores_free(&o->d);
+    sink_classes_free(&o->classes);
     free(o->left_out);
     free(a->rows);
     free(a->accuracy);
     free(a->shams);
     free(a->margins);
     free(a->by_tag);
+    free(a->by_class);
     free(a->trends);
     free(o);
 }

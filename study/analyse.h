@@ -22,11 +22,11 @@ typedef struct analysis_row {
     char reads[192]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
 } analysis_row;
 
-/* A contrast among the prompts of one tag: exploratory, no test. */
+/* A contrast among the prompts of one tag, or the images of one class of suppressed sinks: exploratory, no test. */
 typedef struct analysis_tag {
     const analysis_row *row; /* of all prompts */
-    const char *tag;
-    int n; /* prompts */
+    const char *tag;         /* or class */
+    int n;                   /* prompts */
     stats_figure mean, ci_low, ci_high;
 } analysis_tag;
 
@@ -60,12 +60,15 @@ typedef struct analysis_margin {
 typedef struct analysis {
     const study *study;
     int64_t images, images_planned; /* in the store; fewer than planned: the study is not complete */
-    int n_rows, n_accuracy, n_shams, n_margins, n_by_tag, n_trends;
+    int n_rows, n_accuracy, n_shams, n_margins, n_by_tag, n_by_class, n_trends;
     analysis_row *rows; /* contrasts in the study's order; within each the primary metric first */
     analysis_accuracy *accuracy;
     analysis_sham *shams;
     analysis_margin *margins;
-    analysis_tag *by_tag;   /* rows of the main table, in its order, where prompts have two tags or more */
+    analysis_tag *by_tag; /* rows of the main table, in its order, where prompts have two tags or more */
+    /* Likewise of contrasts with the baseline whose selector takes sinks: images by the class of token that the
+     * heaviest key of the edited heads has most often in their baseline; where images have two classes or more. */
+    analysis_tag *by_class;
     analysis_trend *trends; /* contrasts over two values of k or more, on every metric */
     double alpha;
 } analysis;

@@ -1,5 +1,5 @@
-/* What a contrast is made of: its differences tag by tag, and over k. Relies on rows that analyse.c has made; must
- * never change a verdict. */
+/* What a contrast is made of: its differences tag by tag, by the class of the suppressed sinks, and over k. Relies on
+ * rows that analyse.c has made; must never change a verdict. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static int number_of(const scores *d, const char *name) {
     return m;
 }
 
-/* ---- by tag ---- */
+/* ---- by parts of the images ---- */
 
 static ss_status estimate_tag(const score_pairs *p, const stats_options *o, analysis_tag *out, ss_error *err) {
     stats_pairs pairs = score_pairs_stats(p);
@@ -30,25 +30,69 @@ static ss_status estimate_tag(const score_pairs *p, const stats_options *o, anal
     return status;
 }
 
+/* Which pairs of a row belong to part `number`. */
+typedef int (*in_part)(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed);
+
+/* The row among the pairs of every part that has some, to out[*n ..], which has room. */
+static ss_status add_parts(const analysis *a, const scores *d, const analysis_row *row, const char *const *name,
+                           int n_parts, in_part belongs, const void *parts, analysis_tag *out, int *n, ss_error *err) {
+    stats_options options = score_options(a->study, row->kind);
+    for (int t = 0; t < n_parts; t++) {
+        analysis_tag part = {.row = row, .tag = name[t]};
+        score_pairs p;
+        SS_TRY(score_pairs_make(&p, d, number_of(d, row->metric), row->contrast->a, row->contrast->b, err));
+        for (int i = 0; i < p.n; i++) p.keep[i] = (uint8_t)(belongs(parts, row, t, p.prompt[i], p.seed[i]) != 0);
+        score_pairs_keep(&p);
+        int some = p.n > 0;
+        ss_status status = some ? estimate_tag(&p, &options, &part, err) : SS_OK;
+        score_pairs_free(&p);
+        SS_TRY(status);
+        if (some) out[(*n)++] = part;
+    }
+    return SS_OK;
+}
+
+static ss_status parts_reserve(analysis_tag **out, const analysis *a, int n_parts, ss_error *err) {
+    size_t most = (size_t)a->n_rows * (size_t)n_parts + 1;
+    *out = calloc(most, sizeof **out);
+    return *out ? SS_OK : error_no_memory(err, "effects by parts", most * sizeof **out);
+}
+
+typedef struct tag_parts {
+    const scores *d;
+    const char *const *tag;
+} tag_parts;
+
+static int has_tag(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed) {
+    const tag_parts *p = parts;
+    (void)row, (void)seed;
+    return strcmp(scores_tag(p->d, prompt), p->tag[number]) == 0;
+}
+
 ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err) {
+    const tag_parts parts = {d, tag};
     if (n_tags < 2) return SS_OK;
-    size_t most = (size_t)a->n_rows * (size_t)n_tags + 1;
-    a->by_tag = calloc(most, sizeof *a->by_tag);
-    if (!a->by_tag) return error_no_memory(err, "effects by tag", most * sizeof *a->by_tag);
+    SS_TRY(parts_reserve(&a->by_tag, a, n_tags, err));
+    for (int i = 0; i < a->n_rows; i++)
+        if (a->rows[i].in_main_table)
+            SS_TRY(add_parts(a, d, &a->rows[i], tag, n_tags, has_tag, &parts, a->by_tag, &a->n_by_tag, err));
+    return SS_OK;
+}
+
+static int has_class(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed) {
+    return sink_classes_find(parts, row->contrast->a, prompt, seed) == number;
+}
+
+ss_status analysis_add_classes(analysis *a, const scores *d, const sink_classes *classes, ss_error *err) {
+    if (classes->n_classes < 2) return SS_OK;
+    SS_TRY(parts_reserve(&a->by_class, a, classes->n_classes, err));
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
-        stats_options options = score_options(a->study, r->kind);
-        for (int t = 0; r->in_main_table && t < n_tags; t++) {
-            analysis_tag part = {.row = r, .tag = tag[t]};
-            score_pairs p;
-            SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
-            score_pairs_keep_tag(&p, d, tag[t]);
-            ss_status status = p.n > 0 ? estimate_tag(&p, &options, &part, err) : SS_OK;
-            int some = p.n > 0;
-            score_pairs_free(&p);
-            SS_TRY(status);
-            if (some) a->by_tag[a->n_by_tag++] = part;
-        }
+        int before = a->n_by_class;
+        if (!r->in_main_table || r->contrast->b != 0) continue; /* of other conditions no pair has a class */
+        SS_TRY(add_parts(a, d, r, (const char *const *)classes->name, classes->n_classes, has_class, classes,
+                         a->by_class, &a->n_by_class, err));
+        if (a->n_by_class == before + 1) a->n_by_class = before; /* one class: nothing to set it against */
     }
     return SS_OK;
 }

@@ -73,9 +73,10 @@ const option STUDY_CONDITION_KEYS[] = {
     TEXT_KEY("edit", "", "what is done to them (see 'sinkscope help edits'); the edit's options stand beside it"),
     TEXT_KEY("blocks", "all",
              "in which blocks: a number, a fraction of depth (0.5 = block 12 of 24), a list, ranges (2-4), 'all'"),
-    TEXT_KEY("kinds", "all",
-             "in which kinds of attention: a list of joint, self, cross ('sinkscope inspect' lists the model's blocks); "
-             "fractions of depth then count blocks of these kinds alone"),
+    TEXT_KEY(
+        "kinds", "all",
+        "in which kinds of attention: a list of joint, self, cross ('sinkscope inspect' lists the model's blocks); "
+        "fractions of depth then count blocks of these kinds alone"),
     TEXT_KEY("heads", "all", "in which heads, likewise"),
     TEXT_KEY("steps", "all", "in which denoising steps (0 = noisiest), likewise"),
     TEXT_KEY("phase", "[0, 1]", "instead of steps: [from, to] of progress step/(steps - 1)"),

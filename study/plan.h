@@ -69,6 +69,11 @@ typedef struct plan {
 ss_status plan_make(plan **out, const study *y, pipeline *p, int limit, ss_error *err);
 void plan_free(plan *p); /* NULL is allowed */
 
+/* Blocks, heads and steps of an intervention in a model and run of these sizes, into members of *out, zero before.
+ * kind[blocks]: of each block's attention. */
+ss_status plan_bind_where(const study *y, const study_intervention *v, const attn_kind *kind, int blocks, int heads,
+                          int steps, attn_intervention *out, ss_error *err);
+
 /* Time a short piece of real work and fill cost.seconds. */
 ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err);
 

@@ -52,26 +52,41 @@ static ss_status no_such_kind(const plan *p, const study_intervention *v, int ki
 }
 
 /* Numbers are those of the model; fractions of depth count the blocks of the kinds named; only those of them are left.
- */
-static ss_status bind_blocks(const plan *p, const study_intervention *v, attn_bits *out, ss_error *err) {
+ * kind[blocks] */
+static ss_status choose_blocks(const study *y, const study_intervention *v, const attn_kind *kind, int blocks,
+                               attn_bits *out, ss_error *err) {
     int of_kind[ATTN_MAX_BLOCKS], n = 0;
-    unsigned there = 0;
     number_set numbers = v->blocks;
-    numbers.n_fractions = 0;
-    for (int i = 0; i < p->sites.blocks; i++) {
-        there |= 1u << p->block[i].kind;
-        if (!v->kinds || v->kinds >> p->block[i].kind & 1) of_kind[n++] = i;
-    }
-    for (int kind = 0; kind < ATTN_KIND_COUNT; kind++)
-        if ((v->kinds & ~there) >> kind & 1) return no_such_kind(p, v, kind, err);
     attn_bits named = {{0}};
-    SS_TRY(bind_set(p->study, &numbers, p->sites.blocks, "block", &named, err));
+    numbers.n_fractions = 0;
+    for (int i = 0; i < blocks; i++)
+        if (!v->kinds || v->kinds >> kind[i] & 1) of_kind[n++] = i;
+    SS_TRY(bind_set(y, &numbers, blocks, "block", &named, err));
     for (int i = 0; i < n; i++)
         if (bits_get(&named, of_kind[i])) bits_set(out, of_kind[i]);
-    for (int i = 0; i < v->blocks.n_fractions; i++) bits_set(out, of_kind[(int)(v->blocks.fraction[i] * n)]);
+    for (int i = 0; n > 0 && i < v->blocks.n_fractions; i++) bits_set(out, of_kind[(int)(v->blocks.fraction[i] * n)]);
     if (bits_any(out)) return SS_OK;
-    return yaml_error(p->study->file, v->blocks.node, NULL, err,
+    return yaml_error(y->file, v->blocks.node, NULL, err,
                       "none of these blocks is of the kinds named; 'sinkscope inspect' lists the model's blocks");
+}
+
+static ss_status bind_blocks(const plan *p, const study_intervention *v, attn_bits *out, ss_error *err) {
+    attn_kind kind[ATTN_MAX_BLOCKS];
+    unsigned there = 0;
+    for (int i = 0; i < p->sites.blocks; i++) {
+        kind[i] = p->block[i].kind;
+        there |= 1u << kind[i];
+    }
+    for (int k = 0; k < ATTN_KIND_COUNT; k++)
+        if ((v->kinds & ~there) >> k & 1) return no_such_kind(p, v, k, err);
+    return choose_blocks(p->study, v, kind, p->sites.blocks, out, err);
+}
+
+ss_status plan_bind_where(const study *y, const study_intervention *v, const attn_kind *kind, int blocks, int heads,
+                          int steps, attn_intervention *out, ss_error *err) {
+    SS_TRY(choose_blocks(y, v, kind, blocks, &out->blocks, err));
+    SS_TRY(bind_set(y, &v->heads, heads, "head", &out->heads, err));
+    return bind_steps(y, v, steps, &out->steps, err);
 }
 
 /* A head that is named must be in every block chosen: what is not there cannot be acted on. */

@@ -146,6 +146,7 @@ void score_pairs_free(score_pairs *p) {
     free(p->a);
     free(p->b);
     free(p->bad);
+    free(p->keep);
 }
 
 static ss_status pairs_reserve(score_pairs *p, int64_t n, ss_error *err) {
@@ -155,10 +156,11 @@ static ss_status pairs_reserve(score_pairs *p, int64_t n, ss_error *err) {
     p->a = malloc(m * sizeof *p->a);
     p->b = malloc(m * sizeof *p->b);
     p->bad = malloc(m);
-    if (p->prompt && p->seed && p->a && p->b && p->bad) return SS_OK;
+    p->keep = malloc(m);
+    if (p->prompt && p->seed && p->a && p->b && p->bad && p->keep) return SS_OK;
     score_pairs_free(p);
     *p = (score_pairs){0};
-    return error_no_memory(err, "pairs", m * 33);
+    return error_no_memory(err, "pairs", m * 34);
 }
 
 static void pairs_add(score_pairs *p, const score_value *at, double a, double b, int bad) {
@@ -166,6 +168,7 @@ static void pairs_add(score_pairs *p, const score_value *at, double a, double b,
     p->seed[p->n] = at->seed;
     p->a[p->n] = a;
     p->b[p->n] = b;
+    p->keep[p->n] = 1;
     p->bad[p->n++] = (uint8_t)bad;
     p->unreadable += bad;
 }
@@ -192,26 +195,23 @@ ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a,
     return SS_OK;
 }
 
-static void move_pair(score_pairs *p, int from, int to) {
-    p->prompt[to] = p->prompt[from];
-    p->seed[to] = p->seed[from];
-    p->a[to] = p->a[from];
-    p->b[to] = p->b[from];
-    p->bad[to] = p->bad[from];
+void score_pairs_keep(score_pairs *p) {
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (!p->keep[i]) continue;
+        p->prompt[n] = p->prompt[i];
+        p->seed[n] = p->seed[i];
+        p->a[n] = p->a[i];
+        p->b[n] = p->b[i];
+        p->bad[n] = p->bad[i];
+        p->keep[n++] = 1;
+    }
+    p->n = n;
 }
 
 void score_pairs_keep_readable(score_pairs *p) {
-    int n = 0;
-    for (int i = 0; i < p->n; i++)
-        if (!p->bad[i]) move_pair(p, i, n++);
-    p->n = n;
-}
-
-void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag) {
-    int n = 0;
-    for (int i = 0; i < p->n; i++)
-        if (strcmp(scores_tag(d, p->prompt[i]), tag) == 0) move_pair(p, i, n++);
-    p->n = n;
+    for (int i = 0; i < p->n; i++) p->keep[i] = !p->bad[i];
+    score_pairs_keep(p);
 }
 
 stats_pairs score_pairs_stats(const score_pairs *p) {

@@ -56,14 +56,15 @@ typedef struct score_pairs {
     int n, unreadable;
     int64_t *prompt, *seed;
     double *a, *b;
-    uint8_t *bad; /* one of the two images is unreadable */
+    uint8_t *bad;  /* one of the two images is unreadable */
+    uint8_t *keep; /* for score_pairs_keep; 1 at first */
 } score_pairs;
 
 /* Conditions a and b on metric[number] by (prompt, seed); b < 0: condition a beside 0. A distance from the baseline is
  * 0 for the baseline itself. On failure nothing is owned. */
 ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a, int b, ss_error *err);
 void score_pairs_keep_readable(score_pairs *p);
-void score_pairs_keep_tag(score_pairs *p, const scores *d, const char *tag);
+void score_pairs_keep(score_pairs *p); /* those with keep[i] */
 void score_pairs_free(score_pairs *p);
 
 /* The same as stats/ takes them; borrowed. */

@@ -234,6 +234,7 @@ static void read_analysis(store *s, int with_report) {
     report_effects_csv(a, &words);
     report_accuracy_csv(a, &words);
     report_tags_csv(a, &words);
+    report_classes_csv(a, &words);
     report_trends_csv(a, &words);
     text_free(&words);
     if (with_report) read_report(s, a);

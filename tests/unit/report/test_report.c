@@ -31,7 +31,7 @@ typedef struct fixture {
     analysis_accuracy accuracy[4];
     analysis_sham sham;
     analysis_margin margin;
-    analysis_tag by_tag[2];
+    analysis_tag by_tag[2], by_class[2];
     analysis_trend trend[2];
     report_facts facts;
 } fixture;
@@ -122,6 +122,9 @@ static void make_analysis(fixture *f) {
     f->by_tag[0] = (analysis_tag){&f->row[2], HOSTILE, 8, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
     f->by_tag[1] = (analysis_tag){
         &f->row[2], "b", 1, stats_defined(1), stats_undefined(STATS_TOO_FEW), stats_undefined(STATS_TOO_FEW)};
+    f->by_class[0] =
+        (analysis_tag){&f->row[2], "clip <word>", 5, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
+    f->by_class[1] = (analysis_tag){&f->row[2], "image", 3, stats_defined(2), stats_defined(1.5), stats_defined(2.5)};
     stats_options options = stats_options_default();
     const double level[3] = {1, 2, 4}, x[6] = {0, 1, 2, 0, 1, 3}; /* prompts x levels */
     f->trend[0] = (analysis_trend){.first = &f->row[2], .last = &f->row[4]};
@@ -131,6 +134,8 @@ static void make_analysis(fixture *f) {
     f->analysis = (analysis){.study = &f->study,
                              .n_by_tag = 2,
                              .by_tag = f->by_tag,
+                             .n_by_class = 2,
+                             .by_class = f->by_class,
                              .n_trends = 2,
                              .trends = f->trend,
                              .images = 30,
@@ -323,12 +328,20 @@ static void test_csv(void **state) {
     assert_string_equal(csv_value(t, 1, "tag"), HOSTILE);
     assert_string_equal(csv_value(t, 3, "low"), "");
     csv_close(t);
-    text tags = {0}, trends = {0};
+    text tags = {0}, classes = {0}, trends = {0};
     report_tags_csv(&f->analysis, &tags);
     assert_int_equal(csv_read_bytes(tags.s, tags.len, "effects-by-tag.csv", &t, &err), SS_OK);
     assert_string_equal(csv_value(t, 0, "tag"), HOSTILE);
     assert_string_equal(csv_value(t, 0, "low"), "-1");
     assert_string_equal(csv_value(t, 1, "low"), "");
+    csv_close(t);
+    report_classes_csv(&f->analysis, &classes);
+    assert_int_equal(csv_read_bytes(classes.s, classes.len, "effects-by-class.csv", &t, &err), SS_OK);
+    assert_int_equal(csv_row_count(t), 2);
+    assert_string_equal(csv_value(t, 0, "class"), "clip <word>");
+    assert_string_equal(csv_value(t, 1, "class"), "image");
+    assert_string_equal(csv_value(t, 1, "n"), "3");
+    assert_string_equal(csv_value(t, 1, "mean"), "2");
     csv_close(t);
     report_trends_csv(&f->analysis, &trends);
     assert_int_equal(csv_read_bytes(trends.s, trends.len, "trends.csv", &t, &err), SS_OK);
@@ -337,6 +350,7 @@ static void test_csv(void **state) {
     assert_string_equal(csv_value(t, 1, "p"), "");
     csv_close(t);
     text_free(&tags);
+    text_free(&classes);
     text_free(&trends);
     report_table_add_csv(&f->facts.words, &words);
     assert_int_equal(csv_read_bytes(words.s, words.len, "words.csv", &t, &err), SS_OK);

@@ -52,7 +52,7 @@ static const option INDEX_OPTIONS[] = {{"segment", OPTION_TEXT, NULL, 0, 0, NULL
 static const option RANDOM_OPTIONS[] = {{"exclude", OPTION_WORD, "none|top", 0, 0, "none", "keys left out"}, {0}};
 static const option SCALE_OPTIONS[] = {{"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, "share that stays"}, {0}};
 
-const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}, .global = 1},
+const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}, .global = 1, .sinks = 1},
                                         {.about = {"random", "any", RANDOM_OPTIONS}, .global = 1},
                                         {.about = {"index", "one key", INDEX_OPTIONS}},
                                         {.about = {"row", "query rows", NULL}, .queries = 1},

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,13 +18,15 @@ static const char STUDY[] = "study: parts\n"
                             "prompts: prompts.jsonl\n"
                             "seeds: [1, 2]\n"
                             "sampler: {steps: 2}\n"
+                            "probes: [mass, census]\n"
                             "conditions:\n"
                             "  sink:   {select: top, k: [4, 1, 2], edit: mask}\n" /* not in order of k */
                             "  random: {select: random, k: [4, 1, 2], edit: mask}\n"
+                            "  late:   {select: top, k: 1, edit: mask, steps: [1]}\n"
                             "metrics: [glow, pixel-rmse]\n"
                             "primary: glow\n"
                             "sham: 0\n"
-                            "contrasts: [{what: sink - random}, {what: sink - baseline}]\n";
+                            "contrasts: [{what: sink - random}, {what: sink - baseline}, {what: late - baseline}]\n";
 
 static world w;
 static int setup(void **state) {
@@ -31,7 +34,7 @@ static int setup(void **state) {
     ss_error err;
     world_open(&w, STUDY, PROMPTS, 0);
     if (world_run(&w, "out", NULL, &err) != SS_OK || !stored_open(&w, "out")) return 1;
-    /* Conditions: 0 baseline; 1 2 3 sink k = 4 1 2; 4 5 6 random. glow = metric 0.
+    /* Conditions: 0 baseline; 1 2 3 sink k = 4 1 2; 4 5 6 random; 7 late. glow = metric 0.
      * sink - random: prompt p gains (1 + p / 100) for every doubling of k, and 0.25 everywhere */
     stored_set(0, 2, "0.25 + prompt");
     stored_set(0, 3,
@@ -41,6 +44,7 @@ static int setup(void **state) {
     stored_set(0, 6, "prompt");
     stored_set(0, 4, "prompt");
     stored_set(0, 0, "1 + prompt");
+    stored_set(0, 7, "2 + prompt + 0.5 * (prompt % 3 = 0)");
     return 0;
 }
 
@@ -143,6 +147,64 @@ static void test_tags(void **state) {
     stored_done(a);
 }
 
+/* Sinks of the baseline's images (rank 0) that `where` names become one key: an image key, or a clip token. */
+static void set_sinks(int key, int class, const char *where) {
+    char statement[512];
+    snprintf(statement, sizeof statement,
+             "UPDATE sink SET key = %d, class = %d WHERE rank = 0 AND unit IN (SELECT unit FROM unit u WHERE"
+             " condition = 0 AND %s",
+             key, class, where);
+    stored_sql(statement);
+}
+
+static const analysis_tag *of_class(const analysis *a, const char *contrast, int k, const char *class) {
+    for (int i = 0; i < a->n_by_class; i++) {
+        const analysis_tag *t = &a->by_class[i];
+        if (t->row->is_primary && strcmp(t->row->contrast->name, contrast) == 0 && t->row->contrast->k == k &&
+            strcmp(t->tag, class) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+/* Every third prompt has a word as sink, but at the second step, and there in three of four heads, an image key; one
+ * image of another prompt has image keys alone; the rest padding. */
+static void test_classes(void **state) {
+    (void)state;
+    set_sinks(11, 4, "1)");
+    set_sinks(9, 2, "prompt % 3 = 0)");
+    set_sinks(0, 0, "prompt % 3 = 0) AND step = 1 AND block + head > 0");
+    set_sinks(5, 0, "prompt = 1 AND seed = 2)");
+    analysis *a = stored_analyse();
+    for (int k = 1; k <= 4; k *= 2) {
+        assert_int_equal(of_class(a, "sink - baseline", k, "clip word")->n, PROMPTS / 3);
+        assert_int_equal(of_class(a, "sink - baseline", k, "clip padding")->n, PROMPTS - PROMPTS / 3);
+        assert_int_equal(of_class(a, "sink - baseline", k, "image")->n, 1);
+        assert_null(of_class(a, "sink - random", k, "clip word"));
+    }
+    stored_near(of_class(a, "sink - baseline", 1, "clip padding")->mean, -0.75);
+    /* where `late` acts the third of the prompts has image keys */
+    assert_null(of_class(a, "late - baseline", -1, "clip word"));
+    const analysis_tag *image = of_class(a, "late - baseline", -1, "image"),
+                       *padding = of_class(a, "late - baseline", -1, "clip padding");
+    assert_int_equal(image->n, PROMPTS / 3 + 1);
+    stored_near(image->mean, (PROMPTS / 3 * 1.5 + 1) / (PROMPTS / 3 + 1));
+    assert_true(image->ci_low.value < image->mean.value && image->mean.value < image->ci_high.value);
+    assert_int_equal(padding->n, PROMPTS - PROMPTS / 3);
+    stored_near(padding->mean, 1);
+    stored_done(a);
+    set_sinks(8, 1, "1)"); /* one class alone is no part */
+    a = stored_analyse();
+    assert_int_equal(a->n_by_class, 0);
+    stored_done(a);
+    set_sinks(11, 4, "prompt < 6)");
+    set_sinks(0, 0, "prompt < 6) AND step = 0"); /* half and half: the class met first */
+    a = stored_analyse();
+    assert_int_equal(of_class(a, "sink - baseline", 1, "image")->n, 6);
+    assert_int_equal(of_class(a, "late - baseline", -1, "clip padding")->n, 6);
+    stored_done(a);
+}
+
 int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
@@ -150,6 +212,7 @@ int main(void) {
         cmocka_unit_test(test_trend_of_whole_prompts),
         cmocka_unit_test(test_prompt_with_a_large_number),
         cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_classes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
