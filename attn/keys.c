@@ -5,12 +5,14 @@
 
 int attn_largest_keys(const double *mass, int n, int k, int32_t *out) {
     int have = 0;
+    double least = 0; /* of the k at hand */
     if (k > n) k = n;
     for (int j = 0; j < n; j++) {
-        if (have == k && (k == 0 || !(mass[j] > mass[out[k - 1]]))) continue;
+        if (have == k && (k == 0 || !(mass[j] > least))) continue;
         int at = have < k ? have++ : k - 1;
         for (; at > 0 && mass[j] > mass[out[at - 1]]; at--) out[at] = out[at - 1];
         out[at] = j;
+        least = mass[out[have - 1]];
     }
     return have;
 }

@@ -18,6 +18,7 @@ typedef struct edit_pair {
     int64_t item, head, begin, n; /* its keys are e->keys[begin .. begin + n) */
     float *k_panel, *v_panel;
     double *alpha, *mu, *nu; /* [n] */
+    uint8_t common;          /* bit s = every key is a member of step s */
 } edit_pair;
 
 typedef struct row_sums {
@@ -116,8 +117,10 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
 static const float *head_data(tensor t, const edit_pair *pair) { return attention_row(t, pair->item, 0, pair->head); }
 
 static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
+    pair->common = UINT8_MAX;
     for (int64_t x = 0; x < pair->n; x++) {
         double alpha = 1, mu = 0, nu = 0;
+        pair->common &= p->e->member[pair->begin + x];
         for (int s = 0; s < p->e->n_steps; s++) {
             const edit_step *step = &p->e->step[s];
             if (is_score_step(step->op) || !(p->e->member[pair->begin + x] >> s & 1)) continue;
@@ -188,12 +191,16 @@ typedef struct outside_mass {
 /* The score steps on the set's weights w, beside `rest`, the mass of the keys outside the set; all sum to 1. Where a
  * step's complement is a sum of positive numbers, so is the factor: no difference of near-equal numbers is taken here.
  * At eta = 1, and where a step's keys have no mass, both factors come out as exactly 1. */
-static outside_mass score_steps(const attention_edit *e, const uint8_t *member, double *w, int64_t n, double rest) {
+static outside_mass score_steps(const attention_edit *e, const edit_pair *pair, double *w, double rest) {
+    const uint8_t *member = e->member + pair->begin;
+    int64_t n = pair->n;
     outside_mass out = {rest, 1, 1};
     for (int s = 0; s < e->n_steps; s++) {
         const edit_step *step = &e->step[s];
         if (!is_score_step(step->op)) continue;
-        double inside = sum_where(w, member, s, n), others = out.mass + sum_where(w, member, ~s, n);
+        int all = pair->common >> s & 1; /* the same sums, without looking at every key */
+        double inside = all ? sum_all(w, n) : sum_where(w, member, s, n);
+        double others = all ? out.mass : out.mass + sum_where(w, member, ~s, n);
         double keep = step->op == EDIT_SCALE ? (double)step->param : exp(-(double)step->param);
         double lost = (1 - keep) * inside, on, off;
         if (!(others > 0)) { /* no rest to give the weight to: nothing changes */
@@ -207,7 +214,9 @@ static outside_mass score_steps(const attention_edit *e, const uint8_t *member, 
             off = 1 / (lost < 0.5 ? 1 - lost : others + keep * inside);
             on = keep * off;
         }
-        scale_where(w, member, s, on, off, n);
+        if (all)
+            for (int64_t j = 0; j < n; j++) w[j] *= on;
+        else scale_where(w, member, s, on, off, n);
         out.mass *= off;
         out.factor *= off;
         out.worst = fmax(out.worst, fmax(off, out.factor));
@@ -284,7 +293,7 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
         memcpy(r->o + i * p->width, out_row(p, pair, row + i), sizeof(float) * (size_t)p->d);
         memcpy(r->now, old, sizeof(double) * (size_t)pair->n);
         before[i] = sum_all(old, pair->n);
-        outside_mass out = score_steps(e, e->member + pair->begin, r->now, pair->n, 1 - before[i]);
+        outside_mass out = score_steps(e, pair, r->now, 1 - before[i]);
         direct[i] = out.worst <= ATTENTION_DIRECT_ABOVE && !e->force_direct ? 0 : 1;
         if (direct[i]) continue;
         after[i] = sum_all(r->now, pair->n);
@@ -351,7 +360,7 @@ static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_r
     for (int64_t j = 0; j < n; j++) w[j] *= scale;
     sums->before += inside * scale;
     *rest_share = rest * scale;
-    outside_mass out = score_steps(p->e, p->e->member + pair->begin, w, n, rest * scale);
+    outside_mass out = score_steps(p->e, pair, w, rest * scale);
     sums->after += sum_all(w, n);
     coefficients(p, pair, w, NULL, 0, r->coefficient + i * depth);
     return out.mass;

@@ -434,19 +434,19 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
         }
 }
 
-enum { CORRECT_ROWS = 4 };
+enum { CORRECT_ROWS = TILE_ROWS }; /* values are widened once for all of them */
 
 /* Columns x .. x + LANES of CORRECT_ROWS rows. */
 static void correct_tile(attention_block *b, const double *coefficient, const double *factor, int row, int64_t x) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS), width = attention_round_up(b->d, COLUMNS);
     const float *v = b->v_panel + x / COLUMNS * COLUMNS * keys + x % COLUMNS;
     dvec acc[CORRECT_ROWS][2];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < CORRECT_ROWS; i++) acc[i][0] = acc[i][1] = dspread(0);
     for (int64_t j = 0; j < b->n_keys; j++) {
         dvec low = __builtin_convertvector(*(const half_in_memory *)(v + j * COLUMNS), dvec);
         dvec high = __builtin_convertvector(*(const half_in_memory *)(v + j * COLUMNS + DLANES), dvec);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int i = 0; i < CORRECT_ROWS; i++) {
             dvec scalar = dspread(coefficient[(row + i) * keys + j]);
             acc[i][0] = dmadd(scalar, low, acc[i][0]);
