@@ -430,6 +430,48 @@ static void corrections_are_exact(void **state) {
         }
 }
 
+/* Lengths of rows and the mean of rows: plain sums in double, the same bits by every kernel, nothing written beyond. */
+static void rows_are_summed_in_double(void **state) {
+    (void)state;
+    enum { MOST = 70, ROWS = 50 };
+    const attention_kernel *all[3];
+    int n = kernels(all);
+    for (int number = 0; number < 60; number++) {
+        philox r = stream(1200 + number);
+        int d = fix_int(&r, 1, MOST), rows = fix_int(&r, 1, ROWS), stride = d + fix_int(&r, 0, 5);
+        float *x = malloc((size_t)(rows * stride + MOST) * sizeof *x), first_mean[MOST + 1];
+        attention_lengths first = {0}, want = {0};
+        assert_non_null(x);
+        for (int i = 0; i < rows * stride + MOST; i++) x[i] = (float)(philox_normal(&r) * exp(3 * philox_normal(&r)));
+        const float *a = x, *b = x + (rows - 1) * stride;
+        for (int i = 0; i < d; i++) {
+            want.before += (double)a[i] * (double)a[i];
+            want.after += (double)b[i] * (double)b[i];
+            want.moved += ((double)b[i] - (double)a[i]) * ((double)b[i] - (double)a[i]);
+        }
+        for (int k = 0; k < n; k++) {
+            attention_lengths got = all[k]->lengths(a, b, d);
+            float mean[MOST + 1];
+            assert_true(fabs(got.before - want.before) <= 1e-14 * want.before);
+            assert_true(fabs(got.after - want.after) <= 1e-14 * want.after);
+            assert_true(fabs(got.moved - want.moved) <= 1e-14 * want.moved);
+            for (int i = 0; i <= MOST; i++) mean[i] = 99;
+            all[k]->mean_row(mean, x, stride, rows, d);
+            for (int i = 0; i < d; i++) {
+                double sum = 0;
+                for (int j = 0; j < rows; j++) sum += (double)x[j * stride + i];
+                assert_true(mean[i] == (float)(sum / rows));
+            }
+            assert_true(mean[d] == 99);
+            if (k == 0) first = got;
+            if (k == 0) memcpy(first_mean, mean, sizeof mean);
+            assert_memory_equal(&got, &first, sizeof got);
+            assert_memory_equal(mean, first_mean, sizeof mean);
+        }
+        free(x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cpu_matches_reference),           cmocka_unit_test(masses_sum_to_one),
@@ -437,7 +479,7 @@ int main(void) {
         cmocka_unit_test(the_batch_changes_no_bit),        cmocka_unit_test(heads_come_in_waves),
         cmocka_unit_test(too_little_scratch_is_an_error),  cmocka_unit_test(every_kernel_is_softmax),
         cmocka_unit_test(equal_scores_concentrate_evenly), cmocka_unit_test(exp_is_within_two_units),
-        cmocka_unit_test(corrections_are_exact),
+        cmocka_unit_test(corrections_are_exact),           cmocka_unit_test(rows_are_summed_in_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
