@@ -218,6 +218,14 @@ static ss_status replay_sets(const select_input *in, key_sets *out, ss_error *er
 static const attn_selector RECORD = {.about = {"record", "", NULL}, .select = record_sets},
                            REPLAY = {.about = {"replay", "", NULL}, .select = replay_sets};
 
+/* Edits act on what their selector chooses, keys or query rows (attn_program_check): one of those at random. */
+static const attn_edit *edit_for(const attn_selector *s, philox *r) {
+    const attn_edit *edit;
+    do edit = &ATTN_EDITS[philox_below(r, (uint32_t)ATTN_EDIT_COUNT)];
+    while (s->queries != (edit->on == EDIT_ON_QUERIES));
+    return edit;
+}
+
 /* The columns of a site, but for left_out, which a replay cannot know. */
 static void check_same_record(const tokens *t, const attn_run *a, const attn_run *b) {
     int skip = named_column("left_out"), n = attn_run_columns(a);
@@ -238,9 +246,11 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
         philox r = stream(2, number);
         tokens t = tokens_make(&r, 6, (attn_kind)(number / ATTN_SELECTOR_COUNT % 3));
         const attn_selector *s = &ATTN_SELECTORS[number % ATTN_SELECTOR_COUNT];
-        attn_program p =
-            named_program(shape_of(&t), &RECORD, 1, ATTN_EDITS[philox_below(&r, (uint32_t)ATTN_EDIT_COUNT)].about.name,
-                          philox_uniform(&r), (attn_rows)philox_below(&r, 3));
+        attn_selector record = RECORD, replay = REPLAY;
+        record.queries = replay.queries = s->queries;
+        const char *edit = edit_for(s, &r)->about.name;
+        double option = philox_uniform(&r);
+        attn_program p = named_program(shape_of(&t), &record, 1, edit, option, (attn_rows)philox_below(&r, 3));
         attn_intervention *v = &p.intervention[0];
         v->scope = (attn_scope)philox_below(&r, 2);
         v->redraw = (attn_redraw)philox_below(&r, 2);
@@ -249,7 +259,7 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
         else v->selector_options[0].word = (int)philox_below(&r, 2);
         chosen.own = s;
         attn_program q = p;
-        q.intervention[0].selector = &REPLAY;
+        q.intervention[0].selector = &replay;
         attn_run *a = run_of(&t, &p), *b = run_of(&t, &q);
         fixture *f[SITES];
         float *first[SITES];

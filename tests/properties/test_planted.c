@@ -193,8 +193,8 @@ static void operations_find_and_undo_plants(void **state) {
         int n = x.f->n.keys;
         for (int h = 0; h < x.f->n.heads; h++)
             for (int j = 0; j <= n; j++) {
-                double p = has_plant(&x, h) ? x.plant.p : 0, own = x.f->mass[h * n + j - (j > x.plant.position)];
-                double want = j == x.plant.position ? p : (1 - p) * own;
+                double p = has_plant(&x, h) ? x.plant.p : 0, want = p;
+                if (j != x.plant.position) want = (1 - p) * x.f->mass[h * n + j - (j > x.plant.position)];
                 assert_true(fabs(mass[h * (n + 1) + j] - want) < 3e-6);
             }
         float *masked = edited(&x, &planted, &stats, EDIT_SCALE, after),
