@@ -40,7 +40,8 @@ bench: all ## benchmarks against peers (bench/README.md)
 
 asan: ## the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory all BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized'
-	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run build-asan
+	@ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TIMEOUT_FACTOR=6 tests/run build-asan
 
 fuzz: ## libFuzzer targets of everything that reads a file (clang); FUZZ_SECONDS each (default 60)
 	@tools/install-packages clang libclang-rt-14-dev
