@@ -249,8 +249,8 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
         attn_selector record = RECORD, replay = REPLAY;
         record.queries = replay.queries = s->queries;
         const char *edit = edit_for(s, &r)->about.name;
-        double option = philox_uniform(&r);
-        attn_program p = named_program(shape_of(&t), &record, 1, edit, option, (attn_rows)philox_below(&r, 3));
+        double amount = philox_uniform(&r);
+        attn_program p = named_program(shape_of(&t), &record, 1, edit, amount, (attn_rows)philox_below(&r, 3));
         attn_intervention *v = &p.intervention[0];
         v->scope = (attn_scope)philox_below(&r, 2);
         v->redraw = (attn_redraw)philox_below(&r, 2);
