@@ -208,16 +208,16 @@ static const float *part_at(const product *p, const part *a) {
 static void multiply(const product *p, const room *m, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
     int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
-    int64_t piece = next ? round_up(next->taps * next->inputs * PRODUCT_COLUMNS / tiles, 16) : 0;
+    uintptr_t piece = next ? (uintptr_t)(next->taps * next->inputs * PRODUCT_COLUMNS / tiles) * sizeof(float) : 0;
     product_tile t = {
         .offset = a->input,
         .panel = part_at(p, a),
         .bias = a->tap == 0 && a->input == 0 ? (p->bias ? p->bias + column : none) : NULL,
         .out_offset = column,
-        .ahead = next ? part_at(p, next) : NULL,
+        .ahead = next ? (uintptr_t)part_at(p, next) : 0,
         .columns = (int)least(p->outputs - column, PRODUCT_COLUMNS),
     };
-    for (int64_t i = 0; i < n_rows; i += PRODUCT_ROWS, t.ahead = next ? t.ahead + piece : NULL) {
+    for (int64_t i = 0; i < n_rows; i += PRODUCT_ROWS, t.ahead += piece) {
         int joined = m->joined[i / PRODUCT_ROWS];
         t.m = (int)least(n_rows - i, PRODUCT_ROWS);
         t.taps = joined ? p->kernel_height : a->taps;

@@ -26,8 +26,8 @@ typedef struct product_tile {
     const float *bias;       /* [PRODUCT_COLUMNS]: out = bias + sum; NULL: out += sum */
     float *const *out;       /* [m] */
     int64_t out_offset;
-    const float *ahead; /* what is read soon, brought nearer a cache line at a time meanwhile; NULL: nothing */
-    int columns;        /* 1 .. PRODUCT_COLUMNS: how many are written */
+    uintptr_t ahead; /* address of what is read soon, brought nearer a cache line at a time meanwhile; 0: nothing */
+    int columns;     /* 1 .. PRODUCT_COLUMNS: how many are written */
 } product_tile;
 
 /* Functions on runs of n floats; `out` may be the same memory as an input, or disjoint from it. */

@@ -21,7 +21,7 @@ enum { LANES = 8, VECTORS = 2 };
 enum { LANES = 4, VECTORS = 2 };
 #endif
 
-enum { FETCH_TERMS = 8 /* of the sum between two fetches */, FLOATS_PER_LINE = 16 };
+enum { LINE = 64, LINE_FLOATS = LINE / 4 /* of a cache */, FETCH_TERMS = 8 /* of the sum between two fetches */ };
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
@@ -45,27 +45,27 @@ static __attribute__((noinline)) void finish_edge(const product_tile *t, int r, 
 }
 
 /* Memory that is wanted soon, fetched while the sum runs: the tile's outputs, which in a wide layer have left the cache
- * since the last block of the sum, and what the caller asks for. */
+ * since the last block of the sum, and what the caller asks for. Without an end to the latter: a comparison more in the
+ * loop costs more than fetching what the next tile fetches again. */
 typedef struct fetch {
-    const char *ahead;
-    int step, line, lines; /* outputs: cache lines of the tile */
+    uintptr_t ahead, step;
+    int line, lines; /* of the tile's outputs */
 } fetch;
 
-static inline __attribute__((always_inline)) void fetch_some(fetch *f, const product_tile *t, int first, int vectors) {
-    const int width = (vectors * LANES + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE;
-    __builtin_prefetch(f->ahead, 0, 2);
-    f->ahead += f->step;
-    if (f->line == f->lines) return;
-    __builtin_prefetch(t->out[f->line / width] + t->out_offset + first + f->line % width * FLOATS_PER_LINE, 1);
-    f->line++;
+static inline __attribute__((always_inline)) fetch fetch_begin(const product_tile *t, int first, int m, int vectors) {
+    int wanted = t->ahead && first == 0;
+    return (fetch){.ahead = wanted ? t->ahead : (uintptr_t)t->panel,
+                   .step = wanted ? LINE : 0,
+                   .lines = m * ((vectors * LANES + LINE_FLOATS - 1) / LINE_FLOATS)};
 }
 
-static inline __attribute__((always_inline)) fetch fetch_begin(const product_tile *t, int first, int m, int vectors) {
-    fetch f = {.lines = m * ((vectors * LANES + FLOATS_PER_LINE - 1) / FLOATS_PER_LINE)};
-    int wanted = t->ahead && first == 0;
-    f.ahead = (const char *)(wanted ? t->ahead : t->panel);
-    f.step = wanted ? FLOATS_PER_LINE * (int)sizeof(float) : 0;
-    return f;
+static inline __attribute__((always_inline)) void fetch_some(fetch *f, const product_tile *t, int first, int vectors) {
+    const int width = (vectors * LANES + LINE_FLOATS - 1) / LINE_FLOATS;
+    __builtin_prefetch((const void *)f->ahead, 0, 2);
+    f->ahead += f->step;
+    if (f->line == f->lines) return;
+    __builtin_prefetch(t->out[f->line / width] + t->out_offset + first + f->line % width * LINE_FLOATS, 1);
+    f->line++;
 }
 
 /* Columns [first, first + vectors * LANES) of the panel; m and vectors are constants after inlining. */

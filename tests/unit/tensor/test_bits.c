@@ -147,6 +147,47 @@ static void rows_stand_alone(void **state) {
     compute_destroy(c);
 }
 
+/* A convolution of few channels reads whole rows of the window where pixels follow each other in memory, and tap by tap
+ * where they do not, or at the edges: the same sums. */
+static void place_changes_nothing(void **state) {
+    (void)state;
+    static const struct {
+        int64_t height, width, inputs, kernel_height, kernel_width;
+        int stride, pad[4];
+    } shapes[] = {{9, 31, 3, 3, 3, 1, {1, 1, 1, 1}}, {23, 40, 3, 11, 11, 4, {2, 2, 2, 2}},
+                  {5, 29, 1, 3, 5, 2, {0, 3, 1, 0}}, {7, 3, 4, 3, 3, 1, {1, 1, 1, 1}},
+                  {6, 33, 7, 1, 7, 1, {0, 3, 0, 3}}, {4, 64, 43, 3, 3, 1, {1, 1, 1, 1}}};
+    const kernel *kernels[3];
+    int n_kernels = context_kernels(kernels);
+    compute *c = context_make("cpu", 2);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        for (int k = 0; k < n_kernels; k++) {
+            int64_t height = (shapes[i].height + shapes[i].pad[0] + shapes[i].pad[2] - shapes[i].kernel_height);
+            int64_t width = (shapes[i].width + shapes[i].pad[1] + shapes[i].pad[3] - shapes[i].kernel_width);
+            const int64_t in[] = {2, shapes[i].height, shapes[i].width, shapes[i].inputs};
+            const int64_t out[] = {2, height / shapes[i].stride + 1, width / shapes[i].stride + 1, 70};
+            operand close = operand_random(4, in, 0, 1), apart = operand_make(4, in, 5);
+            operand first = operand_make(4, out, 0), second = operand_make(4, out, 0);
+            weight source =
+                weight_random(WEIGHT_CONV, TENSOR_F32, 4,
+                              (int64_t[]){70, shapes[i].inputs, shapes[i].kernel_height, shapes[i].kernel_width}, 2);
+            c->state = (void *)(uintptr_t)kernels[k];
+            weight w = weight_packed(c, source);
+            op_copy(c, apart.t, close.t);
+            op_conv2d(c, first.t, close.t, &w, NULL, shapes[i].stride, shapes[i].pad, ACT_RELU);
+            op_conv2d(c, second.t, apart.t, &w, NULL, shapes[i].stride, shapes[i].pad, ACT_RELU);
+            context_must_be_ok(c);
+            must_be_equal(&first, &second, kernels[k]->isa);
+            weight_free(c, &w);
+            free(source.source.data);
+            operand_free(&close);
+            operand_free(&apart);
+            operand_free(&first);
+            operand_free(&second);
+        }
+    compute_destroy(c);
+}
+
 /* Scratch that one operation takes beyond its operands. */
 static size_t taken_by(compute *c, const network *n, int op) {
     arena_mark mark = arena_get_mark(c->scratch);
@@ -283,9 +324,10 @@ static void normals_are_the_streams(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(batch_changes_nothing),
-        cmocka_unit_test(rows_stand_alone),       cmocka_unit_test(dry_knows_the_peak),
-        cmocka_unit_test(halves_are_exact),       cmocka_unit_test(normals_are_the_streams),
+        cmocka_unit_test(threads_change_nothing),  cmocka_unit_test(batch_changes_nothing),
+        cmocka_unit_test(rows_stand_alone),        cmocka_unit_test(place_changes_nothing),
+        cmocka_unit_test(dry_knows_the_peak),      cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(normals_are_the_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
