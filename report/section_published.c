@@ -108,7 +108,7 @@ static int add_masses(const report_facts *f, text *out) {
     for (size_t i = 0; i < sizeof MASSES / sizeof *MASSES; i++) {
         double x = mass_at(f, MASSES[i].depth, &block);
         text what = {0}, own = {0};
-        if (isnan(x)) continue;
+        if (!isfinite(100 * x)) continue; /* not measured, or nonsense of a damaged store */
         text_add(&what, "largest incoming mass at ");
         text_add_double(&what, MASSES[i].depth, 3);
         text_add(&what, " of depth");
@@ -118,7 +118,7 @@ static int add_masses(const report_facts *f, text *out) {
         text_free(&what);
         n++;
     }
-    if (isfinite(f->first_image_key)) {
+    if (isfinite(100 * f->first_image_key)) {
         text own = {0};
         words_add_percent(&own, f->first_image_key, 2);
         add_row(out, "image (0, 0) is the heaviest key", "below 0.2 % of cases", &own);
