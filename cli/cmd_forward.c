@@ -99,7 +99,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     status = run_network(in, m, c, err);
 done:
     model_close(m);
-    compute_destroy(c);
+    cli_compute_close(c);
     free(component);
     free(folder);
     return status;

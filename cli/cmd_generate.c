@@ -89,7 +89,7 @@ static ss_status run(const invocation *in, ss_error *err) {
         status = run_prompt(p, in, &s, prompts.prompt[i].prompt, i, err);
 done:
     pipeline_close(p);
-    compute_destroy(c);
+    cli_compute_close(c);
     geneval_free(&prompts);
     free(folder);
     return status;

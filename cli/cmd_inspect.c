@@ -150,7 +150,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     if (out.failed) status = error_no_memory(err, "output", out.len);
     else fputs(out.s, stdout);
 done:
-    compute_destroy(c);
+    cli_compute_close(c);
     text_free(&out);
     free(index);
     free(folder);

@@ -31,7 +31,7 @@ static void session_close(session *s) {
     store_close(s->store);
     plan_free(s->plan);
     pipeline_close(s->pl);
-    compute_destroy(s->c);
+    cli_compute_close(s->c);
     study_free(s->study);
 }
 

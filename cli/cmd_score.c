@@ -109,7 +109,7 @@ static ss_status score(const invocation *in, ss_error *err) {
     progress_begin(&s.line, in, &s.options);
     ss_status status = is_store(invocation_arg(in, 0)) ? score_study(in, &s, err) : score_collection(in, &s, err);
     store_close(s.store);
-    compute_destroy(s.c);
+    cli_compute_close(s.c);
     study_free(s.no_study);
     return status;
 }

@@ -31,7 +31,7 @@ static void tracing_close(tracing *t) {
     free(t->word[1]);
     embedding_free(t->text);
     pipeline_close(t->p);
-    compute_destroy(t->c);
+    cli_compute_close(t->c);
     free(t->model);
     free(t->block);
     trace_map_free(&t->map);

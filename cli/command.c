@@ -23,6 +23,8 @@ struct invocation {
 const option CLI_COMMON_FLAGS[] = {
     {"threads", OPTION_INT, NULL, 0, 1024, "0",
      "threads to use; 0 = as many as this process may (results do not depend on it)"},
+    {"profile", OPTION_FLAG, NULL, 0, 0, "false",
+     "at the end, where the time of the networks went, operation by operation, to standard error"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, "false", "no progress line"},
     {"help", OPTION_FLAG, NULL, 0, 0, "false", "this text"},
     {0},

@@ -11,7 +11,7 @@ static void start_with_short_waits(char **argv) {
     char self[4096];
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0 || setenv("GOMP_SPINCOUNT", "1000", 1) != 0) return;
+    if (n <= 0 || setenv("GOMP_SPINCOUNT", "10000", 1) != 0) return;
     self[n] = '\0';
     execv(self, argv);
 }

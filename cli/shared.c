@@ -2,14 +2,30 @@
 #include "cli/tables.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "tensor/profile.h"
 
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
     SS_TRY(compute_create(out, "cpu", invocation_threads(in), CLI_SCRATCH_BYTES, err));
     (*out)->stop = invocation_stop(in);
-    return SS_OK;
+    return invocation_has(in, "profile") ? profile_begin(*out, err) : SS_OK;
+}
+
+static void write_profile(compute *c) {
+    profile_roof roof;
+    ss_error err;
+    text out = {0};
+    if (profile_measure_roof(c->threads, &roof, &err) == SS_OK) profile_write(c, &roof, &out);
+    if (out.s && !out.failed) fputs(out.s, stderr);
+    text_free(&out);
+}
+
+void cli_compute_close(compute *c) {
+    if (c && c->profile) write_profile(c);
+    compute_destroy(c);
 }
 
 const char *cli_data_folder(void) {

@@ -11,8 +11,12 @@ extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN,
 /* Address space that a command reserves for activations. */
 static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
 
-/* A compute context on the cpu backend with the threads and the stop flag of the command line. */
+/* A compute context on the cpu backend with the threads and the stop flag of the command line; with --profile its
+ * operations are timed. */
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err);
+
+/* Its end, NULL allowed; where operations were timed, first the table of them, to the standard error. */
+void cli_compute_close(compute *c);
 
 /* Where the installed program keeps its models and studies: $SINKSCOPE_DATA, or the folder set at build time. */
 const char *cli_data_folder(void);

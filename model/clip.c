@@ -156,18 +156,16 @@ void clip_bind(binder *b, const void *config, void *weights) {
 static void attend_self(compute *c, const clip_encoder_config *g, const clip_layer *w, int causal, tensor out,
                         tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q, k, v, heads = nn_like(c, x);
+    tensor heads = nn_like(c, x);
+    nn_qkv of;
     if (nn_optional(&w->qkv.w)) {
         tensor all = nn_linear_new(c, x, &w->qkv, ACT_NONE);
-        q = tensor_columns(all, 0, g->width);
-        k = tensor_columns(all, g->width, g->width);
-        v = tensor_columns(all, 2 * g->width, g->width);
+        of = (nn_qkv){tensor_columns(all, 0, g->width), tensor_columns(all, g->width, g->width),
+                      tensor_columns(all, 2 * g->width, g->width)};
     } else {
-        q = nn_linear_new(c, x, &w->q, ACT_NONE);
-        k = nn_linear_new(c, x, &w->k, ACT_NONE);
-        v = nn_linear_new(c, x, &w->v, ACT_NONE);
+        of = nn_qkv_new(c, x, x, &w->q, &w->k, &w->v);
     }
-    attend(c, heads, q, k, v, g->heads, causal);
+    attend(c, heads, of.q, of.k, of.v, g->heads, causal);
     nn_linear_into(c, out, heads, &w->out, ACT_NONE);
     arena_release(c->scratch, mark);
 }

@@ -178,12 +178,12 @@ static tensor see(compute *c, const reward_config *g, const reward_weights *w, t
 static void attend_block(compute *c, const reward_config *g, const reward_attention *w, tensor x, tensor keys,
                          const int32_t *used) {
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = nn_linear_new(c, x, &w->q, ACT_NONE), heads = nn_like(c, x), y = nn_like(c, x);
-    tensor k = nn_linear_new(c, keys, &w->k, ACT_NONE), v = nn_linear_new(c, keys, &w->v, ACT_NONE);
+    nn_qkv of = nn_qkv_new(c, x, keys, &w->q, &w->k, &w->v);
+    tensor heads = nn_like(c, x), y = nn_like(c, x);
     for (int64_t b = 0; b < x.dim[0]; b++) {
         int64_t n = used ? used[b] : keys.dim[1];
-        attend(c, tensor_slice(heads, 0, b, 1), tensor_slice(q, 0, b, 1),
-               tensor_slice(tensor_slice(k, 0, b, 1), 1, 0, n), tensor_slice(tensor_slice(v, 0, b, 1), 1, 0, n),
+        attend(c, tensor_slice(heads, 0, b, 1), tensor_slice(of.q, 0, b, 1),
+               tensor_slice(tensor_slice(of.k, 0, b, 1), 1, 0, n), tensor_slice(tensor_slice(of.v, 0, b, 1), 1, 0, n),
                g->heads, 0);
     }
     nn_linear_into(c, y, heads, &w->out, ACT_NONE);

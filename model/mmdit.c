@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include "model/checks.h"
 
-enum { TIME_WIDTH = 256 };
+enum { TIME_WIDTH = 256, STREAMS = 2 /* image and text */ };
 static const float NORM_EPS = 1e-6f;
 
 /* What stays the same from block to block. */
@@ -27,6 +27,13 @@ static tensor modulated(const pass *p, tensor x, tensor scale, tensor shift) {
     tensor out = nn_like(p->c, x);
     op_norm_modulate(p->c, out, x, scale, shift, NORM_EPS);
     return out;
+}
+
+/* The same product, added to x [B, n, D] times gate [B, D]. */
+static linear_call gated(linear_call a, tensor x, tensor gate) {
+    a.sum = x;
+    a.gate = gate;
+    return a;
 }
 
 /* ---- before the blocks ---- */
@@ -89,14 +96,26 @@ static tensor embed_condition(const pass *p, const mmdit_weights *w) {
 /* ---- a block ---- */
 
 /* Queries, keys and values of one stream into their place in the joint buffers [B, N, D]. */
-static void project(const pass *p, const mmdit_attention *w, tensor x, tensor q, tensor k, tensor v) {
-    nn_linear_into(p->c, q, x, &w->q, ACT_NONE);
-    nn_linear_into(p->c, k, x, &w->k, ACT_NONE);
-    nn_linear_into(p->c, v, x, &w->v, ACT_NONE);
-    if (!p->g->qk_norm) return;
-    tensor q_heads = tensor_split_last(q, p->g->heads), k_heads = tensor_split_last(k, p->g->heads);
-    op_rms_norm(p->c, q_heads, q_heads, &w->norm_q, NORM_EPS);
-    op_rms_norm(p->c, k_heads, k_heads, &w->norm_k, NORM_EPS);
+typedef struct projection {
+    const mmdit_attention *w;
+    tensor x, q, k, v;
+} projection;
+
+static void project(const pass *p, const projection *stream, int n) {
+    linear_call call[3 * STREAMS];
+    for (int i = 0; i < n; i++) {
+        const projection *s = &stream[i];
+        call[3 * i] = nn_linear_call(s->q, s->x, &s->w->q, ACT_NONE);
+        call[3 * i + 1] = nn_linear_call(s->k, s->x, &s->w->k, ACT_NONE);
+        call[3 * i + 2] = nn_linear_call(s->v, s->x, &s->w->v, ACT_NONE);
+    }
+    op_linears(p->c, call, 3 * n);
+    for (int i = 0; i < n && p->g->qk_norm; i++) {
+        const projection *s = &stream[i];
+        tensor q = tensor_split_last(s->q, p->g->heads), k = tensor_split_last(s->k, p->g->heads);
+        op_rms_norm(p->c, q, q, &s->w->norm_q, NORM_EPS);
+        op_rms_norm(p->c, k, k, &s->w->norm_k, NORM_EPS);
+    }
 }
 
 /* `studied`: what only a studied call says (block, inputs, Gram matrices); NULL = it is not studied. */
@@ -124,9 +143,11 @@ static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image,
     tensor out = compute_3d(c, p->b, n, width);
     arena_mark mark = arena_get_mark(c->scratch);
     tensor q = compute_3d(c, p->b, n, width), k = compute_3d(c, p->b, n, width), v = compute_3d(c, p->b, n, width);
-    project(p, &w->attn, image, tensor_slice(q, 1, 0, ni), tensor_slice(k, 1, 0, ni), tensor_slice(v, 1, 0, ni));
-    project(p, &w->attn_context, context, tensor_slice(q, 1, ni, nt), tensor_slice(k, 1, ni, nt),
-            tensor_slice(v, 1, ni, nt));
+    const projection stream[STREAMS] = {
+        {&w->attn, image, tensor_slice(q, 1, 0, ni), tensor_slice(k, 1, 0, ni), tensor_slice(v, 1, 0, ni)},
+        {&w->attn_context, context, tensor_slice(q, 1, ni, nt), tensor_slice(k, 1, ni, nt), tensor_slice(v, 1, ni, nt)},
+    };
+    project(p, stream, STREAMS);
     attend(p, q, k, v, out, studied, ATTN_JOINT);
     arena_release(c->scratch, mark);
     return out;
@@ -138,22 +159,48 @@ static void add_second_attention(const pass *p, const mmdit_block *w, tensor x, 
     compute *c = p->c;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor out = nn_like(c, x), q = nn_like(c, x), k = nn_like(c, x), v = nn_like(c, x);
-    project(p, &w->attn2, normed, q, k, v);
+    project(p, &(projection){&w->attn2, normed, q, k, v}, 1);
     attend(p, q, k, v, out, NULL, ATTN_SELF);
-    nn_linear_into(c, q, out, &w->attn2.out, ACT_NONE);
+    linear_call back = gated(nn_linear_call(q, out, &w->attn2.out, ACT_NONE), x, gate);
+    op_linears(c, &back, 1);
     compute_tap(c, q, "transformer_blocks.%d.attn2", block);
-    op_gate_add(c, x, gate, q);
     arena_release(c->scratch, mark);
 }
 
-/* x += gate * mlp(norm(x) (1 + scale) + shift); `name` is the module's. */
-static void add_feed_forward(const pass *p, tensor x, const nn_linear *up, const nn_linear *down, tensor modulation,
-                             int block, const char *name) {
+/* A stream in a block: its tokens [B, n, D] and their modulation; `name` ends the taps of its parts. */
+typedef struct stream {
+    tensor x, modulation;
+    const nn_linear *out, *up, *down;
+    const char *attention, *feed_forward;
+} stream;
+
+/* x += gate * out(attended) of each stream, `attended` [B, N, D] of all. */
+static void add_attention(const pass *p, const stream *s, int n, tensor attended, int block) {
+    linear_call call[STREAMS];
+    int64_t first = 0;
     arena_mark mark = arena_get_mark(p->c->scratch);
-    tensor normed = modulated(p, x, part(p, modulation, 4), part(p, modulation, 3));
-    tensor y = nn_mlp_new(p->c, normed, up, down, ACT_GELU_TANH);
-    compute_tap(p->c, y, "transformer_blocks.%d.%s", block, name);
-    op_gate_add(p->c, x, part(p, modulation, 5), y);
+    for (int i = 0; i < n; first += s[i++].x.dim[1])
+        call[i] = gated(
+            nn_linear_call(nn_like(p->c, s[i].x), tensor_slice(attended, 1, first, s[i].x.dim[1]), s[i].out, ACT_NONE),
+            s[i].x, part(p, s[i].modulation, 2));
+    op_linears(p->c, call, n);
+    for (int i = 0; i < n; i++) compute_tap(p->c, call[i].out, "transformer_blocks.%d.%s", block, s[i].attention);
+    arena_release(p->c->scratch, mark);
+}
+
+/* x += gate * mlp(norm(x) (1 + scale) + shift) of each stream. */
+static void add_feed_forward(const pass *p, const stream *s, int n, int block) {
+    linear_call up[STREAMS], down[STREAMS];
+    arena_mark mark = arena_get_mark(p->c->scratch);
+    for (int i = 0; i < n; i++) {
+        tensor normed = modulated(p, s[i].x, part(p, s[i].modulation, 4), part(p, s[i].modulation, 3));
+        up[i] = nn_linear_call(nn_linear_room(p->c, normed, s[i].up), normed, s[i].up, ACT_GELU_TANH);
+        down[i] = gated(nn_linear_call(nn_like(p->c, s[i].x), up[i].out, s[i].down, ACT_NONE), s[i].x,
+                        part(p, s[i].modulation, 5));
+    }
+    op_linears(p->c, up, n);
+    op_linears(p->c, down, n);
+    for (int i = 0; i < n; i++) compute_tap(p->c, down[i].out, "transformer_blocks.%d.%s", block, s[i].feed_forward);
     arena_release(p->c->scratch, mark);
 }
 
@@ -164,8 +211,10 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
     compute *c = p->c;
     arena_mark mark = arena_get_mark(c->scratch);
     int last = i + 1 == p->g->layers, dual = p->g->dual[i];
-    tensor m = nn_linear_new(c, p->condition, &w->norm1, ACT_NONE);
-    tensor mt = nn_linear_new(c, p->condition, &w->norm1_context, ACT_NONE);
+    tensor m = nn_linear_room(c, p->condition, &w->norm1), mt = nn_linear_room(c, p->condition, &w->norm1_context);
+    const linear_call modulate[] = {nn_linear_call(m, p->condition, &w->norm1, ACT_NONE),
+                                    nn_linear_call(mt, p->condition, &w->norm1_context, ACT_NONE)};
+    op_linears(c, modulate, NN_COUNT(modulate));
     tensor normed = modulated(p, image, part(p, m, 1), part(p, m, 0));
     tensor normed_context = modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0));
     tensor normed2 = dual ? modulated(p, image, part(p, m, 7), part(p, m, 6)) : TENSOR_NONE;
@@ -174,22 +223,16 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
 
     const attn_call studied = {
         .block = i, .block_input = image, .block_context = context, .output_gram = w->output_gram};
-    tensor attended = joint_attention(p, w, normed, normed_context, &studied);
-    nn_linear_into(c, normed, tensor_slice(attended, 1, 0, p->n_image), &w->attn.out, ACT_NONE);
-    compute_tap(c, normed, "transformer_blocks.%d.attn", i);
-    op_gate_add(c, image, part(p, m, 2), normed);
+    const stream streams[STREAMS] = {
+        {image, m, &w->attn.out, &w->ff_up, &w->ff_down, "attn", "ff"},
+        {context, mt, &w->attn_context.out, &w->ff_context_up, &w->ff_context_down, "attn.context", "ff_context"},
+    };
+    int n = last ? 1 : STREAMS;
+    add_attention(p, streams, n, joint_attention(p, w, normed, normed_context, &studied), i);
     if (dual) add_second_attention(p, w, image, normed2, part(p, m, 8), i);
-    add_feed_forward(p, image, &w->ff_up, &w->ff_down, m, i, "ff");
+    add_feed_forward(p, streams, n, i);
     compute_tap(c, image, "transformer_blocks.%d", i);
-
-    if (!last) {
-        nn_linear_into(c, normed_context, tensor_slice(attended, 1, p->n_image, p->n_text), &w->attn_context.out,
-                       ACT_NONE);
-        compute_tap(c, normed_context, "transformer_blocks.%d.attn.context", i);
-        op_gate_add(c, context, part(p, mt, 2), normed_context);
-        add_feed_forward(p, context, &w->ff_context_up, &w->ff_context_down, mt, i, "ff_context");
-        compute_tap(c, context, "transformer_blocks.%d.context", i);
-    }
+    if (!last) compute_tap(c, context, "transformer_blocks.%d.context", i);
     arena_release(c->scratch, mark);
 }
 

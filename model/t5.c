@@ -123,14 +123,12 @@ static tensor position_bias(compute *c, const t5_config *g, const t5_weights *w,
 
 static void attend(compute *c, const t5_config *g, const t5_layer *w, tensor bias, tensor out, tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = nn_linear_new(c, x, &w->q, ACT_NONE);
-    tensor k = nn_linear_new(c, x, &w->k, ACT_NONE);
-    tensor v = nn_linear_new(c, x, &w->v, ACT_NONE);
-    tensor heads = nn_like(c, q);
+    nn_qkv of = nn_qkv_new(c, x, x, &w->q, &w->k, &w->v);
+    tensor heads = nn_like(c, of.q);
     attn_call call = {.block = -1, .kind = ATTN_SELF};
-    call.args.q = tensor_split_last(q, g->heads);
-    call.args.k = tensor_split_last(k, g->heads);
-    call.args.v = tensor_split_last(v, g->heads);
+    call.args.q = tensor_split_last(of.q, g->heads);
+    call.args.k = tensor_split_last(of.k, g->heads);
+    call.args.v = tensor_split_last(of.v, g->heads);
     call.args.out = tensor_split_last(heads, g->heads);
     call.args.scale = 1;
     call.args.bias = bias;

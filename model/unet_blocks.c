@@ -56,11 +56,11 @@ static void add_attention(const layer_pass *l, const unet_attention *w, tensor n
     const unet_input *in = l->p->in;
     int64_t heads = l->stage->heads;
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = nn_linear_new(c, normed, &w->q, ACT_NONE), k = nn_linear_new(c, keys, &w->k, ACT_NONE),
-           v = nn_linear_new(c, keys, &w->v, ACT_NONE), out = nn_like(c, q);
-    attn_call call = {.args = {.q = tensor_split_last(q, heads),
-                               .k = tensor_split_last(k, heads),
-                               .v = tensor_split_last(v, heads),
+    nn_qkv of = nn_qkv_new(c, normed, keys, &w->q, &w->k, &w->v);
+    tensor out = nn_like(c, of.q);
+    attn_call call = {.args = {.q = tensor_split_last(of.q, heads),
+                               .k = tensor_split_last(of.k, heads),
+                               .v = tensor_split_last(of.v, heads),
                                .out = tensor_split_last(out, heads),
                                .scale = (float)(1 / sqrt((double)l->stage->head_dim))},
                       .block = l->p->site++,
@@ -74,9 +74,8 @@ static void add_attention(const layer_pass *l, const unet_attention *w, tensor n
                       .block_context = kind == ATTN_SELF ? TENSOR_NONE : keys,
                       .output_gram = w->output_gram};
     attn_forward(c, &call);
-    nn_linear_into(c, q, out, &w->out, ACT_NONE);
-    compute_tap(c, q, "%s.transformer_blocks.%d.%s", l->name, l->number, kind == ATTN_SELF ? "attn1" : "attn2");
-    op_add(c, l->x, l->x, q);
+    nn_linear_add(c, l->x, of.q, out, &w->out);
+    compute_tap(c, of.q, "%s.transformer_blocks.%d.%s", l->name, l->number, kind == ATTN_SELF ? "attn1" : "attn2");
     arena_release(c->scratch, mark);
 }
 
@@ -95,9 +94,8 @@ static void add_feed_forward(const layer_pass *l, const unet_layer *w) {
     tensor inner = tensor_columns(both, 0, half);
     op_geglu(c, inner, inner, tensor_columns(both, half, half));
     compute_tap(c, inner, "%s.transformer_blocks.%d.ff.net.0", l->name, l->number);
-    nn_linear_into(c, normed, inner, &w->ff_down, ACT_NONE);
+    nn_linear_add(c, l->x, normed, inner, &w->ff_down);
     compute_tap(c, normed, "%s.transformer_blocks.%d.ff", l->name, l->number);
-    op_add(c, l->x, l->x, normed);
     arena_release(c->scratch, mark);
 }
 

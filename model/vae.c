@@ -257,13 +257,11 @@ static void attend(walk *k, const vae_attention *w, const char *prefix) {
     int64_t width = k->x.dim[3], token_dim[] = {k->x.dim[0], k->x.dim[1] * k->x.dim[2], width};
     tensor tokens = tensor_reshape(normed, 3, token_dim);
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = nn_linear_new(c, tokens, &w->q, ACT_NONE);
-    tensor key = nn_linear_new(c, tokens, &w->k, ACT_NONE);
-    tensor v = nn_linear_new(c, tokens, &w->v, ACT_NONE);
+    nn_qkv of = nn_qkv_new(c, tokens, tokens, &w->q, &w->k, &w->v);
     attn_call call = {.block = -1, .kind = ATTN_SELF};
-    call.args.q = tensor_split_last(q, 1);
-    call.args.k = tensor_split_last(key, 1);
-    call.args.v = tensor_split_last(v, 1);
+    call.args.q = tensor_split_last(of.q, 1);
+    call.args.k = tensor_split_last(of.k, 1);
+    call.args.v = tensor_split_last(of.v, 1);
     call.args.out = tensor_split_last(tokens, 1);
     call.args.scale = 1.0f / sqrtf((float)width);
     attn_forward(c, &call);

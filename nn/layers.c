@@ -10,12 +10,30 @@ void nn_linear_into(compute *c, tensor out, tensor x, const nn_linear *l, activa
     op_linear(c, out, x, &l->w, nn_optional(&l->b), act);
 }
 
-tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act) {
+tensor nn_linear_room(compute *c, tensor x, const nn_linear *l) {
     tensor shape = x;
     shape.dim[x.ndim - 1] = nn_linear_width(l);
-    tensor out = nn_like(c, shape);
+    return nn_like(c, shape);
+}
+
+tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act) {
+    tensor out = nn_linear_room(c, x, l);
     nn_linear_into(c, out, x, l, act);
     return out;
+}
+
+nn_qkv nn_qkv_new(compute *c, tensor x, tensor from, const nn_linear *q, const nn_linear *k, const nn_linear *v) {
+    nn_qkv to = {nn_linear_room(c, x, q), nn_linear_room(c, from, k), nn_linear_room(c, from, v)};
+    const linear_call call[] = {nn_linear_call(to.q, x, q, ACT_NONE), nn_linear_call(to.k, from, k, ACT_NONE),
+                                nn_linear_call(to.v, from, v, ACT_NONE)};
+    op_linears(c, call, NN_COUNT(call));
+    return to;
+}
+
+void nn_linear_add(compute *c, tensor sum, tensor out, tensor x, const nn_linear *l) {
+    linear_call call = nn_linear_call(out, x, l, ACT_NONE);
+    call.sum = sum;
+    op_linears(c, &call, 1);
 }
 
 tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps) {
@@ -25,9 +43,7 @@ tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps) {
 }
 
 tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *down, activation act) {
-    tensor shape = x;
-    shape.dim[x.ndim - 1] = nn_linear_width(down);
-    tensor out = nn_like(c, shape);
+    tensor out = nn_linear_room(c, x, down);
     arena_mark mark = arena_get_mark(c->scratch);
     tensor inner = nn_linear_new(c, x, up, act);
     nn_linear_into(c, out, inner, down, ACT_NONE);

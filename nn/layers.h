@@ -41,6 +41,23 @@ static inline int64_t nn_linear_width(const nn_linear *l) { return l->w.source.d
 void nn_linear_into(compute *c, tensor out, tensor x, const nn_linear *l, activation act);
 tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act);
 
+/* nn_linear_into as one of several of op_linears. */
+static inline linear_call nn_linear_call(tensor out, tensor x, const nn_linear *l, activation act) {
+    return (linear_call){.out = out, .x = x, .w = &l->w, .bias = nn_optional(&l->b), .act = act};
+}
+
+/* Room for a linear layer's output: new scratch of x's shape with the layer's width. */
+tensor nn_linear_room(compute *c, tensor x, const nn_linear *l);
+
+/* Queries of x, keys and values of `from` (x itself in self-attention), each in new scratch. */
+typedef struct nn_qkv {
+    tensor q, k, v;
+} nn_qkv;
+nn_qkv nn_qkv_new(compute *c, tensor x, tensor from, const nn_linear *q, const nn_linear *k, const nn_linear *v);
+
+/* sum += x W^T + b; the product alone stays in `out`. */
+void nn_linear_add(compute *c, tensor sum, tensor out, tensor x, const nn_linear *l);
+
 /* Layer norm with affine part into new scratch. */
 tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps);
 

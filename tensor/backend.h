@@ -23,7 +23,7 @@ struct backend {
 
     void (*upload)(compute *c, tensor out, const float *host);
     void (*download)(compute *c, float *host, tensor x);
-    void (*linear)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+    void (*linears)(compute *c, const linear_call *call, int n);
     void (*conv2d)(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                    activation act);
     void (*embed)(compute *c, tensor out, const weight *table, const int32_t *ids);

@@ -45,6 +45,7 @@ void compute_destroy(compute *c) {
     if (!c) return;
     if (c->be->destroy) c->be->destroy(c);
     arena_destroy(c->scratch);
+    free(c->profile);
     free(c);
 }
 

@@ -36,7 +36,8 @@ typedef struct compute {
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
     const tap_sink *tap;               /* NULL = nobody listens */
     ss_error error;                    /* the first failure */
-    double flops; /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
+    double flops;            /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
+    struct profile *profile; /* profile.h; NULL = nobody measures */
 } compute;
 
 /* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address
@@ -92,8 +93,19 @@ size_t weight_packed_bytes(const compute *c, const weight *w);
 
 typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU } activation;
 
-/* out = act(x W^T + b). x [.., I], out [.., O]; `bias` may be NULL. */
+/* out = act(x W^T + b), x [.., I], out [.., O]; then, where there is a `sum`, sum += out, or sum += gate * out with
+ * sum and out [B, N, O], gate [B, O]: the bits of op_add or op_gate_add after op_linear. */
+typedef struct linear_call {
+    tensor out, x;
+    const weight *w, *bias; /* bias may be NULL */
+    activation act;
+    tensor sum, gate; /* or none */
+} linear_call;
+
 void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+/* n products of which none reads what another writes: threads share them all, so that small ones are not each waited
+ * for. The same bits as one by one. */
+void op_linears(compute *c, const linear_call *call, int n);
 /* act(convolution), NHWC. Zero padding {top, left, bottom, right}; out is [B, Ho, Wo, O]. */
 void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                activation act);

@@ -15,7 +15,7 @@ void cpu_weight_pack(compute *c, weight *w);
 void cpu_weight_free(compute *c, weight *w);
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w);
 
-void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+void cpu_linears(compute *c, const linear_call *call, int n);
 void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                 activation act);
 void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids);
@@ -42,7 +42,7 @@ void cpu_upsample(compute *c, tensor out, tensor x);
 void cpu_patchify(compute *c, tensor out, tensor x, int p);
 void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 
-/* Scratch bytes that cpu_linear and cpu_conv2d, cpu_group_norm, and cpu_batch_norm take while they run. */
+/* Scratch bytes that cpu_linears and cpu_conv2d, cpu_group_norm, and cpu_batch_norm take while they run. */
 size_t cpu_product_scratch(const compute *c, const weight *w);
 size_t cpu_group_norm_scratch(tensor x);
 size_t cpu_batch_norm_scratch(tensor x);

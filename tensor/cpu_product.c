@@ -114,9 +114,11 @@ typedef struct product {
     tensor out, x;
     int is_image; /* conv2d: x and out are images */
     int64_t kernel_height, kernel_width, stride, top, left;
+    tensor sum, gate;     /* or none: what a linear layer's output is added to */
     int64_t step, length; /* a block of the sum: so many taps, so many inputs of each */
     int joins;            /* a row of the window is one run of memory, and the sum is one block */
     int64_t block_rows, row_blocks, panel_groups, panel_count; /* the tasks */
+    int64_t first_task;                                        /* among those of all products of a call */
 } product;
 
 /* One thread's room: [BLOCK_ROWS / PRODUCT_ROWS][taps][PRODUCT_ROWS] rows, [BLOCK_ROWS] outputs. */
@@ -127,14 +129,16 @@ typedef struct room {
     char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
 } room;
 
-/* Most floats that are read from one pointer. */
-static int64_t run_of(const weight *w) { return w->source.dim[1] * (w->kind == WEIGHT_CONV ? w->source.dim[3] : 1); }
+/* Most floats that a convolution reads from one pointer. */
+static int64_t run_of(const weight *w) { return w->source.dim[1] * w->source.dim[3]; }
 
 static size_t room_bytes(int64_t taps) {
     return (size_t)round_up(BLOCK_ROWS * (taps + 1) * (int64_t)sizeof(float *), 64);
 }
 
-static size_t zeros_bytes(const weight *w) { return (size_t)round_up(run_of(w) * (int64_t)sizeof(float), 64); }
+static size_t zeros_bytes(const weight *w) {
+    return w->kind == WEIGHT_CONV ? (size_t)round_up(run_of(w) * (int64_t)sizeof(float), 64) : 0;
+}
 
 size_t cpu_product_scratch(const compute *c, const weight *w) {
     return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w);
@@ -203,9 +207,20 @@ static const float *part_at(const product *p, const part *a) {
     return p->panels + ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
 }
 
+/* What follows a sum, while it is still in the cache: rows begin .. of the output, a panel of their columns. */
+static void finish(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
+    if (p->act != ACT_NONE)
+        for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, columns, p->act);
+    for (int64_t i = 0; i < n_rows && !tensor_is_none(p->sum); i++) {
+        float *sum = rows_at(p->sum, begin + i) + column, *out = m->out[i] + column;
+        if (tensor_is_none(p->gate)) p->k->add(sum, sum, out, columns);
+        else p->k->gate_add(sum, rows_at(p->gate, (begin + i) / p->sum.dim[1]) + column, out, columns);
+    }
+}
+
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
  * brought into the second-level cache, a piece with each tile. */
-static void multiply(const product *p, const room *m, int64_t n_rows, const part *a, const part *next) {
+static void multiply(const product *p, const room *m, int64_t begin, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
     int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
     uintptr_t piece = next ? (uintptr_t)(next->taps * next->inputs * PRODUCT_COLUMNS / tiles) * sizeof(float) : 0;
@@ -226,8 +241,8 @@ static void multiply(const product *p, const room *m, int64_t n_rows, const part
         t.out = m->out + i;
         p->k->product(&t);
     }
-    if (p->act == ACT_NONE || a->tap + a->taps < p->taps || a->input + a->inputs < p->inputs) return;
-    for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, t.columns, p->act);
+    if (a->tap + a->taps == p->taps && a->input + a->inputs == p->inputs)
+        finish(p, m, begin, n_rows, column, t.columns);
 }
 
 /* One block of the sum after the other for all panels, so that the rows' part of it stays in the cache. */
@@ -250,7 +265,7 @@ static void run_task(const product *p, room *m, int64_t task) {
             }
             next.inputs = least(p->length, p->inputs - next.input);
         }
-        multiply(p, m, end - begin, &a, next.tap < p->taps ? &next : NULL);
+        multiply(p, m, begin, end - begin, &a, next.tap < p->taps ? &next : NULL);
         a = next;
     }
 }
@@ -265,7 +280,8 @@ static void cut_sum(product *p) {
     p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs;
 }
 
-/* Cut the output into tasks, at least two for each thread where there is so much. */
+/* Cut the output into tasks of one size, at least two for each thread where there is so much: with as few parts of the
+ * panels as give so many, and all equal (two and one of three panels would leave a thread waiting). */
 static void plan(product *p, int threads) {
     int64_t blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     if (p->rows >= 32 * threads) blocks = round_up(blocks, threads);
@@ -273,14 +289,34 @@ static void plan(product *p, int threads) {
     p->row_blocks = (p->rows + p->block_rows - 1) / p->block_rows;
     p->panel_count = (p->outputs + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     p->panel_groups = least(p->panel_count, (2 * threads + p->row_blocks - 1) / p->row_blocks);
+    while (p->panel_count % p->panel_groups != 0) p->panel_groups++;
 }
 
-static void run(compute *c, product *p, const weight *w) {
-    if (p->rows == 0 || p->outputs == 0) return;
+/* About how long a product takes on one thread: 6 x 16 multiply-adds a nanosecond. */
+static int64_t nanoseconds(const product *p) {
     int64_t tiles = (p->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS * ((p->outputs + 15) / 16);
-    int threads = cpu_threads(c, tiles * p->taps * p->inputs); /* 6 x 16 multiply-adds take about one */
-    cut_sum(p);
-    plan(p, threads);
+    return tiles * p->taps * p->inputs;
+}
+
+static void run_from(const product *p, int n, room *m, int64_t task) {
+    const product *of = p + n - 1;
+    while (task < of->first_task) of--;
+    run_task(of, m, task - of->first_task);
+}
+
+/* n products of as many taps each; `w` is the weight of one of them. */
+static void run(compute *c, product *p, int n, const weight *w) {
+    int64_t time = 0, tasks = 0, taps = p->taps;
+    for (int i = 0; i < n; i++) time += nanoseconds(&p[i]);
+    int threads = cpu_threads(c, time);
+    for (int i = 0; i < n; i++) {
+        p[i].first_task = tasks;
+        if (p[i].rows == 0 || p[i].outputs == 0) continue;
+        cut_sum(&p[i]);
+        plan(&p[i], threads);
+        tasks += p[i].row_blocks * p[i].panel_groups;
+    }
+    if (tasks == 0) return;
     arena_mark mark = arena_get_mark(c->scratch);
     char *memory = arena_alloc(c->scratch, cpu_product_scratch(c, w));
     if (!memory) {
@@ -288,34 +324,44 @@ static void run(compute *c, product *p, const weight *w) {
                   (long long)p->rows);
         return;
     }
-    float *zeros = (float *)(memory + (size_t)c->threads * room_bytes(p->taps));
+    float *zeros = (float *)(memory + (size_t)c->threads * room_bytes(taps));
     memset(zeros, 0, zeros_bytes(w));
-    int64_t tasks = p->row_blocks * p->panel_groups;
 #pragma omp parallel num_threads(threads)
     {
-        char *mine = memory + (size_t)omp_get_thread_num() * room_bytes(p->taps);
+        char *mine = memory + (size_t)omp_get_thread_num() * room_bytes(taps);
         room m = {.row = (const float **)mine, .zeros = zeros};
-        m.out = (float **)mine + BLOCK_ROWS * p->taps;
+        m.out = (float **)mine + BLOCK_ROWS * taps;
 #pragma omp for schedule(dynamic)
-        for (int64_t task = 0; task < tasks; task++) run_task(p, &m, task);
+        for (int64_t task = 0; task < tasks; task++) run_from(p, n, &m, task);
     }
     arena_release(c->scratch, mark);
 }
 
-void cpu_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
-    product p = {
+static product linear(const compute *c, const linear_call *a) {
+    return (product){
         .k = cpu_kernel(c),
-        .panels = w->packed,
-        .bias = bias ? bias->packed : NULL,
-        .act = act,
-        .rows = rows_count(out),
-        .inputs = w->source.dim[1],
-        .outputs = w->source.dim[0],
+        .panels = a->w->packed,
+        .bias = a->bias ? a->bias->packed : NULL,
+        .act = a->act,
+        .rows = rows_count(a->out),
+        .inputs = a->w->source.dim[1],
+        .outputs = a->w->source.dim[0],
         .taps = 1,
-        .out = out,
-        .x = x,
+        .out = a->out,
+        .x = a->x,
+        .sum = a->sum,
+        .gate = a->gate,
     };
-    run(c, &p, w);
+}
+
+void cpu_linears(compute *c, const linear_call *call, int n) {
+    enum { AT_ONCE = 16 };
+    for (int first = 0; first < n; first += AT_ONCE) {
+        product p[AT_ONCE];
+        int some = n - first < AT_ONCE ? n - first : AT_ONCE;
+        for (int i = 0; i < some; i++) p[i] = linear(c, &call[first + i]);
+        run(c, p, some, call->w);
+    }
 }
 
 void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
@@ -338,5 +384,5 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
         .top = pad[0],
         .left = pad[1],
     };
-    run(c, &p, w);
+    run(c, &p, 1, w);
 }

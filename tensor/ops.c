@@ -74,17 +74,36 @@ void op_download(compute *c, float *host, tensor x) {
 
 /* ---- products ---- */
 
-void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
+/* x [B, N, D] with v [B, D]. */
+static int per_item(compute *c, const char *op, tensor x, tensor v) {
+    return both_usable(c, op, x, v) &&
+           fits(c, x.ndim == 3 && v.ndim == 2 && v.dim[0] == x.dim[0] && v.dim[1] == x.dim[2], op,
+                "[B, N, D] and [B, D]", x, v);
+}
+
+static int linear_fits(compute *c, const linear_call *a) {
     static const char op[] = "linear";
-    if (!op_begin(c) || !both_usable(c, op, out, x)) return;
-    tensor s = w->source;
-    if (!fits(c, w->kind == WEIGHT_LINEAR && last(x) == s.dim[1], op, "x [.., I] and w [O, I]", x, s) ||
-        !fits(c, last(out) == s.dim[0], op, "out [.., O] and w [O, I]", out, s) ||
-        !fits(c, same_leading(out, x), op, "equal leading dimensions", out, x) ||
-        !vector_fits(c, op, bias, last(out), out))
-        return;
-    c->flops += 2.0 * (double)tensor_elements(out) * (double)s.dim[1];
-    c->be->linear(c, out, x, w, bias, act);
+    tensor s = a->w->source;
+    return both_usable(c, op, a->out, a->x) &&
+           fits(c, a->w->kind == WEIGHT_LINEAR && last(a->x) == s.dim[1], op, "x [.., I] and w [O, I]", a->x, s) &&
+           fits(c, last(a->out) == s.dim[0], op, "out [.., O] and w [O, I]", a->out, s) &&
+           fits(c, same_leading(a->out, a->x), op, "equal leading dimensions", a->out, a->x) &&
+           vector_fits(c, op, a->bias, last(a->out), a->out) &&
+           (tensor_is_none(a->sum) || same_shape(c, op, a->sum, a->out)) &&
+           (tensor_is_none(a->gate) || per_item(c, op, a->sum, a->gate));
+}
+
+void op_linears(compute *c, const linear_call *call, int n) {
+    if (!op_begin(c)) return;
+    for (int i = 0; i < n; i++) {
+        if (!linear_fits(c, &call[i])) return;
+        c->flops += 2.0 * (double)tensor_elements(call[i].out) * (double)last(call[i].x);
+    }
+    c->be->linears(c, call, n);
+}
+
+void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
+    op_linears(c, &(linear_call){.out = out, .x = x, .w = w, .bias = bias, .act = act}, 1);
 }
 
 void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
@@ -175,13 +194,6 @@ void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const 
     if (op_begin(c) && same_shape(c, op, out, x) && vector_fits(c, op, gamma, last(x), x) &&
         vector_fits(c, op, beta, last(x), x))
         c->be->layer_norm(c, out, x, gamma, beta, eps);
-}
-
-/* x [B, N, D] with v [B, D]. */
-static int per_item(compute *c, const char *op, tensor x, tensor v) {
-    return both_usable(c, op, x, v) &&
-           fits(c, x.ndim == 3 && v.ndim == 2 && v.dim[0] == x.dim[0] && v.dim[1] == x.dim[2], op,
-                "[B, N, D] and [B, D]", x, v);
 }
 
 void op_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {

@@ -79,18 +79,37 @@ void reference_geglu(compute *c, tensor out, tensor x, tensor gate) {
 
 /* ---- products ---- */
 
-void reference_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act) {
+void reference_gate_add(compute *c, tensor x, tensor gate, tensor y) {
     (void)c;
-    int64_t n_out = w->source.dim[0], n_in = w->source.dim[1];
     for (int64_t r = 0; r < rows_count(x); r++) {
-        const float *from = rows_at(x, r);
-        float *to = rows_at(out, r);
+        const float *factor = rows_at(gate, r / x.dim[1]), *from = rows_at(y, r);
+        float *to = rows_at(x, r);
+        for (int64_t i = 0; i < rows_length(x); i++)
+            to[i] = (float)((double)to[i] + (double)factor[i] * (double)from[i]);
+    }
+}
+
+static void linear(const linear_call *a) {
+    const weight *w = a->w;
+    int64_t n_out = w->source.dim[0], n_in = w->source.dim[1];
+    for (int64_t r = 0; r < rows_count(a->x); r++) {
+        const float *from = rows_at(a->x, r);
+        float *to = rows_at(a->out, r);
         for (int64_t o = 0; o < n_out; o++) {
             const float *row = (const float *)w->packed + o * n_in;
-            double sum = vector_at(bias, o, 0);
+            double sum = vector_at(a->bias, o, 0);
             for (int64_t i = 0; i < n_in; i++) sum += (double)from[i] * (double)row[i];
-            to[o] = (float)activate(act, sum);
+            to[o] = (float)activate(a->act, sum);
         }
+    }
+}
+
+void reference_linears(compute *c, const linear_call *call, int n) {
+    for (int i = 0; i < n; i++) {
+        linear(&call[i]);
+        if (tensor_is_none(call[i].sum)) continue;
+        if (tensor_is_none(call[i].gate)) reference_add(c, call[i].sum, call[i].sum, call[i].out);
+        else reference_gate_add(c, call[i].sum, call[i].gate, call[i].out);
     }
 }
 
@@ -236,16 +255,6 @@ void reference_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, f
     }
 }
 
-void reference_gate_add(compute *c, tensor x, tensor gate, tensor y) {
-    (void)c;
-    for (int64_t r = 0; r < rows_count(x); r++) {
-        const float *factor = rows_at(gate, r / x.dim[1]), *from = rows_at(y, r);
-        float *to = rows_at(x, r);
-        for (int64_t i = 0; i < rows_length(x); i++)
-            to[i] = (float)((double)to[i] + (double)factor[i] * (double)from[i]);
-    }
-}
-
 /* One group of one image: channels [begin, end). */
 static void group_norm_one(tensor out, tensor x, int64_t b, int64_t begin, int64_t end, const weight *gamma,
                            const weight *beta, double eps, activation act) {
@@ -372,7 +381,7 @@ const backend backend_reference = {
     .weight_packed_bytes = reference_weight_packed_bytes,
     .upload = reference_upload,
     .download = reference_download,
-    .linear = reference_linear,
+    .linears = reference_linears,
     .conv2d = reference_conv2d,
     .embed = reference_embed,
     .copy = reference_copy,

@@ -7,7 +7,7 @@
 
 void reference_upload(compute *c, tensor out, const float *host);
 void reference_download(compute *c, float *host, tensor x);
-void reference_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
+void reference_linears(compute *c, const linear_call *call, int n);
 void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
                       const int pad[4], activation act);
 void reference_embed(compute *c, tensor out, const weight *table, const int32_t *ids);

@@ -147,6 +147,82 @@ static void rows_stand_alone(void **state) {
     compute_destroy(c);
 }
 
+/* One of many products: odd sizes, some of no rows, two of three added to something, every second of them through a
+ * gate. */
+typedef struct one_of_many {
+    operand x, out, sum, gate;
+    weight source, w;
+    linear_call call;
+} one_of_many;
+
+static one_of_many one_make(compute *c, int i) {
+    const int64_t items = 1 + i % 2, rows = i % 7 * 23, inputs = 1 + i * 61, outputs = 1 + i * 37 % 200;
+    one_of_many o = {
+        .x = operand_random(3, (int64_t[]){items, rows, inputs}, i % 3, 1),
+        .out = operand_make(3, (int64_t[]){items, rows, outputs}, i % 2),
+        .sum = operand_random(3, (int64_t[]){items, rows, outputs}, i % 4, 2),
+        .gate = operand_random(2, (int64_t[]){items, outputs}, 3, 3),
+        .source = weight_random(WEIGHT_LINEAR, (tensor_type)(i % 3), 2, (int64_t[]){outputs, inputs}, 4),
+    };
+    o.w = weight_packed(c, o.source);
+    o.call = (linear_call){.out = o.out.t, .x = o.x.t, .act = (activation)(i % 6)};
+    if (i % 3) {
+        o.call.sum = o.sum.t;
+        if (i % 3 == 2) o.call.gate = o.gate.t;
+    }
+    return o;
+}
+
+static void one_free(compute *c, one_of_many *o) {
+    weight_free(c, &o->w);
+    free(o->source.source.data);
+    operand *all[] = {&o->x, &o->out, &o->sum, &o->gate};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) operand_free(all[i]);
+}
+
+static void many_are_one_by_one(compute *c, const char *what) {
+    enum { MANY = 21 };
+    one_of_many o[MANY];
+    linear_call call[MANY];
+    for (int i = 0; i < MANY; i++) {
+        o[i] = one_make(c, i);
+        o[i].call.w = &o[i].w;
+        call[i] = o[i].call;
+    }
+    op_linears(c, call, MANY);
+    for (int i = 0; i < MANY; i++) {
+        one_of_many alone = one_make(c, i);
+        op_linear(c, alone.out.t, alone.x.t, &alone.w, NULL, o[i].call.act);
+        if (i % 3 == 1) op_add(c, alone.sum.t, alone.sum.t, alone.out.t);
+        if (i % 3 == 2) op_gate_add(c, alone.sum.t, alone.gate.t, alone.out.t);
+        context_must_be_ok(c);
+        must_be_equal(&alone.out, &o[i].out, what);
+        must_be_equal(&alone.sum, &o[i].sum, what);
+        one_free(c, &alone);
+        one_free(c, &o[i]);
+    }
+    op_linears(c, call, 0);
+    context_must_be_ok(c);
+    assert_int_equal(arena_used(c->scratch), 0);
+}
+
+static void together_as_one_by_one(void **state) {
+    (void)state;
+    const kernel *kernels[3];
+    int n_kernels = context_kernels(kernels);
+    for (int threads = 1; threads <= 3; threads += 2) {
+        compute *c = context_make("cpu", threads);
+        for (int k = 0; k < n_kernels; k++) {
+            c->state = (void *)(uintptr_t)kernels[k];
+            many_are_one_by_one(c, kernels[k]->isa);
+        }
+        compute_destroy(c);
+    }
+    compute *c = context_make("reference", 1);
+    many_are_one_by_one(c, "reference");
+    compute_destroy(c);
+}
+
 /* A convolution of few channels reads whole rows of the window where pixels follow each other in memory, and tap by tap
  * where they do not, or at the edges: the same sums. */
 static void place_changes_nothing(void **state) {
@@ -324,10 +400,10 @@ static void normals_are_the_streams(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_change_nothing),  cmocka_unit_test(batch_changes_nothing),
-        cmocka_unit_test(rows_stand_alone),        cmocka_unit_test(place_changes_nothing),
-        cmocka_unit_test(dry_knows_the_peak),      cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(normals_are_the_streams),
+        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(batch_changes_nothing),
+        cmocka_unit_test(rows_stand_alone),       cmocka_unit_test(together_as_one_by_one),
+        cmocka_unit_test(place_changes_nothing),  cmocka_unit_test(dry_knows_the_peak),
+        cmocka_unit_test(halves_are_exact),       cmocka_unit_test(normals_are_the_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
