@@ -148,6 +148,7 @@ static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64
     sums[0] = sums[1] = 0;
     if (p->stats) {
         b.r = p->stats->r;
+        b.with_lse = p->stats->lse != NULL;
         b.entropy = p->stats->entropy ? sums : NULL;
         b.concentration = p->stats->concentration ? sums + 1 : NULL;
         b.mass = p->stats->mass ? p->mass + (slot * p->chunks + chunk) * p->keys : NULL;

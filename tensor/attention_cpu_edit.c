@@ -371,8 +371,13 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
                              float *s, int64_t first, int n) {
     double outside[ATTENTION_ROWS], lse[ATTENTION_ROWS], rest[ATTENTION_ROWS];
     row_sums sums = {0};
-    attention_block b = {
-        .n_keys = job->n_keys, .k_panel = job->k_panel, .v_panel = job->v_panel, .index = job->key, .s = s, .o = r->o};
+    attention_block b = {.with_lse = 1,
+                         .n_keys = job->n_keys,
+                         .k_panel = job->k_panel,
+                         .v_panel = job->v_panel,
+                         .index = job->key,
+                         .s = s,
+                         .o = r->o};
     attention_block_load(&b, r->q, p->a, pair->item, pair->head, job->row, first, n);
     if (job->n_keys > 0) p->kernel->block(&b);
     attention_block set = b;

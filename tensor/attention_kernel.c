@@ -329,11 +329,12 @@ static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], f
         if (observed && b->concentration) sums = exp_row_all(s, keys, m[i], bound[i], candidates);
         else if (observed && b->entropy) sums = exp_row_entropy(s, keys, m[i]);
         else sums = exp_row_plain(s, keys, m[i]);
-        double log_sum = log(sums.weight);
-        b->lse[i] = (double)m[i] + log_sum;
+        int with_entropy = observed && b->entropy;
+        double log_sum = b->with_lse || with_entropy ? log(sums.weight) : 0;
+        if (b->with_lse) b->lse[i] = (double)m[i] + log_sum;
         inverse[i] = (float)(1.0 / sums.weight);
         b->max_p[i] = inverse[i];
-        if (observed && b->entropy) *b->entropy += log_sum - sums.weighted_score / sums.weight;
+        if (with_entropy) *b->entropy += log_sum - sums.weighted_score / sums.weight;
         if (observed && b->concentration) {
             int kept = sums.n_candidates <= MAX_CANDIDATES;
             double largest_sum = sum_of_largest(kept ? candidates : s, kept ? sums.n_candidates : b->n_keys, b->r);

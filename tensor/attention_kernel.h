@@ -29,8 +29,9 @@ typedef struct attention_block {
     int64_t last_key[ATTENTION_ROWS];  /* per row, the last key it sees: INT64_MAX - 1 unless causal */
     float *s;                          /* [rows rounded up to 8, keys]: room; left with exp(S - max) */
     float *o;                          /* [ATTENTION_ROWS, width]: out */
-    double lse[ATTENTION_ROWS];        /* out */
-    float max_p[ATTENTION_ROWS];       /* out: the largest P of each row */
+    int with_lse;
+    double lse[ATTENTION_ROWS];  /* out, where with_lse asks for it */
+    float max_p[ATTENTION_ROWS]; /* out: the largest P of each row */
     /* Statistics over rows [observe_begin, observe_end) of the block; sums, which the caller divides. */
     int observe_begin, observe_end;
     int r;

@@ -192,9 +192,10 @@ static void point_pixels(const product *p, room *m, int64_t begin, int64_t end) 
 
 static void point_rows(const product *p, room *m, int64_t begin, int64_t end) {
     memset(m->joined, 0, sizeof m->joined);
-    for (int64_t r = begin; r < end; r++) {
-        m->row[r - begin] = rows_at(p->x, r);
-        m->out[r - begin] = rows_at(p->out, r);
+    rows_walk x = rows_from(p->x, begin), out = rows_from(p->out, begin);
+    for (int64_t i = 0; i < end - begin; i++) {
+        m->row[i] = rows_next(&x, p->x);
+        m->out[i] = rows_next(&out, p->out);
     }
 }
 
@@ -207,15 +208,24 @@ static const float *part_at(const product *p, const part *a) {
     return p->panels + ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
 }
 
+static void add_to_sum(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
+    rows_walk sum = rows_from(p->sum, begin);
+    int gated = !tensor_is_none(p->gate);
+    int64_t tokens = gated ? p->sum.dim[1] : 0, item = gated ? begin / tokens : 0;
+    const float *gate = gated ? rows_at(p->gate, item) + column : NULL;
+    for (int64_t i = 0; i < n_rows; i++) {
+        float *to = rows_next(&sum, p->sum) + column, *out = m->out[i] + column;
+        if (gated && begin + i == (item + 1) * tokens) gate = rows_at(p->gate, ++item) + column;
+        if (gated) p->k->gate_add(to, gate, out, columns);
+        else p->k->add(to, to, out, columns);
+    }
+}
+
 /* What follows a sum, while it is still in the cache: rows begin .. of the output, a panel of their columns. */
 static void finish(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
     if (p->act != ACT_NONE)
         for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, columns, p->act);
-    for (int64_t i = 0; i < n_rows && !tensor_is_none(p->sum); i++) {
-        float *sum = rows_at(p->sum, begin + i) + column, *out = m->out[i] + column;
-        if (tensor_is_none(p->gate)) p->k->add(sum, sum, out, columns);
-        else p->k->gate_add(sum, rows_at(p->gate, (begin + i) / p->sum.dim[1]) + column, out, columns);
-    }
+    if (!tensor_is_none(p->sum)) add_to_sum(p, m, begin, n_rows, column, columns);
 }
 
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is

@@ -27,4 +27,23 @@ static inline float *rows_at_like(tensor t, tensor like, int64_t r) {
 
 static inline float *rows_at(tensor t, int64_t r) { return rows_at_like(t, t, r); }
 
+/* A walk over rows in their order: rows_from, then rows_next for each, without a division a row. */
+typedef struct rows_walk {
+    float *row;
+    int64_t number, left; /* of the row; rows from here to where the last leading dimension begins anew */
+} rows_walk;
+
+static inline rows_walk rows_from(tensor t, int64_t r) {
+    int64_t across = t.ndim > 1 ? t.dim[t.ndim - 2] : 1;
+    return (rows_walk){rows_at(t, r), r, across - r % across};
+}
+
+static inline float *rows_next(rows_walk *w, tensor t) {
+    float *row = w->row;
+    w->number++;
+    if (--w->left > 0) w->row += t.stride[t.ndim - 2];
+    else if (w->number < rows_count(t)) *w = rows_from(t, w->number);
+    return row;
+}
+
 #endif

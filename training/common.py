@@ -84,13 +84,18 @@ class Log:
 
 
 class Clock:
-    """Seconds of training, over restarts; share() runs from 0 to 1."""
+    """Seconds of training, over restarts; share() runs from 0 to 1. Looked at every step: a minute without a
+    look is a process that was stopped, not training, and does not count."""
 
     def __init__(self, minutes: float, used: float = 0.0):
-        self.total, self.used, self.start = minutes * 60, used, time.monotonic()
+        self.total, self.used, self.looked = minutes * 60, used, time.monotonic()
 
     def seconds(self) -> float:
-        return self.used + time.monotonic() - self.start
+        now = time.monotonic()
+        if now - self.looked < 60:
+            self.used += now - self.looked
+        self.looked = now
+        return self.used
 
     def share(self) -> float:
         return min(self.seconds() / self.total, 1.0)

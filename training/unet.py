@@ -6,7 +6,8 @@
 
 Everything but the network is that of shapes-sd3: its scenes, its autoencoder, its two CLIP text
 encoders (run restore.py, scenes.py, vae.py --encode and denoiser.py --stage captions first).
-It predicts noise, as SDXL base does, on the scaled-linear schedule; the loss is weighted
+As in SDXL the finest level has no attention; below it 64 image tokens, as many as shapes-sd3 has, attend
+to one another and to 32 text tokens. It predicts noise, as SDXL base does, on the scaled-linear schedule; the loss is weighted
 by min(SNR, 5) / SNR (Hang et al. 2023).
 """
 
@@ -36,8 +37,7 @@ from world import SIZE
 TIME_WIDTH = 32
 CONFIG = dict(
     sample_size=16, in_channels=vae.CONFIG["latent_channels"], out_channels=vae.CONFIG["latent_channels"],
-    down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
     block_out_channels=(64, 128), layers_per_block=1, transformer_layers_per_block=(1, 2),
     attention_head_dim=(2, 4), cross_attention_dim=2 * CLIP_WIDTH, use_linear_projection=True,
     addition_embed_type="text_time", addition_time_embed_dim=TIME_WIDTH,
@@ -104,7 +104,7 @@ def train(args) -> None:
         average.values, step, samples = state["average"], state["step"], state["samples"]
         clock = Clock(args.minutes, state["seconds"])
     data, shares = Data(args.root, args.shards, args.device), signal_shares().to(args.device)
-    compiled = torch.compile(model)
+    compiled = torch.compile(model) if args.device == "cuda" else model  # on a CPU slower, by a fifth
     log = Log(args.root / "unet.csv", ["loss", "rate"], step)
 
     def save():
