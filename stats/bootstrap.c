@@ -50,27 +50,52 @@ ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *i
     return SS_OK;
 }
 
-static int compare_doubles(const void *left, const void *right) {
-    double x = *(const double *)left, y = *(const double *)right;
-    return x < y ? -1 : x > y;
-}
-
-/* Share of sorted means below `mean`, those equal to it counted half. Equal up to rounding: where differences take few
+/* Share of the means below `mean`, those equal to it counted half. Equal up to rounding: where differences take few
  * values (seeds that are right or wrong) many resamples have exactly the observed mean, on paper. */
 static double share_below(const double *means, int resamples, double mean, double rounding) {
     int below = 0, equal = 0;
-    for (int r = 0; r < resamples && means[r] <= mean + rounding; r++) {
-        if (means[r] < mean - rounding) below++;
-        else equal++;
+    for (int r = 0; r < resamples; r++) {
+        below += means[r] < mean - rounding;
+        equal += means[r] >= mean - rounding && means[r] <= mean + rounding;
     }
     return (below + 0.5 * equal) / resamples;
 }
 
-/* Sorted x at probability p, linear between order statistics (Hyndman & Fan's type 7). */
-static double quantile(const double *x, int n, double p) {
+static void swap(double *x, int i, int j) {
+    double kept = x[i];
+    x[i] = x[j];
+    x[j] = kept;
+}
+
+/* The k-th smallest of x (from 0), brought to x[k]: none before it is larger, none behind it smaller (Hoare 1961). Two
+ * quantiles of 10,000 resamples are had in a tenth of the time that sorting them takes. */
+static double select_place(double *x, int n, int k) {
+    int low = 0, high = n - 1;
+    while (low < high) {
+        double pivot = x[low + (high - low) / 2];
+        int i = low, j = high;
+        while (i <= j) {
+            while (x[i] < pivot) i++;
+            while (x[j] > pivot) j--;
+            if (i > j) break;
+            swap(x, i++, j--);
+        }
+        if (k <= j) high = j;
+        else if (k >= i) low = i;
+        else break;
+    }
+    return x[k];
+}
+
+/* x at probability p, linear between order statistics (Hyndman & Fan's type 7). */
+static double quantile(double *x, int n, double p) {
     double place = p * (n - 1);
     int i = (int)place;
-    return i + 1 >= n ? x[n - 1] : x[i] + (place - i) * (x[i + 1] - x[i]);
+    double at = select_place(x, n, i < n ? i : n - 1);
+    if (i + 1 >= n) return at;
+    double next = x[i + 1];
+    for (int j = i + 2; j < n; j++) next = x[j] < next ? x[j] : next;
+    return at + (place - i) * (next - at);
 }
 
 /* The acceleration sum(t^3) / (6 sum(t^2)^1.5), t_i = mean of the leave-one-out means - leave-one-out mean i: for a
@@ -87,9 +112,8 @@ static double acceleration(const double *d, int n, double mean, double *widest) 
     return cubes / (6 * squares * sqrt(squares));
 }
 
-/* The interval from replicates, which it sorts; `a` is the acceleration. */
+/* The interval from replicates, whose order it changes; `a` is the acceleration. */
 static stats_interval interval(double estimate, double a, double rounding, double *means, int resamples, double level) {
-    qsort(means, (size_t)resamples, sizeof *means, compare_doubles);
     double share = share_below(means, resamples, estimate, rounding);
     if (share <= 0 || share >= 1) return stats_interval_undefined(STATS_OUT_OF_RANGE);
     double bias = stats_normal_quantile(share), end[2];
@@ -127,4 +151,80 @@ ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t 
     if (status == SS_OK) *out = stats_bca(d, n, resolution, means, resamples, level);
     free(means);
     return status;
+}
+
+/* ---- many means ---- */
+
+enum { TOGETHER = 16 };
+
+/* Deviations of up to TOGETHER means over n prompts side by side, so that one draw adds a row of them. */
+typedef struct bundle {
+    int n, width;
+    double *deviation;     /* [n, TOGETHER]; 0 from `width` on */
+    double mean[TOGETHER]; /* of each */
+    double *means;         /* [TOGETHER, resamples] */
+} bundle;
+
+static void bundle_fill(bundle *b, stats_bca_mean *const *of) {
+    for (int j = 0; j < TOGETHER; j++) {
+        b->mean[j] = j < b->width ? stats_sum(of[j]->d, b->n) / b->n : 0;
+        for (int i = 0; i < b->n; i++)
+            b->deviation[(size_t)i * TOGETHER + (size_t)j] = j < b->width ? of[j]->d[i] - b->mean[j] : 0;
+    }
+}
+
+/* As stats_bootstrap_means, each sum in the same order. */
+static void bundle_resample(bundle *b, uint64_t seed, int resamples) {
+    for (int r = 0; r < resamples; r++) {
+        philox stream;
+        double sum[TOGETHER] = {0};
+        stats_bootstrap_stream(seed, r, &stream);
+        for (int i = 0; i < b->n; i++) {
+            const double *row = b->deviation + (size_t)philox_below(&stream, (uint32_t)b->n) * TOGETHER;
+            for (int j = 0; j < TOGETHER; j++) sum[j] += row[j];
+        }
+        for (int j = 0; j < b->width; j++)
+            b->means[(size_t)j * (size_t)resamples + (size_t)r] = b->mean[j] + sum[j] / b->n;
+    }
+}
+
+static int by_n(const void *left, const void *right) {
+    const stats_bca_mean *const *a = left, *const *b = right;
+    if ((*a)->n != (*b)->n) return (*a)->n < (*b)->n ? -1 : 1;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Those that have an interval, ascending by n; the others are told why not. */
+static int order_means(stats_bca_mean *mean, int count, stats_bca_mean **order) {
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        stats_summary s = stats_summarise(mean[i].d, mean[i].n, mean[i].resolution);
+        mean[i].interval = stats_interval_undefined(stats_spread_state(&s));
+        if (stats_spread_state(&s) == STATS_DEFINED) order[n++] = &mean[i];
+    }
+    qsort(order, (size_t)n, sizeof *order, by_n);
+    return n;
+}
+
+ss_status stats_bca_of_means(stats_bca_mean *mean, int count, uint64_t seed, int resamples, double level,
+                             ss_error *err) {
+    stats_bca_mean **order = malloc(((size_t)count + 1) * sizeof *order);
+    bundle b = {.means = malloc((size_t)resamples * TOGETHER * sizeof *b.means)};
+    int n = order ? order_means(mean, count, order) : 0, most = n ? order[n - 1]->n : 0;
+    b.deviation = malloc(((size_t)most + 1) * TOGETHER * sizeof *b.deviation);
+    int failed = !order || !b.means || !b.deviation;
+    for (int first = 0; !failed && first < n; first += b.width) {
+        b.n = order[first]->n;
+        for (b.width = 0; b.width < TOGETHER && first + b.width < n && order[first + b.width]->n == b.n;) b.width++;
+        bundle_fill(&b, order + first);
+        bundle_resample(&b, seed, resamples);
+        for (int j = 0; j < b.width; j++)
+            order[first + j]->interval = stats_bca(order[first + j]->d, b.n, order[first + j]->resolution,
+                                                   b.means + (size_t)j * (size_t)resamples, resamples, level);
+    }
+    free(order);
+    free(b.means);
+    free(b.deviation);
+    return failed ? error_no_memory(err, "bootstrap", (unsigned long long)resamples * TOGETHER * sizeof *b.means)
+                  : SS_OK;
 }

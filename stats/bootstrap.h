@@ -21,7 +21,7 @@ ss_status stats_bootstrap_means(const double *d, int n, uint64_t seed, int resam
 ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *index, int resamples, double *means,
                                         ss_error *err);
 
-/* The interval of level `level` from bootstrap means, which are sorted in place. Bias correction counts means equal to
+/* The interval of level `level` from bootstrap means, whose order it changes. Bias correction counts means equal to
  * the observed one half; acceleration is the jackknife's that leaves one prompt out; quantiles interpolate linearly, as
  * SciPy's. Undefined: n < 2, no variance, all means on one side of the observed one. */
 stats_interval stats_bca(const double *d, int n, double resolution, double *means, int resamples, double level);
@@ -34,5 +34,18 @@ stats_interval stats_bca_statistic(double estimate, const double *leave_one_out,
 /* Both in one: the interval of the mean of d, from `resamples` resamples of the streams of `seed`. */
 ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,
                             stats_interval *out, ss_error *err);
+
+/* A mean whose interval is asked for beside others. */
+typedef struct stats_bca_mean {
+    const double *d; /* [n], borrowed */
+    int n;
+    double resolution;
+    stats_interval interval; /* the answer */
+} stats_bca_mean;
+
+/* stats_bca_of_mean for each of mean[0..count), to the bit. Means over equally many prompts draw alike, so one stream
+ * serves them all and hundreds cost little more than a few. n may be 0: too few. */
+ss_status stats_bca_of_means(stats_bca_mean *mean, int count, uint64_t seed, int resamples, double level,
+                             ss_error *err);
 
 #endif

@@ -85,6 +85,36 @@ static void test_streams(void **state) {
     assert_true(fabs(boot.sd.value / s.se.value - 1) < 0.1);
 }
 
+/* Bit for bit what each has alone, whatever stands beside it: 40 means over 30 prompts (more than one bundle), others
+ * over other numbers of prompts between them, values that tie, none at all. */
+static void test_many(void **state) {
+    (void)state;
+    enum { MANY = 43, N = 120, RESAMPLES = 300 };
+    static double d[MANY][N];
+    stats_bca_mean mean[MANY];
+    for (int i = 0; i < MANY; i++) {
+        int n = i == 5 ? 0 : i == 11 ? 1 : i % 7 == 6 ? 3 + i : 30;
+        for (int j = 0; j < n; j++) d[i][j] = i % 3 == 0 ? (i + j) % 4 == 0 : samples[6][(7 * i + j) % N];
+        if (i == 13) memset(d[i], 0, sizeof d[i]);
+        mean[i] = (stats_bca_mean){.d = d[i], .n = n};
+    }
+    assert_int_equal(stats_bca_of_means(mean, MANY, 11, RESAMPLES, 0.9, &err), SS_OK);
+    for (int i = 0; i < MANY; i++) {
+        stats_interval alone;
+        if (i == 5) continue;
+        assert_int_equal(stats_bca_of_mean(d[i], mean[i].n, 0, 11, RESAMPLES, 0.9, &alone, &err), SS_OK);
+        assert_int_equal(mean[i].interval.low.state, alone.low.state);
+        assert_int_equal(mean[i].interval.high.state, alone.high.state);
+        assert_true(mean[i].interval.low.value == alone.low.value);
+        assert_true(mean[i].interval.high.value == alone.high.value);
+    }
+    assert_state(mean[5].interval.low, STATS_TOO_FEW);
+    assert_state(mean[11].interval.low, STATS_TOO_FEW);
+    assert_state(mean[13].interval.high, STATS_NO_VARIANCE);
+    assert_state(mean[14].interval.high, STATS_DEFINED);
+    assert_int_equal(stats_bca_of_means(mean, 0, 11, RESAMPLES, 0.9, &err), SS_OK);
+}
+
 static void test_degenerate(void **state) {
     (void)state;
     const double same[] = {0.3, 0.3, 0.3}, d[] = {1, 2, 4};
@@ -102,8 +132,8 @@ static void test_degenerate(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scipy),   cmocka_unit_test(test_skew),       cmocka_unit_test(test_statistic),
-        cmocka_unit_test(test_streams), cmocka_unit_test(test_degenerate),
+        cmocka_unit_test(test_scipy),   cmocka_unit_test(test_skew), cmocka_unit_test(test_statistic),
+        cmocka_unit_test(test_streams), cmocka_unit_test(test_many), cmocka_unit_test(test_degenerate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
