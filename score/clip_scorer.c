@@ -153,6 +153,8 @@ ss_status clip_scorer_open_weights(clip_scorer **out, compute *c, const char *we
     return finish(out, s, open_open_clip(s, c, weights, prefix, config, config_name, merges, err), err);
 }
 
+void clip_scorer_use(clip_scorer *s, preprocess_rule rule) { s->pixels.rule = rule; }
+
 void clip_scorer_close(clip_scorer *s) {
     if (!s) return;
     tokenizer_close(s->words);

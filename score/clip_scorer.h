@@ -19,6 +19,9 @@ ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *fol
 ss_status clip_scorer_open_weights(clip_scorer **out, compute *c, const char *weights, const char *prefix,
                                    const json_t *config, const char *config_name, const char *merges,
                                    const preprocess *pixels, ss_error *err);
+
+/* Crop and resize by this rule from now on, to the folder's side, mean and deviation. */
+void clip_scorer_use(clip_scorer *s, preprocess_rule rule);
 void clip_scorer_close(clip_scorer *s); /* NULL is allowed */
 
 /* exp(logit_scale) of the checkpoint; an input error where it has none. */

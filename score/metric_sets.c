@@ -2,7 +2,7 @@
  *   fid   Heusel et al. 2017; pytorch-fid's network and pixels, or clean-fid's resize (Parmar et al. 2022)
  *   kid   Binkowski et al. 2018, on the same features
  *   cmmd  Jayasumana et al. 2024, on CLIP's image embeddings
- * The mathematics is in stats/. Pixels of cmmd are prepared as the CLIP folder's own preprocessor says. */
+ * The mathematics is in stats/. */
 #include "score/metrics.h"
 
 #include <stdlib.h>
@@ -23,6 +23,9 @@ const option METRIC_INCEPTION_OPTIONS[] = {
 const option METRIC_CMMD_OPTIONS[] = {
     {"model", OPTION_PATH, NULL, 0, 0, "hf:openai/clip-vit-large-patch14-336", "folder of a CLIPModel"},
     {"merges", OPTION_PATH, NULL, 0, 0, "models/clip-bpe/merges.txt", "CLIP's byte pair merges"},
+    {"pixels", OPTION_WORD, "cmmd|folder", 0, 0, "cmmd",
+     "cropped to a square before the resize, as google-research/cmmd does, or as the folder's preprocessor says: the "
+     "same for square images"},
     {0},
 };
 
@@ -83,6 +86,7 @@ ss_status metric_inception_feature(compute *c, void *state, const rgb_image *ima
 ss_status metric_cmmd_open(compute *c, const option_value *options, void **state, ss_error *err) {
     clip_scorer *s;
     SS_TRY(clip_scorer_open_folder(&s, c, options[0].text, NULL, options[1].text, err));
+    if (options[2].word == 0) clip_scorer_use(s, PREPROCESS_CMMD);
     *state = s;
     return SS_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "score/resize.h"
 #include "score/resize_torch.h"
@@ -101,6 +102,23 @@ static ss_status stretch_pillow(const preprocess *p, const rgb_image *image, flo
     return status;
 }
 
+/* Centre crop, then resize; [side, side, 3] of 0..1. */
+static ss_status square_first(const preprocess *p, const rgb_image *image, float *out, ss_error *err) {
+    int side = image->width < image->height ? image->width : image->height;
+    size_t row = 3 * (size_t)side, left = 3 * (size_t)((image->width - side) / 2);
+    rgb_image square = {.width = side, .height = side, .rgb = malloc(row * (size_t)side)}, small;
+    if (!square.rgb) return error_no_memory(err, "pixels", row * (size_t)side);
+    for (int y = 0; y < side; y++)
+        memcpy(square.rgb + (size_t)y * row,
+               image->rgb + 3 * (size_t)(y + (image->height - side) / 2) * (size_t)image->width + left, row);
+    ss_status status = resize_pillow(&square, RESIZE_BICUBIC, p->side, p->side, &small, err);
+    rgb_image_free(&square);
+    SS_TRY(status);
+    for (size_t i = 0; i < 3 * (size_t)p->side * (size_t)p->side; i++) out[i] = (float)small.rgb[i] / 255;
+    rgb_image_free(&small);
+    return SS_OK;
+}
+
 ss_status preprocess_image(const preprocess *p, const rgb_image *image, float **out, ss_error *err) {
     size_t n = 3 * (size_t)p->side * (size_t)p->side;
     *out = NULL;
@@ -114,6 +132,7 @@ ss_status preprocess_image(const preprocess *p, const rgb_image *image, float **
     case PREPROCESS_HPS: status = pad_square(p, image, pixels, err); break;
     case PREPROCESS_FID: status = stretch_torch(p, image, pixels, err); break;
     case PREPROCESS_CLEAN_FID: status = stretch_pillow(p, image, pixels, err); break;
+    case PREPROCESS_CMMD: status = square_first(p, image, pixels, err); break;
     }
     for (size_t i = 0; status == SS_OK && i < n; i++)
         pixels[i] = (pixels[i] - (float)p->mean[i % 3]) / (float)p->sd[i % 3];

@@ -23,6 +23,9 @@ typedef enum preprocess_rule {
     PREPROCESS_FID,
     /* clean-fid: per channel Pillow's bicubic of mode F to side x side, clipped to 0..255 and not rounded. */
     PREPROCESS_CLEAN_FID,
+    /* google-research/cmmd: the square in the middle (offsets rounded down), then Pillow's bicubic to side x side,
+     * /255. Of a square image the pixels of PREPROCESS_HF. */
+    PREPROCESS_CMMD,
 } preprocess_rule;
 
 /* Const tables of these describe a scorer's input. mean and sd are of values in 0..1, for PREPROCESS_CLEAN_FID alone of

@@ -73,15 +73,23 @@ def clean_fid(image):  # cleanfid/fid.py and inception_torchscript.py
     return (x - 128) / 128
 
 
+def cmmd(image):  # google-research cmmd/io_util.py and embedding.py; its resize in jax is from 336 to 336
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    x = np.asarray(image.crop((left, top, left + side, top + side)).resize((336, 336), Image.BICUBIC)).astype(np.float32) / 255.0
+    return torch.from_numpy(((x - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1))
+
+
 RULES = [openai, lambda i: open_clip.image_transform(224, False, mean=MEAN, std=STD)(i), hf, hps(False), fid, clean_fid, hps(True)]
 
-def main():
-    random.seed(7)
-    print("# rule (6: hps with antialias) seed width height side then 12 x index in [side, side, 3], value")
-    for seed, (w, h) in enumerate([(1, 1), (3, 1000), (1000, 3), (224, 224), (1023, 767), (641, 427), (225, 224), (227, 224), (224, 229),
-                                   (299, 299), (223, 447), (64, 64), (512, 512), (131, 97)], 1):
+SIZES = [(1, 1), (3, 1000), (1000, 3), (224, 224), (1023, 767), (641, 427), (225, 224), (227, 224), (224, 229), (299, 299), (223, 447),
+         (64, 64), (512, 512), (131, 97)]
+
+
+def write(rules, first):
+    for seed, (w, h) in enumerate(SIZES, 1):
         image = Image.fromarray(pixels(seed, w, h))
-        for number, rule in enumerate(RULES):
+        for number, rule in enumerate(rules, first):
             y = rule(image)
             if y is None:
                 continue
@@ -90,6 +98,13 @@ def main():
             flat = y.permute(1, 2, 0).flatten()
             places = [random.randrange(flat.numel()) for _ in range(9)] + [random.randrange(3), 3 * (side * side // 2 + side // 2), flat.numel() - 1]
             print("preprocess", number, seed, w, h, side, *(f"{i} {flat[i].item():.9g}" for i in places))
+
+
+def main():
+    random.seed(7)
+    print("# rule (6: hps with antialias) seed width height side then 12 x index in [side, side, 3], value")
+    write(RULES, 0)
+    write([cmmd], len(RULES))
 
 
 if __name__ == "__main__":

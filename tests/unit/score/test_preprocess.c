@@ -24,6 +24,7 @@ static const preprocess RULES[] = {
     {PREPROCESS_FID, 299, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, 0},
     {PREPROCESS_CLEAN_FID, 299, {128, 128, 128}, {128, 128, 128}, 0},
     {PREPROCESS_HPS, 224, CLIP_MEAN, CLIP_SD, 1},
+    {PREPROCESS_CMMD, 336, CLIP_MEAN, CLIP_SD, 0},
 };
 enum { RULE_COUNT = sizeof RULES / sizeof RULES[0] };
 
@@ -53,7 +54,7 @@ static void check(const char *row) {
 
 static void test_packages(void **state) {
     (void)state;
-    made_lines("preprocess.txt", "preprocess", check, 98);
+    made_lines("preprocess.txt", "preprocess", check, 112);
     for (int i = 0; i < RULE_COUNT; i++)
         print_message("rule %d: largest difference %d / 1e9\n", i, (int)(worst[i] * 1e9));
 }
