@@ -121,7 +121,7 @@ static void add_how_to_get(scheme kind, const char *name, text *out) {
     size_t owner = strcspn(name, "/"), length = name[owner] ? owner + 1 + strcspn(name + owner + 1, "/") : owner;
     const char *file = name[length] ? name + length + 1 : "";
     if (kind == SCHEME_HF)
-        text_addf(out, "get it with: huggingface-cli download %.*s%s%s", (int)length, name, *file ? " " : "", file);
+        text_addf(out, "get it with: hf download %.*s%s%s", (int)length, name, *file ? " " : "", file);
     else if (kind == SCHEME_TORCH) text_addf(out, "it is %s of torchvision or pytorch-fid", name);
     else text_addf(out, "it is %s of https://github.com/%.*s", file, (int)length, name);
 }
