@@ -21,16 +21,16 @@ typedef struct import_row {
     char *metric; /* owned */
 } import_row;
 
-typedef struct import {
+typedef struct intake {
     store *s;
     const char *path;
     sqlite3_stmt *find;
     int64_t n, capacity;
     import_row *row;
-} import;
+} intake;
 
-static ss_status bad(const import *w, int line, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
-static ss_status bad(const import *w, int line, ss_error *err, const char *fmt, ...) {
+static ss_status bad(const intake *w, int line, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
+static ss_status bad(const intake *w, int line, ss_error *err, const char *fmt, ...) {
     char where[600], message[1024];
     va_list args;
     va_start(args, fmt);
@@ -40,7 +40,7 @@ static ss_status bad(const import *w, int line, ss_error *err, const char *fmt, 
     return error_set(err, SS_ERR_INPUT, where, "%s", message);
 }
 
-static ss_status add(import *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
+static ss_status add(intake *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
     if (w->n == w->capacity) {
         int64_t capacity = w->capacity ? 2 * w->capacity : 256;
         import_row *grown = realloc(w->row, (size_t)capacity * sizeof *grown);
@@ -64,7 +64,7 @@ static const char *below_store(const char *path) {
 }
 
 /* The unit of an image: its id, checksum of pixels, path in the store (valid until the next call). */
-static ss_status find_unit(import *w, const char *image, int line, int64_t *unit, const char **pixels,
+static ss_status find_unit(intake *w, const char *image, int line, int64_t *unit, const char **pixels,
                            const char **path, ss_error *err) {
     sqlite3_reset(w->find);
     sqlite3_bind_text(w->find, 1, below_store(image), -1, SQLITE_TRANSIENT);
@@ -89,7 +89,7 @@ static int column_of(const csv_table *t, const char *name) {
     return -1;
 }
 
-static ss_status check_row(import *w, const csv_table *t, int64_t r, const columns *c, int64_t *unit, ss_error *err) {
+static ss_status check_row(intake *w, const csv_table *t, int64_t r, const columns *c, int64_t *unit, ss_error *err) {
     const char *image = csv_cell(t, r, c->image), *pixels, *path;
     int line = csv_line(t, r);
     SS_TRY(find_unit(w, image, line, unit, &pixels, &path, err));
@@ -109,7 +109,7 @@ static ss_status check_row(import *w, const csv_table *t, int64_t r, const colum
                csv_cell(t, r, c->sha256));
 }
 
-static ss_status read_rows(import *w, const csv_table *t, const char *name, ss_error *err) {
+static ss_status read_rows(intake *w, const csv_table *t, const char *name, ss_error *err) {
     columns c = {.metric = column_of(t, "metric"), .pixels = column_of(t, "pixels"), .sha256 = column_of(t, "sha256")};
     SS_TRY(csv_find_column(t, "image", &c.image, err));
     SS_TRY(csv_find_column(t, "value", &c.value, err));
@@ -133,7 +133,7 @@ static ss_status read_rows(import *w, const csv_table *t, const char *name, ss_e
 
 /* ---- GenEval ---- */
 
-static ss_status read_result(import *w, const char *text_line, size_t length, int line, const char *name,
+static ss_status read_result(intake *w, const char *text_line, size_t length, int line, const char *name,
                              ss_error *err) {
     json_t *o;
     const char *file, *pixels, *path;
@@ -155,7 +155,7 @@ static ss_status read_result(import *w, const char *text_line, size_t length, in
     return status;
 }
 
-static ss_status read_results(import *w, const char *name, ss_error *err) {
+static ss_status read_results(intake *w, const char *name, ss_error *err) {
     char *bytes;
     size_t size;
     int line = 0;
@@ -186,26 +186,30 @@ static int compare_metrics(const void *a, const void *b) {
 }
 
 /* Rows first .. end are one metric's. */
-static ss_status put_metric(import *w, int64_t first, int64_t end, metric_kind kind, int binary, ss_error *err) {
+static ss_status put_metric(intake *w, int64_t first, int64_t end, metric_kind kind, int binary, ss_error *err) {
     int paired = kind == METRIC_DISTANCE || kind == METRIC_SIMILARITY, number;
     const metric row = {.about = {w->row[first].metric, "imported", NULL},
                         .kind = kind,
                         .binary = binary,
                         .needs = paired ? METRIC_NEEDS_BASELINE : 0};
     const study_metric m = {.row = &row};
-    char sql[96];
+    char sql[128];
     SS_TRY(store_find_metric(w->s, &m, &number, err));
     SS_TRY(store_begin(w->s, err));
-    snprintf(sql, sizeof sql, "DELETE FROM score WHERE metric = %d", number);
-    ss_status status = store_exec(w->s, sql, err);
-    for (int64_t i = first; status == SS_OK && i < end; i++)
-        status = store_put_score(w->s, w->row[i].unit, number, &(metric_value){.value = w->row[i].value}, err);
+    ss_status status = SS_OK;
+    for (int64_t i = first; status == SS_OK && i < end; i++) {
+        snprintf(sql, sizeof sql, "DELETE FROM score WHERE metric = %d AND unit = %lld", number,
+                 (long long)w->row[i].unit);
+        status = store_exec(w->s, sql, err);
+        if (status == SS_OK)
+            status = store_put_score(w->s, w->row[i].unit, number, &(metric_value){.value = w->row[i].value}, err);
+    }
     if (status == SS_OK) status = store_commit(w->s, err);
     if (status != SS_OK) store_rollback(w->s);
     return status;
 }
 
-static ss_status check_names(const import *w, ss_error *err) {
+static ss_status check_names(const intake *w, ss_error *err) {
     for (int64_t i = 0; i < w->n; i++) {
         const import_row *r = &w->row[i];
         if (is_ours(r->metric))
@@ -221,7 +225,7 @@ static ss_status check_names(const import *w, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status take_over(import *w, metric_kind kind, int binary, ss_error *err) {
+static ss_status take_over(intake *w, metric_kind kind, int binary, ss_error *err) {
     if (w->n == 0) return error_set(err, SS_ERR_INPUT, w->path, "holds no score");
     qsort(w->row, (size_t)w->n, sizeof *w->row, compare_metrics);
     SS_TRY(check_names(w, err));
@@ -233,7 +237,7 @@ static ss_status take_over(import *w, metric_kind kind, int binary, ss_error *er
 }
 
 ss_status run_import(store *s, const char *path, const char *name, metric_kind kind, int64_t *count, ss_error *err) {
-import w = {.s = s, .path = path };
+    intake w = {.s = s, .path = path};
     size_t length = strlen(path);
     int is_geneval = length > 6 && strcmp(path + length - 6, ".jsonl") == 0;
     csv_table *t = NULL;

@@ -38,8 +38,9 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
  *   view) and sha256 (of the PNG file), and, unless `name` is given, metric
  *   GenEval's results (*.jsonl: filename, correct), as the metric `name`, or "geneval"
  * *count is how many. A row whose image is not in the store or whose checksum differs, a value that is no number, a
- * name that one of our own metrics has: input errors that name the line, and nothing is taken over. What an earlier
- * import gave a metric is replaced. `kind` as in metric.h, of images. */
+ * name that one of our own metrics has: input errors that name the line, and nothing is taken over. A value
+ * that an image has of the metric already is replaced, others stay: conditions may come one file each. `kind` as in
+ * metric.h, of images. */
 ss_status run_import(store *s, const char *path, const char *name, metric_kind kind, int64_t *count, ss_error *err);
 
 /* Distances of sets: for each of the `n` metrics, every condition's images (positive controls and other seeds included)
