@@ -10,7 +10,7 @@ enum { MAX_CONTRASTS = 128 };
 
 typedef struct score_row {
     int64_t prompt, seed;
-    const char *condition, *metric;
+    const char *condition, *metric, *part; /* part: of the column --by; "" = all rows are one */
     double value;
 } score_row;
 
@@ -42,14 +42,15 @@ static ss_status label_prompts(score_table *t, int column, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status read_scores(const char *path, score_table *t, ss_error *err) {
-    int prompt, seed, condition, metric, value;
+static ss_status read_scores(const char *path, const char *by, score_table *t, ss_error *err) {
+    int prompt, seed, condition, metric, value, part = 0;
     SS_TRY(csv_read_file(path, &t->csv, err));
     SS_TRY(csv_find_column(t->csv, "prompt", &prompt, err));
     SS_TRY(csv_find_column(t->csv, "seed", &seed, err));
     SS_TRY(csv_find_column(t->csv, "condition", &condition, err));
     SS_TRY(csv_find_column(t->csv, "metric", &metric, err));
     SS_TRY(csv_find_column(t->csv, "value", &value, err));
+    if (by) SS_TRY(csv_find_column(t->csv, by, &part, err));
     t->n = csv_row_count(t->csv);
     if (t->n == 0) return error_set(err, SS_ERR_INPUT, path, "has a header and no rows");
     t->row = calloc((size_t)t->n, sizeof *t->row);
@@ -57,6 +58,7 @@ static ss_status read_scores(const char *path, score_table *t, ss_error *err) {
     for (int64_t i = 0; i < t->n; i++) {
         t->row[i].condition = csv_cell(t->csv, i, condition);
         t->row[i].metric = csv_cell(t->csv, i, metric);
+        t->row[i].part = by ? csv_cell(t->csv, i, part) : "";
         SS_TRY(csv_get_int(t->csv, i, seed, &t->row[i].seed, err));
         SS_TRY(csv_get_double(t->csv, i, value, &t->row[i].value, err));
     }
@@ -110,12 +112,17 @@ static int by_key(const void *a, const void *b) {
     return (p->condition > q->condition) - (p->condition < q->condition);
 }
 
-/* Rows of one condition on one metric, sorted by prompt and seed. */
-static int64_t take_condition(const score_table *t, const char *metric, const char *name, size_t len, score_row *out) {
+/* What is compared: rows of one metric and one part. */
+typedef struct chosen {
+    const char *metric, *part;
+} chosen;
+
+/* Those of one condition, sorted by prompt and seed. */
+static int64_t take_condition(const score_table *t, const chosen *of, const char *name, size_t len, score_row *out) {
     int64_t n = 0;
     for (int64_t i = 0; i < t->n; i++)
-        if (strcmp(t->row[i].metric, metric) == 0 && strncmp(t->row[i].condition, name, len) == 0 &&
-            t->row[i].condition[len] == '\0')
+        if (strcmp(t->row[i].metric, of->metric) == 0 && strcmp(t->row[i].part, of->part) == 0 &&
+            strncmp(t->row[i].condition, name, len) == 0 && t->row[i].condition[len] == '\0')
             out[n++] = t->row[i];
     qsort(out, (size_t)n, sizeof *out, by_key);
     return n;
@@ -139,7 +146,7 @@ static int join(const score_row *a, int64_t na, const score_row *b, int64_t nb, 
     return n;
 }
 
-static ss_status compute_contrast(const score_table *t, const char *metric, const char *written, const stats_options *o,
+static ss_status compute_contrast(const score_table *t, const chosen *of, const char *written, const stats_options *o,
                                   stats_contrast *out, ss_error *err) {
     size_t a_len = 0, n = (size_t)t->n;
     const char *b = "";
@@ -151,8 +158,7 @@ static ss_status compute_contrast(const score_table *t, const char *metric, cons
     if (!rows || !labels || !values) {
         status = error_no_memory(err, "pairs", n * 100);
     } else {
-        int64_t na = take_condition(t, metric, written, a_len, rows),
-                nb = take_condition(t, metric, b, strlen(b), rows + na);
+        int64_t na = take_condition(t, of, written, a_len, rows), nb = take_condition(t, of, b, strlen(b), rows + na);
         stats_pairs pairs;
         int paired = join(rows, na, rows + na, nb, &pairs, labels, labels + n, values, values + n);
         if (na != paired || nb != paired)
@@ -185,43 +191,72 @@ static ss_status read_options(const invocation *in, stats_options *o, ss_error *
     return SS_OK;
 }
 
-static ss_status analyse(const invocation *in, const score_table *t, text *out, ss_error *err) {
+static void add_json(const char *name, const chosen *of, const char *by, const stats_contrast *c, text *out) {
+    text_add(out, "{\"contrast\": ");
+    text_add_json(out, name);
+    text_add(out, ", \"metric\": ");
+    text_add_json(out, of->metric);
+    if (by) {
+        text_add(out, ", \"by\": {");
+        text_add_json(out, by);
+        text_add(out, ": ");
+        text_add_json(out, of->part);
+        text_add(out, "}");
+    }
+    text_add(out, ", \"figures\": ");
+    stats_contrast_add_json(c, out);
+    text_add(out, "}");
+}
+
+/* The contrasts asked for, as one family, on the rows of one part. */
+static ss_status analyse_part(const invocation *in, const score_table *t, const chosen *of, const stats_options *o,
+                              text *out, ss_error *err) {
     stats_contrast contrast[MAX_CONTRASTS], *family[MAX_CONTRASTS], positive;
-    stats_options o;
-    const char *metric, *control = invocation_flag(in, "positive").text;
-    int n = 0, json = invocation_has(in, "json");
-    SS_TRY(read_options(in, &o, err));
-    SS_TRY(choose_metric(t, invocation_flag(in, "metric").text, &metric, err));
+    const char *control = invocation_flag(in, "positive").text, *by = invocation_flag(in, "by").text;
+    int n = 0;
     for (const char *s; n < MAX_CONTRASTS && (s = invocation_repeat(in, "contrast", n)) != NULL; n++) {
-        SS_TRY(compute_contrast(t, metric, s, &o, &contrast[n], err));
+        SS_TRY(compute_contrast(t, of, s, o, &contrast[n], err));
         family[n] = &contrast[n];
     }
     if (n == 0) return error_set(err, SS_ERR_USAGE, NULL, "give at least one --contrast a-b");
-    if (control) SS_TRY(compute_contrast(t, metric, control, &o, &positive, err));
-    SS_TRY(stats_contrasts_judge(family, n, control ? &positive : NULL, o.alpha, err));
-    if (json) text_add(out, "[");
+    if (control) SS_TRY(compute_contrast(t, of, control, o, &positive, err));
+    SS_TRY(stats_contrasts_judge(family, n, control ? &positive : NULL, o->alpha, err));
+    if (by && !invocation_has(in, "json")) text_addf(out, "%s: %s\n\n", by, *of->part ? of->part : "(none)");
     for (int i = 0; i < n; i++) {
         const char *name = invocation_repeat(in, "contrast", i);
-        if (!json) {
-            print_contrast(name, &contrast[i], out);
-            continue;
+        if (!invocation_has(in, "json")) print_contrast(name, &contrast[i], out);
+        else {
+            text_add(out, out->len ? ",\n " : "[");
+            add_json(name, of, by, &contrast[i], out);
         }
-        text_add(out, i ? ",\n {\"contrast\": " : "{\"contrast\": ");
-        text_add_json(out, name);
-        text_add(out, ", \"metric\": ");
-        text_add_json(out, metric);
-        text_add(out, ", \"figures\": ");
-        stats_contrast_add_json(&contrast[i], out);
-        text_add(out, "}");
     }
-    if (json) text_add(out, "]\n");
+    if (by && !invocation_has(in, "json")) text_add(out, "\n");
+    return SS_OK;
+}
+
+/* Whether row i is the first of its part on the metric. */
+static int begins_part(const score_table *t, int64_t i, const char *metric) {
+    if (strcmp(t->row[i].metric, metric) != 0) return 0;
+    for (int64_t j = 0; j < i; j++)
+        if (strcmp(t->row[j].metric, metric) == 0 && strcmp(t->row[j].part, t->row[i].part) == 0) return 0;
+    return 1;
+}
+
+static ss_status analyse(const invocation *in, const score_table *t, text *out, ss_error *err) {
+    stats_options o;
+    const char *metric;
+    SS_TRY(read_options(in, &o, err));
+    SS_TRY(choose_metric(t, invocation_flag(in, "metric").text, &metric, err));
+    for (int64_t i = 0; i < t->n; i++)
+        if (begins_part(t, i, metric)) SS_TRY(analyse_part(in, t, &(chosen){metric, t->row[i].part}, &o, out, err));
+    if (invocation_has(in, "json")) text_add(out, "]\n");
     return out->failed ? error_no_memory(err, "output", out->len) : SS_OK;
 }
 
 static ss_status run(const invocation *in, ss_error *err) {
     score_table t = {0};
     text out = {0};
-    ss_status status = read_scores(invocation_arg(in, 0), &t, err);
+    ss_status status = read_scores(invocation_arg(in, 0), invocation_flag(in, "by").text, &t, err);
     if (status == SS_OK) status = analyse(in, &t, &out, err);
     if (status == SS_OK) fputs(out.s, stdout);
     text_free(&out);
@@ -234,6 +269,8 @@ static const option FLAGS[] = {
     {"contrast", OPTION_TEXT, NULL, 0, 0, NULL,
      "two conditions, a-b; may be repeated: together they are the family that is corrected"},
     {"metric", OPTION_TEXT, NULL, 0, 0, NULL, "which metric, where the file has several"},
+    {"by", OPTION_TEXT, NULL, 0, 0, NULL,
+     "a column, such as tag: the contrasts among the rows of each of its values, each time a family of their own"},
     {"positive", OPTION_TEXT, NULL, 0, 0, NULL,
      "the positive control's contrast, a-b: shows that the metric can see harm"},
     {"json", OPTION_FLAG, NULL, 0, 0, "false", "JSON instead of text"},
@@ -246,8 +283,11 @@ const command CLI_STATS = {
     .arguments = "FILE.csv",
     .min_args = 1,
     .max_args = 1,
-    .description = "FILE.csv has the columns prompt, seed, condition, metric, value (others are ignored). The unit of\n"
-                   "inference is the prompt: a prompt's differences are averaged over its seeds first.\n"
-                   "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --margin 0.006",
+    .description =
+        "FILE.csv has the columns prompt, seed, condition, metric, value (others are ignored, but that of --by).\n"
+        "The unit of inference is the prompt: a prompt's differences are averaged over its seeds first.\n"
+        "  sinkscope export out/first-light > scores.csv\n"
+        "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --margin 0.006\n"
+        "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --by tag",
     .run = run,
 };

@@ -30,7 +30,7 @@ compare images out
 findings out
 export csv table
 verify remake
-stats contrast metric positive json level alpha power margin resamples flips better seed
+stats contrast metric by positive json level alpha power margin resamples flips better seed
 list
 help
 manual
@@ -144,6 +144,11 @@ sign_flip_p 0\.0625
 verdict undecided
 END
 try 'stats --json' 0 '"t": 4.2426406871192848' sinkscope stats scores.csv --contrast a-b --json
+awk -F, 'NR == 1 { print $0 ",tag" } NR > 1 { print $0 "," (NR < 8 ? "few" : "many") }' scores.csv >tagged.csv
+try 'stats --by' 0 'tag: many' sinkscope stats tagged.csv --contrast a-b --by tag
+check 'stats --by: a family each' test "$(grep -Ec '^  mean +(2|4\.5) ' said.out)" -eq 2
+try 'stats --by --json' 0 '"by": {"tag": "few"}, "figures"' sinkscope stats tagged.csv --contrast a-b --by tag --json
+try 'stats --by nothing' 3 "'colour'" sinkscope stats tagged.csv --contrast a-b --by colour
 try 'stats from a pipe name' 3 'missing.csv' sinkscope stats missing.csv --contrast a-b
 
 # ---- standard output that fails ----
