@@ -16,7 +16,8 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
     text repeat = {0}, words = {0};
     SS_TRY(analysis_make(&a, s, err));
     add_command(s, &repeat);
-    ss_status status = repeat.failed ? error_no_memory(err, "a command", 1) : report_write(s, a, folder, repeat.s, err);
+    ss_status status = repeat.failed ? error_no_memory(err, "a command", 1) : analysis_add_parts(a, s, err);
+    if (status == SS_OK) status = report_write(s, a, folder, repeat.s, err);
     if (status == SS_OK) {
         analysis_describe(a, &words);
         analysis_describe_trends(a, &words);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "report/parts.h"
 #include "report/words.h"
 
 static const char MINUS[] = "−";
@@ -140,9 +141,73 @@ static void add_accuracy(const report_facts *f, text *out) {
     text_add(out, ": accuracy over images, Wilson intervals.}\n\\end{table}\n");
 }
 
+/* "0.31" over "[0.29, 0.33]", so that a column a tag fits a page. A row break is followed by a brace: LaTeX would take
+ * the bracket for its length. */
+static void add_stacked(const parts_cell *c, int is_effect, text *out) {
+    text words = {0};
+    words_add_estimate(&words, c->mid, c->low, c->high, is_effect);
+    char *bracket = words.failed ? NULL : strstr(words.s, " [");
+    if (!bracket) {
+        add_taken(out, &words);
+        return;
+    }
+    *bracket = '\0';
+    text_add(out, "\\shortstack[l]{");
+    latex_add(out, words.s);
+    text_add(out, "\\\\{\\scriptsize ");
+    latex_add(out, bracket + 1);
+    text_add(out, "}}");
+    text_free(&words);
+}
+
+static void add_grid(const parts_grid *g, const char *title, const parts_metric *m, int is_effect, text *out) {
+    text words = {0};
+    text_add(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{l");
+    for (int c = 0; c < g->columns; c++) text_add(out, "l");
+    text_addf(out, "}\n\\toprule\n%s", is_effect ? "Contrast" : "Condition");
+    for (int c = 0; c < g->columns; c++) {
+        text_add(out, " & ");
+        latex_add(out, g->column[c]);
+    }
+    text_add(out, " \\\\\n\\midrule\n");
+    for (int first = 0, end; first < g->n; first = end) {
+        end = parts_row_end(g, first);
+        parts_add_row_name(&words, &g->cell[first]);
+        add_taken(out, &words);
+        for (int c = 0; c < g->columns; c++) {
+            const parts_cell *cell = parts_find(g, first, end, g->column[c]);
+            text_add(out, " & ");
+            if (cell) add_stacked(cell, is_effect, out);
+        }
+        text_add(out, " \\\\\n");
+    }
+    text_add(out, "\\bottomrule\n\\end{tabular}\n\\caption{");
+    latex_add(out, title);
+    text_add(out, is_effect ? ": mean differences in " : ": means of ");
+    parts_add_metric(&words, m);
+    add_taken(out, &words);
+    text_add(out, " by tag, over prompts, with 95\\,\\% BCa intervals; exploratory, not tested.}\n\\end{table}\n");
+}
+
+/* Two tables a metric: effects by tag, scores by condition and tag. */
+static void add_by_tag(const report_facts *f, text *out) {
+    const analysis *a = f->analysis;
+    parts_metric on[PARTS_MAX_METRICS];
+    int n = parts_metrics(a, on);
+    for (int i = 0; i < n; i++)
+        for (int is_effect = 1; is_effect >= 0; is_effect--) {
+            parts_grid g =
+                is_effect ? parts_of_effects(a->by_tag, a->n_by_tag, on[i].name) : parts_of_means(a, on[i].name);
+            if (g.n && (is_effect || !on[i].is_binary)) add_grid(&g, f->study->name, &on[i], is_effect, out);
+            out->failed |= g.failed;
+            parts_free(&g);
+        }
+}
+
 void latex_tables(const report_facts *f, text *out) {
     text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
     add_contrasts(f, out);
     add_trends(f, out);
     add_accuracy(f, out);
+    add_by_tag(f, out);
 }

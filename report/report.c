@@ -18,6 +18,7 @@ static const page_section SECTIONS[] = {
     {"tags", "Effects by tag", section_tags},
     {"classes", "Effects by class of the suppressed sinks", section_classes},
     {"accuracy", "Accuracy by tag", section_accuracy},
+    {"scores", "Scores by condition and tag", section_scores},
     {"sets", "Distances of sets of images", section_sets},
     {"paths", "Distance from the baseline's path", section_paths},
     {"mass", "Attention by block and step", section_mass},
@@ -131,6 +132,22 @@ void report_accuracy_csv(const analysis *a, text *out) {
     }
 }
 
+void report_scores_csv(const analysis *a, text *out) {
+    text_add(out, "metric,condition,tag,n,images,mean,low,high\n");
+    for (int i = 0; i < a->n_means; i++) {
+        const analysis_mean *m = &a->means[i];
+        csv_add_text(out, 0, m->metric);
+        csv_add_text(out, 1, m->condition);
+        csv_add_text(out, 2, m->tag);
+        csv_add_int(out, 3, m->n);
+        csv_add_int(out, 4, m->images);
+        csv_add_double(out, 5, stats_value(m->mean), 17);
+        csv_add_double(out, 6, stats_value(m->low), 17);
+        csv_add_double(out, 7, stats_value(m->high), 17);
+        csv_add_end(out);
+    }
+}
+
 /* Takes the text. */
 static ss_status write_text(const char *folder, const char *name, text *t, ss_error *err) {
     char *path = file_join(folder, name);
@@ -162,11 +179,9 @@ static ss_status write_files(const report_facts *f, const char *folder, ss_error
     static const struct {
         const char *name;
         void (*write)(const analysis *, text *);
-    } FILES[] = {{CSV_EFFECTS, report_effects_csv},
-                 {CSV_ACCURACY, report_accuracy_csv},
-                 {CSV_TAGS, report_tags_csv},
-                 {CSV_CLASSES, report_classes_csv},
-                 {CSV_TRENDS, report_trends_csv}};
+    } FILES[] = {{CSV_EFFECTS, report_effects_csv}, {CSV_ACCURACY, report_accuracy_csv},
+                 {CSV_SCORES, report_scores_csv},   {CSV_TAGS, report_tags_csv},
+                 {CSV_CLASSES, report_classes_csv}, {CSV_TRENDS, report_trends_csv}};
     text t = {0};
     SS_TRY(file_make_folder(folder, err));
     for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {

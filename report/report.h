@@ -6,8 +6,9 @@
 
 #include "report/facts.h"
 
-/* Write everything to `folder` (made if it is missing), each file whole or not at all. `a` is the store's analysis.
- * `command_to_repeat` is shown as it stands. Errors: SS_ERR_STORE (the store), SS_ERR_RESOURCE (the folder). */
+/* Write everything to `folder` (made if it is missing), each file whole or not at all. `a` is the store's analysis with
+ * its parts. `command_to_repeat` is shown as it stands. Errors: SS_ERR_STORE (the store), SS_ERR_RESOURCE (the folder).
+ */
 ss_status report_write(const store *s, const analysis *a, const char *folder, const char *command_to_repeat,
                        ss_error *err);
 
@@ -19,6 +20,9 @@ void report_effects_csv(const analysis *a, text *out);
 
 /* One row a metric, condition and tag: accuracy.csv. */
 void report_accuracy_csv(const analysis *a, text *out);
+
+/* One row a metric, condition and tag: scores-by-tag.csv. */
+void report_scores_csv(const analysis *a, text *out);
 
 /* One row a contrast, metric and tag: effects-by-tag.csv; or class of suppressed sinks: effects-by-class.csv. One row a
  * contrast over k and metric: trends.csv. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/figure.h"
+#include "report/parts.h"
 #include "report/words.h"
 
 /* Rows of one metric's figure: its contrasts on all images. */
@@ -139,7 +140,7 @@ void section_effects(const void *facts, text *out) {
             int is_primary = strcmp(on, f->study->metric[f->study->primary].row->about.name) == 0;
             if (!is_first_of_metric(a, i) || is_primary != primary) continue;
             text title = {0};
-            text_addf(&title, "%s%s", on, a->rows[i].is_random ? " (random weights: its values mean nothing)" : "");
+            parts_add_metric(&title, &(parts_metric){.name = on, .is_random = a->rows[i].is_random});
             page_element(out, "h3", NULL, title.failed ? on : title.s);
             text_free(&title);
             add_forest(out, f, on, is_primary);

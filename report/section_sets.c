@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/figure.h"
+#include "report/parts.h"
 #include "report/words.h"
 
 /* Columns of sets_select; more rows than MOST_ROWS make no figure. */
@@ -71,8 +72,8 @@ void section_sets(const void *facts, text *out) {
         text title = {0};
         for (end = first; end < t->rows && strcmp(report_words(t, end, METRIC), report_words(t, first, METRIC)) == 0;)
             end++;
-        text_addf(&title, "%s%s", report_words(t, first, METRIC),
-                  is_random(t, first) ? " (random weights: its values mean nothing)" : "");
+        parts_add_metric(&title,
+                         &(parts_metric){.name = report_words(t, first, METRIC), .is_random = is_random(t, first)});
         page_element(out, "h3", NULL, title.failed ? "" : title.s);
         text_free(&title);
         add_figure(out, t, first, end);

@@ -13,6 +13,7 @@ void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_tags(const void *facts, text *out);     /* section_tags.c */
 void section_classes(const void *facts, text *out);
+void section_scores(const void *facts, text *out);
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_sets(const void *facts, text *out);     /* section_sets.c */
 void section_paths(const void *facts, text *out);    /* section_paths.c */
@@ -28,6 +29,7 @@ void section_checks(const void *facts, text *out);    /* section_checks.c */
 #define CSV_TAGS "effects-by-tag.csv"
 #define CSV_CLASSES "effects-by-class.csv"
 #define CSV_ACCURACY "accuracy.csv"
+#define CSV_SCORES "scores-by-tag.csv"
 #define CSV_MASS "baseline-sites.csv"
 #define CSV_EDITS "edited-sites.csv"
 #define CSV_CENSUS "sinks-by-class.csv"

@@ -15,6 +15,8 @@ typedef struct owner {
     scores d;
     double *left_out; /* by condition: as analysis_row.partly_matched */
     sink_classes classes;
+    const char **tag; /* [n_tags] every tag once; of `d` */
+    int n_tags;
 } owner;
 
 /* ---- matched controls ---- */
@@ -177,14 +179,14 @@ static ss_status count_accuracy(owner *o, int m, int condition, const char *tag,
     return SS_OK;
 }
 
-static ss_status add_accuracy(owner *o, const char *const *tag, int n_tags, ss_error *err) {
+static ss_status add_accuracy(owner *o, ss_error *err) {
     const study *y = o->a.study;
     for (int m = 0; m < o->d.n_metrics; m++) {
         if (!o->d.metric[m].binary) continue;
         for (int c = 0; c < y->n_conditions; c++) {
             if (y->condition[c].role == CONDITION_SHAM || y->condition[c].role == CONDITION_CALIBRATION) continue;
             SS_TRY(count_accuracy(o, m, c, "", err));
-            for (int i = 0; i < n_tags; i++) SS_TRY(count_accuracy(o, m, c, tag[i], err));
+            for (int i = 0; i < o->n_tags; i++) SS_TRY(count_accuracy(o, m, c, o->tag[i], err));
         }
     }
     return SS_OK;
@@ -220,8 +222,6 @@ static ss_status add_shams(owner *o, const store *s, ss_error *err) {
 }
 
 static ss_status make(owner *o, store *s, ss_error *err) {
-    const char **tag = NULL;
-    int n_tags;
     SS_TRY(scores_read(&o->d, s, err));
     SS_TRY(read_left_out(s, o, err));
     SS_TRY(calibrate(o, err));
@@ -231,14 +231,10 @@ static ss_status make(owner *o, store *s, ss_error *err) {
         SS_TRY(judge(o, m, 1, err));
     }
     for (int i = 0; i < o->a.n_rows; i++) analysis_read(&o->a, &o->a.rows[i]);
-    ss_status status = scores_tags(&o->d, &tag, &n_tags, err);
-    if (status == SS_OK) status = add_accuracy(o, tag, n_tags, err);
-    if (status == SS_OK) status = analysis_add_tags(&o->a, &o->d, tag, n_tags, err);
-    if (status == SS_OK) status = sink_classes_read(&o->classes, s, o->a.study, err);
-    if (status == SS_OK) status = analysis_add_classes(&o->a, &o->d, &o->classes, err);
-    if (status == SS_OK) status = analysis_add_trends(&o->a, &o->d, err);
-    free(tag);
-    return status == SS_OK ? add_shams(o, s, err) : status;
+    SS_TRY(scores_tags(&o->d, &o->tag, &o->n_tags, err));
+    SS_TRY(add_accuracy(o, err));
+    SS_TRY(analysis_add_trends(&o->a, &o->d, err));
+    return add_shams(o, s, err);
 }
 
 ss_status analysis_make(analysis **out, store *s, ss_error *err) {
@@ -252,18 +248,31 @@ ss_status analysis_make(analysis **out, store *s, ss_error *err) {
     return status;
 }
 
+static owner *owner_of(analysis *a) { return (owner *)(void *)a; } /* its first member */
+
+ss_status analysis_add_parts(analysis *a, const store *s, ss_error *err) {
+    owner *o = owner_of(a);
+    const char *const *tag = o->tag;
+    SS_TRY(analysis_add_tags(a, &o->d, tag, o->n_tags, err));
+    SS_TRY(analysis_add_means(a, &o->d, tag, o->n_tags, err));
+    SS_TRY(sink_classes_read(&o->classes, s, a->study, err));
+    return analysis_add_classes(a, &o->d, &o->classes, err);
+}
+
 void analysis_free(analysis *a) {
     if (!a) return;
-    owner *o = (owner *)(void *)a; /* its first member */
+    owner *o = owner_of(a);
     scores_free(&o->d);
     sink_classes_free(&o->classes);
     free(o->left_out);
+    free(o->tag);
     free(a->rows);
     free(a->accuracy);
     free(a->shams);
     free(a->margins);
     free(a->by_tag);
     free(a->by_class);
+    free(a->means);
     free(a->trends);
     free(o);
 }

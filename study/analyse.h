@@ -44,6 +44,14 @@ typedef struct analysis_accuracy {
     stats_interval interval;
 } analysis_accuracy;
 
+/* A metric's mean under a condition, over all prompts or those of a tag; a prompt's images are averaged first. */
+typedef struct analysis_mean {
+    const char *condition, *metric, *tag; /* tag "" = all prompts */
+    int is_random, is_binary;             /* the metric: weights are random; it says yes or no */
+    int n, images;                        /* prompts; images of them */
+    stats_figure mean, low, high;
+} analysis_mean;
+
 /* A sham condition: how many of its images have the baseline's pixels. */
 typedef struct analysis_sham {
     const char *condition;
@@ -60,21 +68,27 @@ typedef struct analysis_margin {
 typedef struct analysis {
     const study *study;
     int64_t images, images_planned; /* in the store; fewer than planned: the study is not complete */
-    int n_rows, n_accuracy, n_shams, n_margins, n_by_tag, n_by_class, n_trends;
-    analysis_row *rows; /* contrasts in the study's order; within each the primary metric first */
+    int n_rows, n_accuracy, n_shams, n_margins, n_trends;
+    int n_by_tag, n_by_class, n_means; /* 0 until analysis_add_parts */
+    analysis_row *rows;                /* contrasts in the study's order; within each the primary metric first */
     analysis_accuracy *accuracy;
     analysis_sham *shams;
     analysis_margin *margins;
-    analysis_tag *by_tag; /* rows of the main table, in its order, where prompts have two tags or more */
-    /* Likewise of contrasts with the baseline whose selector takes sinks: images by the class of token that the
-     * heaviest key of the edited heads has most often in their baseline; where images have two classes or more. */
+    analysis_tag *by_tag; /* all rows but those without_unreadable, in order, where prompts have two tags or more */
+    /* Likewise, for rows of the main table, of contrasts with the baseline whose selector takes sinks: images by the
+     * class of token that the heaviest key of the edited heads has most often in their baseline; where images have two
+     * classes or more. */
     analysis_tag *by_class;
+    analysis_mean *means;   /* by metric, condition and tag, in the study's order; distances: not of the baseline */
     analysis_trend *trends; /* contrasts over two values of k or more, on every metric */
     double alpha;
 } analysis;
 
 /* `s` must outlive the analysis. */
 ss_status analysis_make(analysis **out, store *s, ss_error *err);
+
+/* by_tag, by_class and means of an analysis of `s`: what a report has beyond the answer. */
+ss_status analysis_add_parts(analysis *a, const store *s, ss_error *err);
 void analysis_free(analysis *a); /* NULL is allowed */
 
 /* The main table as `run` prints it, and the accuracy per tag, in columns for a terminal. */

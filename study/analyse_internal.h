@@ -28,10 +28,11 @@ ss_status sink_classes_read(sink_classes *out, const store *s, const study *y, s
 void sink_classes_free(sink_classes *x);
 int sink_classes_find(const sink_classes *x, int condition, int64_t prompt, int64_t seed); /* -1 = none */
 
-/* analyse_parts.c: fill a->by_tag, a->by_class and a->trends from the contrasts in a->rows. `tag`: every tag, in order.
- */
+/* analyse_parts.c: fill a->by_tag, a->by_class, a->means and a->trends. `tag`: every tag, in order; borrowed for as
+ * long as the analysis lives. */
 ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err);
 ss_status analysis_add_classes(analysis *a, const scores *d, const sink_classes *classes, ss_error *err);
+ss_status analysis_add_means(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err);
 ss_status analysis_add_trends(analysis *a, const scores *d, ss_error *err);
 
 void analysis_read(const analysis *a, analysis_row *row); /* fills row->reads */

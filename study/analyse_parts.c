@@ -1,5 +1,5 @@
-/* What a contrast is made of: its differences tag by tag, by the class of the suppressed sinks, and over k. Relies on
- * rows that analyse.c has made; must never change a verdict. */
+/* What a contrast is made of: its differences tag by tag, by the class of the suppressed sinks, and over k; and what
+ * its conditions score. Relies on rows that analyse.c has made; must never change a verdict. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,49 +13,104 @@ static int number_of(const scores *d, const char *name) {
     return m;
 }
 
-/* ---- by parts of the images ---- */
+/* ---- means whose intervals are found together ---- */
 
-static ss_status estimate_tag(const score_pairs *p, const stats_options *o, analysis_tag *out, ss_error *err) {
+/* Prompts of many comparisons, kept until all are there. */
+typedef struct queue {
+    int n, capacity;
+    stats_prompts *prompts; /* owned */
+} queue;
+
+static void queue_free(queue *q) {
+    for (int i = 0; i < q->n; i++) stats_prompts_free(&q->prompts[i]);
+    free(q->prompts);
+    *q = (queue){0};
+}
+
+static ss_status queue_add(queue *q, const score_pairs *p, ss_error *err) {
+    if (q->n == q->capacity) {
+        int capacity = q->capacity ? 2 * q->capacity : 256;
+        stats_prompts *grown = realloc(q->prompts, (size_t)capacity * sizeof *grown);
+        if (!grown) return error_no_memory(err, "effects by parts", (size_t)capacity * sizeof *grown);
+        q->prompts = grown;
+        q->capacity = capacity;
+    }
     stats_pairs pairs = score_pairs_stats(p);
-    stats_prompts prompts;
-    stats_interval interval;
-    SS_TRY(stats_aggregate(&pairs, &prompts, err));
-    ss_status status =
-        stats_bca_of_mean(prompts.d, prompts.n, prompts.resolution, o->seed, o->resamples, o->level, &interval, err);
-    out->n = prompts.n;
-    out->mean = stats_summarise(prompts.d, prompts.n, prompts.resolution).mean;
-    out->ci_low = interval.low;
-    out->ci_high = interval.high;
-    stats_prompts_free(&prompts);
+    SS_TRY(stats_aggregate(&pairs, &q->prompts[q->n], err));
+    q->n++;
+    return SS_OK;
+}
+
+/* (*out)[0..q->n), with their intervals; free(*out). The direction of a metric makes no difference to a mean. */
+static ss_status queue_estimate(const queue *q, const study *y, stats_bca_mean **out, ss_error *err) {
+    stats_options o = score_options(y, METRIC_DISTANCE);
+    stats_bca_mean *mean = calloc((size_t)q->n + 1, sizeof *mean);
+    if (!mean) return error_no_memory(err, "effects by parts", (size_t)q->n * sizeof *mean);
+    for (int i = 0; i < q->n; i++)
+        mean[i] = (stats_bca_mean){.d = q->prompts[i].d, .n = q->prompts[i].n, .resolution = q->prompts[i].resolution};
+    ss_status status = stats_bca_of_means(mean, q->n, o.seed, o.resamples, o.level, err);
+    if (status == SS_OK) *out = mean;
+    else free(mean);
     return status;
 }
+
+static stats_figure mean_of(const stats_bca_mean *m) { return stats_summarise(m->d, m->n, m->resolution).mean; }
+
+/* ---- by parts of the images ---- */
 
 /* Which pairs of a row belong to part `number`. */
 typedef int (*in_part)(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed);
 
-/* The row among the pairs of every part that has some, to out[*n ..], which has room. */
-static ss_status add_parts(const analysis *a, const scores *d, const analysis_row *row, const char *const *name,
-                           int n_parts, in_part belongs, const void *parts, analysis_tag *out, int *n, ss_error *err) {
-    stats_options options = score_options(a->study, row->kind);
+/* Effects by parts as they are found: at[i] is the queue's i-th. */
+typedef struct divided {
+    analysis_tag *at;
+    queue queue;
+} divided;
+
+static ss_status divided_reserve(divided *x, const analysis *a, int n_parts, ss_error *err) {
+    size_t most = (size_t)a->n_rows * (size_t)n_parts + 1;
+    *x = (divided){.at = calloc(most, sizeof *x->at)};
+    return x->at ? SS_OK : error_no_memory(err, "effects by parts", most * sizeof *x->at);
+}
+
+/* The row among the pairs of every part that has some, and `least` parts or none. */
+static ss_status add_parts(divided *x, const scores *d, const analysis_row *row, const char *const *name, int n_parts,
+                           int least, in_part belongs, const void *parts, ss_error *err) {
+    int before = x->queue.n;
     for (int t = 0; t < n_parts; t++) {
-        analysis_tag part = {.row = row, .tag = name[t]};
         score_pairs p;
         SS_TRY(score_pairs_make(&p, d, number_of(d, row->metric), row->contrast->a, row->contrast->b, err));
         for (int i = 0; i < p.n; i++) p.keep[i] = (uint8_t)(belongs(parts, row, t, p.prompt[i], p.seed[i]) != 0);
         score_pairs_keep(&p);
-        int some = p.n > 0;
-        ss_status status = some ? estimate_tag(&p, &options, &part, err) : SS_OK;
+        ss_status status = SS_OK;
+        if (p.n > 0) {
+            x->at[x->queue.n] = (analysis_tag){.row = row, .tag = name[t]};
+            status = queue_add(&x->queue, &p, err);
+        }
         score_pairs_free(&p);
         SS_TRY(status);
-        if (some) out[(*n)++] = part;
     }
+    while (x->queue.n - before < least && x->queue.n > before) stats_prompts_free(&x->queue.prompts[--x->queue.n]);
     return SS_OK;
 }
 
-static ss_status parts_reserve(analysis_tag **out, const analysis *a, int n_parts, ss_error *err) {
-    size_t most = (size_t)a->n_rows * (size_t)n_parts + 1;
-    *out = calloc(most, sizeof **out);
-    return *out ? SS_OK : error_no_memory(err, "effects by parts", most * sizeof **out);
+/* Ends what add_parts began: *out and *n receive the parts where `status` is good. */
+static ss_status divided_end(divided *x, const study *y, ss_status status, analysis_tag **out, int *n, ss_error *err) {
+    stats_bca_mean *mean = NULL;
+    if (status == SS_OK) status = queue_estimate(&x->queue, y, &mean, err);
+    for (int i = 0; status == SS_OK && i < x->queue.n; i++) {
+        x->at[i].n = mean[i].n;
+        x->at[i].mean = mean_of(&mean[i]);
+        x->at[i].ci_low = mean[i].interval.low;
+        x->at[i].ci_high = mean[i].interval.high;
+    }
+    if (status == SS_OK) {
+        *out = x->at;
+        *n = x->queue.n;
+    } else free(x->at);
+    free(mean);
+    queue_free(&x->queue);
+    return status;
 }
 
 typedef struct tag_parts {
@@ -71,12 +126,14 @@ static int has_tag(const void *parts, const analysis_row *row, int number, int64
 
 ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err) {
     const tag_parts parts = {d, tag};
+    divided x;
+    ss_status status = SS_OK;
     if (n_tags < 2) return SS_OK;
-    SS_TRY(parts_reserve(&a->by_tag, a, n_tags, err));
-    for (int i = 0; i < a->n_rows; i++)
-        if (a->rows[i].in_main_table)
-            SS_TRY(add_parts(a, d, &a->rows[i], tag, n_tags, has_tag, &parts, a->by_tag, &a->n_by_tag, err));
-    return SS_OK;
+    SS_TRY(divided_reserve(&x, a, n_tags, err));
+    for (int i = 0; status == SS_OK && i < a->n_rows; i++)
+        if (!a->rows[i].without_unreadable)
+            status = add_parts(&x, d, &a->rows[i], tag, n_tags, 1, has_tag, &parts, err);
+    return divided_end(&x, a->study, status, &a->by_tag, &a->n_by_tag, err);
 }
 
 static int has_class(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed) {
@@ -84,17 +141,67 @@ static int has_class(const void *parts, const analysis_row *row, int number, int
 }
 
 ss_status analysis_add_classes(analysis *a, const scores *d, const sink_classes *classes, ss_error *err) {
+    divided x;
+    ss_status status = SS_OK;
     if (classes->n_classes < 2) return SS_OK;
-    SS_TRY(parts_reserve(&a->by_class, a, classes->n_classes, err));
-    for (int i = 0; i < a->n_rows; i++) {
+    SS_TRY(divided_reserve(&x, a, classes->n_classes, err));
+    for (int i = 0; status == SS_OK && i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
-        int before = a->n_by_class;
         if (!r->in_main_table || r->contrast->b != 0) continue; /* of other conditions no pair has a class */
-        SS_TRY(add_parts(a, d, r, (const char *const *)classes->name, classes->n_classes, has_class, classes,
-                         a->by_class, &a->n_by_class, err));
-        if (a->n_by_class == before + 1) a->n_by_class = before; /* one class: nothing to set it against */
+        /* one class: nothing to set it against */
+        status =
+            add_parts(&x, d, r, (const char *const *)classes->name, classes->n_classes, 2, has_class, classes, err);
     }
-    return SS_OK;
+    return divided_end(&x, a->study, status, &a->by_class, &a->n_by_class, err);
+}
+
+/* ---- scores by condition and tag ---- */
+
+static ss_status add_mean(analysis *a, queue *q, const scores *d, int m, int condition, const char *tag,
+                          ss_error *err) {
+    score_pairs p;
+    SS_TRY(score_pairs_make(&p, d, m, condition, -1, err));
+    for (int i = 0; *tag && i < p.n; i++) p.keep[i] = strcmp(scores_tag(d, p.prompt[i]), tag) == 0;
+    score_pairs_keep(&p);
+    ss_status status = SS_OK;
+    if (p.n > 0) {
+        a->means[q->n] = (analysis_mean){.condition = a->study->condition[condition].name,
+                                         .metric = d->metric[m].name,
+                                         .tag = tag,
+                                         .is_random = d->metric[m].is_random,
+                                         .is_binary = d->metric[m].binary,
+                                         .images = p.n};
+        status = queue_add(q, &p, err);
+    }
+    score_pairs_free(&p);
+    return status;
+}
+
+ss_status analysis_add_means(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err) {
+    size_t most = (size_t)d->n_metrics * (size_t)a->study->n_conditions * ((size_t)n_tags + 1) + 1;
+    queue q = {0};
+    stats_bca_mean *mean = NULL;
+    ss_status status = SS_OK;
+    a->means = calloc(most, sizeof *a->means);
+    if (!a->means) return error_no_memory(err, "means by tag", most * sizeof *a->means);
+    for (int m = 0; m < d->n_metrics; m++)
+        for (int c = 0; c < a->study->n_conditions; c++) {
+            condition_role role = a->study->condition[c].role;
+            if (role == CONDITION_SHAM || role == CONDITION_CALIBRATION) continue;
+            for (int t = -1; status == SS_OK && t < n_tags; t++)
+                status = add_mean(a, &q, d, m, c, t < 0 ? "" : tag[t], err);
+        }
+    if (status == SS_OK) status = queue_estimate(&q, a->study, &mean, err);
+    for (int i = 0; status == SS_OK && i < q.n; i++) {
+        a->means[i].n = mean[i].n;
+        a->means[i].mean = mean_of(&mean[i]);
+        a->means[i].low = mean[i].interval.low;
+        a->means[i].high = mean[i].interval.high;
+    }
+    if (status == SS_OK) a->n_means = q.n;
+    free(mean);
+    queue_free(&q);
+    return status;
 }
 
 /* ---- over k ---- */

@@ -52,6 +52,8 @@ check 'fid has its line' grep -qE '^fid +sink' said.out
 check 'the report' sinkscope report one
 for name in judge clip-t hps-v2 hps-v2.1 image-reward lpips-alex lpips-vgg lpips-squeeze rmse; do
     check "effects: $name" grep -qE ",$name," one/report/effects.csv
+    check "effects by tag: $name" grep -qE "^$name,sink - baseline,1,single_object," one/report/effects-by-tag.csv
+    check "scores by tag: $name" grep -qE "^$name,sink k=1,single_object," one/report/scores-by-tag.csv
 done
 for name in fid kid cmmd; do check "sets: $name" grep -qE "^$name,sink," one/report/sets.csv; done
 for name in hps-v2 image-reward lpips-vgg; do
@@ -66,7 +68,7 @@ sinkscope report two >said.out
 same 'nor do distances of sets' one/report/sets.csv two/report/sets.csv
 sed 's/  - ssim/  - ms-ssim/' metrics.yaml >small.yaml
 try 'pictures too small for a metric' 3 "the metric 'ms-ssim' needs pictures of at least 161 x 161" sinkscope run small.yaml -o no
-try 'weights that are nowhere' 3 'huggingface-cli download xswu/HPSv2 HPS_v2_compressed.pt' sinkscope score one --metric hps-v2
+try 'weights that are nowhere' 3 'hf download xswu/HPSv2 HPS_v2_compressed.pt' sinkscope score one --metric hps-v2
 check 'says where it looked' grep -qF "$work/hf/hub/models--xswu--HPSv2/snapshots" said.err
 mkdir -p hf/hub/models--xswu--HPSv2/refs hf/hub/models--xswu--HPSv2/snapshots/abc
 printf abc >hf/hub/models--xswu--HPSv2/refs/main
@@ -128,5 +130,9 @@ for n in $(ls $images); do
     printf '{"filename": "/x/%s/%s/samples/0000.png", "tag": "colors", "prompt": "p", "correct": %s, "reason": ""}\n' $images $n true
 done >results.jsonl
 try "GenEval's results" 0 '4 scores taken in' sinkscope score one --import results.jsonl
+sed 's/true/false/; s|images/sink|images/baseline|' results.jsonl >baseline.jsonl
+try 'a condition at a time' 0 '4 scores taken in' sinkscope score one --import baseline.jsonl
+sinkscope export one --table scores | grep -c ',geneval,' >count
+check 'both are there' test "$(cat count)" -eq 8
 check 'verify after imports' sinkscope verify one
 finish

@@ -39,7 +39,7 @@ same 'images do not depend on threads' one/images $two/images
 same 'traces do not depend on threads' one/traces $two/traces
 try 'report' 0 'report  one/report/index.html' sinkscope report one
 check 'report of two' sinkscope report $two
-for file in index.html tables.tex effects.csv accuracy.csv effects-by-tag.csv trends.csv; do check "report: $file" test -s one/report/$file; done
+for file in index.html tables.tex effects.csv accuracy.csv effects-by-tag.csv scores-by-tag.csv trends.csv; do check "report: $file" test -s one/report/$file; done
 sed "s|elsewhere/deep/two|one|g" $two/report/index.html >two.html
 same 'the page differs by the name of its folder alone' one/report/index.html two.html
 rm $two/report/index.html && mv one/report/index.html page.html

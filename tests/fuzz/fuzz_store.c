@@ -228,6 +228,11 @@ static void read_analysis(store *s, int with_report) {
         FUZZ_CHECK(a == NULL && err.message[0]);
         return;
     }
+    if (analysis_add_parts(a, s, &err) != SS_OK) {
+        FUZZ_CHECK(err.message[0]);
+        analysis_free(a);
+        return;
+    }
     analysis_describe(a, &words);
     analysis_describe_accuracy(a, &words);
     analysis_describe_trends(a, &words);
@@ -235,6 +240,7 @@ static void read_analysis(store *s, int with_report) {
     report_accuracy_csv(a, &words);
     report_tags_csv(a, &words);
     report_classes_csv(a, &words);
+    report_scores_csv(a, &words);
     report_trends_csv(a, &words);
     text_free(&words);
     if (with_report) read_report(s, a);

@@ -31,7 +31,8 @@ typedef struct fixture {
     analysis_accuracy accuracy[4];
     analysis_sham sham;
     analysis_margin margin;
-    analysis_tag by_tag[2], by_class[2];
+    analysis_tag by_tag[3], by_class[2];
+    analysis_mean mean[4];
     analysis_trend trend[2];
     report_facts facts;
 } fixture;
@@ -122,6 +123,20 @@ static void make_analysis(fixture *f) {
     f->by_tag[0] = (analysis_tag){&f->row[2], HOSTILE, 8, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
     f->by_tag[1] = (analysis_tag){
         &f->row[2], "b", 1, stats_defined(1), stats_undefined(STATS_TOO_FEW), stats_undefined(STATS_TOO_FEW)};
+    f->by_tag[2] = (analysis_tag){&f->row[3], "b", 8, stats_defined(0.5), stats_defined(0.25), stats_defined(0.75)};
+    f->mean[0] =
+        (analysis_mean){"baseline", "judge", "", 0, 1, 8, 8, stats_defined(0.75), stats_defined(0.5), stats_defined(1)};
+    for (int i = 1; i < 4; i++) {
+        f->mean[i] = (analysis_mean){.condition = i < 3 ? "baseline" : "sink k=1",
+                                     .metric = "clip-t",
+                                     .tag = i == 2 ? HOSTILE : "",
+                                     .is_random = 1,
+                                     .n = i == 3 ? 1 : 8,
+                                     .images = 8,
+                                     .mean = stats_defined(0.25 * i)};
+        f->mean[i].low = i == 3 ? stats_undefined(STATS_TOO_FEW) : stats_defined(0.25 * i - 0.125);
+        f->mean[i].high = i == 3 ? stats_undefined(STATS_TOO_FEW) : stats_defined(0.25 * i + 0.125);
+    }
     f->by_class[0] =
         (analysis_tag){&f->row[2], "clip <word>", 5, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
     f->by_class[1] = (analysis_tag){&f->row[2], "image", 3, stats_defined(2), stats_defined(1.5), stats_defined(2.5)};
@@ -132,8 +147,10 @@ static void make_analysis(fixture *f) {
     assert_int_equal(stats_trend_compute(x, 2, level, 3, 0, &options, &f->trend[0].stats, &err), SS_OK);
     assert_int_equal(stats_trend_compute(x, 0, level, 2, 0, &options, &f->trend[1].stats, &err), SS_OK);
     f->analysis = (analysis){.study = &f->study,
-                             .n_by_tag = 2,
+                             .n_by_tag = 3,
                              .by_tag = f->by_tag,
+                             .n_means = 4,
+                             .means = f->mean,
                              .n_by_class = 2,
                              .by_class = f->by_class,
                              .n_trends = 2,
@@ -243,7 +260,20 @@ static void test_page(void **state) {
     assert_non_null(strstr(page.s, "blocks 3"));
     assert_non_null(strstr(page.s, "unreadable 25 %"));
     assert_non_null(strstr(page.s, "too few prompts</td>")); /* the slope of a trend without prompts */
-    assert_non_null(strstr(page.s, "id=\"tags\""));
+    const char *tags = strstr(page.s, "<section id=\"tags\">"), *scores = strstr(page.s, "<section id=\"scores\">");
+    assert_non_null(tags);
+    assert_non_null(scores);
+    /* a row for a contrast, a column for a tag; what a metric lacks is a dash */
+    assert_non_null(strstr(tags,
+                           "k = 1</th><td class=\"nowrap\">−0.50 [−1.00, +0.25]<small>n = 8</small></td>"
+                           "<td class=\"nowrap\">+1.0 (interval undefined: too few prompts)<small>n = 1</small></td>"));
+    assert_non_null(strstr(tags, "k = 1</th><td class=\"nowrap\">+0.50 [+0.25, +0.75]<small>n = 8</small></td></tr>"));
+    /* a metric outside the main table is behind its name; one that says yes or no is in the accuracy */
+    assert_non_null(strstr(scores, "<details><summary>clip-t (random weights: its values mean nothing)</summary>"));
+    assert_non_null(strstr(scores, "<th>baseline</th><td class=\"nowrap\">0.25 [0.12, 0.38]<small>n = 8</small></td>"));
+    assert_non_null(strstr(scores, "<small>n = 1</small></td><td class=\"nowrap\">–</td></tr>"));
+    const char *judge = strstr(scores, ">judge</");
+    assert_true(!judge || judge > strstr(scores, "</section>"));
     /* means of blocks 0, 1 at depth 0.25, 0.5, 0.75 of 2 blocks: 0, 1, 1; (0.2 + 0.3) / 2 */
     assert_non_null(strstr(page.s, "<td>7 to 11 %</td><td>25.0 % (block 1)</td>"));
     assert_non_null(strstr(page.s, "<td>below 0.2 % of cases</td><td>1.56 %</td>"));
@@ -335,6 +365,17 @@ static void test_csv(void **state) {
     assert_string_equal(csv_value(t, 0, "low"), "-1");
     assert_string_equal(csv_value(t, 1, "low"), "");
     csv_close(t);
+    text means = {0};
+    report_scores_csv(&f->analysis, &means);
+    assert_int_equal(csv_read_bytes(means.s, means.len, "scores-by-tag.csv", &t, &err), SS_OK);
+    assert_int_equal(csv_row_count(t), 4);
+    assert_string_equal(csv_value(t, 0, "mean"), "0.75");
+    assert_string_equal(csv_value(t, 2, "tag"), HOSTILE);
+    assert_string_equal(csv_value(t, 2, "high"), "0.625");
+    assert_string_equal(csv_value(t, 3, "low"), "");
+    assert_string_equal(csv_value(t, 3, "n"), "1");
+    csv_close(t);
+    text_free(&means);
     report_classes_csv(&f->analysis, &classes);
     assert_int_equal(csv_read_bytes(classes.s, classes.len, "effects-by-class.csv", &t, &err), SS_OK);
     assert_int_equal(csv_row_count(t), 2);
@@ -382,7 +423,14 @@ static void test_latex(void **state) {
         assert_true(depth >= 0);
     }
     assert_int_equal(depth, 0);
-    assert_int_equal(lines, 1 + ROWS + 1 + 2 + 1 + 3); /* three headings; a condition without images is left out */
+    /* three headings; a condition without images is left out */
+    int always = 1 + ROWS + 1 + 2 + 1 + 3;
+    /* by tag: judge and rmse, a heading, a row and one interval each; clip-t's means, two rows and two intervals */
+    assert_int_equal(lines, always + 2 * 3 + 5);
+    assert_non_null(
+        strstr(tex.s, "k = 1 & \\shortstack[l]{$-$0.50\\\\{\\scriptsize [$-$1.00, +0.25]}} & +1.0 (interval"));
+    assert_non_null(strstr(tex.s, "means of clip-t (random weights: its values mean nothing) by tag"));
+    assert_null(strstr(tex.s, "means of judge"));
     assert_null(strstr(tex.s, "\\end{table} %_"));
     assert_non_null(strstr(tex.s, "sink $-$ baseline, k = 1 & judge & "));
     text_free(&tex);

@@ -12,9 +12,9 @@
 #include "wellformed.h"
 #include "world.h"
 
-static const char *const FILES[] = {"index.html",        "tables.tex",         "effects.csv",
-                                    "accuracy.csv",      "baseline-sites.csv", "sinks-by-class.csv",
-                                    "sinks-by-word.csv", "effects-by-tag.csv", "trends.csv"};
+static const char *const FILES[] = {
+    "index.html",         "tables.tex",        "effects.csv",        "accuracy.csv", "baseline-sites.csv",
+    "sinks-by-class.csv", "sinks-by-word.csv", "effects-by-tag.csv", "trends.csv",   "scores-by-tag.csv"};
 enum { FILE_COUNT = sizeof FILES / sizeof *FILES };
 
 static char *slurp(const char *folder, const char *name) {
@@ -35,6 +35,7 @@ static void write_report(const world *w, const char *name, const char *report) {
     char *folder = file_join(w->folder, report);
     assert_int_equal(store_open(&s, world_path(w, name), STORE_READ, NULL, &err), SS_OK);
     assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+    assert_int_equal(analysis_add_parts(a, s, &err), SS_OK);
     ss_status status = report_write(s, a, folder, "sinkscope run study.yaml -o out", &err);
     if (status != SS_OK) print_message("%s: %s\n", err.where, err.message);
     assert_int_equal(status, SS_OK);

@@ -40,7 +40,8 @@ analysis *stored_analyse(void) {
     ss_error err;
     analysis *a;
     assert_int_equal(store_open(&opened, folder, STORE_READ, NULL, &err), SS_OK);
-    if (analysis_make(&a, opened, &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    if (analysis_make(&a, opened, &err) != SS_OK || analysis_add_parts(a, opened, &err) != SS_OK)
+        fail_msg("%s: %s", err.where, err.message);
     return a;
 }
 

@@ -148,6 +148,56 @@ static void test_tags(void **state) {
     stored_done(a);
 }
 
+/* Every metric has them, those outside the main table too; two tags a row, once. */
+static void test_tags_of_every_metric(void **state) {
+    (void)state;
+    analysis *a = stored_analyse();
+    int rows = 0, outside = 0, cells = 0;
+    for (int i = 0; i < a->n_rows; i++) {
+        if (a->rows[i].without_unreadable) continue;
+        rows++;
+        outside += !a->rows[i].in_main_table;
+        for (int j = 0; j < a->n_by_tag; j++) cells += a->by_tag[j].row == &a->rows[i];
+    }
+    assert_true(outside > 0);
+    assert_int_equal(cells, 2 * rows);
+    assert_int_equal(a->n_by_tag, 2 * rows);
+    stored_done(a);
+}
+
+static const analysis_mean *mean_of(const analysis *a, const char *on, const char *condition, const char *tag) {
+    const analysis_mean *found = NULL;
+    for (int i = 0; i < a->n_means; i++) {
+        const analysis_mean *m = &a->means[i];
+        if (strcmp(m->metric, on) || strcmp(m->condition, condition) || strcmp(m->tag, tag)) continue;
+        assert_null(found);
+        found = m;
+    }
+    return found;
+}
+
+/* The baseline's glow is 1 + prompt, that of `late` 2 + prompt and 0.5 more at every third; prompts 3, 7, 11 count. */
+static void test_means(void **state) {
+    (void)state;
+    analysis *a = stored_analyse();
+    const analysis_mean *all = mean_of(a, "glow", "baseline", ""), *some = mean_of(a, "glow", "baseline", "counting"),
+                        *late = mean_of(a, "glow", "late", "counting");
+    stored_near(all->mean, 1 + (PROMPTS - 1) / 2.0);
+    assert_int_equal(all->n, PROMPTS);
+    assert_int_equal(all->images, 2 * PROMPTS);
+    assert_true(all->low.value < all->mean.value && all->mean.value < all->high.value);
+    stored_near(some->mean, 8);
+    assert_int_equal(some->n, 3);
+    assert_int_equal(some->images, 6);
+    stored_near(late->mean, 2 + 7 + 0.5 / 3);
+    /* three conditions of k each, `late`, the baseline: all and two tags; of a distance not the baseline */
+    assert_int_equal(a->n_means, 3 * (8 + 7));
+    assert_null(mean_of(a, "pixel-rmse", "baseline", ""));
+    assert_non_null(mean_of(a, "pixel-rmse", "late", ""));
+    assert_null(mean_of(a, "glow", "calibration", ""));
+    stored_done(a);
+}
+
 /* Sinks of the baseline's images (rank 0) that `where` names become one key: an image key, or a clip token. */
 static void set_sinks(int key, int class, const char *where) {
     char statement[512];
@@ -214,6 +264,8 @@ int main(void) {
         cmocka_unit_test(test_trend_of_whole_prompts),
         cmocka_unit_test(test_prompt_with_a_large_number),
         cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_tags_of_every_metric),
+        cmocka_unit_test(test_means),
         cmocka_unit_test(test_classes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
