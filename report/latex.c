@@ -144,20 +144,13 @@ static void add_accuracy(const report_facts *f, text *out) {
 /* "0.31" over "[0.29, 0.33]", so that a column a tag fits a page. A row break is followed by a brace: LaTeX would take
  * the bracket for its length. */
 static void add_stacked(const parts_cell *c, int is_effect, text *out) {
-    text words = {0};
-    words_add_estimate(&words, c->mid, c->low, c->high, is_effect);
-    char *bracket = words.failed ? NULL : strstr(words.s, " [");
-    if (!bracket) {
-        add_taken(out, &words);
-        return;
-    }
-    *bracket = '\0';
+    text number = {0}, interval = {0};
+    words_add_estimate_apart(&number, &interval, c->mid, c->low, c->high, is_effect);
     text_add(out, "\\shortstack[l]{");
-    latex_add(out, words.s);
+    add_taken(out, &number);
     text_add(out, "\\\\{\\scriptsize ");
-    latex_add(out, bracket + 1);
+    add_taken(out, &interval);
     text_add(out, "}}");
-    text_free(&words);
 }
 
 static void add_grid(const parts_grid *g, const char *title, const parts_metric *m, int is_effect, text *out) {

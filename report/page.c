@@ -11,6 +11,19 @@ void page_element(text *out, const char *tag, const char *classes, const char *s
     text_addf(out, "</%s>", tag);
 }
 
+void page_stacked(text *out, const char *tag, text *number, text *first, text *second) {
+    text *const small[] = {first, second};
+    text_addf(out, "<%s class=\"n\">", tag);
+    text_add_html(out, number->len ? number->s : "–");
+    for (int i = 0; i < 2; i++)
+        if (small[i]->len) page_element(out, "small", NULL, small[i]->s);
+    text_addf(out, "</%s>", tag);
+    if (number->failed || first->failed || second->failed) out->failed = 1;
+    text_free(number);
+    text_free(first);
+    text_free(second);
+}
+
 void page_table_begin(text *out, const char *classes, const char *const *heading, int n) {
     text_addf(out, "<div class=\"scroll\"><table class=\"%s\"><thead><tr>", classes);
     for (int i = 0; i < n; i++)

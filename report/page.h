@@ -20,6 +20,10 @@ void page_write(const char *title, const char *kicker, const char *lede, const p
 /* "<tag class=..>escaped</tag>"; classes may be NULL. */
 void page_element(text *out, const char *tag, const char *classes, const char *s);
 
+/* A cell, <td> or <th>, of a number with smaller lines below it; each text may be empty, and a number that is reads as
+ * a dash. The texts are freed. */
+void page_stacked(text *out, const char *tag, text *number, text *first, text *second);
+
 /* A table in a box that scrolls. Between them: rows of page_element "th" and "td" inside <tr>. A heading that starts
  * with '>' is one of numbers, to the right. */
 void page_table_begin(text *out, const char *classes, const char *const *heading, int n);

@@ -13,6 +13,7 @@ static const page_section SECTIONS[] = {
     {"answer", "The answer", section_answer},
     {"question", "What was asked", section_question},
     {"images", "Sample images", section_pictures},
+    {"metrics", "Every metric", section_metrics},
     {"effects", "Effects", section_effects},
     {"dose", "Effect against k and dose", section_dose},
     {"tags", "Effects by tag", section_tags},

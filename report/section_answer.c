@@ -102,7 +102,7 @@ static void add_row(text *out, const analysis_row *r, int with_metric) {
     analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &p);
     text_add(out, "<tr>");
     page_element(out, "th", NULL, words.failed ? "" : words.s);
-    if (with_metric) page_element(out, "td", NULL, r->metric);
+    if (with_metric) page_element(out, "td", "nowrap", r->metric);
     else {
         text classes = {0};
         text_addf(&classes, "verdict %s", verdict_class(r->stats.verdict));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/figure.h"
+#include "report/parts.h"
 #include "report/words.h"
 
 /* What a point's x is. */
@@ -88,8 +89,9 @@ static void add_curve(curves *c, const report_facts *f, const char *name, const 
     c->used += n;
 }
 
-static void add_figure(text *out, const report_facts *f, const char *on, against what) {
+static void add_figure(text *out, const report_facts *f, const parts_metric *m, against what) {
     const analysis *a = f->analysis;
+    const char *on = m->name;
     curves c;
     text y = {0}, caption = {0};
     if (curves_reserve(&c, a->n_rows) != SS_OK) out->failed = 1;
@@ -101,8 +103,10 @@ static void add_figure(text *out, const report_facts *f, const char *on, against
     }
     if (!out->failed && c.used > 1) {
         text_addf(&y, "difference in %s", on);
-        if (what == AGAINST_K) text_addf(&caption, "Difference in %s against the number of keys a head", on);
-        else text_addf(&caption, "Difference in %s from the baseline against the edit's mean dose", on);
+        text_add(&caption, "Difference in ");
+        parts_add_metric(&caption, m);
+        if (what == AGAINST_K) text_add(&caption, " against the number of keys a head");
+        else text_add(&caption, " from the baseline against the edit's mean dose");
         text_add(&caption, ", with 95 % intervals.");
         page_figure_begin(out, "dose");
         if (!y.failed)
@@ -115,13 +119,23 @@ static void add_figure(text *out, const report_facts *f, const char *on, against
     text_free(&caption);
 }
 
-static void add_trends(text *out, const analysis *a) {
+static const parts_metric *find_metric(const parts_metric *on, int n, const char *name) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(on[i].name, name) == 0) return &on[i];
+    return NULL;
+}
+
+/* Of the metrics in on[0..n). */
+static void add_trends(text *out, const analysis *a, const parts_metric *on, int n_on) {
     static const char *const HEADING[] = {"contrast", "metric", ">k", ">n", "slope on ln k [95 % interval]",
                                           ">Page's p"};
-    page_table_begin(out, "answer", HEADING, 6);
+    int some = 0;
     for (int i = 0; i < a->n_trends; i++) {
         const analysis_trend *t = &a->trends[i];
         text name = {0}, k = {0}, n = {0}, slope = {0}, p = {0};
+        const parts_metric *m = find_metric(on, n_on, t->first->metric);
+        if (!m) continue;
+        if (!some++) page_table_begin(out, "answer", HEADING, 6);
         words_add_contrast_name(&name, t->first->contrast);
         text_addf(&k, "%d to %d", t->first->contrast->k, t->last->contrast->k);
         text_addf(&n, "%d", t->stats.n);
@@ -129,7 +143,10 @@ static void add_trends(text *out, const analysis *a) {
         analysis_add_p(t->stats.p, &p);
         text_add(out, "<tr>");
         page_element(out, "th", NULL, name.failed ? "" : name.s);
-        page_element(out, "td", NULL, t->first->metric);
+        text_add(out, "<td class=\"nowrap\">");
+        text_add_html(out, m->name);
+        if (m->is_random) page_element(out, "small", NULL, "random weights");
+        text_add(out, "</td>");
         page_element(out, "td", "n", k.failed ? "" : k.s);
         page_element(out, "td", "n", n.failed ? "" : n.s);
         page_element(out, "td", "nowrap", slope.failed ? "" : slope.s);
@@ -141,23 +158,15 @@ static void add_trends(text *out, const analysis *a) {
         text_free(&slope);
         text_free(&p);
     }
-    page_table_end(out);
-    page_element(out, "p", "soft",
-                 "Does the difference grow with k? Page's test for ordered alternatives (two-sided, prompts as blocks) "
-                 "needs three values of k; the slope is the mean over prompts of each prompt's least-squares slope on "
-                 "the natural logarithm of k, with its BCa interval. Secondary: p is not corrected over these rows.");
+    if (some) page_table_end(out);
 }
 
-void section_dose(const void *facts, text *out) {
-    const report_facts *f = facts;
-    const analysis *a = f->analysis;
+/* Figures, then the table, of the metrics in on[0..n). */
+static void add_metrics(text *out, const report_facts *f, const parts_metric *on, int n) {
     text figures = {0};
-    for (int i = 0; i < a->n_rows; i++) {
-        int seen = 0;
-        for (int j = 0; j < i; j++) seen |= strcmp(a->rows[j].metric, a->rows[i].metric) == 0;
-        if (seen) continue;
-        add_figure(&figures, f, a->rows[i].metric, AGAINST_K);
-        add_figure(&figures, f, a->rows[i].metric, AGAINST_DOSE);
+    for (int i = 0; i < n; i++) {
+        add_figure(&figures, f, &on[i], AGAINST_K);
+        add_figure(&figures, f, &on[i], AGAINST_DOSE);
     }
     if (figures.len) {
         text_add(out, "<div class=\"pair\">\n");
@@ -166,5 +175,27 @@ void section_dose(const void *facts, text *out) {
     }
     if (figures.failed) out->failed = 1;
     text_free(&figures);
-    if (a->n_trends) add_trends(out, a);
+    add_trends(out, f->analysis, on, n);
+}
+
+void section_dose(const void *facts, text *out) {
+    const report_facts *f = facts;
+    parts_metric on[PARTS_MAX_METRICS];
+    text others = {0};
+    int n = parts_metrics(f->analysis, on), shown = 0;
+    while (shown < n && on[shown].is_main) shown++;
+    add_metrics(out, f, on, shown);
+    add_metrics(&others, f, on + shown, n - shown);
+    if (others.len) {
+        text_add(out, "<details><summary>Other metrics</summary>\n");
+        text_add_n(out, others.s, others.len);
+        text_add(out, "</details>\n");
+    }
+    if (others.failed) out->failed = 1;
+    text_free(&others);
+    if (f->analysis->n_trends == 0) return;
+    page_element(out, "p", "soft",
+                 "Does the difference grow with k? Page's test for ordered alternatives (two-sided, prompts as blocks) "
+                 "needs three values of k; the slope is the mean over prompts of each prompt's least-squares slope on "
+                 "the natural logarithm of k, with its BCa interval. Secondary: p is not corrected over these rows.");
 }

@@ -124,26 +124,21 @@ static void add_all_figures(text *out, const analysis *a, const char *on) {
     text_free(&summary);
 }
 
-/* Whether row `i` is the first of its metric. */
-static int is_first_of_metric(const analysis *a, int i) {
-    for (int j = 0; j < i; j++)
-        if (strcmp(a->rows[j].metric, a->rows[i].metric) == 0) return 0;
-    return 1;
-}
-
+/* Open for the metrics of the main table, the others behind their names. */
 void section_effects(const void *facts, text *out) {
     const report_facts *f = facts;
     const analysis *a = f->analysis;
-    for (int primary = 1; primary >= 0; primary--)
-        for (int i = 0; i < a->n_rows; i++) {
-            const char *on = a->rows[i].metric;
-            int is_primary = strcmp(on, f->study->metric[f->study->primary].row->about.name) == 0;
-            if (!is_first_of_metric(a, i) || is_primary != primary) continue;
-            text title = {0};
-            parts_add_metric(&title, &(parts_metric){.name = on, .is_random = a->rows[i].is_random});
-            page_element(out, "h3", NULL, title.failed ? on : title.s);
-            text_free(&title);
-            add_forest(out, f, on, is_primary);
-            add_all_figures(out, a, on);
-        }
+    parts_metric on[PARTS_MAX_METRICS];
+    int n = parts_metrics(a, on), others = 0;
+    for (int i = 0; a->n_rows && i < n; i++) {
+        text title = {0};
+        parts_add_metric(&title, &on[i]);
+        if (!on[i].is_main && !others++) page_element(out, "h3", NULL, "Other metrics");
+        if (!on[i].is_main) text_add(out, "<details>");
+        page_element(out, on[i].is_main ? "h3" : "summary", NULL, title.failed ? on[i].name : title.s);
+        add_forest(out, f, on[i].name, strcmp(on[i].name, f->study->metric[f->study->primary].row->about.name) == 0);
+        add_all_figures(out, a, on[i].name);
+        if (!on[i].is_main) text_add(out, "</details>\n");
+        text_free(&title);
+    }
 }

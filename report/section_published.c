@@ -43,13 +43,19 @@ static int is_of_kind(const report_facts *f, const study_condition *c, attn_kind
     return (c->intervention.kinds ? c->intervention.kinds : all) == 1u << kind;
 }
 
+/* Whether a metric is the published one: "lpips" is any of its networks, since the paper names none. */
+static int is_metric(const char *name, const char *published) {
+    size_t n = strlen(published);
+    return strncmp(name, published, n) == 0 && (name[n] == '\0' || name[n] == '-');
+}
+
 /* Whether the row is the paper's contrast of sinks and random keys, at a k that was published. */
 static int is_published(const report_facts *f, const analysis_row *r, const struct published_contrast *p) {
     const study *y = f->study;
     const study_condition *a = &y->condition[r->contrast->a], *b = &y->condition[r->contrast->b];
-    return strcmp(r->metric, p->metric) == 0 && !r->without_unreadable && does(a, "top") && does(b, "random") &&
-           is_of_kind(f, a, p->kind) && is_of_kind(f, b, p->kind) && a->intervention.k == b->intervention.k &&
-           a->intervention.k >= p->k_from && a->intervention.k <= p->k_to;
+    return is_metric(r->metric, p->metric) && !r->is_random && !r->without_unreadable && does(a, "top") &&
+           does(b, "random") && is_of_kind(f, a, p->kind) && is_of_kind(f, b, p->kind) &&
+           a->intervention.k == b->intervention.k && a->intervention.k >= p->k_from && a->intervention.k <= p->k_to;
 }
 
 static void add_row(text *out, const char *what, const char *paper, text *own) {

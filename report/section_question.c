@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "report/parts.h"
 #include "report/words.h"
 
 static void add_term(text *out, const char *term, text *words) {
@@ -74,6 +75,13 @@ static void add_conditions(text *out, const study *y) {
     page_table_end(out);
 }
 
+static void add_metric(text *out, const study_metric *m, const char *term) {
+    text words = {0};
+    parts_add_metric(&words, &(parts_metric){.name = m->row->about.name, .is_random = m->is_random});
+    text_addf(&words, ": %s", m->row->about.help);
+    add_term(out, term, &words);
+}
+
 static void add_entries(text *out, const report_facts *f) {
     const study *y = f->study;
     text words = {0};
@@ -85,11 +93,9 @@ static void add_entries(text *out, const report_facts *f) {
     add_term(out, "Image seeds", &words);
     add_sampler(&words, &y->sampler);
     add_term(out, "Sampler", &words);
-    for (int i = 0; i < y->n_metrics; i++) {
-        const entry *about = &y->metric[i].row->about;
-        text_addf(&words, "%s: %s", about->name, about->help);
-        add_term(out, i == y->primary ? "Primary metric" : "Metric", &words);
-    }
+    for (int i = 0; i < y->n_metrics; i++)
+        add_metric(out, &y->metric[i], i == y->primary ? "Primary metric" : "Metric");
+    for (int i = 0; i < y->n_set_metrics; i++) add_metric(out, &y->set_metric[i], "Metric of sets");
     for (int i = 0; i < y->n_probes; i++) {
         text_addf(&words, "%s: %s", y->probe[i]->about.name, y->probe[i]->about.help);
         add_term(out, "Measured", &words);

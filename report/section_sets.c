@@ -8,21 +8,34 @@
 #include "report/parts.h"
 #include "report/words.h"
 
-/* Columns of sets_select; more rows than MOST_ROWS make no figure. */
-enum { METRIC, CONDITION, ROLE, N, N_BASELINE, VALUE, LOW, HIGH, OPTIONS, MOST_ROWS = 36 };
+/* More rows than this make no figure. */
+enum { MOST_ROWS = 36 };
 
-static int is_random(const report_table *t, int r) {
-    return strstr(report_words(t, r, OPTIONS), STUDY_RANDOM_WEIGHTS) != NULL;
+int sets_are_random(const report_table *t, int r) {
+    return strstr(report_words(t, r, SETS_OPTIONS), STUDY_RANDOM_WEIGHTS) != NULL;
 }
 
-static int is_calibration(const report_table *t, int r) { return strcmp(report_words(t, r, ROLE), "calibration") == 0; }
+static int is_calibration(const report_table *t, int r) {
+    return strcmp(report_words(t, r, SETS_ROLE), "calibration") == 0;
+}
 
-/* "0.012 [0.004, 0.031]"; distances of sets may be very small: significant digits where there is no interval. */
-static void add_value(text *out, const report_table *t, int r) {
-    double value = report_number(t, r, VALUE), low = report_number(t, r, LOW), high = report_number(t, r, HIGH);
+void sets_add_apart(text *number, text *interval, const report_table *t, int r) {
+    double value = report_number(t, r, SETS_VALUE), low = report_number(t, r, SETS_LOW),
+           high = report_number(t, r, SETS_HIGH);
     if (isfinite(low) && isfinite(high) && high - low >= 1e-6)
-        words_add_estimate(out, stats_defined(value), stats_defined(low), stats_defined(high), 0);
-    else text_add_double(out, value, 3);
+        words_add_estimate_apart(number, interval, stats_defined(value), stats_defined(low), stats_defined(high), 0);
+    else if (isfinite(value)) {
+        if (value < 0) text_add(number, "−");
+        text_add_double(number, fabs(value), 3);
+    }
+}
+
+/* "0.012 [0.004, 0.031]" */
+static void add_value(text *out, const report_table *t, int r) {
+    text interval = {0};
+    sets_add_apart(out, &interval, t, r);
+    if (interval.len) text_addf(out, " %s", interval.s);
+    text_free(&interval);
 }
 
 /* Rows first .. end are one metric's. */
@@ -33,14 +46,14 @@ static void add_figure(text *out, const report_table *t, int first, int end) {
     if (end - first > MOST_ROWS) return;
     for (int r = first; r < end; r++, n++) {
         add_value(&note[n], t, r);
-        row[n] = (figure_estimate){.label = report_words(t, r, CONDITION),
+        row[n] = (figure_estimate){.label = report_words(t, r, SETS_CONDITION),
                                    .note = note[n].failed ? "" : note[n].s,
-                                   .low = report_number(t, r, LOW),
-                                   .mid = report_number(t, r, VALUE),
-                                   .high = report_number(t, r, HIGH),
+                                   .low = report_number(t, r, SETS_LOW),
+                                   .mid = report_number(t, r, SETS_VALUE),
+                                   .high = report_number(t, r, SETS_HIGH),
                                    .series = is_calibration(t, r)};
     }
-    text_addf(&axis, "%s from the baseline's images", report_words(t, first, METRIC));
+    text_addf(&axis, "%s from the baseline's images", report_words(t, first, SETS_METRIC));
     page_figure_begin(out, "forest");
     figure_forest(row, n, axis.failed ? "" : axis.s, 0, 1, out);
     page_figure_end(out, "Distance of each condition's images, as a set, from the baseline's.", CSV_SETS);
@@ -55,12 +68,12 @@ static void add_table(text *out, const report_table *t, int first, int end) {
         text value = {0};
         add_value(&value, t, r);
         text_add(out, "<tr><th>");
-        text_add_html(out, report_words(t, r, CONDITION));
+        text_add_html(out, report_words(t, r, SETS_CONDITION));
         if (is_calibration(t, r)) page_element(out, "small", NULL, "other noise: the scale to read the others on");
         text_add(out, "</th>");
         page_element(out, "td", "nowrap", value.failed ? "" : value.s);
-        text_addf(out, "<td>%lld</td><td>%lld</td></tr>\n", (long long)report_whole(t, r, N),
-                  (long long)report_whole(t, r, N_BASELINE));
+        text_addf(out, "<td>%lld</td><td>%lld</td></tr>\n", (long long)report_whole(t, r, SETS_N),
+                  (long long)report_whole(t, r, SETS_N_BASELINE));
         text_free(&value);
     }
     page_table_end(out);
@@ -70,10 +83,11 @@ void section_sets(const void *facts, text *out) {
     const report_table *t = &((const report_facts *)facts)->sets;
     for (int first = 0, end; first < t->rows; first = end) {
         text title = {0};
-        for (end = first; end < t->rows && strcmp(report_words(t, end, METRIC), report_words(t, first, METRIC)) == 0;)
+        for (end = first;
+             end < t->rows && strcmp(report_words(t, end, SETS_METRIC), report_words(t, first, SETS_METRIC)) == 0;)
             end++;
-        parts_add_metric(&title,
-                         &(parts_metric){.name = report_words(t, first, METRIC), .is_random = is_random(t, first)});
+        parts_add_metric(&title, &(parts_metric){.name = report_words(t, first, SETS_METRIC),
+                                                 .is_random = sets_are_random(t, first)});
         page_element(out, "h3", NULL, title.failed ? "" : title.s);
         text_free(&title);
         add_figure(out, t, first, end);
@@ -82,7 +96,7 @@ void section_sets(const void *facts, text *out) {
     if (t->rows)
         page_element(out, "p", "soft",
                      "A distance of sets has no value for one image and no test here: read it against that of the "
-                     "baseline's own prompts drawn from other noise, in the same number of images. fid is biased "
-                     "upwards at small n and has no interval; kid and cmmd are unbiased, over pairs of different "
-                     "prompts, with intervals over prompts.");
+                     "baseline's own prompts drawn from other noise. fid is biased upwards, the more the fewer images "
+                     "there are, so compare it at equal numbers alone; it has no interval. kid and cmmd are unbiased, "
+                     "over pairs of different prompts, with intervals over prompts.");
 }

@@ -10,8 +10,8 @@
 #include "report/parts.h"
 #include "report/words.h"
 
-/* More rows than this make no figure: the table has them. */
-enum { MOST_ROWS = 36 };
+/* More rows than MOST_ROWS make no figure: the table has them. More than MOST_OPEN are behind a word. */
+enum { MOST_ROWS = 36, MOST_OPEN = 12 };
 
 /* What a section shows of every metric. */
 typedef struct shown {
@@ -46,35 +46,54 @@ static void add_figure(text *out, const shown *s, const parts_grid *g, const cha
     text_addf(&axis, "difference in %s", on);
     text_addf(&caption, "Mean difference in %s over %s, with 95 %% BCa intervals.", on, s->over);
     if (!axis.failed && !caption.failed) {
+        if (g->n > MOST_OPEN) text_add(out, "<details><summary>Figure</summary>\n");
         page_figure_begin(out, "forest");
         figure_forest(row, g->n, axis.s, 0, 1, out);
         page_figure_end(out, caption.s, s->csv);
+        if (g->n > MOST_OPEN) text_add(out, "</details>\n");
     }
     for (int i = 0; i < 2 * MOST_ROWS; i++) text_free(&words[i]);
     text_free(&axis);
     text_free(&caption);
 }
 
-static void add_cell(text *out, const parts_cell *c, int is_effect) {
-    text words = {0}, note = {0};
-    if (!c) {
-        page_element(out, "td", "nowrap", "–");
-        return;
+/* The prompts of a column where all its cells have as many, else 0: then each cell says its own. */
+static int column_n(const parts_grid *g, const char *column) {
+    int n = 0;
+    for (int i = 0; i < g->n; i++) {
+        if (strcmp(g->cell[i].column, column) != 0) continue;
+        if (n && g->cell[i].n != n) return 0;
+        n = g->cell[i].n;
     }
-    words_add_estimate(&words, c->mid, c->low, c->high, is_effect);
-    text_addf(&note, "n = %d", c->n);
-    text_add(out, "<td class=\"nowrap\">");
-    text_add_html(out, words.failed ? "" : words.s);
-    page_element(out, "small", NULL, note.failed ? "" : note.s);
-    text_add(out, "</td>");
-    text_free(&words);
-    text_free(&note);
+    return n;
+}
+
+static void add_heading(text *out, const char *column, int n) {
+    text name = {0}, small = {0}, none = {0};
+    text_add(&name, column);
+    if (n) text_addf(&small, "n = %d", n);
+    page_stacked(out, "th", &name, &small, &none);
+}
+
+static void add_cell(text *out, const parts_cell *c, int is_effect, int with_n) {
+    text number = {0}, interval = {0}, n = {0};
+    if (c) words_add_estimate_apart(&number, &interval, c->mid, c->low, c->high, is_effect);
+    if (c && with_n) text_addf(&n, "n = %d", c->n);
+    page_stacked(out, "td", &number, &interval, &n);
 }
 
 static void add_table(text *out, const parts_grid *g, int is_effect) {
+    int *n = calloc((size_t)g->columns + 1, sizeof *n);
+    if (!n) {
+        out->failed = 1;
+        return;
+    }
     text_addf(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>%s</th>",
               is_effect ? "contrast" : "condition");
-    for (int c = 0; c < g->columns; c++) page_element(out, "th", NULL, g->column[c]);
+    for (int c = 0; c < g->columns; c++) {
+        n[c] = column_n(g, g->column[c]);
+        add_heading(out, g->column[c], n[c]);
+    }
     text_add(out, "</tr></thead><tbody>\n");
     for (int first = 0, end; first < g->n; first = end) {
         text name = {0};
@@ -82,11 +101,13 @@ static void add_table(text *out, const parts_grid *g, int is_effect) {
         parts_add_row_name(&name, &g->cell[first]);
         text_add(out, "<tr>");
         page_element(out, "th", NULL, name.failed ? "" : name.s);
-        for (int c = 0; c < g->columns; c++) add_cell(out, parts_find(g, first, end, g->column[c]), is_effect);
+        for (int c = 0; c < g->columns; c++)
+            add_cell(out, parts_find(g, first, end, g->column[c]), is_effect, n[c] == 0);
         text_add(out, "</tr>\n");
         text_free(&name);
     }
     page_table_end(out);
+    free(n);
 }
 
 /* Open for the metrics of the main table; the others behind their names, so that a page of twenty can be read. */
@@ -95,8 +116,8 @@ static void add_metric(text *out, const shown *s, const parts_metric *m, const p
     parts_add_metric(&title, m);
     if (!m->is_main) text_add(out, "<details>");
     page_element(out, m->is_main ? "h3" : "summary", NULL, title.failed ? m->name : title.s);
-    if (s->at) add_figure(out, s, g, m->name);
     add_table(out, g, s->at != NULL);
+    if (s->at) add_figure(out, s, g, m->name);
     if (!m->is_main) text_add(out, "</details>\n");
     text_free(&title);
 }

@@ -9,6 +9,7 @@ void section_answer(const void *facts, text *out);   /* section_answer.c */
 void section_question(const void *facts, text *out); /* section_question.c */
 void section_repeat(const void *facts, text *out);
 void section_pictures(const void *facts, text *out); /* section_pictures.c */
+void section_metrics(const void *facts, text *out);  /* section_metrics.c */
 void section_effects(const void *facts, text *out);  /* section_effects.c */
 void section_dose(const void *facts, text *out);     /* section_dose.c */
 void section_tags(const void *facts, text *out);     /* section_tags.c */
@@ -16,7 +17,14 @@ void section_classes(const void *facts, text *out);
 void section_scores(const void *facts, text *out);
 void section_accuracy(const void *facts, text *out); /* section_accuracy.c */
 void section_sets(const void *facts, text *out);     /* section_sets.c */
-void section_paths(const void *facts, text *out);    /* section_paths.c */
+
+/* Columns of facts' sets (sets_select); whether a row's metric has random weights; "0.012" and "[0.004, 0.031]" of it:
+ * distances of sets may be very small, and have significant digits where there is no interval. */
+enum { SETS_METRIC, SETS_CONDITION, SETS_ROLE, SETS_N, SETS_N_BASELINE, SETS_VALUE, SETS_LOW, SETS_HIGH, SETS_OPTIONS };
+int sets_are_random(const report_table *t, int row);
+void sets_add_apart(text *number, text *interval, const report_table *t, int row);
+
+void section_paths(const void *facts, text *out); /* section_paths.c */
 void paths_add_figures(const report_table *t, const char *csv, text *out);
 void section_mass(const void *facts, text *out);      /* section_mass.c */
 void section_sinks(const void *facts, text *out);     /* section_sinks.c */

@@ -23,23 +23,33 @@ void words_add_number(text *out, double x, int decimals, int signed_) {
     text_add_fixed(out, fabs(x), decimals);
 }
 
-void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_figure high, int signed_) {
+void words_add_estimate_apart(text *number, text *interval, stats_figure mid, stats_figure low, stats_figure high,
+                              int signed_) {
     if (mid.state != STATS_DEFINED) {
-        text_add(out, stats_states[mid.state].name);
+        text_add(number, stats_states[mid.state].name);
         return;
     }
     int decimals = words_decimals(stats_value(low), stats_value(high), mid.value);
-    words_add_number(out, mid.value, decimals, signed_);
+    words_add_number(number, mid.value, decimals, signed_);
     if (low.state != STATS_DEFINED || high.state != STATS_DEFINED) {
-        stats_state why = low.state != STATS_DEFINED ? low.state : high.state;
-        text_addf(out, " (interval undefined: %s)", stats_states[why].name);
+        text_add(interval, stats_states[low.state != STATS_DEFINED ? low.state : high.state].name);
         return;
     }
-    text_add(out, " [");
-    words_add_number(out, low.value, decimals, signed_);
-    text_add(out, ", ");
-    words_add_number(out, high.value, decimals, signed_);
-    text_add(out, "]");
+    text_add(interval, "[");
+    words_add_number(interval, low.value, decimals, signed_);
+    text_add(interval, ", ");
+    words_add_number(interval, high.value, decimals, signed_);
+    text_add(interval, "]");
+}
+
+void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_figure high, int signed_) {
+    text interval = {0};
+    words_add_estimate_apart(out, &interval, mid, low, high, signed_);
+    if (interval.failed) out->failed = 1;
+    else if (interval.len)
+        text_addf(out, low.state == STATS_DEFINED && high.state == STATS_DEFINED ? " %s" : " (interval undefined: %s)",
+                  interval.s);
+    text_free(&interval);
 }
 
 void words_add_percent(text *out, double share, int decimals) {

@@ -12,6 +12,11 @@ int words_decimals(double low, double high, double x);
 /* "−0.004", with `signed_` "+0.081"; "–" where x is not finite. */
 void words_add_number(text *out, double x, int decimals, int signed_);
 
+/* The two apart: "+0.081" and "[+0.074, +0.088]", or why a figure is undefined: the number, then nothing follows, or
+ * its interval. */
+void words_add_estimate_apart(text *number, text *interval, stats_figure mid, stats_figure low, stats_figure high,
+                              int signed_);
+
 /* "+0.081 [+0.074, +0.088]"; where a figure is undefined, why. */
 void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_figure high, int signed_);
 

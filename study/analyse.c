@@ -79,10 +79,14 @@ static stats_figure margin_of(const owner *o, const study_contrast *c, int m) {
 
 /* ---- rows ---- */
 
-/* The first metric of a kind that the main table shows beside the primary: -1 = none. */
+/* The first metric of a kind that the main table shows beside the primary, of random weights only where there is no
+ * other: -1 = none. */
 static int companion(const scores *d, int binary) {
-    for (int m = 0; m < d->n_metrics; m++)
-        if (binary ? d->metric[m].binary : d->metric[m].kind == METRIC_DISTANCE) return m;
+    for (int random = 0; random < 2; random++)
+        for (int m = 0; m < d->n_metrics; m++)
+            if (d->metric[m].is_random == random &&
+                (binary ? d->metric[m].binary : d->metric[m].kind == METRIC_DISTANCE))
+                return m;
     return -1;
 }
 

@@ -227,6 +227,7 @@ ss_status sets_describe(const store *s, text *out, ss_error *err) {
             text_add_double(out, store_rows_double(r, 7), 4);
             text_add(out, "]");
         }
+        if (strstr(store_rows_text(r, 8), STUDY_RANDOM_WEIGHTS)) text_add(out, "  (random weights: means nothing)");
         text_add(out, "\n");
     }
     store_rows_close(r);

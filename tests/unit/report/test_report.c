@@ -187,6 +187,17 @@ static char *copy(const char *s) {
     return c;
 }
 
+/* A distance of the images of "sink k=1". */
+static void add_set(report_table *t, const char *const *name, const char *on, const double *number,
+                    const char *options) {
+    const char *const words[] = {on, "sink k=1", "studied"};
+    if (!t->name) assert_int_equal(report_table_columns(t, name, 9, &err), SS_OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(report_table_add_words(t, words[i], &err), SS_OK);
+    for (int i = 3; i < 5; i++) assert_int_equal(report_table_add_whole(t, (int64_t)number[i], &err), SS_OK);
+    for (int i = 5; i < 8; i++) assert_int_equal(report_table_add_number(t, number[i], &err), SS_OK);
+    assert_int_equal(report_table_add_words(t, options, &err), SS_OK);
+}
+
 static void make_facts(fixture *f) {
     report_facts *r = &f->facts;
     static const char *const TAGS[] = {"tag", "prompts"},
@@ -196,7 +207,9 @@ static void make_facts(fixture *f) {
                              *const BLOCKS[] = {"block", "token_class", "share"},
                              *const WORDS[] = {"token_class", "word", "sinks", "share", "mean_mass"},
                              *const PLACES[] = {"row", "column", "sinks", "grid_height", "grid_width"},
-                             *const MODULES[] = {"block", "name", "kind", "heads"};
+                             *const MODULES[] = {"block", "name", "kind", "heads"},
+                             *const SETS[] = {"metric", "condition", "role", "n",      "n_baseline",
+                                              "value",  "low",       "high", "options"};
     *r = (report_facts){.analysis = &f->analysis,
                         .study = &f->study,
                         .store_folder = HOSTILE,
@@ -216,6 +229,8 @@ static void make_facts(fixture *f) {
     fill(&r->blocks, BLOCKS, "iwn", "image", (double[]){0, 0, 1});
     fill(&r->words, WORDS, "wwinn", HOSTILE_CSV, (double[]){0, 0, 4, 1, 0.2});
     fill(&r->places, PLACES, "iiiii", NULL, (double[]){1, 0, 4, 2, 2});
+    add_set(&r->sets, SETS, "fid", (double[]){0, 0, 0, 8, 8, -1e-9, NAN, NAN}, "resize: clean");
+    add_set(&r->sets, SETS, "kid", (double[]){0, 0, 0, 8, 8, 0.25, 0.125, 0.375}, "sha256 abc, " STUDY_RANDOM_WEIGHTS);
     fill(&r->places, PLACES, "iiiii", NULL, (double[]){9, 9, 4, 2, 2}); /* outside the grid: not drawn */
     r->n_samples = 1;
     r->n_columns = 2;
@@ -264,14 +279,25 @@ static void test_page(void **state) {
     assert_non_null(tags);
     assert_non_null(scores);
     /* a row for a contrast, a column for a tag; what a metric lacks is a dash */
-    assert_non_null(strstr(tags,
-                           "k = 1</th><td class=\"nowrap\">−0.50 [−1.00, +0.25]<small>n = 8</small></td>"
-                           "<td class=\"nowrap\">+1.0 (interval undefined: too few prompts)<small>n = 1</small></td>"));
-    assert_non_null(strstr(tags, "k = 1</th><td class=\"nowrap\">+0.50 [+0.25, +0.75]<small>n = 8</small></td></tr>"));
+    assert_non_null(strstr(tags, "k = 1</th><td class=\"n\">−0.50<small>[−1.00, +0.25]</small></td>"
+                                 "<td class=\"n\">+1.0<small>too few prompts</small></td>"));
+    assert_non_null(strstr(tags, "k = 1</th><td class=\"n\">+0.50<small>[+0.25, +0.75]</small></td></tr>"));
+    const char *metrics = strstr(page.s, "<section id=\"metrics\">");
+    assert_non_null(metrics);
+    assert_non_null(strstr(metrics, "sink − baseline<small>k = 5</small></th></tr>"));
+    assert_non_null(strstr(metrics, "<tr><th>judge<small>primary</small></th><td class=\"n\">−0.75<small>["));
+    assert_non_null(strstr(metrics, "<tr><th>rmse</th><td class=\"n\">+0.175<small>["));
+    assert_non_null(strstr(metrics, "<tr><th>clip-t<small>random weights</small></th><td class=\"n\">–</td>"));
+    /* a distance of sets is under its contrast with the baseline */
+    assert_non_null(strstr(metrics, "<tr><th>kid<small>of sets; random weights</small></th><td class=\"n\">–</td><td "
+                                    "class=\"n\">0.25<small>[0.12, 0.38]</small></td><td class=\"n\">–</td></tr>"));
+    assert_non_null(strstr(metrics, "<tr><th>fid<small>of sets</small></th><td class=\"n\">–</td><td "
+                                    "class=\"n\">−1e-09</td><td class=\"n\">–</td></tr>"));
     /* a metric outside the main table is behind its name; one that says yes or no is in the accuracy */
     assert_non_null(strstr(scores, "<details><summary>clip-t (random weights: its values mean nothing)</summary>"));
-    assert_non_null(strstr(scores, "<th>baseline</th><td class=\"nowrap\">0.25 [0.12, 0.38]<small>n = 8</small></td>"));
-    assert_non_null(strstr(scores, "<small>n = 1</small></td><td class=\"nowrap\">–</td></tr>"));
+    assert_non_null(
+        strstr(scores, "<th>baseline</th><td class=\"n\">0.25<small>[0.12, 0.38]</small><small>n = 8</small></td>"));
+    assert_non_null(strstr(scores, "<small>n = 1</small></td><td class=\"n\">–</td></tr>"));
     const char *judge = strstr(scores, ">judge</");
     assert_true(!judge || judge > strstr(scores, "</section>"));
     /* means of blocks 0, 1 at depth 0.25, 0.5, 0.75 of 2 blocks: 0, 1, 1; (0.2 + 0.3) / 2 */
@@ -425,10 +451,10 @@ static void test_latex(void **state) {
     assert_int_equal(depth, 0);
     /* three headings; a condition without images is left out */
     int always = 1 + ROWS + 1 + 2 + 1 + 3;
-    /* by tag: judge and rmse, a heading, a row and one interval each; clip-t's means, two rows and two intervals */
-    assert_int_equal(lines, always + 2 * 3 + 5);
+    /* by tag: judge and rmse, a heading and a row each; clip-t's means, a heading and two; every cell has two lines */
+    assert_int_equal(lines, always + 2 * 2 + 3 + 3 + 3);
     assert_non_null(
-        strstr(tex.s, "k = 1 & \\shortstack[l]{$-$0.50\\\\{\\scriptsize [$-$1.00, +0.25]}} & +1.0 (interval"));
+        strstr(tex.s, "k = 1 & \\shortstack[l]{$-$0.50\\\\{\\scriptsize [$-$1.00, +0.25]}} & \\shortstack[l]{+1.0"));
     assert_non_null(strstr(tex.s, "means of clip-t (random weights: its values mean nothing) by tag"));
     assert_null(strstr(tex.s, "means of judge"));
     assert_null(strstr(tex.s, "\\end{table} %_"));
