@@ -90,14 +90,16 @@ void section_metrics(const void *facts, text *out) {
     const report_facts *f = facts;
     const analysis *a = f->analysis;
     const study_contrast **contrast = malloc(((size_t)a->n_rows + 1) * sizeof *contrast);
+    parts_metric on[PARTS_MAX_METRICS];
     int n = contrast ? list_contrasts(a, contrast) : 0;
     if (!contrast) out->failed = 1;
-    if (n > 0) {
+    if (n > 0 && (parts_metrics(a, on) > 1 || f->sets.rows)) { /* else the answer has it all */
         add_table(out, f, contrast, n);
         page_element(out, "p", "soft",
                      "Mean differences over prompts with 95 % intervals, and p, corrected within each metric (Holm). "
                      "The answer rests on the primary metric; the other rows are sensitivity analyses. A distance of "
-                     "sets stands under the contrasts with the baseline and has no test. What a metric with random "
+                     "sets stands under the contrasts with the baseline and has no test; a similarity to the "
+                     "baseline's image has no contrast with the baseline. What a metric with random "
                      "weights says means nothing.");
     }
     free(contrast);

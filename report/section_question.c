@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "report/parts.h"
 #include "report/words.h"
 
 static void add_term(text *out, const char *term, text *words) {
@@ -77,8 +76,7 @@ static void add_conditions(text *out, const study *y) {
 
 static void add_metric(text *out, const study_metric *m, const char *term) {
     text words = {0};
-    parts_add_metric(&words, &(parts_metric){.name = m->row->about.name, .is_random = m->is_random});
-    text_addf(&words, ": %s", m->row->about.help);
+    text_addf(&words, "%s%s: %s", m->row->about.name, m->is_random ? " (random weights)" : "", m->row->about.help);
     add_term(out, term, &words);
 }
 

@@ -82,6 +82,18 @@ static void add_cell(text *out, const parts_cell *c, int is_effect, int with_n) 
     page_stacked(out, "td", &number, &interval, &n);
 }
 
+/* k below the name: six tags are to fit a page. */
+static void add_row_head(text *out, const parts_cell *c) {
+    text name = {0};
+    if (c->contrast) words_add_contrast_name(&name, c->contrast);
+    else text_add(&name, c->condition);
+    text_add(out, "<th>");
+    text_add_html(out, name.failed ? "" : name.s);
+    if (c->contrast && c->contrast->k >= 0) text_addf(out, "<small>k = %d</small>", c->contrast->k);
+    text_add(out, "</th>");
+    text_free(&name);
+}
+
 static void add_table(text *out, const parts_grid *g, int is_effect) {
     int *n = calloc((size_t)g->columns + 1, sizeof *n);
     if (!n) {
@@ -96,15 +108,12 @@ static void add_table(text *out, const parts_grid *g, int is_effect) {
     }
     text_add(out, "</tr></thead><tbody>\n");
     for (int first = 0, end; first < g->n; first = end) {
-        text name = {0};
         end = parts_row_end(g, first);
-        parts_add_row_name(&name, &g->cell[first]);
         text_add(out, "<tr>");
-        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        add_row_head(out, &g->cell[first]);
         for (int c = 0; c < g->columns; c++)
             add_cell(out, parts_find(g, first, end, g->column[c]), is_effect, n[c] == 0);
         text_add(out, "</tr>\n");
-        text_free(&name);
     }
     page_table_end(out);
     free(n);
@@ -141,9 +150,11 @@ static int add_metrics(text *out, const shown *s) {
 void section_tags(const void *facts, text *out) {
     const analysis *a = ((const report_facts *)facts)->analysis;
     if (a->n_by_tag && add_metrics(out, &(shown){a, a->by_tag, a->n_by_tag, "the prompts of each tag", CSV_TAGS}))
-        page_element(out, "p", "soft",
-                     "Exploratory: a tag has a fraction of the prompts, and nothing here is tested or corrected. Read "
-                     "it for where an effect lives, not for whether there is one.");
+        text_add(out,
+                 "<p class=\"soft\">Mean differences over the prompts of each tag, with 95 % BCa intervals (<a "
+                 "href=\"" CSV_TAGS "\">" CSV_TAGS "</a>). Exploratory: a tag has a fraction of the prompts, and "
+                 "nothing here is tested or corrected. Read it for where an effect lives, not for whether there is "
+                 "one.</p>\n");
 }
 
 void section_classes(const void *facts, text *out) {
@@ -159,9 +170,11 @@ void section_classes(const void *facts, text *out) {
 void section_scores(const void *facts, text *out) {
     const analysis *a = ((const report_facts *)facts)->analysis;
     if (!add_metrics(out, &(shown){.a = a})) return;
-    text_add(out, "<p class=\"soft\">Means over prompts, a prompt's images averaged first, with 95 % BCa intervals (");
-    text_addf(out, "<a href=\"%s\">%s</a>). ", CSV_SCORES, CSV_SCORES);
-    text_add(out, "These intervals hold what prompts differ by; contrasts are paired, and may be clear where intervals "
-                  "here overlap. A distance is from the baseline's image of the same prompt and seed, so the baseline "
-                  "has none.</p>\n");
+    text_add(
+        out,
+        "<p class=\"soft\">Means over prompts, a prompt's images averaged first, with 95 % BCa intervals (<a "
+        "href=\"" CSV_SCORES "\">" CSV_SCORES
+        "</a>). These intervals hold what prompts differ by; contrasts are paired, and may be clear where intervals "
+        "here overlap. A distance is from the baseline's image of the same prompt and seed, so the baseline "
+        "has none.</p>\n");
 }

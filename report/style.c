@@ -46,7 +46,8 @@ const char *const PAGE_STYLE[] = {
     "tbody th.long{white-space:normal;min-width:13rem}\n",
     "td.n,th.n{text-align:right;white-space:nowrap}td.nowrap{white-space:nowrap}td.words{min-width:15rem}\n",
     "tr.group th{background:var(--page);color:var(--soft);font-weight:600}\n",
-    "small{display:block;color:var(--soft);font-size:.82em;line-height:1.35}\n",
+    "small{display:block;color:var(--soft);font-size:.82em;line-height:1.35;font-weight:400}\n",
+    ".effects td.n,.effects th.n{padding-left:.45rem;padding-right:.5rem}\n",
     ".verdict{font-weight:600;white-space:nowrap}\n",
     ".verdict.different{color:var(--c1)}.equivalent{color:var(--good)}.undecided{color:var(--soft)}.blunt{color:var(--"
     "wary)}"

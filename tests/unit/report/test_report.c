@@ -279,9 +279,11 @@ static void test_page(void **state) {
     assert_non_null(tags);
     assert_non_null(scores);
     /* a row for a contrast, a column for a tag; what a metric lacks is a dash */
-    assert_non_null(strstr(tags, "k = 1</th><td class=\"n\">−0.50<small>[−1.00, +0.25]</small></td>"
-                                 "<td class=\"n\">+1.0<small>too few prompts</small></td>"));
-    assert_non_null(strstr(tags, "k = 1</th><td class=\"n\">+0.50<small>[+0.25, +0.75]</small></td></tr>"));
+    assert_non_null(strstr(
+        tags, "<th>sink − baseline<small>k = 1</small></th><td class=\"n\">−0.50<small>[−1.00, +0.25]</small></td>"
+              "<td class=\"n\">+1.0<small>too few prompts</small></td>"));
+    assert_non_null(
+        strstr(tags, "<small>k = 1</small></th><td class=\"n\">+0.50<small>[+0.25, +0.75]</small></td></tr>"));
     const char *metrics = strstr(page.s, "<section id=\"metrics\">");
     assert_non_null(metrics);
     assert_non_null(strstr(metrics, "sink − baseline<small>k = 5</small></th></tr>"));
