@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "bench/common.h"
 #include "bench/samples.h"
 #include "model/mmdit.h"
 #include "sampler/pipeline.h"
@@ -48,12 +48,6 @@ void __wrap_attn_forward(compute *c, const attn_call *call);
 void __wrap_attn_forward(compute *c, const attn_call *call) {
     if (planted && call->batch && call->block >= 0) plant_forward(c, call, planted, __real_attn_forward);
     else __real_attn_forward(c, call);
-}
-
-static void must(ss_status status, const ss_error *err) {
-    if (status == SS_OK) return;
-    fprintf(stderr, "%s\n", err->message);
-    exit(1);
 }
 
 static way *add_way(const char *kind, const char *name, double goal, const char *only) {
@@ -137,12 +131,6 @@ static void list_ways(const char *only) {
             add_intervention(w, ATTN_EDITS[i].on == EDIT_ON_QUERIES ? query : top, &ATTN_EDITS[i]);
     list_planted(0.5, only);
     list_planted(0.999, only);
-}
-
-static double seconds(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* All steps of an image. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "bench/common.h"
 #include "bench/peer.h"
 #include "bench/samples.h"
 #include "sampler/pipeline.h"
@@ -35,23 +35,6 @@ typedef struct bench {
     peer peer;
     way way[WAYS];
 } bench;
-
-static double seconds(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(ss_status status, const ss_error *err) {
-    if (status == SS_OK) return;
-    fprintf(stderr, "%s\n", err->message);
-    exit(1);
-}
-
-static void stop(const char *why) {
-    fprintf(stderr, "%s\n", why);
-    exit(1);
-}
 
 /* ---- images ---- */
 
@@ -134,18 +117,6 @@ static void run_round(bench *b, int round, int timed) {
 
 /* ---- what came out ---- */
 
-/* Peak resident memory, mapped pages included, MB; 0 where the system does not say. */
-static double peak_memory(void) {
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    if (!f) return 0;
-    while (fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
-    fclose(f);
-    return 1024e-6 * (double)kib;
-}
-
 static void show_ways(const bench *b) {
     double peer_median = samples_spread(&b->way[PEER].wall).median;
     printf("%-34s %8s %8s %8s %10s %8s\n", "seconds", "min", "median", "max", "processor", "of peer");
@@ -190,7 +161,7 @@ int main(int argc, char **argv) {
     rgb_image image = {0};
     own_image(&b, MEASURED, 0, &image);
     rgb_image_free(&image);
-    double peak = peak_memory();
+    double peak = memory("VmHWM:");
     if (argc > 5) peer_start(&b.peer, argv + 5);
     printf("%s, %d x %d, %d steps, guidance %g, %d threads, %d rounds\n", argv[1], b.settings.width, b.settings.height,
            b.settings.steps, b.settings.guidance, threads, rounds);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include "bench/common.h"
 #include "bench/peer.h"
 #include "bench/samples.h"
 #include "model/network.h"
@@ -55,35 +55,6 @@ static const scorer SCORERS[] = {
     {"inception", "FIDInceptionV3", "{}", 299, 0, 0, "features", {{"image", 1}, {"image", 16}}},
 };
 enum { SCORER_COUNT = sizeof SCORERS / sizeof SCORERS[0] };
-
-static double seconds(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(ss_status status, const ss_error *err) {
-    if (status == SS_OK) return;
-    fprintf(stderr, "%s: %s\n", err->where, err->message);
-    exit(1);
-}
-
-static void stop(const char *why) {
-    fprintf(stderr, "%s\n", why);
-    exit(1);
-}
-
-/* Resident memory in MB: "VmHWM:", the most there was, mapped pages included; 0 where the system does not say. */
-static double memory(const char *which) {
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    if (!f) return 0;
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, which, strlen(which)) == 0) kib = strtol(line + strlen(which), NULL, 10);
-    fclose(f);
-    return 1024e-6 * (double)kib;
-}
 
 /* ---- inputs: what peer_scorers.py makes too ---- */
 
@@ -203,8 +174,8 @@ static double file_megabytes(const char *path) {
 
 static void show_memory(const scorer *s, const char *path, double peak) {
     double weights = file_megabytes(path);
-    printf("%-13s weights %.0f MB, peak after one %.0f MB = weights + %.0f, goal <= weights + 1000: %s\n",
-           s->name, weights, peak, peak - weights, peak - weights <= 1000 ? "met" : "MISSED");
+    printf("%-13s weights %.0f MB, peak after one %.0f MB = weights + %.0f, goal <= weights + 1000: %s\n", s->name,
+           weights, peak, peak - weights, peak - weights <= 1000 ? "met" : "MISSED");
 }
 
 static void compare(const scorer *s, const char *path, int threads, int rounds, char **peer_arguments) {

@@ -1,0 +1,311 @@
+/* Speed and memory of one denoiser, all its studied attention calls measured, beside the reference:
+ *   bench_forward FOLDER TOKENS SIDES THREADS ROUNDS [PEER ARGUMENT...]
+ * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random`). TOKENS: of the
+ * text. SIDES: of square latents, ascending, "64,128". One pass is one picture and one branch, in float32; the probes
+ * are those of the attention itself. Inputs are written to FOLDER and read by the peer (peer_forward.py), whose output
+ * must be ours within LIMIT of its rms.
+ *
+ * Two such networks do not fit side by side in the memory of a small machine, so by turns one is opened, makes an
+ * untimed pass of the smallest size and a timed one of each, and is closed, and then the other. Knows no network: what
+ * is measured is put on the calls of the one attention function, which the linker hands us (--wrap=attn_forward). */
+#include <malloc.h>
+#include <math.h>
+#include "bench/common.h"
+#include "bench/peer.h"
+#include "bench/samples.h"
+#include "attn/run.h"
+#include "io/safetensors.h"
+#include "model/network.h"
+
+enum { MAX_SIDES = 4, MAX_INPUTS = 8, CONCENTRATION_KEYS = 5, GOAL_MB = 1200 };
+static const double LIMIT = 2e-4; /* of parity, as the networks' tests have it */
+
+typedef struct bench {
+    const char *folder;
+    compute *c;
+    model *m; /* while it is this side's turn */
+    peer peer;
+    char **peer_arguments;
+    int64_t tokens, side[MAX_SIDES];
+    int sides;
+    model_arrays in[MAX_SIDES], out[MAX_SIDES];
+    attn_shape shape[MAX_SIDES];
+    attn_measure measure;
+    samples wall[2][MAX_SIDES], processor[2][MAX_SIDES]; /* ours, the peer's */
+    double peak[2][MAX_SIDES], weights, worst;
+    char peer_name[128];
+} bench;
+
+/* ---- measuring ---- */
+
+/* What the wrapped function does with studied calls: note their shape, or hand them the item; nothing when both are
+ * NULL. */
+static struct {
+    attn_shape *noted;
+    const attn_batch *batch;
+} watch;
+
+void __real_attn_forward(compute *c, const attn_call *call);
+void __wrap_attn_forward(compute *c, const attn_call *call);
+
+static int larger(int a, int64_t b) { return b > a ? (int)b : a; }
+
+void __wrap_attn_forward(compute *c, const attn_call *call) {
+    attn_call studied = *call;
+    if (call->block >= 0 && watch.noted) {
+        attn_shape *s = watch.noted;
+        s->blocks = larger(s->blocks, call->block + 1);
+        s->heads = larger(s->heads, call->args.k.dim[2]);
+        s->keys = larger(s->keys, call->args.k.dim[1]);
+    }
+    if (call->block >= 0) studied.batch = watch.batch;
+    __real_attn_forward(c, &studied);
+}
+
+static void forward(const model *m, compute *c, const model_arrays *in, model_arrays *out) {
+    ss_error err;
+    must(model_forward(m, c, in, NULL, 0, out, &err), &err);
+}
+
+/* The shape of the record, by a dry run. */
+static void note_shape(bench *b, const model *m, int i) {
+    ss_error err;
+    compute *dry;
+    model_arrays out = {0};
+    b->shape[i] = (attn_shape){.steps = 1};
+    watch.noted = &b->shape[i];
+    must(compute_create(&dry, "dry", 1, (size_t)1 << 40, &err), &err);
+    forward(m, dry, &b->in[i], &out);
+    compute_destroy(dry);
+    model_arrays_free(&out);
+    watch.noted = NULL;
+}
+
+static int was_measured(const attn_run *run, int block) {
+    const float *site = attn_run_site(run, 0, block, 0, BRANCH_COND);
+    for (int i = 0; i < attn_run_columns(run); i++)
+        if (!isnan(site[i])) return 1;
+    return 0;
+}
+
+static void check_record(const attn_run *run) {
+    for (int i = 0; i < attn_run_shape(run).blocks; i++)
+        if (!was_measured(run, i)) stop("an attention call was not measured");
+}
+
+/* ---- inputs ---- */
+
+static const model_array *find(const model_arrays *in, const char *name) {
+    for (int i = 0; i < in->n; i++)
+        if (strcmp(in->at[i].name, name) == 0) return &in->at[i];
+    return NULL;
+}
+
+/* Times in the middle of a picture's way, sizes of the picture to be told, normals for everything else. */
+static void fill(model_array *x, int64_t side) {
+    const float pixels = (float)(8 * side), told[] = {pixels, pixels, 0, 0, pixels, pixels};
+    philox r;
+    uint64_t name = philox_hash_text(x->name);
+    philox_init(&r, 1, &name, 1);
+    for (int64_t i = 0; i < model_array_elements(x); i++)
+        x->f32[i] = strcmp(x->name, "timestep") == 0   ? 500
+                    : strcmp(x->name, "time_ids") == 0 ? told[i % 6]
+                                                       : (float)philox_normal(&r);
+}
+
+/* The network's example, with pictures ([1, C, h, w]) and texts ([1, tokens, width]) as large as asked for. */
+static void make_inputs(bench *b, const model *m, int i) {
+    ss_error err;
+    model_arrays example = {0};
+    must(m->net->example(m->config, &example, &err), &err);
+    for (int k = 0; k < example.n; k++) {
+        model_array *x = &example.at[k];
+        if (x->ndim == 4) x->dim[2] = x->dim[3] = b->side[i];
+        if (x->ndim == 3) x->dim[1] = b->tokens;
+        model_array *made = model_arrays_add(&b->in[i], x->name, 0, x->ndim, x->dim, &err);
+        if (!made) must(SS_ERR_RESOURCE, &err);
+        fill(made, b->side[i]);
+    }
+    model_arrays_free(&example);
+}
+
+static void path_of(const bench *b, const char *what, int i, char *out, size_t size) {
+    snprintf(out, size, "%s/%s-%lld.safetensors", b->folder, what, (long long)b->side[i]);
+}
+
+static void write_inputs(const bench *b, int i) {
+    char path[4096];
+    ss_error err;
+    safetensors_output list[MAX_INPUTS];
+    const model_arrays *in = &b->in[i];
+    if (in->n > MAX_INPUTS) stop("too many inputs");
+    for (int k = 0; k < in->n; k++) {
+        list[k] = (safetensors_output){in->at[k].name, CHECKPOINT_F32, in->at[k].ndim, {0}, in->at[k].f32};
+        memcpy(list[k].shape, in->at[k].dim, sizeof in->at[k].dim);
+    }
+    path_of(b, "inputs", i, path, sizeof path);
+    must(safetensors_write(path, list, in->n, &err), &err);
+}
+
+/* ---- turns ---- */
+
+static void close_ours(bench *b) {
+    model_close(b->m);
+    b->m = NULL;
+    arena_trim(b->c->scratch);
+    malloc_trim(0); /* the memory is the peer's now */
+}
+
+static void pass(bench *b, int i, double *wall, double *processor) {
+    ss_error err;
+    attn_run *run;
+    uint8_t *classes = calloc((size_t)b->shape[i].keys, 1);
+    if (!classes) stop("no memory");
+    must(attn_run_create(&run, NULL, &b->measure, &(attn_stream_name){0}, b->shape[i], &err), &err);
+    const attn_item item = {.run = run, .key_class = classes};
+    const attn_batch batch = {1, &item};
+    model_arrays_free(&b->out[i]);
+    watch.batch = &batch;
+    *wall = -seconds(CLOCK_MONOTONIC);
+    *processor = -seconds(CLOCK_PROCESS_CPUTIME_ID);
+    forward(b->m, b->c, &b->in[i], &b->out[i]);
+    *wall += seconds(CLOCK_MONOTONIC);
+    *processor += seconds(CLOCK_PROCESS_CPUTIME_ID);
+    watch.batch = NULL;
+    check_record(run);
+    attn_run_destroy(run);
+    free(classes);
+}
+
+static void our_turn(bench *b) {
+    ss_error err;
+    double wall, processor;
+    must(model_open(&b->m, b->c, b->folder, NULL, &err), &err);
+    pass(b, 0, &wall, &processor);
+    for (int i = 0; i < b->sides; i++) {
+        pass(b, i, &wall, &processor);
+        samples_add(&b->wall[0][i], wall);
+        samples_add(&b->processor[0][i], processor);
+        if (b->wall[0][i].n == 1) b->peak[0][i] = memory("VmHWM:");
+    }
+    close_ours(b);
+}
+
+/* Largest rms of the difference over the rms of the peer's output. */
+static void compare(bench *b, int i) {
+    char path[4096];
+    ss_error err;
+    checkpoint *file;
+    path_of(b, "output", i, path, sizeof path);
+    must(checkpoint_open(&file, path, &err), &err);
+    const checkpoint_entry *theirs = checkpoint_find(file, "sample");
+    const model_array *ours = find(&b->out[i], "sample");
+    if (!theirs || !ours || theirs->count != model_array_elements(ours)) stop("the peer's output has another shape");
+    double difference = 0, all = 0;
+    for (int64_t k = 0; k < theirs->count; k++) {
+        double x = (double)((const float *)theirs->data)[k], d = (double)ours->f32[k] - x;
+        difference += d * d;
+        all += x * x;
+    }
+    checkpoint_close(file);
+    double error = sqrt(difference / all);
+    if (!(error <= LIMIT)) {
+        fprintf(stderr, "latents of %lld: the peer's output is another, by %.2g of its rms\n", (long long)b->side[i],
+                error);
+        exit(1);
+    }
+    if (error > b->worst) b->worst = error;
+}
+
+static void peers_turn(bench *b) {
+    double wall, processor, peak;
+    if (!b->peer_arguments[0]) return;
+    peer_start(&b->peer, b->peer_arguments);
+    memcpy(b->peer_name, b->peer.name, sizeof b->peer_name);
+    peer_ask(&b->peer, "pass", (int)b->side[0], &wall, &processor, &peak);
+    for (int i = 0; i < b->sides; i++) {
+        peer_ask(&b->peer, "pass", (int)b->side[i], &wall, &processor, &peak);
+        samples_add(&b->wall[1][i], wall);
+        samples_add(&b->processor[1][i], processor);
+        if (b->wall[1][i].n == 1) b->peak[1][i] = peak;
+        compare(b, i);
+    }
+    peer_stop(&b->peer);
+}
+
+/* ---- the whole ---- */
+
+static void prepare(bench *b) {
+    char path[4096];
+    ss_error err;
+    model *m;
+    snprintf(path, sizeof path, "%s/config.json", b->folder);
+    must(model_open_config(&m, NULL, path, WEIGHTS_LIST, 1, &err), &err);
+    b->weights = 4e-6 * (double)weights_parameter_count(&m->set);
+    for (int i = 0; i < b->sides; i++) {
+        make_inputs(b, m, i);
+        write_inputs(b, i);
+        note_shape(b, m, i);
+    }
+    printf("%s, %.0f million weights, %d attention calls, %lld tokens of text, %d threads\n", m->net->about.name,
+           b->weights / 4, b->shape[0].blocks, (long long)b->tokens, b->c->threads);
+    model_close(m);
+    b->measure = (attn_measure){.rows = ROWS_IMAGE, .r = CONCENTRATION_KEYS, .top = 1};
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++)
+        if (!(ATTN_PROBES[i].needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS)))
+            b->measure.probe[b->measure.n_probes++] = &ATTN_PROBES[i];
+}
+
+static void show(const bench *b) {
+    int there = b->wall[1][0].n > 0;
+    printf("peer: %s\n", there ? b->peer_name : "none");
+    if (there) printf("outputs differ by %.1g of the rms at most\n", b->worst);
+    printf("%-10s %10s %10s %8s %15s %10s %10s %24s\n", "latents", "s, median", "peer's", "of peer", "(rounds)",
+           "processor", "peak, MB", "over weights, goal 1200");
+    for (int i = 0; i < b->sides; i++) {
+        spread ours = samples_spread(&b->wall[0][i]), theirs = samples_spread(&b->wall[1][i]);
+        spread of_peer = samples_ratios(&b->wall[0][i], &b->wall[1][i]);
+        double over = b->peak[0][i] - b->weights;
+        printf("%3lld x %-4lld %10.2f %10.2f %8.2f %7.2f %7.2f %10.2f %10.0f %10.0f: %s\n", (long long)b->side[i],
+               (long long)b->side[i], ours.median, theirs.median, of_peer.median, of_peer.min, of_peer.max,
+               samples_ratio(&b->processor[0][i], &b->processor[1][i]), b->peak[0][i], over,
+               over <= GOAL_MB ? "met" : "MISSED");
+        if (there) printf("           peer's peak %.0f MB\n", b->peak[1][i]);
+    }
+}
+
+/* "64,128" */
+static int read_sides(bench *b, const char *s) {
+    for (char *end; *s; s = *end ? end + 1 : end) {
+        long side = strtol(s, &end, 10);
+        if (side < 1 || side > 4096 || b->sides == MAX_SIDES || (*end && *end != ',')) return 0;
+        b->side[b->sides++] = side;
+    }
+    return b->sides > 0;
+}
+
+int main(int argc, char **argv) {
+    ss_error err;
+    bench b = {0};
+    int threads = argc > 5 ? atoi(argv[4]) : 0, rounds = argc > 5 ? atoi(argv[5]) : 0;
+    b.tokens = argc > 5 ? atoi(argv[2]) : 0;
+    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 || !read_sides(&b, argv[3])) {
+        fprintf(stderr, "usage: bench_forward FOLDER TOKENS SIDES THREADS ROUNDS [PEER ARGUMENT...]\n");
+        return 2;
+    }
+    b.folder = argv[1];
+    b.peer_arguments = argv + 6;
+    must(compute_create(&b.c, "cpu", threads, (size_t)64 << 30, &err), &err);
+    prepare(&b);
+    for (int round = 0; round < rounds; round++) {
+        our_turn(&b);
+        peers_turn(&b);
+    }
+    show(&b);
+    for (int i = 0; i < b.sides; i++) {
+        model_arrays_free(&b.in[i]);
+        model_arrays_free(&b.out[i]);
+    }
+    compute_destroy(b.c);
+    return 0;
+}
