@@ -137,6 +137,18 @@ int text_to_int(const char *s, int64_t *out) {
     return 0;
 }
 
+int text_to_pair(const char *s, int64_t *first, int64_t *second) {
+    char head[24]; /* as long as any number that fits */
+    size_t n = strcspn(s, "x");
+    if (n >= sizeof head) return -1;
+    memcpy(head, s, n);
+    head[n] = '\0';
+    if (text_to_int(head, first) != 0) return -1;
+    if (s[n]) return text_to_int(s + n + 1, second);
+    *second = *first;
+    return 0;
+}
+
 char *text_copy(const char *s) {
     size_t n = strlen(s) + 1;
     char *copy = malloc(n);

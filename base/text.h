@@ -29,6 +29,8 @@ void text_add_grouped(text *t, int64_t n);
 /* Whole of `s` as a number, locale-free; 0 on success, -1 where `s` is not one (or out of range). */
 int text_to_double(const char *s, double *out);
 int text_to_int(const char *s, int64_t *out);
+/* Two whole numbers, "512x768"; of one alone, "512", both. */
+int text_to_pair(const char *s, int64_t *first, int64_t *second);
 
 /* Copy of `s` (malloc) or NULL. */
 char *text_copy(const char *s);

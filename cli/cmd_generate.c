@@ -14,8 +14,9 @@ static ss_status write_picture(const char *folder, const char *name, const rgb_i
     text parameters = {0};
     text_addf(&parameters, "model: %s, seed: %llu, steps: %d, guidance: ", model, (unsigned long long)seed, s->steps);
     text_add_double(&parameters, s->guidance, 6);
-    text_addf(&parameters, ", size: %dx%d, negative: %s, sinkscope: %s", s->width, s->height, s->negative,
-              ss_version());
+    text_addf(&parameters, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
+    picture_sizes_add_words(&s->sizes, ", ", &parameters);
+    text_addf(&parameters, ", sinkscope: %s", ss_version());
     char *path = file_join(folder, name);
     ss_status status = SS_OK;
     if (!path || parameters.failed) status = error_no_memory(err, "picture", 0);

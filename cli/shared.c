@@ -1,6 +1,7 @@
 /* What several commands share: the compute context, the search for data files, settings of the sampler. */
 #include "cli/tables.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ const option CLI_SAMPLER_FLAGS[] = {
     {"guidance", OPTION_DOUBLE, NULL, 0, 1000, NULL,
      "classifier-free guidance scale; the model's default if not given"},
     {"size", OPTION_TEXT, NULL, 0, 0, NULL, "WIDTHxHEIGHT in pixels; the model's default if not given"},
+    PICTURE_SIZE_OPTIONS,
     {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     {0},
@@ -60,12 +62,21 @@ ss_status cli_read_settings(const invocation *in, const pipeline *p, sample_sett
                            .guidance = guidance.is_set ? guidance.number : NAN,
                            .negative = invocation_flag(in, "negative").text};
     if (size.text) {
-        char extra;
-        int n = sscanf(size.text, "%dx%d%c", &s->width, &s->height, &extra);
-        if (n == 1) s->height = s->width, n = sscanf(size.text, "%d%c", &s->width, &extra) == 1 ? 2 : 0;
-        if (n != 2 || s->width < 1 || s->height < 1)
+        int64_t width, height;
+        if (text_to_pair(size.text, &width, &height) != 0 || width < 1 || height < 1 || width > INT_MAX ||
+            height > INT_MAX)
             return error_set(err, SS_ERR_USAGE, NULL, "--size is '%s'; expected WIDTHxHEIGHT or one side, in pixels",
                              size.text);
+        s->width = (int)width;
+        s->height = (int)height;
+    }
+    for (int i = 0; i < PICTURE_SIZES; i++) {
+        const char *name = PICTURE_SIZE_KEYS[i].name;
+        char flag[32];
+        snprintf(flag, sizeof flag, "--%s", name);
+        option_value told = invocation_flag(in, name);
+        if (told.is_set && picture_sizes_read(&s->sizes, (picture_size)i, told.text, flag, err) != SS_OK)
+            return err->code = SS_ERR_USAGE;
     }
     return pipeline_defaults(p, s, err);
 }

@@ -50,6 +50,7 @@ static void add_sampler(text *out, const sample_settings *s) {
     } else text_add(out, ", its default guidance");
     if (s->width) text_addf(out, ", %d × %d pixels", s->width, s->height ? s->height : s->width);
     if (s->negative && *s->negative) text_addf(out, ", negative prompt \"%s\"", s->negative);
+    picture_sizes_add_words(&s->sizes, ", ", out);
 }
 
 static void add_conditions(text *out, const study *y) {

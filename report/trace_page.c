@@ -39,8 +39,7 @@ static void add_image(const void *facts, text *out) {
     add_term(out, "Model", &words);
     text_addf(&words, "%llu", (unsigned long long)t->seed);
     add_term(out, "Seed", &words);
-    text_addf(&words, "%d steps, guidance ", t->settings->steps);
-    text_add_double(&words, t->settings->guidance, 6);
+    sample_settings_add_words(t->settings, &words);
     add_term(out, "Sampler", &words);
     text_addf(&words, "%d blocks × %d heads × %d steps, %d guidance branch%s; ", s.blocks, s.heads, s.steps,
               t->branches, t->branches == 1 ? "" : "es");

@@ -115,7 +115,7 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
     op_upload(c, tensor_slice(b->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
     op_upload(c, tensor_slice(b->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
     b->timestep[row] = k->timestep;
-    picture_sizes_tell(&d->settings, b->told_sizes + row * TOLD_SIZES);
+    picture_sizes_tell(&d->settings.sizes, d->settings.width, d->settings.height, b->told_sizes + row * TOLD_SIZES);
     b->item[row] = (attn_item){.run = d->run,
                                .step = d->step,
                                .branch = branch,

@@ -15,6 +15,8 @@ enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 /* What the scheduler and the networks can do; all members are set. */
 static ss_status check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
+    if (!p->row->tells_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
+    SS_TRY(picture_sizes_check(&s->sizes, err));
     SS_TRY(scheduler_check(&p->sampling, s->steps, err));
     return p->row->check(p, s, err);
 }

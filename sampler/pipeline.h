@@ -7,6 +7,7 @@
 #include "attn/run.h"
 #include "base/option.h"
 #include "io/png.h"
+#include "sampler/picture_sizes.h"
 #include "tensor/compute.h"
 
 typedef struct pipeline pipeline;
@@ -18,14 +19,6 @@ typedef struct pipeline pipeline;
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
 
-/* What a network that was trained so is told of the picture (SDXL's micro-conditioning), pixels; a size of 0 = that of
- * the picture to be made. Reference: original_size, crops_coords_top_left and target_size of diffusers. */
-typedef struct picture_sizes {
-    int original_width, original_height; /* of the picture before it was cropped */
-    int crop_left, crop_top;
-    int target_width, target_height;
-} picture_sizes;
-
 /* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {
     int width, height; /* pixels */
@@ -33,11 +26,14 @@ typedef struct sample_settings {
     double guidance;      /* classifier-free guidance scale; <= 1 = no unconditional branch */
     const char *negative; /* negative prompt; "" by default: none */
     int max_text_tokens;  /* T5 length (diffusers: max_sequence_length) */
-    picture_sizes sizes;  /* SDXL alone */
+    picture_sizes sizes;  /* what the network is told, where it is told any */
 } sample_settings;
 
 /* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
 ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err);
+
+/* Append "28 steps, guidance 4.5" and what else is set of what the network is told. All members of *s are set. */
+void sample_settings_add_words(const sample_settings *s, text *out);
 
 /* The attention calls that can be studied, for validation and for the shape of records. Heads and keys are the most of
  * any block. The segments are those of the keys of every call; where calls differ (a U-Net's, which attend to the image

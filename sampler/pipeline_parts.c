@@ -58,25 +58,6 @@ ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int
                      (long long)expected, why);
 }
 
-void picture_sizes_tell(const sample_settings *s, float out[TOLD_SIZES]) {
-    const picture_sizes *z = &s->sizes;
-    out[0] = (float)(z->original_height ? z->original_height : s->height);
-    out[1] = (float)(z->original_width ? z->original_width : s->width);
-    out[2] = (float)z->crop_top;
-    out[3] = (float)z->crop_left;
-    out[4] = (float)(z->target_height ? z->target_height : s->height);
-    out[5] = (float)(z->target_width ? z->target_width : s->width);
-}
-
-ss_status picture_sizes_unset(const picture_sizes *s, const char *class_name, ss_error *err) {
-    if (!s->original_width && !s->original_height && !s->crop_left && !s->crop_top && !s->target_width &&
-        !s->target_height)
-        return SS_OK;
-    return error_set(err, SS_ERR_INPUT, NULL,
-                     "original size, crop and target size: expected none of them, since %s is not told them",
-                     class_name);
-}
-
 /* ---- text ---- */
 
 ss_status clip_pair_open(clip_pair *m, pipeline *p, const json_t *index, const char *index_path,

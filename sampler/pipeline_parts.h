@@ -27,13 +27,6 @@ ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, ss_error
 ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int64_t expected, const char *why,
                          ss_error *err);
 
-/* What a network is told of the sizes: height and width of the original, top and left of the crop, height and width of
- * the target; what is not set is the picture's (add_time_ids of StableDiffusionXLPipeline). */
-void picture_sizes_tell(const sample_settings *s, float out[TOLD_SIZES]);
-
-/* Refuse sizes to be told where the pipeline's network is told none. */
-ss_status picture_sizes_unset(const picture_sizes *s, const char *class_name, ss_error *err);
-
 /* ---- text ---- */
 
 enum { CLIP_PAIR = 2 };

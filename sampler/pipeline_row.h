@@ -17,7 +17,7 @@ typedef struct text_run {
     int count;
 } text_run;
 
-enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2, MAX_WEIGHT_SETS = 8, TOLD_SIZES = 6 };
+enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2, MAX_WEIGHT_SETS = 8 };
 
 struct embedding {
     int branches;        /* 1 = BRANCH_COND alone */
@@ -59,7 +59,8 @@ typedef struct call_batch {
 /* One kind of pipeline. Every function works on `p->impl`; those that compute take the context to use, which is
  * another one in a dry run. Scratch they leave behind is released by the caller. */
 typedef struct pipeline_row {
-    entry about; /* name: "_class_name" in model_index.json */
+    entry about;     /* name: "_class_name" in model_index.json */
+    int tells_sizes; /* the network is told picture_sizes; elsewhere whoever sets one is refused */
     /* Open all components; fill p->impl, p->vae, p->sampling and p->by_default. On failure `close` is still called. */
     ss_status (*open)(pipeline *p, const json_t *index, const char *index_path, const char *variant, ss_error *err);
     void (*close)(pipeline *p); /* all but what p itself holds */

@@ -112,7 +112,6 @@ static ss_status sd3_check(const pipeline *p, const sample_settings *s, ss_error
         return error_set(err, SS_ERR_INPUT, NULL,
                          "size %d x %d; expected width and height to be multiples of %d and at most %d", s->width,
                          s->height, unit, most);
-    SS_TRY(picture_sizes_unset(&s->sizes, PIPELINE_SD3.about.name, err));
     if (s->max_text_tokens < 2 || s->max_text_tokens > MAX_T5_TOKENS)
         return error_set(err, SS_ERR_INPUT, NULL, "max_sequence_length is %d; expected 2 to %d", s->max_text_tokens,
                          MAX_T5_TOKENS);

@@ -9,8 +9,6 @@
 #include "model/unet.h"
 #include "sampler/pipeline_parts.h"
 
-enum { MAX_SIZE = 1 << 16 }; /* of what the network is told, pixels */
-
 typedef struct sdxl {
     clip_pair clip;
     model *unet;
@@ -110,16 +108,6 @@ static int sdxl_weights(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS
 
 /* ---- settings ---- */
 
-static ss_status check_sizes(const picture_sizes *z, ss_error *err) {
-    const int each[] = {z->original_width, z->original_height, z->crop_left,
-                        z->crop_top,       z->target_width,    z->target_height};
-    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++)
-        if (each[i] < 0 || each[i] > MAX_SIZE)
-            return error_set(err, SS_ERR_INPUT, NULL, "original size, crop and target size: found %d; expected 0 to %d",
-                             each[i], MAX_SIZE);
-    return SS_OK;
-}
-
 static ss_status sdxl_check(const pipeline *p, const sample_settings *s, ss_error *err) {
     const sdxl *m = p->impl;
     int unit = pipeline_vae_factor(p);
@@ -130,7 +118,7 @@ static ss_status sdxl_check(const pipeline *p, const sample_settings *s, ss_erro
     if (s->max_text_tokens != m->clip.tokens)
         return error_set(err, SS_ERR_INPUT, NULL, "max_sequence_length is %d; expected %d, all that CLIP reads",
                          s->max_text_tokens, m->clip.tokens);
-    return check_sizes(&s->sizes, err);
+    return SS_OK;
 }
 
 /* ---- sites ---- */
@@ -213,6 +201,7 @@ _Static_assert((int)ATTN_NAME_SIZE >= (int)UNET_NAME_SIZE, "a block's name fits"
 
 const pipeline_row PIPELINE_SDXL = {
     .about = {"StableDiffusionXLPipeline", "Stable Diffusion XL, the base model", NULL},
+    .tells_sizes = 1,
     .open = sdxl_open,
     .close = sdxl_close,
     .check = sdxl_check,

@@ -232,6 +232,7 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
     static const option ADD[] = {{"add", OPTION_INT, NULL, -9e15, 9e15, NULL, "added to the image seed"}, {0}};
     static const option SAMPLER[] = {{"steps", OPTION_INT, NULL, 1, ATTN_MAX_STEPS, "0", "denoising steps"},
                                      {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "", "guidance scale"},
+                                     PICTURE_SIZE_OPTIONS,
                                      {0}};
     const option *add[] = {ADD}, *settings[] = {SAMPLER};
     option_value o;
@@ -258,6 +259,7 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
             SS_TRY(loader_get(l, sampler, SAMPLER, "guidance", &o));
             c->guidance = o.number;
         }
+        SS_TRY(loader_picture_sizes(l, sampler, &c->sizes));
     }
     if (!c->has_intervention && !c->prompt && !seed && !sampler)
         return yaml_error(l->f, m, "give select and edit, or prompt, seed or sampler", l->err,

@@ -23,7 +23,8 @@ const option STUDY_KEYS[] = {
     TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
     TEXT_KEY("seeds", NULL, "image seeds of every prompt: a list, or {base: N, add: prompt}"),
     INT_KEY("study-seed", 0, 9007199254740992.0, "0", "names the random streams of the study itself"),
-    TEXT_KEY("sampler", "the model's", "{steps, guidance, size, negative, max-text-tokens}"),
+    TEXT_KEY("sampler", "the model's",
+             "{steps, guidance, size, negative, max-text-tokens, original-size, crop, target-size}"),
     TEXT_KEY("probes", "[]", "what is measured: a list of probes (see 'sinkscope help probes')"),
     TEXT_KEY("measure", "", "{rows, r, noop, sinks, masses}: how it is measured"),
     TEXT_KEY("conditions", NULL, "name: {what differs from the baseline}; the baseline is always there"),
@@ -54,6 +55,7 @@ const option STUDY_SAMPLER_KEYS[] = {
     TEXT_KEY("size", "the model's", "pixels: 512, or 512x768 (width x height)"),
     TEXT_KEY("negative", "", "negative prompt"),
     INT_KEY("max-text-tokens", 1, 65536, "the model's", "tokens of the prompt that the longest text encoder reads"),
+    PICTURE_SIZE_OPTIONS,
     {0},
 };
 
@@ -94,7 +96,7 @@ const option STUDY_CONDITION_KEYS[] = {
      "change the prompt: swap one colour or object (scored against "
      "the original: the positive control)"},
     TEXT_KEY("seed", "{add: 0}", "{add: N}: another image seed"),
-    TEXT_KEY("sampler", "{}", "{steps, guidance}: other sampler settings"),
+    TEXT_KEY("sampler", "{}", "{steps, guidance, original-size, crop, target-size}: other sampler settings"),
     {0},
 };
 

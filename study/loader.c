@@ -139,6 +139,18 @@ ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, 
     return SS_OK;
 }
 
+ss_status loader_picture_sizes(loader *l, const yaml_node *mapping, picture_sizes *out) {
+    for (int i = 0; i < PICTURE_SIZES; i++) {
+        const char *name = PICTURE_SIZE_KEYS[i].name;
+        const yaml_node *n = yaml_find(mapping, name);
+        option_value o;
+        if (!n) continue;
+        SS_TRY(loader_parse(l, n, &PICTURE_SIZE_KEYS[i], &o));
+        if (picture_sizes_read(out, (picture_size)i, o.text, name, l->err) != SS_OK) return yaml_point(l->f, n, l->err);
+    }
+    return SS_OK;
+}
+
 /* `written` below `folder` ("" = as it is) if it is there (malloc). */
 static char *path_in(const char *folder, const char *written) {
     if (!folder) return NULL;

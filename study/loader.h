@@ -63,6 +63,8 @@ ss_status loader_conditions(loader *l, const yaml_node *conditions);
 ss_status loader_builtin_conditions(loader *l);
 ss_status loader_contrasts(loader *l, const yaml_node *contrasts);
 ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int capacity, int *count);
+/* What a network is told of the picture, from a mapping that is checked for its keys. */
+ss_status loader_picture_sizes(loader *l, const yaml_node *mapping, picture_sizes *out);
 /* Numbers below `limit`, ranges, 'all'; `of_depth`: fractions of depth too. */
 ss_status loader_number_set(loader *l, const yaml_node *n, const char *what, int limit, int of_depth, number_set *out);
 

@@ -155,7 +155,8 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     out->settings = p->settings;
     if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
     if (c->sampler_steps) out->settings.steps = c->sampler_steps;
-    int settings_same = isnan(c->guidance) && !c->sampler_steps;
+    picture_sizes_change(&out->settings.sizes, &c->sizes);
+    int settings_same = isnan(c->guidance) && !c->sampler_steps && !c->sizes.given;
     if (!settings_same) SS_TRY(plan_complete_settings(p, pl, &out->settings, err));
     int anew = c->role == CONDITION_SHAM && !c->has_intervention;
     out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;

@@ -56,9 +56,8 @@ void plan_describe(const plan *p, text *out) {
     const plan_counts *c = &p->counts;
     text_addf(out, "%s", y->name);
     if (*y->question) text_addf(out, ": %s", y->question);
-    text_addf(out, "\n  model       %s, %d x %d pixels, %d steps, guidance ", y->model, p->settings.width,
-              p->settings.height, p->settings.steps);
-    text_add_double(out, p->settings.guidance, 6);
+    text_addf(out, "\n  model       %s, %d x %d pixels, ", y->model, p->settings.width, p->settings.height);
+    sample_settings_add_words(&p->settings, out);
     text_addf(out, "\n  prompts     %d of %d, %d prompt-and-seed groups", c->prompts, p->prompts.n, c->groups);
     if (p->limit > 0) text_addf(out, " (--limit %d)", p->limit);
     text_add(out, "\n  attention   ");

@@ -78,8 +78,7 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     text folder = {0}, settings = {0}, seed = {0};
     add_prompt_folder(p, u, &folder);
     text_addf(relative, "%s/samples/%04d.png", folder.s ? folder.s : "", u->seed_index);
-    text_addf(&settings, "%d steps, guidance ", c->settings.steps);
-    text_add_double(&settings, c->settings.guidance, 6);
+    sample_settings_add_words(&c->settings, &settings);
     text_addf(&seed, "%llu", (unsigned long long)((int64_t)u->seed + condition->seed_add));
     char *samples = folder.s ? file_join(folder.s, "samples") : NULL;
     char *path = relative->s ? file_join(s->folder, relative->s) : NULL;

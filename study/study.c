@@ -121,18 +121,11 @@ static ss_status read_seeds(loader *l, const yaml_node *root) {
     return SS_OK;
 }
 
-/* "512", "512x768" */
+/* Of the picture to be made. */
 static int parse_size(const char *s, int *width, int *height) {
-    char first[16];
-    size_t n = strcspn(s, "x");
+    enum { MOST = 16384 };
     int64_t w, h;
-    if (n >= sizeof first) return -1;
-    memcpy(first, s, n);
-    first[n] = '\0';
-    if (text_to_int(first, &w) != 0) return -1;
-    if (s[n] == '\0') h = w;
-    else if (text_to_int(s + n + 1, &h) != 0) return -1;
-    if (w < 1 || h < 1 || w > 16384 || h > 16384) return -1;
+    if (text_to_pair(s, &w, &h) != 0 || w < 1 || h < 1 || w > MOST || h > MOST) return -1;
     *width = (int)w;
     *height = (int)h;
     return 0;
@@ -159,7 +152,7 @@ static ss_status read_sampler(loader *l, const yaml_node *root) {
     if (o.is_set && parse_size(o.text, &s->width, &s->height) != 0)
         return yaml_error(l->f, yaml_find(n, "size"), NULL, l->err,
                           "size is '%s'; expected pixels: 512, or 512x768 (width x height)", o.text);
-    return SS_OK;
+    return loader_picture_sizes(l, n, &s->sizes);
 }
 
 static ss_status read_probes(loader *l, const yaml_node *root) {

@@ -20,8 +20,8 @@ while read -r command flags; do
 done <<'END'
 inspect tensors
 forward in out tap list-taps variant
-generate prompt prompts out seed images steps guidance size negative variant
-trace prompt seed out top step map json steps guidance size negative variant
+generate prompt prompts out seed images steps guidance size original-size crop target-size negative variant
+trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant
 run out limit plan
 resume
 score metric

@@ -10,7 +10,29 @@ try 'inspect' 0 'attention calls: 22 blocks' sinkscope inspect tiny-sdxl
 check 'inspect: number, kind, heads, keys, module' grep -qE "^ +0 +self +2 +16 +image 16 +$at0\$" said.out
 check 'inspect: text keys of cross-attention' grep -qE '^ +21 +cross +2 +77 +clip 77 +up_blocks\.1\..*\.attn2$' said.out
 try 'help on kinds' 0 'cross' sinkscope help kinds
-check 'generate' sinkscope generate tiny-sdxl --prompt 'a red star' -o star.png
+check 'generate' sinkscope generate tiny-sdxl --prompt 'a red star' -o star
+
+# ---- what the network is told of the picture ----
+told() { # FOLDER FLAG...
+    folder=$1
+    shift
+    check "generate $*" sinkscope generate tiny-sdxl --prompt 'a red star' "$@" -o "$folder"
+}
+told original --original-size 100x40
+told crop --crop 16x0
+told target --target-size 64
+told same --original-size 32 --crop 0x0 --target-size 32x32
+pixels() { tail -c "+$(grep -abo IDAT "$1" | head -n 1 | cut -d : -f 1)" "$1" | cksum; } # what follows a PNG's text
+plain=$(pixels star/00000.png)
+for folder in original crop target; do
+    check "told of another $folder, drawn otherwise" test "$(pixels $folder/00000.png)" != "$plain"
+done
+check 'told what holds anyway, drawn alike' test "$(pixels same/00000.png)" = "$plain"
+check 'parameters of the picture' grep -aqF ', crop 16x0, sinkscope: ' crop/00000.png
+try 'no crop' 2 "--crop is 'five'; expected LEFTxTOP" sinkscope generate tiny-sdxl --prompt 'a red star' --crop five -o no
+check 'trace' sinkscope trace tiny-sdxl --prompt 'a red star' --crop 16x0 -o traced-crop
+check 'the page tells it' grep -q 'guidance 5, crop 16x0' traced-crop/trace.html
+try 'a model that is told none' 3 'crop is given, which StableDiffusion3Pipeline does not tell its network' sinkscope generate tiny --prompt 'a red star' --crop 16x0 -o no
 
 # ---- trace ----
 try 'trace' 0 'self, down_blocks.1' sinkscope trace tiny-sdxl --prompt 'a red star' --seed 3 --map 'word red' -o traced
@@ -92,7 +114,8 @@ refuse 'a head that a block has not' 'head 2 is not there in block 0' 'select: t
 check 'nothing was made' test ! -e refused
 
 # ---- every selector where its keys are, global scope and matched controls over blocks that differ ----
-sed -n '1,/^conditions:/p' sdxl.yaml | sed -e 's/sample: 4/sample: 1/' -e 's/^seeds: .*/seeds: [1]/' >every.yaml
+sed -n '1,/^conditions:/p' sdxl.yaml | sed -e 's/sample: 4/sample: 1/' -e 's/^seeds: .*/seeds: [1]/' \
+    -e 's/^sampler: .*/sampler: {steps: 4, original-size: 48x64}/' >every.yaml
 cat >>every.yaml <<'END2'
   text:     {select: text-top, k: 3, edit: mask, kinds: cross}
   image:    {select: image-top, k: 2, edit: mask, kinds: self}
@@ -111,12 +134,21 @@ cat >>every.yaml <<'END2'
   push:     {select: top, k: 1, edit: norm-matched}
   both:     {select: top, k: 1, edit: mask, kinds: cross, also: [{select: top, k: 1, edit: zero, kinds: self}]}
   null:     {edit: 'null', score: 0, kinds: self}
+  told:     {sampler: {crop: 16x0, target-size: 64}}
 metrics: [rmse]
 primary: rmse
 contrasts: [{what: half - layer}]
 END2
+try 'its plan' 0 '4 steps, guidance 5, original-size 48x64' sinkscope run every.yaml --plan
 try 'every selector' 0 'contrast ' sinkscope run every.yaml -o every
 check 'its report' sinkscope report every
+check 'the report says what the network was told' grep -q ', original-size 48x64' every/report/index.html
+check 'and what else under a condition' grep -q 'crop 16x0; target-size 64x64' every/report/index.html
+image() { find "every/images/$1" -name 0000.png | head -n 1; }
+check 'a condition told otherwise is drawn otherwise' test "$(pixels "$(image told)")" != "$(pixels "$(image baseline)")"
+check 'what it was told is in its picture' grep -aqF 'original-size 48x64, crop 16x0, target-size 64x64' "$(image told)"
+sed 's/^model: .*/model: tiny/' every.yaml >untold.yaml
+try 'a model that is told none' 3 'original-size is given, which StableDiffusion3Pipeline does not' sinkscope run untold.yaml --plan
 check 'its check' sinkscope verify every --remake 5
 
 # ---- the studies that name no model ----

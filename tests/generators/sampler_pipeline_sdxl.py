@@ -47,7 +47,8 @@ INDEX = {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prom
          "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
 DEFAULTS = {"steps": 4, "guidance": 5.0, "width": 32, "height": 32}
 
-SIZES = ["original_width", "original_height", "crop_left", "crop_top", "target_width", "target_height"]
+# as studies call them: diffusers' arguments, whose order is the other one (height, width; top, left)
+SIZES = {"original-size": "original_size", "crop": "crops_coords_top_left", "target-size": "target_size"}
 
 # prompt, negative, seed, steps, guidance, (width, height), what differs from the folder: the scheduler (its class under
 # _class_name), force_zeros_for_empty_prompt, sizes told
@@ -57,7 +58,8 @@ CASES = {
     "unguided": ("ein Ölbild", "", 12345, 3, 1.0, (24, 72), {}),
     "odd": ("a photo of a cat", "dog", 3, 4, 4.0, (40, 56), {}),
     "encoded-empty": ("a photo of a cat", "", 3, 3, 4.0, (32, 32), {"zeros": False}),
-    "sizes": ("a blue star", "", 5, 3, 5.0, (32, 32), {"sizes": [1024, 768, 17, 5, 640, 512]}),
+    "sizes": ("a blue star", "", 5, 3, 5.0, (32, 32), {"sizes": {"original-size": (1024, 768), "crop": (17, 5), "target-size": (640, 512)}}),
+    "cropped": ("a blue star", "grey", 5, 3, 5.0, (40, 32), {"sizes": {"crop": (3, 21)}}),
     "karras": ("", "a", 4, 4, 3.0, (48, 48), {"scheduler": {"use_karras_sigmas": True}}),
     "trailing-v": ("a star", "", 6, 4, 5.0, (32, 32), {"scheduler": {"timestep_spacing": "trailing", "prediction_type": "v_prediction"}}),
     "ddim": ("a star", "", 7, 4, 5.0, (32, 32), {"scheduler": {"_class_name": "DDIMScheduler"}}),
@@ -87,10 +89,7 @@ def draw(pipe, prompt, negative, seed, steps, guidance, size, told):
         latents.append(values["latents"][0].clone())
         return values
 
-    sizes = dict(zip(SIZES, told)) if told else {}
-    kwargs = {"original_size": (sizes["original_height"], sizes["original_width"]),
-              "crops_coords_top_left": (sizes["crop_top"], sizes["crop_left"]),
-              "target_size": (sizes["target_height"], sizes["target_width"])} if told else {}
+    kwargs = {SIZES[name]: (down, across) for name, (across, down) in told.items()}
     picture = pipe(prompt, negative_prompt=negative or None, num_inference_steps=steps, guidance_scale=guidance,
                    width=size[0], height=size[1], generator=torch.Generator("cpu").manual_seed(seed),
                    output_type="pt", callback_on_step_end=keep, **kwargs).images[0]
@@ -107,13 +106,13 @@ def main():
     for name, (prompt, negative, seed, steps, guidance, size, changes) in CASES.items():
         pipe = make_pipeline(changes)
         pipe.set_progress_bar_config(disable=True)
-        latents, picture = draw(pipe, prompt, negative, seed, steps, guidance, size, changes.get("sizes"))
+        latents, picture = draw(pipe, prompt, negative, seed, steps, guidance, size, changes.get("sizes", {}))
         vectors[f"{name}/latents"], vectors[f"{name}/picture"] = latents.contiguous(), picture.contiguous()
         print(name, "picture mean", float(picture.float().mean()), "sd", float(picture.float().std()))
         cases.append({"name": name, "prompt": prompt, "negative": negative, "seed": str(seed), "steps": steps,
                       "guidance": guidance, "width": size[0], "height": size[1],
                       "scheduler": changes.get("scheduler", {}), "zeros": changes.get("zeros", True),
-                      "sizes": changes.get("sizes", [])})
+                      "sizes": {n: f"{across}x{down}" for n, (across, down) in changes.get("sizes", {}).items()}})
     save_file(vectors, DATA / "sampler" / "pipeline_sdxl.safetensors")
     (DATA / "sampler" / "pipeline_sdxl.safetensors").chmod(0o644)
     write_json(DATA / "sampler" / "pipeline_sdxl.json", cases)

@@ -108,6 +108,15 @@ static void test_numbers(void **state) {
     assert_int_equal(n, -42);
     assert_int_equal(text_to_int("4.2", &n), -1);
     assert_int_equal(text_to_int("99999999999999999999", &n), -1);
+    int64_t m;
+    assert_int_equal(text_to_pair("512x-768", &n, &m), 0);
+    assert_true(n == 512 && m == -768);
+    assert_int_equal(text_to_pair("9223372036854775807", &n, &m), 0);
+    assert_true(n == INT64_MAX && m == INT64_MAX);
+    static const char *const no_pair[] = {"",    "x",     "5x",   "x5", "5 x 5",
+                                          "5X5", "5x5x5", "5x5 ", "a",  "0000000000000000000000001"};
+    for (size_t i = 0; i < sizeof no_pair / sizeof *no_pair; i++)
+        assert_int_equal(text_to_pair(no_pair[i], &n, &m), -1);
 }
 
 static void test_escapes(void **state) {

@@ -223,6 +223,9 @@ static void test_settings_refused(void **state) {
         {{.steps = -1, .guidance = NAN}, "steps is -1; expected 1 to 1024"},
         {{.guidance = INFINITY}, "guidance is not a number below 1e6"},
         {{.max_text_tokens = 513, .guidance = NAN}, "max_sequence_length is 513; expected 2 to 512"},
+        {{.sizes = {.given = 1u << TARGET_SIZE}, .guidance = NAN},
+         "target-size is given, which StableDiffusion3Pipeline does not tell its network; expected none of "
+         "original-size, crop and target-size"},
     };
     compute *c;
     pipeline *p = open_on(&c, 1);

@@ -77,12 +77,9 @@ static pipeline *open_on(compute **c, int threads) {
 
 /* ---- parity ---- */
 
-static int integer_at(const json_t *list, size_t i) { return (int)json_integer_value(json_array_get(list, i)); }
-
 static void parity_case(compute *c, json_t *one, const checkpoint *file) {
     ss_error err = {0};
     pipeline *p;
-    const json_t *z = json_object_get(one, "sizes");
     change_scheduler(json_object_get(one, "scheduler"));
     if (json_is_false(json_object_get(one, "zeros")))
         edit_file("model_index.json", "\"force_zeros_for_empty_prompt\": true",
@@ -95,9 +92,11 @@ static void parity_case(compute *c, json_t *one, const checkpoint *file) {
                          .steps = (int)json_integer_value(json_object_get(one, "steps")),
                          .guidance = json_number_value(json_object_get(one, "guidance")),
                          .negative = json_string_value(json_object_get(one, "negative"))};
-    if (json_array_size(z) == 6)
-        s.sizes = (picture_sizes){integer_at(z, 0), integer_at(z, 1), integer_at(z, 2),
-                                  integer_at(z, 3), integer_at(z, 4), integer_at(z, 5)};
+    for (int i = 0; i < PICTURE_SIZES; i++) {
+        const char *name = PICTURE_SIZE_KEYS[i].name;
+        const char *written = json_string_value(json_object_get(json_object_get(one, "sizes"), name));
+        if (written) check(picture_sizes_read(&s.sizes, (picture_size)i, written, name, &err), &err);
+    }
     uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
     drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
     drawing_compare(&d, file, json_string_value(json_object_get(one, "name")));
@@ -114,7 +113,7 @@ static void test_parity(void **state) {
     check(json_read_file(DATA "/sampler/pipeline_sdxl.json", JSON_CONFIG_LIMIT, &cases, &err), &err);
     check(checkpoint_open(&file, DATA "/sampler/pipeline_sdxl.safetensors", &err), &err);
     check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
-    assert_int_equal(json_array_size(cases), 11);
+    assert_int_equal(json_array_size(cases), 12);
     for (size_t i = 0; i < json_array_size(cases); i++) parity_case(c, json_array_get(cases, i), file);
     compute_destroy(c);
     checkpoint_close(file);
@@ -315,8 +314,8 @@ static void test_settings_refused(void **state) {
         {{.height = -4, .guidance = NAN}, "size 32 x -4; expected width and height to be multiples of 4"},
         {{.steps = 1001, .guidance = NAN}, "steps is 1001; expected at most 1000, since the model has 1000"},
         {{.max_text_tokens = 256, .guidance = NAN}, "max_sequence_length is 256; expected 77, all that CLIP reads"},
-        {{.sizes = {.crop_top = -1}, .guidance = NAN},
-         "original size, crop and target size: found -1; expected 0 to 65536"},
+        {{.sizes = {.given = 1u << CROP, .down = {[CROP] = -1}}, .guidance = NAN},
+         "crop is 0x-1; expected 0 to 65536 pixels"},
     };
     compute *c;
     pipeline *p = open_on(&c, 1);
