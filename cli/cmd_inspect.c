@@ -33,6 +33,12 @@ static ss_status describe_component(const char *name, const model *m, const comp
     return SS_OK;
 }
 
+static int is_network(const char *class_name) {
+    for (int i = 0; class_name && i < MODEL_NETWORK_COUNT; i++)
+        if (strcmp(MODEL_NETWORKS[i].about.name, class_name) == 0) return 1;
+    return 0;
+}
+
 /* The component folders that model_index.json names: those with a config.json of a network. */
 static ss_status describe_components(const char *folder, compute *c, int tensors, text *out, ss_error *err) {
     json_t *index = NULL;
@@ -46,7 +52,10 @@ static ss_status describe_components(const char *folder, compute *c, int tensors
             if (status != SS_OK || !json_is_array(value) || json_is_null(json_array_get(value, 1))) continue;
             char *component = file_join(folder, name), *config = component ? file_join(component, "config.json") : NULL;
             model *m = NULL;
-            if (config && file_exists(config)) {
+            const char *class_name = json_string_value(json_array_get(value, 1));
+            if (config && file_exists(config) && !is_network(class_name)) {
+                text_addf(out, "  %-16s %-32s not used\n", name, class_name ? class_name : "");
+            } else if (config && file_exists(config)) {
                 status = model_open(&m, c, component, NULL, err);
                 if (status == SS_OK) status = describe_component(name, m, c, tensors, out);
             }

@@ -113,7 +113,7 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
     op_upload(c, x, d->latents);
     if (k->input_scale != 1) op_axpby(c, x, k->input_scale, x, 0, x);
     op_upload(c, tensor_slice(b->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
-    op_upload(c, tensor_slice(b->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
+    if (e->pooled_width) op_upload(c, tensor_slice(b->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
     b->timestep[row] = k->timestep;
     picture_sizes_tell(&d->settings.sizes, d->settings.width, d->settings.height, b->told_sizes + row * TOLD_SIZES);
     b->item[row] = (attn_item){.run = d->run,
@@ -141,7 +141,7 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
     const embedding *e = first->text;
     b->latents = compute_4d(c, b->rows, first->height, first->width, first->channels);
     b->text = compute_3d(c, b->rows, e->n_text, e->width);
-    b->pooled = compute_2d(c, b->rows, e->pooled_width);
+    b->pooled = embedding_pooled(c, e, b->rows);
     b->studied = (attn_batch){b->rows, b->item};
     b->settings = &first->settings;
     int row = n;

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "sampler/pipeline_parts.h"
 
-static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL};
+static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL, &PIPELINE_SD};
 enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 /* ---- opening ---- */
@@ -81,14 +81,19 @@ static const struct {
     {"Inpaint", "a picture that is filled in"},
 };
 
+static void refuse(const char *name, const char *what, const char *where, ss_error *err) {
+    text rows = {0};
+    for (int i = 0; i < ROW_COUNT; i++)
+        text_addf(&rows, "%s%s", i == 0 ? "" : i + 1 < ROW_COUNT ? ", " : " or ", ROWS[i]->about.name);
+    error_set(err, SS_ERR_INPUT, where, "_class_name is '%s' (%s), which is not supported; expected %s", name, what,
+              rows.s ? rows.s : "another");
+    text_free(&rows);
+}
+
 static const pipeline_row *find_row(const char *name, const char *where, ss_error *err) {
     entry about[ROW_COUNT];
     for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++)
-        if (strstr(name, REFUSED[i].part)) {
-            error_set(err, SS_ERR_INPUT, where, "_class_name is '%s' (%s), which is not supported; expected %s or %s",
-                      name, REFUSED[i].what, PIPELINE_SD3.about.name, PIPELINE_SDXL.about.name);
-            return NULL;
-        }
+        if (strstr(name, REFUSED[i].part)) return refuse(name, REFUSED[i].what, where, err), NULL;
     for (int i = 0; i < ROW_COUNT; i++) about[i] = ROWS[i]->about;
     const entry *e = entry_find(about, sizeof about[0], ROW_COUNT, "pipeline", name, where, err);
     return e ? ROWS[e - about] : NULL;

@@ -41,11 +41,11 @@ ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char
     return status;
 }
 
-ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, ss_error *err) {
+ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, json_t *changes, ss_error *err) {
     char *folder = file_join(p->folder, "scheduler"),
          *path = folder ? file_join(folder, "scheduler_config.json") : NULL;
-    ss_status status =
-        path ? scheduler_open(&p->sampling, path, family, err) : error_no_memory(err, "path", strlen(p->folder));
+    ss_status status = path ? scheduler_open(&p->sampling, path, changes, family, err)
+                            : error_no_memory(err, "path", strlen(p->folder));
     free(path);
     free(folder);
     return status;
@@ -60,37 +60,53 @@ ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int
 
 /* ---- text ---- */
 
-ss_status clip_pair_open(clip_pair *m, pipeline *p, const json_t *index, const char *index_path,
-                         const char *const classes[CLIP_PAIR], const char *variant, ss_error *err) {
+ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const char *index_path,
+                          const char *const *classes, const char *variant, ss_error *err) {
     static const char *const encoders[] = {"text_encoder", "text_encoder_2"}, *const tokenizers[] = {"tokenizer",
                                                                                                      "tokenizer_2"};
-    for (int i = 0; i < CLIP_PAIR; i++) {
+    for (int i = 0; i < m->n; i++) {
         SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, encoders[i], classes[i], variant, err));
         SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
-                                       clip_pair_config(m, i)->vocabulary, err));
+                                       clip_texts_config(m, i)->vocabulary, err));
     }
     m->tokens = tokenizer_max_length(m->tokenizer[0]);
-    for (int i = 0; i < CLIP_PAIR; i++)
-        if (m->tokens < 2 || m->tokens > clip_pair_config(m, i)->positions)
+    for (int i = 0; i < m->n; i++)
+        if (m->tokens < 2 || m->tokens > clip_texts_config(m, i)->positions)
             return error_set(err, SS_ERR_INPUT, p->folder,
                              "tokenizer/tokenizer_config.json has model_max_length %d; expected 2 to "
                              "max_position_embeddings %lld of %s/config.json",
-                             m->tokens, (long long)clip_pair_config(m, i)->positions, encoders[i]);
+                             m->tokens, (long long)clip_texts_config(m, i)->positions, encoders[i]);
     return SS_OK;
 }
 
-void clip_pair_close(clip_pair *m) {
-    for (int i = 0; i < CLIP_PAIR; i++) {
+void clip_texts_close(clip_texts *m) {
+    for (int i = 0; i < m->n; i++) {
         tokenizer_close(m->tokenizer[i]);
         model_close(m->encoder[i]);
     }
 }
 
+int64_t clip_texts_width(const clip_texts *m) {
+    int64_t width = 0;
+    for (int i = 0; i < m->n; i++) width += clip_texts_config(m, i)->encoder.width;
+    return width;
+}
+
+int clip_texts_weights(const clip_texts *m, const weight_set *out[MAX_WEIGHT_SETS]) {
+    for (int i = 0; i < m->n; i++) out[i] = &m->encoder[i]->set;
+    return m->n;
+}
+
 ss_status embedding_allocate(embedding *e, ss_error *err) {
     size_t n = (size_t)(e->branches * e->n_text) * (size_t)e->width;
     e->states = calloc(n, sizeof *e->states);
-    e->pooled = calloc((size_t)(e->branches * e->pooled_width), sizeof *e->pooled);
-    return e->states && e->pooled ? SS_OK : error_no_memory(err, "text states", n * sizeof *e->states);
+    if (e->pooled_width) e->pooled = calloc((size_t)(e->branches * e->pooled_width), sizeof *e->pooled);
+    if (e->states && (e->pooled || !e->pooled_width)) return SS_OK;
+    return error_no_memory(err, "text states", n * sizeof *e->states);
+}
+
+tensor embedding_pooled(compute *c, const embedding *e, int64_t rows) {
+    return e->pooled_width ? compute_2d(c, rows, e->pooled_width) : TENSOR_NONE;
 }
 
 ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
@@ -105,15 +121,16 @@ ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const
     return SS_OK;
 }
 
-ss_status clip_pair_encode(const clip_pair *m, compute *c, const char *const *prompts, int branches, embedding *e,
-                           int32_t *ids, tensor states, tensor pooled, ss_error *err) {
+ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *prompts, int branches, embedding *e,
+                            int32_t *ids, tensor states, tensor pooled, ss_error *err) {
     int64_t column = 0, pooled_column = 0;
-    for (int i = 0; i < CLIP_PAIR; i++) {
-        const clip_text_config *g = clip_pair_config(m, i);
+    for (int i = 0; i < m->n; i++) {
+        const clip_text_config *g = clip_texts_config(m, i);
         clip_text_output out;
         SS_TRY(embedding_tokenize(e, m->tokenizer[i], prompts, branches, m->tokens, i == 0 ? 0 : -1, ids, err));
         clip_text_forward(c, g, m->encoder[i]->weights, ids, branches, m->tokens, &out);
-        op_copy(c, tensor_columns(tensor_slice(states, 1, 0, m->tokens), column, g->encoder.width), out.penultimate);
+        op_copy(c, tensor_columns(tensor_slice(states, 1, 0, m->tokens), column, g->encoder.width),
+                m->last ? out.last : out.penultimate);
         column += g->encoder.width;
         if (!g->projection) continue;
         op_copy(c, tensor_columns(pooled, pooled_column, g->projection), out.pooled);

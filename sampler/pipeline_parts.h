@@ -1,4 +1,4 @@
-/* Parts that several kinds of pipeline are made of: components of a folder, a pair of CLIP text encoders, the
+/* Parts that several kinds of pipeline are made of: components of a folder, CLIP text encoders, the
  * autoencoder. Private to sampler/. Sources: diffusers' pipelines (DiffusionPipeline.from_pretrained, encode_prompt).
  */
 #ifndef SAMPLER_PIPELINE_PARTS_H
@@ -20,8 +20,8 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
 ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, tokenizer_kind kind,
                                   const model *encoder, int64_t vocabulary, ss_error *err);
 
-/* p->sampling from scheduler/scheduler_config.json. */
-ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, ss_error *err);
+/* p->sampling from scheduler/scheduler_config.json; `changes` as in scheduler_open. */
+ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, json_t *changes, ss_error *err);
 
 /* `found` = `expected`, or an error with what each is, at the model's folder. */
 ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int64_t expected, const char *why,
@@ -29,35 +29,45 @@ ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int
 
 /* ---- text ---- */
 
-enum { CLIP_PAIR = 2 };
+enum { MAX_CLIPS = 2 };
 
-/* text_encoder and text_encoder_2 with their tokenizers. */
-typedef struct clip_pair {
-    tokenizer *tokenizer[CLIP_PAIR];
-    model *encoder[CLIP_PAIR];
+/* text_encoder with its tokenizer, and text_encoder_2 with its own. */
+typedef struct clip_texts {
+    int n;    /* encoders; set before clip_texts_open */
+    int last; /* their states are the last ones, after the final norm; else the penultimate ones. Likewise */
+    tokenizer *tokenizer[MAX_CLIPS];
+    model *encoder[MAX_CLIPS];
     int tokens; /* model_max_length of the first tokenizer, which diffusers takes for both */
-} clip_pair;
+} clip_texts;
 
-/* Open both; their classes are the pipeline's to say. Close with clip_pair_close, also after a failure. */
-ss_status clip_pair_open(clip_pair *m, pipeline *p, const json_t *index, const char *index_path,
-                         const char *const classes[CLIP_PAIR], const char *variant, ss_error *err);
-void clip_pair_close(clip_pair *m);
+/* Open all; their classes are the pipeline's to say. Close with clip_texts_close, also after a failure. */
+ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const char *index_path,
+                          const char *const *classes, const char *variant, ss_error *err);
+void clip_texts_close(clip_texts *m);
 
-static inline const clip_text_config *clip_pair_config(const clip_pair *m, int i) { return m->encoder[i]->config; }
+static inline const clip_text_config *clip_texts_config(const clip_texts *m, int i) { return m->encoder[i]->config; }
+
+int64_t clip_texts_width(const clip_texts *m); /* of the states of all, side by side */
+
+/* pipeline_row.weights. */
+int clip_texts_weights(const clip_texts *m, const weight_set *out[MAX_WEIGHT_SETS]);
 
 /* Room for e->states and e->pooled, whose dimensions are set, zeros. */
 ss_status embedding_allocate(embedding *e, ss_error *err);
+
+/* [rows, pooled_width] in new scratch, or none where the network takes no pooled text. */
+tensor embedding_pooled(compute *c, const embedding *e, int64_t rows);
 
 /* Token ids of `branches` prompts, [branches, count]. The tokens themselves go to run `keep` of the embedding, unless
  * it is negative. */
 ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
                              int keep, int32_t *ids, ss_error *err);
 
-/* The penultimate states of both side by side into the left of states [branches, >= tokens, width]; the pooled states
- * of those that have a projection side by side into pooled [branches, pooled_width]. The tokens of the first go to run
- * 0 of the embedding. ids: room for [branches, tokens]. */
-ss_status clip_pair_encode(const clip_pair *m, compute *c, const char *const *prompts, int branches, embedding *e,
-                           int32_t *ids, tensor states, tensor pooled, ss_error *err);
+/* The states of all side by side into the left of states [branches, >= tokens, width]; the pooled states of those that
+ * have a projection side by side into pooled [branches, pooled_width]. The tokens of the first go to run 0 of the
+ * embedding. ids: room for [branches, tokens]. */
+ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *prompts, int branches, embedding *e,
+                            int32_t *ids, tensor states, tensor pooled, ss_error *err);
 
 /* ---- the autoencoder ---- */
 

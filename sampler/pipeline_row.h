@@ -23,7 +23,7 @@ struct embedding {
     int branches;        /* 1 = BRANCH_COND alone */
     int n_image, n_text; /* n_image: 0 where keys of text are no keys of image (pipeline_sites) */
     int n_runs;
-    int64_t width, pooled_width;
+    int64_t width, pooled_width; /* pooled_width 0: the network takes no pooled text */
     text_run run[MAX_BRANCHES][MAX_TEXT_RUNS];
     float *states;      /* [branches, n_text, width] */
     float *pooled;      /* [branches, pooled_width] */
@@ -48,7 +48,7 @@ typedef struct call_batch {
     int rows;
     tensor latents;                  /* [rows, h, w, C], scaled as the scheduler asks */
     tensor text;                     /* [rows, n_text, width] */
-    tensor pooled;                   /* [rows, pooled_width] */
+    tensor pooled;                   /* [rows, pooled_width], or none */
     float *timestep;                 /* [rows], host */
     float *told_sizes;               /* [rows, TOLD_SIZES], host: picture_sizes_tell */
     attn_item *item;                 /* [rows] */
@@ -89,7 +89,7 @@ struct pipeline {
     void *impl; /* the row's own */
 };
 
-extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL;
+extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL, PIPELINE_SD;
 
 /* ---- denoise.c ---- */
 

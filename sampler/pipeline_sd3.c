@@ -12,7 +12,7 @@
 enum { MAX_T5_TOKENS = 512 }; /* diffusers refuses a longer max_sequence_length */
 
 typedef struct sd3 {
-    clip_pair clip;
+    clip_texts clip;
     tokenizer *t5_tokenizer; /* may be missing, tokenizer and encoder alike */
     model *t5, *mmdit;
 } sd3;
@@ -35,8 +35,8 @@ static ss_status check_t5_folder(const pipeline *p, const char *index_path, ss_e
 
 static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char *index_path, const char *variant,
                            ss_error *err) {
-    static const char *const classes[CLIP_PAIR] = {"CLIPTextModelWithProjection", "CLIPTextModelWithProjection"};
-    SS_TRY(clip_pair_open(&m->clip, p, index, index_path, classes, variant, err));
+    static const char *const classes[] = {"CLIPTextModelWithProjection", "CLIPTextModelWithProjection"};
+    SS_TRY(clip_texts_open(&m->clip, p, index, index_path, classes, variant, err));
     if (!pipeline_has_component(index, "text_encoder_3")) return SS_OK;
     SS_TRY(check_t5_folder(p, index_path, err));
     SS_TRY(pipeline_open_component(&m->t5, p, index, index_path, "text_encoder_3", "T5EncoderModel", variant, err));
@@ -48,18 +48,18 @@ static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char 
 static ss_status check_components(const pipeline *p, const sd3 *m, ss_error *err) {
     const mmdit_config *g = mmdit_config_of(m);
     const vae_config *v = pipeline_vae_config(p);
-    const clip_text_config *a = clip_pair_config(&m->clip, 0), *b = clip_pair_config(&m->clip, 1);
+    const clip_text_config *a = clip_texts_config(&m->clip, 0), *b = clip_texts_config(&m->clip, 1);
     SS_TRY(pipeline_agree(p, g->pooled_projection_dim, "transformer's pooled_projection_dim",
                           a->projection + b->projection,
                           "the projection_dim of text_encoder and text_encoder_2 together", err));
     if (m->t5)
         SS_TRY(pipeline_agree(p, ((const t5_config *)m->t5->config)->width, "text_encoder_3's d_model",
                               g->joint_attention_dim, "transformer's joint_attention_dim", err));
-    if (a->encoder.width + b->encoder.width > g->joint_attention_dim)
+    if (clip_texts_width(&m->clip) > g->joint_attention_dim)
         return error_set(err, SS_ERR_INPUT, p->folder,
                          "transformer's joint_attention_dim is %lld; expected at least %lld, the hidden_size of "
                          "text_encoder and text_encoder_2 together",
-                         (long long)g->joint_attention_dim, (long long)(a->encoder.width + b->encoder.width));
+                         (long long)g->joint_attention_dim, (long long)clip_texts_width(&m->clip));
     SS_TRY(pipeline_agree(p, v->latent_channels, "vae's latent_channels", g->in_channels, "transformer's in_channels",
                           err));
     SS_TRY(pipeline_agree(p, g->out_channels, "transformer's out_channels", g->in_channels, "its in_channels", err));
@@ -70,7 +70,8 @@ static ss_status sd3_open(pipeline *p, const json_t *index, const char *index_pa
                           ss_error *err) {
     sd3 *m = p->impl = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "pipeline", sizeof *m);
-    SS_TRY(pipeline_open_scheduler(p, SCHEDULER_FLOW, err));
+    m->clip.n = 2;
+    SS_TRY(pipeline_open_scheduler(p, SCHEDULER_FLOW, NULL, err));
     SS_TRY(
         pipeline_open_component(&m->mmdit, p, index, index_path, "transformer", "SD3Transformer2DModel", variant, err));
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
@@ -85,7 +86,7 @@ static ss_status sd3_open(pipeline *p, const json_t *index, const char *index_pa
 static void sd3_close(pipeline *p) {
     sd3 *m = p->impl;
     if (!m) return;
-    clip_pair_close(&m->clip);
+    clip_texts_close(&m->clip);
     tokenizer_close(m->t5_tokenizer);
     model_close(m->t5);
     model_close(m->mmdit);
@@ -94,8 +95,7 @@ static void sd3_close(pipeline *p) {
 
 static int sd3_weights(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]) {
     const sd3 *m = p->impl;
-    int n = 0;
-    for (int i = 0; i < CLIP_PAIR; i++) out[n++] = &m->clip.encoder[i]->set;
+    int n = clip_texts_weights(&m->clip, out);
     if (m->t5) out[n++] = &m->t5->set;
     out[n++] = &m->mmdit->set;
     return n;
@@ -152,7 +152,7 @@ static ss_status encode_into(const sd3 *m, compute *c, const char *const *prompt
                              tensor states, tensor pooled, ss_error *err) {
     int n_clip = e->run[0][0].count, n_t5 = e->run[0][1].count;
     op_fill(c, states, 0);
-    SS_TRY(clip_pair_encode(&m->clip, c, prompts, e->branches, e, ids, states, pooled, err));
+    SS_TRY(clip_texts_encode(&m->clip, c, prompts, e->branches, e, ids, states, pooled, err));
     if (!m->t5) return SS_OK;
     SS_TRY(embedding_tokenize(e, m->t5_tokenizer, prompts, e->branches, n_t5, 1, ids, err));
     op_copy(c, tensor_slice(states, 1, n_clip, n_t5),

@@ -46,9 +46,11 @@ ss_status scheduler_parse(const json_t *json, const char *where, scheduler_famil
     return refuse_class(name, where, family, err);
 }
 
-ss_status scheduler_open(scheduler *out, const char *path, scheduler_family family, ss_error *err) {
+ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err) {
     json_t *json = NULL;
     ss_status status = json_read_python_file(path, JSON_CONFIG_LIMIT, &json, err);
+    if (status == SS_OK && changes && json_object_update(json, changes) != 0)
+        status = error_set(err, SS_ERR_INPUT, path, "expected a scheduler's config, found %s", json_type_name(json));
     if (status == SS_OK) status = scheduler_parse(json, path, family, out, err);
     json_decref(json);
     return status;

@@ -25,8 +25,9 @@ typedef struct scheduler {
 } scheduler;
 
 /* Read a scheduler_config.json that must name a scheduler of the family. What cannot be honoured is an error that names
- * the key, its value and what would do; keys that diffusers' class does not know are ignored, as it does. */
-ss_status scheduler_open(scheduler *out, const char *path, scheduler_family family, ss_error *err);
+ * the key, its value and what would do; keys that diffusers' class does not know are ignored, as it does. Members of
+ * `changes` (NULL = none) take the place of the file's. */
+ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err);
 
 /* The same from a tree; `where` names the file in errors. */
 ss_status scheduler_parse(const json_t *json, const char *where, scheduler_family family, scheduler *out,

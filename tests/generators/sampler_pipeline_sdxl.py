@@ -97,25 +97,30 @@ def draw(pipe, prompt, negative, seed, steps, guidance, size, told):
     return torch.stack(latents), (picture.permute(1, 2, 0) * 255).round().to(torch.uint8)
 
 
+def draw_all(cases, make, file):
+    """Every case by the pipeline that `make` makes of what differs, into tests/data/sampler/FILE.json and .safetensors."""
+    vectors, told = {}, []
+    for name, (prompt, negative, seed, steps, guidance, size, changes) in cases.items():
+        pipe = make(changes)
+        pipe.set_progress_bar_config(disable=True)
+        latents, picture = draw(pipe, prompt, negative, seed, steps, guidance, size, changes.get("sizes", {}))
+        vectors[f"{name}/latents"], vectors[f"{name}/picture"] = latents.contiguous(), picture.contiguous()
+        print(name, "picture mean", float(picture.float().mean()), "sd", float(picture.float().std()))
+        told.append({"name": name, "prompt": prompt, "negative": negative, "seed": str(seed), "steps": steps,
+                     "guidance": guidance, "width": size[0], "height": size[1],
+                     "scheduler": changes.get("scheduler", {}), "zeros": changes.get("zeros", True),
+                     "sizes": {n: f"{across}x{down}" for n, (across, down) in changes.get("sizes", {}).items()}})
+    save_file(vectors, DATA / "sampler" / f"{file}.safetensors")
+    (DATA / "sampler" / f"{file}.safetensors").chmod(0o644)
+    write_json(DATA / "sampler" / f"{file}.json", told)
+
+
 def main():
     for name, config in CONFIGS.items():
         write_json(MODEL / name / ("scheduler_config.json" if name == "scheduler" else "config.json"), config)
     write_json(MODEL / "model_index.json", INDEX)
     write_json(MODEL / "sinkscope.json", DEFAULTS)
-    vectors, cases = {}, []
-    for name, (prompt, negative, seed, steps, guidance, size, changes) in CASES.items():
-        pipe = make_pipeline(changes)
-        pipe.set_progress_bar_config(disable=True)
-        latents, picture = draw(pipe, prompt, negative, seed, steps, guidance, size, changes.get("sizes", {}))
-        vectors[f"{name}/latents"], vectors[f"{name}/picture"] = latents.contiguous(), picture.contiguous()
-        print(name, "picture mean", float(picture.float().mean()), "sd", float(picture.float().std()))
-        cases.append({"name": name, "prompt": prompt, "negative": negative, "seed": str(seed), "steps": steps,
-                      "guidance": guidance, "width": size[0], "height": size[1],
-                      "scheduler": changes.get("scheduler", {}), "zeros": changes.get("zeros", True),
-                      "sizes": {n: f"{across}x{down}" for n, (across, down) in changes.get("sizes", {}).items()}})
-    save_file(vectors, DATA / "sampler" / "pipeline_sdxl.safetensors")
-    (DATA / "sampler" / "pipeline_sdxl.safetensors").chmod(0o644)
-    write_json(DATA / "sampler" / "pipeline_sdxl.json", cases)
+    draw_all(CASES, make_pipeline, "pipeline_sdxl")
 
 
 if __name__ == "__main__":

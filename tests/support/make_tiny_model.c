@@ -1,5 +1,5 @@
 /* A tiny model of the tests as a folder, for tests that run the program.
- * Usage: make_tiny_model TESTS_DATA FOLDER [tiny-sd3 | tiny-sdxl] */
+ * Usage: make_tiny_model TESTS_DATA FOLDER [tiny-sd3 | tiny-sdxl | tiny-sd15 | tiny-sd21] */
 #include <stdio.h>
 #include "support/tiny_model.h"
 

@@ -12,32 +12,44 @@
 
 enum { SEED = 1, COPY_LIMIT = 1 << 22, PATH_SIZE = 512, NAME_SIZE = 96 };
 
-enum { IN_SD3 = 1, IN_SDXL = 2, IN_BOTH = IN_SD3 | IN_SDXL };
+enum {
+    IN_SD3 = 1,
+    IN_SDXL = 2,
+    IN_SD15 = 4,
+    IN_SD21 = 8,
+    IN_PAIRS = IN_SD3 | IN_SDXL, /* two CLIP encoders */
+    IN_UNETS = IN_SDXL | IN_SD15 | IN_SD21,
+    IN_ALL = IN_SD3 | IN_UNETS
+};
 
-static const char *const KINDS[] = {"tiny-sd3", "tiny-sdxl"}; /* bit i: of the enum */
+static const char *const KINDS[] = {"tiny-sd3", "tiny-sdxl", "tiny-sd15", "tiny-sd21"}; /* bit i: of the enum */
 
 /* Files of the target and where they come from, below tests/data; NULL = the same name below the kind's folder. */
 static const struct {
     int kinds;
     const char *to, *from;
 } COPIES[] = {
-    {IN_BOTH, "model_index.json", NULL},
-    {IN_BOTH, "sinkscope.json", NULL},
-    {IN_BOTH, "scheduler/scheduler_config.json", NULL},
-    {IN_BOTH, "text_encoder/config.json", NULL},
-    {IN_BOTH, "text_encoder_2/config.json", NULL},
+    {IN_ALL, "model_index.json", NULL},
+    {IN_ALL, "sinkscope.json", NULL},
+    {IN_ALL, "scheduler/scheduler_config.json", NULL},
+    {IN_ALL, "text_encoder/config.json", NULL},
+    {IN_PAIRS, "text_encoder_2/config.json", NULL},
     {IN_SD3, "text_encoder_3/config.json", NULL},
     {IN_SD3, "transformer/config.json", NULL},
-    {IN_SDXL, "unet/config.json", NULL},
-    {IN_BOTH, "vae/config.json", NULL},
-    {IN_BOTH, "tokenizer/vocab.json", "text/clip/vocab.json"},
-    {IN_BOTH, "tokenizer/merges.txt", "text/clip/merges.txt"},
-    {IN_BOTH, "tokenizer/tokenizer_config.json", "text/clip/tokenizer_config.json"},
-    {IN_BOTH, "tokenizer/special_tokens_map.json", "text/clip/special_tokens_map.json"},
-    {IN_BOTH, "tokenizer_2/vocab.json", "text/clip-bang/vocab.json"},
-    {IN_BOTH, "tokenizer_2/merges.txt", "text/clip-bang/merges.txt"},
-    {IN_BOTH, "tokenizer_2/tokenizer_config.json", "text/clip-bang/tokenizer_config.json"},
-    {IN_BOTH, "tokenizer_2/special_tokens_map.json", "text/clip-bang/special_tokens_map.json"},
+    {IN_UNETS, "unet/config.json", NULL},
+    {IN_ALL, "vae/config.json", NULL},
+    {IN_ALL & ~IN_SD21, "tokenizer/vocab.json", "text/clip/vocab.json"},
+    {IN_SD21, "tokenizer/vocab.json", "text/clip-bang/vocab.json"},
+    {IN_ALL & ~IN_SD21, "tokenizer/merges.txt", "text/clip/merges.txt"},
+    {IN_SD21, "tokenizer/merges.txt", "text/clip-bang/merges.txt"},
+    {IN_ALL & ~IN_SD21, "tokenizer/tokenizer_config.json", "text/clip/tokenizer_config.json"},
+    {IN_SD21, "tokenizer/tokenizer_config.json", "text/clip-bang/tokenizer_config.json"},
+    {IN_ALL & ~IN_SD21, "tokenizer/special_tokens_map.json", "text/clip/special_tokens_map.json"},
+    {IN_SD21, "tokenizer/special_tokens_map.json", "text/clip-bang/special_tokens_map.json"},
+    {IN_PAIRS, "tokenizer_2/vocab.json", "text/clip-bang/vocab.json"},
+    {IN_PAIRS, "tokenizer_2/merges.txt", "text/clip-bang/merges.txt"},
+    {IN_PAIRS, "tokenizer_2/tokenizer_config.json", "text/clip-bang/tokenizer_config.json"},
+    {IN_PAIRS, "tokenizer_2/special_tokens_map.json", "text/clip-bang/special_tokens_map.json"},
     {IN_SD3, "tokenizer_3/spiece.model", "text/t5-plain/spiece.model"},
     {IN_SD3, "tokenizer_3/tokenizer_config.json", "text/t5-plain/tokenizer_config.json"},
     {IN_SD3, "tokenizer_3/special_tokens_map.json", "text/t5-plain/special_tokens_map.json"},
@@ -47,20 +59,26 @@ static const struct {
     int kinds;
     const char *folder, *file;
 } WEIGHTS[] = {
-    {IN_BOTH, "text_encoder", "text_encoder/model.safetensors"},
-    {IN_BOTH, "text_encoder_2", "text_encoder_2/model.safetensors"},
+    {IN_ALL, "text_encoder", "text_encoder/model.safetensors"},
+    {IN_PAIRS, "text_encoder_2", "text_encoder_2/model.safetensors"},
     {IN_SD3, "text_encoder_3", "text_encoder_3/model.safetensors"},
     {IN_SD3, "transformer", "transformer/diffusion_pytorch_model.safetensors"},
-    {IN_SDXL, "unet", "unet/diffusion_pytorch_model.safetensors"},
-    {IN_BOTH, "vae", "vae/diffusion_pytorch_model.safetensors"},
+    {IN_UNETS, "unet", "unet/diffusion_pytorch_model.safetensors"},
+    {IN_ALL, "vae", "vae/diffusion_pytorch_model.safetensors"},
 };
 
 static const struct {
     int kinds;
     const char *name;
-} FOLDERS[] = {{IN_BOTH, "scheduler"},     {IN_BOTH, "text_encoder"}, {IN_BOTH, "text_encoder_2"},
-               {IN_SD3, "text_encoder_3"}, {IN_SD3, "transformer"},   {IN_SDXL, "unet"},
-               {IN_BOTH, "vae"},           {IN_BOTH, "tokenizer"},    {IN_BOTH, "tokenizer_2"},
+} FOLDERS[] = {{IN_ALL, "scheduler"},
+               {IN_ALL, "text_encoder"},
+               {IN_PAIRS, "text_encoder_2"},
+               {IN_SD3, "text_encoder_3"},
+               {IN_SD3, "transformer"},
+               {IN_UNETS, "unet"},
+               {IN_ALL, "vae"},
+               {IN_ALL, "tokenizer"},
+               {IN_PAIRS, "tokenizer_2"},
                {IN_SD3, "tokenizer_3"}};
 
 enum {
@@ -96,7 +114,8 @@ ss_status tiny_model_make(const char *data, const char *kind, const char *target
     char path[PATH_SIZE], name[NAME_SIZE];
     int bit = 0;
     while (bit < KIND_COUNT && strcmp(kind, KINDS[bit]) != 0) bit++;
-    if (bit == KIND_COUNT) return error_set(err, SS_ERR_USAGE, kind, "expected tiny-sd3 or tiny-sdxl");
+    if (bit == KIND_COUNT)
+        return error_set(err, SS_ERR_USAGE, kind, "expected tiny-sd3, tiny-sdxl, tiny-sd15 or tiny-sd21");
     for (int i = 0; i < FOLDER_COUNT; i++) {
         if (!(FOLDERS[i].kinds >> bit & 1)) continue;
         snprintf(path, sizeof path, "%s/%s", target, FOLDERS[i].name);

@@ -1,6 +1,6 @@
-/* The tiny models of the tests, Stable Diffusion 3 ("tiny-sd3") and XL ("tiny-sdxl"): every part of a real one, random
- * weights, some milliseconds a step. Their configs are tests/data/tiny-* (tests/generators/sampler_pipeline.py,
- * sampler_pipeline_sdxl.py), their tokenizers those of tests/data/text. */
+/* The tiny models of the tests, Stable Diffusion 3 ("tiny-sd3"), XL ("tiny-sdxl"), 1.5 and 2.1 ("tiny-sd15",
+ * "tiny-sd21"): every part of a real one, random weights, some milliseconds a step. Their configs are tests/data/tiny-*
+ * (tests/generators/sampler_pipeline*.py), their tokenizers those of tests/data/text. */
 #ifndef SUPPORT_TINY_MODEL_H
 #define SUPPORT_TINY_MODEL_H
 

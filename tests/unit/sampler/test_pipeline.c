@@ -253,8 +253,8 @@ static void test_folders_refused(void **state) {
     static const struct {
         const char *file, *from, *to, *where, *message;
     } cases[] = {
-        {"model_index.json", "StableDiffusion3Pipeline", "StableDiffusionPipeline", "/model_index.json",
-         "unknown pipeline 'StableDiffusionPipeline'; did you mean 'StableDiffusion3Pipeline'?"},
+        {"model_index.json", "StableDiffusion3Pipeline", "StableDiffusion3Pipelin", "/model_index.json",
+         "unknown pipeline 'StableDiffusion3Pipelin'; did you mean 'StableDiffusion3Pipeline'?"},
         {"model_index.json", "\"vae\"", "\"wae\"", "/model_index.json",
          "vae: expected [library, \"AutoencoderKL\"], found no such component"},
         {"sinkscope.json", "guidance", "guidence", "/sinkscope.json",

@@ -9,17 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "io/checkpoint.h"
-#include "io/json.h"
-#include "sampler/pipeline.h"
 #include "support/drawing.h"
-#include "support/tiny_model.h"
+#include "support/tiny_pipeline.h"
 
-static const char KIND[] = "tiny-sdxl", SCHEDULER[] = "scheduler/scheduler_config.json";
-static char folder[64];
+static const char SCHEDULER[] = "scheduler/scheduler_config.json";
+static tiny_pipeline tiny;
 
 static void check(ss_status status, const ss_error *err) {
     if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
@@ -27,97 +22,18 @@ static void check(ss_status status, const ss_error *err) {
 
 static int set_up(void **state) {
     (void)state;
-    ss_error err = {0};
-    strcpy(folder, "/tmp/sinkscope-sdxl-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
-    return tiny_model_make(DATA, KIND, folder, &err) == SS_OK ? 0 : -1;
+    return tiny_pipeline_make(&tiny, DATA, "tiny-sdxl");
 }
 
 static int tear_down(void **state) {
     (void)state;
-    tiny_model_remove(folder);
+    tiny_pipeline_remove(&tiny);
     return 0;
-}
-
-static void edit_file(const char *name, const char *from, const char *to) {
-    ss_error err = {0};
-    check(tiny_model_edit(DATA, KIND, folder, name, from, to, &err), &err);
-}
-
-/* Members of `changes` over those of the scheduler's config. */
-static void change_scheduler(json_t *changes) {
-    ss_error err = {0};
-    json_t *config;
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, SCHEDULER);
-    check(json_read_file(path, JSON_CONFIG_LIMIT, &config, &err), &err);
-    assert_int_equal(json_object_update(config, changes), 0);
-    char *words = json_dumps(config, 0);
-    assert_non_null(words);
-    check(file_write(path, words, strlen(words), &err), &err);
-    free(words);
-    json_decref(config);
-}
-
-static void change_scheduler_to(const char *changes) {
-    ss_error err = {0};
-    json_t *json;
-    check(json_read_bytes(changes, strlen(changes), "changes", &json, &err), &err);
-    change_scheduler(json);
-    json_decref(json);
-}
-
-static pipeline *open_on(compute **c, int threads) {
-    ss_error err = {0};
-    pipeline *p;
-    check(compute_create(c, "cpu", threads, (size_t)1 << 30, &err), &err);
-    check(pipeline_open(&p, *c, folder, NULL, &err), &err);
-    return p;
-}
-
-/* ---- parity ---- */
-
-static void parity_case(compute *c, json_t *one, const checkpoint *file) {
-    ss_error err = {0};
-    pipeline *p;
-    change_scheduler(json_object_get(one, "scheduler"));
-    if (json_is_false(json_object_get(one, "zeros")))
-        edit_file("model_index.json", "\"force_zeros_for_empty_prompt\": true",
-                  "\"force_zeros_for_empty_prompt\": false");
-    check(pipeline_open(&p, c, folder, NULL, &err), &err);
-    edit_file("model_index.json", NULL, NULL);
-    edit_file(SCHEDULER, NULL, NULL);
-    sample_settings s = {.width = (int)json_integer_value(json_object_get(one, "width")),
-                         .height = (int)json_integer_value(json_object_get(one, "height")),
-                         .steps = (int)json_integer_value(json_object_get(one, "steps")),
-                         .guidance = json_number_value(json_object_get(one, "guidance")),
-                         .negative = json_string_value(json_object_get(one, "negative"))};
-    for (int i = 0; i < PICTURE_SIZES; i++) {
-        const char *name = PICTURE_SIZE_KEYS[i].name;
-        const char *written = json_string_value(json_object_get(json_object_get(one, "sizes"), name));
-        if (written) check(picture_sizes_read(&s.sizes, (picture_size)i, written, name, &err), &err);
-    }
-    uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
-    drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
-    drawing_compare(&d, file, json_string_value(json_object_get(one, "name")));
-    drawing_free(&d);
-    pipeline_close(p);
 }
 
 static void test_parity(void **state) {
     (void)state;
-    ss_error err = {0};
-    json_t *cases;
-    checkpoint *file;
-    compute *c;
-    check(json_read_file(DATA "/sampler/pipeline_sdxl.json", JSON_CONFIG_LIMIT, &cases, &err), &err);
-    check(checkpoint_open(&file, DATA "/sampler/pipeline_sdxl.safetensors", &err), &err);
-    check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
-    assert_int_equal(json_array_size(cases), 12);
-    for (size_t i = 0; i < json_array_size(cases); i++) parity_case(c, json_array_get(cases, i), file);
-    compute_destroy(c);
-    checkpoint_close(file);
-    json_decref(cases);
+    tiny_pipeline_draws(&tiny, "pipeline_sdxl", 12);
 }
 
 /* ---- bits ---- */
@@ -146,14 +62,14 @@ static void bits_under(const char *scheduler) {
                                        {.guidance = 6, .negative = "grey", .steps = STEPS}};
     drawing alone[STATES] = {0};
     compute *c;
-    change_scheduler_to(scheduler);
-    pipeline *p = open_on(&c, 1);
+    tiny_pipeline_change_scheduler(&tiny, scheduler);
+    pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
     for (int i = 0; i < STATES; i++) alone[i] = drawing_make(p, &s[i], prompts[i], 7u + (unsigned)i, NULL);
     pipeline_close(p);
     compute_destroy(c);
 
-    p = open_on(&c, 3);
-    edit_file(SCHEDULER, NULL, NULL);
+    p = tiny_pipeline_open(&tiny, &c, 3);
+    tiny_pipeline_restore(&tiny);
     embedding *e[STATES];
     denoise_state *d[STATES + 1];
     for (int i = 0; i < STATES; i++) {
@@ -192,7 +108,7 @@ static void test_sites(void **state) {
     (void)state;
     ss_error err = {0};
     compute *c;
-    pipeline *p = open_on(&c, 1);
+    pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
     const sample_settings s = {.width = 40, .height = 24, .steps = 1, .guidance = NAN};
     pipeline_sites sites;
     attn_block site;
@@ -246,7 +162,7 @@ static void test_keys(void **state) {
     (void)state;
     ss_error err = {0};
     compute *c;
-    pipeline *p = open_on(&c, 1);
+    pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
     embedding *e;
     sample_settings s = {.negative = "grey", .guidance = NAN};
     check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
@@ -283,9 +199,9 @@ static void test_cost(void **state) {
     for (int twice = 0; twice < 2; twice++) {
         ss_error err = {0};
         compute *c;
-        if (twice) change_scheduler_to("{\"_class_name\": \"PNDMScheduler\"}");
-        pipeline *p = open_on(&c, 1);
-        edit_file(SCHEDULER, NULL, NULL);
+        if (twice) tiny_pipeline_change_scheduler(&tiny, "{\"_class_name\": \"PNDMScheduler\"}");
+        pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
+        tiny_pipeline_restore(&tiny);
         const sample_settings s = {.width = 48, .steps = 2, .guidance = NAN, .negative = "a"};
         pipeline_cost cost;
         check(pipeline_cost_of(p, &s, &cost, &err), &err);
@@ -306,10 +222,7 @@ static void test_cost(void **state) {
 
 static void test_settings_refused(void **state) {
     (void)state;
-    static const struct {
-        sample_settings s;
-        const char *message;
-    } cases[] = {
+    static const tiny_setting cases[] = {
         {{.width = 34, .guidance = NAN}, "size 34 x 32; expected width and height to be multiples of 4"},
         {{.height = -4, .guidance = NAN}, "size 32 x -4; expected width and height to be multiples of 4"},
         {{.steps = 1001, .guidance = NAN}, "steps is 1001; expected at most 1000, since the model has 1000"},
@@ -318,13 +231,8 @@ static void test_settings_refused(void **state) {
          "crop is 0x-1; expected 0 to 65536 pixels"},
     };
     compute *c;
-    pipeline *p = open_on(&c, 1);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        ss_error err = {0};
-        sample_settings s = cases[i].s;
-        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
-        assert_string_equal(err.message, cases[i].message);
-    }
+    pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
+    tiny_pipeline_refuses_settings(p, cases, sizeof cases / sizeof cases[0]);
     ss_error err = {0};
     sample_settings s = {.guidance = NAN};
     check(pipeline_defaults(p, &s, &err), &err);
@@ -333,24 +241,19 @@ static void test_settings_refused(void **state) {
     compute_destroy(c);
 }
 
-/* One file of the model changed; `where` is the end of the error's place. */
 static void test_folders_refused(void **state) {
     (void)state;
     static const char index[] = "model_index.json";
-    static const struct {
-        const char *file, *from, *to, *where, *message;
-    } cases[] = {
+    static const tiny_refusal cases[] = {
         {index, "StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "/model_index.json",
          "_class_name is 'StableDiffusionXLImg2ImgPipeline' (SDXL's refiner, or another start from a picture), which "
-         "is "
-         "not supported; expected StableDiffusion3Pipeline or StableDiffusionXLPipeline"},
+         "is not supported; expected StableDiffusion3Pipeline, StableDiffusionXLPipeline or StableDiffusionPipeline"},
         {index, "StableDiffusionXLPipeline", "StableDiffusionXLControlNetPipeline", "/model_index.json",
          "_class_name is 'StableDiffusionXLControlNetPipeline' (an image from a prompt and a control picture), which "
-         "is "
-         "not supported; expected StableDiffusion3Pipeline or StableDiffusionXLPipeline"},
+         "is not supported; expected StableDiffusion3Pipeline, StableDiffusionXLPipeline or StableDiffusionPipeline"},
         {index, "StableDiffusionXLPipeline", "StableDiffusionXLInpaintPipeline", "/model_index.json",
          "_class_name is 'StableDiffusionXLInpaintPipeline' (a picture that is filled in), which is not supported; "
-         "expected StableDiffusion3Pipeline or StableDiffusionXLPipeline"},
+         "expected StableDiffusion3Pipeline, StableDiffusionXLPipeline or StableDiffusionPipeline"},
         {index, "StableDiffusionXLPipeline", "StableDiffusionXLPipelin", "/model_index.json",
          "unknown pipeline 'StableDiffusionXLPipelin'; did you mean 'StableDiffusionXLPipeline'?"},
         {index, "\"force_zeros_for_empty_prompt\": true", "\"requires_aesthetics_score\": true", "/model_index.json",
@@ -373,20 +276,7 @@ static void test_folders_refused(void **state) {
         {"text_encoder/config.json", "CLIPTextModel", "CLIPTextModelWithProjection", "/text_encoder", ""},
         {"text_encoder_2/config.json", "\"hidden_size\": 20", "\"hidden_size\": 24", "", ""},
     };
-    ss_error err = {0};
-    compute *c;
-    check(compute_create(&c, "cpu", 1, (size_t)1 << 28, &err), &err);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pipeline *p;
-        edit_file(cases[i].file, cases[i].from, cases[i].to);
-        assert_int_equal(pipeline_open(&p, c, folder, NULL, &err), SS_ERR_INPUT);
-        edit_file(cases[i].file, NULL, NULL);
-        assert_null(p);
-        if (!strstr(err.where, cases[i].where)) fail_msg("expected %s, found %s", cases[i].where, err.where);
-        if (strncmp(err.message, cases[i].message, strlen(cases[i].message)) != 0)
-            fail_msg("expected '%s', found '%s'", cases[i].message, err.message);
-    }
-    compute_destroy(c);
+    tiny_pipeline_refuses(&tiny, cases, sizeof cases / sizeof cases[0]);
 }
 
 int main(void) {

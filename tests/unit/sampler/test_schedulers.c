@@ -348,10 +348,10 @@ static void test_file(void **state) {
     close(fd);
     scheduler g;
     check(file_write(path, config, strlen(config), &err), &err);
-    check(scheduler_open(&g, path, SCHEDULER_DIFFUSION, &err), &err);
+    check(scheduler_open(&g, path, NULL, SCHEDULER_DIFFUSION, &err), &err);
     assert_string_equal(scheduler_name(&g), "DPMSolverMultistepScheduler");
     check(file_write(path, "{}", 2, &err), &err);
-    assert_int_equal(scheduler_open(&g, path, SCHEDULER_DIFFUSION, &err), SS_ERR_INPUT);
+    assert_int_equal(scheduler_open(&g, path, NULL, SCHEDULER_DIFFUSION, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "has no '_class_name'; expected a string");
     unlink(path);
 }
