@@ -162,6 +162,7 @@ typedef struct attn_selector {
     int sinks;      /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */
     int queries;    /* 1 = chooses query rows, not keys */
     int global;     /* 1 = knows the global scope */
+    int sized;      /* 1 = its options say how many keys: neither k nor a share is asked for */
 } attn_selector;
 
 /* What an edit of the output sees of one head. */

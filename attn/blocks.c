@@ -1,6 +1,7 @@
 /* The studied blocks of a network, as it describes them, and whether what is asked fits them. A network may have blocks
  * of several kinds, with different heads, keys and segments; what fits one need not fit another, so each is asked. Must
  * never look at more than descriptions: nothing here runs. */
+#include <math.h>
 #include <string.h>
 
 #include "attn/run.h"
@@ -63,21 +64,28 @@ static int most_heads(const attn_block *block, int blocks) {
     return most;
 }
 
+int attn_wanted(const attn_intervention *v, int have) {
+    if (!(v->share > 0)) return v->k;
+    int n = (int)lround(v->share * have);
+    if (n > have / 2) n = have / 2;
+    return n > 1 ? n : 1;
+}
+
 /* Whether the sets and query rows of an intervention can be had in one block. */
 static ss_status check_block(const attn_intervention *v, const attn_block *block, ss_error *err) {
-    int64_t size = v->scope == SCOPE_LAYER ? (int64_t)v->k * block->heads : v->k;
-    int have = v->selector->queries ? block->queries : block->keys;
+    int have = v->selector->queries ? block->queries : block->keys, k = attn_wanted(v, have);
+    int64_t size = v->scope == SCOPE_LAYER ? (int64_t)k * block->heads : k;
     const char *what = v->selector->queries ? "query rows" : "keys";
-    if (v->k < 0 || size > have / 2)
+    if (k < 0 || size > have / 2)
         return error_set(err, SS_ERR_INPUT, NULL,
-                         "k = %d asks for sets of %lld %s%s; expected at most %d, half of a call's %d %s", v->k,
+                         "k = %d asks for sets of %lld %s%s; expected at most %d, half of a call's %d %s", k,
                          (long long)size, what, v->scope == SCOPE_LAYER ? " (scope: layer takes k x heads)" : "",
                          have / 2, have, what);
     if (v->rows == ROWS_TEXT && attn_block_has(block, SEGMENT_TEXT) == 0)
         return error_set(err, SS_ERR_INPUT, NULL,
                          "'rows: text', but no query of the call is text; expected image or all");
     if (!v->selector->check) return SS_OK;
-    return v->selector->check(v->selector_options, v->k, (int)size, block->segment, block->n_segments, err);
+    return v->selector->check(v->selector_options, k, (int)size, block->segment, block->n_segments, err);
 }
 
 /* Where blocks differ, an error says which of those chosen it is about. */
@@ -114,6 +122,8 @@ static ss_status check_intervention(const attn_intervention *v, const attn_block
     if (v->scope == SCOPE_GLOBAL && !v->selector->global)
         return error_set(err, SS_ERR_INPUT, NULL, "the selector '%s' does not know scope: global",
                          v->selector->about.name);
+    if (v->share > 0 && v->scope == SCOPE_GLOBAL)
+        return error_set(err, SS_ERR_INPUT, NULL, "a share of a call's keys does not go with scope: global");
     return check_blocks(v, block, blocks, err);
 }
 

@@ -145,7 +145,7 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
             }
         }
         in.where = v;
-        in.k = v->k;
+        in.k = attn_wanted(v, v->selector->queries ? in.queries : in.keys);
         in.scope = v->scope;
         in.redraw = v->redraw;
         in.options = v->selector_options;

@@ -92,6 +92,9 @@ ss_status attn_select_token_check(const option_value *options, int k, int size, 
                                   ss_error *err);
 ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_error *err);
 extern const option ATTN_SELECT_TOP_CARRYING_OPTIONS[];
+ss_status attn_select_top_mass(const select_input *in, key_sets *out, ss_error *err);
+ss_status attn_select_random_mass(const select_input *in, key_sets *out, ss_error *err);
+extern const option ATTN_SELECT_MASS_OPTIONS[];
 ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err);
 extern const option ATTN_SELECT_TOKEN_OPTIONS[];

@@ -53,6 +53,7 @@ typedef struct attn_intervention {
     const attn_selector *selector;
     option_value selector_options[8]; /* in the order of the selector's option table */
     int k;
+    double share; /* in place of k where above 0: of the keys (query rows) of every call */
     attn_scope scope;
     attn_redraw redraw;
     attn_source source;
@@ -65,6 +66,10 @@ typedef struct attn_program {
     int n;
     attn_intervention intervention[EDIT_MAX_STEPS];
 } attn_program;
+
+/* How many keys (query rows) of a call with `have` of them it asks for: k, or its share,
+ * rounded, at least one and at most half. */
+int attn_wanted(const attn_intervention *v, int have);
 
 /* Whether an intervention chooses from the baseline's masses: its blocks are then to be recalled there. */
 int attn_recalls(const attn_intervention *v);

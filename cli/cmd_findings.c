@@ -5,16 +5,29 @@
 #include <string.h>
 #include "report/findings.h"
 
+static int same_model(store *const *s, int i) {
+    return strcmp(store_study(s[0])->model, store_study(s[i])->model) == 0;
+}
+
+/* Whether a study of the first one's model is of the same series as study i. */
+static int has_partner(store *const *s, int n, int i) {
+    const char *series = store_study(s[i])->series;
+    for (int j = 0; *series && j < n; j++)
+        if (same_model(s, j) && strcmp(series, store_study(s[j])->series) == 0) return 1;
+    return 0;
+}
+
 /* Everything is opened before anything is written; studies stand in the order of the command line. */
 static ss_status open_all(const invocation *in, int n, store **s, analysis **a, ss_error *err) {
     for (int i = 0; i < n; i++) {
         SS_TRY(store_open(&s[i], invocation_arg(in, i), STORE_READ, cli_data_folder(), err));
         SS_TRY(analysis_make(&a[i], s[i], err));
-        const char *first = store_study(s[0])->model, *model = store_study(s[i])->model;
-        if (strcmp(first, model) != 0)
-            return error_set(err, SS_ERR_INPUT, invocation_arg(in, i),
-                             "is of the model '%s'; expected '%s', the first study's", model, first);
     }
+    for (int i = 0; i < n; i++)
+        if (!same_model(s, i) && !has_partner(s, n, i))
+            return error_set(err, SS_ERR_INPUT, invocation_arg(in, i),
+                             "is of the model '%s'; expected '%s', the first study's, or a 'series' with a study of it",
+                             store_study(s[i])->model, store_study(s[0])->model);
     return SS_OK;
 }
 
@@ -50,7 +63,9 @@ const command CLI_FINDINGS = {
     .min_args = 1,
     .max_args = -1,
     .description =
-        "The studies are of one model. Tables of every contrast with its n, interval, corrected p, smallest\n"
+        "The studies are of one model, but for those that share a 'series' with one of its studies: these stand side "
+        "by\n"
+        "side. Tables of every contrast with its n, interval, corrected p, smallest\n"
         "detectable effect and verdict; studies without contrasts tell what the sinks are.\n"
         "  sinkscope findings out/findings/* -o docs/FINDINGS.md     # 'make findings' runs the studies first",
     .run = run,

@@ -7,38 +7,17 @@
 #include <string.h>
 
 #include "report/figure.h"
+#include "report/findings_parts.h"
 #include "report/page.h"
 #include "report/table.h"
 #include "report/words.h"
 
-/* A cell: '|' would end it. */
-static void add_cell(text *out, const char *s) {
-    text_add(out, " ");
-    for (; *s; s++) text_add_n(out, *s == '|' || *s == '\n' ? "/" : s, 1);
-    text_add(out, " |");
-}
-
-/* Takes the words. */
-static void add_taken(text *out, text *words) {
-    if (words->failed) out->failed = 1;
-    add_cell(out, words->failed || !words->len ? "–" : words->s);
-    text_free(words);
-    *words = (text){0};
-}
-
-static void begin_table(text *out, const char *const *heading, int n) {
-    text_add(out, "\n|");
-    for (int i = 0; i < n; i++) add_cell(out, heading[i]);
-    text_add(out, "\n|");
-    for (int i = 0; i < n; i++) text_add(out, "---|");
-    text_add(out, "\n");
-}
-
 /* ---- which rows ---- */
 
-static int with_baseline(const analysis_row *r) { return r->contrast->a == 0 || r->contrast->b == 0; }
-static int is_control(const analysis_row *r) { return r->in_main_table && !with_baseline(r); }
-static int is_harm(const analysis_row *r) { return r->is_primary && with_baseline(r) && !r->contrast->is_positive; }
+static int is_control(const analysis_row *r) { return r->in_main_table && !findings_with_baseline(r); }
+static int is_harm(const analysis_row *r) {
+    return r->is_primary && findings_with_baseline(r) && !r->contrast->is_positive;
+}
 
 /* The rows of the two figures: a control's on the distance, whatever the primary metric is. */
 static int is_control_figure(const analysis_row *r) { return is_control(r) && r->kind == METRIC_DISTANCE; }
@@ -61,44 +40,20 @@ static const analysis_row *find_binary(const analysis *a, const analysis_row *r)
 
 /* ---- tables ---- */
 
-static void add_estimate(text *out, const stats_contrast *c) {
-    text words = {0};
-    words_add_estimate(&words, c->mean, c->ci_low, c->ci_high, 1);
-    add_taken(out, &words);
-}
-
 static void add_p(text *out, const stats_contrast *c) {
     text words = {0};
     analysis_add_p(c->p_holm.state == STATS_NOT_ASKED ? c->sign_flip_p : c->p_holm, &words);
-    add_taken(out, &words);
-}
-
-static void add_figure(text *out, stats_figure f) {
-    text words = {0};
-    if (f.state == STATS_DEFINED) text_add_double(&words, f.value, 2);
-    add_taken(out, &words);
-}
-
-static void add_number(text *out, int64_t x) {
-    text words = {0};
-    text_addf(&words, "%lld", (long long)x);
-    add_taken(out, &words);
-}
-
-static void add_name(text *out, const study_contrast *c) {
-    text words = {0};
-    words_add_contrast(&words, c);
-    add_taken(out, &words);
+    markdown_taken(out, &words);
 }
 
 /* A row up to its estimate: the study's name (NULL = no such column), contrast, metric, n, difference. */
 static void begin_contrast(text *out, const char *study_name, const analysis_row *r) {
     text_add(out, "|");
-    if (study_name) add_cell(out, study_name);
-    add_name(out, r->contrast);
-    add_cell(out, r->metric);
-    add_number(out, r->stats.n);
-    add_estimate(out, &r->stats);
+    if (study_name) markdown_cell(out, study_name);
+    markdown_contrast(out, r->contrast);
+    markdown_cell(out, r->metric);
+    markdown_number(out, r->stats.n);
+    markdown_estimate(out, &r->stats);
 }
 
 /* Contrasts between two interventions: what is left of an effect under a control. */
@@ -109,15 +64,15 @@ static void add_controls(const finding *f, int n, const char *figure, text *out)
              "\n## What is left under each control\n\nOne intervention less another, on the primary metric and on a "
              "distance from the baseline image. A distance is 'more moved', not worse.\n");
     if (count_rows(f, n, is_control_figure)) text_addf(out, "\n![Differences between interventions](%s)\n", figure);
-    begin_table(out, HEADING, 8);
+    markdown_table(out, HEADING, 8);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
             if (!is_control(r)) continue;
             begin_contrast(out, f[s].analysis->study->name, r);
             add_p(out, &r->stats);
-            add_figure(out, r->stats.detectable);
-            add_cell(out, r->reads);
+            markdown_figure(out, r->stats.detectable);
+            markdown_cell(out, r->reads);
             text_add(out, "\n");
         }
 }
@@ -133,7 +88,7 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
              "it the judge's share of right pictures (sensitivity analysis). An equivalence test needs a margin and a "
              "positive control that the metric detected.\n");
     if (count_rows(f, n, is_harm)) text_addf(out, "\n![Differences from the baseline](%s)\n", figure);
-    begin_table(out, HEADING, 10);
+    markdown_table(out, HEADING, 10);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
@@ -142,12 +97,12 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
             text words = {0};
             begin_contrast(out, f[s].analysis->study->name, r);
             add_p(out, &r->stats);
-            add_figure(out, r->stats.margin);
+            markdown_figure(out, r->stats.margin);
             analysis_add_p(r->stats.tost_p_holm, &words);
-            add_taken(out, &words);
-            add_cell(out, r->reads);
-            if (judge) add_estimate(out, &judge->stats);
-            else add_cell(out, "–");
+            markdown_taken(out, &words);
+            markdown_cell(out, r->reads);
+            if (judge) markdown_estimate(out, &judge->stats);
+            else markdown_cell(out, "–");
             text_add(out, "\n");
         }
 }
@@ -195,7 +150,7 @@ static ss_status write_forest(const finding *f, int n, int (*wanted)(const analy
 
 /* Words of a table's rows as Markdown; numbers in three digits. */
 static void add_table(text *out, const report_table *t) {
-    begin_table(out, (const char *const *)t->name, t->columns);
+    markdown_table(out, (const char *const *)t->name, t->columns);
     for (int r = 0; r < t->rows; r++) {
         text_add(out, "|");
         for (int c = 0; c < t->columns; c++) {
@@ -203,7 +158,7 @@ static void add_table(text *out, const report_table *t) {
             double x = report_number(t, r, c);
             if (isfinite(x)) text_add_double(&words, x, 3);
             else text_add(&words, report_words(t, r, c));
-            add_taken(out, &words);
+            markdown_taken(out, &words);
         }
         text_add(out, "\n");
     }
@@ -215,13 +170,6 @@ static ss_status add_question(text *out, const store *s, const char *sql, ss_err
     if (t.rows > 0) add_table(out, &t);
     report_table_free(&t);
     return SS_OK;
-}
-
-static int has_column(const study *y, const char *name) {
-    for (int i = 0; i < y->n_probes; i++)
-        for (int j = 0; j < y->probe[i]->n_columns; j++)
-            if (strcmp(y->probe[i]->column[j], name) == 0) return 1;
-    return 0;
 }
 
 static ss_status count_kinds(const store *s, int *kinds, ss_error *err) {
@@ -266,7 +214,7 @@ static ss_status add_sinks(const finding *f, text *out, ss_error *err) {
             " FROM sinks WHERE condition = 'baseline' GROUP BY token_class ORDER BY 2 DESC",
             err));
     }
-    if (!has_column(y, "max_mass")) return SS_OK;
+    if (!findings_has_column(y, "max_mass")) return SS_OK;
     text_add(out, "\nHeads with the largest mean mass of their heaviest key:\n");
     return add_question(out, f->store,
                         "SELECT block, head, avg(max_mass) AS mean_max_mass, max(max_mass) AS largest FROM sites"
@@ -283,28 +231,30 @@ static void add_trends(const analysis *a, text *out) {
         const analysis_trend *t = &a->trends[i];
         text words = {0};
         if (!t->first->in_main_table) continue;
-        if (!some++) begin_table(out, HEADING, 5);
+        if (!some++) markdown_table(out, HEADING, 5);
         text_add(out, "|");
         words_add_contrast_name(&words, t->first->contrast);
         text_addf(&words, ", k = %d to %d", t->first->contrast->k, t->last->contrast->k);
-        add_taken(out, &words);
-        add_cell(out, t->first->metric);
-        add_number(out, t->stats.n);
+        markdown_taken(out, &words);
+        markdown_cell(out, t->first->metric);
+        markdown_number(out, t->stats.n);
         words_add_estimate(&words, t->stats.slope, t->stats.slope_low, t->stats.slope_high, 1);
-        add_taken(out, &words);
+        markdown_taken(out, &words);
         analysis_add_p(t->stats.p, &words);
-        add_taken(out, &words);
+        markdown_taken(out, &words);
         text_add(out, "\n");
     }
 }
 
-static void add_study(const finding *f, text *out) {
+/* `several`: whether the document is on more models than one. */
+static void add_study(const finding *f, int several, text *out) {
     static const char *const HEADING[] = {"contrast", "metric", "n", "difference [95 % CI]", "p (Holm)", "reads as"};
     const analysis *a = f->analysis;
     int some = 0;
     text_addf(out, "\n### %s\n\n%s ", a->study->name, a->study->question);
     text_add_grouped(out, a->images);
     text_add(out, " images");
+    if (several) text_addf(out, " by %s", findings_model(f));
     if (a->images < a->images_planned) {
         text_add(out, " of ");
         text_add_grouped(out, a->images_planned);
@@ -314,11 +264,11 @@ static void add_study(const finding *f, text *out) {
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
         if (!r->in_main_table) continue;
-        if (!some++) begin_table(out, HEADING, 6);
+        if (!some++) markdown_table(out, HEADING, 6);
         begin_contrast(out, NULL, r);
         if (r->is_primary) add_p(out, &r->stats);
-        else add_cell(out, "(sens.)");
-        add_cell(out, r->reads);
+        else markdown_cell(out, "(sens.)");
+        markdown_cell(out, r->reads);
         text_add(out, "\n");
     }
     add_trends(a, out);
@@ -330,8 +280,17 @@ static void add_study(const finding *f, text *out) {
 
 /* ---- the whole ---- */
 
+/* Every model once, in the order of the studies. */
+static void add_models(const finding *f, int n, text *out) {
+    for (int s = 0, some = 0; s < n; s++) {
+        int seen = 0;
+        for (int i = 0; i < s; i++) seen |= strcmp(findings_model(&f[i]), findings_model(&f[s])) == 0;
+        if (!seen) text_addf(out, "%s%s", some++ ? ", " : "", findings_model(&f[s]));
+    }
+    text_add(out, "\n\n");
+}
+
 static void add_opening(const finding *f, int n, text *out) {
-    const char *model = strrchr(f[0].analysis->study->model, '/');
     int64_t images = 0;
     int least = 0, most = 0;
     for (int s = 0; s < n; s++) {
@@ -343,7 +302,8 @@ static void add_opening(const finding *f, int n, text *out) {
             if (prompts > most) most = prompts;
         }
     }
-    text_addf(out, "# Findings on %s\n\n", model ? model + 1 : f[0].analysis->study->model);
+    text_add(out, "# Findings on ");
+    add_models(f, n, out);
     text_addf(out, "Made by `sinkscope findings` from the stores of %d studies, ", n);
     text_add_grouped(out, images);
     if (least == most) text_addf(out, " images; contrasts over %d prompts.", most);
@@ -354,7 +314,7 @@ static void add_opening(const finding *f, int n, text *out) {
         "primary "
         "metric; rows marked (sens.) are sensitivity analysis. 'Undecided' means neither shown different nor shown "
         "equivalent: 'could detect' says which difference this n would find with a power of 80 %. Nothing here is "
-        "corrected over studies. These are findings on one small model whose weights are its own; they say nothing of "
+        "corrected over studies. These are findings on small models whose weights are their own; they say nothing of "
         "others.\n");
 }
 
@@ -377,8 +337,11 @@ static ss_status compose(const finding *f, int n, const char *controls, const ch
         if (f[s].analysis->study->n_contrasts == 0) SS_TRY(add_sinks(&f[s], out, err));
     add_harm(f, n, last_part(harm), out);
     add_controls(f, n, last_part(controls), out);
+    SS_TRY(findings_add_series(f, n, out, err));
     text_add(out, "\n## Study by study\n");
-    for (int s = 0; s < n; s++) add_study(&f[s], out);
+    int several = 0;
+    for (int s = 1; s < n; s++) several |= strcmp(f[s].analysis->study->model, f[0].analysis->study->model) != 0;
+    for (int s = 0; s < n; s++) add_study(&f[s], several, out);
     return out->failed ? error_no_memory(err, "the findings", out->len) : SS_OK;
 }
 

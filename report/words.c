@@ -114,7 +114,11 @@ static void add_intervention(text *out, const study_intervention *v, const char 
         text_addf(out, "%s: %s", v->selector->queries ? "rows" : "keys", v->selector->about.name);
         add_options(out, &v->selector->about, v->selector_options);
         text_addf(out, " (%s)", v->selector->about.help);
-        if (*ks) text_addf(out, ", k = %s", ks);
+        if (v->share > 0) {
+            text_add(out, ", ");
+            words_add_percent(out, v->share, 1);
+            text_add(out, " of the keys");
+        } else if (*ks && !v->selector->sized) text_addf(out, ", k = %s", ks);
         text_add(out, SCOPE[v->scope]);
     }
     if (v->source == SOURCE_BASELINE) text_add(out, ", chosen from the baseline's masses");

@@ -165,6 +165,24 @@ static ss_status check_pair(loader *l, const yaml_node *select, const yaml_node 
     return select && v->selector->matches ? check_counted(l, select) : SS_OK;
 }
 
+/* `share` in place of `k`; neither where the selector knows by itself. */
+static ss_status read_share(loader *l, const yaml_node *m, study_intervention *v) {
+    const yaml_node *share = yaml_find(m, "share"), *k = yaml_find(m, "k");
+    option_value o;
+    if (v->selector->sized && (share || k))
+        return yaml_error(l->f, share ? share : k, NULL, l->err,
+                          "the selector '%s' takes no '%s': its options say how many keys", v->selector->about.name,
+                          share ? "share" : "k");
+    if (!share) return SS_OK;
+    if (k) return yaml_error(l->f, share, NULL, l->err, "k and share exclude each other");
+    SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "share", &o));
+    v->share = o.number;
+    if (v->share > 0) return SS_OK;
+    return yaml_error(l->f, share, NULL, l->err, "share is %s; expected a number above 0 and up to 0.5", share->text);
+}
+
+int study_has_no_k(const study_intervention *v) { return v->share > 0 || v->selector->sized; }
+
 /* The rows named by select and edit, and the keys that go with them; *any = 0 where there is no intervention. */
 static ss_status read_intervention(loader *l, const yaml_node *m, study_intervention *v, int *any) {
     const yaml_node *select = yaml_find(m, "select"), *edit = yaml_find(m, "edit");
@@ -185,12 +203,15 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_interven
     SS_TRY(read_where(l, m, v));
     *any = edit != NULL;
     if (edit) SS_TRY(loader_options(l, m, &v->edit->about, "edit", v->edit_options));
-    if (select) return loader_options(l, m, &v->selector->about, "selector", v->selector_options);
+    if (select) {
+        SS_TRY(read_share(l, m, v));
+        return loader_options(l, m, &v->selector->about, "selector", v->selector_options);
+    }
     static const struct {
         const char *key;
         int edit_suffices; /* for an edit that chooses nothing */
-    } NEED[] = {{"k", 0},     {"scope", 0}, {"source", 0}, {"draws", 0}, {"blocks", 1}, {"kinds", 1}, {"heads", 1},
-                {"steps", 1}, {"phase", 1}, {"branch", 1}, {"rows", 1},  {"redraw", 1}, {"also", 1}};
+    } NEED[] = {{"k", 0},     {"share", 0}, {"scope", 0}, {"source", 0}, {"draws", 0}, {"blocks", 1}, {"kinds", 1},
+                {"heads", 1}, {"steps", 1}, {"phase", 1}, {"branch", 1}, {"rows", 1},  {"redraw", 1}, {"also", 1}};
     for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
         if (yaml_find(m, NEED[i].key) && !(edit && NEED[i].edit_suffices))
             return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i].key);
@@ -222,7 +243,7 @@ static ss_status read_also(loader *l, const yaml_node *m, study_condition *c) {
         SS_TRY(read_intervention(l, item, v, &any));
         if (!any) return yaml_error(l->f, item, NULL, l->err, "an intervention of also needs 'select' and 'edit'");
         if (yaml_find(item, "k")) SS_TRY(loader_parse(l, yaml_find(item, "k"), &K, &k));
-        v->k = v->edit->on == EDIT_ON_NOTHING ? 0 : (int)k.integer;
+        v->k = v->edit->on == EDIT_ON_NOTHING || study_has_no_k(v) ? 0 : (int)k.integer;
     }
     return SS_OK;
 }
@@ -291,7 +312,8 @@ static ss_status expand(loader *l, const yaml_node *key, const yaml_node *m, con
     SS_TRY(loader_get(l, m, STUDY_CONDITION_KEYS, "draws", &draws));
     if (n == 0) return yaml_error(l->f, list, NULL, l->err, "k is an empty list; expected numbers");
     for (int i = 0; i < n; i++) {
-        int nothing = c->has_intervention && c->intervention.edit->on == EDIT_ON_NOTHING;
+        int nothing =
+            c->has_intervention && (c->intervention.edit->on == EDIT_ON_NOTHING || study_has_no_k(&c->intervention));
         option_value k = {.integer = nothing ? 0 : 1};
         if (list) SS_TRY(loader_parse(l, listed ? &list->items[i] : list, &K, &k));
         for (int j = first; j < l->y->n_conditions; j++)

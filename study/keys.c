@@ -18,6 +18,8 @@ const option STUDY_KEYS[] = {
     INT_KEY("format", 1, 1e9, "1", "version of the study format"),
     TEXT_KEY("study", NULL, "its name, for people and folders: letters, digits, '-', '_', '.'"),
     TEXT_KEY("question", "", "what is asked, as a sentence"),
+    TEXT_KEY("series", "",
+             "name that studies share which ask the same of several models: findings sets them side by side"),
     TEXT_KEY("model", NULL, "folder of the model (diffusers format)"),
     TEXT_KEY("variant", "", "variant of the weights, as in model.fp16.safetensors: fp16"),
     TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
@@ -72,6 +74,8 @@ const option STUDY_MEASURE_KEYS[] = {
 const option STUDY_CONDITION_KEYS[] = {
     TEXT_KEY("select", "", "which keys (see 'sinkscope help selectors'); the selector's options stand beside it"),
     TEXT_KEY("k", "1", "keys per head: a number, or a list that makes a condition of each"),
+    {"share", OPTION_DOUBLE, NULL, 0, 0.5, "",
+     "instead of k: this share of the keys of every call, rounded, at least one: blocks may differ in their keys"},
     TEXT_KEY("edit", "", "what is done to them (see 'sinkscope help edits'); the edit's options stand beside it"),
     TEXT_KEY("blocks", "all",
              "in which blocks: a number, a fraction of depth (0.5 = block 12 of 24), a list, ranges (2-4), 'all'"),

@@ -113,6 +113,7 @@ static ss_status bind_intervention(const plan *p, const study_intervention *v, c
     out->selector = v->selector;
     memcpy(out->selector_options, v->selector_options, sizeof out->selector_options);
     out->k = v->k;
+    out->share = v->share;
     out->scope = v->scope;
     out->redraw = v->redraw;
     out->source = v->source;

@@ -207,7 +207,7 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
         bind_text(stmt, 3, c->family);
         bind_text(stmt, 4, condition_role_name(c->role));
         bind_text(stmt, 5, v ? v->selector->about.name : NULL);
-        if (v) sqlite3_bind_int(stmt, 6, v->k);
+        if (v && !study_has_no_k(v)) sqlite3_bind_int(stmt, 6, v->k);
         else sqlite3_bind_null(stmt, 6);
         bind_text(stmt, 7, v ? v->edit->about.name : NULL);
         bind_text(stmt, 8, v ? BRANCH[v->branches & 3] : NULL);

@@ -52,6 +52,8 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     y->name = o.text;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "question", &o));
     y->question = o.text;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "series", &o));
+    y->series = o.text ? o.text : "";
     SS_TRY(loader_get(l, root, STUDY_KEYS, "model", &o));
     SS_TRY(loader_path(l, yaml_find(root, "model"), o.text, "model", &y->model));
     if (!file_is_folder(y->model))

@@ -73,9 +73,13 @@ typedef struct study_intervention {
     const attn_selector *selector;
     option_value selector_options[STUDY_MAX_OPTIONS];
     int k;
+    double share; /* in place of k where above 0 */
     const attn_edit *edit;
     option_value edit_options[STUDY_MAX_OPTIONS];
 } study_intervention;
+
+/* Whether the number of its keys is not a `k`: a share of every call's, or the selector's own business. */
+int study_has_no_k(const study_intervention *v);
 
 typedef enum prompt_change { PROMPT_SAME, PROMPT_SWAP_ATTRIBUTE } prompt_change;
 
@@ -125,13 +129,13 @@ typedef struct study {
     yaml_file *file;                                        /* the source; strings and nodes point into it */
     file_sha256 hash;                                       /* of the file's bytes */
 
-    const char *name, *question;
-    const char *model, *variant; /* resolved; variant may be NULL */
-    const char *prompts_file;    /* resolved */
-    int sample;                  /* prompts drawn; 0 = all */
-    int stratify;                /* by tag */
-    uint64_t study_seed;         /* of the program's own random streams */
-    int n_seeds;                 /* image seeds of each prompt */
+    const char *name, *question, *series; /* series: "" = of none */
+    const char *model, *variant;          /* resolved; variant may be NULL */
+    const char *prompts_file;             /* resolved */
+    int sample;                           /* prompts drawn; 0 = all */
+    int stratify;                         /* by tag */
+    uint64_t study_seed;                  /* of the program's own random streams */
+    int n_seeds;                          /* image seeds of each prompt */
     uint64_t seed[STUDY_MAX_SEEDS];
     int seeds_by_prompt; /* {base, add: prompt}: seed[0] + number of the prompt; n_seeds is 1 */
     int n_calibration;

@@ -151,10 +151,26 @@ sed 's/^model: .*/model: tiny/' every.yaml >untold.yaml
 try 'a model that is told none' 3 'original-size is given, which StableDiffusion3Pipeline does not' sinkscope run untold.yaml --plan
 check 'its check' sinkscope verify every --remake 5
 
-# ---- the studies that name no model ----
-for file in "$SOURCE"/studies/paper/sdxl-*.yaml; do
+# ---- the studies of such a model, and a series of two models ----
+for file in "$SOURCE"/studies/*/*-sdxl.yaml "$SOURCE"/studies/paper/sdxl-*.yaml; do
     sed "s|^model: .*|model: $work/tiny-sdxl|" "$file" >named.yaml
     cp named.yaml "$work/${file##*/}"
     try "plan of ${file##*/}" 0 'images' env -C "$SOURCE" "$SINKSCOPE" run "$work/${file##*/}" -o "$work/nowhere" --plan
 done
+for half in sd3 sdxl; do
+    model=tiny-sdxl
+    [ $half = sdxl ] || model=tiny
+    sed -e "s|^model: .*|model: $model|" -e 's|^prompts: .*|prompts: {file: prompts.jsonl, sample: 2}\nsampler: {steps: 3}|' \
+        -e 's/^metrics: .*/metrics: [rmse]/' -e 's/^primary: .*/primary: rmse/' \
+        "$SOURCE/studies/beyond/joint-against-cross-$half.yaml" >half-$half.yaml
+    try "half of a series: $half" 0 'contrast ' sinkscope run half-$half.yaml -o series-$half
+done
+check 'findings of a series' sinkscope findings series-sd3 series-sdxl -o series.md
+check 'it is on both models' grep -qx '# Findings on tiny, tiny-sdxl' series.md
+check 'its table' grep -qF '## Several models: joint-against-cross' series.md
+for row in 'tiny | joint-share' 'tiny | joint-mass-like' 'tiny-sdxl | cross-mass' 'tiny-sdxl | self-share-like' 'tiny-sdxl | both-mass'; do
+    check "its row: $row" grep -qE "^\| $row − baseline \| 0\.[0-9]+ \| [0-9.e-]+ \| [0-9.e-]+ \| rmse \| 2 \|" series.md
+done
+check 'shares of keys are those asked for, as far as keys are whole' awk -F '|' '
+    / (joint|cross|self|both)-share/ && $4 ~ /^ 0\./ { n++; if ($4 < 0.03 || $4 > 0.27) bad++ } END { exit !(n == 7 && bad == 0) }' series.md
 finish

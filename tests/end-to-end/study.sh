@@ -103,7 +103,8 @@ try 'a matched control that nobody counts' 3 "needs the probe 'reduction'" sinks
 
 # ---- the studies that ship can be planned ----
 for file in "$SOURCE"/studies/*.yaml "$SOURCE"/studies/*/*.yaml; do
-    if grep -q '^model: PATH/TO/' "$file"; then continue; fi # the reader names the model: sdxl.sh does
+    model=$(sed -n 's/^model: *\([^ #]*\).*/\1/p' "$file")
+    if ! [ -d "$SOURCE/$model" ]; then continue; fi # does not ship, the reader names it: sdxl.sh does
     check "plan of ${file##*/studies/}" env -C "$SOURCE" "$SINKSCOPE" run "$file" -o "$work/nowhere" --plan
 done
 

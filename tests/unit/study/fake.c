@@ -56,8 +56,9 @@ const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}, 
                                         {.about = {"random", "any", RANDOM_OPTIONS}, .global = 1},
                                         {.about = {"index", "one key", INDEX_OPTIONS}},
                                         {.about = {"row", "query rows", NULL}, .queries = 1},
-                                        {.about = {"like", "matched", NULL}, .matches = 1}};
-const int ATTN_SELECTOR_COUNT = 5;
+                                        {.about = {"like", "matched", NULL}, .matches = 1},
+                                        {.about = {"until", "enough", NULL}, .sized = 1}};
+const int ATTN_SELECTOR_COUNT = 6;
 const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
                                 {.about = {"scale", "scaled", SCALE_OPTIONS}},
                                 {.about = {"zero", "value zero", NULL}},

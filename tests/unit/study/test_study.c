@@ -105,6 +105,39 @@ static void test_expansion(void **state) {
     study_free(y);
 }
 
+/* Sets that have no k; sizes told to the network, the study's and a condition's own; the series. */
+static void test_shares_sizes_and_series(void **state) {
+    (void)state;
+    study *y;
+    ss_error err;
+    assert_int_equal(
+        load(&y, &err, HEAD, TAIL,
+             "series: pair\nsampler: {original-size: 300x200, crop: 1x2}\n"
+             "conditions:\n"
+             "  share: {select: top, share: 0.25, edit: mask, also: [{select: index, segment: clip, share: 0.5, "
+             "edit: zero}]}\n"
+             "  until: {select: until, edit: mask}\n"
+             "  told:  {sampler: {crop: 3x4, target-size: 64}}\n",
+             ""),
+        SS_OK);
+    const study_intervention *share = &y->condition[1].intervention, *until = &y->condition[2].intervention;
+    assert_string_equal(y->series, "pair");
+    assert_string_equal(y->condition[1].name, "share");
+    assert_true(share->share == 0.25 && share->k == 0 && study_has_no_k(share));
+    assert_true(y->condition[1].also[0].share == 0.5 && y->condition[1].also[0].k == 0);
+    assert_true(until->share == 0 && until->k == 0 && study_has_no_k(until));
+    assert_int_equal(y->sampler.sizes.given, 1u << ORIGINAL_SIZE | 1u << CROP);
+    assert_true(y->sampler.sizes.across[ORIGINAL_SIZE] == 300 && y->sampler.sizes.down[CROP] == 2);
+    assert_int_equal(y->condition[1].sizes.given, 0);
+    assert_int_equal(y->condition[3].sizes.given, 1u << CROP | 1u << TARGET_SIZE);
+    assert_true(y->condition[3].sizes.across[CROP] == 3 && y->condition[3].sizes.down[TARGET_SIZE] == 64);
+    study_free(y);
+    assert_int_equal(load(&y, &err, HEAD, TAIL, SINK, ""), SS_OK);
+    assert_string_equal(y->series, "");
+    assert_false(study_has_no_k(&y->condition[1].intervention));
+    study_free(y);
+}
+
 /* Draws make conditions of their own, which contrasts see as one; `also` adds interventions; an edit that chooses
  * nothing needs no selector. */
 static void test_draws_and_more_interventions(void **state) {
@@ -206,7 +239,7 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {select: topp, k: 1, edit: mask}\n",
      "unknown selector 'topp'\n  sink: {select: topp, k: 1, edit: mask}\n                 ^~~~\ndid you mean 'top'? "
      "(selectors: "
-     "top, random, index, row, like; see 'sinkscope help selectors')",
+     "top, random, index, row, like, until; see 'sinkscope help selectors')",
      8, 18},
     {"conditions:\n  sink: {select: top, k: 1, edit: masc}\n", "unknown edit 'masc'", 8, 35},
     {"conditions:\n  sink: {select: top, kk: 1, edit: mask}\n", "unknown key of a condition 'kk'", 8, 23},
@@ -248,6 +281,13 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {prompt: swap}\n", "prompt is 'swap'", 0, 0},
     {"conditions:\n  sink: {seed: 5}\n", "seed of a condition is a word; expected a mapping", 8, 16},
     {"conditions:\n  sink: {sampler: {stps: 5}}\n", "did you mean 'steps'?", 8, 20},
+    {"conditions:\n  sink: {select: top, edit: mask, k: 2, share: 0.1}\n", "k and share exclude each other", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, share: 0}\n", "share is 0; expected a number above 0", 0, 0},
+    {"conditions:\n  sink: {select: top, edit: mask, share: 0.6}\n", "share is '0.6'", 0, 0},
+    {"conditions:\n  sink: {share: 0.1}\n", "'share' without 'select' and 'edit' changes nothing", 0, 0},
+    {"conditions:\n  sink: {select: until, k: 3, edit: mask}\n",
+     "the selector 'until' takes no 'k': its options say how many keys", 0, 0},
+    {"conditions:\n  sink: {select: until, share: 0.3, edit: mask}\n", "the selector 'until' takes no 'share'", 0, 0},
     {"", "the key 'conditions' is missing", 1, 1},
     {"conditions: {s: {prompt: swap-attribute}}\nsedes: [1]\n",
      "unknown key of a study 'sedes'\n  sedes: [1]\n  ^~~~~\ndid you mean 'seeds'?", 8, 1},
@@ -417,6 +457,7 @@ static void test_swap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expansion),
+        cmocka_unit_test(test_shares_sizes_and_series),
         cmocka_unit_test(test_draws_and_more_interventions),
         cmocka_unit_test(test_scalars_and_defaults),
         cmocka_unit_test(test_places),

@@ -1,0 +1,61 @@
+/* Selectors `top-mass` and `random-mass`: as many keys as bring their summed mass nearest to a given share of the
+ * weight, the heaviest ones, or in random order. What is moved is then the same whatever the number of keys a call has,
+ * or how evenly they share the weight. At least one key, at most half of a call's: where one holds more, or half hold
+ * less, the set's mass says so (probe `reduction`). In the scope of a layer, masses are means over heads. */
+#include "attn/internal.h"
+
+const option ATTN_SELECT_MASS_OPTIONS[] = {
+    {"mass", OPTION_DOUBLE, NULL, 0, 1, "0.2", "share of the weight that the keys are to hold together"},
+    {0},
+};
+
+/* How many keys of an order are nearest to `target`; ties go to fewer. */
+static int count_for(const double *mass, const int32_t *order, int most, double target) {
+    double sum = 0;
+    for (int i = 0; i < most; i++) {
+        double next = sum + mass[order[i]];
+        if (next >= target) return i > 0 && target - sum <= next - target ? i : i + 1;
+        sum = next;
+    }
+    return most;
+}
+
+/* The same of the heaviest keys, which are put into `order`: only as many are ordered as it takes. */
+static int count_largest(const double *mass, int keys, int most, double target, int32_t *order) {
+    for (int tried = 8;; tried *= 2) {
+        int limit = tried < most ? tried : most;
+        attn_largest_keys(mass, keys, limit, order);
+        int n = count_for(mass, order, limit, target);
+        if (n < limit || limit == most) return n;
+    }
+}
+
+static void select_mass(const select_input *in, int random, key_sets *out) {
+    int n = 0, most = in->keys / 2;
+    double target = in->options[0].number * (in->scope == SCOPE_LAYER ? in->heads : 1);
+    for (int head = 0; head < in->heads; head++) {
+        if (attn_own_set(in, head)) {
+            const double *mass = attn_scope_mass(in, in->room_mass, head);
+            if (random) {
+                philox r;
+                attn_selector_stream(in, "random-mass", head, &r);
+                for (int j = 0; j < in->keys; j++) in->room_key[j] = j;
+                for (int i = 0; i < most; i++) attn_shuffle_next(&r, in->room_key, in->keys, i);
+                n = count_for(mass, in->room_key, most, target);
+            } else n = count_largest(mass, in->keys, most, target, in->room_key);
+        }
+        attn_sets_put(out, head, in->room_key, n);
+    }
+}
+
+ss_status attn_select_top_mass(const select_input *in, key_sets *out, ss_error *err) {
+    (void)err;
+    select_mass(in, 0, out);
+    return SS_OK;
+}
+
+ss_status attn_select_random_mass(const select_input *in, key_sets *out, ss_error *err) {
+    (void)err;
+    select_mass(in, 1, out);
+    return SS_OK;
+}
