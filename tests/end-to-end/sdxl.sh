@@ -167,10 +167,29 @@ for half in sd3 sdxl; do
 done
 check 'findings of a series' sinkscope findings series-sd3 series-sdxl -o series.md
 check 'it is on both models' grep -qx '# Findings on tiny, tiny-sdxl' series.md
+check 'each study says which model drew it' grep -qE '^Do equal .* images by tiny-sdxl\.' series.md
+sed '/^series:/d' half-sdxl.yaml >alone.yaml
+check 'a study of another model, of no series' sinkscope run alone.yaml -o alone --limit 1
+try 'its findings beside others' 3 "'series'" sinkscope findings series-sd3 alone -o no.md
 check 'its table' grep -qF '## Several models: joint-against-cross' series.md
 for row in 'tiny | joint-share' 'tiny | joint-mass-like' 'tiny-sdxl | cross-mass' 'tiny-sdxl | self-share-like' 'tiny-sdxl | both-mass'; do
     check "its row: $row" grep -qE "^\| $row − baseline \| 0\.[0-9]+ \| [0-9.e-]+ \| [0-9.e-]+ \| rmse \| 2 \|" series.md
 done
 check 'shares of keys are those asked for, as far as keys are whole' awk -F '|' '
     / (joint|cross|self|both)-share/ && $4 ~ /^ 0\./ { n++; if ($4 < 0.03 || $4 > 0.27) bad++ } END { exit !(n == 7 && bad == 0) }' series.md
+
+# ---- Stable Diffusion 1.5 and 2.1: the same network behind one text encoder ----
+for kind in sd15 sd21; do
+    check "tiny-$kind" "$MAKE_TINY_MODEL" "$TESTS_DATA" tiny-$kind tiny-$kind
+    try "inspect: $kind" 0 'attention calls: 8 blocks' sinkscope inspect tiny-$kind
+    check "generate: $kind" sinkscope generate tiny-$kind --prompt 'a red star' -o $kind
+    check "trace: $kind" sinkscope trace tiny-$kind --prompt 'a red star' -o traced-$kind
+    sed "s/^model: .*/model: tiny-$kind/" sdxl.yaml >$kind.yaml
+    try "plan: $kind" 0 'attention   self (4 blocks), cross (4 blocks)' sinkscope run $kind.yaml --plan
+done
+mkdir tiny-sd15/safety_checker
+echo '{"architectures": ["StableDiffusionSafetyChecker"]}' >tiny-sd15/safety_checker/config.json
+try 'a component that nobody uses' 0 'not used' sinkscope inspect tiny-sd15
+check 'which changes nothing' sinkscope generate tiny-sd15 --prompt 'a red star' -o checked
+same 'pictures beside a safety checker' sd15 checked
 finish
