@@ -1,6 +1,7 @@
 /* Speed of the cpu backend's operations: bench_tensor [THREADS] (default 1). Products and convolutions in GFLOPS, the
  * rest in GB/s of memory read and written. Wall time (the best of several runs) and processor time (their mean) are
- * both shown: on a machine with other work a long run's wall time means little. */
+ * both shown: on a machine with other work a long run's wall time means little. Products also with weights kept in 16
+ * bits: their time over that of float32 weights, the three run in turn. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,20 @@ static weight make_weight(compute *c, weight_kind kind, int ndim, const int64_t 
     return w;
 }
 
+/* The same weight of a 16-bit checkpoint: numbers between 0.25 and 0.5. */
+static weight make_half(compute *c, tensor_type type, weight_kind kind, int ndim, const int64_t *dim) {
+    weight w = {.kind = kind, .source = tensor_nd(NULL, type, ndim, dim)};
+    size_t n = (size_t)tensor_elements(w.source);
+    uint16_t *data = malloc(n * sizeof *data);
+    if (!data) exit(1);
+    for (size_t i = 0; i < n; i++)
+        data[i] = (uint16_t)(type == TENSOR_F16 ? 0x3400 + i % 19 * 53 : 0x3E80 + i % 19 * 6);
+    w.source.data = data;
+    weight_pack(c, &w);
+    free(data);
+    return w;
+}
+
 typedef struct job {
     compute *c;
     tensor out, x, y;
@@ -37,30 +52,56 @@ typedef struct job {
     void (*run)(const struct job *j);
 } job;
 
-/* Best wall seconds and mean processor seconds of one run; runs for about half a second of processor time. */
-static void measure(const job *j, double *wall, double *processor) {
-    int n = 0;
-    *wall = 1e30;
-    j->run(j);
-    double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
+/* Best wall seconds and mean processor seconds of one run of each of n jobs, which take turns; about half a second of
+ * processor time for each. */
+static void measure(const job *const *jobs, int n, double *wall, double *processor) {
+    int turns = 0;
+    double total = 0;
+    for (int i = 0; i < n; i++) {
+        wall[i] = 1e30;
+        processor[i] = 0;
+        jobs[i]->run(jobs[i]);
+    }
     do {
-        double w = seconds(CLOCK_MONOTONIC);
-        j->run(j);
-        w = seconds(CLOCK_MONOTONIC) - w;
-        if (w < *wall) *wall = w;
-        *processor = (seconds(CLOCK_PROCESS_CPUTIME_ID) - begin) / ++n;
-    } while (*processor * n < 0.5);
+        for (int i = 0; i < n; i++) {
+            double begin = seconds(CLOCK_PROCESS_CPUTIME_ID), w = seconds(CLOCK_MONOTONIC);
+            jobs[i]->run(jobs[i]);
+            w = seconds(CLOCK_MONOTONIC) - w;
+            if (w < wall[i]) wall[i] = w;
+            double used = seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
+            processor[i] += used;
+            total += used;
+        }
+        turns++;
+    } while (total < 0.5 * n);
+    for (int i = 0; i < n; i++) processor[i] /= turns;
     ss_error err;
-    if (compute_status(j->c, &err) != SS_OK) {
+    if (compute_status(jobs[0]->c, &err) != SS_OK) {
         fprintf(stderr, "%s\n", err.message);
         exit(1);
     }
 }
 
 static void show(const char *what, double work, double wall, double processor, const char *unit) {
-    printf("%-44s %8.1f %s (wall) %8.1f (per processor second)\n", what, work / wall * 1e-9, unit,
+    printf("%-36s %8.1f %s (wall) %8.1f (per processor second)", what, work / wall * 1e-9, unit,
            work / processor * 1e-9);
+}
+
+/* A product by float32 weights and by the same in 16 bits. */
+static void product(job *j, const char *what, double work, const int64_t *dim) {
+    weight_kind kind = j->w.kind;
+    int ndim = kind == WEIGHT_CONV ? 4 : 2;
+    job f16 = *j, bf16 = *j;
+    f16.w = make_half(j->c, TENSOR_F16, kind, ndim, dim);
+    bf16.w = make_half(j->c, TENSOR_BF16, kind, ndim, dim);
+    double wall[3], processor[3];
+    measure((const job *[]){j, &f16, &bf16}, 3, wall, processor);
+    show(what, work, wall[0], processor[0], "GFLOPS");
+    printf("   f16 x %.3f (wall) x %.3f, bf16 x %.3f x %.3f\n", wall[1] / wall[0], processor[1] / processor[0],
+           wall[2] / wall[0], processor[2] / processor[0]);
     fflush(stdout);
+    weight_free(j->c, &f16.w);
+    weight_free(j->c, &bf16.w);
 }
 
 static void run_linear(const job *j) { op_linear(j->c, j->out, j->x, &j->w, &j->bias, ACT_NONE); }
@@ -69,13 +110,12 @@ static void linear(compute *c, int64_t rows, int64_t inputs, int64_t outputs) {
     job j = {.c = c, .run = run_linear};
     j.x = make(2, (int64_t[]){rows, inputs});
     j.out = make(2, (int64_t[]){rows, outputs});
-    j.w = make_weight(c, WEIGHT_LINEAR, 2, (int64_t[]){outputs, inputs});
+    const int64_t dim[] = {outputs, inputs};
+    j.w = make_weight(c, WEIGHT_LINEAR, 2, dim);
     j.bias = make_weight(c, WEIGHT_VECTOR, 1, &outputs);
-    double wall, processor;
-    measure(&j, &wall, &processor);
     char what[96];
     snprintf(what, sizeof what, "linear %d x %d x %d", (int)rows, (int)inputs, (int)outputs);
-    show(what, 2.0 * (double)(rows * inputs * outputs), wall, processor, "GFLOPS");
+    product(&j, what, 2.0 * (double)(rows * inputs * outputs), dim);
     free(j.x.data);
     free(j.out.data);
     weight_free(c, &j.w);
@@ -88,13 +128,12 @@ static void conv(compute *c, int64_t size, int64_t inputs, int64_t outputs) {
     job j = {.c = c, .run = run_conv};
     j.x = make(4, (int64_t[]){1, size, size, inputs});
     j.out = make(4, (int64_t[]){1, size, size, outputs});
-    j.w = make_weight(c, WEIGHT_CONV, 4, (int64_t[]){outputs, inputs, 3, 3});
+    const int64_t dim[] = {outputs, inputs, 3, 3};
+    j.w = make_weight(c, WEIGHT_CONV, 4, dim);
     j.bias = make_weight(c, WEIGHT_VECTOR, 1, &outputs);
-    double wall, processor;
-    measure(&j, &wall, &processor);
     char what[96];
     snprintf(what, sizeof what, "conv 3x3 %d x %d x %d to %d", (int)size, (int)size, (int)inputs, (int)outputs);
-    show(what, 2.0 * (double)(size * size * 9 * inputs * outputs), wall, processor, "GFLOPS");
+    product(&j, what, 2.0 * (double)(size * size * 9 * inputs * outputs), dim);
     free(j.x.data);
     free(j.out.data);
     weight_free(c, &j.w);
@@ -139,11 +178,12 @@ static void rows(compute *c, int64_t n, int64_t width) {
         j.run = ops[i].run;
         weight gamma = j.w;
         if (j.run == run_gate_add) j.w.source = tensor_2d(gamma.packed, TENSOR_F32, 1, width);
-        measure(&j, &wall, &processor);
+        measure((const job *[]){&j}, 1, &wall, &processor);
         j.w = gamma;
         char what[96];
         snprintf(what, sizeof what, "%s %d x %d", ops[i].name, (int)n, (int)width);
         show(what, (double)(ops[i].passes * 4 * n * width), wall, processor, "GB/s");
+        printf("\n");
     }
     free(j.x.data);
     free(j.y.data);

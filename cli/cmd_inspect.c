@@ -125,7 +125,8 @@ static ss_status write_random(const invocation *in, const char *to, ss_error *er
     SS_TRY(cli_find_data(invocation_arg(in, 0), &folder, err));
     path = file_is_folder(folder) ? file_join(folder, "config.json") : text_copy(folder);
     if (!path) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
-    SS_TRY_GOTO(model_open_config(&m, NULL, path, WEIGHTS_RANDOM, (uint64_t)invocation_flag(in, "seed").integer, err),
+    SS_TRY_GOTO(model_open_random(&m, path, (uint64_t)invocation_flag(in, "seed").integer,
+                                  (tensor_type)invocation_flag(in, "type").word, err),
                 done);
     SS_TRY_GOTO(weights_write(&m->set, to, err), done);
     printf("%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
@@ -171,6 +172,7 @@ static const option FLAGS[] = {
     {"random", OPTION_TEXT, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_INT, NULL, 0, 1e15, "1", "of the random weights"},
+    {"type", OPTION_WORD, "F32|F16|BF16" /* as tensor_type */, 0, 0, "F32", "of the random weights"},
     {0},
 };
 

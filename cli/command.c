@@ -25,6 +25,8 @@ const option CLI_COMMON_FLAGS[] = {
      "threads to use; 0 = as many as this process may (results do not depend on it)"},
     {"profile", OPTION_FLAG, NULL, 0, 0, "false",
      "at the end, where the time of the networks went, operation by operation, to standard error"},
+    {"weights", OPTION_WORD, "stored|float32", 0, 0, "stored",
+     "weights of a 16-bit checkpoint in memory: as stored, or twice as large (results do not depend on it)"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, "false", "no progress line"},
     {"help", OPTION_FLAG, NULL, 0, 0, "false", "this text"},
     {0},

@@ -5,7 +5,7 @@
  * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
  * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv,
  * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other
- * vectors. */
+ * vectors; then it is rounded to the source's type. */
 #include "nn/weights.h"
 
 #include <math.h>
@@ -15,6 +15,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "io/safetensors.h"
+#include "tensor/half.h"
 
 enum { MAX_SYMBOLS = 32, SYMBOL_SIZE = 8, ORIGIN_SIZE = 112, PREFIX_SIZE = 160 };
 
@@ -203,7 +204,10 @@ static int ends_with(const char *s, const char *end) {
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static void make_random(const binder *b, const char *name, weight_kind kind, const row_shape *shape, float *out) {
+static void make_random(const binder *b, const char *name, weight_kind kind, const row_shape *shape, char *out) {
+    enum { CHUNK = 1024 };
+    float some[CHUNK];
+    size_t element = tensor_type_size(b->source->type);
     double scale = 0.1, offset = 0;
     int64_t n = 1;
     for (int i = 0; i < shape->ndim; i++) n *= shape->dim[i];
@@ -213,7 +217,11 @@ static void make_random(const binder *b, const char *name, weight_kind kind, con
     philox stream;
     uint64_t part = philox_hash_text(name);
     philox_init(&stream, b->source->seed, &part, 1);
-    for (int64_t i = 0; i < n; i++) out[i] = (float)(offset + scale * philox_normal(&stream));
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t count = n - at < CHUNK ? n - at : CHUNK;
+        for (int64_t i = 0; i < count; i++) some[i] = (float)(offset + scale * philox_normal(&stream));
+        half_round(out + (size_t)at * element, some, b->source->type, count);
+    }
 }
 
 /* A copy of [I, O] values as [O, I]; NULL without memory. */
@@ -260,9 +268,11 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
         bind_from_file(b, &item, prefix, row, &shape, &name);
     } else {
         void *data = NULL;
-        item.w->source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
+        tensor_type type = b->source->mode == WEIGHTS_RANDOM ? b->source->type : TENSOR_F32;
+        item.w->source = source_view(row->kind, shape.ndim, shape.dim, type, NULL);
+        item.type = type == TENSOR_F32 ? CHECKPOINT_F32 : type == TENSOR_F16 ? CHECKPOINT_F16 : CHECKPOINT_BF16;
         if (b->source->mode == WEIGHTS_RANDOM) {
-            data = binder_array(b, tensor_elements(item.w->source), sizeof(float));
+            data = binder_array(b, tensor_elements(item.w->source), tensor_type_size(type));
             if (data) make_random(b, name.s, row->kind, &shape, data);
         }
         item.w->source.data = data;

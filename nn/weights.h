@@ -76,6 +76,7 @@ typedef struct weight_source {
     const checkpoint *file;  /* WEIGHTS_FROM_FILE */
     const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
     uint64_t seed;           /* WEIGHTS_RANDOM */
+    tensor_type type;        /* WEIGHTS_RANDOM: what every tensor is rounded to */
     const char *config_name; /* "transformer/config.json", for messages */
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
 } weight_source;
@@ -97,7 +98,7 @@ size_t weights_packed_bytes(const weight_set *s, const compute *c);
 /* What weights_write notes in the file, for weights_are_random (score/weights.h). */
 #define WEIGHTS_RANDOM_NOTE "random weights"
 
-/* Write random weights as a float32 checkpoint. */
+/* Write random weights as a checkpoint of their type. */
 ss_status weights_write(const weight_set *s, const char *path, ss_error *err);
 
 #endif

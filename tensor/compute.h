@@ -28,9 +28,17 @@ typedef struct tap_sink {
     void *user;
 } tap_sink;
 
+/* How the packed weights of linear layers and convolutions are kept. No bit of a result depends on it: every F16 and
+ * BF16 value is a float32 value, and sums are float32 sums either way. */
+typedef enum weight_storage {
+    STORAGE_FILE,   /* in 16 bits where the checkpoint has them in 16 bits: half the memory */
+    STORAGE_FLOAT32 /* always as float32 */
+} weight_storage;
+
 typedef struct compute {
     const backend *be;
     void *state;                       /* the backend's own */
+    weight_storage storage;            /* set before the first weight is packed or asked about; STORAGE_FILE at first */
     arena *scratch;                    /* activations; owned by the creator of the context */
     int threads;                       /* >= 1 */
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */

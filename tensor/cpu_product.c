@@ -1,8 +1,9 @@
 /* Linear layers and convolutions of the cpu backend: one blocked product for both. A row of the left operand is a list
  * of pointers, one for each tap of the kernel window (a linear layer has one tap), so that strided views and images are
  * read where they are: no copy, no im2col, padding points at zeros. The weights are packed once, in panels of 64
- * outputs. Threads take blocks of rows and groups of panels; an output element is always the same chain of additions,
- * whoever computes it and whatever else is in the batch. docs/SPEED.md tells how this compares with oneDNN. */
+ * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage) and are widened as they are read. Threads take
+ * blocks of rows and groups of panels; an output element is always the same chain of additions, whoever computes it and
+ * whatever else is in the batch. docs/SPEED.md tells how this compares with oneDNN. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu.h"
 
@@ -27,7 +28,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 /* Taps of the window of a packed weight; [O, I] has one. */
 static int64_t taps_of(const weight *w) { return w->kind == WEIGHT_CONV ? w->source.dim[2] * w->source.dim[3] : 1; }
 
-static int64_t packed_floats(const weight *w) {
+static int64_t packed_elements(const weight *w) {
     switch (w->kind) {
     case WEIGHT_VECTOR: return round_up(w->source.dim[0], PRODUCT_COLUMNS); /* so that a bias is read by panels */
     case WEIGHT_TABLE: return 0;
@@ -38,37 +39,56 @@ static int64_t packed_floats(const weight *w) {
     return 0;
 }
 
-size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
-    (void)c;
-    return (size_t)packed_floats(w) * sizeof(float);
+static tensor_type packed_type(const compute *c, const weight *w) {
+    return w->kind == WEIGHT_VECTOR || c->storage == STORAGE_FLOAT32 ? TENSOR_F32 : w->source.type;
 }
 
-/* One panel: [O, I, taps] of outputs first .. first + 64 to [taps][I][64], zeros beyond the last output. */
-static void pack_panel(float *panel, tensor source, int64_t first, int64_t taps) {
+size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
+    return (size_t)packed_elements(w) * tensor_type_size(packed_type(c, w));
+}
+
+/* Where elements of one output of a panel go. */
+typedef struct place {
+    char *panel;
+    int64_t output, inputs, taps;
+} place;
+
+/* n elements of [I, taps], from number `at` on, into [taps][I][64]; `size` is a constant after inlining. */
+static inline __attribute__((always_inline)) void spread_row(const place *to, const char *row, int64_t at, int64_t n,
+                                                             size_t size) {
+    int64_t input = at / to->taps, tap = at % to->taps;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t element = (tap * to->inputs + input) * PRODUCT_COLUMNS + to->output;
+        memcpy(to->panel + (size_t)element * size, row + (size_t)i * size, size);
+        if (++tap == to->taps) {
+            tap = 0;
+            input++;
+        }
+    }
+}
+
+/* One panel: [O, I, taps] of outputs first .. first + 64 to [taps][I][64] of `type`, zeros beyond the last output. */
+static void pack_panel(char *panel, tensor_type type, tensor source, int64_t first, int64_t taps) {
     enum { CHUNK = 64 };
     int64_t n_in = source.dim[1], outputs = least(source.dim[0] - first, PRODUCT_COLUMNS);
-    size_t element = tensor_type_size(source.type);
+    size_t element = tensor_type_size(source.type), size = tensor_type_size(type);
     float row[CHUNK];
-    if (outputs < PRODUCT_COLUMNS) memset(panel, 0, (size_t)(taps * n_in * PRODUCT_COLUMNS) * sizeof *panel);
+    if (outputs < PRODUCT_COLUMNS) memset(panel, 0, (size_t)(taps * n_in * PRODUCT_COLUMNS) * size);
     for (int64_t at = 0; at < n_in * taps; at += CHUNK) {
         int64_t n = least(n_in * taps - at, CHUNK);
         for (int64_t o = 0; o < outputs; o++) {
             const char *from = (const char *)source.data + (size_t)((first + o) * n_in * taps + at) * element;
-            half_convert(row, from, source.type, n);
-            int64_t input = at / taps, tap = at % taps;
-            for (int64_t i = 0; i < n; i++) {
-                panel[(tap * n_in + input) * PRODUCT_COLUMNS + o] = row[i];
-                if (++tap == taps) {
-                    tap = 0;
-                    input++;
-                }
-            }
+            const place to = {panel, o, n_in, taps};
+            if (type == TENSOR_F32) {
+                half_convert(row, from, source.type, n);
+                spread_row(&to, (const char *)row, at, n, sizeof(float));
+            } else spread_row(&to, from, at, n, sizeof(uint16_t));
         }
     }
 }
 
 /* Memory for packed weights, in huge pages but for its end: a product walks through them in long strides. */
-static float *allocate(size_t bytes) {
+static void *allocate(size_t bytes) {
     enum { HUGE_PAGE = 2 << 20 };
     if (bytes < 2 * (size_t)HUGE_PAGE) return aligned_alloc(64, bytes);
     void *memory;
@@ -78,10 +98,11 @@ static float *allocate(size_t bytes) {
 }
 
 void cpu_weight_pack(compute *c, weight *w) {
-    int64_t floats = packed_floats(w);
     if (w->kind == WEIGHT_TABLE) return;
-    size_t bytes = (size_t)(floats ? floats : PRODUCT_COLUMNS) * sizeof(float);
-    float *packed = allocate(bytes);
+    tensor_type type = packed_type(c, w);
+    size_t element = tensor_type_size(type), bytes = cpu_weight_packed_bytes(c, w);
+    if (bytes == 0) bytes = PRODUCT_COLUMNS * element;
+    char *packed = allocate(bytes);
     w->packed = packed;
     if (!packed) {
         error_no_memory(&c->error, "weight", bytes);
@@ -89,14 +110,15 @@ void cpu_weight_pack(compute *c, weight *w) {
     }
     if (w->kind == WEIGHT_VECTOR) {
         memset(packed, 0, bytes);
-        half_convert(packed, w->source.data, w->source.type, w->source.dim[0]);
+        half_convert(w->packed, w->source.data, w->source.type, w->source.dim[0]);
         return;
     }
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
-    int64_t panel_floats = taps * w->source.dim[1] * PRODUCT_COLUMNS;
+    size_t panel_bytes = (size_t)(taps * w->source.dim[1] * PRODUCT_COLUMNS) * element;
     tensor source = w->source;
-#pragma omp parallel for num_threads(cpu_threads(c, floats)) schedule(dynamic)
-    for (int64_t j = 0; j < panels; j++) pack_panel(packed + j * panel_floats, source, j * PRODUCT_COLUMNS, taps);
+#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(w))) schedule(dynamic)
+    for (int64_t j = 0; j < panels; j++)
+        pack_panel(packed + (size_t)j * panel_bytes, type, source, j * PRODUCT_COLUMNS, taps);
 }
 
 void cpu_weight_free(compute *c, weight *w) {
@@ -108,7 +130,9 @@ void cpu_weight_free(compute *c, weight *w) {
 
 typedef struct product {
     const kernel *k;
-    const float *panels, *bias; /* bias NULL = none */
+    const char *panels;
+    tensor_type type;  /* of the panels' elements */
+    const float *bias; /* NULL = none */
     activation act;
     int64_t rows, inputs, outputs, taps;
     tensor out, x;
@@ -125,6 +149,7 @@ typedef struct product {
 typedef struct room {
     const float **row;
     float **out;
+    float *widened;                         /* [a block of the sum][PRODUCT_COLUMNS], for panels of 16 bits */
     const float *zeros;                     /* [run_of]: what lies outside an image; shared by all threads */
     char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
 } room;
@@ -132,8 +157,13 @@ typedef struct room {
 /* Most floats that a convolution reads from one pointer. */
 static int64_t run_of(const weight *w) { return w->source.dim[1] * w->source.dim[3]; }
 
-static size_t room_bytes(int64_t taps) {
+static size_t pointer_bytes(int64_t taps) {
     return (size_t)round_up(BLOCK_ROWS * (taps + 1) * (int64_t)sizeof(float *), 64);
+}
+
+/* Whole taps may be some more than BLOCK_SUM terms, and less than twice as many. */
+static size_t room_bytes(int64_t taps) {
+    return pointer_bytes(taps) + (size_t)((taps > 1 ? 2 : 1) * BLOCK_SUM * PRODUCT_COLUMNS) * sizeof(float);
 }
 
 static size_t zeros_bytes(const weight *w) {
@@ -204,8 +234,13 @@ typedef struct part {
     int64_t panel, tap, taps, input, inputs;
 } part;
 
-static const float *part_at(const product *p, const part *a) {
-    return p->panels + ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
+static const char *part_at(const product *p, const part *a) {
+    int64_t element = ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
+    return p->panels + (size_t)element * tensor_type_size(p->type);
+}
+
+static size_t part_bytes(const product *p, const part *a) {
+    return (size_t)(a->taps * a->inputs * PRODUCT_COLUMNS) * tensor_type_size(p->type);
 }
 
 static void add_to_sum(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
@@ -229,14 +264,17 @@ static void finish(const product *p, const room *m, int64_t begin, int64_t n_row
 }
 
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
- * brought into the second-level cache, a piece with each tile. */
+ * brought into the second-level cache, a piece with each tile. A panel of 16 bits is widened once, by the first tile
+ * in passing. */
 static void multiply(const product *p, const room *m, int64_t begin, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
     int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
-    uintptr_t piece = next ? (uintptr_t)(next->taps * next->inputs * PRODUCT_COLUMNS / tiles) * sizeof(float) : 0;
+    uintptr_t piece = next ? part_bytes(p, next) / (uintptr_t)tiles : 0;
     product_tile t = {
         .offset = a->input,
         .panel = part_at(p, a),
+        .type = p->type,
+        .widened = m->widened,
         .bias = a->tap == 0 && a->input == 0 ? (p->bias ? p->bias + column : none) : NULL,
         .out_offset = column,
         .ahead = next ? (uintptr_t)part_at(p, next) : 0,
@@ -250,6 +288,10 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
         t.row = m->row + (i * p->taps + a->tap * PRODUCT_ROWS);
         t.out = m->out + i;
         p->k->product(&t);
+        if (t.type != TENSOR_F32) {
+            t.type = TENSOR_F32;
+            t.panel = m->widened;
+        }
     }
     if (a->tap + a->taps == p->taps && a->input + a->inputs == p->inputs)
         finish(p, m, begin, n_rows, column, t.columns);
@@ -340,6 +382,7 @@ static void run(compute *c, product *p, int n, const weight *w) {
     {
         char *mine = memory + (size_t)omp_get_thread_num() * room_bytes(taps);
         room m = {.row = (const float **)mine, .zeros = zeros};
+        m.widened = (float *)(mine + pointer_bytes(taps));
         m.out = (float **)mine + BLOCK_ROWS * taps;
 #pragma omp for schedule(dynamic)
         for (int64_t task = 0; task < tasks; task++) run_from(p, n, &m, task);
@@ -351,6 +394,7 @@ static product linear(const compute *c, const linear_call *a) {
     return (product){
         .k = cpu_kernel(c),
         .panels = a->w->packed,
+        .type = packed_type(c, a->w),
         .bias = a->bias ? a->bias->packed : NULL,
         .act = a->act,
         .rows = rows_count(a->out),
@@ -379,6 +423,7 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
     product p = {
         .k = cpu_kernel(c),
         .panels = w->packed,
+        .type = packed_type(c, w),
         .bias = bias ? bias->packed : NULL,
         .act = act,
         .rows = rows_count(out),

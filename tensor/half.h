@@ -1,4 +1,5 @@
-/* Half-precision checkpoints to float32, exactly. Every F16 and BF16 value is a float32 value, so nothing rounds. */
+/* Half-precision checkpoints to float32, exactly: every F16 and BF16 value is a float32 value, so nothing rounds. And
+ * back, to the nearest. */
 #ifndef TENSOR_HALF_H
 #define TENSOR_HALF_H
 
@@ -27,5 +28,9 @@ static inline float half_from_f16(uint16_t h) {
 
 /* `n` elements of `type` at `from` (any alignment) to float32. */
 void half_convert(float *to, const void *from, tensor_type type, int64_t n);
+
+/* `n` floats to elements of `type` at `to` (any alignment): to the nearest, ties to even, beyond the largest to
+ * infinity (IEEE 754's default); a NaN stays one. */
+void half_round(void *to, const float *from, tensor_type type, int64_t n);
 
 #endif

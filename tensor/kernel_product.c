@@ -1,7 +1,7 @@
 /* One tile of a product, 6 rows by up to 64 columns, on one instruction set (KERNEL_ISA; kernel.h). Accumulators stay
  * in registers over the whole sum; the panel streams from the second-level cache, rows are broadcast from the first.
  * Each output element is one chain of multiply-adds in the order of its sum: neither the number of rows in the tile nor
- * the lane it falls on touches its bits. */
+ * the lane it falls on touches its bits. Nor does the type of the panel: every 16-bit value is a float32 value. */
 #include "tensor/kernel.h"
 
 #include <string.h>
@@ -26,16 +26,46 @@ enum { LINE = 64, LINE_FLOATS = LINE / 4 /* of a cache */, FETCH_TERMS = 8 /* of
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
+typedef uint32_t words __attribute__((vector_size(LANES * 4)));
+typedef uint16_t halves __attribute__((vector_size(LANES * 2), may_alias));
+
 #if defined(__AVX512F__)
 static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vec from_f16(halves h) { return (vec)_mm512_cvtph_ps((__m256i)h); }
+
+/* Each half above 16 zeros in one instruction; to extend and to shift would be two. */
+static inline vec from_bf16(halves h) {
+    const __m512i twice = _mm512_set_epi16(15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 9, 9, 8, 8, 7, 7, 6, 6, 5, 5,
+                                           4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    return (vec)_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, twice, _mm512_castsi256_si512((__m256i)h));
+}
 #elif defined(__AVX2__)
 static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vec from_f16(halves h) { return (vec)_mm256_cvtph_ps((__m128i)h); }
+static inline vec from_bf16(halves h) { return (vec)(__builtin_convertvector(h, words) << 16); }
 #else
 static inline vec spread(float x) { return (vec){x, x, x, x}; }
 static inline vec madd(vec a, vec b, vec c) { return a * b + c; }
+static inline vec from_bf16(halves h) { return (vec)(__builtin_convertvector(h, words) << 16); }
+
+/* half_from_f16 (half.h) in every lane. */
+static inline vec from_f16(halves h) {
+    words wide = __builtin_convertvector(h, words), sign = (wide & 0x8000u) << 16, magnitude = (wide & 0x7FFFu) << 13;
+    words subnormal = (words)((vec)(magnitude + (113u << 23)) - 0x1p-14f), normal = magnitude + (112u << 23);
+    words is_small = (words)(magnitude < 1u << 23), is_large = (words)(magnitude >= 31u << 23);
+    words bits = (subnormal & is_small) | (normal & ~is_small);
+    return (vec)(((magnitude | 0x7F800000u) & is_large) | (bits & ~is_large) | sign);
+}
 #endif
+
+/* Lanes of a panel from element `at` on. */
+static inline __attribute__((always_inline)) vec panel_at(const void *panel, int64_t at, tensor_type type) {
+    if (type == TENSOR_F32) return *(const vec *)((const float *)panel + at);
+    halves h = *(const halves *)((const uint16_t *)panel + at);
+    return type == TENSOR_F16 ? from_f16(h) : from_bf16(h);
+}
 
 /* The last columns of an output that does not fill its panel. */
 static __attribute__((noinline)) void finish_edge(const product_tile *t, int r, int first, const float *sum) {
@@ -68,12 +98,13 @@ static inline __attribute__((always_inline)) void fetch_some(fetch *f, const pro
     f->line++;
 }
 
-/* Columns [first, first + vectors * LANES) of the panel; m and vectors are constants after inlining. */
-static inline __attribute__((always_inline)) void tile(const product_tile *t, int first, int m, int vectors) {
+/* Columns [first, first + vectors * LANES) of the panel; m, vectors and type are constants after inlining. */
+static inline __attribute__((always_inline)) void tile(const product_tile *t, int first, int m, int vectors,
+                                                       tensor_type type) {
     vec sum[PRODUCT_ROWS][VECTORS];
     for (int r = 0; r < m; r++)
         for (int v = 0; v < vectors; v++) sum[r][v] = (vec){0};
-    const float *panel = t->panel + first;
+    int64_t at = first; /* in the panel */
     fetch f = fetch_begin(t, first, m, vectors);
     for (int64_t tap = 0; tap < t->taps; tap++) {
         const float *row[PRODUCT_ROWS];
@@ -81,9 +112,11 @@ static inline __attribute__((always_inline)) void tile(const product_tile *t, in
         for (int64_t k = 0; k < t->count;) {
             int64_t end = k + FETCH_TERMS < t->count ? k + FETCH_TERMS : t->count;
             fetch_some(&f, t, first, vectors);
-            for (; k < end; k++, panel += PRODUCT_COLUMNS) {
+            for (; k < end; k++, at += PRODUCT_COLUMNS) {
                 vec w[VECTORS];
-                for (int v = 0; v < vectors; v++) w[v] = *(const vec *)(panel + v * LANES);
+                for (int v = 0; v < vectors; v++) w[v] = panel_at(t->panel, at + v * LANES, type);
+                if (type != TENSOR_F32 && m == PRODUCT_ROWS)
+                    for (int v = 0; v < vectors; v++) *(vec *)(t->widened + at + v * LANES) = w[v];
                 for (int r = 0; r < m; r++) {
                     vec x = spread(row[r][k]);
                     for (int v = 0; v < vectors; v++) sum[r][v] = madd(x, w[v], sum[r][v]);
@@ -106,9 +139,10 @@ static inline __attribute__((always_inline)) void tile(const product_tile *t, in
 }
 
 #define TILE(m, vectors)                                                                                               \
-    case (m)*8 + (vectors): tile(t, first, m, vectors); break;
+    case (m)*8 + (vectors): tile(t, first, m, vectors, type); break;
 
-static void columns(const product_tile *t, int first, int vectors) {
+static inline __attribute__((always_inline)) void columns(const product_tile *t, int first, int vectors,
+                                                          tensor_type type) {
     switch (t->m * 8 + vectors) {
         TILE(1, 1)
         TILE(2, 1)
@@ -139,9 +173,26 @@ static void columns(const product_tile *t, int first, int vectors) {
     }
 }
 
+static __attribute__((noinline)) void columns_f32(const product_tile *t, int first, int vectors) {
+    columns(t, first, vectors, TENSOR_F32);
+}
+
+static __attribute__((noinline)) void columns_f16(const product_tile *t, int first, int vectors) {
+    columns(t, first, vectors, TENSOR_F16);
+}
+
+static __attribute__((noinline)) void columns_bf16(const product_tile *t, int first, int vectors) {
+    columns(t, first, vectors, TENSOR_BF16);
+}
+
 void PASTE(kernel_product_, KERNEL_ISA)(const product_tile *t) {
     for (int first = 0; first < t->columns; first += VECTORS * LANES) {
         int vectors = (t->columns - first + LANES - 1) / LANES;
-        columns(t, first, vectors < VECTORS ? vectors : VECTORS);
+        if (vectors > VECTORS) vectors = VECTORS;
+        switch (t->type) {
+        case TENSOR_F32: columns_f32(t, first, vectors); break;
+        case TENSOR_F16: columns_f16(t, first, vectors); break;
+        case TENSOR_BF16: columns_bf16(t, first, vectors); break;
+        }
     }
 }

@@ -84,6 +84,21 @@ try 'inspect counts' 0 'SD3Transformer2DModel            73,808 parameters' sink
 try 'inspect --tensors' 0 'transformer_blocks.0.attn.to_q.weight' sinkscope inspect tiny --tensors
 try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
 
+# ---- weights of 16 bits: half the memory, the same picture ----
+model=$SOURCE/models/shapes-sd3
+try 'weights as stored' 0 'XX MiB in memory' sinkscope inspect "$model/transformer"
+try 'weights as float32' 0 'YY MiB in memory' sinkscope inspect "$model/transformer" --weights float32
+try 'weights as what' 2 "expected one of stored|float32" sinkscope inspect tiny --weights bf16
+for weights in stored float32; do
+    check "a picture by weights as $weights" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --weights $weights -o "w$weights"
+done
+same 'the same picture by weights as stored and as float32' wstored wfloat32
+for type in F32 F16 BF16; do
+    check "random weights of type $type" sinkscope inspect tiny/transformer --random $type.safetensors --type $type
+    check "they are $type" grep -aqF "\"dtype\":\"$type\"" $type.safetensors
+done
+check 'random weights of 16 bits take half' test $((2 * $(wc -c <BF16.safetensors))) -lt $(($(wc -c <F32.safetensors) + 20000))
+
 # ---- forward: decode latents, encode the picture again; taps ----
 header='{"latents":{"dtype":"F32","shape":[1,4,4,4],"data_offsets":[0,256]}}    ' # a multiple of 8 bytes
 printf '\110\0\0\0\0\0\0\0' >latents.safetensors

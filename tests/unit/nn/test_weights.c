@@ -12,6 +12,7 @@
 
 #include "io/safetensors.h"
 #include "nn/layers.h"
+#include "tensor/half.h"
 
 /* ---- a small network ---- */
 
@@ -188,6 +189,37 @@ static void test_random_and_file(void **state) {
     checkpoint_close(file);
 }
 
+/* Random weights of a 16-bit checkpoint are the float32 ones, rounded; the file has them as such. */
+static void test_random_halves(void **state) {
+    (void)state;
+    static const tensor_type types[] = {TENSOR_F16, TENSOR_BF16};
+    static const checkpoint_dtype names[] = {CHECKPOINT_F16, CHECKPOINT_BF16};
+    ss_error err = {0};
+    for (int t = 0; t < 2; t++) {
+        weight_set a, b;
+        toy wa, wb;
+        checkpoint *file;
+        check(bind(&a, &wa, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
+        check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7, .type = types[t]}, &err), &err);
+        check(weights_write(&b, path, &err), &err);
+        weights_free(&b, NULL);
+        check(checkpoint_open(&file, path, &err), &err);
+        check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
+        for (int i = 0; i < a.n; i++) {
+            uint16_t want[1024];
+            tensor source = a.item[i].w->source;
+            int64_t n = tensor_elements(source);
+            assert_true(n <= 1024);
+            half_round(want, source.data, types[t], n);
+            assert_int_equal(b.item[i].type, names[t]);
+            assert_memory_equal(b.item[i].w->source.data, want, (size_t)n * sizeof want[0]);
+        }
+        weights_free(&a, NULL);
+        weights_free(&b, NULL);
+        checkpoint_close(file);
+    }
+}
+
 /* Bytes of mapped files that are in this process's memory. */
 static long resident(void) {
     long all, files = -1;
@@ -286,8 +318,8 @@ static void test_timestep_embedding(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_random_and_file),
-                                       cmocka_unit_test(test_packed_once), cmocka_unit_test(test_faults),
-                                       cmocka_unit_test(test_timestep_embedding)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list),          cmocka_unit_test(test_random_and_file),
+                                       cmocka_unit_test(test_random_halves), cmocka_unit_test(test_packed_once),
+                                       cmocka_unit_test(test_faults),        cmocka_unit_test(test_timestep_embedding)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
