@@ -86,8 +86,8 @@ try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
 
 # ---- weights of 16 bits: half the memory, the same picture ----
 model=$SOURCE/models/shapes-sd3
-try 'weights as stored' 0 'XX MiB in memory' sinkscope inspect "$model/transformer"
-try 'weights as float32' 0 'YY MiB in memory' sinkscope inspect "$model/transformer" --weights float32
+try 'weights as stored' 0 '14.9 MiB in memory' sinkscope inspect "$model/transformer"
+try 'weights as float32' 0 '29.7 MiB in memory' sinkscope inspect "$model/transformer" --weights float32
 try 'weights as what' 2 "expected one of stored|float32" sinkscope inspect tiny --weights bf16
 for weights in stored float32; do
     check "a picture by weights as $weights" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --weights $weights -o "w$weights"
