@@ -121,6 +121,19 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
     return SS_OK;
 }
 
+size_t attn_run_bytes(const attn_measure *m, attn_shape shape) {
+    size_t sites = site_count(shape), keys = (size_t)shape.keys, site = 2, top = 0, blocks = 0; /* n_sinks, has_mass */
+    for (int i = 0; i < m->n_probes; i++) {
+        site += (size_t)m->probe[i]->n_columns * sizeof(float);
+        if (m->probe[i]->needs & NEED_TOP) top = (size_t)m->r * sizeof(int32_t) + 1;
+    }
+    site += top + (size_t)m->top * sizeof(attn_sink) + (m->keep_masses ? keys * sizeof(float) : 0);
+    for (int i = 0; i < shape.blocks; i++) blocks += (size_t)bits_get(&m->recall, i);
+    size_t recall = (size_t)shape.steps * blocks * BRANCHES * (size_t)shape.heads * keys * sizeof(double);
+    size_t map = m->map ? (size_t)shape.steps * (size_t)shape.blocks * keys * sizeof(float) : 0;
+    return sites * site + recall + map;
+}
+
 void attn_run_destroy(attn_run *run) {
     if (!run) return;
     free(run->own);

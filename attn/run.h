@@ -117,6 +117,9 @@ typedef struct attn_shape {
     int steps, blocks, heads, keys;
 } attn_shape;
 
+/* Bytes that a run's record takes in memory. */
+size_t attn_run_bytes(const attn_measure *measure, attn_shape shape);
+
 ss_status attn_run_create(attn_run **out, const attn_program *program /* NULL = none */, const attn_measure *measure,
                           const attn_stream_name *name, attn_shape shape, ss_error *err);
 void attn_run_destroy(attn_run *run);

@@ -17,7 +17,7 @@ static const unsigned char REDZONE_BYTE = 0xA5;
 
 struct arena {
     unsigned char *base;
-    size_t capacity, top, peak;
+    size_t capacity, top, peak, touched;
     int failed;
 };
 
@@ -68,6 +68,7 @@ void *arena_alloc(arena *a, size_t bytes) {
     if (REDZONE) write_redzone(p + need - REDZONE, a->top);
     a->top += need;
     if (a->top > a->peak) a->peak = a->top;
+    if (a->top > a->touched) a->touched = a->top;
     return p;
 }
 
@@ -82,9 +83,11 @@ void arena_release(arena *a, arena_mark mark) {
 size_t arena_used(const arena *a) { return a->top; }
 size_t arena_peak(const arena *a) { return a->peak; }
 void arena_reset_peak(arena *a) { a->peak = a->top; }
+size_t arena_touched(const arena *a) { return a->touched; }
 int arena_failed(const arena *a) { return a->failed; }
 
 void arena_trim(arena *a) {
     size_t from = round_up(a->top, 4096);
     if (from < a->capacity) madvise(a->base + from, a->capacity - from, MADV_DONTNEED);
+    a->touched = a->top;
 }

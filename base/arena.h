@@ -27,6 +27,9 @@ size_t arena_peak(const arena *a);
 void arena_reset_peak(arena *a); /* peak becomes what is in use now */
 int arena_failed(const arena *a);
 
+/* The most that was in use since the last arena_trim: what of the arena may be in memory. */
+size_t arena_touched(const arena *a);
+
 /* Give the pages above the present top back to the operating system. */
 void arena_trim(arena *a);
 

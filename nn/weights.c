@@ -345,13 +345,32 @@ ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void
     return source->mode == WEIGHTS_FROM_FILE ? check_claims(s, source, err) : SS_OK;
 }
 
-void weights_pack(const weight_set *s, compute *c) {
+static int in_part(const weight_item *item, const char *prefix) {
+    return strncmp(item->name, prefix, strlen(prefix)) == 0;
+}
+
+static void forget(const weight_set *s, const weight_item *item) {
+    if (s->file)
+        checkpoint_forget(s->file, item->data,
+                          (size_t)tensor_elements(item->w->source) * tensor_type_size(item->w->source.type));
+}
+
+void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
     for (int i = 0; i < s->n; i++) {
         weight *w = s->item[i].w;
+        if (w->packed || !in_part(&s->item[i], prefix)) continue;
         weight_pack(c, w);
-        if (s->file && w->packed)
-            checkpoint_forget(s->file, s->item[i].data,
-                              (size_t)tensor_elements(w->source) * tensor_type_size(w->source.type));
+        if (w->packed) forget(s, &s->item[i]);
+    }
+}
+
+void weights_pack(const weight_set *s, compute *c) { weights_pack_part(s, c, ""); }
+
+void weights_unpack_part(const weight_set *s, compute *c, const char *prefix) {
+    for (int i = 0; i < s->n; i++) {
+        if (!in_part(&s->item[i], prefix)) continue;
+        if (s->item[i].w->packed) weight_free(c, s->item[i].w);
+        forget(s, &s->item[i]);
     }
 }
 
@@ -372,11 +391,14 @@ int64_t weights_parameter_count(const weight_set *s) {
     return n;
 }
 
-size_t weights_packed_bytes(const weight_set *s, const compute *c) {
+size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const char *prefix) {
     size_t n = 0;
-    for (int i = 0; i < s->n; i++) n += weight_packed_bytes(c, s->item[i].w);
+    for (int i = 0; i < s->n; i++)
+        if (in_part(&s->item[i], prefix)) n += weight_packed_bytes(c, s->item[i].w);
     return n;
 }
+
+size_t weights_packed_bytes(const weight_set *s, const compute *c) { return weights_packed_part_bytes(s, c, ""); }
 
 ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
     safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);

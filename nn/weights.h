@@ -89,11 +89,18 @@ ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void
  * be read again). The first failure is in the context (compute_status). */
 void weights_pack(const weight_set *s, compute *c);
 
+/* The same for the tensors alone whose names in the file begin with `prefix` ("encoder.block.3."): a part that is
+ * needed for a while. What is packed already stays as it is. Back: their packed forms are freed, whoever made them, and
+ * what was read of the file (tables are looked up in it) is not kept in memory. */
+void weights_pack_part(const weight_set *s, compute *c, const char *prefix);
+void weights_unpack_part(const weight_set *s, compute *c, const char *prefix);
+
 /* Free what weights_pack made (where `c` is not NULL) and the set's memory, module arrays included. */
 void weights_free(weight_set *s, compute *c);
 
 int64_t weights_parameter_count(const weight_set *s);
 size_t weights_packed_bytes(const weight_set *s, const compute *c);
+size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const char *prefix);
 
 /* What weights_write notes in the file, for weights_are_random (score/weights.h). */
 #define WEIGHTS_RANDOM_NOTE "random weights"

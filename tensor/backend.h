@@ -38,8 +38,9 @@ struct backend {
     void (*norm_modulate)(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
     void (*rms_norm)(compute *c, tensor out, tensor x, const weight *gamma, float eps);
     void (*gate_add)(compute *c, tensor x, tensor gate, tensor y);
-    void (*group_norm)(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
-                       activation act);
+    void (*group_moments)(compute *c, tensor moments, tensor x, int groups, float eps);
+    void (*group_apply)(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                        activation act);
     void (*batch_norm)(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
     void (*pool2d)(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
     void (*upsample2)(compute *c, tensor out, tensor x);

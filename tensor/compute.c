@@ -111,9 +111,13 @@ void weight_pack(compute *c, weight *w) {
         return;
     }
     c->be->weight_pack(c, w);
+    if (!w->packed) return;
+    c->packed_bytes += weight_packed_bytes(c, w);
+    if (c->packed_bytes > c->packed_peak) c->packed_peak = c->packed_bytes;
 }
 
 void weight_free(compute *c, weight *w) {
+    if (w->packed) c->packed_bytes -= weight_packed_bytes(c, w);
     c->be->weight_free(c, w);
     w->packed = NULL;
 }

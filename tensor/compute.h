@@ -42,10 +42,13 @@ typedef struct compute {
     arena *scratch;                    /* activations; owned by the creator of the context */
     int threads;                       /* >= 1 */
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
-    const tap_sink *tap;               /* NULL = nobody listens */
-    ss_error error;                    /* the first failure */
-    double flops;            /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
-    struct profile *profile; /* profile.h; NULL = nobody measures */
+    double deadline; /* clock_seconds from which on operations fail (SS_ERR_INTERRUPTED); 0 = never. For whoever times
+                      * the beginning of long work. */
+    const tap_sink *tap; /* NULL = nobody listens */
+    ss_error error;      /* the first failure */
+    double flops;        /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
+    size_t packed_bytes, packed_peak; /* of weights that are packed now; the most so far (also on the dry backend) */
+    struct profile *profile;          /* profile.h; NULL = nobody measures */
 } compute;
 
 /* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address
@@ -140,6 +143,11 @@ void op_gate_add(compute *c, tensor x, tensor gate, tensor y);
 /* Group norm over (H, W, C / groups) of NHWC, affine, then `act`. */
 void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                    activation act);
+/* The same in two parts, to the bit, for pictures that are normed some rows at a time: moments [B, 2, C] of the whole
+ * x, each channel's mean and 1 / sqrt(var + eps); then the norm of any rows of it. */
+void op_group_moments(compute *c, tensor moments, tensor x, int groups, float eps);
+void op_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                    activation act);
 /* act((x - mean) / sqrt(var + eps) * gamma + beta) by channel, NHWC: torch.nn.BatchNorm2d in evaluation. */
 void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 /* Windows of size x size, `stride` apart, over x with `pad` empty pixels around, NHWC. A window that reaches past the

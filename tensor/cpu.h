@@ -33,8 +33,9 @@ void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor sh
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
 void cpu_normals(compute *c, const normal_run *run, int64_t n);
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y);
-void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
-                    activation act);
+void cpu_group_moments(compute *c, tensor moments, tensor x, int groups, float eps);
+void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                     activation act);
 void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void cpu_upsample2(compute *c, tensor out, tensor x);
@@ -42,9 +43,11 @@ void cpu_upsample(compute *c, tensor out, tensor x);
 void cpu_patchify(compute *c, tensor out, tensor x, int p);
 void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 
-/* Scratch bytes that cpu_linears and cpu_conv2d, cpu_group_norm, and cpu_batch_norm take while they run. */
+/* Scratch bytes that cpu_linears and cpu_conv2d, the two parts of a group norm, and cpu_batch_norm take while they run.
+ */
 size_t cpu_product_scratch(const compute *c, const weight *w);
-size_t cpu_group_norm_scratch(tensor x);
+size_t cpu_group_moments_scratch(tensor x);
+size_t cpu_group_apply_scratch(tensor x);
 size_t cpu_batch_norm_scratch(tensor x);
 
 #endif

@@ -161,9 +161,16 @@ void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y) {
 
 /* ---- group norm ---- */
 
-/* Per image: sums of x and x^2 by image row and channel, then mean, factor and shift by channel. */
-static size_t group_norm_sums(tensor x) { return (size_t)(2 * x.dim[1] * x.dim[3]) * sizeof(double); }
-size_t cpu_group_norm_scratch(tensor x) { return group_norm_sums(x) + (size_t)(3 * x.dim[3]) * sizeof(float); }
+/* Of one image at a time: sums of x and x^2 by image row and channel. */
+size_t cpu_group_moments_scratch(tensor x) { return (size_t)(2 * x.dim[1] * x.dim[3]) * sizeof(double); }
+/* Factor and shift by channel. */
+size_t cpu_group_apply_scratch(tensor x) { return (size_t)(2 * x.dim[3]) * sizeof(float); }
+
+static void *norm_scratch(compute *c, size_t bytes) {
+    void *memory = arena_alloc(c->scratch, bytes);
+    if (!memory) error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a group norm");
+    return memory;
+}
 
 /* Image rows added in their order, then the channels of each group. */
 static void group_moments(const double *sums, int64_t height, int64_t width, int64_t channels, int64_t group, float eps,
@@ -183,32 +190,41 @@ static void group_moments(const double *sums, int64_t height, int64_t width, int
     }
 }
 
-void cpu_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
-                    activation act) {
+void cpu_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
     const kernel *k = cpu_kernel(c);
     int64_t height = x.dim[1], width = x.dim[2], channels = x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
-    char *memory = arena_alloc(c->scratch, cpu_group_norm_scratch(x));
-    if (!memory) {
-        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a group norm");
-        return;
-    }
-    double *sums = (double *)memory;
-    float *mean = (float *)(memory + group_norm_sums(x)), *factor = mean + channels, *shift = factor + channels;
-    int threads = norm_threads(c, x);
+    double *sums = norm_scratch(c, cpu_group_moments_scratch(x));
+    if (!sums) return;
     for (int64_t b = 0; b < x.dim[0]; b++) {
-        tensor from = tensor_slice(x, 0, b, 1), to = tensor_slice(out, 0, b, 1);
-#pragma omp parallel for num_threads(threads)
+        tensor from = tensor_slice(x, 0, b, 1);
+#pragma omp parallel for num_threads(norm_threads(c, x))
         for (int64_t y = 0; y < height; y++)
             k->channel_sums(sums + 2 * y * channels, sums + (2 * y + 1) * channels,
                             (float *)from.data + y * from.stride[1], width, from.stride[2], channels);
-        group_moments(sums, height, width, channels, channels / groups, eps, mean, factor);
+        float *mean = (float *)moments.data + 2 * b * channels;
+        group_moments(sums, height, width, channels, channels / groups, eps, mean, mean + channels);
+    }
+    arena_release(c->scratch, mark);
+}
+
+void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                     activation act) {
+    const kernel *k = cpu_kernel(c);
+    int64_t channels = x.dim[3];
+    arena_mark mark = arena_get_mark(c->scratch);
+    float *factor = norm_scratch(c, cpu_group_apply_scratch(x));
+    if (!factor) return;
+    float *shift = factor + channels;
+    for (int64_t b = 0; b < x.dim[0]; b++) {
+        tensor from = tensor_slice(x, 0, b, 1), to = tensor_slice(out, 0, b, 1);
+        const float *mean = (const float *)moments.data + b * moments.stride[0], *inverse = mean + moments.stride[1];
         for (int64_t i = 0; i < channels; i++) {
-            factor[i] *= gamma ? ((const float *)gamma->packed)[i] : 1.0f;
+            factor[i] = inverse[i] * (gamma ? ((const float *)gamma->packed)[i] : 1.0f);
             shift[i] = beta ? ((const float *)beta->packed)[i] : 0.0f;
         }
-#pragma omp parallel for num_threads(threads)
-        for (int64_t r = 0; r < height * width; r++) {
+#pragma omp parallel for num_threads(norm_threads(c, x))
+        for (int64_t r = 0; r < rows_count(from); r++) {
             float *pixel = rows_at(to, r);
             k->channel_norm(pixel, rows_at(from, r), mean, factor, shift, channels);
             if (act != ACT_NONE) k->activate(pixel, pixel, channels, act);

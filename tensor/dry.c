@@ -14,9 +14,10 @@ static void dry_numeric_class(const compute *c, char *out, size_t size) {
     snprintf(out, size, "dry (nothing is computed)");
 }
 
+/* A mark that the weight counts as packed; nobody looks behind it. */
 static void dry_weight_pack(compute *c, weight *w) {
-    (void)c;
-    (void)w;
+    static const char mark;
+    if (cpu_weight_packed_bytes(c, w)) w->packed = (void *)(uintptr_t)&mark;
 }
 
 static void dry_weight_free(compute *c, weight *w) {
@@ -137,15 +138,21 @@ static void dry_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, 
     dry_two(c, out, x);
 }
 
-static void dry_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
-                           float eps, activation act) {
-    (void)out;
+static void dry_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
+    (void)moments;
     (void)groups;
+    (void)eps;
+    take(c, cpu_group_moments_scratch(x));
+}
+
+static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                            activation act) {
+    (void)out;
+    (void)moments;
     (void)gamma;
     (void)beta;
-    (void)eps;
     (void)act;
-    take(c, cpu_group_norm_scratch(x));
+    take(c, cpu_group_apply_scratch(x));
 }
 
 static void dry_patches(compute *c, tensor out, tensor x, int p) {
@@ -237,7 +244,8 @@ const backend backend_dry = {
     .norm_modulate = dry_norm_modulate,
     .rms_norm = dry_rms_norm,
     .gate_add = dry_three,
-    .group_norm = dry_group_norm,
+    .group_moments = dry_group_moments,
+    .group_apply = dry_group_apply,
     .batch_norm = dry_batch_norm,
     .pool2d = dry_pool2d,
     .upsample2 = dry_two,

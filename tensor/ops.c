@@ -3,12 +3,17 @@
 #include "tensor/ops.h"
 
 #include <stdio.h>
+#include "base/clock.h"
 #include "tensor/backend.h"
 
 int op_begin(compute *c) {
     if (!compute_ok(c)) return 0;
     if (c->stop && *c->stop) {
         error_set(&c->error, SS_ERR_INTERRUPTED, NULL, "stopped on request");
+        return 0;
+    }
+    if (c->deadline > 0 && clock_seconds() > c->deadline) {
+        error_set(&c->error, SS_ERR_INTERRUPTED, NULL, "out of the time that was set");
         return 0;
     }
     return 1;
@@ -213,14 +218,37 @@ void op_gate_add(compute *c, tensor x, tensor gate, tensor y) {
     if (op_begin(c) && same_shape(c, op, x, y) && per_item(c, op, x, gate)) c->be->gate_add(c, x, gate, y);
 }
 
+void op_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
+    static const char op[] = "group_norm";
+    if (op_begin(c) && both_usable(c, op, moments, x) &&
+        fits(c, x.ndim == 4 && groups > 0 && x.dim[3] % groups == 0, op, "[B, H, W, C], C a multiple of the groups",
+             moments, x) &&
+        fits(c,
+             moments.ndim == 3 && moments.dim[0] == x.dim[0] && moments.dim[1] == 2 && moments.dim[2] == x.dim[3] &&
+                 tensor_is_contiguous(moments),
+             op, "moments [B, 2, C] and [B, H, W, C]", moments, x))
+        c->be->group_moments(c, moments, x, groups, eps);
+}
+
+void op_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                    activation act) {
+    static const char op[] = "group_norm";
+    if (op_begin(c) && same_shape(c, op, out, x) && both_usable(c, op, moments, x) &&
+        fits(c, x.ndim == 4 && moments.ndim == 3 && moments.dim[0] == x.dim[0] && moments.dim[2] == x.dim[3], op,
+             "moments [B, 2, C] and [B, H, W, C]", moments, x) &&
+        vector_fits(c, op, gamma, last(x), x) && vector_fits(c, op, beta, last(x), x))
+        c->be->group_apply(c, out, x, moments, gamma, beta, act);
+}
+
 void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                    activation act) {
     static const char op[] = "group_norm";
-    if (op_begin(c) && same_shape(c, op, out, x) &&
-        fits(c, x.ndim == 4 && groups > 0 && x.dim[3] % groups == 0, op, "[B, H, W, C], C a multiple of the groups",
-             out, x) &&
-        vector_fits(c, op, gamma, last(x), x) && vector_fits(c, op, beta, last(x), x))
-        c->be->group_norm(c, out, x, groups, gamma, beta, eps, act);
+    if (!op_begin(c) || !same_shape(c, op, out, x)) return;
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor moments = compute_3d(c, x.dim[0], 2, last(x));
+    op_group_moments(c, moments, x, groups, eps);
+    op_group_apply(c, out, x, moments, gamma, beta, act);
+    arena_release(c->scratch, mark);
 }
 
 void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {

@@ -205,11 +205,17 @@ static void gate_add(compute *c, tensor x, tensor gate, tensor y) {
     end(c, t, OP_GATE_ADD, 2 * size(x) + size(y));
 }
 
-static void group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
-                       activation act) {
+static void group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
     timed t = begin(c);
-    t.p->inner->group_norm(c, out, x, groups, gamma, beta, eps, act);
-    end(c, t, OP_GROUP_NORM, size(out) + 2 * size(x));
+    t.p->inner->group_moments(c, moments, x, groups, eps);
+    end(c, t, OP_GROUP_NORM, size(x));
+}
+
+static void group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                        activation act) {
+    timed t = begin(c);
+    t.p->inner->group_apply(c, out, x, moments, gamma, beta, act);
+    end(c, t, OP_GROUP_NORM, size(out) + size(x));
 }
 
 static void batch_normalise(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
@@ -321,7 +327,8 @@ static const backend PROFILED = {
     .norm_modulate = norm_modulate,
     .rms_norm = rms_norm,
     .gate_add = gate_add,
-    .group_norm = group_norm,
+    .group_moments = group_moments,
+    .group_apply = group_apply,
     .batch_norm = batch_normalise,
     .pool2d = pool2d,
     .upsample2 = upsample2,

@@ -256,8 +256,9 @@ void reference_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, f
 }
 
 /* One group of one image: channels [begin, end). */
-static void group_norm_one(tensor out, tensor x, int64_t b, int64_t begin, int64_t end, const weight *gamma,
-                           const weight *beta, double eps, activation act) {
+/* Mean and 1 / sqrt(variance + eps) of the channels begin .. end of an image. */
+static void group_moments_one(tensor x, int64_t b, int64_t begin, int64_t end, double eps, float *mean_out,
+                              float *inverse_out) {
     int64_t height = x.dim[1], width = x.dim[2];
     double n = (double)(height * width * (end - begin)), sum = 0, squares = 0;
     for (int64_t p = 0; p < height * width; p++)
@@ -268,22 +269,33 @@ static void group_norm_one(tensor out, tensor x, int64_t b, int64_t begin, int64
             double d = (double)pixel(x, b, p / width, p % width)[i] - mean;
             squares += d * d;
         }
-    double inverse = 1 / sqrt(squares / n + eps);
-    for (int64_t p = 0; p < height * width; p++)
-        for (int64_t i = begin; i < end; i++) {
-            double d = (double)pixel(x, b, p / width, p % width)[i] - mean;
-            pixel(out, b, p / width, p % width)[i] =
-                (float)activate(act, d * inverse * vector_at(gamma, i, 1) + vector_at(beta, i, 0));
-        }
+    for (int64_t i = begin; i < end; i++) {
+        mean_out[i] = (float)mean;
+        inverse_out[i] = (float)(1 / sqrt(squares / n + eps));
+    }
 }
 
-void reference_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
-                          float eps, activation act) {
+void reference_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
     (void)c;
     int64_t width = x.dim[3] / groups;
     for (int64_t b = 0; b < x.dim[0]; b++)
-        for (int64_t g = 0; g < groups; g++)
-            group_norm_one(out, x, b, g * width, (g + 1) * width, gamma, beta, (double)eps, act);
+        for (int64_t g = 0; g < groups; g++) {
+            float *mean = (float *)moments.data + 2 * b * x.dim[3];
+            group_moments_one(x, b, g * width, (g + 1) * width, (double)eps, mean, mean + x.dim[3]);
+        }
+}
+
+void reference_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                           activation act) {
+    (void)c;
+    for (int64_t b = 0; b < x.dim[0]; b++)
+        for (int64_t p = 0; p < x.dim[1] * x.dim[2]; p++)
+            for (int64_t i = 0; i < x.dim[3]; i++) {
+                const float *mean = (const float *)moments.data + b * moments.stride[0];
+                double d = (double)pixel(x, b, p / x.dim[2], p % x.dim[2])[i] - (double)mean[i];
+                double scaled = d * (double)mean[moments.stride[1] + i] * vector_at(gamma, i, 1);
+                pixel(out, b, p / x.dim[2], p % x.dim[2])[i] = (float)activate(act, scaled + vector_at(beta, i, 0));
+            }
 }
 
 /* ---- rearrangement ---- */
@@ -395,7 +407,8 @@ const backend backend_reference = {
     .norm_modulate = reference_norm_modulate,
     .rms_norm = reference_rms_norm,
     .gate_add = reference_gate_add,
-    .group_norm = reference_group_norm,
+    .group_moments = reference_group_moments,
+    .group_apply = reference_group_apply,
     .batch_norm = reference_batch_norm,
     .pool2d = reference_pool2d,
     .upsample2 = reference_upsample2,

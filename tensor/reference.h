@@ -22,8 +22,9 @@ void reference_layer_norm(compute *c, tensor out, tensor x, const weight *gamma,
 void reference_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
 void reference_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
 void reference_gate_add(compute *c, tensor x, tensor gate, tensor y);
-void reference_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta,
-                          float eps, activation act);
+void reference_group_moments(compute *c, tensor moments, tensor x, int groups, float eps);
+void reference_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
+                           activation act);
 void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 void reference_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
 void reference_upsample2(compute *c, tensor out, tensor x);

@@ -220,6 +220,39 @@ static void test_random_halves(void **state) {
     }
 }
 
+/* A part is packed and given back by the beginning of its names; what is packed is counted, on a dry context too. */
+static void test_parts(void **state) {
+    (void)state;
+    static const char *const backends[] = {"cpu", "dry"};
+    for (int i = 0; i < 2; i++) {
+        ss_error err = {0};
+        compute *c;
+        weight_set s;
+        toy w;
+        check(compute_create(&c, backends[i], 1, 1 << 20, &err), &err);
+        check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
+        size_t all = weights_packed_bytes(&s, c), block = weights_packed_part_bytes(&s, c, "blocks.1.");
+        assert_true(block > 0 && all > 2 * block);
+        weights_pack_part(&s, c, "blocks.1.");
+        assert_int_equal(c->packed_bytes, block);
+        assert_true(w.block[1].up.w.packed && w.block[1].norm.beta.packed);
+        assert_null(w.block[0].up.w.packed);
+        assert_null(w.conv.w.packed);
+        const void *was = w.block[1].up.w.packed;
+        weights_pack(&s, c); /* the rest */
+        assert_ptr_equal(w.block[1].up.w.packed, was);
+        assert_int_equal(c->packed_bytes, all);
+        weights_unpack_part(&s, c, "blocks.");
+        assert_null(w.block[1].up.w.packed);
+        assert_non_null(w.conv.w.packed);
+        assert_int_equal(c->packed_bytes, all - 2 * block);
+        assert_int_equal(c->packed_peak, all);
+        weights_free(&s, c);
+        assert_int_equal(c->packed_bytes, 0);
+        compute_destroy(c);
+    }
+}
+
 /* Bytes of mapped files that are in this process's memory. */
 static long resident(void) {
     long all, files = -1;
@@ -318,8 +351,12 @@ static void test_timestep_embedding(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list),          cmocka_unit_test(test_random_and_file),
-                                       cmocka_unit_test(test_random_halves), cmocka_unit_test(test_packed_once),
-                                       cmocka_unit_test(test_faults),        cmocka_unit_test(test_timestep_embedding)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list),
+                                       cmocka_unit_test(test_random_and_file),
+                                       cmocka_unit_test(test_random_halves),
+                                       cmocka_unit_test(test_parts),
+                                       cmocka_unit_test(test_packed_once),
+                                       cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_timestep_embedding)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
