@@ -2,6 +2,7 @@
  * is causal. Attention goes through attn/ as a call that is not studied. */
 #include "model/clip.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "model/attend.h"
 #include "model/checks.h"
@@ -211,8 +212,33 @@ static tensor pool(compute *c, tensor x, const int32_t *ids, int64_t eos) {
     return out;
 }
 
-void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_weights *w, const int32_t *ids,
-                       int64_t batch, int64_t tokens, clip_text_output *out) {
+/* Pack or give back a part of what is streamed; `stream` NULL = all is packed. */
+static void pack(const weight_set *stream, compute *c, const char *prefix) {
+    if (stream) weights_pack_part(stream, c, prefix);
+}
+static void unpack(const weight_set *stream, compute *c, const char *prefix) {
+    if (stream) weights_unpack_part(stream, c, prefix);
+}
+
+/* From the states behind the last layer, x, to out->last and out->pooled. */
+static void finish_text(compute *c, const clip_text_config *g, const clip_text_weights *w, const weight_set *stream,
+                        const int32_t *ids, tensor x, clip_text_output *out) {
+    static const char norm[] = "text_model.final_layer_norm.", projection[] = "text_projection.";
+    pack(stream, c, norm);
+    op_layer_norm(c, out->last, x, &w->norm.gamma, &w->norm.beta, g->encoder.eps);
+    unpack(stream, c, norm);
+    compute_tap(c, out->last, "text_model.final_layer_norm");
+    tensor pooled = pool(c, out->last, ids, g->eos);
+    if (g->projection) {
+        pack(stream, c, projection);
+        nn_linear_into(c, out->pooled, pooled, &w->projection, ACT_NONE);
+        unpack(stream, c, projection);
+        compute_tap(c, out->pooled, "text_projection");
+    } else op_copy(c, out->pooled, pooled);
+}
+
+static void text_forward(compute *c, const clip_text_config *g, const clip_text_weights *w, const weight_set *stream,
+                         const int32_t *ids, int64_t batch, int64_t tokens, clip_text_output *out) {
     int64_t width = g->encoder.width;
     out->last = compute_3d(c, batch, tokens, width);
     out->penultimate = compute_3d(c, batch, tokens, width);
@@ -223,17 +249,25 @@ void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_we
     nn_add_positions(c, x, &w->position);
     compute_tap(c, x, "text_model.embeddings");
     for (int64_t i = 0; i < g->encoder.layers; i++) {
+        char prefix[64];
+        snprintf(prefix, sizeof prefix, "text_model.encoder.layers.%lld.", (long long)i);
         if (i == g->encoder.layers - 1) op_copy(c, out->penultimate, x);
+        pack(stream, c, prefix);
         layer_forward(c, &g->encoder, &w->layers[i], 1, "text_model", i, x);
+        unpack(stream, c, prefix);
     }
-    op_layer_norm(c, out->last, x, &w->norm.gamma, &w->norm.beta, g->encoder.eps);
-    compute_tap(c, out->last, "text_model.final_layer_norm");
-    tensor pooled = pool(c, out->last, ids, g->eos);
-    if (g->projection) {
-        nn_linear_into(c, out->pooled, pooled, &w->projection, ACT_NONE);
-        compute_tap(c, out->pooled, "text_projection");
-    } else op_copy(c, out->pooled, pooled);
+    finish_text(c, g, w, stream, ids, x, out);
     arena_release(c->scratch, mark);
+}
+
+void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_weights *w, const int32_t *ids,
+                       int64_t batch, int64_t tokens, clip_text_output *out) {
+    text_forward(c, g, w, NULL, ids, batch, tokens, out);
+}
+
+void clip_text_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens,
+                                clip_text_output *out) {
+    text_forward(c, m->config, m->weights, &m->set, ids, batch, tokens, out);
 }
 
 tensor clip_image_forward(compute *c, const clip_vision_config *g, const clip_vision_weights *w, tensor pixels) {

@@ -78,6 +78,11 @@ typedef struct clip_text_output {
 void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_weights *w, const int32_t *ids,
                        int64_t batch, int64_t tokens, clip_text_output *out);
 
+/* The same, to the bit, for CLIPTextModel and CLIPTextModelWithProjection whose weights are not packed: each layer's
+ * are packed when its turn comes and given back (as t5_forward_streamed). */
+void clip_text_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens,
+                                clip_text_output *out);
+
 /* pixels [B, size, size, channels], normalised as the model's preprocessor says; image_embeds [B, P] in new scratch,
  * not normalised. */
 tensor clip_image_forward(compute *c, const clip_vision_config *g, const clip_vision_weights *w, tensor pixels);

@@ -297,6 +297,13 @@ end:
     return status;
 }
 
+ss_status model_pack(model *m, compute *c, const char *const *prefixes, int n, ss_error *err) {
+    m->packed_for = c;
+    if (!prefixes) weights_pack(&m->set, c);
+    for (int i = 0; prefixes && i < n; i++) weights_pack_part(&m->set, c, prefixes[i]);
+    return compute_status(c, err);
+}
+
 void model_close(model *m) {
     if (!m) return;
     weights_free(&m->set, m->packed_for);

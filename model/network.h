@@ -91,7 +91,7 @@ struct model {
 };
 
 /* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in checkpoint_open_folder.
- * `c` must outlive the model. */
+ * `c` must outlive the model; NULL = nothing is packed yet. */
 ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err);
 
 /* The same without a checkpoint: only config.json is read. WEIGHTS_LIST: for inspect and dry runs; nothing is
@@ -109,6 +109,10 @@ ss_status model_open_files(model **out, compute *c, const char *class_name, cons
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err);
 void model_close(model *m); /* NULL is allowed */
+
+/* Pack what a model opened without a context needs, by prefixes of names (weights_pack_part; NULL = all), for `c`,
+ * which must outlive the model. Cheap where that was done before. */
+ss_status model_pack(model *m, compute *c, const char *const *prefixes, int n, ss_error *err);
 
 /* Run the network: its outputs, then the taps asked for, each under its name. n_taps -1 = all taps. A tap that does not
  * exist is an error that suggests the nearest. Scratch is given back. */

@@ -3,6 +3,7 @@
 #include "model/t5.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "attn/attn.h"
 #include "model/checks.h"
@@ -165,18 +166,48 @@ static void layer_forward(compute *c, const t5_config *g, const t5_layer *w, ten
     arena_release(c->scratch, mark);
 }
 
-tensor t5_forward(compute *c, const t5_config *g, const t5_weights *w, const int32_t *ids, int64_t batch,
-                  int64_t tokens) {
+/* Block i over all sequences of x, some at a time where the block was packed for it: their scratch would outgrow the
+ * weights. A sequence's bits do not depend on its company. */
+static void run_layer(compute *c, const t5_config *g, const t5_layer *w, const weight_set *stream, tensor bias,
+                      int64_t i, tensor x) {
+    enum { STREAMED_ROWS = 1024 };
+    char prefix[48];
+    int64_t batch = x.dim[0], some = batch;
+    if (stream) {
+        snprintf(prefix, sizeof prefix, "encoder.block.%lld.", (long long)i);
+        weights_pack_part(stream, c, prefix);
+        some = STREAMED_ROWS / x.dim[1] > 1 ? STREAMED_ROWS / x.dim[1] : 1;
+    }
+    for (int64_t b = 0; b < batch; b += some)
+        layer_forward(c, g, w, bias, i, tensor_slice(x, 0, b, batch - b < some ? batch - b : some));
+    if (stream) weights_unpack_part(stream, c, prefix);
+}
+
+/* `stream`: what to pack block by block; NULL = all is packed. */
+static tensor forward(compute *c, const t5_config *g, const t5_weights *w, const weight_set *stream, const int32_t *ids,
+                      int64_t batch, int64_t tokens) {
     tensor out = compute_3d(c, batch, tokens, g->width);
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = nn_like(c, out), bias = position_bias(c, g, w, tokens);
     op_embed(c, tensor_reshape(x, 2, (int64_t[]){batch * tokens, g->width}), &w->token, ids);
     compute_tap(c, x, "encoder.embed_tokens");
-    for (int64_t i = 0; i < g->layers; i++) layer_forward(c, g, &w->layers[i], bias, i, x);
+    for (int64_t i = 0; i < g->layers; i++) run_layer(c, g, &w->layers[i], stream, bias, i, x);
+    static const char norm[] = "encoder.final_layer_norm.";
+    if (stream) weights_pack_part(stream, c, norm);
     op_rms_norm(c, out, x, &w->norm, g->eps);
+    if (stream) weights_unpack_part(stream, c, norm);
     compute_tap(c, out, "encoder.final_layer_norm");
     arena_release(c->scratch, mark);
     return out;
+}
+
+tensor t5_forward(compute *c, const t5_config *g, const t5_weights *w, const int32_t *ids, int64_t batch,
+                  int64_t tokens) {
+    return forward(c, g, w, NULL, ids, batch, tokens);
+}
+
+tensor t5_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens) {
+    return forward(c, m->config, m->weights, &m->set, ids, batch, tokens);
 }
 
 /* ---- named arrays ---- */

@@ -52,6 +52,10 @@ typedef struct vae_weights {
 /* latents [B, h, w, latent_channels] -> [B, 2^(blocks - 1) h, .., out_channels] in new scratch, about -1 to 1. */
 tensor vae_decode(compute *c, const vae_config *g, const vae_weights *w, tensor latents);
 
+/* The same with so many rows made at a time (even, at least 2; 0 = as vae_decode chooses): no bit depends on it. */
+tensor vae_decode_in_stripes(compute *c, const vae_config *g, const vae_weights *w, tensor latents, int64_t rows);
+tensor vae_encode_in_stripes(compute *c, const vae_config *g, const vae_weights *w, tensor pictures, int64_t rows);
+
 /* pictures [B, H, W, in_channels] in -1 to 1 -> [B, h, w, 2 latent_channels] in new scratch: means, then log variances,
  * which diffusers clamps to -30 .. 20. */
 tensor vae_encode(compute *c, const vae_config *g, const vae_weights *w, tensor pictures);

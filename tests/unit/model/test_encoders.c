@@ -12,7 +12,8 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
-#include "model/network.h"
+#include "model/clip.h"
+#include "model/t5.h"
 
 static char folder[64], config_path[96];
 static compute *ctx;
@@ -299,13 +300,64 @@ static void test_dry(void **state) {
     }
 }
 
+/* A text encoder by whichever way: [batch, tokens, width] and [batch, pooled] (CLIP alone). */
+static void encode(const model *m, compute *c, int streamed, const int32_t *ids, int64_t batch, int64_t tokens,
+                   float *states, float *pooled) {
+    ss_error err = {0};
+    arena_mark mark = arena_get_mark(c->scratch);
+    if (strcmp(m->net->about.name, "T5EncoderModel") == 0) {
+        op_download(c, states,
+                    streamed ? t5_forward_streamed(c, m, ids, batch, tokens)
+                             : t5_forward(c, m->config, m->weights, ids, batch, tokens));
+    } else {
+        clip_text_output out;
+        if (streamed) clip_text_forward_streamed(c, m, ids, batch, tokens, &out);
+        else clip_text_forward(c, m->config, m->weights, ids, batch, tokens, &out);
+        op_download(c, states, out.penultimate);
+        op_download(c, pooled, out.pooled);
+    }
+    arena_release(c->scratch, mark);
+    check(compute_status(c, &err), &err);
+}
+
+/* Streamed, block by block and some sequences at a time, an encoder gives the same bits; its weights are in memory one
+ * block at a time and not at all afterwards. */
+static void test_streamed(void **state) {
+    (void)state;
+    enum { BATCH = 300, TOKENS = 7, WIDEST = 64 };
+    static const char *const names[] = {"t5-gated", "clip-text-gelu", "clip-text-quick"};
+    static float expected[BATCH * TOKENS * WIDEST], found[BATCH * TOKENS * WIDEST], pooled[2][BATCH * WIDEST];
+    static int32_t ids[BATCH * TOKENS];
+    for (int i = 0; i < BATCH * TOKENS; i++) ids[i] = i * 7 % 40;
+    for (int i = 0; i < 3; i++) {
+        ss_error err = {0};
+        compute *c, *other;
+        model *packed, *bare;
+        write_config(names[i], NULL, NULL);
+        check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
+        check(compute_create(&other, "cpu", 1, (size_t)1 << 30, &err), &err);
+        check(model_open_config(&packed, other, config_path, WEIGHTS_RANDOM, 3, &err), &err);
+        check(model_open_config(&bare, NULL, config_path, WEIGHTS_RANDOM, 3, &err), &err);
+        memset(expected, 0, sizeof expected);
+        memset(found, 0, sizeof found);
+        memset(pooled, 0, sizeof pooled);
+        encode(packed, other, 0, ids, BATCH, TOKENS, expected, pooled[0]);
+        encode(bare, c, 1, ids, BATCH, TOKENS, found, pooled[1]);
+        assert_memory_equal(found, expected, sizeof expected);
+        assert_memory_equal(pooled[1], pooled[0], sizeof pooled[0]);
+        assert_int_equal(c->packed_bytes, 0);
+        assert_true(c->packed_peak > 0 && c->packed_peak < weights_packed_bytes(&bare->set, c));
+        model_close(bare);
+        model_close(packed);
+        compute_destroy(c);
+        compute_destroy(other);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_refused),
-                                       cmocka_unit_test(test_inputs_refused),
-                                       cmocka_unit_test(test_one_of_two),
-                                       cmocka_unit_test(test_names_in_files),
-                                       cmocka_unit_test(test_old_clip_config),
-                                       cmocka_unit_test(test_logvar_clamped),
-                                       cmocka_unit_test(test_dry)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_config_refused),  cmocka_unit_test(test_inputs_refused),
+                                       cmocka_unit_test(test_one_of_two),      cmocka_unit_test(test_names_in_files),
+                                       cmocka_unit_test(test_old_clip_config), cmocka_unit_test(test_logvar_clamped),
+                                       cmocka_unit_test(test_streamed),        cmocka_unit_test(test_dry)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
