@@ -236,18 +236,30 @@ static ss_status take_over(intake *w, metric_kind kind, int binary, ss_error *er
     return SS_OK;
 }
 
+/* Images by name for as long as an import takes: a store has no index of them, and a file may name every one. */
+static const char INDEX[] = "CREATE TEMP TABLE intake(image TEXT PRIMARY KEY, unit INTEGER, pixels TEXT) WITHOUT ROWID;"
+                            "INSERT OR IGNORE INTO temp.intake SELECT image, unit, pixels FROM unit";
+
+static ss_status take_in(intake *w, const char *name, metric_kind kind, ss_error *err) {
+    size_t length = strlen(w->path);
+    int is_geneval = length > 6 && strcmp(w->path + length - 6, ".jsonl") == 0;
+    csv_table *t = NULL;
+    SS_TRY(store_prepare(w->s, "SELECT unit, pixels, image FROM temp.intake WHERE image = ?", &w->find, err));
+    ss_status status = is_geneval ? read_results(w, name ? name : "geneval", err) : csv_read_file(w->path, &t, err);
+    if (status == SS_OK && t) status = read_rows(w, t, name, err);
+    if (status == SS_OK) status = take_over(w, kind, is_geneval, err);
+    csv_close(t);
+    sqlite3_finalize(w->find);
+    return status;
+}
+
 ss_status run_import(store *s, const char *path, const char *name, metric_kind kind, int64_t *count, ss_error *err) {
     intake w = {.s = s, .path = path};
-    size_t length = strlen(path);
-    int is_geneval = length > 6 && strcmp(path + length - 6, ".jsonl") == 0;
-    csv_table *t = NULL;
-    SS_TRY(store_prepare(s, "SELECT unit, pixels, image FROM unit WHERE image = ?", &w.find, err));
-    ss_status status = is_geneval ? read_results(&w, name ? name : "geneval", err) : csv_read_file(path, &t, err);
-    if (status == SS_OK && t) status = read_rows(&w, t, name, err);
-    if (status == SS_OK) status = take_over(&w, kind, is_geneval, err);
+    ss_error ignored;
+    SS_TRY(store_exec(s, INDEX, err));
+    ss_status status = take_in(&w, name, kind, err);
+    (void)store_exec(s, "DROP TABLE temp.intake", &ignored);
     *count = status == SS_OK ? w.n : 0;
-    csv_close(t);
-    sqlite3_finalize(w.find);
     for (int64_t i = 0; i < w.n; i++) free(w.row[i].metric);
     free(w.row);
     return status;
