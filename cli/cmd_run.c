@@ -225,7 +225,7 @@ static ss_status export(const invocation *in, ss_error *err) {
 
 static const option EXPORT_FLAGS[] = {
     {"csv", OPTION_FLAG, NULL, 0, 0, "true", "as CSV (the only form)"},
-    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites or sinks"},
+    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks or blocks"},
     {0},
 };
 

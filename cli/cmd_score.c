@@ -136,7 +136,8 @@ const command CLI_SCORE = {
         "  sinkscope score out/first-light --metric ssim --metric kid\n"
         "  sinkscope score out/first-light --import scores.csv --kind preference\n"
         "Columns of an imported CSV: image, value, metric, and pixels (from 'export --table units') or sha256 (of the\n"
-        "PNG), which are checked. GenEval's own scorer runs on OUT/images/CONDITION; import its results.jsonl.\n"
+        "PNG), which are checked. GenEval's own scorer runs on DIR/images/CONDITION; import its results.jsonl,\n"
+        "a condition at a time: images that the file does not name keep their values.\n"
         "Another folder, in GenEval's layout or of pictures alone, or a CSV with the columns image and prompt: scores "
         "to\n"
         "a CSV in long form, to standard output or -o FILE, which is also the cache and how an interrupted run goes "
@@ -145,6 +146,7 @@ const command CLI_SCORE = {
         "  sinkscope score changed/ --against plain/ --metric lpips-alex --metric fid -o scores.csv\n"
         "An image that cannot be scored is a row with a problem and no value. Weights are looked for in "
         "$SINKSCOPE_WEIGHTS\n"
-        "and in the caches of Hugging Face and PyTorch; nothing is downloaded.",
+        "and in the caches of Hugging Face and PyTorch; nothing is downloaded. 'sinkscope export DIR' writes a study's\n"
+        "scores as CSV, as pandas and R read it; docs/METRICS.md has more.",
     .run = score,
 };

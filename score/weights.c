@@ -117,13 +117,22 @@ static void look_in_torch(search *s, const char *name) {
     look(s, &path);
 }
 
+/* Where files that PyTorch's cache holds are published. */
+static const char TORCHVISION_URL[] = "https://download.pytorch.org/models/", FID_NAME[] = "pt_inception-",
+                  FID_URL[] = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/";
+
+/* "COMMAND or address", and the beginning of where it goes. */
 static void add_how_to_get(scheme kind, const char *name, text *out) {
     size_t owner = strcspn(name, "/"), length = name[owner] ? owner + 1 + strcspn(name + owner + 1, "/") : owner;
     const char *file = name[length] ? name + length + 1 : "";
-    if (kind == SCHEME_HF)
-        text_addf(out, "get it with: hf download %.*s%s%s", (int)length, name, *file ? " " : "", file);
-    else if (kind == SCHEME_TORCH) text_addf(out, "it is %s of torchvision or pytorch-fid", name);
-    else text_addf(out, "it is %s of https://github.com/%.*s", file, (int)length, name);
+    if (kind == SCHEME_HF) {
+        text_addf(out, "hf download %.*s%s%s", (int)length, name, *file ? " " : "", file);
+        text_add(out, "\n  puts it where it is found; or put it");
+    } else if (kind == SCHEME_TORCH) {
+        int is_fid = strncmp(name, FID_NAME, sizeof FID_NAME - 1) == 0;
+        text_addf(out, "%s%s", is_fid ? FID_URL : TORCHVISION_URL, name);
+        text_add(out, "\n  and put it into the cache of PyTorch or");
+    } else text_addf(out, "https://github.com/%.*s/raw/HEAD/%s\n  and put it", (int)length, name, file);
 }
 
 ss_status weights_find(const char *written, char **path, ss_error *err) {
@@ -141,10 +150,11 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
     if (!s.found) {
         text how = {0};
         add_how_to_get((scheme)kind, name, &how);
-        error_set(err, SS_ERR_INPUT, written,
-                  "is not on this machine, and nothing is downloaded: %s, then put it into $SINKSCOPE_WEIGHTS or name "
-                  "its path\n  looked in%s",
-                  how.failed ? "" : how.s, s.looked.s && !s.looked.failed ? s.looked.s : " no folder");
+        error_set(
+            err, SS_ERR_INPUT, written,
+            "is not on this machine, and nothing is downloaded. Get it:\n    %s into the folder $SINKSCOPE_WEIGHTS,"
+            " or name its path\n  looked in%s",
+            how.failed ? "" : how.s, s.looked.s && !s.looked.failed ? s.looked.s : " no folder");
         text_free(&how);
     }
     text_free(&s.looked);

@@ -427,23 +427,27 @@ static void describe(const file_scores *s, const collection *c, const study_metr
                      text *out) {
     int64_t n = 0, failed = 0;
     double sum = 0, squares = 0;
+    const char *note = NULL; /* of sets: how many images */
     for (int64_t i = 0; i < s->n; i++) {
         const file_score *x = &s->at[i];
         if (x->metric != k || !has_tag(c, x, tag)) continue;
         if (x->problem) failed++;
-        else n++, sum += x->value;
+        else n++, sum += x->value, note = x->note;
     }
     double mean = n ? sum / (double)n : (double)NAN;
     for (int64_t i = 0; i < s->n; i++)
         if (s->at[i].metric == k && !s->at[i].problem && has_tag(c, &s->at[i], tag))
             squares += (s->at[i].value - mean) * (s->at[i].value - mean);
-    text_addf(out, "%-14s %-16s %7lld  ", m[k].row->about.name, tag ? tag : "all", (long long)n);
+    if (m[k].row->kind == METRIC_SET) text_addf(out, "%-14s %-16s %7s  ", m[k].row->about.name, "all", "sets");
+    else text_addf(out, "%-14s %-16s %7lld  ", m[k].row->about.name, tag ? tag : "all", (long long)n);
     if (n) text_add_double(out, mean, 6);
     else text_add(out, "-");
     if (n > 1) {
         text_add(out, "  sd ");
         text_add_double(out, sqrt(squares / (double)(n - 1)), 4);
     }
+    if (m[k].row->kind == METRIC_SET && note) text_addf(out, "  (%s)", note);
+    if (m[k].is_random) text_add(out, "  (random weights: means nothing)");
     if (failed) text_addf(out, "  (%lld could not be scored)", (long long)failed);
     text_add(out, "\n");
 }

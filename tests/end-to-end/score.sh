@@ -46,6 +46,7 @@ metrics:
 primary: clip-t
 contrasts:
   - {what: sink - baseline}
+  - {what: sink - other}
 END
 try 'a study with every metric' 0 'kid      sink' sinkscope run metrics.yaml -o one --threads 2
 check 'fid has its line' grep -qE '^fid +sink' said.out
@@ -63,6 +64,7 @@ done
 for name in clip-t hps-v2 lpips-squeeze psnr ssim fid kid cmmd; do
     check "a row of every metric: $name" sh -c "sed -n '/id=\"metrics\"/,/<\/section>/p' one/report/index.html | grep -q '^<tr><th>$name<'"
 done
+check 'no random weights beside the primary where others are' grep -qE '^sink - other +- +rmse ' ran.out
 check 'the terminal says so too' grep -qE '^fid +sink .*\(random weights' ran.out
 check 'clip-t is not' sh -c '! grep -qF "clip-t (random" one/report/index.html'
 check 'checksums of weights' grep -q '"path": "reward.safetensors"' one/manifest.json

@@ -314,21 +314,31 @@ static void test_page(void **state) {
 }
 
 /* The paper's contrast is told where the study has it: top less random, masked, at a k that was published; not at
- * another edit. */
+ * another edit, nor of random weights. The paper names no network of LPIPS. */
 static void test_published(void **state) {
     (void)state;
+    static const struct {
+        const char *on, *row;
+        int same, is_random, told;
+    } CASES[] = {{"clip-t", "clip-t, sink − random, k = 5</th><td>interval contains 0</td>", 0, 0, 0},
+                 {"clip-t", "clip-t, sink − random, k = 5</th><td>interval contains 0</td>", 1, 0, 1},
+                 {"clip-t", "clip-t, sink − random, k = 5</th>", 1, 1, 0},
+                 {"lpips-vgg", "lpips-vgg, sink − random, k = 5</th><td>+0.332 ", 1, 0, 1},
+                 {"clip-t.2", "clip-t.2, sink − random", 1, 0, 0}};
     fixture *f = malloc(sizeof *f);
-    for (int same = 0; same < 2; same++) {
+    for (int i = 0; i < (int)(sizeof CASES / sizeof *CASES); i++) {
         text page = {0};
+        int same = CASES[i].same;
         make(f);
         f->condition[3] = f->condition[2]; /* k = 5 */
         while (strcmp(f->condition[3].intervention.selector->about.name, "random") != 0)
             f->condition[3].intervention.selector++;
         if (!same) f->condition[3].intervention.edit++;
         f->contrast[2] = (study_contrast){.name = "sink - random", .a = 2, .b = 3, .k = 5};
-        f->row[5].metric = "clip-t";
+        f->row[5].metric = CASES[i].on;
+        f->row[5].is_random = CASES[i].is_random;
         report_page(&f->facts, &page);
-        assert_int_equal(strstr(page.s, "clip-t, sink − random, k = 5</th><td>interval contains 0</td>") != NULL, same);
+        assert_int_equal(strstr(page.s, CASES[i].row) != NULL, CASES[i].told);
         text_free(&page);
         facts_free(&f->facts);
     }
