@@ -132,6 +132,39 @@ static void conv_is_the_same(void **state) {
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) conv_case(TYPES[t], &shapes[i]);
 }
 
+/* Products of all three types at once, as one by one by float32. */
+static void several_at_once_are_the_same(void **state) {
+    (void)state;
+    enum { N = 6, ROWS = 40, INPUTS = 500 };
+    operand x = operand_random(2, (int64_t[]){ROWS, INPUTS}, 0, 1);
+    compute *c = context_make("cpu", 2);
+    weight source[N], w[N];
+    operand want[N], got[N];
+    linear_call call[N];
+    for (int i = 0; i < N; i++) {
+        int64_t outputs = 50 + 30 * i;
+        source[i] = weight_random(WEIGHT_LINEAR, (tensor_type)(i % 3), 2, (int64_t[]){outputs, INPUTS}, 2);
+        want[i] = operand_make(2, (int64_t[]){ROWS, outputs}, 0);
+        got[i] = operand_make(2, want[i].t.dim, 0);
+        w[i] = pack_as(c, source[i], STORAGE_FLOAT32);
+        op_linear(c, want[i].t, x.t, &w[i], NULL, ACT_SILU);
+        weight_free(c, &w[i]);
+        w[i] = pack_as(c, source[i], STORAGE_FILE);
+        call[i] = (linear_call){.out = got[i].t, .x = x.t, .w = &w[i], .act = ACT_SILU};
+    }
+    op_linears(c, call, N);
+    context_must_be_ok(c);
+    for (int i = 0; i < N; i++) {
+        must_be_equal(&want[i], &got[i], "several at once");
+        weight_free(c, &w[i]);
+        free(source[i].source.data);
+        operand_free(&want[i]);
+        operand_free(&got[i]);
+    }
+    operand_free(&x);
+    compute_destroy(c);
+}
+
 /* Every pattern of 16 bits is a weight, zeros with a sign, subnormal numbers, infinities and NaNs among them: one row
  * (a tile that widens for itself) and 7 (a tile that widens for the next). */
 static void every_pattern_is_the_same(void **state) {
@@ -294,9 +327,13 @@ static void rounding_is_to_the_nearest(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear_is_the_same),         cmocka_unit_test(conv_is_the_same),
-        cmocka_unit_test(every_pattern_is_the_same),  cmocka_unit_test(memory_is_half),
-        cmocka_unit_test(panels_are_the_files_bits),  cmocka_unit_test(scratch_is_known),
+        cmocka_unit_test(linear_is_the_same),
+        cmocka_unit_test(conv_is_the_same),
+        cmocka_unit_test(several_at_once_are_the_same),
+        cmocka_unit_test(every_pattern_is_the_same),
+        cmocka_unit_test(memory_is_half),
+        cmocka_unit_test(panels_are_the_files_bits),
+        cmocka_unit_test(scratch_is_known),
         cmocka_unit_test(rounding_is_to_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,132 @@
+/* Speed and memory of a network whose checkpoint is in 16 bits, kept so and as float32:
+ *   bench_storage FOLDER TOKENS SIDES THREADS ROUNDS
+ * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random --type F16`). TOKENS:
+ * of the text. SIDES: of square latents, "64,128". Both are open at once and take turns, one pass of one picture each;
+ * their outputs must be the same, bit by bit. */
+#include <malloc.h>
+#include "bench/common.h"
+#include "bench/samples.h"
+#include "base/philox.h"
+#include "model/network.h"
+
+enum { MAX_SIDES = 4 };
+
+/* The rows of the table. */
+enum { FLOAT32, STORED, WAYS };
+
+typedef struct bench {
+    compute *c[WAYS];
+    model *m[WAYS];
+    double resident[WAYS]; /* MB that opening took */
+    int64_t tokens, side[MAX_SIDES];
+    int sides;
+    model_arrays in[MAX_SIDES];
+    samples wall[WAYS][MAX_SIDES], processor[WAYS][MAX_SIDES];
+} bench;
+
+/* Normals for everything but the time. */
+static void fill(model_array *x) {
+    philox r;
+    uint64_t name = philox_hash_text(x->name);
+    philox_init(&r, 1, &name, 1);
+    for (int64_t i = 0; i < model_array_elements(x); i++)
+        x->f32[i] = strcmp(x->name, "timestep") == 0 ? 500 : (float)philox_normal(&r);
+}
+
+/* The network's example, with pictures ([1, C, h, w]) and texts ([1, tokens, width]) as large as asked for. */
+static void make_inputs(bench *b, int i) {
+    ss_error err;
+    model_arrays example = {0};
+    const model *m = b->m[STORED];
+    must(m->net->example(m->config, &example, &err), &err);
+    for (int k = 0; k < example.n; k++) {
+        model_array *x = &example.at[k];
+        if (x->ndim == 4) x->dim[2] = x->dim[3] = b->side[i];
+        if (x->ndim == 3) x->dim[1] = b->tokens;
+        model_array *made = model_arrays_add(&b->in[i], x->name, 0, x->ndim, x->dim, &err);
+        if (!made) must(SS_ERR_RESOURCE, &err);
+        fill(made);
+    }
+    model_arrays_free(&example);
+}
+
+static void open_one(bench *b, int way, const char *folder, int threads) {
+    ss_error err;
+    must(compute_create(&b->c[way], "cpu", threads, (size_t)64 << 30, &err), &err);
+    b->c[way]->storage = way == STORED ? STORAGE_FILE : STORAGE_FLOAT32;
+    malloc_trim(0);
+    double before = memory("VmRSS:");
+    must(model_open(&b->m[way], b->c[way], folder, NULL, &err), &err);
+    b->resident[way] = memory("VmRSS:") - before;
+}
+
+static void pass(bench *b, int way, int i, int timed, model_arrays *out) {
+    ss_error err;
+    double wall = seconds(CLOCK_MONOTONIC), processor = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    must(model_forward(b->m[way], b->c[way], &b->in[i], NULL, 0, out, &err), &err);
+    if (!timed) return;
+    samples_add(&b->wall[way][i], seconds(CLOCK_MONOTONIC) - wall);
+    samples_add(&b->processor[way][i], seconds(CLOCK_PROCESS_CPUTIME_ID) - processor);
+}
+
+static void run_round(bench *b, int i, int round) {
+    model_arrays out[WAYS] = {0};
+    for (int k = 0; k < WAYS; k++) {
+        int way = round % 2 ? k : WAYS - 1 - k; /* each is first in turn */
+        pass(b, way, i, round > 0, &out[way]);
+    }
+    for (int k = 0; k < out[0].n; k++) {
+        const model_array *x = &out[FLOAT32].at[k], *y = &out[STORED].at[k];
+        if (memcmp(x->f32, y->f32, (size_t)model_array_elements(x) * sizeof(float)) != 0) stop("outputs differ");
+    }
+    for (int way = 0; way < WAYS; way++) model_arrays_free(&out[way]);
+}
+
+static void show(const bench *b) {
+    printf("%-12s %12s %12s %10s %18s %10s\n", "latents", "float32, s", "as stored, s", "ratio", "(rounds)",
+           "processor");
+    for (int i = 0; i < b->sides; i++) {
+        spread wide = samples_spread(&b->wall[FLOAT32][i]), narrow = samples_spread(&b->wall[STORED][i]);
+        double ratio = samples_ratio(&b->wall[STORED][i], &b->wall[FLOAT32][i]);
+        spread rounds = samples_ratios(&b->wall[STORED][i], &b->wall[FLOAT32][i]);
+        printf("%4lld x %-5lld %12.3f %12.3f %10.3f %10.3f %7.3f %10.3f   goal <= 1.05: %s\n", (long long)b->side[i],
+               (long long)b->side[i], wide.median, narrow.median, ratio, rounds.min, rounds.max,
+               samples_ratio(&b->processor[STORED][i], &b->processor[FLOAT32][i]), ratio <= 1.05 ? "met" : "MISSED");
+    }
+    printf("resident weights: %.0f MB as float32, %.0f MB as stored, %.3f of it\n", b->resident[FLOAT32],
+           b->resident[STORED], b->resident[STORED] / b->resident[FLOAT32]);
+}
+
+/* "64,128" */
+static int read_sides(bench *b, const char *s) {
+    for (char *end; *s; s = *end ? end + 1 : end) {
+        long side = strtol(s, &end, 10);
+        if (side < 1 || side > 4096 || b->sides == MAX_SIDES || (*end && *end != ',')) return 0;
+        b->side[b->sides++] = side;
+    }
+    return b->sides > 0;
+}
+
+int main(int argc, char **argv) {
+    static bench b;
+    int threads = argc == 6 ? atoi(argv[4]) : 0, rounds = argc == 6 ? atoi(argv[5]) : 0;
+    b.tokens = argc == 6 ? atoi(argv[2]) : 0;
+    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 || !read_sides(&b, argv[3])) {
+        fprintf(stderr, "usage: bench_storage FOLDER TOKENS SIDES THREADS ROUNDS\n");
+        return 2;
+    }
+    for (int way = 0; way < WAYS; way++) open_one(&b, way, argv[1], threads);
+    printf("%s, %.0f million weights, %lld tokens of text, %d threads, %d rounds\n", b.m[0]->net->about.name,
+           1e-6 * (double)weights_parameter_count(&b.m[0]->set), (long long)b.tokens, threads, rounds);
+    for (int i = 0; i < b.sides; i++) {
+        make_inputs(&b, i);
+        for (int round = 0; round <= rounds; round++) run_round(&b, i, round);
+        model_arrays_free(&b.in[i]);
+    }
+    show(&b);
+    for (int way = 0; way < WAYS; way++) {
+        model_close(b.m[way]);
+        compute_destroy(b.c[way]);
+    }
+    return 0;
+}
