@@ -16,6 +16,7 @@ from pathlib import Path
 
 from common import ROOT
 
+CHOICE = " The guidance was chosen on other prompts of the same grammar."
 FLOOR = {"single_object": 0.85, "colors": 0.85, "two_object": 0.6, "counting": 0.6, "position": 0.6, "color_attr": 0.6}
 
 HEAD = """# shapes-sd3
@@ -63,13 +64,13 @@ MIT, as the rest of this repository: own work, trained from scratch on rendered 
 """
 
 
-def accuracy(figures: dict) -> str:
+def accuracy(figures: dict, choice: str = CHOICE) -> str:
     use = figures["settings"]
     low = [f"{t} ({100 * figures['rows'][t]['accuracy']:.0f} %)" for t, floor in FLOOR.items()
            if figures["rows"][t]["accuracy"] < floor]
     lines = ["## Accuracy", f"By `training/judge.py` on `prompts.jsonl`, seeds per prompt: {figures['seeds']:g}, "
              f"{use['steps']} steps, guidance {use['guidance']}, {figures['precision']}; 95 % Wilson intervals. An "
-             "unreadable picture is wrong. The guidance was chosen on other prompts of the same grammar.",
+             f"unreadable picture is wrong.{choice}",
              f"Below the floor of what a study can measure harm on: {', '.join(low) or 'no tag'}.", "", "| tag | right | accuracy | interval | unreadable |", "|---|---|---|---|---|"]
     for name, r in figures["rows"].items():
         lines.append(f"| {name} | {r['right']}/{r['n']} | {100 * r['accuracy']:.1f} % | "
