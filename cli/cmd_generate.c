@@ -39,13 +39,12 @@ static ss_status make_picture(pipeline *p, const sample_settings *s, const embed
 }
 
 /* One prompt, `images` seeds from `seed` on. Files: <index>.png, or <index>-<seed>.png where there are several. */
-static ss_status run_prompt(pipeline *p, const invocation *in, const sample_settings *s, const char *prompt, int index,
-                            ss_error *err) {
+static ss_status run_prompt(pipeline *p, const invocation *in, const sample_settings *s, const embedding *e,
+                            const char *prompt, int index, ss_error *err) {
     uint64_t seed = (uint64_t)invocation_flag(in, "seed").integer;
     int images = (int)invocation_flag(in, "images").integer;
     const char *folder = invocation_flag(in, "out").text;
-    embedding *e = NULL;
-    ss_status status = pipeline_encode(p, s, prompt, &e, err);
+    ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && i < images; i++) {
         rgb_image image = {0};
         char name[64];
@@ -59,7 +58,23 @@ static ss_status run_prompt(pipeline *p, const invocation *in, const sample_sett
         if (status == SS_OK) printf("%s/%s  %s\n", folder, name, prompt);
         fflush(stdout);
     }
-    embedding_free(e);
+    return status;
+}
+
+/* Some prompts at a time through the text encoders, which are not in memory while pictures are made. */
+static ss_status run_prompts(pipeline *p, const invocation *in, const sample_settings *s,
+                             const geneval_prompts *prompts, ss_error *err) {
+    enum { SOME = 16 };
+    ss_status status = SS_OK;
+    for (int first = 0; status == SS_OK && first < prompts->n; first += SOME) {
+        embedding *e[SOME];
+        const char *each[SOME];
+        int n = prompts->n - first < SOME ? prompts->n - first : SOME;
+        for (int i = 0; i < n; i++) each[i] = prompts->prompt[first + i].prompt;
+        status = pipeline_encode_many(p, s, each, n, e, err);
+        for (int i = 0; status == SS_OK && i < n; i++) status = run_prompt(p, in, s, e[i], each[i], first + i, err);
+        for (int i = 0; i < n; i++) embedding_free(e[i]);
+    }
     return status;
 }
 
@@ -86,8 +101,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
     SS_TRY_GOTO(pipeline_open(&p, c, folder, invocation_flag(in, "variant").text, err), done);
     SS_TRY_GOTO(cli_read_settings(in, p, &s, err), done);
-    for (int i = 0; status == SS_OK && i < prompts.n; i++)
-        status = run_prompt(p, in, &s, prompts.prompt[i].prompt, i, err);
+    status = run_prompts(p, in, &s, &prompts, err);
 done:
     pipeline_close(p);
     cli_compute_close(c);

@@ -56,7 +56,7 @@ static ss_status describe_components(const char *folder, compute *c, int tensors
             if (config && file_exists(config) && !is_network(class_name)) {
                 text_addf(out, "  %-16s %-32s not used\n", name, class_name ? class_name : "");
             } else if (config && file_exists(config)) {
-                status = model_open(&m, c, component, NULL, err);
+                status = model_open(&m, NULL, component, NULL, err);
                 if (status == SS_OK) status = describe_component(name, m, c, tensors, out);
             }
             model_close(m);
@@ -87,6 +87,20 @@ static void describe_blocks(const attn_block *block, const pipeline_sites *sites
     }
 }
 
+/* What is in memory, phase by phase: the text encoders are gone when denoising begins. */
+static void describe_memory(const pipeline_cost *cost, text *out) {
+    text_add(out, "\n  memory, one image at a time: weights ");
+    add_bytes(out, (double)(cost->network_bytes + cost->decoder_bytes));
+    text_add(out, ", activations ");
+    add_bytes(out, (double)cost->step_scratch_bytes);
+    text_add(out, " denoising, ");
+    add_bytes(out, (double)cost->decode_scratch_bytes);
+    text_add(out, " decoding\n  memory while texts are encoded: weights ");
+    add_bytes(out, (double)cost->encoder_bytes);
+    text_add(out, ", activations ");
+    add_bytes(out, (double)cost->encode_scratch_bytes);
+}
+
 static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss_error *err) {
     attn_block *block = NULL;
     pipeline *p = NULL;
@@ -97,15 +111,12 @@ static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss
     if (status == SS_OK) status = pipeline_defaults(p, &s, err);
     if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
     if (status == SS_OK) status = pipeline_blocks(p, &s, &block, err);
-    if (status == SS_OK) status = pipeline_cost_of(p, &s, &cost, err);
+    if (status == SS_OK) status = pipeline_cost_of(p, &s, 1, &cost, err);
     if (status == SS_OK) {
         text_addf(out, "\nat its defaults: %d x %d px, %d steps, guidance ", s.width, s.height, s.steps);
         text_add_double(out, s.guidance, 4);
         describe_blocks(block, &sites, out);
-        text_add(out, "\n  memory: weights ");
-        add_bytes(out, (double)cost.weight_bytes);
-        text_add(out, ", activations ");
-        add_bytes(out, (double)cost.scratch_peak_bytes);
+        describe_memory(&cost, out);
         text_add(out, "\n  work: ");
         text_add_double(out, cost.flops_step / 1e9, 3);
         text_add(out, " GFLOP a step, ");
@@ -153,7 +164,7 @@ static ss_status run(const invocation *in, ss_error *err) {
         SS_TRY_GOTO(describe_pipeline(folder, c, &out, err), done);
     } else {
         model *m = NULL;
-        SS_TRY_GOTO(model_open(&m, c, folder, NULL, err), done);
+        SS_TRY_GOTO(model_open(&m, NULL, folder, NULL, err), done);
         describe_component("", m, c, invocation_has(in, "tensors"), &out);
         model_close(m);
     }

@@ -68,7 +68,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     if (!folder && !only_plan) return error_set(err, SS_ERR_USAGE, NULL, "say where the results go: -o DIR");
     SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
     SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
-    SS_TRY(plan_measure_speed(s->plan, s->pl, err));
+    SS_TRY(plan_forecast(s->plan, s->c, s->pl, s->options.batch, err));
     plan_describe(s->plan, &words);
     cli_print(&words);
     fflush(stdout);
@@ -93,7 +93,7 @@ static const option RUN_FLAGS[] = {
     {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for the results (-o); made if it is not there"},
     {"limit", OPTION_INT, NULL, 0, 1000000000, "0",
      "run N (prompt, seed) groups only, every condition of each; 0 = all"},
-    {"plan", OPTION_FLAG, NULL, 0, 0, "false", "print what would run, its time and disk, and stop"},
+    {"plan", OPTION_FLAG, NULL, 0, 0, "false", "print what would run, its time, memory and disk, and stop"},
     {0},
 };
 

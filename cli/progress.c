@@ -20,27 +20,39 @@ static void add_duration(double seconds, text *out) {
     else text_addf(out, "%d h %02d min", (int)(seconds / 3600), (int)(seconds / 60) % 60);
 }
 
+/* sinks-at-block-12  texts encoded: 32/553 */
+static void add_texts(const run_progress *now, text *out) {
+    text_addf(out, "%s  texts encoded: ", now->study);
+    text_add_grouped(out, now->texts_done);
+    text_add(out, "/");
+    text_add_grouped(out, now->texts_total);
+}
+
 /* sinks-at-block-12  312/1,280 images  24 %  5.1/s  3 min left  (unit: 'two stars', seed 2, like k=5) */
+static void add_images(const run_progress *now, int last, text *out) {
+    text_addf(out, "%s  ", now->study);
+    text_add_grouped(out, now->units_done);
+    text_add(out, "/");
+    text_add_grouped(out, now->units_total);
+    text_addf(out, " images  %d %%  ", now->units_total ? (int)(100 * now->units_done / now->units_total) : 100);
+    if (isfinite(now->units_per_second)) {
+        text_add_double(out, now->units_per_second, 2);
+        text_add(out, "/s  ");
+    }
+    if (last) return;
+    add_duration(now->seconds_left, out);
+    text_add(out, " left");
+    if (now->unit) text_addf(out, "  (unit: %s)", now->unit);
+}
+
 void progress_show(void *user, const run_progress *now) {
     progress_line *line = user;
     int last = now->units_done == now->units_total;
     if (!last && now->seconds - line->last_seconds < (line->active ? 0.2 : 15)) return;
     line->last_seconds = now->seconds;
     text t = {0};
-    text_addf(&t, "%s  ", now->study);
-    text_add_grouped(&t, now->units_done);
-    text_add(&t, "/");
-    text_add_grouped(&t, now->units_total);
-    text_addf(&t, " images  %d %%  ", now->units_total ? (int)(100 * now->units_done / now->units_total) : 100);
-    if (isfinite(now->units_per_second)) {
-        text_add_double(&t, now->units_per_second, 2);
-        text_add(&t, "/s  ");
-    }
-    if (!last) {
-        add_duration(now->seconds_left, &t);
-        text_add(&t, " left");
-        if (now->unit) text_addf(&t, "  (unit: %s)", now->unit);
-    }
+    if (now->texts_done < now->texts_total) add_texts(now, &t);
+    else add_images(now, last, &t);
     if (!t.failed && line->active) fprintf(stderr, "\r%-*s%s", line->width, t.s, last ? "\n" : "");
     else if (!t.failed) fprintf(stderr, "%s\n", t.s);
     line->width = t.failed ? 0 : (int)t.len;

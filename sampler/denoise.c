@@ -72,6 +72,7 @@ ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings 
     sample_settings full = *s;
     *out = NULL;
     SS_TRY(pipeline_defaults(p, &full, err));
+    SS_TRY(pipeline_pack_network(p, err));
     denoise_state *d;
     SS_TRY(denoise_new(&d, p, &full, e, run, err));
     int64_t n = denoise_latent_elements(d), hw = d->height * d->width;
@@ -141,7 +142,7 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
     const embedding *e = first->text;
     b->latents = compute_4d(c, b->rows, first->height, first->width, first->channels);
     b->text = compute_3d(c, b->rows, e->n_text, e->width);
-    b->pooled = embedding_pooled(c, e, b->rows);
+    b->pooled = text_pooled_new(c, b->rows, e->pooled_width);
     b->studied = (attn_batch){b->rows, b->item};
     b->settings = &first->settings;
     int row = n;

@@ -11,6 +11,9 @@
 static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL, &PIPELINE_SD};
 enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
+/* Parts of the autoencoder that decode. */
+static const char *const DECODER[] = {"decoder.", "post_quant_conv."};
+
 /* ---- opening ---- */
 
 /* What the scheduler and the networks can do; all members are set. */
@@ -205,88 +208,27 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
     return SS_OK;
 }
 
-/* ---- text ---- */
+/* ---- memory ---- */
 
-void embedding_free(embedding *e) {
-    if (!e) return;
-    for (int b = 0; b < MAX_BRANCHES; b++)
-        for (int i = 0; i < MAX_TEXT_RUNS; i++) tokens_free(&e->run[b][i].tok);
-    free(e->states);
-    free(e->pooled);
-    free(e->key_class);
-    free(e);
+void pipeline_trim(compute *c) {
+    if (arena_touched(c->scratch) > arena_used(c->scratch) + KEPT_SCRATCH) arena_trim(c->scratch);
 }
 
-/* Image keys first, then the runs of text; tokens that no encoder has seen count as padding. Keys beyond are those of
- * calls without text. */
-static ss_status classify_keys(embedding *e, ss_error *err) {
-    static const uint8_t classes[TOKEN_CLASS_COUNT] = {
-        [TOKEN_START] = KEY_START, [TOKEN_WORD] = KEY_WORD, [TOKEN_END] = KEY_END, [TOKEN_PADDING] = KEY_PADDING};
-    size_t keys = (size_t)e->n_keys;
-    e->key_class = malloc(keys * (size_t)e->branches);
-    if (!e->key_class) return error_no_memory(err, "token classes", keys);
-    for (int b = 0; b < e->branches; b++) {
-        uint8_t *out = e->key_class + (size_t)b * keys;
-        memset(out, KEY_IMAGE, keys);
-        out += e->n_image;
-        for (int i = 0; i < e->n_runs; i++)
-            for (int j = 0; j < e->run[b][i].count; j++)
-                *out++ = j < e->run[b][i].tok.count ? classes[e->run[b][i].tok.at[j].cls] : KEY_PADDING;
-    }
-    return SS_OK;
+ss_status pipeline_pack_network(pipeline *p, ss_error *err) { return model_pack(p->network, p->c, NULL, 0, err); }
+
+/* The other half of the autoencoder stays in its file. */
+ss_status pipeline_pack_decoder(pipeline *p, ss_error *err) {
+    return model_pack(p->vae, p->c, DECODER, sizeof DECODER / sizeof *DECODER, err);
 }
 
-static ss_status encode_with(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
-                             ss_error *err) {
-    *out = NULL;
-    embedding *e = calloc(1, sizeof *e);
-    if (!e) return error_no_memory(err, "embedding", sizeof *e);
-    pipeline_sites sites = {0};
-    p->row->sites(p, s, &sites);
-    for (int i = 0; i < sites.n_segments; i++)
-        if (sites.segment[i].kind == SEGMENT_IMAGE) e->n_image += sites.segment[i].length;
-    e->n_keys = sites.keys;
-    e->branches = s->guidance > 1 ? 2 : 1;
-    arena_mark mark = arena_get_mark(c->scratch);
-    ss_status status = p->row->encode(p, c, s, prompt, e, err);
-    arena_release(c->scratch, mark);
-    ss_error first;
-    if (compute_status(c, &first) != SS_OK) {
-        *err = first;
-        status = err->code;
-    }
-    if (status == SS_OK) status = classify_keys(e, err);
-    if (status == SS_OK) *out = e;
-    else embedding_free(e);
-    return status;
+ss_status pipeline_prepare(pipeline *p, ss_error *err) {
+    SS_TRY(pipeline_pack_network(p, err));
+    return pipeline_pack_decoder(p, err);
 }
 
-ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
-    sample_settings full = *s;
-    *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    return encode_with(p, p->c, &full, prompt, out, err);
-}
-
-/* Without guidance there is one branch, and it is the conditional one. */
-static int branch_row(const embedding *e, attn_branch branch) { return (int)branch < e->branches ? (int)branch : 0; }
-
-const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
-    return e->key_class + branch_row(e, branch) * e->n_keys;
-}
-
-int embedding_keys(const embedding *e) { return e->n_image + e->n_text; }
-
-const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
-    const text_run *r = e->run[branch_row(e, branch)];
-    int i = key - e->n_image;
-    if (i < 0) return "";
-    for (int k = 0; k < e->n_runs; i -= r[k++].count)
-        if (i < r[k].count) {
-            int word = i < r[k].tok.count ? r[k].tok.at[i].word : -1;
-            return word >= 0 ? r[k].tok.words[word] : "";
-        }
-    return "";
+void pipeline_release(pipeline *p) {
+    weights_unpack_part(&p->network->set, p->c, "");
+    weights_unpack_part(&p->vae->set, p->c, "");
 }
 
 /* ---- picture ---- */
@@ -322,44 +264,97 @@ static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rg
 }
 
 ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
-    return decode_with(p, p->c, d, out, err);
+    SS_TRY(pipeline_pack_decoder(p, err));
+    ss_status status = decode_with(p, p->c, d, out, err);
+    pipeline_trim(p->c);
+    return status;
 }
 
 /* ---- cost ---- */
 
-/* A whole image of one step on the dry backend. */
-static ss_status dry_run(pipeline *p, compute *dry, const sample_settings *s, pipeline_cost *out, ss_error *err) {
-    embedding *e = NULL;
-    denoise_state *d = NULL;
+/* A step of `n` images on the dry backend. */
+static ss_status dry_step(pipeline *p, compute *dry, const sample_settings *s, const embedding *e, int n, int *calls,
+                          ss_error *err) {
+    denoise_state **d = calloc((size_t)n, sizeof *d);
+    ss_status status = d ? SS_OK : error_no_memory(err, "images in the making", (size_t)n * sizeof *d);
+    for (int i = 0; status == SS_OK && i < n; i++) status = denoise_new(&d[i], p, s, e, NULL, err);
+    if (status == SS_OK) status = denoise_step_on(p, dry, d, n, err);
+    if (status == SS_OK) *calls = d[0]->call; /* the first step may have two */
+    for (int i = 0; d && i < n; i++) denoise_free(d[i]);
+    free(d);
+    return status;
+}
+
+static ss_status dry_decode(pipeline *p, compute *dry, const sample_settings *s, const embedding *e, ss_error *err) {
+    denoise_state *d;
     rgb_image image = {0};
-    ss_status status = SS_OK;
-    SS_TRY_GOTO(encode_with(p, dry, s, "", &e, err), end);
-    out->flops_encode = dry->flops;
-    SS_TRY_GOTO(denoise_new(&d, p, s, e, NULL, err), end);
-    SS_TRY_GOTO(denoise_step_on(p, dry, (denoise_state *[]){d}, 1, err), end);
-    double denoised = dry->flops;
-    out->flops_step = (denoised - out->flops_encode) / d->call; /* the first step may have two calls */
-    SS_TRY_GOTO(decode_with(p, dry, d, &image, err), end);
-    out->flops_decode = dry->flops - denoised;
-    out->scratch_peak_bytes = arena_peak(dry->scratch);
-end:
+    SS_TRY(denoise_new(&d, p, s, e, NULL, err));
+    ss_status status = decode_with(p, dry, d, &image, err);
     rgb_image_free(&image);
     denoise_free(d);
+    return status;
+}
+
+/* A batch of texts: what they ask of memory at most. */
+static ss_status dry_encode(pipeline *p, compute *dry, const sample_settings *s, const text_shape *shape,
+                            ss_error *err) {
+    const char *texts[TEXT_BATCH];
+    float *states, *pooled;
+    ss_status status = text_states_allocate(shape, TEXT_BATCH, &states, &pooled, err);
+    for (int i = 0; i < TEXT_BATCH; i++) texts[i] = "";
+    if (status == SS_OK) status = encode_texts(p, dry, s, texts, TEXT_BATCH, states, pooled, err);
+    free(states);
+    free(pooled);
+    return status;
+}
+
+/* Peak of scratch since the last call, and the work. */
+static size_t take_peak(compute *dry, double *flops) {
+    size_t peak = arena_peak(dry->scratch);
+    *flops = dry->flops;
+    dry->flops = 0;
+    arena_reset_peak(dry->scratch);
+    return peak;
+}
+
+static ss_status dry_run(pipeline *p, compute *dry, const sample_settings *s, int images, pipeline_cost *out,
+                         ss_error *err) {
+    const char *each[MAX_BRANCHES];
+    embedding *e = NULL;
+    text_shape shape;
+    double flops;
+    int calls;
+    ss_status status = SS_OK;
+    p->row->text_shape(p, s, &shape);
+    out->text_bytes = text_file_bytes(&shape);
+    SS_TRY_GOTO(dry_encode(p, dry, s, &shape, err), end);
+    out->encode_scratch_bytes = take_peak(dry, &flops);
+    out->encoder_bytes = dry->packed_peak;
+    out->flops_text = flops / TEXT_BATCH;
+    out->flops_encode = out->flops_text * embedding_texts(p, s, "", each);
+    SS_TRY_GOTO(embedding_new(&e, p, s, "", err), end);
+    SS_TRY_GOTO(dry_step(p, dry, s, e, images, &calls, err), end);
+    out->step_scratch_bytes = take_peak(dry, &flops);
+    SS_TRY_GOTO(dry_step(p, dry, s, e, 1, &calls, err), end);
+    take_peak(dry, &flops);
+    out->flops_step = flops / calls;
+    SS_TRY_GOTO(dry_decode(p, dry, s, e, err), end);
+    out->decode_scratch_bytes = take_peak(dry, &out->flops_decode);
+end:
     embedding_free(e);
     return status;
 }
 
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err) {
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err) {
     *out = (pipeline_cost){0};
     sample_settings full = *s;
     SS_TRY(pipeline_defaults(p, &full, err));
     compute *dry;
-    SS_TRY(compute_create(&dry, "dry", 1, (size_t)1 << 40, err));
-    ss_status status = dry_run(p, dry, &full, out, err);
-    const weight_set *sets[MAX_WEIGHT_SETS];
-    int n = p->row->weights(p, sets);
-    sets[n++] = &p->vae->set;
-    for (int i = 0; i < n; i++) out->weight_bytes += weights_packed_bytes(sets[i], p->c);
+    SS_TRY(compute_create(&dry, "dry", p->c->threads, (size_t)1 << 40, err));
+    ss_status status = dry_run(p, dry, &full, images, out, err);
+    out->network_bytes = weights_packed_bytes(&p->network->set, p->c);
+    for (size_t i = 0; i < sizeof DECODER / sizeof *DECODER; i++)
+        out->decoder_bytes += weights_packed_part_bytes(&p->vae->set, p->c, DECODER[i]);
     compute_destroy(dry);
     return status;
 }

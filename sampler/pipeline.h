@@ -14,10 +14,16 @@ typedef struct pipeline pipeline;
 
 /* ---- opening ---- */
 
-/* Map and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are
- * packed now, for `c`, which must outlive the pipeline. `variant`: NULL or "fp16"... */
+/* Map and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are packed
+ * for `c`, which must outlive the pipeline, when they are needed: the denoiser's by the first denoise_begin, the
+ * decoder's by the first denoise_decode, the text encoders' block by block while texts are encoded. `variant`: NULL or
+ * "fp16"... */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
+
+/* Pack what making images needs now, not when it is first asked for; give it back until it is asked for again. */
+ss_status pipeline_prepare(pipeline *p, ss_error *err);
+void pipeline_release(pipeline *p);
 
 /* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {
@@ -58,8 +64,41 @@ const char *pipeline_folder(const pipeline *p);
 
 typedef struct embedding embedding; /* what the text encoders made of a prompt and a negative prompt */
 
+/* The encoders' weights are in memory meanwhile, one block's at a time, and no longer. */
 ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
-void embedding_free(embedding *e);
+void embedding_free(embedding *e); /* NULL is allowed */
+
+/* The same for `n` prompts, out[n]: cheaper than one by one, since they share the packing. All or none are made. */
+ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+                               embedding **out, ss_error *err);
+
+/* An embedding whose states are zeros: for whoever times a network and does not look at pictures. */
+ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
+
+/* A folder in which texts are kept as the encoders left them, a file for each (docs/STORE.md), so that each is encoded
+ * once. A file is named by a checksum of all that its bits depend on; it is written under a temporary name, synced and
+ * renamed, and read with its own checksum, so that a broken one is as good as none. One process at a time writes. */
+typedef struct text_folder {
+    const char *path;     /* made when it is first written to */
+    const char *identity; /* checksums of the encoders' and tokenizers' files, numeric class: all that decides the bits
+                           * but text and settings */
+} text_folder;
+
+/* An embedding that somebody will ask for. */
+typedef struct text_order {
+    const char *prompt;
+    const sample_settings *settings; /* complete (pipeline_defaults) */
+    int repeat;                      /* 0; another number is an encoding of its own, that shares no file with others */
+} text_order;
+
+/* Encode what the `n` orders need and the folder has not got, each text once. `told` (or NULL) is called after every
+ * batch of texts with how many of how many are done. What was interrupted is in the folder but for the last batch. */
+ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const text_order *orders, int n,
+                               void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
+
+/* The embedding from the folder, without the encoders; what is not there is encoded and put there. */
+ss_status pipeline_encode_from(pipeline *p, const text_folder *folder, const text_order *order, embedding **out,
+                               ss_error *err);
 
 /* Classes of the keys of a studied call ([pipeline_sites.keys], values of key_class) and the words they belong to; ""
  * where none. Where text and image are keys of different calls, the first are those of the text; all keys of the other
@@ -99,9 +138,15 @@ ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss
 
 /* ---- cost, known beforehand (a dry run) ---- */
 typedef struct pipeline_cost {
-    size_t weight_bytes, scratch_peak_bytes;
+    size_t network_bytes, decoder_bytes; /* packed weights, from the first denoise_begin and denoise_decode on */
+    size_t encoder_bytes;                /* the most of the text encoders' that are packed at once */
+    /* Activations at their peak: of a full batch of texts, of a step of `images`, of a decode. */
+    size_t encode_scratch_bytes, step_scratch_bytes, decode_scratch_bytes;
     double flops_encode, flops_step, flops_decode; /* of one image; a step with both guidance branches */
+    double flops_text;                             /* of one text through the encoders */
+    size_t text_bytes;                             /* of one text in a text_folder */
 } pipeline_cost;
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err);
+/* `images`: how many are denoised together. */
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err);
 
 #endif

@@ -18,7 +18,7 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
                          class_name);
     char *folder = file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
-    ss_status status = model_open(out, p->c, folder, variant, err);
+    ss_status status = model_open(out, NULL, folder, variant, err);
     if (status == SS_OK && strcmp((*out)->net->about.name, class_name) != 0)
         status = error_set(err, SS_ERR_INPUT, folder, "expected a %s, found a %s in config.json", class_name,
                            (*out)->net->about.name);
@@ -92,49 +92,37 @@ int64_t clip_texts_width(const clip_texts *m) {
     return width;
 }
 
-int clip_texts_weights(const clip_texts *m, const weight_set *out[MAX_WEIGHT_SETS]) {
-    for (int i = 0; i < m->n; i++) out[i] = &m->encoder[i]->set;
-    return m->n;
+tensor text_pooled_new(compute *c, int64_t rows, int64_t width) {
+    return width ? compute_2d(c, rows, width) : TENSOR_NONE;
 }
 
-ss_status embedding_allocate(embedding *e, ss_error *err) {
-    size_t n = (size_t)(e->branches * e->n_text) * (size_t)e->width;
-    e->states = calloc(n, sizeof *e->states);
-    if (e->pooled_width) e->pooled = calloc((size_t)(e->branches * e->pooled_width), sizeof *e->pooled);
-    if (e->states && (e->pooled || !e->pooled_width)) return SS_OK;
-    return error_no_memory(err, "text states", n * sizeof *e->states);
-}
-
-tensor embedding_pooled(compute *c, const embedding *e, int64_t rows) {
-    return e->pooled_width ? compute_2d(c, rows, e->pooled_width) : TENSOR_NONE;
-}
-
-ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
-                             int keep, int32_t *ids, ss_error *err) {
-    for (int b = 0; b < branches; b++) {
+ss_status text_ids(const tokenizer *t, const char *const *texts, int n, int count, int32_t *ids, ss_error *err) {
+    for (int i = 0; i < n; i++) {
         tokens tok = {0};
-        SS_TRY(tokenizer_encode(t, prompts[b], count, &tok, err));
-        for (int i = 0; i < count; i++) ids[b * count + i] = tok.at[i].id;
-        if (keep >= 0) e->run[b][keep].tok = tok;
-        else tokens_free(&tok);
+        SS_TRY(tokenizer_encode(t, texts[i], count, &tok, err));
+        for (int j = 0; j < count; j++) ids[i * count + j] = tok.at[j].id;
+        tokens_free(&tok);
     }
     return SS_OK;
 }
 
-ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *prompts, int branches, embedding *e,
-                            int32_t *ids, tensor states, tensor pooled, ss_error *err) {
+ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *texts, int n, int32_t *ids,
+                            tensor states, tensor pooled, ss_error *err) {
     int64_t column = 0, pooled_column = 0;
     for (int i = 0; i < m->n; i++) {
         const clip_text_config *g = clip_texts_config(m, i);
         clip_text_output out;
-        SS_TRY(embedding_tokenize(e, m->tokenizer[i], prompts, branches, m->tokens, i == 0 ? 0 : -1, ids, err));
-        clip_text_forward(c, g, m->encoder[i]->weights, ids, branches, m->tokens, &out);
+        arena_mark mark = arena_get_mark(c->scratch);
+        SS_TRY(text_ids(m->tokenizer[i], texts, n, m->tokens, ids, err));
+        clip_text_forward_streamed(c, m->encoder[i], ids, n, m->tokens, &out);
         op_copy(c, tensor_columns(tensor_slice(states, 1, 0, m->tokens), column, g->encoder.width),
                 m->last ? out.last : out.penultimate);
         column += g->encoder.width;
-        if (!g->projection) continue;
-        op_copy(c, tensor_columns(pooled, pooled_column, g->projection), out.pooled);
-        pooled_column += g->projection;
+        if (g->projection) {
+            op_copy(c, tensor_columns(pooled, pooled_column, g->projection), out.pooled);
+            pooled_column += g->projection;
+        }
+        arena_release(c->scratch, mark);
     }
     return SS_OK;
 }

@@ -12,7 +12,7 @@
 /* Whether model_index.json names the component: ["library", "Class"]; [null, null] and no entry mean without. */
 int pipeline_has_component(const json_t *index, const char *name);
 
-/* Open the component, which must be there and of the class. */
+/* Open the component, which must be there and of the class. Its weights are not packed. */
 ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index, const char *index_path,
                                   const char *name, const char *class_name, const char *variant, ss_error *err);
 
@@ -49,25 +49,17 @@ static inline const clip_text_config *clip_texts_config(const clip_texts *m, int
 
 int64_t clip_texts_width(const clip_texts *m); /* of the states of all, side by side */
 
-/* pipeline_row.weights. */
-int clip_texts_weights(const clip_texts *m, const weight_set *out[MAX_WEIGHT_SETS]);
+/* [rows, width] in new scratch, or none where the network takes no pooled text: a width of 0. */
+tensor text_pooled_new(compute *c, int64_t rows, int64_t width);
 
-/* Room for e->states and e->pooled, whose dimensions are set, zeros. */
-ss_status embedding_allocate(embedding *e, ss_error *err);
+/* Token ids of `n` texts, [n, count]. */
+ss_status text_ids(const tokenizer *t, const char *const *texts, int n, int count, int32_t *ids, ss_error *err);
 
-/* [rows, pooled_width] in new scratch, or none where the network takes no pooled text. */
-tensor embedding_pooled(compute *c, const embedding *e, int64_t rows);
-
-/* Token ids of `branches` prompts, [branches, count]. The tokens themselves go to run `keep` of the embedding, unless
- * it is negative. */
-ss_status embedding_tokenize(embedding *e, const tokenizer *t, const char *const *prompts, int branches, int count,
-                             int keep, int32_t *ids, ss_error *err);
-
-/* The states of all side by side into the left of states [branches, >= tokens, width]; the pooled states of those that
- * have a projection side by side into pooled [branches, pooled_width]. The tokens of the first go to run 0 of the
- * embedding. ids: room for [branches, tokens]. */
-ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *prompts, int branches, embedding *e,
-                            int32_t *ids, tensor states, tensor pooled, ss_error *err);
+/* The states of all side by side into the left of states [n, >= tokens, width]; the pooled states of those that have a
+ * projection side by side into pooled [n, pooled_width]. ids: room for [n, tokens]. The encoders' weights are packed on
+ * the way, a block at a time, and given back. */
+ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *texts, int n, int32_t *ids,
+                            tensor states, tensor pooled, ss_error *err);
 
 /* ---- the autoencoder ---- */
 

@@ -17,16 +17,25 @@ typedef struct text_run {
     int count;
 } text_run;
 
-enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2, MAX_WEIGHT_SETS = 8 };
+enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2 };
+
+/* What the encoders make of a text. */
+typedef struct text_shape {
+    int n_runs, count[MAX_TEXT_RUNS];
+    const tokenizer *reader[MAX_TEXT_RUNS]; /* whose tokens a run holds; NULL = no encoder has seen it */
+    int n_text;                             /* tokens of all runs */
+    int64_t width, pooled_width;            /* of the states, of the pooled states; 0: there are no pooled ones */
+    int no_negative; /* with these settings the unconditional text is zeros, which nobody encodes */
+} text_shape;
 
 struct embedding {
     int branches;        /* 1 = BRANCH_COND alone */
     int n_image, n_text; /* n_image: 0 where keys of text are no keys of image (pipeline_sites) */
     int n_runs;
-    int64_t width, pooled_width; /* pooled_width 0: the network takes no pooled text */
+    int64_t width, pooled_width; /* as in text_shape */
     text_run run[MAX_BRANCHES][MAX_TEXT_RUNS];
     float *states;      /* [branches, n_text, width] */
-    float *pooled;      /* [branches, pooled_width] */
+    float *pooled;      /* [branches, pooled_width], never NULL */
     int n_keys;         /* pipeline_sites.keys: the most of any call */
     uint8_t *key_class; /* [branches, n_keys] */
 };
@@ -61,22 +70,23 @@ typedef struct call_batch {
 typedef struct pipeline_row {
     entry about;     /* name: "_class_name" in model_index.json */
     int tells_sizes; /* the network is told picture_sizes; elsewhere whoever sets one is refused */
-    /* Open all components; fill p->impl, p->vae, p->sampling and p->by_default. On failure `close` is still called. */
+    /* Open all components; fill p->impl, p->vae, p->network, p->sampling and p->by_default. On failure `close` is still
+     * called. */
     ss_status (*open)(pipeline *p, const json_t *index, const char *index_path, const char *variant, ss_error *err);
     void (*close)(pipeline *p); /* all but what p itself holds */
     /* Refuse what the model cannot do; all members of *s are set. */
     ss_status (*check)(const pipeline *p, const sample_settings *s, ss_error *err);
     void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
     void (*site)(const pipeline *p, const sample_settings *s, int block, attn_block *out); /* a block there is */
-    /* Fill the zeroed embedding, key_class aside. */
-    ss_status (*encode)(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
-                        ss_error *err);
+    void (*text_shape)(const pipeline *p, const sample_settings *s, text_shape *out);
+    /* `n` texts at once: states [n, n_text, width] and pooled [n, pooled_width], host memory. The encoders' weights are
+     * packed on the way and given back. */
+    ss_status (*encode)(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                        float *states, float *pooled, ss_error *err);
     int64_t (*channels)(const pipeline *p); /* of the latents */
     int64_t (*patch)(const pipeline *p);    /* side of an image token, latents; a scheduler may count tokens */
     /* What the network makes of the batch, [rows, h, w, C] in new scratch. */
     tensor (*predict)(pipeline *p, compute *c, const call_batch *batch);
-    /* The weights of all components but the autoencoder's; returns how many sets. */
-    int (*weights)(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]);
 } pipeline_row;
 
 struct pipeline {
@@ -84,12 +94,52 @@ struct pipeline {
     compute *c;
     char *folder;
     sample_settings by_default;
-    model *vae; /* AutoencoderKL */
+    model *vae;     /* AutoencoderKL */
+    model *network; /* the denoiser; it and the autoencoder are packed when they are first needed */
     scheduler sampling;
     void *impl; /* the row's own */
 };
 
 extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL, PIPELINE_SD;
+
+/* ---- embedding.c ---- */
+
+enum { TEXT_BATCH = 16 }; /* texts that go through the encoders together: what their packing is shared by */
+
+/* Room for what the encoders make of `n` texts, zeros: states [n, n_text, width] and pooled [n, pooled_width], which
+ * has an address even where it has no values. The caller frees both, after a failure too. */
+ss_status text_states_allocate(const text_shape *shape, int n, float **states, float **pooled, ss_error *err);
+
+/* The embedding of a prompt with its tokens and classes, room for the states, and no states yet. All members of *s are
+ * set. */
+ss_status embedding_new(embedding **out, const pipeline *p, const sample_settings *s, const char *prompt,
+                        ss_error *err);
+
+/* Texts that make up an embedding of these settings, in the order of its branches: each[0 .. return value). */
+int embedding_texts(const pipeline *p, const sample_settings *s, const char *prompt, const char *each[MAX_BRANCHES]);
+
+/* pipeline_encode on any context. */
+ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
+                    ss_error *err);
+
+/* `n` texts through the encoders, in batches. Scratch is given back. */
+ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                       float *states, float *pooled, ss_error *err);
+
+/* ---- text_folder.c ---- */
+
+size_t text_file_bytes(const text_shape *shape); /* of one text */
+
+/* ---- pipeline.c ---- */
+
+/* Scratch that a phase has used and the next one will hardly use so much of is not kept: after texts are encoded, and
+ * after a picture is decoded. Little is kept as it is, since memory that comes anew costs time. */
+enum { KEPT_SCRATCH = 64 << 20 };
+void pipeline_trim(compute *c);
+
+/* Pack the denoiser, or what decoding needs, where that has not been done. */
+ss_status pipeline_pack_network(pipeline *p, ss_error *err);
+ss_status pipeline_pack_decoder(pipeline *p, ss_error *err);
 
 /* ---- denoise.c ---- */
 

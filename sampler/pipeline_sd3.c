@@ -74,6 +74,7 @@ static ss_status sd3_open(pipeline *p, const json_t *index, const char *index_pa
     SS_TRY(pipeline_open_scheduler(p, SCHEDULER_FLOW, NULL, err));
     SS_TRY(
         pipeline_open_component(&m->mmdit, p, index, index_path, "transformer", "SD3Transformer2DModel", variant, err));
+    p->network = m->mmdit;
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
     SS_TRY(open_text(p, m, index, index_path, variant, err));
     SS_TRY(check_components(p, m, err));
@@ -91,14 +92,6 @@ static void sd3_close(pipeline *p) {
     model_close(m->t5);
     model_close(m->mmdit);
     free(m);
-}
-
-static int sd3_weights(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]) {
-    const sd3 *m = p->impl;
-    int n = clip_texts_weights(&m->clip, out);
-    if (m->t5) out[n++] = &m->t5->set;
-    out[n++] = &m->mmdit->set;
-    return n;
 }
 
 /* ---- settings ---- */
@@ -146,42 +139,42 @@ static void sd3_site(const pipeline *p, const sample_settings *s, int block, att
 
 /* ---- text ---- */
 
+static void sd3_text_shape(const pipeline *p, const sample_settings *s, text_shape *out) {
+    const sd3 *m = p->impl;
+    const mmdit_config *g = mmdit_config_of(m);
+    int t5 = t5_tokens(m, s);
+    *out = (text_shape){.n_runs = 2,
+                        .count = {m->clip.tokens, t5},
+                        .reader = {m->clip.tokenizer[0], m->t5_tokenizer},
+                        .n_text = m->clip.tokens + t5,
+                        .width = g->joint_attention_dim,
+                        .pooled_width = g->pooled_projection_dim};
+}
+
 /* CLIP's penultimate states side by side, zeros up to the width of T5's, then T5's states below; CLIP's pooled states
- * side by side. states [branches, n_text, width], pooled [branches, pooled_width]. */
-static ss_status encode_into(const sd3 *m, compute *c, const char *const *prompts, embedding *e, int32_t *ids,
-                             tensor states, tensor pooled, ss_error *err) {
-    int n_clip = e->run[0][0].count, n_t5 = e->run[0][1].count;
+ * side by side. states [n, n_text, width], pooled [n, pooled_width]. */
+static ss_status encode_into(const sd3 *m, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
+                             tensor pooled, ss_error *err) {
+    int n_clip = m->clip.tokens, n_t5 = (int)states.dim[1] - n_clip;
     op_fill(c, states, 0);
-    SS_TRY(clip_texts_encode(&m->clip, c, prompts, e->branches, e, ids, states, pooled, err));
+    SS_TRY(clip_texts_encode(&m->clip, c, texts, n, ids, states, pooled, err));
     if (!m->t5) return SS_OK;
-    SS_TRY(embedding_tokenize(e, m->t5_tokenizer, prompts, e->branches, n_t5, 1, ids, err));
-    op_copy(c, tensor_slice(states, 1, n_clip, n_t5),
-            t5_forward(c, m->t5->config, m->t5->weights, ids, e->branches, n_t5));
+    SS_TRY(text_ids(m->t5_tokenizer, texts, n, n_t5, ids, err));
+    op_copy(c, tensor_slice(states, 1, n_clip, n_t5), t5_forward_streamed(c, m->t5, ids, n, n_t5));
     return SS_OK;
 }
 
-static ss_status sd3_encode(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
-                            ss_error *err) {
+static ss_status sd3_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                            float *states, float *pooled, ss_error *err) {
     const sd3 *m = p->impl;
-    const mmdit_config *g = mmdit_config_of(m);
-    const char *const prompts[MAX_BRANCHES] = {[BRANCH_COND] = prompt, [BRANCH_UNCOND] = s->negative};
-    e->n_runs = 2;
-    for (int b = 0; b < e->branches; b++) {
-        e->run[b][0].count = m->clip.tokens;
-        e->run[b][1].count = t5_tokens(m, s);
-    }
-    e->n_text = m->clip.tokens + t5_tokens(m, s);
-    e->width = g->joint_attention_dim;
-    e->pooled_width = g->pooled_projection_dim;
-    SS_TRY(embedding_allocate(e, err));
-    size_t n = (size_t)(e->branches * e->n_text);
-    int32_t *ids = calloc(n, sizeof *ids);
-    if (!ids) return error_no_memory(err, "token ids", n * sizeof *ids);
-    tensor states = compute_3d(c, e->branches, e->n_text, e->width),
-           pooled = compute_2d(c, e->branches, e->pooled_width);
-    ss_status status = encode_into(m, c, prompts, e, ids, states, pooled, err);
-    op_download(c, e->states, states);
-    op_download(c, e->pooled, pooled);
+    text_shape shape;
+    sd3_text_shape(p, s, &shape);
+    int32_t *ids = calloc((size_t)(n * shape.n_text), sizeof *ids);
+    if (!ids) return error_no_memory(err, "token ids", (size_t)(n * shape.n_text) * sizeof *ids);
+    tensor all = compute_3d(c, n, shape.n_text, shape.width), one = compute_2d(c, n, shape.pooled_width);
+    ss_status status = encode_into(m, c, texts, n, ids, all, one, err);
+    op_download(c, states, all);
+    op_download(c, pooled, one);
     free(ids);
     return status;
 }
@@ -213,9 +206,9 @@ const pipeline_row PIPELINE_SD3 = {
     .check = sd3_check,
     .sites = sd3_sites,
     .site = sd3_site,
+    .text_shape = sd3_text_shape,
     .encode = sd3_encode,
     .channels = sd3_channels,
     .patch = sd3_patch,
     .predict = sd3_predict,
-    .weights = sd3_weights,
 };

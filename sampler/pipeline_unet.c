@@ -44,6 +44,7 @@ ss_status unet_pipeline_open(pipeline *p, const json_t *index, const char *index
                              const char *variant, int sample_size, ss_error *err) {
     unet_pipeline *m = p->impl;
     SS_TRY(pipeline_open_component(&m->unet, p, index, index_path, "unet", "UNet2DConditionModel", variant, err));
+    p->network = m->unet;
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
     SS_TRY(check_vae_config(p, err));
     SS_TRY(clip_texts_open(&m->clip, p, index, index_path, text_classes, variant, err));
@@ -62,13 +63,6 @@ void unet_pipeline_close(pipeline *p) {
     clip_texts_close(&m->clip);
     model_close(m->unet);
     free(m);
-}
-
-int unet_pipeline_weights(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]) {
-    const unet_pipeline *m = p->impl;
-    int n = clip_texts_weights(&m->clip, out);
-    out[n++] = &m->unet->set;
-    return n;
 }
 
 /* ---- settings ---- */
@@ -115,25 +109,30 @@ void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_s
 
 /* ---- text ---- */
 
-ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
-                               ss_error *err) {
+void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_shape *out) {
     const unet_pipeline *m = p->impl;
     const unet_config *g = unet_config_of(m);
-    const char *const prompts[MAX_BRANCHES] = {[BRANCH_COND] = prompt, [BRANCH_UNCOND] = s->negative};
     /* diffusers' rule for negative_prompt=None, which is what an empty negative prompt means here */
-    int encoded = m->force_zeros && !*s->negative ? 1 : e->branches;
-    e->n_runs = 1;
-    for (int b = 0; b < e->branches; b++) e->run[b][0].count = m->clip.tokens;
-    e->n_text = m->clip.tokens;
-    e->width = g->cross_attention_dim;
-    e->pooled_width = g->pooled_dim;
-    SS_TRY(embedding_allocate(e, err));
-    int32_t *ids = calloc((size_t)(encoded * e->n_text), sizeof *ids);
-    if (!ids) return error_no_memory(err, "token ids", (size_t)(encoded * e->n_text) * sizeof *ids);
-    tensor states = compute_3d(c, encoded, e->n_text, e->width), pooled = embedding_pooled(c, e, encoded);
-    ss_status status = clip_texts_encode(&m->clip, c, prompts, encoded, e, ids, states, pooled, err);
-    op_download(c, e->states, states);
-    if (e->pooled_width) op_download(c, e->pooled, pooled);
+    *out = (text_shape){.n_runs = 1,
+                        .count = {m->clip.tokens},
+                        .reader = {m->clip.tokenizer[0]},
+                        .n_text = m->clip.tokens,
+                        .width = g->cross_attention_dim,
+                        .pooled_width = g->pooled_dim,
+                        .no_negative = m->force_zeros && !*s->negative};
+}
+
+ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                               float *states, float *pooled, ss_error *err) {
+    const unet_pipeline *m = p->impl;
+    text_shape shape;
+    unet_pipeline_text_shape(p, s, &shape);
+    int32_t *ids = calloc((size_t)(n * shape.n_text), sizeof *ids);
+    if (!ids) return error_no_memory(err, "token ids", (size_t)(n * shape.n_text) * sizeof *ids);
+    tensor all = compute_3d(c, n, shape.n_text, shape.width), one = text_pooled_new(c, n, shape.pooled_width);
+    ss_status status = clip_texts_encode(&m->clip, c, texts, n, ids, all, one, err);
+    op_download(c, states, all);
+    if (shape.pooled_width) op_download(c, pooled, one);
     free(ids);
     return status;
 }

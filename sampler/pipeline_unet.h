@@ -17,20 +17,20 @@ static inline const unet_config *unet_config_of(const unet_pipeline *m) { return
 /* Refuse a folder with a ControlNet; for the row's `open`, before anything is opened. */
 ss_status unet_pipeline_check_index(const json_t *index, const char *index_path, ss_error *err);
 
-/* Fill p->impl, p->vae and p->by_default, its guidance and steps aside; p->impl->clip.n and .last are set by the
- * caller, who makes *m and gives it to p->impl first. Components of one model fit each other. `sample_size`: the
+/* Fill p->impl, p->vae, p->network and p->by_default, its guidance and steps aside; p->impl->clip.n and .last are set
+ * by the caller, who makes *m and gives it to p->impl first. Components of one model fit each other. `sample_size`: the
  * latents' where the config says none. */
 ss_status unet_pipeline_open(pipeline *p, const json_t *index, const char *index_path, const char *const *text_classes,
                              const char *variant, int sample_size, ss_error *err);
 
 /* Members of the row. */
 void unet_pipeline_close(pipeline *p);
-int unet_pipeline_weights(const pipeline *p, const weight_set *out[MAX_WEIGHT_SETS]);
 ss_status unet_pipeline_check(const pipeline *p, const sample_settings *s, ss_error *err);
 void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out);
 void unet_pipeline_site(const pipeline *p, const sample_settings *s, int block, attn_block *out);
-ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding *e,
-                               ss_error *err);
+void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_shape *out);
+ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                               float *states, float *pooled, ss_error *err);
 int64_t unet_pipeline_channels(const pipeline *p);
 int64_t unet_pipeline_patch(const pipeline *p);
 tensor unet_pipeline_predict(pipeline *p, compute *c, const call_batch *b);
@@ -38,7 +38,7 @@ tensor unet_pipeline_predict(pipeline *p, compute *c, const call_batch *b);
 /* All of them. */
 #define UNET_PIPELINE_MEMBERS                                                                                          \
     .close = unet_pipeline_close, .check = unet_pipeline_check, .sites = unet_pipeline_sites,                          \
-    .site = unet_pipeline_site, .encode = unet_pipeline_encode, .channels = unet_pipeline_channels,                    \
-    .patch = unet_pipeline_patch, .predict = unet_pipeline_predict, .weights = unet_pipeline_weights
+    .site = unet_pipeline_site, .text_shape = unet_pipeline_text_shape, .encode = unet_pipeline_encode,                \
+    .channels = unet_pipeline_channels, .patch = unet_pipeline_patch, .predict = unet_pipeline_predict
 
 #endif

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/philox.h"
 #include "study/plan_internal.h"
 #include "study/swap.h"
+#include "study/texts.h"
 
 /* ---- order ---- */
 
@@ -177,23 +177,11 @@ static void count(plan *p) {
     c->groups = p->n_groups;
     c->images = p->n_units;
     c->conditions = y->n_conditions;
-    c->encodes = c->prompts;
-    uint8_t swapped_before = 0;
-    int prompt = -1;
     for (int i = 0; i < p->n_units; i++) {
         const plan_unit *u = &p->unit[i];
         const plan_condition *b = &p->condition[u->condition];
-        const study_condition *s = &y->condition[u->condition];
-        if (u->prompt != prompt) swapped_before = 0;
-        prompt = u->prompt;
         c->forwards_unshared += b->settings.steps;
         c->forwards += b->shares_prefix && b->program.n ? b->settings.steps - b->first_step : b->settings.steps;
-        int other_text = (b->settings.guidance > 1) != (p->settings.guidance > 1);
-        if ((s->role == CONDITION_SHAM && !s->has_intervention) || other_text) c->encodes++;
-        if (s->prompt == PROMPT_SWAP_ATTRIBUTE && !other_text && !swapped_before) {
-            c->encodes++;
-            swapped_before = 1;
-        }
     }
 }
 
@@ -201,7 +189,7 @@ static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
     enum { SITE_OVERHEAD = 10, COLUMN_BYTES = 8, SINK_BYTES = 20 };
     const double PNG_SHARE = 0.5, MASS_SHARE = 0.8; /* of raw bytes, after compression; seen on a tiny model */
     pipeline_cost cost;
-    SS_TRY(pipeline_cost_of(pl, &p->settings, &cost, err));
+    SS_TRY(pipeline_cost_of(pl, &p->settings, 1, &cost, err));
     const plan_counts *c = &p->counts;
     int columns = 0;
     for (int i = 0; i < p->measure.n_probes; i++) columns += p->measure.probe[i]->n_columns;
@@ -214,12 +202,11 @@ static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
     image += columns ? sites * (SITE_OVERHEAD + COLUMN_BYTES * columns) : 0;
     image += sites * SINK_BYTES * p->measure.top;
     if (p->measure.keep_masses) image += MASS_SHARE * 4 * masses;
-    p->cost = (plan_cost){.flops = (double)c->encodes * cost.flops_encode + (double)c->forwards * cost.flops_step +
+    p->cost = (plan_cost){.flops = (double)c->encodes * cost.flops_text + (double)c->forwards * cost.flops_step +
                                    (double)c->images * cost.flops_decode,
                           .seconds = NAN,
                           .disk_bytes = (double)c->images * image,
-                          .weight_bytes = cost.weight_bytes,
-                          .scratch_peak_bytes = cost.scratch_peak_bytes};
+                          .text_bytes = (double)c->encodes * (double)cost.text_bytes};
     return SS_OK;
 }
 
@@ -241,6 +228,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     SS_TRY(status);
     SS_TRY(swap_prompts(p, err));
     count(p);
+    SS_TRY(texts_count(p, &p->counts.encodes, err));
     return set_cost(p, pl, err);
 }
 
@@ -266,36 +254,4 @@ void plan_free(plan *p) {
     free(p->group);
     free(p->unit);
     free(p);
-}
-
-/* ---- speed ---- */
-
-ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err) {
-    enum { MAX_STEPS = 3 };
-    const double ENOUGH = 0.25; /* seconds; a step this long is not repeated */
-    pipeline_cost cost;
-    embedding *e = NULL;
-    attn_run *run = NULL;
-    denoise_state *d = NULL;
-    double best = INFINITY;
-    const plan_unit *u = &p->unit[0];
-    attn_shape shape = {p->settings.steps, p->sites.blocks, p->sites.heads, p->sites.keys};
-    ss_status status = pipeline_cost_of(pl, &p->settings, &cost, err);
-    if (status != SS_OK) return status;
-    SS_TRY_GOTO(attn_run_create(&run, NULL, &p->measure, &(attn_stream_name){0}, shape, err), done);
-    SS_TRY_GOTO(pipeline_encode(pl, &p->settings, plan_unit_prompt(p, u), &e, err), done);
-    SS_TRY_GOTO(denoise_begin(&d, pl, &p->settings, e, u->seed, run, err), done);
-    for (int i = 0; i < MAX_STEPS && i < p->settings.steps; i++) {
-        double start = clock_seconds();
-        SS_TRY_GOTO(denoise_step(pl, &d, 1, err), done);
-        double took = clock_seconds() - start;
-        best = took < best ? took : best;
-        if (took > ENOUGH) break;
-    }
-    if (cost.flops_step > 0) p->cost.seconds = p->cost.flops * best / cost.flops_step;
-done:
-    denoise_free(d);
-    embedding_free(e);
-    attn_run_destroy(run);
-    return status;
 }

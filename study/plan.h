@@ -37,13 +37,17 @@ typedef struct plan_counts {
     int64_t images;
     int64_t forwards;          /* steps of one image, after sharing */
     int64_t forwards_unshared; /* without it */
-    int64_t encodes;           /* prompts through the text encoders */
+    int64_t encodes;           /* texts through the text encoders (texts.h) */
 } plan_counts;
 
 typedef struct plan_cost {
-    double flops, seconds; /* seconds NAN until plan_measure_speed */
-    double disk_bytes;
-    size_t weight_bytes, scratch_peak_bytes;
+    double flops;
+    double disk_bytes, text_bytes; /* of the store; of the encoded texts beside it, until it is complete */
+    /* From here on by plan_forecast; NAN and 0 before. */
+    double seconds;
+    size_t memory_bytes;                           /* the most of this process's memory */
+    size_t weight_bytes, step_bytes, decode_bytes; /* of which: packed weights, activations of a step or a decode */
+    size_t text_phase_bytes;                       /* the text encoders' weights and activations, before */
 } plan_cost;
 
 typedef struct plan {
@@ -74,8 +78,12 @@ void plan_free(plan *p); /* NULL is allowed */
 ss_status plan_bind_where(const study *y, const study_intervention *v, const attn_kind *kind, int blocks, int heads,
                           int steps, attn_intervention *out, ss_error *err);
 
-/* Time a short piece of real work and fill cost.seconds. */
-ss_status plan_measure_speed(plan *p, pipeline *pl, ss_error *err);
+enum { PLAN_BATCH = 2 }; /* images denoised together, unless somebody asks for another number */
+
+/* What the plan will take on this machine: time a few seconds of its real work (texts, steps of its conditions, a
+ * decode, scores) and fill the rest of `cost`. `batch`: images that will be denoised together; 0 = PLAN_BATCH. Another
+ * load of the machine is another time. */
+ss_status plan_forecast(plan *p, compute *c, pipeline *pl, int batch, ss_error *err);
 
 /* The plan in words, as `run --plan` prints it. */
 void plan_describe(const plan *p, text *out);

@@ -17,6 +17,7 @@ void plan_unit_name(const plan *p, const plan_unit *u, text *out) {
 static void add_duration(double seconds, text *out) {
     if (isnan(seconds)) text_add(out, "not measured");
     else if (seconds < 90) text_addf(out, "%d s", (int)(seconds + 1));
+    else if (seconds < 570) text_add_fixed(out, seconds / 60, 1), text_add(out, " min");
     else if (seconds < 5400) text_addf(out, "%d min", (int)(seconds / 60 + 0.5));
     else text_add_fixed(out, seconds / 3600, 1), text_add(out, " h");
 }
@@ -27,6 +28,24 @@ static void add_bytes(double bytes, text *out) {
     for (; bytes >= 1000 && u < 4; u++) bytes /= 1000;
     text_add_double(out, bytes, 3);
     text_addf(out, " %s", UNITS[u]);
+}
+
+/* The most at once, and what it is made of; the text encoders are gone before the first image. */
+static void add_memory(const plan_cost *c, text *out) {
+    if (!c->memory_bytes) {
+        text_add(out, "not measured");
+        return;
+    }
+    add_bytes((double)c->memory_bytes, out);
+    text_add(out, " at most: weights ");
+    add_bytes((double)c->weight_bytes, out);
+    text_add(out, ", activations ");
+    add_bytes((double)c->step_bytes, out);
+    text_add(out, " denoising and ");
+    add_bytes((double)c->decode_bytes, out);
+    text_add(out, " decoding; before, ");
+    add_bytes((double)c->text_phase_bytes, out);
+    text_add(out, " for texts");
 }
 
 /* " in cross", " in self and cross": the kinds of attention that a condition is confined to. */
@@ -75,7 +94,11 @@ void plan_describe(const plan *p, text *out) {
     text_add_grouped(out, c->forwards_unshared);
     text_add(out, " without)\n  time        ");
     add_duration(p->cost.seconds, out);
+    text_add(out, "\n  memory      ");
+    add_memory(&p->cost, out);
     text_add(out, "\n  disk        ");
     add_bytes(p->cost.disk_bytes, out);
-    text_add(out, "\n");
+    text_add(out, ", and while it runs ");
+    add_bytes(p->cost.text_bytes, out);
+    text_add(out, " of encoded texts\n");
 }

@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "study/texts.h"
 
-enum { DEFAULT_BATCH = 2, MAX_BATCH = 64 };
+enum { MAX_BATCH = 64 };
 
-/* What the text encoders made of a prompt, kept while its groups run. */
-typedef struct text_cache {
+/* An embedding, kept while its prompt's groups run. */
+typedef struct held_text {
     int prompt, branches;
     embedding *e;
-} text_cache;
+} held_text;
 
 /* One image in the making. */
 typedef struct job {
@@ -43,9 +44,10 @@ typedef struct runner {
     uint8_t *done; /* [n_units] */
     void *metric[STUDY_MAX_METRICS];
     int metrics_open;
-    text_cache plain, swapped;
+    run_texts texts;
+    held_text plain, swapped;
     run_progress progress;
-    double started;
+    double started, denoising; /* when the run and its first image began */
     int64_t units_made;
     text name;
     /* the group in progress */
@@ -70,10 +72,10 @@ static void tell(runner *r, const plan_unit *u) {
     if (u) plan_unit_name(r->p, u, &r->name);
     g->unit = u && !r->name.failed ? r->name.s : NULL;
     g->seconds = clock_seconds() - r->started;
-    g->units_per_second = r->units_made > 0 && g->seconds > 0 ? (double)r->units_made / g->seconds : NAN;
-    g->seconds_left = g->forwards_done > 0
-                          ? g->seconds * (double)(g->forwards_total - g->forwards_done) / (double)g->forwards_done
-                          : NAN;
+    double took = clock_seconds() - r->denoising;
+    g->units_per_second = r->units_made > 0 && took > 0 ? (double)r->units_made / took : NAN;
+    g->seconds_left =
+        g->forwards_done > 0 ? took * (double)(g->forwards_total - g->forwards_done) / (double)g->forwards_done : NAN;
     r->o->progress(r->o->user, g);
 }
 
@@ -117,27 +119,42 @@ static int64_t group_forwards(const runner *r, const plan_group *g, int *carried
 
 static int branches_of(const sample_settings *s) { return s->guidance > 1 ? 2 : 1; }
 
-static ss_status encode(runner *r, text_cache *cache, const plan_unit *u, const sample_settings *s, ss_error *err) {
-    if (cache->e && cache->prompt == u->prompt && cache->branches == branches_of(s)) return SS_OK;
-    embedding_free(cache->e);
-    *cache = (text_cache){.prompt = u->prompt, .branches = branches_of(s)};
-    return pipeline_encode(r->pl, s, plan_unit_prompt(r->p, u), &cache->e, err);
+static ss_status hold(runner *r, held_text *held, const text_order *o, int prompt, ss_error *err) {
+    if (held->e && held->prompt == prompt && held->branches == branches_of(o->settings)) return SS_OK;
+    embedding_free(held->e);
+    *held = (held_text){.prompt = prompt, .branches = branches_of(o->settings)};
+    return pipeline_encode_from(r->pl, &r->texts.folder, o, &held->e, err);
 }
 
-/* The embedding of a job: shared within the prompt, but made anew for the sham that repeats everything and for
+/* The embedding of a job: shared within the prompt, but another one for the sham that repeats everything and for
  * conditions that change what the encoders see; *own is then the caller's. */
 static ss_status embedding_for(runner *r, const plan_unit *u, const plan_condition *c, const embedding **out,
                                embedding **own, ss_error *err) {
     int swaps = r->p->study->condition[u->condition].prompt == PROMPT_SWAP_ATTRIBUTE;
-    int anew = role_of(r, u) == CONDITION_SHAM && !c->program.n;
+    text_order o = texts_order(r->p, u);
     *own = NULL;
-    if (anew || branches_of(&c->settings) != branches_of(&r->p->settings)) {
-        SS_TRY(pipeline_encode(r->pl, &c->settings, plan_unit_prompt(r->p, u), own, err));
+    if (o.repeat || branches_of(&c->settings) != branches_of(&r->p->settings)) {
+        SS_TRY(pipeline_encode_from(r->pl, &r->texts.folder, &o, own, err));
         *out = *own;
         return SS_OK;
     }
-    if (swaps) SS_TRY(encode(r, &r->swapped, u, &c->settings, err));
+    if (swaps) SS_TRY(hold(r, &r->swapped, &o, u->prompt, err));
     *out = swaps ? r->swapped.e : r->plain.e;
+    return SS_OK;
+}
+
+static void tell_texts(void *user, int64_t done, int64_t total) {
+    runner *r = user;
+    r->progress.texts_done = done;
+    r->progress.texts_total = total;
+    tell(r, NULL);
+}
+
+/* All texts before the first step: afterwards the encoders are not in memory. */
+static ss_status encode_texts_first(runner *r, ss_error *err) {
+    SS_TRY(texts_open(&r->texts, r->s, err));
+    SS_TRY(texts_prepare(&r->texts, r->p, r->pl, r->done, tell_texts, r, err));
+    r->denoising = clock_seconds();
     return SS_OK;
 }
 
@@ -367,13 +384,14 @@ static int fit(const runner *r, const job *a, const job *b) {
 }
 
 static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
-    int carried, batch = r->o->batch > 0 ? r->o->batch : DEFAULT_BATCH, next = 0;
+    int carried, batch = r->o->batch > 0 ? r->o->batch : PLAN_BATCH, next = 0;
     if (batch > MAX_BATCH) batch = MAX_BATCH;
     group_forwards(r, g, &carried);
     list_jobs(r, g, carried);
     if (r->n_jobs == 0) return SS_OK;
     int was = r->plain.e ? r->plain.prompt : -1;
-    SS_TRY(encode(r, &r->plain, &r->p->unit[g->first_unit], &r->p->settings, err));
+    const text_order plain = {.prompt = r->p->prompts.prompt[g->prompt].prompt, .settings = &r->p->settings};
+    SS_TRY(hold(r, &r->plain, &plain, g->prompt, err));
     if (was != r->plain.prompt) SS_TRY(store_put_tokens(r->s, r->p, g->prompt, r->plain.e, err));
     SS_TRY(load_baseline(r, g, err));
     while (next < r->n_jobs) {
@@ -417,12 +435,15 @@ ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_
     static const run_options NONE = {0};
     runner r = {.s = s, .p = p, .c = c, .pl = pl, .o = o ? o : &NONE, .started = clock_seconds()};
     ss_status status = prepare(&r, err);
+    if (status == SS_OK) status = encode_texts_first(&r, err);
     for (int i = 0; status == SS_OK && i < p->n_groups; i++) {
         status = run_group(&r, &p->group[i], err);
         clear_group(&r);
     }
     for (int i = 0; i < r.metrics_open; i++)
         if (p->study->metric[i].row->close) p->study->metric[i].row->close(c, r.metric[i]);
+    if (status == SS_OK) texts_remove(&r.texts);
+    texts_close(&r.texts);
     embedding_free(r.plain.e);
     embedding_free(r.swapped.e);
     text_free(&r.name);

@@ -11,6 +11,7 @@ typedef struct run_progress {
     const char *study;
     int64_t units_done, units_total;       /* images; those found in the store count as done */
     int64_t forwards_done, forwards_total; /* steps of one image that this run has done and has to do */
+    int64_t texts_done, texts_total;       /* texts that this run has to encode before; equal when all is encoded */
     double seconds;                        /* since the start */
     double units_per_second, seconds_left; /* NAN = not known yet */
     const char *unit;                      /* "'two stars', seed 2, like k=5": the one being made */

@@ -126,7 +126,15 @@ typedef struct scorer {
 
 static void tell(const scorer *w, int64_t done, int64_t total, const char *unit) {
     double seconds = clock_seconds() - w->started, rate = seconds > 0 && done ? (double)done / seconds : (double)NAN;
-    run_progress now = {"score", done, total, done, total, seconds, rate, (double)(total - done) / rate, unit};
+    run_progress now = {.study = "score",
+                        .units_done = done,
+                        .units_total = total,
+                        .forwards_done = done,
+                        .forwards_total = total,
+                        .seconds = seconds,
+                        .units_per_second = rate,
+                        .seconds_left = (double)(total - done) / rate,
+                        .unit = unit};
     if (w->o->progress) w->o->progress(w->o->user, &now);
 }
 

@@ -253,6 +253,7 @@ static ss_status sweep_all(store *s, ss_error *err) {
     ss_status status = sweep(s, "", 0, known, err);
     if (status == SS_OK) status = sweep(s, "images", IMAGE_DEPTH, known, err);
     if (status == SS_OK) status = sweep(s, "traces", 0, known, err);
+    if (status == SS_OK) status = sweep(s, "text", 0, known, err);
     sqlite3_finalize(known);
     return status;
 }

@@ -6,6 +6,7 @@
  *     images/CONDITION/PROMPT/samples/SEED.png and metadata.jsonl: GenEval's layout
  *     traces/UNIT.h5   masses of every key, where the study keeps them
  *     report/          made from the above
+ *     text/            encoded texts, while the study is not complete (texts.h)
  *
  * One writer at a time (a lock on the file `lock`). A unit's files are written under temporary names, synced and
  * renamed; then one transaction records them with their checksums: that is the sole commit point, so a kill at any

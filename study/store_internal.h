@@ -68,6 +68,9 @@ ss_status store_read_version_1(store *s, ss_error *err);
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);
+/* Checksums of the model's files that decide what its text encoders make (encoders, tokenizers, the index), and the
+ * numeric class: one line each. */
+ss_status store_text_identity(const store *s, text *out, ss_error *err);
 /* Model and prompt files are what the manifest says; counts for verify (NULL = stop at the first difference). */
 ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, text *problems, ss_error *err);
 

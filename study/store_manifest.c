@@ -258,3 +258,31 @@ ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, 
     }
     return SS_OK;
 }
+
+/* ---- text encoders ---- */
+
+static int reads_text(const char *path) {
+    static const char *const parts[] = {"text_encoder", "tokenizer", "model_index.json"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (strncmp(path, parts[i], strlen(parts[i])) == 0) return 1;
+    return 0;
+}
+
+ss_status store_text_identity(const store *s, text *out, ss_error *err) {
+    json_t *models, *list;
+    const char *role, *path, *hash, *numeric_class;
+    SS_TRY(json_get_text(s->manifest, "numeric_class", s->folder, &numeric_class, err));
+    SS_TRY(json_get_array(s->manifest, "models", s->folder, &models, err));
+    text_addf(out, "%s\n", numeric_class);
+    for (size_t i = 0; i < json_array_size(models); i++) {
+        const json_t *model = json_array_get(models, i);
+        SS_TRY(json_get_text(model, "role", s->folder, &role, err));
+        SS_TRY(json_get_array(model, "files", s->folder, &list, err));
+        for (size_t j = 0; strcmp(role, "model") == 0 && j < json_array_size(list); j++) {
+            SS_TRY(json_get_text(json_array_get(list, j), "path", s->folder, &path, err));
+            SS_TRY(json_get_text(json_array_get(list, j), "sha256", s->folder, &hash, err));
+            if (reads_text(path)) text_addf(out, "%s %s\n", hash, path);
+        }
+    }
+    return SS_OK;
+}

@@ -90,7 +90,7 @@ static void test_keys(void **state) {
     compute_destroy(c);
 }
 
-/* The work of a step is foretold, which takes a dry run without pooled text. */
+/* Work and memory are foretold, which takes a dry run without pooled text. */
 static void test_cost(void **state) {
     (void)state;
     ss_error err = {0};
@@ -98,8 +98,11 @@ static void test_cost(void **state) {
     pipeline *p = tiny_pipeline_open(&tiny[SD21], &c, 1);
     const sample_settings s = {.guidance = NAN};
     pipeline_cost cost;
-    check(pipeline_cost_of(p, &s, &cost, &err), &err);
-    assert_true(cost.weight_bytes > 100000 && cost.flops_encode > 0 && cost.flops_step > 0 && cost.flops_decode > 0);
+    check(pipeline_cost_of(p, &s, 1, &cost, &err), &err);
+    assert_true(cost.network_bytes > 100000 && cost.encoder_bytes > 0 && cost.decoder_bytes > 0);
+    assert_true(cost.flops_encode > 0 && cost.flops_step > 0 && cost.flops_decode > 0);
+    assert_true(cost.encode_scratch_bytes > 0 && cost.step_scratch_bytes > 0 && cost.decode_scratch_bytes > 0);
+    assert_int_equal(cost.text_bytes, 88 + sizeof(float) * 77 * 32 + 64); /* header, states, checksum */
     pipeline_close(p);
     compute_destroy(c);
 }

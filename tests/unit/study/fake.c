@@ -98,6 +98,10 @@ int attn_program_acts(const attn_program *p, int step) {
     return 0;
 }
 
+size_t attn_run_bytes(const attn_measure *measure, attn_shape shape) {
+    return sizeof(float) * (size_t)(shape.steps * shape.blocks * shape.heads * 2 * (measure->n_probes + shape.keys));
+}
+
 ss_status attn_run_create(attn_run **out, const attn_program *program, const attn_measure *measure,
                           const attn_stream_name *name, attn_shape shape, ss_error *err) {
     (void)err;
@@ -210,9 +214,9 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
 const char *pipeline_class(const pipeline *p) { return p ? "FakePipeline" : ""; }
 const char *pipeline_folder(const pipeline *p) { return p ? "model" : ""; }
 
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, pipeline_cost *out, ss_error *err) {
-    (void)p, (void)s, (void)err;
-    *out = (pipeline_cost){1000, 2000, 10, 100, 20};
+ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err) {
+    (void)p, (void)s, (void)images, (void)err;
+    *out = (pipeline_cost){.flops_step = 100, .flops_decode = 20, .flops_text = 10, .text_bytes = 40};
     return SS_OK;
 }
 
@@ -227,7 +231,65 @@ ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *pro
     (*out)->classes[TEXT + 2] = KEY_END;
     return SS_OK;
 }
+ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+                               embedding **out, ss_error *err) {
+    for (int i = 0; i < n; i++)
+        if (pipeline_encode(p, s, prompts[i], &out[i], err) != SS_OK) return err->code;
+    return SS_OK;
+}
+ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
+    return pipeline_encode(p, s, prompt, out, err);
+}
+ss_status pipeline_prepare(pipeline *p, ss_error *err) {
+    (void)p, (void)err;
+    return SS_OK;
+}
+void pipeline_release(pipeline *p) { (void)p; }
 void embedding_free(embedding *e) { free(e); }
+
+/* A text's file holds its name; 1 where it is there and whole. */
+static int text_is_there(const text_folder *folder, uint64_t key, char path[512]) {
+    char *data, name[32];
+    size_t size;
+    ss_error err;
+    snprintf(name, sizeof name, "%016llx", (unsigned long long)key);
+    snprintf(path, 512, "%s/%s.text", folder->path, name);
+    if (file_read(path, sizeof name, &data, &size, &err) != SS_OK) return 0;
+    int good = strcmp(data, name) == 0;
+    free(data);
+    return good;
+}
+
+static ss_status make_text(const text_folder *folder, const char *prompt, int repeat, ss_error *err) {
+    char path[512], name[32];
+    uint64_t key = philox_hash_text(prompt) + philox_hash_text(folder->identity) + (uint64_t)repeat;
+    if (text_is_there(folder, key, path)) return SS_OK;
+    fake.encodes++;
+    snprintf(name, sizeof name, "%016llx", (unsigned long long)key);
+    if (file_make_folder(folder->path, err) != SS_OK) return err->code;
+    return file_write(path, name, strlen(name), err);
+}
+
+ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const text_order *o, int n,
+                               void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err) {
+    (void)p;
+    for (int i = 0; i < n; i++) {
+        if (make_text(folder, o[i].prompt, o[i].repeat, err) != SS_OK) return err->code;
+        if (o[i].settings->guidance > 1 && make_text(folder, o[i].settings->negative, o[i].repeat, err) != SS_OK)
+            return err->code;
+        if (told) told(user, i + 1, n);
+        if (fake.fail_texts && fake.encodes >= fake.fail_texts)
+            return error_set(err, SS_ERR_RESOURCE, NULL, "the fake encoders were told to fail");
+    }
+    return SS_OK;
+}
+
+ss_status pipeline_encode_from(pipeline *p, const text_folder *folder, const text_order *o, embedding **out,
+                               ss_error *err) {
+    if (pipeline_encode_into(p, folder, o, 1, NULL, NULL, err) != SS_OK) return err->code;
+    fake.encodes--; /* counted with its text */
+    return pipeline_encode(p, o->settings, o->prompt, out, err);
+}
 const uint8_t *embedding_key_classes(const embedding *e, attn_branch branch) {
     return branch == BRANCH_COND ? e->classes : e->classes;
 }

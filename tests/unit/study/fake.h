@@ -9,9 +9,10 @@
 
 typedef struct fake_state {
     int step_microseconds; /* simulated work of a step */
-    int encodes, steps;    /* counted: prompts encoded, steps of one image */
+    int encodes, steps;    /* counted: texts encoded, steps of one image */
     int defect;            /* fake_defect: what is broken, to see the tests fail */
     int fail_after;        /* steps until denoise_step fails; 0 = never */
+    int fail_texts;        /* texts until the encoders fail; 0 = never */
 } fake_state;
 
 enum { FAKE_SOUND, FAKE_NOT_REPEATABLE };

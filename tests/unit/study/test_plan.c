@@ -9,8 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "fake.h"
 #include "world.h"
+
+/* Of the units' prompts, or of those of baseline-again. */
+static int different_texts(const plan *p, int again) {
+    const char *seen[256];
+    int n = 0;
+    for (int i = 0; i < p->n_units; i++) {
+        int is_again = strcmp(p->study->condition[p->unit[i].condition].name, "baseline-again") == 0, k = 0;
+        const char *prompt = plan_unit_prompt(p, &p->unit[i]);
+        while (k < n && strcmp(seen[k], prompt) != 0) k++;
+        if (is_again == again && k == n && n < 256) seen[n++] = prompt;
+    }
+    return n;
+}
 
 static void test_counts(void **state) {
     (void)state;
@@ -25,13 +39,15 @@ static void test_counts(void **state) {
     assert_int_equal(w.p->condition[1].first_step, 3);
     assert_int_equal(c->forwards_unshared, 12 * (6 * 6 + 4) + 6 * 6 + 12 * 6);
     assert_int_equal(c->forwards, 12 * (6 + 3 + 3 + 6 + 6 + 4 + 6) + 6 * 6 + 12 * 6);
-    /* prompts, swapped prompts, baseline-again twice, weaker (one guidance branch) every time */
-    assert_int_equal(c->encodes, 6 + 6 + 2 + 12);
+    /* prompts and swapped prompts, baseline-again in two groups, the negative prompt, that of baseline-again */
+    assert_int_equal(c->encodes, different_texts(w.p, 0) + different_texts(w.p, 1) + 1 + 1);
+    assert_int_equal(different_texts(w.p, 1), 2);
     assert_true(isnan(w.p->cost.seconds));
-    assert_true(w.p->cost.flops == 26 * 10 + (double)c->forwards * 100 + (double)c->images * 20);
+    assert_true(w.p->cost.flops == (double)c->encodes * 10 + (double)c->forwards * 100 + (double)c->images * 20);
     ss_error err;
-    assert_int_equal(plan_measure_speed(w.p, fake_pipeline(), &err), SS_OK);
+    assert_int_equal(plan_forecast(w.p, w.c, fake_pipeline(), 0, &err), SS_OK);
     assert_true(w.p->cost.seconds >= 0);
+    assert_true(w.p->cost.memory_bytes >= memory_resident());
     text t = {0};
     plan_describe(w.p, &t);
     assert_non_null(strstr(t.s, "world: Does it matter?"));

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -144,6 +145,80 @@ static void test_resuming_a_finished_study_does_nothing(void **state) {
     world_close(&w);
 }
 
+/* ---- texts ---- */
+
+static int files_below(const world *w, const char *name) {
+    char command[512], line[32] = "";
+    snprintf(command, sizeof command, "find '%s/%s' -type f | wc -l", w->folder, name);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof line, f));
+    pclose(f);
+    return atoi(line);
+}
+
+/* How many encoded texts the store holds; the first one's path. */
+static int texts_of(const world *w, const char *name, char first[512]) {
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s/%s/text", w->folder, name);
+    DIR *d = opendir(folder);
+    int n = 0;
+    first[0] = '\0';
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strstr(e->d_name, ".text") && n++ == 0) snprintf(first, 512, "%s/%.200s", folder, e->d_name);
+    if (d) closedir(d);
+    return n;
+}
+
+static void overwrite(const char *path, const char *content) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs(content, f);
+    fclose(f);
+}
+
+/* Each text is encoded once, whatever is interrupted: the folder has it until the study is complete. */
+static void test_texts_are_encoded_once(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    char first[512], left[560];
+    world_open(&w, WORLD_STUDY, 12, 0);
+    char *expected = reference(&w);
+    assert_int_equal(texts_of(&w, "reference", first), 0); /* complete */
+    int all = (int)w.p->counts.encodes;
+
+    fake = (fake_state){.fail_texts = 5};
+    assert_int_equal(world_run(&w, "texts", NULL, &err), SS_ERR_RESOURCE);
+    assert_string_equal(err.message, "the fake encoders were told to fail");
+    int made = texts_of(&w, "texts", first);
+    assert_int_equal(made, fake.encodes);
+    assert_true(made >= 5 && made < all);
+
+    fake = (fake_state){.fail_after = 10}; /* the rest of the texts, and some steps */
+    assert_int_equal(world_run(&w, "texts", NULL, &err), SS_ERR_RESOURCE);
+    assert_int_equal(fake.encodes, all - made);
+    assert_int_equal(texts_of(&w, "texts", first), all);
+
+    fake = (fake_state){.fail_after = 30};
+    assert_int_equal(world_run(&w, "texts", NULL, &err), SS_ERR_RESOURCE);
+    assert_int_equal(fake.encodes, 0);
+
+    overwrite(first, "half");
+    snprintf(left, sizeof left, "%s.tmp-9", first);
+    overwrite(left, "half"); /* of a process that was killed */
+    fake = (fake_state){0};
+    assert_int_equal(world_run(&w, "texts", NULL, &err), SS_OK);
+    assert_true(fake.encodes <= 1); /* the broken one, where it was still needed */
+    assert_int_equal(texts_of(&w, "texts", first), 0);
+    assert_int_equal(files_below(&w, "texts"), files_below(&w, "reference"));
+    char *found = world_exports(&w, "texts");
+    assert_string_equal(found, expected);
+    free(found);
+    free(expected);
+    world_close(&w);
+}
+
 /* ---- interruption ---- */
 
 /* Run in a child that is killed after `microseconds`; 1 when it ended by itself before. */
@@ -162,16 +237,6 @@ static int run_and_kill(const world *w, const char *name, long microseconds) {
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status)) assert_int_equal(WEXITSTATUS(status), 0);
     return WIFEXITED(status);
-}
-
-static int files_below(const world *w, const char *name) {
-    char command[512], line[32] = "";
-    snprintf(command, sizeof command, "find '%s/%s' -type f | wc -l", w->folder, name);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(line, sizeof line, f));
-    pclose(f);
-    return atoi(line);
 }
 
 static void test_killed_at_any_moment(void **state) {
@@ -637,6 +702,7 @@ int main(void) {
         cmocka_unit_test(test_sharing_changes_nothing),
         cmocka_unit_test(test_baseline_source_and_draws),
         cmocka_unit_test(test_resuming_a_finished_study_does_nothing),
+        cmocka_unit_test(test_texts_are_encoded_once),
         cmocka_unit_test(test_killed_at_any_moment),
         cmocka_unit_test(test_creation_cut_short),
         cmocka_unit_test(test_stop_flag),

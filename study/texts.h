@@ -1,0 +1,33 @@
+/* The texts of a run: each is encoded once, before anything is denoised, and kept in the store's folder text/ until the
+ * study is complete, so that the text encoders are not in memory while images are made and a resumed run does without
+ * them. */
+#ifndef STUDY_TEXTS_H
+#define STUDY_TEXTS_H
+
+#include "study/plan.h"
+#include "study/store.h"
+
+typedef struct run_texts {
+    text_folder folder;
+    char *path, *identity; /* owned: the folder's members */
+} run_texts;
+
+/* Where the texts of a store are. Nothing is read or made yet. Free with texts_close, also after a failure. */
+ss_status texts_open(run_texts *t, const store *s, ss_error *err);
+void texts_close(run_texts *t);
+
+/* What a unit's image is made from: its prompt under its condition's settings. The sham condition that repeats
+ * everything has an encoding of its own. */
+text_order texts_order(const plan *p, const plan_unit *u);
+
+/* Encode what the units that are not done need and the folder has not got. `told` as in pipeline_encode_into. */
+ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const uint8_t *done,
+                        void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
+
+/* Nobody will ask again: the folder goes, with the files that are ours. */
+void texts_remove(const run_texts *t);
+
+/* How many texts a whole plan has encoded: prompts, swapped and repeated ones, negative prompts. */
+ss_status texts_count(const plan *p, int64_t *count, ss_error *err);
+
+#endif
