@@ -349,10 +349,12 @@ static int in_part(const weight_item *item, const char *prefix) {
     return strncmp(item->name, prefix, strlen(prefix)) == 0;
 }
 
+static size_t source_bytes(const weight_item *item) {
+    return (size_t)tensor_elements(item->w->source) * tensor_type_size(item->w->source.type);
+}
+
 static void forget(const weight_set *s, const weight_item *item) {
-    if (s->file)
-        checkpoint_forget(s->file, item->data,
-                          (size_t)tensor_elements(item->w->source) * tensor_type_size(item->w->source.type));
+    if (s->file) checkpoint_forget(s->file, item->data, source_bytes(item));
 }
 
 void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
@@ -399,6 +401,16 @@ size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const ch
 }
 
 size_t weights_packed_bytes(const weight_set *s, const compute *c) { return weights_packed_part_bytes(s, c, ""); }
+
+size_t weights_packing_bytes(const weight_set *s, const compute *c) {
+    size_t packed = 0, most = 0;
+    for (int i = 0; i < s->n; i++) {
+        size_t bytes = weight_packed_bytes(c, s->item[i].w), source = bytes && s->file ? source_bytes(&s->item[i]) : 0;
+        packed += bytes;
+        if (packed + source > most) most = packed + source;
+    }
+    return most;
+}
 
 ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
     safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);

@@ -102,6 +102,9 @@ int64_t weights_parameter_count(const weight_set *s);
 size_t weights_packed_bytes(const weight_set *s, const compute *c);
 size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const char *prefix);
 
+/* The most that is in memory while weights_pack packs all: what is packed so far, and the tensor in the file. */
+size_t weights_packing_bytes(const weight_set *s, const compute *c);
+
 /* What weights_write notes in the file, for weights_are_random (score/weights.h). */
 #define WEIGHTS_RANDOM_NOTE "random weights"
 

@@ -353,6 +353,7 @@ ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pi
     SS_TRY(compute_create(&dry, "dry", p->c->threads, (size_t)1 << 40, err));
     ss_status status = dry_run(p, dry, &full, images, out, err);
     out->network_bytes = weights_packed_bytes(&p->network->set, p->c);
+    out->packing_bytes = weights_packing_bytes(&p->network->set, p->c);
     for (size_t i = 0; i < sizeof DECODER / sizeof *DECODER; i++)
         out->decoder_bytes += weights_packed_part_bytes(&p->vae->set, p->c, DECODER[i]);
     compute_destroy(dry);

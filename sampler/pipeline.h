@@ -139,6 +139,7 @@ ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss
 /* ---- cost, known beforehand (a dry run) ---- */
 typedef struct pipeline_cost {
     size_t network_bytes, decoder_bytes; /* packed weights, from the first denoise_begin and denoise_decode on */
+    size_t packing_bytes;                /* the most while the denoiser's are packed, the file's pages included */
     size_t encoder_bytes;                /* the most of the text encoders' that are packed at once */
     /* Activations at their peak: of a full batch of texts, of a step of `images`, of a decode. */
     size_t encode_scratch_bytes, step_scratch_bytes, decode_scratch_bytes;

@@ -188,8 +188,12 @@ static void count(plan *p) {
 static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
     enum { SITE_OVERHEAD = 10, COLUMN_BYTES = 8, SINK_BYTES = 20 };
     const double PNG_SHARE = 0.5, MASS_SHARE = 0.8; /* of raw bytes, after compression; seen on a tiny model */
+    const size_t ENOUGH = (size_t)600 << 20;
     pipeline_cost cost;
-    SS_TRY(pipeline_cost_of(pl, &p->settings, 1, &cost, err));
+    /* Two images keep all threads busy; where they ask for much memory, one does. No bit depends on it. */
+    p->together = 2;
+    SS_TRY(pipeline_cost_of(pl, &p->settings, p->together, &cost, err));
+    if (cost.step_scratch_bytes > ENOUGH) p->together = 1;
     const plan_counts *c = &p->counts;
     int columns = 0;
     for (int i = 0; i < p->measure.n_probes; i++) columns += p->measure.probe[i]->n_columns;

@@ -63,7 +63,8 @@ typedef struct plan {
     int n_groups, n_units;
     plan_group *group;
     plan_unit *unit;
-    int limit; /* groups asked for; 0 = all */
+    int limit;    /* groups asked for; 0 = all */
+    int together; /* images to be denoised together, unless run_options ask for another number */
     plan_counts counts;
     plan_cost cost;
 } plan;
@@ -78,10 +79,8 @@ void plan_free(plan *p); /* NULL is allowed */
 ss_status plan_bind_where(const study *y, const study_intervention *v, const attn_kind *kind, int blocks, int heads,
                           int steps, attn_intervention *out, ss_error *err);
 
-enum { PLAN_BATCH = 2 }; /* images denoised together, unless somebody asks for another number */
-
 /* What the plan will take on this machine: time a few seconds of its real work (texts, steps of its conditions, a
- * decode, scores) and fill the rest of `cost`. `batch`: images that will be denoised together; 0 = PLAN_BATCH. Another
+ * decode, scores) and fill the rest of `cost`. `batch`: images that will be denoised together; 0 = p->together. Another
  * load of the machine is another time. */
 ss_status plan_forecast(plan *p, compute *c, pipeline *pl, int batch, ss_error *err);
 

@@ -384,7 +384,7 @@ static int fit(const runner *r, const job *a, const job *b) {
 }
 
 static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
-    int carried, batch = r->o->batch > 0 ? r->o->batch : PLAN_BATCH, next = 0;
+    int carried, batch = r->o->batch > 0 ? r->o->batch : r->p->together, next = 0;
     if (batch > MAX_BATCH) batch = MAX_BATCH;
     group_forwards(r, g, &carried);
     list_jobs(r, g, carried);

@@ -21,7 +21,7 @@ typedef struct run_options {
     void (*progress)(void *user, const run_progress *now); /* after every step; NULL = nobody looks */
     void *user;
     const volatile sig_atomic_t *stop; /* NULL = never; set: SS_ERR_INTERRUPTED, units in flight are dropped */
-    int batch;                         /* images denoised together; 0 = a default */
+    int batch;                         /* images denoised together; 0 = as the plan says */
 } run_options;
 
 /* Make what is missing. The store was created for, or completed with, this plan. */
