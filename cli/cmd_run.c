@@ -104,6 +104,8 @@ const command CLI_RUN = {
     .max_args = 1,
     .description = "Prints the plan, runs it with a progress line, and prints the answer. Ctrl-C stops within seconds\n"
                    "and loses at most the images in the making; 'resume' goes on, also after a power cut.\n"
+                   "The plan's time and memory come from a few seconds of its own work on this machine. Texts are encoded\n"
+                   "first and kept in DIR/text until the study is complete: the text encoders are not in memory later.\n"
                    "  sinkscope run studies/first-light.yaml -o out/first-light",
     .run = run,
 };

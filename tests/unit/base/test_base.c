@@ -32,6 +32,10 @@ static void test_arena(void **state) {
     arena_release(a, mark);
     assert_int_equal(arena_get_mark(a), mark);
     assert_int_equal(arena_peak(a), peak);
+    assert_int_equal(arena_touched(a), peak);
+    arena_trim(a);
+    assert_int_equal(arena_touched(a), mark);
+    assert_int_equal(arena_peak(a), peak);
     assert_int_equal(arena_failed(a), 0);
     assert_null(arena_alloc(a, 20000));
     assert_int_equal(arena_failed(a), 1);

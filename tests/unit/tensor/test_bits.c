@@ -288,6 +288,37 @@ static size_t taken_by(compute *c, const network *n, int op) {
     return taken;
 }
 
+/* A group norm in two parts, some rows at a time and in place, has the bits of the whole, on every instruction set. */
+static void group_norm_by_rows(void **state) {
+    (void)state;
+    static const int64_t dim[] = {2, 13, 9, 48};
+    const kernel *kernels[3];
+    int n_kernels = context_kernels(kernels);
+    network n = network_random();
+    compute *c = context_make("cpu", 2);
+    operand x = operand_random(4, dim, 3, 20), whole = operand_make(4, dim, 3);
+    for (int k = 0; k < n_kernels; k++) {
+        c->state = (void *)(uintptr_t)kernels[k];
+        for_all(&n, weight_pack, c);
+        operand rows = operand_random(4, dim, 3, 20);
+        op_group_norm(c, whole.t, x.t, 12, &n.bias48, &n.bias48, 1e-6f, ACT_SILU);
+        tensor moments = compute_3d(c, 2, 2, 48);
+        op_group_moments(c, moments, rows.t, 12, 1e-6f);
+        for (int64_t y = 0; y < dim[1]; y += 4) {
+            tensor some = tensor_slice(rows.t, 1, y, dim[1] - y < 4 ? dim[1] - y : 4);
+            op_group_apply(c, some, some, moments, &n.bias48, &n.bias48, ACT_SILU);
+        }
+        context_must_be_ok(c);
+        must_be_equal(&whole, &rows, kernels[k]->isa);
+        for_all(&n, weight_free, c);
+        operand_free(&rows);
+    }
+    operand_free(&x);
+    operand_free(&whole);
+    for_all(&n, free_source, NULL);
+    compute_destroy(c);
+}
+
 /* The dry backend takes the scratch memory of each operation that has any, counts the operations that the cpu backend
  * does, and touches nothing. */
 static void dry_knows_the_peak(void **state) {
@@ -400,10 +431,11 @@ static void normals_are_the_streams(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_change_nothing), cmocka_unit_test(batch_changes_nothing),
-        cmocka_unit_test(rows_stand_alone),       cmocka_unit_test(together_as_one_by_one),
-        cmocka_unit_test(place_changes_nothing),  cmocka_unit_test(dry_knows_the_peak),
-        cmocka_unit_test(halves_are_exact),       cmocka_unit_test(normals_are_the_streams),
+        cmocka_unit_test(threads_change_nothing),  cmocka_unit_test(batch_changes_nothing),
+        cmocka_unit_test(rows_stand_alone),        cmocka_unit_test(together_as_one_by_one),
+        cmocka_unit_test(place_changes_nothing),   cmocka_unit_test(dry_knows_the_peak),
+        cmocka_unit_test(group_norm_by_rows),      cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(normals_are_the_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* Handles and the context: views, the sticky error, the stop flag, scratch memory, taps, backends by name. */
 #include "support.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,27 @@ static void stop_flag_is_polled(void **state) {
     compute_destroy(c);
 }
 
+/* After the deadline operations do nothing; without one they go on. */
+static void deadline_is_kept(void **state) {
+    (void)state;
+    compute *c = context_make("cpu", 1);
+    ss_error err = {0};
+    tensor x = compute_1d(c, 8);
+    c->deadline = clock_seconds() + 3600;
+    op_fill(c, x, 1.0f);
+    assert_int_equal(compute_status(c, &err), SS_OK);
+    c->deadline = clock_seconds() - 1;
+    op_fill(c, x, 2.0f);
+    assert_int_equal(compute_status(c, &err), SS_ERR_INTERRUPTED);
+    assert_string_equal(err.message, "out of the time that was set");
+    assert_true(((float *)x.data)[7] == 1.0f);
+    c->deadline = 0;
+    op_fill(c, x, 2.0f);
+    assert_int_equal(compute_status(c, &err), SS_OK);
+    assert_true(((float *)x.data)[7] == 2.0f);
+    compute_destroy(c);
+}
+
 /* Scratch that runs out, both for a tensor and inside an operation, is an error that names it and leaves the arena as
  * it was. */
 static void scratch_runs_out(void **state) {
@@ -183,10 +206,11 @@ static void numeric_class_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(views_share_memory),  cmocka_unit_test(unknown_backend_is_refused),
-        cmocka_unit_test(first_error_stays),   cmocka_unit_test(shapes_are_checked),
-        cmocka_unit_test(stop_flag_is_polled), cmocka_unit_test(scratch_runs_out),
-        cmocka_unit_test(taps_are_named),      cmocka_unit_test(numeric_class_is_named),
+        cmocka_unit_test(views_share_memory),     cmocka_unit_test(unknown_backend_is_refused),
+        cmocka_unit_test(first_error_stays),      cmocka_unit_test(shapes_are_checked),
+        cmocka_unit_test(stop_flag_is_polled),    cmocka_unit_test(deadline_is_kept),
+        cmocka_unit_test(scratch_runs_out),       cmocka_unit_test(taps_are_named),
+        cmocka_unit_test(numeric_class_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
