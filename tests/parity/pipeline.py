@@ -1,7 +1,7 @@
-"""Pictures of the program against diffusers' StableDiffusion3Pipeline, from prompt and seed: at least 99.9 % of the channel
+"""Pictures of the program against diffusers' pipeline of the folder, from prompt and seed: at least 99.9 % of the channel
 values of every picture must be within one level.
 
-usage: python pipeline_sd3.py BUILD MODEL [--steps N]   (BUILD/sinkscope; torch, diffusers, transformers, Pillow)
+usage: python pipeline.py BUILD MODEL [--steps N]   (BUILD/sinkscope; torch, diffusers, transformers, Pillow)
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import StableDiffusion3Pipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 # prompt, negative, seed, guidance (None = the model's), size as a multiple of the model's (None = the model's)
@@ -28,8 +28,9 @@ LEAST = 0.999
 
 
 def diffusers_picture(pipe, use, prompt, negative, seed):
+    t5 = {"max_sequence_length": use["max_sequence_length"]} if hasattr(pipe, "text_encoder_3") else {}
     picture = pipe(prompt, negative_prompt=negative, num_inference_steps=use["steps"], guidance_scale=use["guidance"],
-                   width=use["width"], height=use["height"], max_sequence_length=use["max_sequence_length"],
+                   width=use["width"], height=use["height"], **t5,
                    generator=torch.Generator("cpu").manual_seed(seed), output_type="np").images[0]
     return np.round(picture * 255).astype(np.int16)
 
@@ -43,8 +44,18 @@ def our_picture(program, model, use, prompt, negative, seed):
         return np.array(Image.open(next(Path(folder).glob("*.png")))).astype(np.int16)
 
 
+def denoiser(pipe):
+    return pipe.transformer if hasattr(pipe, "transformer") else pipe.unet
+
+
+def size_unit(pipe):
+    """What a side must be a multiple of, in pixels."""
+    halvings = 0 if hasattr(pipe, "transformer") else len(pipe.unet.config.block_out_channels) - 1
+    return pipe.vae_scale_factor * getattr(pipe, "patch_size", 2 ** halvings)
+
+
 def settings(model, pipe, steps):
-    side = pipe.transformer.config.sample_size * pipe.vae_scale_factor
+    side = denoiser(pipe).config.sample_size * pipe.vae_scale_factor
     use = {"steps": 28, "guidance": 7.0, "width": side, "height": side, "max_sequence_length": 256}
     own = model / "sinkscope.json"
     if own.exists():
@@ -60,12 +71,12 @@ def main():
     parser.add_argument("model", type=Path)
     parser.add_argument("--steps", type=int)
     args = parser.parse_args()
-    pipe = StableDiffusion3Pipeline.from_pretrained(args.model, torch_dtype=torch.float32)
+    pipe = DiffusionPipeline.from_pretrained(args.model, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     failed = 0
     for prompt, negative, seed, guidance, size in CASES:
         use = settings(args.model, pipe, args.steps)
-        unit = pipe.vae_scale_factor * pipe.patch_size
+        unit = size_unit(pipe)
         if guidance is not None:
             use["guidance"] = guidance
         if size is not None:
