@@ -10,14 +10,14 @@
  * is measured is put on the calls of the one attention function, which the linker hands us (--wrap=attn_forward). */
 #include <malloc.h>
 #include <math.h>
-#include "bench/common.h"
+#include "bench/network_inputs.h"
 #include "bench/peer.h"
 #include "bench/samples.h"
 #include "attn/run.h"
+#include "base/memory.h"
 #include "io/safetensors.h"
-#include "model/network.h"
 
-enum { MAX_SIDES = 4, MAX_INPUTS = 8, CONCENTRATION_KEYS = 5, GOAL_MB = 1200 };
+enum { MAX_INPUTS = 8, CONCENTRATION_KEYS = 5, GOAL_MB = 1200 };
 static const double LIMIT = 2e-4; /* of parity, as the networks' tests have it */
 
 typedef struct bench {
@@ -101,34 +101,6 @@ static const model_array *find(const model_arrays *in, const char *name) {
     return NULL;
 }
 
-/* Times in the middle of a picture's way, sizes of the picture to be told, normals for everything else. */
-static void fill(model_array *x, int64_t side) {
-    const float pixels = (float)(8 * side), told[] = {pixels, pixels, 0, 0, pixels, pixels};
-    philox r;
-    uint64_t name = philox_hash_text(x->name);
-    philox_init(&r, 1, &name, 1);
-    for (int64_t i = 0; i < model_array_elements(x); i++)
-        x->f32[i] = strcmp(x->name, "timestep") == 0   ? 500
-                    : strcmp(x->name, "time_ids") == 0 ? told[i % 6]
-                                                       : (float)philox_normal(&r);
-}
-
-/* The network's example, with pictures ([1, C, h, w]) and texts ([1, tokens, width]) as large as asked for. */
-static void make_inputs(bench *b, const model *m, int i) {
-    ss_error err;
-    model_arrays example = {0};
-    must(m->net->example(m->config, &example, &err), &err);
-    for (int k = 0; k < example.n; k++) {
-        model_array *x = &example.at[k];
-        if (x->ndim == 4) x->dim[2] = x->dim[3] = b->side[i];
-        if (x->ndim == 3) x->dim[1] = b->tokens;
-        model_array *made = model_arrays_add(&b->in[i], x->name, 0, x->ndim, x->dim, &err);
-        if (!made) must(SS_ERR_RESOURCE, &err);
-        fill(made, b->side[i]);
-    }
-    model_arrays_free(&example);
-}
-
 static void path_of(const bench *b, const char *what, int i, char *out, size_t size) {
     snprintf(out, size, "%s/%s-%lld.safetensors", b->folder, what, (long long)b->side[i]);
 }
@@ -186,7 +158,7 @@ static void our_turn(bench *b) {
         pass(b, i, &wall, &processor);
         samples_add(&b->wall[0][i], wall);
         samples_add(&b->processor[0][i], processor);
-        if (b->wall[0][i].n == 1) b->peak[0][i] = memory("VmHWM:");
+        if (b->wall[0][i].n == 1) b->peak[0][i] = 1e-6 * (double)memory_peak();
     }
     close_ours(b);
 }
@@ -243,7 +215,7 @@ static void prepare(bench *b) {
     must(model_open_config(&m, NULL, path, WEIGHTS_LIST, 1, &err), &err);
     b->weights = 4e-6 * (double)weights_parameter_count(&m->set);
     for (int i = 0; i < b->sides; i++) {
-        make_inputs(b, m, i);
+        inputs_make(&b->in[i], m, b->side[i], b->tokens);
         write_inputs(b, i);
         note_shape(b, m, i);
     }
@@ -274,22 +246,13 @@ static void show(const bench *b) {
     }
 }
 
-/* "64,128" */
-static int read_sides(bench *b, const char *s) {
-    for (char *end; *s; s = *end ? end + 1 : end) {
-        long side = strtol(s, &end, 10);
-        if (side < 1 || side > 4096 || b->sides == MAX_SIDES || (*end && *end != ',')) return 0;
-        b->side[b->sides++] = side;
-    }
-    return b->sides > 0;
-}
-
 int main(int argc, char **argv) {
     ss_error err;
     bench b = {0};
     int threads = argc > 5 ? atoi(argv[4]) : 0, rounds = argc > 5 ? atoi(argv[5]) : 0;
     b.tokens = argc > 5 ? atoi(argv[2]) : 0;
-    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 || !read_sides(&b, argv[3])) {
+    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 ||
+        (b.sides = sides_read(argv[3], b.side)) == 0) {
         fprintf(stderr, "usage: bench_forward FOLDER TOKENS SIDES THREADS ROUNDS [PEER ARGUMENT...]\n");
         return 2;
     }

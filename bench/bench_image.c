@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
 #include "bench/common.h"
 #include "bench/peer.h"
 #include "bench/samples.h"
@@ -161,7 +162,7 @@ int main(int argc, char **argv) {
     rgb_image image = {0};
     own_image(&b, MEASURED, 0, &image);
     rgb_image_free(&image);
-    double peak = memory("VmHWM:");
+    double peak = 1e-6 * (double)memory_peak();
     if (argc > 5) peer_start(&b.peer, argv + 5);
     printf("%s, %d x %d, %d steps, guidance %g, %d threads, %d rounds\n", argv[1], b.settings.width, b.settings.height,
            b.settings.steps, b.settings.guidance, threads, rounds);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/memory.h"
 #include "bench/common.h"
 #include "bench/peer.h"
 #include "bench/samples.h"
@@ -194,7 +195,7 @@ static void compare(const scorer *s, const char *path, int threads, int rounds, 
         run(s, m, c, &in);
         model_arrays_free(&in);
     }
-    double peak = memory("VmHWM:");
+    double peak = 1e-6 * (double)memory_peak();
     if (peer_arguments[0]) peer_start(&p, peer_arguments);
     printf("peer: %s\n", p.to ? p.name : "none");
     printf("%-14s %-6s %5s %10s %10s %8s %15s %26s\n", "network", "part", "batch", "per s", "peer's", "ratio",

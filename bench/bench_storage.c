@@ -4,12 +4,9 @@
  * of the text. SIDES: of square latents, "64,128". Both are open at once and take turns, one pass of one picture each;
  * their outputs must be the same, bit by bit. */
 #include <malloc.h>
-#include "bench/common.h"
+#include "bench/network_inputs.h"
 #include "bench/samples.h"
-#include "base/philox.h"
-#include "model/network.h"
-
-enum { MAX_SIDES = 4 };
+#include "base/memory.h"
 
 /* The rows of the table. */
 enum { FLOAT32, STORED, WAYS };
@@ -24,40 +21,14 @@ typedef struct bench {
     samples wall[WAYS][MAX_SIDES], processor[WAYS][MAX_SIDES];
 } bench;
 
-/* Normals for everything but the time. */
-static void fill(model_array *x) {
-    philox r;
-    uint64_t name = philox_hash_text(x->name);
-    philox_init(&r, 1, &name, 1);
-    for (int64_t i = 0; i < model_array_elements(x); i++)
-        x->f32[i] = strcmp(x->name, "timestep") == 0 ? 500 : (float)philox_normal(&r);
-}
-
-/* The network's example, with pictures ([1, C, h, w]) and texts ([1, tokens, width]) as large as asked for. */
-static void make_inputs(bench *b, int i) {
-    ss_error err;
-    model_arrays example = {0};
-    const model *m = b->m[STORED];
-    must(m->net->example(m->config, &example, &err), &err);
-    for (int k = 0; k < example.n; k++) {
-        model_array *x = &example.at[k];
-        if (x->ndim == 4) x->dim[2] = x->dim[3] = b->side[i];
-        if (x->ndim == 3) x->dim[1] = b->tokens;
-        model_array *made = model_arrays_add(&b->in[i], x->name, 0, x->ndim, x->dim, &err);
-        if (!made) must(SS_ERR_RESOURCE, &err);
-        fill(made);
-    }
-    model_arrays_free(&example);
-}
-
 static void open_one(bench *b, int way, const char *folder, int threads) {
     ss_error err;
     must(compute_create(&b->c[way], "cpu", threads, (size_t)64 << 30, &err), &err);
     b->c[way]->storage = way == STORED ? STORAGE_FILE : STORAGE_FLOAT32;
     malloc_trim(0);
-    double before = memory("VmRSS:");
+    size_t before = memory_resident();
     must(model_open(&b->m[way], b->c[way], folder, NULL, &err), &err);
-    b->resident[way] = memory("VmRSS:") - before;
+    b->resident[way] = 1e-6 * ((double)memory_resident() - (double)before);
 }
 
 static void pass(bench *b, int way, int i, int timed, model_arrays *out) {
@@ -97,21 +68,12 @@ static void show(const bench *b) {
            b->resident[STORED], b->resident[STORED] / b->resident[FLOAT32]);
 }
 
-/* "64,128" */
-static int read_sides(bench *b, const char *s) {
-    for (char *end; *s; s = *end ? end + 1 : end) {
-        long side = strtol(s, &end, 10);
-        if (side < 1 || side > 4096 || b->sides == MAX_SIDES || (*end && *end != ',')) return 0;
-        b->side[b->sides++] = side;
-    }
-    return b->sides > 0;
-}
-
 int main(int argc, char **argv) {
     static bench b;
     int threads = argc == 6 ? atoi(argv[4]) : 0, rounds = argc == 6 ? atoi(argv[5]) : 0;
     b.tokens = argc == 6 ? atoi(argv[2]) : 0;
-    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 || !read_sides(&b, argv[3])) {
+    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 ||
+        (b.sides = sides_read(argv[3], b.side)) == 0) {
         fprintf(stderr, "usage: bench_storage FOLDER TOKENS SIDES THREADS ROUNDS\n");
         return 2;
     }
@@ -119,7 +81,7 @@ int main(int argc, char **argv) {
     printf("%s, %.0f million weights, %lld tokens of text, %d threads, %d rounds\n", b.m[0]->net->about.name,
            1e-6 * (double)weights_parameter_count(&b.m[0]->set), (long long)b.tokens, threads, rounds);
     for (int i = 0; i < b.sides; i++) {
-        make_inputs(&b, i);
+        inputs_make(&b.in[i], b.m[STORED], b.side[i], b.tokens);
         for (int round = 0; round <= rounds; round++) run_round(&b, i, round);
         model_arrays_free(&b.in[i]);
     }

@@ -1,4 +1,4 @@
-/* What benchmarks do alike: stop on the first thing that goes wrong, read clocks, say how much memory there was. */
+/* What benchmarks do alike: stop on the first thing that goes wrong, read clocks. */
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
 
@@ -23,18 +23,6 @@ static inline double seconds(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Resident memory in MB: "VmHWM:", the most there was, mapped pages included; 0 where the system does not say. */
-static inline double memory(const char *which) {
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    if (!f) return 0;
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, which, strlen(which)) == 0) kib = strtol(line + strlen(which), NULL, 10);
-    fclose(f);
-    return 1024e-6 * (double)kib;
 }
 
 #endif

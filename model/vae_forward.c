@@ -205,9 +205,7 @@ static void attend(walk *k, const vae_attention *w, const char *prefix) {
     arena_mark mark = arena_get_mark(c->scratch);
     tensor tokens = tokens_beside(k, 0), q = tokens_beside(k, 1), key = tokens_beside(k, 2), v = tokens_beside(k, 3);
     op_group_norm(c, as_images(tokens, k), k->x, (int)k->g->groups, &w->norm.gamma, &w->norm.beta, EPS, ACT_NONE);
-    nn_linear_into(c, q, tokens, &w->q, ACT_NONE);
-    nn_linear_into(c, key, tokens, &w->k, ACT_NONE);
-    nn_linear_into(c, v, tokens, &w->v, ACT_NONE);
+    nn_qkv_into(c, (nn_qkv){q, key, v}, tokens, tokens, &w->q, &w->k, &w->v);
     attn_call call = {.block = -1, .kind = ATTN_SELF};
     call.args.q = tensor_split_last(q, 1);
     call.args.k = tensor_split_last(key, 1);

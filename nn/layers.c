@@ -24,10 +24,15 @@ tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act) {
 
 nn_qkv nn_qkv_new(compute *c, tensor x, tensor from, const nn_linear *q, const nn_linear *k, const nn_linear *v) {
     nn_qkv to = {nn_linear_room(c, x, q), nn_linear_room(c, from, k), nn_linear_room(c, from, v)};
-    const linear_call call[] = {nn_linear_call(to.q, x, q, ACT_NONE), nn_linear_call(to.k, from, k, ACT_NONE),
-                                nn_linear_call(to.v, from, v, ACT_NONE)};
-    op_linears(c, call, NN_COUNT(call));
+    nn_qkv_into(c, to, x, from, q, k, v);
     return to;
+}
+
+void nn_qkv_into(compute *c, nn_qkv out, tensor x, tensor from, const nn_linear *q, const nn_linear *k,
+                 const nn_linear *v) {
+    const linear_call call[] = {nn_linear_call(out.q, x, q, ACT_NONE), nn_linear_call(out.k, from, k, ACT_NONE),
+                                nn_linear_call(out.v, from, v, ACT_NONE)};
+    op_linears(c, call, NN_COUNT(call));
 }
 
 void nn_linear_add(compute *c, tensor sum, tensor out, tensor x, const nn_linear *l) {

@@ -49,11 +49,13 @@ static inline linear_call nn_linear_call(tensor out, tensor x, const nn_linear *
 /* Room for a linear layer's output: new scratch of x's shape with the layer's width. */
 tensor nn_linear_room(compute *c, tensor x, const nn_linear *l);
 
-/* Queries of x, keys and values of `from` (x itself in self-attention), each in new scratch. */
+/* Queries of x, keys and values of `from` (x itself in self-attention), each in new scratch, or into `out`. */
 typedef struct nn_qkv {
     tensor q, k, v;
 } nn_qkv;
 nn_qkv nn_qkv_new(compute *c, tensor x, tensor from, const nn_linear *q, const nn_linear *k, const nn_linear *v);
+void nn_qkv_into(compute *c, nn_qkv out, tensor x, tensor from, const nn_linear *q, const nn_linear *k,
+                 const nn_linear *v);
 
 /* sum += x W^T + b; the product alone stays in `out`. */
 void nn_linear_add(compute *c, tensor sum, tensor out, tensor x, const nn_linear *l);

@@ -88,6 +88,22 @@ ss_status embedding_new(embedding **out, const pipeline *p, const sample_setting
     return status;
 }
 
+/* Up to TEXT_BATCH texts, through the scratch of `c`. */
+static ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, const char *const *texts, int n,
+                              float *states, float *pooled, ss_error *err) {
+    size_t count = (size_t)(n * shape->n_text);
+    int32_t *ids = calloc(count, sizeof *ids);
+    if (!ids) return error_no_memory(err, "token ids", count * sizeof *ids);
+    arena_mark mark = arena_get_mark(c->scratch);
+    tensor all = compute_3d(c, n, shape->n_text, shape->width), one = text_pooled_new(c, n, shape->pooled_width);
+    ss_status status = p->row->encode(p, c, texts, n, ids, all, one, err);
+    op_download(c, states, all);
+    if (shape->pooled_width) op_download(c, pooled, one);
+    arena_release(c->scratch, mark);
+    free(ids);
+    return status;
+}
+
 ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err) {
     text_shape shape;
@@ -96,10 +112,8 @@ ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const 
     for (int i = 0; status == SS_OK && i < n; i += TEXT_BATCH) {
         int some = n - i < TEXT_BATCH ? n - i : TEXT_BATCH;
         ss_error first;
-        arena_mark mark = arena_get_mark(c->scratch);
-        status = p->row->encode(p, c, s, texts + i, some, states + i * shape.n_text * shape.width,
-                                pooled + i * shape.pooled_width, err);
-        arena_release(c->scratch, mark);
+        status = encode_batch(p, c, &shape, texts + i, some, states + i * shape.n_text * shape.width,
+                              pooled + i * shape.pooled_width, err);
         if (compute_status(c, &first) != SS_OK) {
             *err = first;
             status = err->code;

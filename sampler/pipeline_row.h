@@ -79,10 +79,10 @@ typedef struct pipeline_row {
     void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
     void (*site)(const pipeline *p, const sample_settings *s, int block, attn_block *out); /* a block there is */
     void (*text_shape)(const pipeline *p, const sample_settings *s, text_shape *out);
-    /* `n` texts at once: states [n, n_text, width] and pooled [n, pooled_width], host memory. The encoders' weights are
-     * packed on the way and given back. */
-    ss_status (*encode)(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
-                        float *states, float *pooled, ss_error *err);
+    /* `n` texts at once into states [n, n_text, width] and pooled [n, pooled_width] (none where it is 0). ids: room for
+     * [n, n_text]. The encoders' weights are packed on the way and given back. */
+    ss_status (*encode)(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
+                        tensor pooled, ss_error *err);
     int64_t (*channels)(const pipeline *p); /* of the latents */
     int64_t (*patch)(const pipeline *p);    /* side of an image token, latents; a scheduler may count tokens */
     /* What the network makes of the batch, [rows, h, w, C] in new scratch. */

@@ -153,8 +153,9 @@ static void sd3_text_shape(const pipeline *p, const sample_settings *s, text_sha
 
 /* CLIP's penultimate states side by side, zeros up to the width of T5's, then T5's states below; CLIP's pooled states
  * side by side. states [n, n_text, width], pooled [n, pooled_width]. */
-static ss_status encode_into(const sd3 *m, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
-                             tensor pooled, ss_error *err) {
+static ss_status sd3_encode(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
+                            tensor pooled, ss_error *err) {
+    const sd3 *m = p->impl;
     int n_clip = m->clip.tokens, n_t5 = (int)states.dim[1] - n_clip;
     op_fill(c, states, 0);
     SS_TRY(clip_texts_encode(&m->clip, c, texts, n, ids, states, pooled, err));
@@ -162,21 +163,6 @@ static ss_status encode_into(const sd3 *m, compute *c, const char *const *texts,
     SS_TRY(text_ids(m->t5_tokenizer, texts, n, n_t5, ids, err));
     op_copy(c, tensor_slice(states, 1, n_clip, n_t5), t5_forward_streamed(c, m->t5, ids, n, n_t5));
     return SS_OK;
-}
-
-static ss_status sd3_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
-                            float *states, float *pooled, ss_error *err) {
-    const sd3 *m = p->impl;
-    text_shape shape;
-    sd3_text_shape(p, s, &shape);
-    int32_t *ids = calloc((size_t)(n * shape.n_text), sizeof *ids);
-    if (!ids) return error_no_memory(err, "token ids", (size_t)(n * shape.n_text) * sizeof *ids);
-    tensor all = compute_3d(c, n, shape.n_text, shape.width), one = compute_2d(c, n, shape.pooled_width);
-    ss_status status = encode_into(m, c, texts, n, ids, all, one, err);
-    op_download(c, states, all);
-    op_download(c, pooled, one);
-    free(ids);
-    return status;
 }
 
 /* ---- denoising ---- */

@@ -122,19 +122,10 @@ void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_
                         .no_negative = m->force_zeros && !*s->negative};
 }
 
-ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
-                               float *states, float *pooled, ss_error *err) {
+ss_status unet_pipeline_encode(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids,
+                               tensor states, tensor pooled, ss_error *err) {
     const unet_pipeline *m = p->impl;
-    text_shape shape;
-    unet_pipeline_text_shape(p, s, &shape);
-    int32_t *ids = calloc((size_t)(n * shape.n_text), sizeof *ids);
-    if (!ids) return error_no_memory(err, "token ids", (size_t)(n * shape.n_text) * sizeof *ids);
-    tensor all = compute_3d(c, n, shape.n_text, shape.width), one = text_pooled_new(c, n, shape.pooled_width);
-    ss_status status = clip_texts_encode(&m->clip, c, texts, n, ids, all, one, err);
-    op_download(c, states, all);
-    if (shape.pooled_width) op_download(c, pooled, one);
-    free(ids);
-    return status;
+    return clip_texts_encode(&m->clip, c, texts, n, ids, states, pooled, err);
 }
 
 /* ---- denoising ---- */

@@ -29,8 +29,8 @@ ss_status unet_pipeline_check(const pipeline *p, const sample_settings *s, ss_er
 void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out);
 void unet_pipeline_site(const pipeline *p, const sample_settings *s, int block, attn_block *out);
 void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_shape *out);
-ss_status unet_pipeline_encode(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
-                               float *states, float *pooled, ss_error *err);
+ss_status unet_pipeline_encode(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids,
+                               tensor states, tensor pooled, ss_error *err);
 int64_t unet_pipeline_channels(const pipeline *p);
 int64_t unet_pipeline_patch(const pipeline *p);
 tensor unet_pipeline_predict(pipeline *p, compute *c, const call_batch *b);

@@ -24,7 +24,7 @@ typedef struct import_row {
 typedef struct intake {
     store *s;
     const char *path;
-    sqlite3_stmt *find;
+    sqlite3_stmt *find, *remove;
     int64_t n, capacity;
     import_row *row;
 } intake;
@@ -193,14 +193,13 @@ static ss_status put_metric(intake *w, int64_t first, int64_t end, metric_kind k
                         .binary = binary,
                         .needs = paired ? METRIC_NEEDS_BASELINE : 0};
     const study_metric m = {.row = &row};
-    char sql[128];
     SS_TRY(store_find_metric(w->s, &m, &number, err));
     SS_TRY(store_begin(w->s, err));
     ss_status status = SS_OK;
     for (int64_t i = first; status == SS_OK && i < end; i++) {
-        snprintf(sql, sizeof sql, "DELETE FROM score WHERE metric = %d AND unit = %lld", number,
-                 (long long)w->row[i].unit);
-        status = store_exec(w->s, sql, err);
+        sqlite3_bind_int(w->remove, 1, number);
+        sqlite3_bind_int64(w->remove, 2, w->row[i].unit);
+        status = store_step(w->s, w->remove, "table score", err);
         if (status == SS_OK)
             status = store_put_score(w->s, w->row[i].unit, number, &(metric_value){.value = w->row[i].value}, err);
     }
@@ -245,11 +244,14 @@ static ss_status take_in(intake *w, const char *name, metric_kind kind, ss_error
     int is_geneval = length > 6 && strcmp(w->path + length - 6, ".jsonl") == 0;
     csv_table *t = NULL;
     SS_TRY(store_prepare(w->s, "SELECT unit, pixels, image FROM temp.intake WHERE image = ?", &w->find, err));
-    ss_status status = is_geneval ? read_results(w, name ? name : "geneval", err) : csv_read_file(w->path, &t, err);
+    ss_status status = store_prepare(w->s, "DELETE FROM score WHERE metric = ? AND unit = ?", &w->remove, err);
+    if (status == SS_OK)
+        status = is_geneval ? read_results(w, name ? name : "geneval", err) : csv_read_file(w->path, &t, err);
     if (status == SS_OK && t) status = read_rows(w, t, name, err);
     if (status == SS_OK) status = take_over(w, kind, is_geneval, err);
     csv_close(t);
     sqlite3_finalize(w->find);
+    sqlite3_finalize(w->remove);
     return status;
 }
 
