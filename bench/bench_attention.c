@@ -118,7 +118,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    printf("%s, %d threads\n", attention_cpu_isa(), threads);
+    char class[128];
+    compute_numeric_class(c, class, sizeof class);
+    printf("%s, %d threads\n", class, threads);
     bench(c, 2, 160, 4, 32, 10);
     bench(c, 2, 320, 6, 32, 10);
     bench(c, 1, 1357, 24, 64, 10);

@@ -115,9 +115,9 @@ static void write_weights(const scorer *s, const char *path) {
     json_object_set_new(json, "_class_name", json_string(s->class_name));
     if (json_dump_file(json, config, 0) != 0) stop("cannot write the config");
     json_decref(json);
-    must(model_open_config(&m, NULL, config, WEIGHTS_RANDOM, 1, &err), &err);
+    must(model_open_config(&m, NULL, config, WEIGHTS_LIST, 0, &err), &err);
     remove(config);
-    must(weights_write(&m->set, path, &err), &err);
+    must(weights_write_random(&m->set, 1, TENSOR_F32, 0, path, &err), &err);
     model_close(m);
 }
 

@@ -1,4 +1,6 @@
-"""The peer of bench_forward: a denoiser by diffusers, on the CPU in float32, its attention fused and not measured.
+"""The peer of bench_forward: a network of diffusers on the CPU in float32, its attention fused and not measured.
+
+A denoiser makes one pass; an autoencoder decodes.
 
 usage: python peer_forward.py FOLDER THREADS
 
@@ -31,15 +33,16 @@ def main():
     torch.set_num_threads(threads)
     kind = json.loads((folder / "config.json").read_text())["_class_name"]
     model = getattr(diffusers, kind).from_pretrained(folder, torch_dtype=torch.float32).eval()
+    work = (lambda latents, return_dict: model.decode(latents, return_dict)) if kind == "AutoencoderKL" else model
     print(f"diffusers {diffusers.__version__}, torch {torch.__version__}", flush=True)
     with torch.inference_mode():
         for line in sys.stdin:
             side = int(line.split()[1])
             inputs = arguments(folder / f"inputs-{side}.safetensors")
             wall, processor = time.perf_counter(), time.process_time()
-            sample = model(**inputs, return_dict=False)[0]
+            output = work(**inputs, return_dict=False)[0]
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
-            save_file({"sample": sample.contiguous()}, folder / f"output-{side}.safetensors")
+            save_file({"output": output.contiguous()}, folder / f"output-{side}.safetensors")
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6
             print(wall, processor, peak, flush=True)
 

@@ -136,10 +136,10 @@ static ss_status write_random(const invocation *in, const char *to, ss_error *er
     SS_TRY(cli_find_data(invocation_arg(in, 0), &folder, err));
     path = file_is_folder(folder) ? file_join(folder, "config.json") : text_copy(folder);
     if (!path) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
-    SS_TRY_GOTO(model_open_random(&m, path, (uint64_t)invocation_flag(in, "seed").integer,
-                                  (tensor_type)invocation_flag(in, "type").word, err),
+    SS_TRY_GOTO(model_open_config(&m, NULL, path, WEIGHTS_LIST, 0, err), done);
+    SS_TRY_GOTO(weights_write_random(&m->set, (uint64_t)invocation_flag(in, "seed").integer,
+                                     (tensor_type)invocation_flag(in, "type").word, invocation_threads(in), to, err),
                 done);
-    SS_TRY_GOTO(weights_write(&m->set, to, err), done);
     printf("%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
 done:
     model_close(m);

@@ -27,6 +27,8 @@ const option CLI_COMMON_FLAGS[] = {
      "at the end, where the time of the networks went, operation by operation, to standard error"},
     {"weights", OPTION_WORD, "stored|float32", 0, 0, "stored",
      "weights of a 16-bit checkpoint in memory: as stored, or twice as large (results do not depend on it)"},
+    {"verbose", OPTION_FLAG, NULL, 0, 0, "false",
+     "at the start, what computes: instruction set, compiler and threads, to standard error"},
     {"quiet", OPTION_FLAG, NULL, 0, 0, "false", "no progress line"},
     {"help", OPTION_FLAG, NULL, 0, 0, "false", "this text"},
     {0},

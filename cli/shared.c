@@ -11,6 +11,11 @@
 
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
     SS_TRY(compute_create(out, "cpu", invocation_threads(in), CLI_SCRATCH_BYTES, err));
+    if (invocation_has(in, "verbose")) {
+        char class[160];
+        compute_numeric_class(*out, class, sizeof class);
+        fprintf(stderr, "computing: %s, threads %d\n", class, (*out)->threads);
+    }
     (*out)->stop = invocation_stop(in);
     (*out)->storage = invocation_flag(in, "weights").word ? STORAGE_FLOAT32 : STORAGE_FILE;
     return invocation_has(in, "profile") ? profile_begin(*out, err) : SS_OK;

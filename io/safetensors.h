@@ -12,14 +12,20 @@ typedef struct safetensors_output {
     checkpoint_dtype dtype;
     int ndim;
     int64_t shape[CHECKPOINT_MAX_DIMS];
-    const void *data;
+    const void *data; /* NULL: made while the file is written */
 } safetensors_output;
+
+/* Makes elements [first, first + n) of tensor i of the list, in its dtype. */
+typedef void (*safetensors_maker)(void *context, int i, int64_t first, int64_t n, void *out);
 
 /* Write a file, whole or not at all. Larger elements first, then by name, as the reference writer orders them, so the
  * same tensors give the same bytes whatever their order here. Names must differ. */
-/* With `note` (NULL = none) under "sinkscope" in its metadata, which checkpoint_note reads. */
-ss_status safetensors_write_noted(const char *path, const safetensors_output *tensors, int n, const char *note,
-                                  ss_error *err);
 ss_status safetensors_write(const char *path, const safetensors_output *tensors, int n, ss_error *err);
+
+/* The same with `note` (NULL = none) under "sinkscope" in its metadata, which checkpoint_note reads. Tensors without
+ * data are made by `make` (NULL where all have some), SAFETENSORS_PIECE elements at most at a time. */
+enum { SAFETENSORS_PIECE = 1 << 19 };
+ss_status safetensors_write_noted(const char *path, const safetensors_output *tensors, int n, const char *note,
+                                  safetensors_maker make, void *context, ss_error *err);
 
 #endif

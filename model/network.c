@@ -246,30 +246,20 @@ end:
     return status;
 }
 
-/* From a config alone, without files. */
-static ss_status open_without_files(model **out, compute *c, const char *config_path, const weight_source *source,
-                                    ss_error *err) {
+ss_status model_open_config(model **out, compute *c, const char *config_path, weight_mode mode, uint64_t seed,
+                            ss_error *err) {
     *out = NULL;
+    const weight_source source = {.mode = mode, .seed = seed};
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(config_path))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(read_config(m, config_path, err), end);
-    SS_TRY_GOTO(bind_and_pack(m, c, config_path, source, err), end);
+    SS_TRY_GOTO(bind_and_pack(m, c, config_path, &source, err), end);
     *out = m;
     m = NULL;
 end:
     model_close(m);
     return status;
-}
-
-ss_status model_open_config(model **out, compute *c, const char *config_path, weight_mode mode, uint64_t seed,
-                            ss_error *err) {
-    return open_without_files(out, c, config_path, &(weight_source){.mode = mode, .seed = seed}, err);
-}
-
-ss_status model_open_random(model **out, const char *config_path, uint64_t seed, tensor_type type, ss_error *err) {
-    const weight_source source = {.mode = WEIGHTS_RANDOM, .seed = seed, .type = type};
-    return open_without_files(out, NULL, config_path, &source, err);
 }
 
 static int has_prefix(const checkpoint *files, const char *prefix) {

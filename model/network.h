@@ -99,9 +99,6 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
 ss_status model_open_config(model **out, compute *c, const char *config_path, weight_mode mode, uint64_t seed,
                             ss_error *err);
 
-/* Seeded weights rounded to a type, not packed: for a checkpoint that is to be written. */
-ss_status model_open_random(model **out, const char *config_path, uint64_t seed, tensor_type type, ss_error *err);
-
 /* A network whose weights lie in files of their own, opened as one checkpoint, under a config that is given: how
  * scorers are published. `config_name` stands for the config in errors; `prefix`: of all names that matter, where
  * the file has it (what training wrote wraps the weights), or NULL. */

@@ -5,7 +5,7 @@
  * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
  * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv,
  * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other
- * vectors; then it is rounded to the source's type. */
+ * vectors; then it is rounded to the type of the checkpoint that is written, if one is. */
 #include "nn/weights.h"
 
 #include <math.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/philox.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "io/safetensors.h"
 #include "tensor/half.h"
 
@@ -204,23 +205,25 @@ static int ends_with(const char *s, const char *end) {
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static void make_random(const binder *b, const char *name, weight_kind kind, const row_shape *shape, char *out) {
+/* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */
+static void make_random(const weight_item *item, uint64_t seed, tensor_type type, int64_t first, int64_t n, char *out) {
     enum { CHUNK = 1024 };
     float some[CHUNK];
-    size_t element = tensor_type_size(b->source->type);
+    weight_kind kind = item->w->kind;
     double scale = 0.1, offset = 0;
-    int64_t n = 1;
-    for (int i = 0; i < shape->ndim; i++) n *= shape->dim[i];
-    if (kind != WEIGHT_VECTOR && kind != WEIGHT_TABLE) scale = 1 / sqrt((double)(n / shape->dim[0]));
+    int64_t inputs = 1;
+    for (int i = 1; i < item->ndim; i++) inputs *= item->dim[i];
+    if (kind != WEIGHT_VECTOR && kind != WEIGHT_TABLE) scale = 1 / sqrt((double)inputs);
     else if (kind == WEIGHT_TABLE) scale = 0.5;
-    else if (ends_with(name, "weight") || ends_with(name, "running_var")) offset = 1;
+    else if (ends_with(item->name, "weight") || ends_with(item->name, "running_var")) offset = 1;
     philox stream;
-    uint64_t part = philox_hash_text(name);
-    philox_init(&stream, b->source->seed, &part, 1);
+    uint64_t part = philox_hash_text(item->name);
+    philox_init(&stream, seed, &part, 1);
+    philox_skip(&stream, (uint64_t)first);
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t count = n - at < CHUNK ? n - at : CHUNK;
         for (int64_t i = 0; i < count; i++) some[i] = (float)(offset + scale * philox_normal(&stream));
-        half_round(out + (size_t)at * element, some, b->source->type, count);
+        half_round(out + (size_t)at * tensor_type_size(type), some, type, count);
     }
 }
 
@@ -267,15 +270,13 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
     if (b->source->mode == WEIGHTS_FROM_FILE) {
         bind_from_file(b, &item, prefix, row, &shape, &name);
     } else {
-        void *data = NULL;
-        tensor_type type = b->source->mode == WEIGHTS_RANDOM ? b->source->type : TENSOR_F32;
-        item.w->source = source_view(row->kind, shape.ndim, shape.dim, type, NULL);
-        item.type = type == TENSOR_F32 ? CHECKPOINT_F32 : type == TENSOR_F16 ? CHECKPOINT_F16 : CHECKPOINT_BF16;
-        if (b->source->mode == WEIGHTS_RANDOM) {
-            data = binder_array(b, tensor_elements(item.w->source), tensor_type_size(type));
-            if (data) make_random(b, name.s, row->kind, &shape, data);
-        }
-        item.w->source.data = data;
+        tensor *source = &item.w->source;
+        *source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
+        item.name = name.s;
+        item.type = CHECKPOINT_F32;
+        if (b->source->mode == WEIGHTS_RANDOM)
+            source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
+        if (source->data) make_random(&item, b->source->seed, source->type, 0, tensor_elements(*source), source->data);
     }
     item.data = item.w->source.data;
     if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
@@ -412,15 +413,38 @@ size_t weights_packing_bytes(const weight_set *s, const compute *c) {
     return most;
 }
 
-ss_status weights_write(const weight_set *s, const char *path, ss_error *err) {
+/* ---- checkpoints of random weights ---- */
+
+typedef struct random_file {
+    const weight_set *set;
+    uint64_t seed;
+    tensor_type type;
+    int threads;
+} random_file;
+
+static void make_piece(void *context, int i, int64_t first, int64_t n, void *out) {
+    enum { PART = 1 << 14 };
+    const random_file *f = context;
+    size_t size = tensor_type_size(f->type);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(f->threads)
+    for (int64_t at = 0; at < n; at += PART)
+        make_random(&f->set->item[i], f->seed, f->type, first + at, n - at < PART ? n - at : PART,
+                    (char *)out + (size_t)at * size);
+}
+
+ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
+                               ss_error *err) {
+    static const checkpoint_dtype dtype[] = {
+        [TENSOR_F32] = CHECKPOINT_F32, [TENSOR_F16] = CHECKPOINT_F16, [TENSOR_BF16] = CHECKPOINT_BF16};
+    random_file f = {s, seed, type, threads > 0 ? threads : thread_default_count()};
     safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);
     if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
     for (int i = 0; i < s->n; i++) {
         const weight_item *item = &s->item[i];
-        out[i] = (safetensors_output){.name = item->name, .dtype = item->type, .ndim = item->ndim, .data = item->data};
+        out[i] = (safetensors_output){.name = item->name, .dtype = dtype[type], .ndim = item->ndim};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
-    ss_status status = safetensors_write_noted(path, out, s->n, WEIGHTS_RANDOM_NOTE, err);
+    ss_status status = safetensors_write_noted(path, out, s->n, WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
     free(out);
     return status;
 }

@@ -76,7 +76,6 @@ typedef struct weight_source {
     const checkpoint *file;  /* WEIGHTS_FROM_FILE */
     const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
     uint64_t seed;           /* WEIGHTS_RANDOM */
-    tensor_type type;        /* WEIGHTS_RANDOM: what every tensor is rounded to */
     const char *config_name; /* "transformer/config.json", for messages */
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
 } weight_source;
@@ -105,10 +104,13 @@ size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const ch
 /* The most that is in memory while weights_pack packs all: what is packed so far, and the tensor in the file. */
 size_t weights_packing_bytes(const weight_set *s, const compute *c);
 
-/* What weights_write notes in the file, for weights_are_random (score/weights.h). */
+/* What weights_write_random notes in the file, for weights_are_random (score/weights.h). */
 #define WEIGHTS_RANDOM_NOTE "random weights"
 
-/* Write random weights as a checkpoint of their type. */
-ss_status weights_write(const weight_set *s, const char *path, ss_error *err);
+/* Write a checkpoint of the set's names and shapes with the values of WEIGHTS_RANDOM, rounded to `type`. They are made
+ * as they are written, by `threads` threads (0 = thread_default_count): a network need not fit into memory. Sources are
+ * not looked at. */
+ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
+                               ss_error *err);
 
 #endif

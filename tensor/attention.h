@@ -38,7 +38,4 @@ void attention_part_rows(compute *c, const attention_args *a, const double *lse,
 void attention_cpu_reserve(compute *c, const attention_args *a);
 void attention_cpu_edit_reserve(compute *c, const attention_args *a);
 
-/* The instruction set that attention_cpu uses on this machine: "avx512", "avx2" or "baseline". It decides bits. */
-const char *attention_cpu_isa(void);
-
 #endif

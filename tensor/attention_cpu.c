@@ -5,7 +5,7 @@
 
 #include <omp.h>
 #include <string.h>
-#include "tensor/attention_kernel.h"
+#include "tensor/cpu.h"
 
 enum {
     CHUNK_ROWS = 64,           /* fewest rows of a chunk */
@@ -13,18 +13,6 @@ enum {
     CACHE_FLOATS = 160 * 1024, /* a block of scores: well inside a second-level cache of 1 MiB */
 };
 static const size_t WAVE_BYTES = (size_t)32 << 20; /* packed keys and values held at a time */
-
-const attention_kernel *attention_kernel_best(void) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        return &attention_kernel_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &attention_kernel_avx2;
-#endif
-    return &attention_kernel_baseline;
-}
-
-const char *attention_cpu_isa(void) { return attention_kernel_best()->isa; }
 
 void *attention_scratch(compute *c, size_t n, size_t size) {
     void *p = arena_alloc(c->scratch, n * size);
@@ -79,15 +67,15 @@ typedef struct attention_plan {
 } attention_plan;
 
 static void plan_make(attention_plan *p, const compute *c, const attention_args *a, const attention_stats *stats) {
-    const attention_kernel *kernel = attention_kernel_best();
+    const attention_kernel *in_use = cpu_attention_kernel(c);
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
-    *p = (attention_plan){.kernel = kernel, .a = a, .stats = stats, .threads = c->threads};
+    *p = (attention_plan){.kernel = in_use, .a = a, .stats = stats, .threads = c->threads};
     p->n_rows = a->q.dim[1];
     p->n_heads = a->q.dim[2];
     p->d = a->q.dim[3];
     p->n_keys = a->k.dim[1];
-    p->keys = attention_round_up(p->n_keys, kernel->columns);
-    p->width = attention_round_up(p->d, kernel->columns);
+    p->keys = attention_round_up(p->n_keys, in_use->columns);
+    p->width = attention_round_up(p->d, in_use->columns);
     p->chunk_rows = attention_round_up((p->n_rows + MAX_CHUNKS - 1) / MAX_CHUNKS, ATTENTION_ROWS);
     if (p->chunk_rows < CHUNK_ROWS) p->chunk_rows = CHUNK_ROWS;
     p->chunks = (p->n_rows + p->chunk_rows - 1) / p->chunk_rows;

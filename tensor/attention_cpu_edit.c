@@ -8,7 +8,7 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-#include "tensor/attention_kernel.h"
+#include "tensor/cpu.h"
 
 enum { CHUNK_ROWS = 64 }; /* a multiple of ATTENTION_ROWS */
 
@@ -80,7 +80,7 @@ static edit_room room_of(const edit_plan *p, int thread) {
 
 static int plan_make(edit_plan *p, compute *c, const attention_args *a, const attention_edit *e) {
     int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
-    *p = (edit_plan){.kernel = attention_kernel_best(), .a = a, .e = e, .d = d, .threads = c->threads};
+    *p = (edit_plan){.kernel = cpu_attention_kernel(c), .a = a, .e = e, .d = d, .threads = c->threads};
     p->n_rows = e->row_end - e->row_begin;
     p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     p->width = padded(p, d);

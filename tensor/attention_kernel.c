@@ -179,47 +179,77 @@ static void pack_values(float *panel, const float *v, int64_t stride, const int3
 
 typedef vec tile[TILE_ROWS][TILE_VECTORS];
 
-/* t[i][.] += sum_x a[i lda + x] panel[x][.], one chain of multiply-adds per element. `vectors` is a constant. */
+/* t[i][.] = sum_x a[i lda + x] panel[x][.], one chain of multiply-adds per element. `vectors` is a constant. */
 static inline __attribute__((always_inline)) void tile_multiply(tile t, const float *a, int64_t lda, const float *panel,
                                                                 int64_t depth, int vectors) {
-    vec acc[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 8
     for (int i = 0; i < TILE_ROWS; i++)
 #pragma GCC unroll 2
-        for (int x = 0; x < vectors; x++) acc[i][x] = spread(0.0f);
+        for (int x = 0; x < vectors; x++) t[i][x] = spread(0.0f);
+#pragma GCC unroll 4
     for (int64_t y = 0; y < depth; y++) {
         vec b0 = load(panel + y * COLUMNS), b1 = vectors > 1 ? load(panel + y * COLUMNS + LANES) : b0;
 #pragma GCC unroll 8
         for (int i = 0; i < TILE_ROWS; i++) {
             vec scalar = spread(a[i * lda + y]);
-            acc[i][0] = madd(scalar, b0, acc[i][0]);
-            if (vectors > 1) acc[i][1] = madd(scalar, b1, acc[i][1]);
+            t[i][0] = madd(scalar, b0, t[i][0]);
+            if (vectors > 1) t[i][1] = madd(scalar, b1, t[i][1]);
         }
     }
+}
+
+/* What becomes of a tile, each a function that is not inlined: within their callers' loops GCC 12 keeps an operand in
+ * memory instead of a register. */
+
+/* Scores of TILE_ROWS rows for COLUMNS keys, and the largest of every lane. */
+static __attribute__((noinline)) void tile_scores(const float *q, int64_t d, const float *panel, float *s, int64_t keys,
+                                                  vec max[TILE_ROWS][TILE_VECTORS]) {
+    tile t;
+    tile_multiply(t, q, d, panel, d, TILE_VECTORS);
 #pragma GCC unroll 8
     for (int i = 0; i < TILE_ROWS; i++)
 #pragma GCC unroll 2
-        for (int x = 0; x < vectors; x++) t[i][x] = acc[i][x];
+        for (int x = 0; x < TILE_VECTORS; x++) {
+            store(s + i * keys + x * LANES, t[i][x]);
+            max[i][x] = larger(max[i][x], t[i][x]);
+        }
 }
 
-/* Not inlined: within their callers' loops GCC 12 keeps an operand in memory instead of a register. */
-static __attribute__((noinline)) void tile_2(tile t, const float *a, int64_t lda, const float *panel, int64_t depth) {
-    tile_multiply(t, a, lda, panel, depth, 2);
+static inline __attribute__((always_inline)) void tile_values(const float *s, int64_t keys, const float *panel,
+                                                              int64_t depth, float *o, int64_t width, int vectors) {
+    tile t;
+    tile_multiply(t, s, keys, panel, depth, vectors);
+#pragma GCC unroll 8
+    for (int i = 0; i < TILE_ROWS; i++)
+#pragma GCC unroll 2
+        for (int x = 0; x < vectors; x++) {
+            float *to = o + i * width + x * LANES;
+            store(to, load(to) + t[i][x]);
+        }
 }
 
-static __attribute__((noinline)) void tile_1(tile t, const float *a, int64_t lda, const float *panel, int64_t depth) {
-    tile_multiply(t, a, lda, panel, depth, 1);
+/* o += s v of TILE_ROWS rows, `depth` keys and two vectors of columns, or one. */
+static __attribute__((noinline)) void tile_values_2(const float *s, int64_t keys, const float *panel, int64_t depth,
+                                                    float *o, int64_t width) {
+    tile_values(s, keys, panel, depth, o, width, 2);
 }
 
-/* Bias, causal mask and padding of one tile whose first key is `first`: plain code, off the common path. */
-static void tile_mask(const attention_block *b, tile t, int row, int64_t first) {
-    for (int i = 0; i < TILE_ROWS && row + i < b->rows; i++) {
-        float *s = (float *)t[i];
-        for (int64_t x = 0; x < COLUMNS; x++) {
+static __attribute__((noinline)) void tile_values_1(const float *s, int64_t keys, const float *panel, int64_t depth,
+                                                    float *o, int64_t width) {
+    tile_values(s, keys, panel, depth, o, width, 1);
+}
+
+/* Bias, causal mask and padding of one tile of scores whose first key is `first`, and the largest of every lane again:
+ * plain code, off the common path. */
+static void tile_mask(const attention_block *b, float *s, int64_t keys, int row, int64_t first,
+                      vec max[TILE_ROWS][TILE_VECTORS], tile before) {
+    for (int i = 0; i < TILE_ROWS; i++, s += keys) {
+        for (int64_t x = 0; x < COLUMNS && row + i < b->rows; x++) {
             int64_t key = first + x >= b->n_keys ? INT64_MAX : b->index ? b->index[first + x] : first + x;
             if (key > (b->masked ? b->last_key[row + i] : INT64_MAX - 1)) s[x] = -INFINITY;
             else if (b->masked && b->bias[0]) s[x] += b->bias[row + i][key];
         }
+        for (int x = 0; x < TILE_VECTORS; x++) max[i][x] = larger(before[i][x], load(s + x * LANES));
     }
 }
 
@@ -230,14 +260,12 @@ static void score_block(const attention_block *b, vec max[ATTENTION_ROWS][TILE_V
         for (int x = 0; x < TILE_VECTORS; x++) max[i][x] = spread(-INFINITY);
     for (int64_t first = 0; first < keys; first += COLUMNS)
         for (int row = 0; row < b->rows; row += TILE_ROWS) {
-            tile t;
-            tile_2(t, b->q + row * b->d, b->d, b->k_panel + first * b->d, b->d);
-            if (b->masked || first + COLUMNS > b->n_keys) tile_mask(b, t, row, first);
-            for (int i = 0; i < TILE_ROWS; i++)
-                for (int x = 0; x < TILE_VECTORS; x++) {
-                    store(b->s + (row + i) * keys + first + x * LANES, t[i][x]);
-                    max[row + i][x] = larger(max[row + i][x], t[i][x]);
-                }
+            float *s = b->s + row * keys + first;
+            int mask = b->masked || first + COLUMNS > b->n_keys;
+            tile before;
+            if (mask) memcpy(before, max[row], sizeof before);
+            tile_scores(b->q + row * b->d, b->d, b->k_panel + first * b->d, s, keys, &max[row]);
+            if (mask) tile_mask(b, s, keys, row, first, &max[row], before);
         }
 }
 
@@ -376,15 +404,10 @@ static void add_values(const attention_block *b, int64_t first, int64_t last) {
         const float *panel = b->v_panel + column * keys + first * COLUMNS;
         int vectors = b->d - column > LANES ? 2 : 1;
         for (int row = 0; row < b->rows; row += TILE_ROWS) {
-            tile t;
             const float *s = b->s + row * keys + first;
-            if (vectors == 2) tile_2(t, s, keys, panel, last - first);
-            else tile_1(t, s, keys, panel, last - first);
-            for (int i = 0; i < TILE_ROWS; i++)
-                for (int x = 0; x < vectors; x++) {
-                    float *o = b->o + (row + i) * width + column + x * LANES;
-                    store(o, load(o) + t[i][x]);
-                }
+            float *o = b->o + row * width + column;
+            if (vectors == 2) tile_values_2(s, keys, panel, last - first, o, width);
+            else tile_values_1(s, keys, panel, last - first, o, width);
         }
     }
 }

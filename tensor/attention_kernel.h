@@ -64,8 +64,6 @@ typedef struct attention_kernel {
 
 extern const attention_kernel attention_kernel_avx512, attention_kernel_avx2, attention_kernel_baseline;
 
-const attention_kernel *attention_kernel_best(void); /* what this machine can run */
-
 /* Query rows first .. first + n of (item, head) into a block: q (scaled), bias and causal limits; row_index NULL = the
  * rows themselves, else the rows that it lists. */
 void attention_block_load(attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,

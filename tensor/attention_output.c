@@ -5,21 +5,20 @@
 #include <string.h>
 
 #include "tensor/attention.h"
-#include "tensor/attention_kernel.h"
+#include "tensor/cpu.h"
 
 static void gain(float *o, double amount, int64_t d) {
     for (int64_t x = 0; x < d; x++) o[x] = (float)(amount * (double)o[x]);
 }
 
-static void push(const attention_kernel *kernel, float *o, const float *direction, double amount, int64_t d) {
-    double length = sqrt(kernel->lengths(direction, direction, d).before);
+static void push(const attention_kernel *in_use, float *o, const float *direction, double amount, int64_t d) {
+    double length = sqrt(in_use->lengths(direction, direction, d).before);
     for (int64_t x = 0; x < d; x++) o[x] = (float)((double)o[x] + amount / length * (double)direction[x]);
 }
 
 /* One head of one item; `old` and `mean` are room for a row. */
-static double edit_head(const attention_args *a, const attention_output *e, int64_t b, int64_t h, float *old,
-                        float *mean) {
-    const attention_kernel *kernel = attention_kernel_best();
+static double edit_head(const attention_kernel *in_use, const attention_args *a, const attention_output *e, int64_t b,
+                        int64_t h, float *old, float *mean) {
     int64_t d = a->q.dim[3], at = (b * a->q.dim[2] + h) * a->q.dim[1];
     double sum = 0;
     int have_mean = 0;
@@ -30,13 +29,13 @@ static double edit_head(const attention_args *a, const attention_output *e, int6
         if (tensor_is_none(e->original)) memcpy(old, o, sizeof *old * (size_t)d);
         else before = attention_row(e->original, b, i, h);
         if (e->op == OUTPUT_GAIN && amount != 1) gain(o, amount, d);
-        if (e->op == OUTPUT_PUSH && amount != 0) push(kernel, o, e->direction + (at + i) * d, amount, d);
+        if (e->op == OUTPUT_PUSH && amount != 0) push(in_use, o, e->direction + (at + i) * d, amount, d);
         if (e->op == OUTPUT_MEAN && amount != 0) {
-            if (!have_mean) kernel->mean_row(mean, attention_row(a->v, b, 0, h), a->v.stride[1], a->v.dim[1], d);
+            if (!have_mean) in_use->mean_row(mean, attention_row(a->v, b, 0, h), a->v.stride[1], a->v.dim[1], d);
             have_mean = 1;
             memcpy(o, mean, sizeof *mean * (size_t)d);
         }
-        attention_lengths l = kernel->lengths(before, o, d);
+        attention_lengths l = in_use->lengths(before, o, d);
         sum += l.before > 0 ? l.moved / l.before : 0;
     }
     return e->row_end > e->row_begin ? sqrt(sum / (double)(e->row_end - e->row_begin)) : 0;
@@ -44,12 +43,13 @@ static double edit_head(const attention_args *a, const attention_output *e, int6
 
 void attention_output_rows(compute *c, const attention_args *a, const attention_output *e) {
     int64_t heads = a->q.dim[2], pairs = a->q.dim[0] * heads, d = a->q.dim[3];
+    const attention_kernel *in_use = cpu_attention_kernel(c);
     arena_mark mark = arena_get_mark(c->scratch);
     float *room = compute_1d(c, 2 * pairs * d).data;
     if (room) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
         for (int64_t at = 0; at < pairs; at++) {
-            double dose = edit_head(a, e, at / heads, at % heads, room + 2 * at * d, room + (2 * at + 1) * d);
+            double dose = edit_head(in_use, a, e, at / heads, at % heads, room + 2 * at * d, room + (2 * at + 1) * d);
             if (e->dose) e->dose[at] = dose;
         }
     }

@@ -2,33 +2,59 @@
 #include "tensor/cpu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include "base/text.h"
 #include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
 
-static const kernel *best_kernel(void) {
+static const cpu_isa ISAS[] = {
+    {{"baseline", "x86-64 without extensions, or another processor", NULL},
+     &kernel_baseline,
+     &attention_kernel_baseline},
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        return &kernel_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
-        return &kernel_avx2;
+    {{"avx2", "AVX2, FMA and F16C", NULL}, &kernel_avx2, &attention_kernel_avx2},
+    {{"avx512", "AVX-512 F, DQ, VL and BW", NULL}, &kernel_avx512, &attention_kernel_avx512},
 #endif
-    return &kernel_baseline;
+};
+enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
+
+int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]) {
+    int n = 1;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) n = 2;
+    if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        n = 3;
+#endif
+    for (int i = 0; i < n; i++) out[i] = &ISAS[i];
+    return n;
 }
 
-static ss_status cpu_create(compute *c) {
-    c->state = (void *)(uintptr_t)best_kernel();
+ss_status cpu_isa_choose(compute *c) {
+    const cpu_isa *here[CPU_ISA_MAX], *chosen;
+    int n = cpu_isa_list(here);
+    const char *name = getenv("SS_ISA");
+    chosen = here[n - 1];
+    if (name && *name) {
+        const entry *e = entry_find(ISAS, sizeof ISAS[0], ISA_COUNT, "instruction set", name, "SS_ISA", &c->error);
+        if (!e) return c->error.code = SS_ERR_USAGE; /* of the command, not of a file */
+        chosen = (const cpu_isa *)(const void *)e; /* its first member */
+        if (chosen > here[n - 1])
+            return error_set(&c->error, SS_ERR_USAGE, "SS_ISA", "this processor has no %s; the highest it has is %s",
+                             chosen->about.name, here[n - 1]->about.name);
+    }
+    c->state = (void *)(uintptr_t)chosen;
     return SS_OK;
 }
 
 static void cpu_numeric_class(const compute *c, char *out, size_t size) {
-    snprintf(out, size, "cpu %s, attention %s, compiler %s", cpu_kernel(c)->isa, attention_cpu_isa(), __VERSION__);
+    snprintf(out, size, "cpu %s, compiler %s", cpu_isa_of(c)->about.name, __VERSION__);
 }
 
 const backend backend_cpu = {
     .about = {"cpu", "this machine's processor: packed weights, SIMD, threads", NULL},
-    .create = cpu_create,
+    .create = cpu_isa_choose,
     .numeric_class = cpu_numeric_class,
     .weight_pack = cpu_weight_pack,
     .weight_free = cpu_weight_free,

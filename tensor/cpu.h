@@ -1,11 +1,32 @@
-/* The cpu backend's parts: cpu_product.c (weights, linear, conv2d) and cpu_rows.c (everything else but attention).
- * c->state is the table of kernels in use. */
+/* The cpu backend's parts: cpu.c (choice of the instruction set), cpu_product.c (weights, linear, conv2d) and
+ * cpu_rows.c (everything else but attention). */
 #ifndef TENSOR_CPU_H
 #define TENSOR_CPU_H
 
+#include "base/option.h"
+#include "tensor/attention_kernel.h"
 #include "tensor/kernel.h"
 
-static inline const kernel *cpu_kernel(const compute *c) { return c->state; }
+/* The kernels of an instruction set. Each is a numeric class of its own: attention's bits differ between them. */
+typedef struct cpu_isa {
+    entry about;
+    const kernel *rows;
+    const attention_kernel *attention;
+} cpu_isa;
+
+enum { CPU_ISA_MAX = 3 };
+
+/* Those that this machine has, the lowest first; returns their number. */
+int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]);
+
+/* Puts into c->state what SS_ISA names in the environment, without it the highest that the machine has. Every backend
+ * on the host has one: the reference for what both share, the dry one for the cpu's account. An unknown name, and one
+ * that the machine has not, are SS_ERR_USAGE. */
+ss_status cpu_isa_choose(compute *c);
+
+static inline const cpu_isa *cpu_isa_of(const compute *c) { return c->state; }
+static inline const kernel *cpu_kernel(const compute *c) { return cpu_isa_of(c)->rows; }
+static inline const attention_kernel *cpu_attention_kernel(const compute *c) { return cpu_isa_of(c)->attention; }
 
 /* Threads for an operation that takes one thread about `nanoseconds`: a team costs some microseconds to start. Never
  * decides a bit of the result. */

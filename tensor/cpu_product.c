@@ -15,8 +15,8 @@
 #include "tensor/rows.h"
 
 enum {
-    BLOCK_ROWS = 384, /* most rows of a task: their part of a sum's block stays in the second-level cache */
-    BLOCK_SUM = 384   /* terms summed in registers before they are added to the output */
+    BLOCK_ROWS = 192, /* most rows of a task: their part of a sum's block stays in the second-level cache */
+    BLOCK_SUM = 512   /* terms summed in registers before they are added to the output */
 };
 
 static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }

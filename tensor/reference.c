@@ -9,6 +9,7 @@
 #include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
+#include "tensor/cpu.h"
 #include "tensor/half.h"
 #include "tensor/rows.h"
 
@@ -387,6 +388,7 @@ static void reference_normals(compute *c, const normal_run *run, int64_t n) {
 
 const backend backend_reference = {
     .about = {"reference", "plain loops with float64 sums, one thread; slow, for tests", NULL},
+    .create = cpu_isa_choose,
     .numeric_class = reference_numeric_class,
     .weight_pack = reference_weight_pack,
     .weight_free = reference_weight_free,

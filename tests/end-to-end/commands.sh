@@ -13,7 +13,7 @@ while read -r command flags; do
     check "overview names $command" grep -q "^  $command " overview
     try "help of $command" 0 "usage: sinkscope $command" sinkscope "$command" --help
     cp said.out help
-    for flag in $flags threads quiet help; do
+    for flag in $flags threads profile weights verbose quiet help; do
         check "$command --help names --$flag" grep -q -- "^  --$flag " help
         check "manual names --$flag" grep -q -- "$(printf %s "$flag" | sed 's/-/\\\\-/g')" manual.1
     done
@@ -53,6 +53,18 @@ for row in selectors:top selectors:random selectors:index selectors:bottom selec
     try "list ${row%%:*}" 0 "  ${row#*:} " sinkscope list "${row%%:*}"
 done
 try 'list of an unknown table' 2 "did you mean 'edits'" sinkscope list edit
+
+# ---- instruction sets: each that the machine has computes, by any number of threads the same bytes ----
+for isa in baseline avx2 avx512; do
+    if SS_ISA=$isa sinkscope generate tiny --prompt 'a red star' --steps 2 --threads 1 --verbose -o $isa-1 2>said.err; then
+        check "--verbose names $isa" grep -q "computing: cpu $isa, .* threads 1" said.err
+        check "$isa by 3 threads" env SS_ISA=$isa "$SINKSCOPE" generate tiny --prompt 'a red star' --steps 2 --threads 3 -o $isa-3
+        same "$isa by 1 and by 3 threads" $isa-1 $isa-3
+    else
+        check "$isa is not here" grep -q "this processor has no $isa" said.err
+    fi
+done
+try 'an instruction set that nobody knows' 2 "did you mean 'avx512'" env SS_ISA=avx51 "$SINKSCOPE" generate tiny --prompt x -o none
 
 # ---- the man page ----
 if command -v groff >/dev/null; then

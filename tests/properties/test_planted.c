@@ -1,6 +1,7 @@
 /* Planted sinks: one virtual key more in a call, with the share p of every row (support/plant.h). The call without the
  * key is known, so what masking, value zero and the record must give is known too, over random shapes, places and p up
- * to 1 - 1e-7, in joint, self- and cross-attention. The bound is the one docs/METHOD.md states: 2e-5 of the rms. */
+ * to 1 - 1e-7, in joint, self- and cross-attention. The bound is the one docs/METHOD.md states: 2e-5 of the rms,
+ * 3e-5 on processors without fused multiply-adds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +14,9 @@
 #include "fixture.h"
 #include "named.h"
 #include "support/plant.h"
+#include "tensor/cpu.h"
 
-static const double BOUND = 2e-5;
+static double bound = 2e-5;
 enum { CASES = 15000, STEPS = 3, BLOCKS = 2, MAX_KEYS = 24, MAX_HEADS = 3, MAX_WIDTH = 16 };
 
 static compute *cpu;
@@ -158,17 +160,17 @@ static void check_outputs(const planting *x, const float *base, const float *mas
         given[i] = (float)(p * u);
         written[i] = base[i] - zeroed[i];
     }
-    assert_true(fix_error(masked, x->without, x->count) < BOUND);
+    assert_true(fix_error(masked, x->without, x->count) < bound);
     double worst = 0, square = 0; /* in the scale of the call without the plant: 1 - p may be 1e-7 */
     for (size_t i = 0; i < x->count; i++) {
         worst = fmax(worst, fabs((double)zeroed[i] - (double)share[i]));
         square += (double)x->without[i] * (double)x->without[i];
     }
-    assert_true(worst < BOUND * sqrt(square / (double)x->count));
+    assert_true(worst < bound * sqrt(square / (double)x->count));
     if (x->plant.value) {
         for (size_t i = 0; i < x->count; i++) square += (double)given[i] * (double)given[i];
         for (size_t i = 0; i < x->count; i++)
-            assert_true(fabs((double)written[i] - (double)given[i]) < BOUND * sqrt(square / (double)x->count));
+            assert_true(fabs((double)written[i] - (double)given[i]) < bound * sqrt(square / (double)x->count));
     } else assert_memory_equal(base, zeroed, x->count * sizeof *base); /* there was no value to remove: the same bits */
     free(share);
     free(given);
@@ -331,6 +333,7 @@ static void calls_find_and_undo_plants(void **state) {
 
 int main(void) {
     cpu = fix_compute("cpu", 1);
+    if (strcmp(cpu_isa_of(cpu)->about.name, "baseline") == 0) bound = 3e-5;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operations_find_and_undo_plants),
         cmocka_unit_test(calls_find_and_undo_plants),

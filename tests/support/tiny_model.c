@@ -103,9 +103,9 @@ static ss_status write_weights(const char *target, const char *folder, const cha
     char path[PATH_SIZE];
     model *m;
     snprintf(path, sizeof path, "%s/%s/config.json", target, folder);
-    SS_TRY(model_open_config(&m, NULL, path, WEIGHTS_RANDOM, SEED, err));
+    SS_TRY(model_open_config(&m, NULL, path, WEIGHTS_LIST, 0, err));
     snprintf(path, sizeof path, "%s/%s", target, file);
-    ss_status status = weights_write(&m->set, path, err);
+    ss_status status = weights_write_random(&m->set, SEED, TENSOR_F32, 1, path, err);
     model_close(m);
     return status;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../properties/fixture.h"
-#include "tensor/attention_kernel.h"
+#include "tensor/cpu.h"
 
 static philox stream(int part) {
     philox r;
@@ -242,12 +242,9 @@ static void too_little_scratch_is_an_error(void **state) {
 /* ---- the kernels of every instruction set that this machine has ---- */
 
 static int kernels(const attention_kernel *out[3]) {
-    int n = 0;
-    out[n++] = &attention_kernel_baseline;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) out[n++] = &attention_kernel_avx2;
-    if (attention_kernel_best() == &attention_kernel_avx512) out[n++] = &attention_kernel_avx512;
-#endif
+    const cpu_isa *here[CPU_ISA_MAX];
+    int n = cpu_isa_list(here);
+    for (int i = 0; i < n; i++) out[i] = here[i]->attention;
     return n;
 }
 
@@ -258,14 +255,14 @@ static void *room(size_t floats) {
     return p;
 }
 
-/* One head's rows through `kernel`, into the block's memory, which the caller frees with release_block. */
-static attention_block one_block(const attention_kernel *kernel, const fixture *f, int rows, int r) {
-    int64_t keys = attention_round_up(f->n.keys, kernel->columns), d = f->n.width;
-    int64_t width = attention_round_up(d, kernel->columns);
+/* One head's rows through `use`, into the block's memory, which the caller frees with release_block. */
+static attention_block one_block(const attention_kernel *use, const fixture *f, int rows, int r) {
+    int64_t keys = attention_round_up(f->n.keys, use->columns), d = f->n.width;
+    int64_t width = attention_round_up(d, use->columns);
     float *k = room((size_t)(keys * d)), *v = room((size_t)(keys * width)), *q = room((size_t)(ATTENTION_ROWS * d));
     attention_block b = {.n_keys = f->n.keys, .k_panel = k, .v_panel = v, .r = r, .observe_end = rows};
-    kernel->pack_keys(k, f->args.k.data, f->args.k.stride[1], NULL, f->n.keys, d);
-    kernel->pack_values(v, f->args.v.data, f->args.v.stride[1], NULL, f->n.keys, d);
+    use->pack_keys(k, f->args.k.data, f->args.k.stride[1], NULL, f->n.keys, d);
+    use->pack_values(v, f->args.v.data, f->args.v.stride[1], NULL, f->n.keys, d);
     attention_block_load(&b, q, &f->args, 0, 0, NULL, 0, rows);
     b.s = room((size_t)(ATTENTION_ROWS * keys));
     b.o = room((size_t)(ATTENTION_ROWS * width));
@@ -293,13 +290,13 @@ static int falling(const void *a, const void *b) {
 }
 
 /* Against softmax in float64, for every r: outputs and the block's statistics. */
-static void check_block(const attention_kernel *kernel, const fixture *f, int r) {
+static void check_block(const attention_kernel *use, const fixture *f, int r) {
     int n = f->n.keys, rows = f->n.queries, d = f->n.width;
-    int64_t width = attention_round_up(d, kernel->columns);
-    attention_block b = one_block(kernel, f, rows, r);
+    int64_t width = attention_round_up(d, use->columns);
+    attention_block b = one_block(use, f, rows, r);
     double *p = malloc(2 * (size_t)n * sizeof *p), *s = p + n, *mass = calloc((size_t)n, sizeof *mass);
     double entropy = 0, concentration = 0, worst = 0;
-    kernel->block(&b);
+    use->block(&b);
     for (int i = 0; i < rows; i++) {
         fix_row(f, 0, 0, i, p, s);
         for (int x = 0; x < d; x++) {

@@ -98,8 +98,8 @@ static void test_misshapen(void **state) {
     ss_error err = {0};
     model *m;
     write_config(CONFIG);
-    check(model_open_config(&m, NULL, config_path, WEIGHTS_RANDOM, 3, &err), &err);
-    check(weights_write(&m->set, weights_path, &err), &err);
+    check(model_open_config(&m, NULL, config_path, WEIGHTS_LIST, 0, &err), &err);
+    check(weights_write_random(&m->set, 3, TENSOR_F32, 1, weights_path, &err), &err);
     model_close(m);
     check(model_open(&m, ctx, folder, NULL, &err), &err);
     assert_string_equal(m->net->about.name, "SD3Transformer2DModel");

@@ -172,7 +172,7 @@ static void test_random_and_file(void **state) {
         square += (double)up[i] * (double)up[i];
     }
     assert_true(fabs(square / 144 - 1.0 / 6) < 0.05 && fabs(sum / 144) < 0.1);
-    check(weights_write(&a, path, &err), &err);
+    check(weights_write_random(&a, 7, TENSOR_F32, 2, path, &err), &err);
     weights_free(&b, NULL);
     check(checkpoint_open(&file, path, &err), &err);
     check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
@@ -200,8 +200,8 @@ static void test_random_halves(void **state) {
         toy wa, wb;
         checkpoint *file;
         check(bind(&a, &wa, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7}, &err), &err);
-        check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM, .seed = 7, .type = types[t]}, &err), &err);
-        check(weights_write(&b, path, &err), &err);
+        check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_LIST}, &err), &err);
+        check(weights_write_random(&b, 7, types[t], 1, path, &err), &err);
         weights_free(&b, NULL);
         check(checkpoint_open(&file, path, &err), &err);
         check(bind(&b, &wb, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);
@@ -273,7 +273,7 @@ static void test_packed_once(void **state) {
     checkpoint *file;
     compute *c;
     check(bind(&a, &wa, &wide, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
-    check(weights_write(&a, path, &err), &err);
+    check(weights_write_random(&a, 0, TENSOR_F32, 2, path, &err), &err);
     check(checkpoint_open(&file, path, &err), &err);
     check(compute_create(&c, "cpu", 2, 1 << 20, &err), &err);
     check(bind(&b, &wb, &wide, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file}, &err), &err);

@@ -54,9 +54,9 @@ static void widen(void) {
     check(file_write(path, written, strlen(written), &err), &err);
     free(written);
     json_decref(json);
-    check(model_open_config(&m, NULL, path, WEIGHTS_RANDOM, 1, &err), &err);
+    check(model_open_config(&m, NULL, path, WEIGHTS_LIST, 0, &err), &err);
     snprintf(path, sizeof path, "%s/transformer/diffusion_pytorch_model.safetensors", model_folder);
-    check(weights_write(&m->set, path, &err), &err);
+    check(weights_write_random(&m->set, 1, TENSOR_F32, 1, path, &err), &err);
     model_close(m);
 }
 

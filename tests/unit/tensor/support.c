@@ -101,14 +101,10 @@ compute *context_make(const char *name, int threads) {
     return c;
 }
 
-int context_kernels(const kernel *kernels[3]) {
-    compute *c = context_make("cpu", 1);
-    const kernel *best = cpu_kernel(c);
-    compute_destroy(c);
-    int n = 0;
-    kernels[n++] = best;
-    if (best == &kernel_avx512) kernels[n++] = &kernel_avx2;
-    if (best != &kernel_baseline) kernels[n++] = &kernel_baseline;
+int context_isas(const cpu_isa *isas[CPU_ISA_MAX]) {
+    const cpu_isa *here[CPU_ISA_MAX];
+    int n = cpu_isa_list(here);
+    for (int i = 0; i < n; i++) isas[i] = here[n - 1 - i]; /* the best first */
     return n;
 }
 

@@ -30,8 +30,8 @@ weight weight_random(weight_kind kind, tensor_type type, int ndim, const int64_t
 weight weight_packed(compute *c, weight w); /* a copy, packed for this context */
 
 compute *context_make(const char *name, int threads);
-/* The instruction sets that this machine runs: kernels[0 .. n). */
-int context_kernels(const kernel *kernels[3]);
+/* The instruction sets that this machine runs, the best first; returns their number. Put one into a context's state. */
+int context_isas(const cpu_isa *isas[CPU_ISA_MAX]);
 void context_must_be_ok(compute *c);
 
 /* max |a - b| <= tolerance x rms(reference) over the tensor, and not a float touched around it. */

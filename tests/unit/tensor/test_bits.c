@@ -100,18 +100,18 @@ static void threads_change_nothing(void **state) {
 static void batch_changes_nothing(void **state) {
     (void)state;
     network n = network_random();
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     compute *c = context_make("cpu", 2);
     operand x = operand_random(4, (int64_t[]){3, 24, 24, 48}, 0, 21);
     operand out = operand_make(4, x.t.dim, 0), alone = operand_make(4, x.t.dim, 0);
-    for (int k = 0; k < n_kernels; k++) {
-        c->state = (void *)(uintptr_t)kernels[k];
+    for (int k = 0; k < n_isas; k++) {
+        c->state = (void *)(uintptr_t)isas[k];
         for_all(&n, weight_pack, c);
         forward(c, &n, out.t, x.t);
         for (int64_t i = 0; i < 3; i++) forward(c, &n, tensor_slice(alone.t, 0, i, 1), tensor_slice(x.t, 0, i, 1));
         context_must_be_ok(c);
-        must_be_equal(&out, &alone, kernels[k]->isa);
+        must_be_equal(&out, &alone, isas[k]->about.name);
         for_all(&n, weight_free, c);
     }
     operand_free(&x);
@@ -208,13 +208,13 @@ static void many_are_one_by_one(compute *c, const char *what) {
 
 static void together_as_one_by_one(void **state) {
     (void)state;
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     for (int threads = 1; threads <= 3; threads += 2) {
         compute *c = context_make("cpu", threads);
-        for (int k = 0; k < n_kernels; k++) {
-            c->state = (void *)(uintptr_t)kernels[k];
-            many_are_one_by_one(c, kernels[k]->isa);
+        for (int k = 0; k < n_isas; k++) {
+            c->state = (void *)(uintptr_t)isas[k];
+            many_are_one_by_one(c, isas[k]->about.name);
         }
         compute_destroy(c);
     }
@@ -233,11 +233,11 @@ static void place_changes_nothing(void **state) {
     } shapes[] = {{9, 31, 3, 3, 3, 1, {1, 1, 1, 1}}, {23, 40, 3, 11, 11, 4, {2, 2, 2, 2}},
                   {5, 29, 1, 3, 5, 2, {0, 3, 1, 0}}, {7, 3, 4, 3, 3, 1, {1, 1, 1, 1}},
                   {6, 33, 7, 1, 7, 1, {0, 3, 0, 3}}, {4, 64, 43, 3, 3, 1, {1, 1, 1, 1}}};
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     compute *c = context_make("cpu", 2);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
-        for (int k = 0; k < n_kernels; k++) {
+        for (int k = 0; k < n_isas; k++) {
             int64_t height = (shapes[i].height + shapes[i].pad[0] + shapes[i].pad[2] - shapes[i].kernel_height);
             int64_t width = (shapes[i].width + shapes[i].pad[1] + shapes[i].pad[3] - shapes[i].kernel_width);
             const int64_t in[] = {2, shapes[i].height, shapes[i].width, shapes[i].inputs};
@@ -247,13 +247,13 @@ static void place_changes_nothing(void **state) {
             weight source =
                 weight_random(WEIGHT_CONV, TENSOR_F32, 4,
                               (int64_t[]){70, shapes[i].inputs, shapes[i].kernel_height, shapes[i].kernel_width}, 2);
-            c->state = (void *)(uintptr_t)kernels[k];
+            c->state = (void *)(uintptr_t)isas[k];
             weight w = weight_packed(c, source);
             op_copy(c, apart.t, close.t);
             op_conv2d(c, first.t, close.t, &w, NULL, shapes[i].stride, shapes[i].pad, ACT_RELU);
             op_conv2d(c, second.t, apart.t, &w, NULL, shapes[i].stride, shapes[i].pad, ACT_RELU);
             context_must_be_ok(c);
-            must_be_equal(&first, &second, kernels[k]->isa);
+            must_be_equal(&first, &second, isas[k]->about.name);
             weight_free(c, &w);
             free(source.source.data);
             operand_free(&close);
@@ -292,13 +292,13 @@ static size_t taken_by(compute *c, const network *n, int op) {
 static void group_norm_by_rows(void **state) {
     (void)state;
     static const int64_t dim[] = {2, 13, 9, 48};
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     network n = network_random();
     compute *c = context_make("cpu", 2);
     operand x = operand_random(4, dim, 3, 20), whole = operand_make(4, dim, 3);
-    for (int k = 0; k < n_kernels; k++) {
-        c->state = (void *)(uintptr_t)kernels[k];
+    for (int k = 0; k < n_isas; k++) {
+        c->state = (void *)(uintptr_t)isas[k];
         for_all(&n, weight_pack, c);
         operand rows = operand_random(4, dim, 3, 20);
         op_group_norm(c, whole.t, x.t, 12, &n.bias48, &n.bias48, 1e-6f, ACT_SILU);
@@ -309,7 +309,7 @@ static void group_norm_by_rows(void **state) {
             op_group_apply(c, some, some, moments, &n.bias48, &n.bias48, ACT_SILU);
         }
         context_must_be_ok(c);
-        must_be_equal(&whole, &rows, kernels[k]->isa);
+        must_be_equal(&whole, &rows, isas[k]->about.name);
         for_all(&n, weight_free, c);
         operand_free(&rows);
     }
@@ -384,8 +384,8 @@ static void halves_are_exact(void **state) {
 static void normals_are_the_streams(void **state) {
     (void)state;
     enum { ALL = 20000, RUNS = 40 };
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels), other = 0;
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas), other = 0;
     compute *c = context_make("cpu", 2), *reference = context_make("reference", 1);
     float *want = malloc(ALL * sizeof *want), *whole = malloc(ALL * sizeof *whole),
           *parts = malloc(ALL * sizeof *parts);
@@ -395,8 +395,8 @@ static void normals_are_the_streams(void **state) {
         philox_init(&r, 77, &(uint64_t){(uint64_t)from}, 1);
         if (from) philox_skip(&r, (UINT64_C(1) << 32) - 1003);
         op_normals(reference, &(normal_run){r, -2.5, ALL, want}, 1);
-        for (int k = 0; k < n_kernels; k++) {
-            c->state = (void *)(uintptr_t)kernels[k];
+        for (int k = 0; k < n_isas; k++) {
+            c->state = (void *)(uintptr_t)isas[k];
             float *out = k ? parts : whole;
             normal_run run[RUNS];
             op_normals(c, &(normal_run){r, -2.5, ALL, out}, 1);

@@ -196,12 +196,40 @@ static void taps_are_named(void **state) {
 
 static void numeric_class_is_named(void **state) {
     (void)state;
-    char text[128];
+    char class[128];
     compute *c = context_make("cpu", 1);
-    compute_numeric_class(c, text, sizeof text);
-    assert_non_null(strstr(text, cpu_kernel(c)->isa));
-    assert_non_null(strstr(text, __VERSION__));
+    compute_numeric_class(c, class, sizeof class);
+    assert_non_null(strstr(class, cpu_isa_of(c)->about.name));
+    assert_non_null(strstr(class, __VERSION__));
     compute_destroy(c);
+}
+
+/* SS_ISA names each instruction set that the machine has, in the numeric class too; nothing is the highest. */
+static void instruction_set_is_chosen(void **state) {
+    (void)state;
+    const cpu_isa *here[CPU_ISA_MAX];
+    int n = cpu_isa_list(here);
+    char before[32], class[128];
+    const char *was = getenv("SS_ISA");
+    snprintf(before, sizeof before, "%s", was ? was : "");
+    for (int i = 0; i < n; i++) {
+        setenv("SS_ISA", here[i]->about.name, 1);
+        compute *c = context_make("cpu", 1);
+        assert_ptr_equal(cpu_isa_of(c), here[i]);
+        compute_numeric_class(c, class, sizeof class);
+        assert_non_null(strstr(class, here[i]->about.name));
+        compute_destroy(c);
+    }
+    setenv("SS_ISA", "", 1);
+    compute *c = context_make("cpu", 1);
+    assert_ptr_equal(cpu_isa_of(c), here[n - 1]);
+    compute_destroy(c);
+    setenv("SS_ISA", "avx215", 1);
+    ss_error err = {0};
+    assert_int_equal(compute_create(&c, "cpu", 1, 1 << 20, &err), SS_ERR_USAGE);
+    assert_string_equal(err.where, "SS_ISA");
+    assert_non_null(strstr(err.message, "avx215"));
+    setenv("SS_ISA", before, 1);
 }
 
 int main(void) {
@@ -210,7 +238,7 @@ int main(void) {
         cmocka_unit_test(first_error_stays),      cmocka_unit_test(shapes_are_checked),
         cmocka_unit_test(stop_flag_is_polled),    cmocka_unit_test(deadline_is_kept),
         cmocka_unit_test(scratch_runs_out),       cmocka_unit_test(taps_are_named),
-        cmocka_unit_test(numeric_class_is_named),
+        cmocka_unit_test(numeric_class_is_named), cmocka_unit_test(instruction_set_is_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

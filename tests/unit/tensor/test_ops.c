@@ -10,16 +10,16 @@
 #include <string.h>
 
 static compute *reference, *cpu[3];
-static const kernel *kernels[3];
+static const cpu_isa *isas[CPU_ISA_MAX];
 static int n_cpu;
 
 static int setup(void **state) {
     (void)state;
     reference = context_make("reference", 1);
-    n_cpu = context_kernels(kernels);
+    n_cpu = context_isas(isas);
     for (int i = 0; i < n_cpu; i++) {
         cpu[i] = context_make("cpu", 1);
-        cpu[i]->state = (void *)(uintptr_t)kernels[i];
+        cpu[i]->state = (void *)(uintptr_t)isas[i];
     }
     return 0;
 }
@@ -45,7 +45,7 @@ static void check(const operand *out, body *f, const void *args, double toleranc
         must_be_near(&want, &got, tolerance, what);
         assert_int_equal(arena_used(cpu[i]->scratch), 0);
         if (i == 0) first = operand_copy(&got);
-        else if (kernels[i] == &kernel_avx2) must_be_equal(&first, &got, what);
+        else if (isas[i]->rows == &kernel_avx2) must_be_equal(&first, &got, what);
         operand_free(&got);
     }
     operand_free(&want);
@@ -291,7 +291,7 @@ static void activations_are_accurate(void **state) {
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
         for (int k = 0; k < n_cpu; k++) {
             double most = 0;
-            kernels[k]->activate(y, x, N, rows[r].act);
+            isas[k]->rows->activate(y, x, N, rows[r].act);
             for (int i = 0; i < N; i++) {
                 double want = exact(rows[r].act, (double)x[i]);
                 if (fabs(want) < 1e-35) assert_true(fabs((double)y[i]) < 2e-35);
@@ -300,7 +300,7 @@ static void activations_are_accurate(void **state) {
                     most = fmax(most, units - 3.5 * fabs(argument(rows[r].act, (double)x[i])));
                 }
             }
-            print_message("%s, %s: %.1f units of 2^-24\n", rows[r].name, kernels[k]->isa, most);
+            print_message("%s, %s: %.1f units of 2^-24\n", rows[r].name, isas[k]->about.name, most);
             assert_true(most <= rows[r].units);
         }
     free(x);

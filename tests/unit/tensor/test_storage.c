@@ -45,12 +45,12 @@ static void product(compute *c, tensor out, const product_case *p, const weight 
 
 /* Both storages on every instruction set and number of threads. */
 static void must_be_same(const product_case *p, int ndim, const int64_t *out_dim) {
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     for (int t = 0; t < 3; t++) {
         compute *c = context_make("cpu", THREADS[t]);
-        for (int k = 0; k < n_kernels; k++) {
-            c->state = (void *)(uintptr_t)kernels[k];
+        for (int k = 0; k < n_isas; k++) {
+            c->state = (void *)(uintptr_t)isas[k];
             operand out[2];
             for (int s = 0; s < 2; s++) {
                 weight w = pack_as(c, p->w, s ? STORAGE_FILE : STORAGE_FLOAT32), bias = weight_packed(c, p->bias);
@@ -62,8 +62,8 @@ static void must_be_same(const product_case *p, int ndim, const int64_t *out_dim
                 weight_free(c, &bias);
             }
             char what[160];
-            snprintf(what, sizeof what, "%s, %s, %s, %d threads", p->what, type_name(p->w.source.type), kernels[k]->isa,
-                     THREADS[t]);
+            snprintf(what, sizeof what, "%s, %s, %s, %d threads", p->what, type_name(p->w.source.type),
+                     isas[k]->about.name, THREADS[t]);
             must_be_equal(&out[0], &out[1], what);
             operand_free(&out[0]);
             operand_free(&out[1]);
@@ -173,15 +173,15 @@ static void every_pattern_is_the_same(void **state) {
     uint16_t *pattern = malloc(ALL * sizeof *pattern);
     assert_non_null(pattern);
     for (int i = 0; i < ALL; i++) pattern[i] = (uint16_t)i;
-    const kernel *kernels[3];
-    int n_kernels = context_kernels(kernels);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
     compute *c = context_make("cpu", 2);
-    for (int k = 0; k < n_kernels; k++)
+    for (int k = 0; k < n_isas; k++)
         for (int t = 0; t < 2; t++)
             for (int64_t rows = 1; rows <= 7; rows += 6) {
                 weight source = {.kind = WEIGHT_LINEAR, .source = tensor_2d(pattern, TYPES[t], ALL, 1)};
                 operand x = operand_random(2, (int64_t[]){rows, 1}, 0, 1), out[2];
-                c->state = (void *)(uintptr_t)kernels[k];
+                c->state = (void *)(uintptr_t)isas[k];
                 for (int s = 0; s < 2; s++) {
                     weight w = pack_as(c, source, s ? STORAGE_FILE : STORAGE_FLOAT32);
                     out[s] = operand_make(2, (int64_t[]){rows, ALL}, 0);
@@ -189,7 +189,7 @@ static void every_pattern_is_the_same(void **state) {
                     context_must_be_ok(c);
                     weight_free(c, &w);
                 }
-                must_be_equal(&out[0], &out[1], kernels[k]->isa);
+                must_be_equal(&out[0], &out[1], isas[k]->about.name);
                 operand_free(&x);
                 operand_free(&out[0]);
                 operand_free(&out[1]);
