@@ -5,28 +5,19 @@
 
 #include <math.h>
 #include <string.h>
-#if defined(__AVX512F__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "tensor/vec.h"
 
 #if defined(__AVX512F__)
-enum { LANES = 16, TILE_ROWS = 8 };
-#elif defined(__AVX2__)
-enum { LANES = 8, TILE_ROWS = 4 };
+enum { TILE_ROWS = 8 };
 #else
-enum { LANES = 4, TILE_ROWS = 4 };
+enum { TILE_ROWS = 4 };
 #endif
 enum { TILE_VECTORS = 2, COLUMNS = TILE_VECTORS * LANES, MASS_ROWS = 8 };
 
-typedef float vec __attribute__((vector_size(LANES * 4)));
-typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
 typedef float vec_in_memory __attribute__((vector_size(LANES * 4), may_alias));
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 #if defined(__AVX512F__)
-static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
-static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-static inline vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); } /* b where one is NaN */
 static inline vec zero_below(vec y, vec x, vec low) {
     return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)x, (__m512)low, _CMP_NLT_UQ), (__m512)y);
 }
@@ -43,18 +34,6 @@ static inline unsigned collect(float *to, vec e, vec score, vec low) {
 }
 static inline float largest(vec a) { return _mm512_reduce_max_ps((__m512)a); }
 #else
-#if defined(__AVX2__)
-static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
-static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-static inline vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
-#else
-static inline vec spread(float x) { return (vec){x, x, x, x}; }
-static inline vec madd(vec a, vec b, vec c) { return a * b + c; }
-static inline vec larger(vec a, vec b) {
-    ivec m = (ivec)(a > b);
-    return (vec)(((ivec)a & m) | ((ivec)b & ~m));
-}
-#endif
 static inline vec zero_below(vec y, vec x, vec low) { return (vec)((ivec)y & ~(ivec)(x < low)); }
 static inline vec keep_below(vec x, vec limit) {
     ivec below = (ivec)(x < limit);

@@ -5,33 +5,26 @@
 #include "tensor/kernel.h"
 
 #include <string.h>
-#if defined(__AVX512F__) || defined(__AVX2__)
-#include <immintrin.h>
-#endif
+#include "tensor/vec.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 
 /* VECTORS x 6 accumulators, VECTORS of the panel and one broadcast fit into 32, 16 and 16 registers. */
 #if defined(__AVX512F__)
-enum { LANES = 16, VECTORS = 4 };
-#elif defined(__AVX2__)
-enum { LANES = 8, VECTORS = 2 };
+enum { VECTORS = 4 };
 #else
-enum { LANES = 4, VECTORS = 2 };
+enum { VECTORS = 2 };
 #endif
 
 enum { LINE = 64, LINE_FLOATS = LINE / 4 /* of a cache */, FETCH_TERMS = 8 /* of the sum between two fetches */ };
 
-typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
 typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 typedef uint16_t halves __attribute__((vector_size(LANES * 2), may_alias));
 
 #if defined(__AVX512F__)
-static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
-static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vec from_f16(halves h) { return (vec)_mm512_cvtph_ps((__m256i)h); }
 
 /* Each half above 16 zeros in one instruction; to extend and to shift would be two. */
@@ -41,13 +34,9 @@ static inline vec from_bf16(halves h) {
     return (vec)_mm512_maskz_permutexvar_epi16(0xAAAAAAAA, twice, _mm512_castsi256_si512((__m256i)h));
 }
 #elif defined(__AVX2__)
-static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
-static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 static inline vec from_f16(halves h) { return (vec)_mm256_cvtph_ps((__m128i)h); }
 static inline vec from_bf16(halves h) { return (vec)(__builtin_convertvector(h, words) << 16); }
 #else
-static inline vec spread(float x) { return (vec){x, x, x, x}; }
-static inline vec madd(vec a, vec b, vec c) { return a * b + c; }
 static inline vec from_bf16(halves h) { return (vec)(__builtin_convertvector(h, words) << 16); }
 
 /* half_from_f16 (half.h) in every lane. */
