@@ -7,7 +7,7 @@
  * of its rms.
  *
  * Two such networks do not fit side by side in the memory of a small machine, so by turns one is opened, makes an
- * untimed pass of the smallest size and a timed one of each, and is closed, and then the other. Knows no network: what
+ * untimed pass of the largest size and a timed one of each, and is closed, and then the other. Knows no network: what
  * is measured is put on the calls of the one attention function, which the linker hands us (--wrap=attn_forward). */
 #include <malloc.h>
 #include <math.h>
@@ -151,7 +151,7 @@ static void our_turn(bench *b) {
     ss_error err;
     double wall, processor;
     must(model_open(&b->m, b->c, b->folder, NULL, &err), &err);
-    pass(b, 0, &wall, &processor);
+    pass(b, b->sides - 1, &wall, &processor);
     for (int i = 0; i < b->sides; i++) {
         pass(b, i, &wall, &processor);
         samples_add(&b->wall[0][i], wall);
@@ -192,7 +192,7 @@ static void peers_turn(bench *b) {
     if (!b->peer_arguments[0]) return;
     peer_start(&b->peer, b->peer_arguments);
     memcpy(b->peer_name, b->peer.name, sizeof b->peer_name);
-    peer_ask(&b->peer, "pass", (int)b->side[0], &wall, &processor, &peak);
+    peer_ask(&b->peer, "pass", (int)b->side[b->sides - 1], &wall, &processor, &peak);
     for (int i = 0; i < b->sides; i++) {
         peer_ask(&b->peer, "pass", (int)b->side[i], &wall, &processor, &peak);
         samples_add(&b->wall[1][i], wall);
@@ -212,7 +212,7 @@ static void prepare(bench *b) {
     snprintf(path, sizeof path, "%s/config.json", b->folder);
     must(model_open_config(&m, NULL, path, WEIGHTS_LIST, 1, &err), &err);
     for (int i = 0; i < b->sides; i++) {
-        inputs_make(&b->in[i], m, b->side[i], b->tokens);
+        inputs_make(&b->in[i], m, b->side[i], 1, b->tokens);
         write_inputs(b, i);
         note_shape(b, m, i);
     }

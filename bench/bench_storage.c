@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     printf("%s, %.0f million weights, %lld tokens of text, %d threads, %d rounds\n", b.m[0]->net->about.name,
            1e-6 * (double)weights_parameter_count(&b.m[0]->set), (long long)b.tokens, threads, rounds);
     for (int i = 0; i < b.sides; i++) {
-        inputs_make(&b.in[i], b.m[STORED], b.side[i], b.tokens);
+        inputs_make(&b.in[i], b.m[STORED], b.side[i], 1, b.tokens);
         for (int round = 0; round <= rounds; round++) run_round(&b, i, round);
         model_arrays_free(&b.in[i]);
     }

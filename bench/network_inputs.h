@@ -6,7 +6,7 @@
 #include "bench/common.h"
 #include "model/network.h"
 
-enum { MAX_SIDES = 4 };
+enum { MAX_SIDES = 8 };
 
 /* Times in the middle of a picture's way, sizes of the picture to be told, normals for everything else. */
 static inline void input_fill(model_array *x, int64_t side) {
@@ -20,15 +20,16 @@ static inline void input_fill(model_array *x, int64_t side) {
                                                        : (float)philox_normal(&r);
 }
 
-/* The network's example, with pictures ([1, C, side, side]) and texts ([1, tokens, width]) as large as asked for. Of an
- * autoencoder, whose example does both, what decodes. */
-static inline void inputs_make(model_arrays *out, const model *m, int64_t side, int64_t tokens) {
+/* The network's example, `batch` times, with pictures ([batch, C, side, side]) and texts ([batch, tokens, width]) as
+ * large as asked for. Of an autoencoder, whose example does both, what decodes. */
+static inline void inputs_make(model_arrays *out, const model *m, int64_t side, int64_t batch, int64_t tokens) {
     ss_error err;
     model_arrays example = {0};
     must(m->net->example(m->config, &example, &err), &err);
     for (int k = 0; k < example.n; k++) {
         model_array *x = &example.at[k];
         if (k > 0 && strcmp(example.at[0].name, "latents") == 0) continue;
+        x->dim[0] *= batch;
         if (x->ndim == 4) x->dim[2] = x->dim[3] = side;
         if (x->ndim == 3) x->dim[1] = tokens;
         model_array *made = model_arrays_add(out, x->name, 0, x->ndim, x->dim, &err);

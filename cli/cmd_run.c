@@ -43,6 +43,7 @@ static void session_begin(session *s, const invocation *in) {
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
     SS_TRY(pipeline_open(&s->pl, s->c, y->model, y->variant, err));
+    if (y->int8) pipeline_round(s->pl, 1);
     return plan_make(&s->plan, y, s->pl, limit, err);
 }
 
@@ -73,7 +74,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     cli_print(&words);
     fflush(stdout);
     if (only_plan) return SS_OK;
-    numeric_class_describe(s->c, &numeric);
+    numeric_class_describe(s->c, s->plan->study, &numeric);
     snprintf(class_line, sizeof class_line, "%s", numeric.failed || !numeric.s ? "" : numeric.s);
     text_free(&numeric);
     SS_TRY(store_create(&s->store, folder, s->plan, class_line, err));
@@ -102,11 +103,12 @@ const command CLI_RUN = {
     .arguments = "STUDY.yaml",
     .min_args = 1,
     .max_args = 1,
-    .description = "Prints the plan, runs it with a progress line, and prints the answer. Ctrl-C stops within seconds\n"
-                   "and loses at most the images in the making; 'resume' goes on, also after a power cut.\n"
-                   "The plan's time and memory come from a few seconds of its own work on this machine. Texts are encoded\n"
-                   "first and kept in DIR/text until the study is complete: the text encoders are not in memory later.\n"
-                   "  sinkscope run studies/first-light.yaml -o out/first-light",
+    .description =
+        "Prints the plan, runs it with a progress line, and prints the answer. Ctrl-C stops within seconds\n"
+        "and loses at most the images in the making; 'resume' goes on, also after a power cut.\n"
+        "The plan's time and memory come from a few seconds of its own work on this machine. Texts are encoded\n"
+        "first and kept in DIR/text until the study is complete: the text encoders are not in memory later.\n"
+        "  sinkscope run studies/first-light.yaml -o out/first-light",
     .run = run,
 };
 
@@ -120,7 +122,7 @@ static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text numeric = {0};
     SS_TRY(open_store(in, s, STORE_WRITE, err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
-    numeric_class_describe(s->c, &numeric);
+    numeric_class_describe(s->c, s->plan->study, &numeric);
     ss_status status = store_complete(s->store, s->plan, numeric.failed || !numeric.s ? "" : numeric.s, err);
     text_free(&numeric);
     if (status != SS_OK) return status;
@@ -156,6 +158,11 @@ static void describe_verification(const verify_report *r, text *out) {
               (long long)r->shams_differing);
     text_addf(out, "remade   %lld, differing: %lld%s\n", (long long)r->remade, (long long)r->remade_differing,
               r->same_class ? "" : " (another numeric class: pixels within 1 level pass)");
+    if (r->rounded) {
+        text_addf(out, "weights  int8: %lld made again without rounding; pixels differ by ", (long long)r->rounded);
+        text_add_double(out, r->rounding_rmse, 3);
+        text_addf(out, " levels (rms), by %d at most\n", r->rounding_most);
+    }
     text_addf(out, "model    %lld files, differing: %lld\n", (long long)r->model_files,
               (long long)r->model_files_differing);
     if (r->problems.s) text_addf(out, "%s", r->problems.s);

@@ -146,7 +146,8 @@ const command CLI_SCORE = {
         "  sinkscope score changed/ --against plain/ --metric lpips-alex --metric fid -o scores.csv\n"
         "An image that cannot be scored is a row with a problem and no value. Weights are looked for in "
         "$SINKSCOPE_WEIGHTS\n"
-        "and in the caches of Hugging Face and PyTorch; nothing is downloaded. 'sinkscope export DIR' writes a study's\n"
+        "and in the caches of Hugging Face and PyTorch; nothing is downloaded. 'sinkscope export DIR' writes a "
+        "study's\n"
         "scores as CSV, as pandas and R read it; docs/METRICS.md has more.",
     .run = score,
 };

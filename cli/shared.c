@@ -59,10 +59,12 @@ const option CLI_SAMPLER_FLAGS[] = {
     PICTURE_SIZE_OPTIONS,
     {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
+    {"int8", OPTION_FLAG, NULL, 0, 0, "false",
+     "the denoiser's linear layers in 8 bits: a quarter of float32's memory, and pictures that differ"},
     {0},
 };
 
-ss_status cli_read_settings(const invocation *in, const pipeline *p, sample_settings *s, ss_error *err) {
+ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {
     option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");
     *s = (sample_settings){.steps = (int)invocation_flag(in, "steps").integer,
                            .guidance = guidance.is_set ? guidance.number : NAN,
@@ -84,5 +86,6 @@ ss_status cli_read_settings(const invocation *in, const pipeline *p, sample_sett
         if (told.is_set && picture_sizes_read(&s->sizes, (picture_size)i, told.text, flag, err) != SS_OK)
             return err->code = SS_ERR_USAGE;
     }
+    if (invocation_has(in, "int8")) pipeline_round(p, 1);
     return pipeline_defaults(p, s, err);
 }

@@ -367,6 +367,10 @@ void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
     }
 }
 
+void weights_round(const weight_set *s, int on) {
+    for (int i = 0; i < s->n; i++) s->item[i].w->int8 = on && s->item[i].w->kind == WEIGHT_LINEAR;
+}
+
 void weights_pack(const weight_set *s, compute *c) { weights_pack_part(s, c, ""); }
 
 void weights_unpack_part(const weight_set *s, compute *c, const char *prefix) {

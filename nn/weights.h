@@ -84,6 +84,10 @@ typedef struct weight_source {
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err);
 
+/* From now on linear layers are packed in 8 bits (weight.int8), a quarter of float32's memory; or no longer. Nothing may
+ * be packed. */
+void weights_round(const weight_set *s, int on);
+
 /* Give every weight the backend's form; a source in a file that the backend has copied is not kept in memory (but may
  * be read again). The first failure is in the context (compute_status). */
 void weights_pack(const weight_set *s, compute *c);

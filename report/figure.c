@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/words.h"
+
 enum { WIDE = 520, HALF = 460, EDGE = 10, SERIES_COLOURS = 6, MAX_TICKS = 16, MAX_LOG_TICKS = 12 };
 
 static void add_number(text *out, double x) { text_add_fixed(out, isfinite(x) ? x : 0, 1); }
@@ -372,8 +374,7 @@ void figure_heat(const figure_grid *g, text *out) {
 
 static void add_share_label(text *out, double x, double y, double share) {
     text note = {0};
-    text_add_fixed(&note, 100 * share, 1);
-    text_add(&note, " %");
+    words_add_percent(&note, share, 1);
     if (!note.failed) add_label(out, x + 6, y, "tick", note.s);
     text_free(&note);
 }

@@ -53,7 +53,7 @@ void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_fig
 }
 
 void words_add_percent(text *out, double share, int decimals) {
-    if (!isfinite(share)) {
+    if (!isfinite(100 * share)) { /* a damaged store's share may be finite, and its percentage not */
         text_add(out, "–");
         return;
     }

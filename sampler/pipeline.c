@@ -231,6 +231,11 @@ void pipeline_release(pipeline *p) {
     weights_unpack_part(&p->vae->set, p->c, "");
 }
 
+void pipeline_round(pipeline *p, int on) {
+    weights_unpack_part(&p->network->set, p->c, "");
+    weights_round(&p->network->set, on);
+}
+
 /* ---- picture ---- */
 
 /* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. A value that is

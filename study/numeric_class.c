@@ -9,7 +9,7 @@
 #include "study/run.h"
 #include "tensor/backend.h"
 
-void numeric_class_describe(const compute *c, text *out) {
+void numeric_class_describe(const compute *c, const study *y, text *out) {
     char backend_class[128] = "";
     struct utsname machine;
     text_add(out, c->be->about.name);
@@ -21,4 +21,5 @@ void numeric_class_describe(const compute *c, text *out) {
     text_addf(out, "; glibc %s", gnu_get_libc_version());
 #endif
     text_addf(out, "; zlib %s", zlibVersion());
+    if (y->int8) text_add(out, "; weights int8");
 }

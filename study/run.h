@@ -54,6 +54,6 @@ ss_status sets_select(store_rows **out, const store *s, ss_error *err);
 ss_status sets_describe(const store *s, text *out, ss_error *err);
 
 /* What decides bits on this machine: ISA, compiler, oneDNN, libc, zlib. One line. */
-void numeric_class_describe(const compute *c, text *out);
+void numeric_class_describe(const compute *c, const study *y, text *out);
 
 #endif

@@ -61,6 +61,8 @@ static ss_status read_names(loader *l, const yaml_node *root) {
                           "model '%s' is not a folder; expected a model in diffusers format", o.text);
     SS_TRY(loader_get(l, root, STUDY_KEYS, "variant", &o));
     y->variant = o.is_set && *o.text ? o.text : NULL;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));
+    y->int8 = o.word == 1;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
     y->study_seed = (uint64_t)o.integer;
     return SS_OK;

@@ -2,6 +2,7 @@
  * checks impossible is an error. */
 #include "study/verify.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,12 +106,12 @@ static ss_status check_shams(const store *s, verify_report *v, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
-static ss_status check_class(const store *s, const compute *c, verify_report *v, ss_error *err) {
+static ss_status check_class(const store *s, const study *y, const compute *c, verify_report *v, ss_error *err) {
     store_rows *r;
     text here = {0};
     SS_TRY(store_select(&r, s, err, "SELECT description FROM class ORDER BY class"));
     int more = store_rows_next(r, err);
-    numeric_class_describe(c, &here);
+    numeric_class_describe(c, y, &here);
     v->same_class = more == 1 && here.s && strcmp(store_rows_text(r, 0), here.s) == 0;
     text_free(&here);
     store_rows_close(r);
@@ -128,23 +129,45 @@ static int difference(const rgb_image *a, const rgb_image *b) {
     return most;
 }
 
+/* What became of a unit that was made again: `stored` is the store's image. */
+typedef void (*remade_unit)(const plan *p, const plan_unit *u, const rgb_image *stored, const rgb_image *made,
+                            verify_report *v);
+
+static void must_be_same(const plan *p, const plan_unit *u, const rgb_image *stored, const rgb_image *made,
+                         verify_report *v) {
+    int d = difference(stored, made);
+    v->remade++;
+    if (d <= !v->same_class) return;
+    text name = {0};
+    plan_unit_name(p, u, &name);
+    v->remade_differing++;
+    problem(v, "made again, it differs by up to %d levels: %s", d, name.s ? name.s : "a unit");
+    text_free(&name);
+}
+
+/* Made with other weights: how far it is. rounding_rmse is the mean square until the last one is there. */
+static void add_rounding(const plan *p, const plan_unit *u, const rgb_image *stored, const rgb_image *made,
+                         verify_report *v) {
+    (void)p;
+    (void)u;
+    int d = difference(stored, made);
+    if (d > 255) return; /* another size: the first pass has said so */
+    size_t n = 3 * (size_t)stored->width * (size_t)stored->height;
+    double square = 0;
+    for (size_t i = 0; i < n; i++)
+        square += (double)((stored->rgb[i] - made->rgb[i]) * (stored->rgb[i] - made->rgb[i]));
+    v->rounded++;
+    v->rounding_rmse += (square / (double)n - v->rounding_rmse) / (double)v->rounded;
+    if (d > v->rounding_most) v->rounding_most = d;
+}
+
 static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, pipeline *pl, const run_options *o,
-                             verify_report *v, ss_error *err) {
+                             remade_unit take, verify_report *v, ss_error *err) {
     rgb_image stored, made = {0};
     ss_error bad;
     if (store_image(s, u->id, &stored, &bad) != SS_OK) return SS_OK; /* already reported */
     ss_status status = run_unit(p, u, pl, o, &made, err);
-    if (status == SS_OK) {
-        int d = difference(&stored, &made);
-        v->remade++;
-        if (d > !v->same_class) {
-            text name = {0};
-            plan_unit_name(p, u, &name);
-            v->remade_differing++;
-            problem(v, "made again, it differs by up to %d levels: %s", d, name.s ? name.s : "a unit");
-            text_free(&name);
-        }
-    }
+    if (status == SS_OK) take(p, u, &stored, &made, v);
     rgb_image_free(&stored);
     rgb_image_free(&made);
     return status;
@@ -152,7 +175,7 @@ static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, 
 
 /* `n` units that are there, drawn without replacement from the stream (study seed, "verify"). */
 static ss_status remake_some(const store *s, const plan *p, const uint8_t *done, pipeline *pl, int n,
-                             const run_options *o, verify_report *v, ss_error *err) {
+                             const run_options *o, remade_unit take, verify_report *v, ss_error *err) {
     int *there = malloc((size_t)p->n_units * sizeof *there), count = 0;
     if (!there) return error_no_memory(err, "a list of units", (unsigned long long)p->n_units);
     for (int i = 0; i < p->n_units; i++)
@@ -164,9 +187,19 @@ static ss_status remake_some(const store *s, const plan *p, const uint8_t *done,
         int j = i + (int)philox_below(&stream, (uint32_t)(count - i)), t = there[i];
         there[i] = there[j];
         there[j] = t;
-        status = remake_unit(s, p, &p->unit[there[i]], pl, o, v, err);
+        status = remake_unit(s, p, &p->unit[there[i]], pl, o, take, v, err);
     }
     free(there);
+    return status;
+}
+
+/* The same units with the weights as they are in the file. */
+static ss_status measure_rounding(const store *s, const plan *p, const uint8_t *done, pipeline *pl, int n,
+                                  const run_options *o, verify_report *v, ss_error *err) {
+    pipeline_round(pl, 0);
+    ss_status status = remake_some(s, p, done, pl, n, o, add_rounding, v, err);
+    pipeline_round(pl, 1);
+    v->rounding_rmse = sqrt(v->rounding_rmse);
     return status;
 }
 
@@ -184,8 +217,9 @@ ss_status verify_store(store *s, const plan *p, compute *c, pipeline *pl, int re
     SS_TRY_GOTO(check_scores(s, out, err), end);
     SS_TRY_GOTO(check_shams(s, out, err), end);
     if (c && pl && remake > 0) {
-        SS_TRY_GOTO(check_class(s, c, out, err), end);
-        SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, out, err), end);
+        SS_TRY_GOTO(check_class(s, p->study, c, out, err), end);
+        SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, must_be_same, out, err), end);
+        if (p->study->int8) SS_TRY_GOTO(measure_rounding(s, p, done, pl, remake, o, out, err), end);
     }
 end:
     free(done);

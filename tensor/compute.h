@@ -90,6 +90,9 @@ typedef enum weight_kind {
 typedef struct weight {
     weight_kind kind;
     tensor source;
+    int int8; /* of a linear layer, set before it is packed: kept in 8 bits, whatever the context's storage. Each output
+                 has the scale max |w| / 127, and its weights are whole multiples of it, -127 to 127, rounded to the
+                 nearest: a quarter of float32's memory, and other results. */
     void *packed;
 } weight;
 

@@ -3,7 +3,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/text.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include "tensor/activations.h"
 #include "tensor/attention.h"
 #include "tensor/backend.h"
@@ -19,10 +21,17 @@ static const cpu_isa ISAS[] = {
 };
 enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
 
+#if defined(__x86_64__)
+static int has_f16c(void) { /* a name that clang 14's __builtin_cpu_supports does not know */
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]) {
     int n = 1;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) n = 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) n = 2;
     if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
         n = 3;
@@ -39,7 +48,7 @@ ss_status cpu_isa_choose(compute *c) {
     if (name && *name) {
         const entry *e = entry_find(ISAS, sizeof ISAS[0], ISA_COUNT, "instruction set", name, "SS_ISA", &c->error);
         if (!e) return c->error.code = SS_ERR_USAGE; /* of the command, not of a file */
-        chosen = (const cpu_isa *)(const void *)e; /* its first member */
+        chosen = (const cpu_isa *)(const void *)e;   /* its first member */
         if (chosen > here[n - 1])
             return error_set(&c->error, SS_ERR_USAGE, "SS_ISA", "this processor has no %s; the highest it has is %s",
                              chosen->about.name, here[n - 1]->about.name);

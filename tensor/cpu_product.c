@@ -1,12 +1,14 @@
 /* Linear layers and convolutions of the cpu backend: one blocked product for both. A row of the left operand is a list
  * of pointers, one for each tap of the kernel window (a linear layer has one tap), so that strided views and images are
  * read where they are: no copy, no im2col, padding points at zeros. The weights are packed once, in panels of 64
- * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage) and are widened as they are read. Threads take
+ * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage), or are 8-bit where that is asked for, and are
+ * widened as they are read. Threads take
  * blocks of rows and groups of panels; an output element is always the same chain of additions, whoever computes it and
  * whatever else is in the batch. docs/SPEED.md tells how this compares with oneDNN. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +42,21 @@ static int64_t packed_elements(const weight *w) {
 }
 
 static tensor_type packed_type(const compute *c, const weight *w) {
+    if (w->int8 && w->kind == WEIGHT_LINEAR) return TENSOR_I8;
     return w->kind == WEIGHT_VECTOR || c->storage == STORAGE_FLOAT32 ? TENSOR_F32 : w->source.type;
 }
 
+/* What a panel of 8 bits begins with: the scales of its columns. */
+static size_t scales_bytes(tensor_type type) { return type == TENSOR_I8 ? PRODUCT_COLUMNS * sizeof(float) : 0; }
+
+static size_t panel_bytes(const weight *w, tensor_type type) {
+    return scales_bytes(type) + (size_t)(taps_of(w) * w->source.dim[1] * PRODUCT_COLUMNS) * tensor_type_size(type);
+}
+
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
-    return (size_t)packed_elements(w) * tensor_type_size(packed_type(c, w));
+    tensor_type type = packed_type(c, w);
+    size_t panels = type == TENSOR_I8 ? (size_t)(round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS) : 0;
+    return (size_t)packed_elements(w) * tensor_type_size(type) + panels * scales_bytes(type);
 }
 
 /* Where elements of one output of a panel go. */
@@ -87,6 +99,36 @@ static void pack_panel(char *panel, tensor_type type, tensor source, int64_t fir
     }
 }
 
+/* The same of a linear layer in 8 bits: scales, then [I][64]. */
+static void pack_panel_i8(char *panel, tensor source, int64_t first) {
+    enum { CHUNK = 64 };
+    int64_t n_in = source.dim[1], outputs = least(source.dim[0] - first, PRODUCT_COLUMNS);
+    size_t element = tensor_type_size(source.type);
+    float *scale = (float *)(void *)panel, row[CHUNK];
+    int8_t *to = (int8_t *)panel + scales_bytes(TENSOR_I8);
+    for (int64_t o = 0; o < PRODUCT_COLUMNS; o++) {
+        const char *from = (const char *)source.data + (size_t)((first + o) * n_in) * element;
+        float most = 0;
+        int finite = 1;
+        for (int64_t at = 0; at < n_in && o < outputs; at += CHUNK) {
+            int64_t n = least(n_in - at, CHUNK);
+            half_convert(row, from + (size_t)at * element, source.type, n);
+            for (int64_t i = 0; i < n; i++) {
+                finite &= isfinite(row[i]) != 0;
+                most = fmaxf(most, fabsf(row[i]));
+            }
+        }
+        scale[o] = finite ? most / 127 : NAN; /* a result shows what the file has */
+        int empty = !finite || most == 0;
+        for (int64_t at = 0; at < n_in; at += CHUNK) {
+            int64_t n = least(n_in - at, CHUNK);
+            if (!empty) half_convert(row, from + (size_t)at * element, source.type, n);
+            for (int64_t i = 0; i < n; i++)
+                to[(at + i) * PRODUCT_COLUMNS + o] = empty ? 0 : (int8_t)lrintf(row[i] / most * 127);
+        }
+    }
+}
+
 /* Memory for packed weights, in huge pages but for its end: a product walks through them in long strides. */
 static void *allocate(size_t bytes) {
     enum { HUGE_PAGE = 2 << 20 };
@@ -114,11 +156,12 @@ void cpu_weight_pack(compute *c, weight *w) {
         return;
     }
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
-    size_t panel_bytes = (size_t)(taps * w->source.dim[1] * PRODUCT_COLUMNS) * element;
+    size_t each = panel_bytes(w, type);
     tensor source = w->source;
 #pragma omp parallel for num_threads(cpu_threads(c, packed_elements(w))) schedule(dynamic)
     for (int64_t j = 0; j < panels; j++)
-        pack_panel(packed + (size_t)j * panel_bytes, type, source, j * PRODUCT_COLUMNS, taps);
+        if (type == TENSOR_I8) pack_panel_i8(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS);
+        else pack_panel(packed + (size_t)j * each, type, source, j * PRODUCT_COLUMNS, taps);
 }
 
 void cpu_weight_free(compute *c, weight *w) {
@@ -131,6 +174,7 @@ void cpu_weight_free(compute *c, weight *w) {
 typedef struct product {
     const kernel *k;
     const char *panels;
+    size_t panel_bytes;
     tensor_type type;  /* of the panels' elements */
     const float *bias; /* NULL = none */
     activation act;
@@ -149,7 +193,7 @@ typedef struct product {
 typedef struct room {
     const float **row;
     float **out;
-    float *widened;                         /* [a block of the sum][PRODUCT_COLUMNS], for panels of 16 bits */
+    float *widened;                         /* [a block of the sum][PRODUCT_COLUMNS], for panels of 16 or 8 bits */
     const float *zeros;                     /* [run_of]: what lies outside an image; shared by all threads */
     char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
 } room;
@@ -234,9 +278,11 @@ typedef struct part {
     int64_t panel, tap, taps, input, inputs;
 } part;
 
+static const char *panel_of(const product *p, const part *a) { return p->panels + (size_t)a->panel * p->panel_bytes; }
+
 static const char *part_at(const product *p, const part *a) {
-    int64_t element = ((a->panel * p->taps + a->tap) * p->inputs + a->input) * PRODUCT_COLUMNS;
-    return p->panels + (size_t)element * tensor_type_size(p->type);
+    int64_t element = (a->tap * p->inputs + a->input) * PRODUCT_COLUMNS;
+    return panel_of(p, a) + scales_bytes(p->type) + (size_t)element * tensor_type_size(p->type);
 }
 
 static size_t part_bytes(const product *p, const part *a) {
@@ -264,8 +310,8 @@ static void finish(const product *p, const room *m, int64_t begin, int64_t n_row
 }
 
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
- * brought into the second-level cache, a piece with each tile. A panel of 16 bits is widened once, by the first tile
- * in passing. */
+ * brought into the second-level cache, a piece with each tile. A panel of 16 or 8 bits is widened once, by the first
+ * tile in passing. */
 static void multiply(const product *p, const room *m, int64_t begin, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
     int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
@@ -273,6 +319,7 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
     product_tile t = {
         .offset = a->input,
         .panel = part_at(p, a),
+        .scale = (const float *)(const void *)panel_of(p, a),
         .type = p->type,
         .widened = m->widened,
         .bias = a->tap == 0 && a->input == 0 ? (p->bias ? p->bias + column : none) : NULL,
@@ -394,6 +441,7 @@ static product linear(const compute *c, const linear_call *a) {
     return (product){
         .k = cpu_kernel(c),
         .panels = a->w->packed,
+        .panel_bytes = panel_bytes(a->w, packed_type(c, a->w)),
         .type = packed_type(c, a->w),
         .bias = a->bias ? a->bias->packed : NULL,
         .act = a->act,
@@ -423,6 +471,7 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
     product p = {
         .k = cpu_kernel(c),
         .panels = w->packed,
+        .panel_bytes = panel_bytes(w, packed_type(c, w)),
         .type = packed_type(c, w),
         .bias = bias ? bias->packed : NULL,
         .act = act,

@@ -23,9 +23,11 @@ typedef struct product_tile {
     const float *const *row; /* [taps][PRODUCT_ROWS] */
     int64_t offset;          /* added to every pointer of `row`, in floats */
     const void *panel;       /* [taps count][PRODUCT_COLUMNS] of `type`, aligned to 64 bytes */
-    tensor_type type;        /* a 16-bit panel is widened to float32, exactly, as it is read */
-    float *widened;          /* room for a 16-bit panel in float32: a tile of PRODUCT_ROWS rows leaves its columns there,
-                                for the tiles that follow */
+    tensor_type type;        /* a panel of 16 bits is widened to float32, exactly, as it is read; one of 8 bits is
+                                multiplied by its columns' scales */
+    const float *scale;      /* [PRODUCT_COLUMNS], aligned likewise, of a panel of 8 bits */
+    float *widened;          /* room for a panel of 16 or 8 bits in float32: a tile of PRODUCT_ROWS rows leaves its
+                                columns there, for the tiles that follow */
     const float *bias;       /* [PRODUCT_COLUMNS]: out = bias + sum; NULL: out += sum */
     float *const *out;       /* [m] */
     int64_t out_offset;

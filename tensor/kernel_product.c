@@ -23,6 +23,7 @@ typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias
 
 typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 typedef uint16_t halves __attribute__((vector_size(LANES * 2), may_alias));
+typedef int8_t bytes __attribute__((vector_size(LANES), may_alias));
 
 #if defined(__AVX512F__)
 static inline vec from_f16(halves h) { return (vec)_mm512_cvtph_ps((__m256i)h); }
@@ -49,10 +50,19 @@ static inline vec from_f16(halves h) {
 }
 #endif
 
-/* Lanes of a panel from element `at` on. */
-static inline __attribute__((always_inline)) vec panel_at(const void *panel, int64_t at, tensor_type type) {
-    if (type == TENSOR_F32) return *(const vec *)((const float *)panel + at);
-    halves h = *(const halves *)((const uint16_t *)panel + at);
+#if defined(__AVX512F__)
+static inline vec from_i8(bytes b) { return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32((__m128i)b)); }
+#else
+static inline vec from_i8(bytes b) { return __builtin_convertvector(b, vec); }
+#endif
+
+/* Lanes of a panel from element `at` on, which are columns `column` on. */
+static inline __attribute__((always_inline)) vec panel_at(const product_tile *t, int64_t at, int column,
+                                                          tensor_type type) {
+    if (type == TENSOR_F32) return *(const vec *)((const float *)t->panel + at);
+    if (type == TENSOR_I8)
+        return from_i8(*(const bytes *)((const int8_t *)t->panel + at)) * *(const vec *)(t->scale + column);
+    halves h = *(const halves *)((const uint16_t *)t->panel + at);
     return type == TENSOR_F16 ? from_f16(h) : from_bf16(h);
 }
 
@@ -87,12 +97,12 @@ static inline __attribute__((always_inline)) void fetch_some(fetch *f, const pro
     f->line++;
 }
 
-/* Term k of the sum of every element: element `at` of the panel on, times the rows' elements. */
+/* Term k of the sum of every element from column `first` on: the panel's from `at` on, times the rows' elements. */
 static inline __attribute__((always_inline)) void term(vec sum[PRODUCT_ROWS][VECTORS], const product_tile *t,
-                                                       const float *const *row, int64_t k, int64_t at, int m,
+                                                       const float *const *row, int64_t k, int64_t at, int first, int m,
                                                        int vectors, tensor_type type) {
     vec w[VECTORS];
-    for (int v = 0; v < vectors; v++) w[v] = panel_at(t->panel, at + v * LANES, type);
+    for (int v = 0; v < vectors; v++) w[v] = panel_at(t, at + v * LANES, first + v * LANES, type);
     if (type != TENSOR_F32 && m == PRODUCT_ROWS)
         for (int v = 0; v < vectors; v++) *(vec *)(t->widened + at + v * LANES) = w[v];
     for (int r = 0; r < m; r++) {
@@ -117,9 +127,10 @@ static inline __attribute__((always_inline)) void tile(const product_tile *t, in
         for (; k + FETCH_TERMS <= t->count; k += FETCH_TERMS, at += FETCH_TERMS * PRODUCT_COLUMNS) {
             fetch_some(&f, t, first, vectors);
 #pragma GCC unroll 8
-            for (int u = 0; u < FETCH_TERMS; u++) term(sum, t, row, k + u, at + u * PRODUCT_COLUMNS, m, vectors, type);
+            for (int u = 0; u < FETCH_TERMS; u++)
+                term(sum, t, row, k + u, at + u * PRODUCT_COLUMNS, first, m, vectors, type);
         }
-        for (; k < t->count; k++, at += PRODUCT_COLUMNS) term(sum, t, row, k, at, m, vectors, type);
+        for (; k < t->count; k++, at += PRODUCT_COLUMNS) term(sum, t, row, k, at, first, m, vectors, type);
     }
     if (first + vectors * LANES > t->columns) {
         float room[PRODUCT_ROWS][VECTORS * LANES];
@@ -178,6 +189,10 @@ static __attribute__((noinline)) void columns_f16(const product_tile *t, int fir
     columns(t, first, vectors, TENSOR_F16);
 }
 
+static __attribute__((noinline)) void columns_i8(const product_tile *t, int first, int vectors) {
+    columns(t, first, vectors, TENSOR_I8);
+}
+
 static __attribute__((noinline)) void columns_bf16(const product_tile *t, int first, int vectors) {
     columns(t, first, vectors, TENSOR_BF16);
 }
@@ -190,6 +205,7 @@ void PASTE(kernel_product_, KERNEL_ISA)(const product_tile *t) {
         case TENSOR_F32: columns_f32(t, first, vectors); break;
         case TENSOR_F16: columns_f16(t, first, vectors); break;
         case TENSOR_BF16: columns_bf16(t, first, vectors); break;
+        case TENSOR_I8: columns_i8(t, first, vectors); break;
         }
     }
 }

@@ -43,7 +43,10 @@ int64_t tensor_elements(tensor t) {
     return n;
 }
 
-size_t tensor_type_size(tensor_type type) { return type == TENSOR_F32 ? 4 : 2; }
+size_t tensor_type_size(tensor_type type) {
+    static const size_t size[] = {[TENSOR_F32] = 4, [TENSOR_F16] = 2, [TENSOR_BF16] = 2, [TENSOR_I8] = 1};
+    return size[type];
+}
 
 int tensor_is_contiguous(tensor t) {
     int64_t stride = 1;

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <stddef.h>
 
-typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16 } tensor_type;
+/* TENSOR_I8: of packed weights alone, with a scale beside them (compute.h, weight.int8). */
+typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8 } tensor_type;
 
 enum { TENSOR_MAX_DIMS = 4 };
 

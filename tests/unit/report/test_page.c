@@ -116,8 +116,18 @@ static void check_number(double x, int decimals, int with_sign, const char *expe
     text_free(&t);
 }
 
+static void check_percent(double share, const char *expected) {
+    text t = {0};
+    words_add_percent(&t, share, 1);
+    assert_string_equal(t.s, expected);
+    text_free(&t);
+}
+
 static void test_numbers(void **state) {
     (void)state;
+    check_percent(0.0627, "6.3 %");
+    check_percent(NAN, "–");
+    check_percent(1e307, "–"); /* its percentage is infinite */
     check_number(0.0812, 3, 1, "+0.081");
     check_number(-0.0812, 3, 1, "−0.081");
     check_number(-0.0812, 3, 0, "−0.081");

@@ -245,6 +245,10 @@ ss_status pipeline_prepare(pipeline *p, ss_error *err) {
     return SS_OK;
 }
 void pipeline_release(pipeline *p) { (void)p; }
+void pipeline_round(pipeline *p, int on) {
+    (void)p;
+    (void)on;
+}
 void embedding_free(embedding *e) { free(e); }
 
 /* A text's file holds its name; 1 where it is there and whole. */

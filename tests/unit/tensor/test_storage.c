@@ -1,8 +1,9 @@
 /* Weights of a 16-bit checkpoint kept in 16 bits: every result has the bits that float32 storage gives, on every
  * instruction set and number of threads, for any number of rows; the memory is half, and what is said of it is true.
- * And rounding to 16 bits. */
+ * Weights kept in 8 bits: the bits of their rounded values. And rounding to 16 bits. */
 #include "support.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,89 @@ static void every_pattern_is_the_same(void **state) {
     free(pattern);
 }
 
+/* ---- 8 bits ---- */
+
+/* The weight that 8 bits leave of `w`, in float32, no element off by more than half a step; free source.data. */
+static weight rounded_weight(const weight *w) {
+    int64_t outputs = w->source.dim[0], inputs = w->source.dim[1];
+    float *value = malloc(sizeof *value * (size_t)(outputs * inputs));
+    assert_non_null(value);
+    half_convert(value, w->source.data, w->source.type, outputs * inputs);
+    for (int64_t o = 0; o < outputs; o++) {
+        float *row = value + o * inputs, most = 0;
+        for (int64_t i = 0; i < inputs; i++) most = fmaxf(most, fabsf(row[i]));
+        float scale = most / 127;
+        for (int64_t i = 0; i < inputs && most > 0; i++) {
+            float was = row[i];
+            row[i] = (float)lrintf(was / most * 127) * scale;
+            assert_true(fabsf(row[i] - was) <= 0.5001f * scale);
+        }
+    }
+    return (weight){.kind = WEIGHT_LINEAR, .source = tensor_2d(value, TENSOR_F32, outputs, inputs)};
+}
+
+/* A linear layer in 8 bits has the bits of one in float32 whose weights are those that 8 bits leave. */
+static void int8_case(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs) {
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas);
+    weight source = weight_random(WEIGHT_LINEAR, type, 2, (int64_t[]){outputs, inputs}, 2);
+    source.int8 = 1;
+    weight rounded = rounded_weight(&source), bias = weight_random(WEIGHT_VECTOR, type, 1, &outputs, 3);
+    operand x = operand_random(2, (int64_t[]){rows, inputs}, 5, 1);
+    for (int t = 0; t < 2; t++) {
+        compute *c = context_make("cpu", THREADS[t]);
+        for (int k = 0; k < n_isas; k++) {
+            operand out[2];
+            c->state = (void *)(uintptr_t)isas[k];
+            for (int s = 0; s < 2; s++) {
+                weight w = weight_packed(c, s ? source : rounded);
+                weight b = weight_packed(c, bias);
+                out[s] = operand_make(2, (int64_t[]){rows, outputs}, 3);
+                op_linear(c, out[s].t, x.t, &w, &b, ACT_GELU_TANH);
+                context_must_be_ok(c);
+                weight_free(c, &w);
+                weight_free(c, &b);
+            }
+            must_be_equal(&out[0], &out[1], isas[k]->about.name);
+            operand_free(&out[0]);
+            operand_free(&out[1]);
+        }
+        compute_destroy(c);
+    }
+    free(source.source.data);
+    free(rounded.source.data);
+    free(bias.source.data);
+    operand_free(&x);
+}
+
+static void int8_is_its_rounded_weights(void **state) {
+    (void)state;
+    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 65, 520, 1100}, outputs[] = {1, 33, 64, 130};
+    static const tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
+    for (int t = 0; t < 3; t++)
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
+                for (size_t o = 0; o < sizeof outputs / sizeof outputs[0]; o++)
+                    int8_case(types[t], rows[r], inputs[i], outputs[o]);
+}
+
+/* A row of zeros stays zero; one with an infinity or a NaN gives NaN, as it may in float32, and harms no other. */
+static void int8_of_odd_rows(void **state) {
+    (void)state;
+    float value[4][3] = {{0, 0, 0}, {1, INFINITY, 2}, {1, NAN, 2}, {-2, 1, 0.5f}};
+    weight source = {.kind = WEIGHT_LINEAR, .source = tensor_2d(value, TENSOR_F32, 4, 3), .int8 = 1};
+    compute *c = context_make("cpu", 1);
+    weight w = weight_packed(c, source);
+    tensor x = compute_2d(c, 1, 3), y = compute_2d(c, 1, 4);
+    op_fill(c, x, 1);
+    op_linear(c, y, x, &w, NULL, ACT_NONE);
+    context_must_be_ok(c);
+    const float *out = y.data;
+    assert_true(out[0] == 0 && isnan(out[1]) && isnan(out[2]) && fabsf(out[3] + 0.5f) < 0.02f);
+    weight_free(c, &w);
+    compute_destroy(c);
+}
+
 /* ---- what is said of memory ---- */
 
 static void memory_is_half(void **state) {
@@ -217,6 +301,11 @@ static void memory_is_half(void **state) {
             c->storage = STORAGE_FLOAT32;
             assert_int_equal(weight_packed_bytes(c, &linear), 128 * 30 * 4);
             assert_int_equal(weight_packed_bytes(c, &conv), 64 * 30 * 9 * 4);
+            linear.int8 = conv.int8 = vector.int8 = 1; /* linear layers alone; each panel has 64 scales */
+            c->storage = STORAGE_FILE;
+            assert_int_equal(weight_packed_bytes(c, &linear), 128 * 30 + 2 * 64 * 4);
+            assert_int_equal(weight_packed_bytes(c, &conv), 64 * 30 * 9 * 2);
+            assert_int_equal(weight_packed_bytes(c, &vector), 128 * 4);
             free(linear.source.data);
             free(conv.source.data);
             free(vector.source.data);
@@ -331,6 +420,8 @@ int main(void) {
         cmocka_unit_test(conv_is_the_same),
         cmocka_unit_test(several_at_once_are_the_same),
         cmocka_unit_test(every_pattern_is_the_same),
+        cmocka_unit_test(int8_is_its_rounded_weights),
+        cmocka_unit_test(int8_of_odd_rows),
         cmocka_unit_test(memory_is_half),
         cmocka_unit_test(panels_are_the_files_bits),
         cmocka_unit_test(scratch_is_known),
