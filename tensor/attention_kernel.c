@@ -222,12 +222,14 @@ static __attribute__((noinline)) void tile_values_1(const float *s, int64_t keys
  * plain code, off the common path. */
 static void tile_mask(const attention_block *b, float *s, int64_t keys, int row, int64_t first,
                       vec max[TILE_ROWS][TILE_VECTORS], tile before) {
+    int64_t whole = b->n_keys - first < COLUMNS ? b->n_keys - first : COLUMNS;
     for (int i = 0; i < TILE_ROWS; i++, s += keys) {
-        for (int64_t x = 0; x < COLUMNS && row + i < b->rows; x++) {
-            int64_t key = first + x >= b->n_keys ? INT64_MAX : b->index ? b->index[first + x] : first + x;
-            if (key > (b->masked ? b->last_key[row + i] : INT64_MAX - 1)) s[x] = -INFINITY;
-            else if (b->masked && b->bias[0]) s[x] += b->bias[row + i][key];
+        for (int64_t x = 0; x < whole && b->masked && row + i < b->rows; x++) {
+            int64_t key = b->index ? b->index[first + x] : first + x;
+            if (key > b->last_key[row + i]) s[x] = -INFINITY;
+            else if (b->bias[0]) s[x] += b->bias[row + i][key];
         }
+        for (int64_t x = whole; x < COLUMNS; x++) s[x] = -INFINITY;
         for (int x = 0; x < TILE_VECTORS; x++) max[i][x] = larger(before[i][x], load(s + x * LANES));
     }
 }
