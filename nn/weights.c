@@ -272,15 +272,15 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
     } else {
         tensor *source = &item.w->source;
         *source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
-        item.name = name.s;
         item.type = CHECKPOINT_F32;
         if (b->source->mode == WEIGHTS_RANDOM)
             source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
-        if (source->data) make_random(&item, b->source->seed, source->type, 0, tensor_elements(*source), source->data);
     }
-    item.data = item.w->source.data;
-    if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
     item.name = name.s;
+    item.data = item.w->source.data;
+    if (b->source->mode == WEIGHTS_RANDOM && item.data)
+        make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
+    if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
     if (going(b)) s->item[s->n++] = item;
     else text_free(&name);
 }

@@ -53,7 +53,8 @@ ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run
 ss_status sets_select(store_rows **out, const store *s, ss_error *err);
 ss_status sets_describe(const store *s, text *out, ss_error *err);
 
-/* What decides bits on this machine: ISA, compiler, oneDNN, libc, zlib. One line. */
+/* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (weights in 8 bits). One
+ * line. */
 void numeric_class_describe(const compute *c, const study *y, text *out);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/philox.h"
+#include "score/pixels.h"
 #include "study/store_internal.h"
 
 enum { MAX_PROBLEMS_LISTED = 200 };
@@ -152,12 +153,8 @@ static void add_rounding(const plan *p, const plan_unit *u, const rgb_image *sto
     (void)u;
     int d = difference(stored, made);
     if (d > 255) return; /* another size: the first pass has said so */
-    size_t n = 3 * (size_t)stored->width * (size_t)stored->height;
-    double square = 0;
-    for (size_t i = 0; i < n; i++)
-        square += (double)((stored->rgb[i] - made->rgb[i]) * (stored->rgb[i] - made->rgb[i]));
     v->rounded++;
-    v->rounding_rmse += (square / (double)n - v->rounding_rmse) / (double)v->rounded;
+    v->rounding_rmse += (pixels_mean_square(stored, made) - v->rounding_rmse) / (double)v->rounded;
     if (d > v->rounding_most) v->rounding_most = d;
 }
 

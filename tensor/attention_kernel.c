@@ -520,12 +520,9 @@ static void mean_row(float *mean, const float *v, int64_t stride, int64_t n, int
     }
 }
 
-#define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
-    .isa = TEXT(ATTENTION_KERNEL),
     .columns = COLUMNS,
     .pack_keys = pack_keys,
     .pack_values = pack_values,

@@ -44,7 +44,6 @@ typedef struct attention_lengths {
 } attention_lengths;
 
 typedef struct attention_kernel {
-    const char *isa;
     int columns; /* panel width, in floats */
     /* Rows index[0..n) (NULL: 0..n) of [.., d] with `stride` floats between rows. */
     void (*pack_keys)(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d);

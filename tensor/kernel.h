@@ -37,7 +37,6 @@ typedef struct product_tile {
 
 /* Functions on runs of n floats; `out` may be the same memory as an input, or disjoint from it. */
 typedef struct kernel {
-    const char *isa;
     void (*product)(const product_tile *t);
     /* scale times N(0, 1), a block of the stream for each, from the block that comes next in it; r stays as it is. */
     void (*normals)(float *out, const philox *r, double scale, int64_t n);

@@ -218,11 +218,7 @@ static void channel_norm(float *out, const float *x, const float *mean, const fl
     EACH(c, channels) out[c] = (x[c] - mean[c]) * factor[c] + shift[c];
 }
 
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-
 const kernel PASTE(kernel_, KERNEL_ISA) = {
-    .isa = STRING(KERNEL_ISA),
     .product = PASTE(kernel_product_, KERNEL_ISA),
     .normals = PASTE(kernel_normals_, KERNEL_ISA),
     .add = add,
