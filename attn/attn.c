@@ -30,6 +30,24 @@ static unsigned needs_of(const attn_item *item, int block) {
     return needs;
 }
 
+static int item_asks_image_alone(const attn_item *item, int block) {
+    if (!item->run) return 1;
+    const attn_measure *m = attn_run_measure(item->run);
+    const attn_program *p = attn_run_program(item->run);
+    if (m->map || (m->rows != ROWS_IMAGE && needs_of(item, block))) return 0;
+    for (int i = 0; p && i < p->n; i++) { /* a selector of queries counts all that there are */
+        const attn_intervention *v = &p->intervention[i];
+        if (in_force(v, item, block) && (v->rows != ROWS_IMAGE || v->edit->on == EDIT_ON_QUERIES)) return 0;
+    }
+    return 1;
+}
+
+int attn_asks_image_alone(const attn_batch *batch, int block) {
+    int alone = 1;
+    for (int i = 0; batch && alone && i < batch->n; i++) alone = item_asks_image_alone(&batch->item[i], block);
+    return alone;
+}
+
 /* Items begin .. end attend; all that measure anything do so over the same rows and r. */
 static void attend(compute *c, const attn_call *call, int begin, int end, const call_stats *all) {
     attention_args args = attn_slice(&call->args, begin, end - begin);

@@ -81,6 +81,10 @@ typedef struct attn_call {
     attn_gram *output_gram;
 } attn_call;
 
+/* Whether all that the batch asks of a block concerns its image queries: then a network may leave out text queries
+ * whose outputs nothing reads, and describe a call without them. `batch` may be NULL. */
+int attn_asks_image_alone(const attn_batch *batch, int block);
+
 /* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */
 void attn_forward(compute *c, const attn_call *call);
 

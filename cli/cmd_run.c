@@ -43,7 +43,7 @@ static void session_begin(session *s, const invocation *in) {
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
     SS_TRY(pipeline_open(&s->pl, s->c, y->model, y->variant, err));
-    if (y->int8) pipeline_round(s->pl, 1);
+    pipeline_set_form(s->pl, y->weights);
     return plan_make(&s->plan, y, s->pl, limit, err);
 }
 
@@ -151,7 +151,7 @@ const command CLI_RESUME = {
 
 /* ---- verify ---- */
 
-static void describe_verification(const verify_report *r, text *out) {
+static void describe_verification(const verify_report *r, const study *y, text *out) {
     text_addf(out, "units    %lld of %lld planned\n", (long long)r->units, (long long)r->units_planned);
     text_addf(out, "files    %lld, damaged or missing: %lld\n", (long long)r->files, (long long)r->files_damaged);
     text_addf(out, "shams    %lld, differing from the baseline: %lld\n", (long long)r->shams,
@@ -159,7 +159,8 @@ static void describe_verification(const verify_report *r, text *out) {
     text_addf(out, "remade   %lld, differing: %lld%s\n", (long long)r->remade, (long long)r->remade_differing,
               r->same_class ? "" : " (another numeric class: pixels within 1 level pass)");
     if (r->rounded) {
-        text_addf(out, "weights  int8: %lld made again without rounding; pixels differ by ", (long long)r->rounded);
+        text_addf(out, "weights  %s: %lld made again without rounding; pixels differ by ",
+                  WEIGHT_FORMS[y->weights].name, (long long)r->rounded);
         text_add_double(out, r->rounding_rmse, 3);
         text_addf(out, " levels (rms), by %d at most\n", r->rounding_most);
     }
@@ -177,7 +178,7 @@ static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
     ss_status status =
         verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
     if (status == SS_OK) {
-        describe_verification(&r, &words);
+        describe_verification(&r, store_study(s->store), &words);
         cli_print(&words);
         if (r.n_problems)
             status = error_set(err, SS_ERR_STORE, store_folder(s->store), "%d problems found", r.n_problems);

@@ -25,8 +25,8 @@ const char *cli_data_folder(void);
  * malloc; the caller frees. */
 ss_status cli_find_data(const char *name, char **out, ss_error *err);
 
-/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, int8), and what they say of the sampler,
- * completed by the model's defaults; with int8 the pipeline is rounded. */
+/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, round), and what they say of the sampler,
+ * completed by the model's defaults; the pipeline gets its weights' form. */
 extern const option CLI_SAMPLER_FLAGS[];
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err);
 

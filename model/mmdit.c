@@ -95,7 +95,7 @@ static tensor embed_condition(const pass *p, const mmdit_weights *w) {
 
 /* ---- a block ---- */
 
-/* Queries, keys and values of one stream into their place in the joint buffers [B, N, D]. */
+/* Queries (TENSOR_NONE: not wanted), keys and values of one stream into their place in the joint buffers [B, N, D]. */
 typedef struct projection {
     const mmdit_attention *w;
     tensor x, q, k, v;
@@ -103,17 +103,21 @@ typedef struct projection {
 
 static void project(const pass *p, const projection *stream, int n) {
     linear_call call[3 * STREAMS];
+    int calls = 0;
     for (int i = 0; i < n; i++) {
         const projection *s = &stream[i];
-        call[3 * i] = nn_linear_call(s->q, s->x, &s->w->q, ACT_NONE);
-        call[3 * i + 1] = nn_linear_call(s->k, s->x, &s->w->k, ACT_NONE);
-        call[3 * i + 2] = nn_linear_call(s->v, s->x, &s->w->v, ACT_NONE);
+        if (!tensor_is_none(s->q)) call[calls++] = nn_linear_call(s->q, s->x, &s->w->q, ACT_NONE);
+        call[calls++] = nn_linear_call(s->k, s->x, &s->w->k, ACT_NONE);
+        call[calls++] = nn_linear_call(s->v, s->x, &s->w->v, ACT_NONE);
     }
-    op_linears(p->c, call, 3 * n);
+    op_linears(p->c, call, calls);
     for (int i = 0; i < n && p->g->qk_norm; i++) {
         const projection *s = &stream[i];
-        tensor q = tensor_split_last(s->q, p->g->heads), k = tensor_split_last(s->k, p->g->heads);
-        op_rms_norm(p->c, q, q, &s->w->norm_q, NORM_EPS);
+        tensor q = s->q, k = tensor_split_last(s->k, p->g->heads);
+        if (!tensor_is_none(q)) {
+            q = tensor_split_last(q, p->g->heads);
+            op_rms_norm(p->c, q, q, &s->w->norm_q, NORM_EPS);
+        }
         op_rms_norm(p->c, k, k, &s->w->norm_k, NORM_EPS);
     }
 }
@@ -121,7 +125,7 @@ static void project(const pass *p, const projection *stream, int n) {
 /* `studied`: what only a studied call says (block, inputs, Gram matrices); NULL = it is not studied. */
 static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, const attn_call *studied, attn_kind kind) {
     int64_t heads = p->g->heads;
-    int n_segments = kind == ATTN_JOINT ? p->in->n_segments : 1; /* the image is the first */
+    int joint = kind == ATTN_JOINT, n_segments = p->in->n_segments; /* the image is the first */
     attn_call call = studied ? *studied : (attn_call){.block = -1};
     call.args = (attention_args){.q = tensor_split_last(q, heads),
                                  .k = tensor_split_last(k, heads),
@@ -129,23 +133,28 @@ static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, cons
                                  .out = tensor_split_last(out, heads),
                                  .scale = (float)(1 / sqrt((double)p->g->head_dim))};
     call.kind = kind;
-    call.n_query_segments = call.n_key_segments = n_segments;
+    call.n_query_segments = joint && q.dim[1] > p->n_image ? n_segments : 1;
+    call.n_key_segments = joint ? n_segments : 1;
     call.query_segments = call.key_segments = p->in->segments;
     call.batch = studied ? p->in->batch : NULL;
     attn_forward(p->c, &call);
 }
 
-/* The joint attention of normed image and text tokens, its heads merged but not yet projected: [B, N, D]. */
+/* The joint attention of normed image and text tokens, its heads merged but not yet projected: [B, N, D]; in the last
+ * block, where nothing reads what text attends to, [B, n_image, D] unless a study asks for it. */
 static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image, tensor context,
                               const attn_call *studied) {
     compute *c = p->c;
     int64_t ni = p->n_image, nt = p->n_text, n = ni + nt, width = p->g->width;
-    tensor out = compute_3d(c, p->b, n, width);
+    int image_alone = studied->block + 1 == p->g->layers && attn_asks_image_alone(p->in->batch, studied->block);
+    int64_t queries = image_alone ? ni : n;
+    tensor out = compute_3d(c, p->b, queries, width);
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor q = compute_3d(c, p->b, n, width), k = compute_3d(c, p->b, n, width), v = compute_3d(c, p->b, n, width);
+    tensor q = compute_3d(c, p->b, queries, width), k = compute_3d(c, p->b, n, width),
+           v = compute_3d(c, p->b, n, width), q_text = image_alone ? TENSOR_NONE : tensor_slice(q, 1, ni, nt);
     const projection stream[STREAMS] = {
         {&w->attn, image, tensor_slice(q, 1, 0, ni), tensor_slice(k, 1, 0, ni), tensor_slice(v, 1, 0, ni)},
-        {&w->attn_context, context, tensor_slice(q, 1, ni, nt), tensor_slice(k, 1, ni, nt), tensor_slice(v, 1, ni, nt)},
+        {&w->attn_context, context, q_text, tensor_slice(k, 1, ni, nt), tensor_slice(v, 1, ni, nt)},
     };
     project(p, stream, STREAMS);
     attend(p, q, k, v, out, studied, ATTN_JOINT);

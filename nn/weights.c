@@ -367,8 +367,8 @@ void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
     }
 }
 
-void weights_round(const weight_set *s, int on) {
-    for (int i = 0; i < s->n; i++) s->item[i].w->int8 = on && s->item[i].w->kind == WEIGHT_LINEAR;
+void weights_set_form(const weight_set *s, weight_form form) {
+    for (int i = 0; i < s->n; i++) s->item[i].w->form = form;
 }
 
 void weights_pack(const weight_set *s, compute *c) { weights_pack_part(s, c, ""); }

@@ -84,9 +84,8 @@ typedef struct weight_source {
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err);
 
-/* From now on linear layers are packed in 8 bits (weight.int8), a quarter of float32's memory; or no longer. Nothing may
- * be packed. */
-void weights_round(const weight_set *s, int on);
+/* From now on weights are packed in this form. Nothing may be packed. */
+void weights_set_form(const weight_set *s, weight_form form);
 
 /* Give every weight the backend's form; a source in a file that the backend has copied is not kept in memory (but may
  * be read again). The first failure is in the context (compute_status). */

@@ -231,9 +231,9 @@ void pipeline_release(pipeline *p) {
     weights_unpack_part(&p->vae->set, p->c, "");
 }
 
-void pipeline_round(pipeline *p, int on) {
+void pipeline_set_form(pipeline *p, weight_form form) {
     weights_unpack_part(&p->network->set, p->c, "");
-    weights_round(&p->network->set, on);
+    weights_set_form(&p->network->set, form);
 }
 
 /* ---- picture ---- */

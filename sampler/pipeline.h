@@ -25,9 +25,8 @@ void pipeline_close(pipeline *p);
 ss_status pipeline_prepare(pipeline *p, ss_error *err);
 void pipeline_release(pipeline *p);
 
-/* From now on the denoiser's linear layers are kept in 8 bits (weight.int8 of tensor/compute.h): a quarter of float32's
- * memory, and other pictures. Or no longer. */
-void pipeline_round(pipeline *p, int on);
+/* From now on the denoiser computes with weights of this form; all but FORM_STORED make other pictures. */
+void pipeline_set_form(pipeline *p, weight_form form);
 
 /* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {

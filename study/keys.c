@@ -22,8 +22,10 @@ const option STUDY_KEYS[] = {
              "name that studies share which ask the same of several models: findings sets them side by side"),
     TEXT_KEY("model", NULL, "folder of the model (diffusers format)"),
     TEXT_KEY("variant", "", "variant of the weights, as in model.fp16.safetensors: fp16"),
-    {"weights", OPTION_WORD, "stored|int8", 0, 0, "stored",
-     "of the model's denoiser in memory; int8: linear layers in 8 bits, a quarter of float32, rounded: other pictures"},
+    {"weights", OPTION_WORD, "stored|int8|bf16", 0, 0, "stored",
+     "of the model's denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
+     "too; "
+     "both make other pictures"},
     TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
     TEXT_KEY("seeds", NULL, "image seeds of every prompt: a list, or {base: N, add: prompt}"),
     INT_KEY("study-seed", 0, 9007199254740992.0, "0", "names the random streams of the study itself"),

@@ -62,7 +62,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     SS_TRY(loader_get(l, root, STUDY_KEYS, "variant", &o));
     y->variant = o.is_set && *o.text ? o.text : NULL;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));
-    y->int8 = o.word == 1;
+    y->weights = (weight_form)o.word; /* its words are the forms' names */
     SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
     y->study_seed = (uint64_t)o.integer;
     return SS_OK;

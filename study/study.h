@@ -131,7 +131,7 @@ typedef struct study {
 
     const char *name, *question, *series; /* series: "" = of none */
     const char *model, *variant;          /* resolved; variant may be NULL */
-    int int8;                             /* the denoiser's linear layers in 8 bits */
+    weight_form weights;                  /* of the denoiser */
     const char *prompts_file;             /* resolved */
     int sample;                           /* prompts drawn; 0 = all */
     int stratify;                         /* by tag */

@@ -193,9 +193,9 @@ static ss_status remake_some(const store *s, const plan *p, const uint8_t *done,
 /* The same units with the weights as they are in the file. */
 static ss_status measure_rounding(const store *s, const plan *p, const uint8_t *done, pipeline *pl, int n,
                                   const run_options *o, verify_report *v, ss_error *err) {
-    pipeline_round(pl, 0);
+    pipeline_set_form(pl, FORM_STORED);
     ss_status status = remake_some(s, p, done, pl, n, o, add_rounding, v, err);
-    pipeline_round(pl, 1);
+    pipeline_set_form(pl, p->study->weights);
     v->rounding_rmse = sqrt(v->rounding_rmse);
     return status;
 }
@@ -216,7 +216,7 @@ ss_status verify_store(store *s, const plan *p, compute *c, pipeline *pl, int re
     if (c && pl && remake > 0) {
         SS_TRY_GOTO(check_class(s, p->study, c, out, err), end);
         SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, must_be_same, out, err), end);
-        if (p->study->int8) SS_TRY_GOTO(measure_rounding(s, p, done, pl, remake, o, out, err), end);
+        if (p->study->weights != FORM_STORED) SS_TRY_GOTO(measure_rounding(s, p, done, pl, remake, o, out, err), end);
     }
 end:
     free(done);

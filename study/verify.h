@@ -11,7 +11,7 @@ typedef struct verify_report {
     int64_t shams, shams_differing;   /* sham images, and those without the baseline's pixels */
     int64_t remade, remade_differing; /* units generated again, and those whose pixels differ */
     int same_class;                   /* this machine's numeric class is the store's; else pixels within 1 level pass */
-    int64_t rounded;      /* of a study with int8 weights: units also generated with the weights as they are */
+    int64_t rounded;      /* of a study whose weights are rounded: units also generated with the weights as they are */
     double rounding_rmse; /* of all their pixels' channels against the store's, in levels */
     int rounding_most;
     int64_t model_files, model_files_differing;

@@ -1,6 +1,6 @@
 /* Attention of the cpu backend: the work is cut into (head, chunk of query rows), each done in blocks of rows by the
- * kernel of the machine's instruction set. Chunks depend on the number of queries alone and their sums are added in
- * order, so no bit depends on threads or on the batch. Scratch comes from the context's arena. */
+ * kernel of the machine's instruction set. Chunks depend on the numbers of queries and keys alone and their sums are
+ * added in order, so no bit depends on threads or on the batch. Scratch comes from the context's arena. */
 #include "tensor/attention.h"
 
 #include <omp.h>
@@ -76,7 +76,8 @@ static void plan_make(attention_plan *p, const compute *c, const attention_args 
     p->n_keys = a->k.dim[1];
     p->keys = attention_round_up(p->n_keys, in_use->columns);
     p->width = attention_round_up(p->d, in_use->columns);
-    p->chunk_rows = attention_round_up((p->n_rows + MAX_CHUNKS - 1) / MAX_CHUNKS, ATTENTION_ROWS);
+    int64_t most = p->n_rows > p->n_keys ? p->n_rows : p->n_keys; /* text queries or none: the same sums of masses */
+    p->chunk_rows = attention_round_up((most + MAX_CHUNKS - 1) / MAX_CHUNKS, ATTENTION_ROWS);
     if (p->chunk_rows < CHUNK_ROWS) p->chunk_rows = CHUNK_ROWS;
     p->chunks = (p->n_rows + p->chunk_rows - 1) / p->chunk_rows;
     p->wave = (int64_t)(WAVE_BYTES / sizeof(float)) / (p->keys * (p->d + p->width));

@@ -61,7 +61,8 @@ typedef struct attention_kernel {
     void (*mean_row)(float *mean, const float *v, int64_t stride, int64_t n, int64_t d);
 } attention_kernel;
 
-extern const attention_kernel attention_kernel_avx512, attention_kernel_avx2, attention_kernel_baseline;
+extern const attention_kernel attention_kernel_avx512_bf16, attention_kernel_avx512, attention_kernel_avx2,
+    attention_kernel_baseline;
 
 /* Query rows first .. first + n of (item, head) into a block: q (scaled), bias and causal limits; row_index NULL = the
  * rows themselves, else the rows that it lists. */

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/option.h"
 #include "base/philox.h"
 #include "tensor/tensor.h"
 
@@ -87,12 +88,25 @@ typedef enum weight_kind {
     WEIGHT_TURNED, /* [I, O] of a file: for nn/weights.h alone, which makes a WEIGHT_LINEAR of it */
 } weight_kind;
 
+/* What is kept of a weight, and what is computed with it. All but the first give other results. */
+typedef enum weight_form {
+    FORM_STORED, /* every number of the file, in the type that the context's storage says */
+    /* Of linear layers: 8 bits, a quarter of float32's memory. Each output has the scale max |w| / 127, and its weights
+     * are whole multiples of it, -127 to 127, rounded to the nearest. */
+    FORM_INT8,
+    /* Of linear layers and convolutions: bfloat16 (rounded to the nearest), and so is every input as it is read. Their
+     * products are exact in float32, and are summed in float32: of inputs 2 i and 2 i + 1 the second first, which is
+     * the instruction VDPBF16PS. Every instruction set gives the bits of those that have it (apart from numbers below
+     * 1.2e-38, which it takes for 0). */
+    FORM_BF16,
+} weight_form;
+extern const entry WEIGHT_FORMS[]; /* their names and what they are, in this order */
+extern const int WEIGHT_FORM_COUNT;
+
 typedef struct weight {
     weight_kind kind;
     tensor source;
-    int int8; /* of a linear layer, set before it is packed: kept in 8 bits, whatever the context's storage. Each output
-                 has the scale max |w| / 127, and its weights are whole multiples of it, -127 to 127, rounded to the
-                 nearest: a quarter of float32's memory, and other results. */
+    weight_form form; /* set before it is packed; of other kinds of weights it changes nothing */
     void *packed;
 } weight;
 

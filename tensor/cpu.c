@@ -17,6 +17,9 @@ static const cpu_isa ISAS[] = {
 #if defined(__x86_64__)
     {{"avx2", "AVX2, FMA and F16C", NULL}, &kernel_avx2, &attention_kernel_avx2},
     {{"avx512", "AVX-512 F, DQ, VL and BW", NULL}, &kernel_avx512, &attention_kernel_avx512},
+    {{"avx512-bf16", "AVX-512 with BF16, which weights in bfloat16 make use of", NULL},
+     &kernel_avx512_bf16,
+     &attention_kernel_avx512_bf16},
 #endif
 };
 enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
@@ -35,6 +38,7 @@ int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]) {
     if (n == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
         n = 3;
+    if (n == 3 && __builtin_cpu_supports("avx512bf16")) n = 4;
 #endif
     for (int i = 0; i < n; i++) out[i] = &ISAS[i];
     return n;

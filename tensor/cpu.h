@@ -14,7 +14,7 @@ typedef struct cpu_isa {
     const attention_kernel *attention;
 } cpu_isa;
 
-enum { CPU_ISA_MAX = 3 };
+enum { CPU_ISA_MAX = 4 };
 
 /* Those that this machine has, the lowest first; returns their number. */
 int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]);
@@ -66,7 +66,8 @@ void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 
 /* Scratch bytes that cpu_linears and cpu_conv2d, the two parts of a group norm, and cpu_batch_norm take while they run.
  */
-size_t cpu_product_scratch(const compute *c, const weight *w);
+size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n);
+size_t cpu_conv2d_scratch(const compute *c, tensor x, const weight *w);
 size_t cpu_group_moments_scratch(tensor x);
 size_t cpu_group_apply_scratch(tensor x);
 size_t cpu_batch_norm_scratch(tensor x);

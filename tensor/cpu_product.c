@@ -2,9 +2,10 @@
  * of pointers, one for each tap of the kernel window (a linear layer has one tap), so that strided views and images are
  * read where they are: no copy, no im2col, padding points at zeros. The weights are packed once, in panels of 64
  * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage), or are 8-bit where that is asked for, and are
- * widened as they are read. Threads take
- * blocks of rows and groups of panels; an output element is always the same chain of additions, whoever computes it and
- * whatever else is in the batch. docs/SPEED.md tells how this compares with oneDNN. */
+ * widened as they are read; where bfloat16 is asked for, two neighbours of the sum, of weights and of inputs, are one
+ * word in the place of a float. Threads take blocks of rows and groups of panels; an output element is always the same
+ * chain of additions, whoever computes it and whatever else is in the batch. docs/SPEED.md tells how this compares with
+ * oneDNN. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu.h"
 
@@ -30,19 +31,25 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 /* Taps of the window of a packed weight; [O, I] has one. */
 static int64_t taps_of(const weight *w) { return w->kind == WEIGHT_CONV ? w->source.dim[2] * w->source.dim[3] : 1; }
 
-static int64_t packed_elements(const weight *w) {
+/* Elements that a product sums over at every tap: inputs, or pairs of them. */
+static int64_t terms_of(const weight *w, tensor_type type) {
+    return type == TENSOR_BF16X2 ? (w->source.dim[1] + 1) / 2 : w->source.dim[1];
+}
+
+static int64_t packed_elements(const weight *w, tensor_type type) {
     switch (w->kind) {
     case WEIGHT_VECTOR: return round_up(w->source.dim[0], PRODUCT_COLUMNS); /* so that a bias is read by panels */
     case WEIGHT_TABLE: return 0;
     case WEIGHT_TURNED:
     case WEIGHT_LINEAR:
-    case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * w->source.dim[1] * taps_of(w);
+    case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * terms_of(w, type) * taps_of(w);
     }
     return 0;
 }
 
 static tensor_type packed_type(const compute *c, const weight *w) {
-    if (w->int8 && w->kind == WEIGHT_LINEAR) return TENSOR_I8;
+    if (w->form == FORM_INT8 && w->kind == WEIGHT_LINEAR) return TENSOR_I8;
+    if (w->form == FORM_BF16 && (w->kind == WEIGHT_LINEAR || w->kind == WEIGHT_CONV)) return TENSOR_BF16X2;
     return w->kind == WEIGHT_VECTOR || c->storage == STORAGE_FLOAT32 ? TENSOR_F32 : w->source.type;
 }
 
@@ -50,13 +57,13 @@ static tensor_type packed_type(const compute *c, const weight *w) {
 static size_t scales_bytes(tensor_type type) { return type == TENSOR_I8 ? PRODUCT_COLUMNS * sizeof(float) : 0; }
 
 static size_t panel_bytes(const weight *w, tensor_type type) {
-    return scales_bytes(type) + (size_t)(taps_of(w) * w->source.dim[1] * PRODUCT_COLUMNS) * tensor_type_size(type);
+    return scales_bytes(type) + (size_t)(taps_of(w) * terms_of(w, type) * PRODUCT_COLUMNS) * tensor_type_size(type);
 }
 
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
     tensor_type type = packed_type(c, w);
     size_t panels = type == TENSOR_I8 ? (size_t)(round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS) : 0;
-    return (size_t)packed_elements(w) * tensor_type_size(type) + panels * scales_bytes(type);
+    return (size_t)packed_elements(w, type) * tensor_type_size(type) + panels * scales_bytes(type);
 }
 
 /* Where elements of one output of a panel go. */
@@ -129,6 +136,27 @@ static void pack_panel_i8(char *panel, tensor source, int64_t first) {
     }
 }
 
+/* The same in pairs of bfloat16: [taps][pairs][64]. */
+static void pack_panel_pairs(char *panel, tensor source, int64_t first, int64_t taps) {
+    enum { CHUNK = 64 };
+    int64_t n_in = source.dim[1], outputs = least(source.dim[0] - first, PRODUCT_COLUMNS), pairs = (n_in + 1) / 2;
+    size_t element = tensor_type_size(source.type);
+    float row[CHUNK];
+    uint16_t rounded[CHUNK], *to = (uint16_t *)(void *)panel;
+    memset(panel, 0, (size_t)(taps * pairs * PRODUCT_COLUMNS) * sizeof(uint32_t));
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t at = 0; at < n_in * taps; at += CHUNK) {
+            int64_t n = least(n_in * taps - at, CHUNK);
+            half_convert(row, (const char *)source.data + (size_t)((first + o) * n_in * taps + at) * element,
+                         source.type, n);
+            half_round(rounded, row, TENSOR_BF16, n);
+            for (int64_t i = at; i < at + n; i++) {
+                int64_t input = i / taps, tap = i % taps;
+                to[((tap * pairs + input / 2) * PRODUCT_COLUMNS + o) * 2 + input % 2] = rounded[i - at];
+            }
+        }
+}
+
 /* Memory for packed weights, in huge pages but for its end: a product walks through them in long strides. */
 static void *allocate(size_t bytes) {
     enum { HUGE_PAGE = 2 << 20 };
@@ -158,9 +186,10 @@ void cpu_weight_pack(compute *c, weight *w) {
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
     size_t each = panel_bytes(w, type);
     tensor source = w->source;
-#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(w))) schedule(dynamic)
+#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(w, type))) schedule(dynamic)
     for (int64_t j = 0; j < panels; j++)
         if (type == TENSOR_I8) pack_panel_i8(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS);
+        else if (type == TENSOR_BF16X2) pack_panel_pairs(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS, taps);
         else pack_panel(packed + (size_t)j * each, type, source, j * PRODUCT_COLUMNS, taps);
 }
 
@@ -178,7 +207,7 @@ typedef struct product {
     tensor_type type;  /* of the panels' elements */
     const float *bias; /* NULL = none */
     activation act;
-    int64_t rows, inputs, outputs, taps;
+    int64_t rows, inputs, outputs, taps; /* inputs: terms_of the weight, and as many of x */
     tensor out, x;
     int is_image; /* conv2d: x and out are images */
     int64_t kernel_height, kernel_width, stride, top, left;
@@ -214,8 +243,59 @@ static size_t zeros_bytes(const weight *w) {
     return w->kind == WEIGHT_CONV ? (size_t)round_up(run_of(w) * (int64_t)sizeof(float), 64) : 0;
 }
 
-size_t cpu_product_scratch(const compute *c, const weight *w) {
+static size_t rooms_bytes(const compute *c, const weight *w) {
     return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w);
+}
+
+/* ---- inputs in bfloat16 ---- */
+
+static int reads_pairs(const compute *c, const weight *w) { return packed_type(c, w) == TENSOR_BF16X2; }
+
+/* x as pairs, each in the place of a float, in `memory`. */
+static tensor pairs_of(tensor x, void *memory) {
+    x.dim[x.ndim - 1] = (rows_length(x) + 1) / 2;
+    return tensor_nd(memory, TENSOR_F32, x.ndim, x.dim);
+}
+
+static size_t pairs_bytes(tensor x) {
+    return (size_t)round_up(tensor_elements(pairs_of(x, NULL)) * (int64_t)sizeof(uint32_t), 64);
+}
+
+/* Rounds x into `memory`. */
+static tensor make_pairs(compute *c, tensor x, void *memory) {
+    tensor out = pairs_of(x, memory);
+    int64_t rows = rows_count(x), length = rows_length(x), words = rows_length(out), block = 1 + 4096 / (length + 1);
+    const kernel *k = cpu_kernel(c);
+#pragma omp parallel for num_threads(cpu_threads(c, rows *length / 8)) schedule(static)
+    for (int64_t first = 0; first < rows; first += block) {
+        rows_walk walk = rows_from(x, first);
+        for (int64_t r = first; r < least(first + block, rows); r++)
+            k->to_pairs((uint32_t *)memory + r * words, rows_next(&walk, x), length);
+    }
+    return out;
+}
+
+static int same_view(tensor a, tensor b) {
+    return a.data == b.data && tensor_same_shape(a, b) && memcmp(a.stride, b.stride, sizeof a.stride) == 0;
+}
+
+/* The first of the calls that reads call i's input in pairs: queries, keys and values read one. */
+static int first_reader(const compute *c, const linear_call *call, int i) {
+    int first = 0;
+    while (!reads_pairs(c, call[first].w) || !same_view(call[first].x, call[i].x)) first++;
+    return first;
+}
+
+/* Bytes of the inputs of n calls. */
+static size_t inputs_bytes(const compute *c, const linear_call *call, int n) {
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        if (reads_pairs(c, call[i].w) && first_reader(c, call, i) == i) bytes += pairs_bytes(call[i].x);
+    return bytes;
+}
+
+static void out_of_scratch(compute *c, const char *what, int64_t rows) {
+    error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in %s of %lld rows", what, (long long)rows);
 }
 
 /* An output pixel. */
@@ -335,7 +415,7 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
         t.row = m->row + (i * p->taps + a->tap * PRODUCT_ROWS);
         t.out = m->out + i;
         p->k->product(&t);
-        if (t.type != TENSOR_F32) {
+        if (t.type != TENSOR_F32 && t.type != TENSOR_BF16X2) {
             t.type = TENSOR_F32;
             t.panel = m->widened;
         }
@@ -417,10 +497,9 @@ static void run(compute *c, product *p, int n, const weight *w) {
     }
     if (tasks == 0) return;
     arena_mark mark = arena_get_mark(c->scratch);
-    char *memory = arena_alloc(c->scratch, cpu_product_scratch(c, w));
+    char *memory = arena_alloc(c->scratch, rooms_bytes(c, w));
     if (!memory) {
-        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory in a product of %lld rows",
-                  (long long)p->rows);
+        out_of_scratch(c, "a product", p->rows);
         return;
     }
     float *zeros = (float *)(memory + (size_t)c->threads * room_bytes(taps));
@@ -437,46 +516,86 @@ static void run(compute *c, product *p, int n, const weight *w) {
     arena_release(c->scratch, mark);
 }
 
-static product linear(const compute *c, const linear_call *a) {
+/* `x`: the call's input, in pairs where the weight is. */
+static product linear(const compute *c, const linear_call *a, tensor x) {
+    tensor_type type = packed_type(c, a->w);
     return (product){
         .k = cpu_kernel(c),
         .panels = a->w->packed,
-        .panel_bytes = panel_bytes(a->w, packed_type(c, a->w)),
-        .type = packed_type(c, a->w),
+        .panel_bytes = panel_bytes(a->w, type),
+        .type = type,
         .bias = a->bias ? a->bias->packed : NULL,
         .act = a->act,
         .rows = rows_count(a->out),
-        .inputs = a->w->source.dim[1],
+        .inputs = terms_of(a->w, type),
         .outputs = a->w->source.dim[0],
         .taps = 1,
         .out = a->out,
-        .x = a->x,
+        .x = x,
         .sum = a->sum,
         .gate = a->gate,
     };
 }
 
-void cpu_linears(compute *c, const linear_call *call, int n) {
-    enum { AT_ONCE = 16 };
-    for (int first = 0; first < n; first += AT_ONCE) {
-        product p[AT_ONCE];
-        int some = n - first < AT_ONCE ? n - first : AT_ONCE;
-        for (int i = 0; i < some; i++) p[i] = linear(c, &call[first + i]);
-        run(c, p, some, call->w);
+enum { AT_ONCE = 16 };
+
+static void linears_at_once(compute *c, const linear_call *call, int n) {
+    product p[AT_ONCE];
+    arena_mark mark = arena_get_mark(c->scratch);
+    size_t bytes = inputs_bytes(c, call, n);
+    char *memory = bytes ? arena_alloc(c->scratch, bytes) : NULL;
+    if (bytes && !memory) {
+        out_of_scratch(c, "the input", rows_count(call->x));
+        return;
     }
+    for (int i = 0; i < n; i++) {
+        tensor x = call[i].x;
+        if (reads_pairs(c, call[i].w)) {
+            int first = first_reader(c, call, i);
+            x = first < i ? p[first].x : make_pairs(c, x, memory);
+            if (first == i) memory += pairs_bytes(call[i].x);
+        }
+        p[i] = linear(c, &call[i], x);
+    }
+    run(c, p, n, call->w); /* rooms of all linear layers are of one size */
+    arena_release(c->scratch, mark);
+}
+
+void cpu_linears(compute *c, const linear_call *call, int n) {
+    for (int first = 0; first < n; first += AT_ONCE)
+        linears_at_once(c, call + first, n - first < AT_ONCE ? n - first : AT_ONCE);
+}
+
+size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n) {
+    size_t most = 0;
+    for (int first = 0; first < n; first += AT_ONCE) {
+        size_t bytes = inputs_bytes(c, call + first, n - first < AT_ONCE ? n - first : AT_ONCE);
+        if (bytes > most) most = bytes;
+    }
+    return rooms_bytes(c, call->w) + most;
 }
 
 void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                 activation act) {
+    tensor_type type = packed_type(c, w);
+    arena_mark mark = arena_get_mark(c->scratch);
+    if (reads_pairs(c, w)) {
+        void *memory = arena_alloc(c->scratch, pairs_bytes(x));
+        if (!memory) {
+            out_of_scratch(c, "the input", rows_count(x));
+            return;
+        }
+        x = make_pairs(c, x, memory);
+    }
     product p = {
         .k = cpu_kernel(c),
         .panels = w->packed,
-        .panel_bytes = panel_bytes(w, packed_type(c, w)),
-        .type = packed_type(c, w),
+        .panel_bytes = panel_bytes(w, type),
+        .type = type,
         .bias = bias ? bias->packed : NULL,
         .act = act,
         .rows = rows_count(out),
-        .inputs = w->source.dim[1],
+        .inputs = terms_of(w, type),
         .outputs = w->source.dim[0],
         .taps = taps_of(w),
         .out = out,
@@ -489,4 +608,9 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
         .left = pad[1],
     };
     run(c, &p, 1, w);
+    arena_release(c->scratch, mark);
+}
+
+size_t cpu_conv2d_scratch(const compute *c, tensor x, const weight *w) {
+    return rooms_bytes(c, w) + (reads_pairs(c, w) ? pairs_bytes(x) : 0);
 }

@@ -49,18 +49,17 @@ static void take(compute *c, size_t bytes) {
 }
 
 static void dry_linears(compute *c, const linear_call *call, int n) {
-    if (n > 0) take(c, cpu_product_scratch(c, call->w)); /* of every linear layer the same */
+    if (n > 0) take(c, cpu_linears_scratch(c, call, n));
 }
 
 static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
                        const int pad[4], activation act) {
     (void)out;
-    (void)x;
     (void)bias;
     (void)stride;
     (void)pad;
     (void)act;
-    take(c, cpu_product_scratch(c, w));
+    take(c, cpu_conv2d_scratch(c, x, w));
 }
 
 static void dry_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {

@@ -1,6 +1,6 @@
 /* The arithmetic of the cpu backend on one instruction set. kernel_product.c, kernel_normals.c and kernel_rows.c are
  * compiled once for each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels
- * allocate nothing and know nothing of threads. Sums run in an order fixed by lengths alone. avx2 and avx512 give the
+ * allocate nothing and know nothing of threads. Sums run in an order fixed by lengths alone. All from avx2 on give the
  * same bits; baseline has no fused multiply-add and differs in products. */
 #ifndef TENSOR_KERNEL_H
 #define TENSOR_KERNEL_H
@@ -24,7 +24,8 @@ typedef struct product_tile {
     int64_t offset;          /* added to every pointer of `row`, in floats */
     const void *panel;       /* [taps count][PRODUCT_COLUMNS] of `type`, aligned to 64 bytes */
     tensor_type type;        /* a panel of 16 bits is widened to float32, exactly, as it is read; one of 8 bits is
-                                multiplied by its columns' scales */
+                                multiplied by its columns' scales; of TENSOR_BF16X2 it and the rows are pairs of
+                                bfloat16 in the place of floats, and a term of the sum is their products' */
     const float *scale;      /* [PRODUCT_COLUMNS], aligned likewise, of a panel of 8 bits */
     float *widened;          /* room for a panel of 16 or 8 bits in float32: a tile of PRODUCT_ROWS rows leaves its
                                 columns there, for the tiles that follow */
@@ -40,6 +41,8 @@ typedef struct kernel {
     void (*product)(const product_tile *t);
     /* scale times N(0, 1), a block of the stream for each, from the block that comes next in it; r stays as it is. */
     void (*normals)(float *out, const philox *r, double scale, int64_t n);
+    /* x rounded to bfloat16, two in a word: out[(n + 1) / 2], ended by a zero where n is odd. Disjoint. */
+    void (*to_pairs)(uint32_t *out, const float *x, int64_t n);
     void (*add)(float *out, const float *a, const float *b, int64_t n);
     void (*add_value)(float *out, const float *a, float b, int64_t n);
     void (*mul)(float *out, const float *a, const float *b, int64_t n);
@@ -59,12 +62,14 @@ typedef struct kernel {
                          int64_t channels);
 } kernel;
 
-extern const kernel kernel_avx512, kernel_avx2, kernel_baseline;
+extern const kernel kernel_avx512_bf16, kernel_avx512, kernel_avx2, kernel_baseline;
 
 /* Each in a file of its own; the rest of the table is in kernel_rows.c. */
+void kernel_product_avx512_bf16(const product_tile *t);
 void kernel_product_avx512(const product_tile *t);
 void kernel_product_avx2(const product_tile *t);
 void kernel_product_baseline(const product_tile *t);
+void kernel_normals_avx512_bf16(float *out, const philox *r, double scale, int64_t n);
 void kernel_normals_avx512(float *out, const philox *r, double scale, int64_t n);
 void kernel_normals_avx2(float *out, const philox *r, double scale, int64_t n);
 void kernel_normals_baseline(float *out, const philox *r, double scale, int64_t n);

@@ -56,10 +56,24 @@ static inline vec from_i8(bytes b) { return (vec)_mm512_cvtepi32_ps(_mm512_cvtep
 static inline vec from_i8(bytes b) { return __builtin_convertvector(b, vec); }
 #endif
 
+/* sum + the products of two pairs of bfloat16 in every lane, those of the high halves first; each is exact in float32,
+ * so that it does not matter where multiply-adds round. */
+#if defined(__AVX512BF16__)
+static inline vec add_pairs(vec sum, float x, vec w) {
+    return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)spread(x), (__m512bh)w);
+}
+#else
+static inline vec add_pairs(vec sum, float x, vec w) {
+    ivec both = (ivec)spread(x), high = both & (ivec)((words)(ivec){0} | 0xFFFF0000u), low = both << 16;
+    ivec w_high = (ivec)w & (ivec)((words)(ivec){0} | 0xFFFF0000u), w_low = (ivec)w << 16;
+    return madd((vec)low, (vec)w_low, madd((vec)high, (vec)w_high, sum));
+}
+#endif
+
 /* Lanes of a panel from element `at` on, which are columns `column` on. */
 static inline __attribute__((always_inline)) vec panel_at(const product_tile *t, int64_t at, int column,
                                                           tensor_type type) {
-    if (type == TENSOR_F32) return *(const vec *)((const float *)t->panel + at);
+    if (type == TENSOR_F32 || type == TENSOR_BF16X2) return *(const vec *)((const float *)t->panel + at);
     if (type == TENSOR_I8)
         return from_i8(*(const bytes *)((const int8_t *)t->panel + at)) * *(const vec *)(t->scale + column);
     halves h = *(const halves *)((const uint16_t *)t->panel + at);
@@ -103,11 +117,12 @@ static inline __attribute__((always_inline)) void term(vec sum[PRODUCT_ROWS][VEC
                                                        int vectors, tensor_type type) {
     vec w[VECTORS];
     for (int v = 0; v < vectors; v++) w[v] = panel_at(t, at + v * LANES, first + v * LANES, type);
-    if (type != TENSOR_F32 && m == PRODUCT_ROWS)
+    if (type != TENSOR_F32 && type != TENSOR_BF16X2 && m == PRODUCT_ROWS)
         for (int v = 0; v < vectors; v++) *(vec *)(t->widened + at + v * LANES) = w[v];
     for (int r = 0; r < m; r++) {
         vec x = spread(row[r][k]);
-        for (int v = 0; v < vectors; v++) sum[r][v] = madd(x, w[v], sum[r][v]);
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = type == TENSOR_BF16X2 ? add_pairs(sum[r][v], row[r][k], w[v]) : madd(x, w[v], sum[r][v]);
     }
 }
 
@@ -193,6 +208,10 @@ static __attribute__((noinline)) void columns_i8(const product_tile *t, int firs
     columns(t, first, vectors, TENSOR_I8);
 }
 
+static __attribute__((noinline)) void columns_pairs(const product_tile *t, int first, int vectors) {
+    columns(t, first, vectors, TENSOR_BF16X2);
+}
+
 static __attribute__((noinline)) void columns_bf16(const product_tile *t, int first, int vectors) {
     columns(t, first, vectors, TENSOR_BF16);
 }
@@ -206,6 +225,7 @@ void PASTE(kernel_product_, KERNEL_ISA)(const product_tile *t) {
         case TENSOR_F16: columns_f16(t, first, vectors); break;
         case TENSOR_BF16: columns_bf16(t, first, vectors); break;
         case TENSOR_I8: columns_i8(t, first, vectors); break;
+        case TENSOR_BF16X2: columns_pairs(t, first, vectors); break;
         }
     }
 }

@@ -173,6 +173,18 @@ static double squares_of(const float *x, int64_t n, double mean) {
     return sum;
 }
 
+/* Rounds to the nearest, ties to even; a NaN stays one (half_round of half.h). */
+static inline uint32_t to_bf16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return x == x ? (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16 : bits >> 16 | 0x40u;
+}
+
+static void to_pairs(uint32_t *out, const float *x, int64_t n) {
+    EACH(i, n / 2) out[i] = to_bf16(x[2 * i]) | to_bf16(x[2 * i + 1]) << 16;
+    if (n % 2) out[n / 2] = to_bf16(x[n - 1]);
+}
+
 static void layer_norm(float *out, const float *x, int64_t n, const float *scale, const float *shift, float one,
                        float eps) {
     double mean = sum_of(x, n) / (double)n;
@@ -221,6 +233,7 @@ static void channel_norm(float *out, const float *x, const float *mean, const fl
 const kernel PASTE(kernel_, KERNEL_ISA) = {
     .product = PASTE(kernel_product_, KERNEL_ISA),
     .normals = PASTE(kernel_normals_, KERNEL_ISA),
+    .to_pairs = to_pairs,
     .add = add,
     .add_value = add_value,
     .mul = mul,

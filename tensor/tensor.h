@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <stddef.h>
 
-/* TENSOR_I8: of packed weights alone, with a scale beside them (compute.h, weight.int8). */
-typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8 } tensor_type;
+/* TENSOR_I8 and TENSOR_BF16X2 are of packed weights alone (compute.h, weight_form): 8 bits with a scale beside them;
+ * two bfloat16 in 32 bits, the first in the low half. */
+typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8, TENSOR_BF16X2 } tensor_type;
 
 enum { TENSOR_MAX_DIMS = 4 };
 

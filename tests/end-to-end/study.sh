@@ -56,16 +56,18 @@ check 'findings have their figures' test -s found.md -a -s found-harm.svg -a -s 
 try 'verify' 0 'verified' sinkscope verify one --remake 78
 check 'verify made every image again' grep -qE '^remade +78, differing: 0' said.out
 
-# ---- weights in 8 bits: another numeric class, said in the plan, measured by verify ----
-sed 's/^model:.*/&\nweights: int8/' study.yaml >int8.yaml
-try 'plan in 8 bits' 0 'linear layers in 8 bits' sinkscope run int8.yaml --plan
-try 'run in 8 bits' 0 'contrast ' sinkscope run int8.yaml -o int8 --limit 2 --quiet
-check 'other pictures' sh -c '! cmp -s int8/images/baseline/00000/samples/0000.png one/images/baseline/00000/samples/0000.png'
-check 'the numeric class says it' grep -q '; weights int8"' int8/manifest.json
-try 'verify in 8 bits' 0 'weights  int8: 3 made again without rounding' sinkscope verify int8 --remake 3
-check 'it is made again to the byte' grep -qE '^remade +3, differing: 0' said.out
-try 'words of weights' 3 'expected one of stored|int8' sinkscope run "$(sed 's/int8/int9/' int8.yaml >int9.yaml; echo int9.yaml)" --plan
-rm -r int8
+# ---- rounded weights: another numeric class, said in the plan, measured by verify ----
+for form in int8 bf16; do
+    sed "s/^model:.*/&\nweights: $form/" study.yaml >$form.yaml
+    try "plan in $form" 0 "weights $form" sinkscope run $form.yaml --plan
+    try "run in $form" 0 'contrast ' sinkscope run $form.yaml -o $form --limit 2 --quiet
+    check 'other pictures' sh -c "! cmp -s $form/images/baseline/00000/samples/0000.png one/images/baseline/00000/samples/0000.png"
+    check 'the numeric class says it' grep -q "; weights $form\"" $form/manifest.json
+    try "verify in $form" 0 "weights  $form: 3 made again without rounding" sinkscope verify $form --remake 3
+    check 'it is made again to the byte' grep -qE '^remade +3, differing: 0' said.out
+done
+try 'words of weights' 3 'expected one of stored|int8|bf16' sinkscope run "$(sed 's/int8/int9/' int8.yaml >int9.yaml; echo int9.yaml)" --plan
+rm -r int8 bf16
 
 # ---- resume of what is finished ----
 cp -r one finished

@@ -1,6 +1,7 @@
 /* What the MMDiT tells attention beside q, k, v (the block's inputs, as its taps have them; the Gram matrices of the
- * output projection, from the weights), and a sink made by editing the weights of one block: it is found where it is,
- * and masking what was found is masking that key. DATA: tests/data/model. */
+ * output projection, from the weights), the last block's text queries, which it leaves out where nobody asks, and a
+ * sink made by editing the weights of one block: it is found where it is, and masking what was found is masking that
+ * key. DATA: tests/data/model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,10 +58,12 @@ static const attn_segment SEGMENTS[] = {{SEGMENT_IMAGE, "image", 0, IMAGE, 2}, {
 
 static attn_shape shape_of(const lab *l) { return (attn_shape){1, (int)l->g->layers, (int)l->g->heads, KEYS}; }
 
-/* One forward pass under a program (NULL = none): the run, and the predicted velocity (malloc). */
-static float *forward(const lab *l, const attn_program *p, void (*take)(void *, const char *, tensor), attn_run **run) {
+/* One forward pass under a program (NULL = none), all probes over `rows`: the run, and the predicted velocity (malloc).
+ */
+static float *forward_rows(const lab *l, const attn_program *p, attn_rows rows,
+                           void (*take)(void *, const char *, tensor), attn_run **run) {
     static const attn_stream_name NAME = {0};
-    attn_measure measure = named_all_probes(ROWS_IMAGE, 1);
+    attn_measure measure = named_all_probes(rows, 1);
     ss_error err = {0};
     float timestep = 500;
     assert_int_equal(attn_run_create(run, p, &measure, &NAME, shape_of(l), &err), SS_OK);
@@ -86,6 +89,10 @@ static float *forward(const lab *l, const attn_program *p, void (*take)(void *, 
     arena_release(l->c->scratch, mark);
     l->c->tap = NULL;
     return host;
+}
+
+static float *forward(const lab *l, const attn_program *p, void (*take)(void *, const char *, tensor), attn_run **run) {
+    return forward_rows(l, p, ROWS_IMAGE, take, run);
 }
 
 static float column(const attn_run *run, int head, const char *name) {
@@ -241,8 +248,62 @@ static void edited_weights_make_a_sink_that_is_found(void **state) {
     }
 }
 
+/* ---- the last block's text queries ---- */
+
+static int asks_image_alone(const attn_program *p, attn_rows rows, int block, attn_shape shape) {
+    static const attn_stream_name NAME = {0};
+    attn_measure measure = named_all_probes(rows, 1);
+    attn_item item = {0};
+    attn_batch batch = {1, &item};
+    ss_error err = {0};
+    assert_int_equal(attn_run_create(&item.run, p, &measure, &NAME, shape, &err), SS_OK);
+    int alone = attn_asks_image_alone(&batch, block);
+    attn_run_destroy(item.run);
+    return alone;
+}
+
+/* Left out where nobody asks for them, and nothing else changes by a bit. */
+static void text_queries_that_nobody_reads_are_left_out(void **state) {
+    (void)state;
+    lab l = lab_open();
+    attn_shape shape = shape_of(&l);
+    int last = (int)l.g->layers - 1;
+    attn_program all = mask_at(&l, "top", NULL, 0), image = all;
+    all.intervention[0].edit = named_edit("identity"); /* changes nothing, but asks for every row */
+    image.intervention[0].rows = ROWS_IMAGE;
+    all.intervention[0].blocks = image.intervention[0].blocks = (attn_bits){{0}};
+    bits_set(&all.intervention[0].blocks, last);
+    bits_set(&image.intervention[0].blocks, last);
+    assert_int_equal(asks_image_alone(NULL, ROWS_IMAGE, last, shape), 1);
+    assert_int_equal(asks_image_alone(&image, ROWS_IMAGE, last, shape), 1);
+    assert_int_equal(asks_image_alone(&all, ROWS_IMAGE, last, shape), 0);
+    assert_int_equal(asks_image_alone(&all, ROWS_IMAGE, last - 1, shape), 1); /* in force in the last alone */
+    assert_int_equal(asks_image_alone(NULL, ROWS_ALL, last, shape), 0);
+    assert_int_equal(asks_image_alone(NULL, ROWS_TEXT, last, shape), 0);
+
+    attn_run *run[3];
+    float *without = forward(&l, NULL, NULL, &run[0]), *with = forward(&l, &all, NULL, &run[1]),
+          *of_text = forward_rows(&l, NULL, ROWS_TEXT, NULL, &run[2]);
+    size_t n = (size_t)(l.side * l.side) * (size_t)l.g->out_channels * sizeof *with;
+    assert_memory_equal(without, with, n);
+    assert_memory_equal(without, of_text, n);
+    for (int h = 0; h < l.g->heads; h++)
+        for (int i = named_column("max_mass"); i <= named_column("entropy"); i++) {
+            float a = attn_run_site(run[0], 0, last, h, BRANCH_COND)[i];
+            assert_true(isfinite(a) && a == attn_run_site(run[1], 0, last, h, BRANCH_COND)[i]);
+            assert_true(isfinite(attn_run_site(run[2], 0, last, h, BRANCH_COND)[i]));
+        }
+    float *outs[] = {without, with, of_text};
+    for (int i = 0; i < 3; i++) {
+        free(outs[i]);
+        attn_run_destroy(run[i]);
+    }
+    lab_close(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_are_what_the_block_before_left),
+                                       cmocka_unit_test(text_queries_that_nobody_reads_are_left_out),
                                        cmocka_unit_test(edited_weights_make_a_sink_that_is_found)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

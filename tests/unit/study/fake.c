@@ -245,9 +245,9 @@ ss_status pipeline_prepare(pipeline *p, ss_error *err) {
     return SS_OK;
 }
 void pipeline_release(pipeline *p) { (void)p; }
-void pipeline_round(pipeline *p, int on) {
+void pipeline_set_form(pipeline *p, weight_form form) {
     (void)p;
-    (void)on;
+    (void)form;
 }
 void embedding_free(embedding *e) { free(e); }
 
