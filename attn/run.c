@@ -3,6 +3,7 @@
 #include "attn/run.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "attn/internal.h"
@@ -64,12 +65,6 @@ static void *take(size_t n, size_t size, ss_error *err) {
     return p;
 }
 
-static int has_all(const attn_run *run) {
-    return run->own && (run->n_recall == 0 || (run->recall && run->recalled)) && run->top && run->has_top &&
-           run->columns && run->sinks && run->n_sinks && run->has_mass && (run->masses || !run->measure.keep_masses) &&
-           (run->map || !run->measure.map);
-}
-
 static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error *err) {
     if (shape.steps > ATTN_MAX_STEPS || shape.blocks > ATTN_MAX_BLOCKS || shape.heads > ATTN_MAX_HEADS)
         return error_set(err, SS_ERR_INPUT, NULL,
@@ -83,55 +78,73 @@ static ss_status check_measure(const attn_measure *m, attn_shape shape, ss_error
     return SS_OK;
 }
 
+/* An array of a run: where its pointer is, how much it holds. */
+typedef struct run_part {
+    size_t at, n, size;
+    int optional; /* stays NULL where it holds nothing */
+} run_part;
+
+enum { RUN_PARTS = 11 };
+
+/* All arrays of a run whose program, measure, name and shape are set; the numbers that they depend on are set here. */
+static void find_parts(attn_run *run, run_part part[RUN_PARTS]) {
+    const attn_measure *m = &run->measure;
+    size_t sites = site_count(run->shape), steps = (size_t)run->shape.steps, blocks = (size_t)run->shape.blocks,
+           heads = (size_t)run->shape.heads, keys = (size_t)run->shape.keys;
+    for (int i = 0; i < m->n_probes; i++) {
+        run->n_columns += m->probe[i]->n_columns;
+        if (m->probe[i]->needs & NEED_TOP) run->n_top = m->r;
+    }
+    for (int i = 0; i < run->shape.blocks; i++) run->n_recall += bits_get(&m->recall, i);
+    size_t calls = steps * (size_t)run->n_recall * BRANCHES;
+    const run_part all[RUN_PARTS] = {
+        {offsetof(attn_run, own), blocks, sizeof *run->own, 0},
+        {offsetof(attn_run, columns), sites * (size_t)run->n_columns, sizeof *run->columns, 0},
+        {offsetof(attn_run, sinks), sites * (size_t)m->top, sizeof *run->sinks, 0},
+        {offsetof(attn_run, n_sinks), sites, 1, 0},
+        {offsetof(attn_run, has_mass), sites, 1, 0},
+        {offsetof(attn_run, top), sites * (size_t)run->n_top, sizeof *run->top, 0},
+        {offsetof(attn_run, has_top), run->n_top ? sites : 0, 1, 0},
+        {offsetof(attn_run, recall), calls * heads * keys, sizeof *run->recall, 1},
+        {offsetof(attn_run, recalled), calls, 1, 1},
+        {offsetof(attn_run, masses), m->keep_masses ? sites * keys : 0, sizeof *run->masses, 1},
+        {offsetof(attn_run, map), m->map ? steps * blocks * keys : 0, sizeof *run->map, 1},
+    };
+    memcpy(part, all, sizeof all);
+}
+
 ss_status attn_run_create(attn_run **out, const attn_program *program, const attn_measure *measure,
                           const attn_stream_name *name, attn_shape shape, ss_error *err) {
-    size_t sites = site_count(shape);
+    run_part part[RUN_PARTS];
     *out = NULL;
     SS_TRY(check_measure(measure, shape, err));
     attn_run *run = take(1, sizeof *run, err);
     if (!run) return err->code;
     *run = (attn_run){.program = program, .measure = *measure, .name = *name, .shape = shape};
-    for (int i = 0; i < measure->n_probes; i++) run->n_columns += measure->probe[i]->n_columns;
-    size_t columns = sites * (size_t)run->n_columns;
-    run->own = take((size_t)shape.blocks, sizeof *run->own, err);
-    run->columns = take(columns, sizeof *run->columns, err);
-    run->sinks = take(sites * (size_t)measure->top, sizeof *run->sinks, err);
-    run->n_sinks = take(sites, 1, err);
-    run->has_mass = take(sites, 1, err);
-    for (int i = 0; i < measure->n_probes; i++)
-        if (measure->probe[i]->needs & NEED_TOP) run->n_top = measure->r;
-    run->top = take(sites * (size_t)run->n_top, sizeof *run->top, err);
-    run->has_top = take(run->n_top ? sites : 1, 1, err);
-    for (int i = 0; i < shape.blocks; i++) run->n_recall += bits_get(&measure->recall, i);
-    if (run->n_recall) {
-        size_t calls = (size_t)shape.steps * (size_t)run->n_recall * BRANCHES;
-        run->recall = take(calls * (size_t)shape.heads * (size_t)shape.keys, sizeof *run->recall, err);
-        run->recalled = take(calls, 1, err);
+    find_parts(run, part);
+    for (int i = 0; i < RUN_PARTS; i++) {
+        if (part[i].optional && part[i].n == 0) continue;
+        void *memory = take(part[i].n, part[i].size, err);
+        if (!memory) {
+            attn_run_destroy(run);
+            return err->code;
+        }
+        memcpy((char *)run + part[i].at, &memory, sizeof memory);
     }
-    size_t mapped = measure->map ? (size_t)shape.steps * (size_t)shape.blocks * (size_t)shape.keys : 0;
-    if (measure->map) run->map = take(mapped, sizeof *run->map, err);
-    if (measure->keep_masses) run->masses = take(sites * (size_t)shape.keys, sizeof *run->masses, err);
-    if (!has_all(run)) {
-        attn_run_destroy(run);
-        return err->code;
-    }
-    for (size_t i = 0; i < columns; i++) run->columns[i] = NAN;
-    for (size_t i = 0; i < mapped; i++) run->map[i] = NAN;
+    for (size_t i = 0; i < site_count(shape) * (size_t)run->n_columns; i++) run->columns[i] = NAN;
+    if (run->map)
+        for (size_t i = 0; i < (size_t)shape.steps * (size_t)shape.blocks * (size_t)shape.keys; i++) run->map[i] = NAN;
     *out = run;
     return SS_OK;
 }
 
 size_t attn_run_bytes(const attn_measure *m, attn_shape shape) {
-    size_t sites = site_count(shape), keys = (size_t)shape.keys, site = 2, top = 0, blocks = 0; /* n_sinks, has_mass */
-    for (int i = 0; i < m->n_probes; i++) {
-        site += (size_t)m->probe[i]->n_columns * sizeof(float);
-        if (m->probe[i]->needs & NEED_TOP) top = (size_t)m->r * sizeof(int32_t) + 1;
-    }
-    site += top + (size_t)m->top * sizeof(attn_sink) + (m->keep_masses ? keys * sizeof(float) : 0);
-    for (int i = 0; i < shape.blocks; i++) blocks += (size_t)bits_get(&m->recall, i);
-    size_t recall = (size_t)shape.steps * blocks * BRANCHES * (size_t)shape.heads * keys * sizeof(double);
-    size_t map = m->map ? (size_t)shape.steps * (size_t)shape.blocks * keys * sizeof(float) : 0;
-    return sites * site + recall + map;
+    attn_run run = {.measure = *m, .shape = shape};
+    run_part part[RUN_PARTS];
+    size_t bytes = 0;
+    find_parts(&run, part);
+    for (int i = 0; i < RUN_PARTS; i++) bytes += part[i].n * part[i].size;
+    return bytes;
 }
 
 void attn_run_destroy(attn_run *run) {

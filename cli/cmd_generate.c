@@ -10,9 +10,11 @@
 
 /* A picture's parameters, for its text chunks. */
 static ss_status write_picture(const char *folder, const char *name, const rgb_image *image, const char *prompt,
-                               const sample_settings *s, uint64_t seed, const char *model, ss_error *err) {
+                               const sample_settings *s, uint64_t seed, const pipeline *p, ss_error *err) {
     text parameters = {0};
-    text_addf(&parameters, "model: %s, seed: %llu, steps: %d, guidance: ", model, (unsigned long long)seed, s->steps);
+    text_addf(&parameters, "model: %s, ", pipeline_folder(p));
+    if (pipeline_form(p) != FORM_STORED) text_addf(&parameters, "weights: %s, ", WEIGHT_FORMS[pipeline_form(p)].name);
+    text_addf(&parameters, "seed: %llu, steps: %d, guidance: ", (unsigned long long)seed, s->steps);
     text_add_double(&parameters, s->guidance, 6);
     text_addf(&parameters, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
     picture_sizes_add_words(&s->sizes, ", ", &parameters);
@@ -52,8 +54,7 @@ static ss_status run_prompt(pipeline *p, const invocation *in, const sample_sett
         if (images == 1) snprintf(name, sizeof name, "%05d.png", index);
         else snprintf(name, sizeof name, "%05d-%llu.png", index, (unsigned long long)this_seed);
         status = make_picture(p, s, e, this_seed, &image, err);
-        if (status == SS_OK)
-            status = write_picture(folder, name, &image, prompt, s, this_seed, pipeline_folder(p), err);
+        if (status == SS_OK) status = write_picture(folder, name, &image, prompt, s, this_seed, p, err);
         rgb_image_free(&image);
         if (status == SS_OK) printf("%s/%s  %s\n", folder, name, prompt);
         fflush(stdout);

@@ -86,6 +86,7 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(pipeline_encode(t->p, &t->settings, prompt, &t->text, err));
     t->trace = (trace){.prompt = prompt,
                        .model = invocation_arg(in, 0),
+                       .weights = pipeline_form(t->p),
                        .seed = seed,
                        .settings = &t->settings,
                        .sites = &t->sites,

@@ -12,6 +12,7 @@
 /* What was traced. Nothing is owned. */
 typedef struct trace {
     const char *prompt, *model;
+    weight_form weights; /* of the denoiser */
     uint64_t seed;
     const sample_settings *settings; /* complete */
     const pipeline_sites *sites;

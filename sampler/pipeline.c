@@ -234,7 +234,10 @@ void pipeline_release(pipeline *p) {
 void pipeline_set_form(pipeline *p, weight_form form) {
     weights_unpack_part(&p->network->set, p->c, "");
     weights_set_form(&p->network->set, form);
+    p->form = form;
 }
+
+weight_form pipeline_form(const pipeline *p) { return p->form; }
 
 /* ---- picture ---- */
 

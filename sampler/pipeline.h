@@ -27,6 +27,7 @@ void pipeline_release(pipeline *p);
 
 /* From now on the denoiser computes with weights of this form; all but FORM_STORED make other pictures. */
 void pipeline_set_form(pipeline *p, weight_form form);
+weight_form pipeline_form(const pipeline *p);
 
 /* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
 typedef struct sample_settings {

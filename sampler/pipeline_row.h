@@ -96,6 +96,7 @@ struct pipeline {
     sample_settings by_default;
     model *vae;     /* AutoencoderKL */
     model *network; /* the denoiser; it and the autoencoder are packed when they are first needed */
+    weight_form form; /* of the denoiser's weights */
     scheduler sampling;
     void *impl; /* the row's own */
 };

@@ -13,26 +13,14 @@
 
 /* ---- lengths ---- */
 
-/* x . y in float on 16 lanes, folded by halves: a head has too few elements to lose more than the last bits. */
-static double dot(const float *x, const float *y, int64_t d) {
-    float lane[16] = {0}, sum;
-    int64_t i = 0;
-    for (; i + 16 <= d; i += 16)
-        for (int j = 0; j < 16; j++) lane[j] += x[i + j] * y[i + j];
-    for (int j = 0; i + j < d; j++) lane[j] += x[i + j] * y[i + j];
-    for (int j = 0; j < 8; j++) lane[j] += lane[j + 8];
-    for (int j = 0; j < 4; j++) lane[j] += lane[j + 4];
-    sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
-    return sum > 0 ? (double)sum : 0; /* x . x and x . G x have no negative value but by rounding */
-}
-
 static void norms(compute *c, tensor x, float *norm) {
     int64_t n = x.dim[1], heads = x.dim[2], pairs = x.dim[0] * heads;
+    const kernel *k = cpu_kernel(c);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
     for (int64_t at = 0; at < pairs; at++)
         for (int64_t j = 0; j < n; j++) {
             const float *row = attention_row(x, at / heads, j, at % heads);
-            norm[at * n + j] = (float)sqrt(dot(row, row, x.dim[3]));
+            norm[at * n + j] = (float)sqrt(k->dot(row, row, x.dim[3]));
         }
 }
 
@@ -51,9 +39,11 @@ void activations_head_norms_plain(compute *c, tensor x, const float *gram, float
 
 /* Columns [first, first + PRODUCT_COLUMNS) of a head's Gram matrix as a panel of the product kernel. */
 static void pack_panel(float *panel, const float *gram, int64_t d, int64_t first) {
-    for (int64_t a = 0; a < d; a++)
-        for (int64_t b = 0; b < PRODUCT_COLUMNS; b++)
-            panel[a * PRODUCT_COLUMNS + b] = first + b < d ? gram[a * d + first + b] : 0;
+    int64_t width = d - first < PRODUCT_COLUMNS ? d - first : PRODUCT_COLUMNS;
+    for (int64_t a = 0; a < d; a++, panel += PRODUCT_COLUMNS) {
+        memcpy(panel, gram + a * d + first, (size_t)width * sizeof *panel);
+        memset(panel + width, 0, (size_t)(PRODUCT_COLUMNS - width) * sizeof *panel);
+    }
 }
 
 /* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `room`: panels of all columns, then a
@@ -84,7 +74,7 @@ static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const 
                                        .out_offset = p * PRODUCT_COLUMNS,
                                        .columns = left < PRODUCT_COLUMNS ? (int)left : PRODUCT_COLUMNS});
         }
-        for (int r = 0; r < m; r++) projected[j + r] = (float)sqrt(dot(row[r], out[r], d));
+        for (int r = 0; r < m; r++) projected[j + r] = (float)sqrt(k->dot(row[r], out[r], d));
     }
 }
 
@@ -147,49 +137,21 @@ static float from_bits(uint32_t bits) {
     return x;
 }
 
-/* The element of rank `k` (0 = smallest) of v[n], which is put in another order. */
-static uint32_t select_rank(uint32_t *v, int64_t n, int64_t k) {
-    int64_t low = 0, high = n - 1;
-    while (low < high) {
-        uint32_t pivot = v[low + (high - low) / 2];
-        int64_t i = low, j = high;
-        while (i <= j) {
-            while (v[i] < pivot) i++;
-            while (v[j] > pivot) j--;
-            if (i > j) break;
-            uint32_t t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        if (k <= j) high = j;
-        else if (k >= i) low = i;
-        else return v[k];
-    }
-    return v[k];
-}
-
 /* Sizes of one head of one item that are at least `least`, to out, which has room for all; how many, and the largest of
- * all. No branch: what is too small is overwritten by the next. */
-static int64_t copy_sizes(tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out, uint32_t *largest) {
-    uint32_t most = 0;
+ * all. */
+static int64_t copy_sizes(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out,
+                          uint32_t *largest) {
     int64_t have = 0;
-    for (int64_t i = 0; i < x.dim[1]; i++) {
-        const float *row = attention_row(x, b, i, h);
-        for (int64_t j = 0; j < x.dim[3]; j++) {
-            uint32_t bits = size_bits(row[j]);
-            out[have] = bits;
-            have += bits >= least;
-            most = bits > most ? bits : most;
-        }
-    }
-    *largest = most;
+    *largest = 0;
+    for (int64_t i = 0; i < x.dim[1]; i++)
+        have += k->sizes(out + have, attention_row(x, b, i, h), x.dim[3], least, largest);
     return have;
 }
 
 /* A size that very likely lies below the one of rank `rank`, and not far: four standard deviations of a rank among
  * every n/SAMPLE-th element. 0 where there are too few. */
-static uint32_t likely_below(tensor x, int64_t b, int64_t h, int64_t n, int64_t rank) {
-    enum { SAMPLE = 256, APART = 14 };
+static uint32_t likely_below(const kernel *k, tensor x, int64_t b, int64_t h, int64_t n, int64_t rank) {
+    enum { SAMPLE = 256, APART = 14, COARSE = 1 << 19 /* 16 steps an octave */ };
     uint32_t sample[SAMPLE];
     if (n < 4 * SAMPLE) return 0;
     int64_t token = 0, element = 0, step = n / SAMPLE, d = x.dim[3];
@@ -197,18 +159,19 @@ static uint32_t likely_below(tensor x, int64_t b, int64_t h, int64_t n, int64_t 
         sample[i] = size_bits(attention_row(x, b, token, h)[element]);
         for (element += step; element >= d; element -= d) token++;
     }
-    return select_rank(sample, SAMPLE, rank * SAMPLE / n - APART);
+    return k->reached(sample, SAMPLE, SAMPLE - (rank * SAMPLE / n - APART), COARSE);
 }
 
 enum { BINS = 128, BIN_SHIFT = 19, COPIES = 4 }; /* 16 bins an octave, the 8 octaves below the largest */
+enum { FEW = 4096 };                             /* sizes that are not worth bins */
 
 /* The bin of a size; what is smaller than all of them falls into bin 0. */
 static inline uint32_t bin_of(uint32_t bits, uint32_t least) { return bits > least ? (bits - least) >> BIN_SHIFT : 0; }
 
-/* The two neighbours of place `rank` + part of v[n] in order, exactly; v is put in another order. Sizes are counted by
- * bins, in several copies so that equal bins do not wait for each other; then those of one bin and the next are sorted
- * out. Where they lie in bin 0 (the largest size is beyond comparison), all are. */
-static void neighbours(uint32_t *v, int64_t n, int64_t rank, uint32_t most, float *low, float *high) {
+/* Brings those of v[n] to the front that lie in the bins of ranks `rank` and rank + 1; how many, and how many lie below
+ * them. Sizes are counted by bins, in several copies so that equal bins do not wait for each other. Where the ranks lie
+ * in bin 0 (the largest size is beyond comparison), all stay. */
+static int64_t keep_bins(uint32_t *v, int64_t n, int64_t rank, uint32_t most, int64_t *lower) {
     uint32_t count[COPIES][BINS + 1] = {{0}};
     const uint32_t span = (uint32_t)BINS << BIN_SHIFT, least = most > span ? most - span : 0;
     int64_t below = 0, have = n, i = 0;
@@ -230,22 +193,36 @@ static void neighbours(uint32_t *v, int64_t n, int64_t rank, uint32_t most, floa
             have += x - from < width;
         }
     }
-    *low = *high = from_bits(select_rank(v, have, rank - below));
-    if (rank + 1 < n) *high = from_bits(select_rank(v, have, rank - below + 1));
+    *lower = below;
+    return have;
 }
 
-static void summarise(tensor x, int64_t b, int64_t h, uint32_t *room, float *largest, float *p95) {
+/* The elements of ranks `rank` and rank + 1 (if there is one) of v[n], exactly; v is put in another order. */
+static void neighbours(const kernel *k, uint32_t *v, int64_t n, int64_t rank, uint32_t most, float *low, float *high) {
+    int64_t below = 0, have = n > FEW ? keep_bins(v, n, rank, most, &below) : n, wanted = have - (rank - below);
+    uint32_t here = k->reached(v, have, wanted, 1), next = UINT32_MAX;
+    int64_t higher = 0;
+    for (int64_t i = 0; i < have; i++) {
+        uint32_t x = v[i] > here ? v[i] : UINT32_MAX;
+        next = x < next ? x : next;
+        higher += v[i] > here;
+    }
+    *low = from_bits(here);
+    *high = from_bits(rank + 1 < n && higher == wanted - 1 ? next : here);
+}
+
+static void summarise(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t *room, float *largest, float *p95) {
     int64_t n = x.dim[1] * x.dim[3];
     double place = 0.95 * (double)(n - 1);
     int64_t rank = (int64_t)place;
     uint32_t most;
     float low, high;
-    int64_t have = copy_sizes(x, b, h, likely_below(x, b, h, n, rank), room, &most), dropped = n - have;
+    int64_t have = copy_sizes(k, x, b, h, likely_below(k, x, b, h, n, rank), room, &most), dropped = n - have;
     if (dropped > rank) { /* the guess was wrong */
-        have = copy_sizes(x, b, h, 0, room, &most);
+        have = copy_sizes(k, x, b, h, 0, room, &most);
         dropped = 0;
     }
-    neighbours(room, have, rank - dropped, most, &low, &high);
+    neighbours(k, room, have, rank - dropped, most, &low, &high);
     *largest = from_bits(most);
     *p95 = (float)((double)low + (place - (double)rank) * ((double)high - (double)low));
 }
@@ -257,7 +234,8 @@ void activations_sizes(compute *c, tensor x, float *largest, float *p95) {
     if (room) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
         for (int64_t at = 0; at < pairs; at++)
-            summarise(x, at / heads, at % heads, (uint32_t *)(void *)(room + at * each), &largest[at], &p95[at]);
+            summarise(cpu_kernel(c), x, at / heads, at % heads, (uint32_t *)(void *)(room + at * each), &largest[at],
+                      &p95[at]);
     }
     arena_release(c->scratch, mark);
 }

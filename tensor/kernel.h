@@ -43,6 +43,15 @@ typedef struct kernel {
     void (*normals)(float *out, const philox *r, double scale, int64_t n);
     /* x rounded to bfloat16, two in a word: out[(n + 1) / 2], ended by a zero where n is odd. Disjoint. */
     void (*to_pairs)(uint32_t *out, const float *x, int64_t n);
+    /* The bits of |x| that are at least `least`, in their order, to out, which has room for n; how many. `largest`
+     * becomes the larger of itself and of all. */
+    int64_t (*sizes)(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest);
+    /* The largest multiple of `step` (a power of 2) that at least `wanted` of v[n], all below 2^31, reach: with a step
+     * of 1 the element of rank n - wanted. */
+    uint32_t (*reached)(const uint32_t *v, int64_t n, int64_t wanted, uint32_t step);
+    /* x . y in float: for rows of a head, too short to lose more than the last bits; at least 0, as x . x and x . G x
+     * are but for rounding. */
+    double (*dot)(const float *x, const float *y, int64_t n);
     void (*add)(float *out, const float *a, const float *b, int64_t n);
     void (*add_value)(float *out, const float *a, float b, int64_t n);
     void (*mul)(float *out, const float *a, const float *b, int64_t n);

@@ -185,6 +185,56 @@ static void to_pairs(uint32_t *out, const float *x, int64_t n) {
     if (n % 2) out[n / 2] = to_bf16(x[n - 1]);
 }
 
+static int64_t sizes(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest) {
+    uint32_t most = *largest;
+    int64_t have = 0, i = 0;
+#if defined(__AVX512F__)
+    __m512i mosts = _mm512_set1_epi32((int)most), bound = _mm512_set1_epi32((int)least);
+    for (; i + 16 <= n; i += 16) { /* have <= i: what is stored beyond the kept ones is still inside */
+        __m512i bits = _mm512_and_si512(_mm512_loadu_si512(x + i), _mm512_set1_epi32(0x7FFFFFFF));
+        __mmask16 kept = _mm512_cmpge_epu32_mask(bits, bound);
+        _mm512_storeu_si512(out + have, _mm512_maskz_compress_epi32(kept, bits));
+        have += __builtin_popcount(kept);
+        mosts = _mm512_max_epu32(mosts, bits);
+    }
+    most = _mm512_reduce_max_epu32(mosts);
+#endif
+    for (; i < n; i++) { /* no branch: what is too small is overwritten by the next */
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7FFFFFFFu;
+        out[have] = bits;
+        have += bits >= least;
+        most = bits > most ? bits : most;
+    }
+    *largest = most;
+    return have;
+}
+
+/* Bit by bit: no branch that depends on the data, no order to change. */
+static uint32_t reached(const uint32_t *v, int64_t n, int64_t wanted, uint32_t step) {
+    uint32_t found = 0;
+    for (uint32_t bit = 1u << 30; bit >= step; bit /= 2) {
+        int32_t more = (int32_t)(found | bit), have = 0; /* sizes have no sign: as good as unsigned */
+        for (int64_t i = 0; i < n; i++) have += (int32_t)v[i] >= more;
+        if (have >= wanted) found |= bit;
+    }
+    return found;
+}
+
+/* On 16 lanes, whatever the width of a vector, folded by halves. */
+static double dot(const float *x, const float *y, int64_t d) {
+    float lane[16] = {0}, sum;
+    int64_t i = 0;
+    for (; i + 16 <= d; i += 16)
+        for (int j = 0; j < 16; j++) lane[j] += x[i + j] * y[i + j];
+    for (int j = 0; i + j < d; j++) lane[j] += x[i + j] * y[i + j];
+    for (int j = 0; j < 8; j++) lane[j] += lane[j + 8];
+    for (int j = 0; j < 4; j++) lane[j] += lane[j + 4];
+    sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    return sum > 0 ? (double)sum : 0; /* x . x and x . G x have no negative value but by rounding */
+}
+
 static void layer_norm(float *out, const float *x, int64_t n, const float *scale, const float *shift, float one,
                        float eps) {
     double mean = sum_of(x, n) / (double)n;
@@ -234,6 +284,9 @@ const kernel PASTE(kernel_, KERNEL_ISA) = {
     .product = PASTE(kernel_product_, KERNEL_ISA),
     .normals = PASTE(kernel_normals_, KERNEL_ISA),
     .to_pairs = to_pairs,
+    .sizes = sizes,
+    .reached = reached,
+    .dot = dot,
     .add = add,
     .add_value = add_value,
     .mul = mul,

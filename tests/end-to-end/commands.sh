@@ -20,8 +20,8 @@ while read -r command flags; do
 done <<'END'
 inspect tensors
 forward in out tap list-taps variant
-generate prompt prompts out seed images steps guidance size original-size crop target-size negative variant
-trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant
+generate prompt prompts out seed images steps guidance size original-size crop target-size negative variant round
+trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant round
 run out limit plan
 resume
 score metric
@@ -105,6 +105,13 @@ for weights in stored float32; do
     check "a picture by weights as $weights" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --weights $weights -o "w$weights"
 done
 same 'the same picture by weights as stored and as float32' wstored wfloat32
+for form in int8 bf16; do
+    check "a picture by weights in $form" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --round $form -o "r$form"
+    check "it says $form" grep -aq "weights: $form" "r$form/00000.png"
+    try "a trace in $form" 0 '' sinkscope trace "$model" --prompt 'a red star' --steps 2 --round $form -o "t$form"
+    check "the trace says $form" grep -q "weights $form" "t$form/trace.html"
+done
+check 'a picture as stored does not speak of it' sh -c '! grep -aq "weights:" wstored/00000.png'
 for type in F32 F16 BF16; do
     check "random weights of type $type" sinkscope inspect tiny/transformer --random $type.safetensors --type $type
     check "they are $type" grep -aqF "\"dtype\":\"$type\"" $type.safetensors
