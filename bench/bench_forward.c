@@ -236,18 +236,20 @@ static void show(const bench *b) {
     int there = b->wall[1][0].n > 0;
     printf("peer: %s\n", there ? b->peer_name : "none");
     if (there) printf("outputs differ by %.1g of the rms at most\n", b->worst);
-    printf("\n%-10s %10s %10s %8s %15s %10s %14s %9s %9s %17s\n", "latents", "s, median", "peer's", "of peer",
-           "(rounds)", "processor", "goal", "peak, MB", "peer's", "above weights");
+    printf("\n%-10s %10s %9s %17s", "latents", "s, median", "peak, MB", "above weights");
+    if (there) printf(" %10s %8s %15s %10s %14s %9s", "peer's s", "of peer", "(rounds)", "processor", "goal", "its MB");
+    putchar('\n');
     for (int i = 0; i < b->sides; i++) {
         spread ours = samples_spread(&b->wall[0][i]), theirs = samples_spread(&b->wall[1][i]);
         spread of_peer = samples_ratios(&b->wall[0][i], &b->wall[1][i]);
         double over = b->peak[0][i] - b->weights;
-        char goal[32] = "";
-        if (there) snprintf(goal, sizeof goal, "%.2f: %s", b->goal[i], against(of_peer.median, b->goal[i]));
-        printf("%3lld x %-4lld %10.2f %10.2f %8.2f %7.2f %7.2f %10.2f %14s %9.0f %9.0f %9.0f: %s\n",
-               (long long)b->side[i], (long long)b->side[i], ours.median, theirs.median, of_peer.median, of_peer.min,
-               of_peer.max, samples_ratio(&b->processor[0][i], &b->processor[1][i]), goal, b->peak[0][i], b->peak[1][i],
-               over, against(over, b->goal_mb));
+        printf("%3lld x %-4lld %10.2f %9.0f %9.0f: %-6s", (long long)b->side[i], (long long)b->side[i], ours.median,
+               b->peak[0][i], over, against(over, b->goal_mb));
+        if (there)
+            printf(" %10.2f %8.2f %7.2f %7.2f %10.2f %6.2f: %-6s %9.0f", theirs.median, of_peer.median, of_peer.min,
+                   of_peer.max, samples_ratio(&b->processor[0][i], &b->processor[1][i]), b->goal[i],
+                   against(of_peer.median, b->goal[i]), b->peak[1][i]);
+        putchar('\n');
     }
     printf("goal for memory: %.0f MB above the weights\n", b->goal_mb);
 }

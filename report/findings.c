@@ -333,6 +333,7 @@ static const char *last_part(const char *path) {
 
 static ss_status compose(const finding *f, int n, const char *controls, const char *harm, text *out, ss_error *err) {
     add_opening(f, n, out);
+    findings_add_short(f, n, out);
     for (int s = 0; s < n; s++)
         if (f[s].analysis->study->n_contrasts == 0) SS_TRY(add_sinks(&f[s], out, err));
     add_harm(f, n, last_part(harm), out);

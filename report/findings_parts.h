@@ -13,6 +13,11 @@ int findings_has_column(const study *y, const char *name);
 
 static inline int findings_with_baseline(const analysis_row *r) { return r->contrast->a == 0 || r->contrast->b == 0; }
 
+/* ---- findings_short.c ---- */
+
+/* How many contrasts came out how, in sentences. */
+void findings_add_short(const finding *f, int n, text *out);
+
 /* ---- findings_series.c ---- */
 
 /* Studies that name one series, of several models say, side by side; nothing where there is no series of two. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,6 +62,30 @@ static void check_tables(const char *page) {
     }
 }
 
+/* Every sentence of the short answer: what contrasts came to, in sum all of them; and all of the first kind are rows of
+ * the table of harm. */
+static void check_short(const char *page) {
+    const char *at = strstr(page, "## In short"), *end = strstr(page, "\nVerdicts at 5 %");
+    int sentences = 0, first = 0, rows = 0;
+    assert_true(at && end);
+    while ((at = strstr(at, "\n- ")) != NULL && at < end) {
+        int all, sum = 0, step;
+        at = strchr(at, '(');
+        assert_int_equal(sscanf(at, "(%d contrast", &all), 1);
+        for (at = strchr(at, ':') + 1; *at != '\n'; at += step) {
+            int some;
+            if (sscanf(at, " %d%n", &some, &step) == 1) sum += some;
+            else step = 1;
+        }
+        assert_int_equal(sum, all);
+        if (sentences++ == 0) first = all;
+    }
+    assert_int_equal(sentences, 3);
+    const char *table = strstr(page, "## Does suppressing"), *next = strstr(page, "## What is left");
+    for (at = strstr(table, "|---"); (at = strchr(at, '\n')) != NULL && ++at < next;) rows += *at == '|';
+    assert_int_equal(first, rows);
+}
+
 static void test_document(void **state) {
     (void)state;
     write_findings(2, "FINDINGS.md");
@@ -75,10 +100,12 @@ static void test_document(void **state) {
         "| world | sink − random, k = 1 | glow | 6 |",
         "| sink − random, k = 1 to 3 | glow | 6 |",
         "\n### world\n\nDoes it matter? ",
+        "\n## In short\n\n- Interventions against the baseline, on the primary metric (",
     };
     for (size_t i = 0; i < sizeof SAYS / sizeof *SAYS; i++)
         if (!strstr(page, SAYS[i])) fail_msg("not there: %s", SAYS[i]);
     assert_null(strstr(page, "other − baseline | glow | 6 | –")); /* the positive control is no finding on sinks */
+    check_short(page);
     char *figure = slurp("FINDINGS-controls.svg");
     assert_null(find_malformed(figure));
     assert_false(has_bad_number(figure));
