@@ -11,14 +11,7 @@
 
 #include "base/file.h"
 #include "io/safetensors.h"
-
-static char folder[] = "/tmp/sinkscope-st-XXXXXX";
-
-static const char *at(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
+#include "../../support/folder.h"
 
 static void write_raw(const char *name, const char *header, size_t data_bytes) {
     ss_error err;
@@ -28,7 +21,7 @@ static void write_raw(const char *name, const char *header, size_t data_bytes) {
     memcpy(file, &n, 8);
     memcpy(file + 8, header, n);
     for (size_t i = 0; i < data_bytes; i++) file[8 + n + i] = (unsigned char)i;
-    assert_int_equal(file_write(at(name), file, 8 + n + data_bytes, &err), SS_OK);
+    assert_int_equal(file_write(folder_at(name), file, 8 + n + data_bytes, &err), SS_OK);
 }
 
 /* Opening a file with this header and so much data fails with a message that contains `expected`. */
@@ -36,7 +29,7 @@ static void expect_damage(const char *header, size_t data_bytes, const char *exp
     ss_error err = {0};
     checkpoint *st;
     write_raw("bad.safetensors", header, data_bytes);
-    ss_status status = checkpoint_open(&st, at("bad.safetensors"), &err);
+    ss_status status = checkpoint_open(&st, folder_at("bad.safetensors"), &err);
     if (status == SS_OK || !strstr(err.message, expected))
         fail_msg("header %s\n  expected: %s\n  found: %s: %s", header, expected, err.where, err.message);
     assert_int_equal(status, SS_ERR_INPUT);
@@ -56,8 +49,8 @@ static void test_round_trip(void **state) {
                                           {"empty", CHECKPOINT_F32, 2, {0, 4}, f},
                                           {"ids", CHECKPOINT_I64, 1, {2}, ids},
                                           {"scalar", CHECKPOINT_F32, 0, {0}, f}};
-    assert_int_equal(safetensors_write(at("a.safetensors"), tensors, 5, &err), SS_OK);
-    assert_int_equal(checkpoint_open(&st, at("a.safetensors"), &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("a.safetensors"), tensors, 5, &err), SS_OK);
+    assert_int_equal(checkpoint_open(&st, folder_at("a.safetensors"), &err), SS_OK);
     assert_int_equal(checkpoint_count(st), 5);
     assert_string_equal(checkpoint_at(st, 0)->name, "a.weight");
     const checkpoint_entry *a = checkpoint_find(st, "a.weight"), *i = checkpoint_find(st, "ids");
@@ -85,10 +78,10 @@ static void test_same_bytes_whatever_the_order(void **state) {
     const int64_t ids[1] = {3};
     const safetensors_output one[] = {{"b", CHECKPOINT_F32, 1, {2}, f}, {"a", CHECKPOINT_I64, 1, {1}, ids}};
     const safetensors_output two[] = {{"a", CHECKPOINT_I64, 1, {1}, ids}, {"b", CHECKPOINT_F32, 1, {2}, f}};
-    assert_int_equal(safetensors_write(at("x.safetensors"), one, 2, &err), SS_OK);
-    assert_int_equal(file_hash(at("x.safetensors"), x, &err), SS_OK);
-    assert_int_equal(safetensors_write(at("x.safetensors"), two, 2, &err), SS_OK);
-    assert_int_equal(file_hash(at("x.safetensors"), y, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("x.safetensors"), one, 2, &err), SS_OK);
+    assert_int_equal(file_hash(folder_at("x.safetensors"), x, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("x.safetensors"), two, 2, &err), SS_OK);
+    assert_int_equal(file_hash(folder_at("x.safetensors"), y, &err), SS_OK);
     assert_string_equal(x, y);
 }
 
@@ -103,7 +96,7 @@ static void test_unaligned_header_is_copied(void **state) {
     snprintf(padded, sizeof padded, "%s%*s", header, strlen(header) % 4 == 3 ? 2 : 1, "");
     assert_int_not_equal((8 + strlen(padded)) % 4, 0);
     write_raw("odd.safetensors", padded, 8);
-    assert_int_equal(checkpoint_open(&st, at("odd.safetensors"), &err), SS_OK);
+    assert_int_equal(checkpoint_open(&st, folder_at("odd.safetensors"), &err), SS_OK);
     assert_int_equal((uintptr_t)checkpoint_find(st, "b")->data % 4, 0);
     assert_memory_equal(checkpoint_find(st, "a")->data, expected, 4);
     assert_memory_equal(checkpoint_find(st, "b")->data, second, 4);
@@ -165,8 +158,8 @@ static void test_header_length(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ss_error err = {0};
         checkpoint *st;
-        assert_int_equal(file_write(at("short.safetensors"), cases[i].bytes, cases[i].n, &err), SS_OK);
-        assert_int_equal(checkpoint_open(&st, at("short.safetensors"), &err), SS_ERR_INPUT);
+        assert_int_equal(file_write(folder_at("short.safetensors"), cases[i].bytes, cases[i].n, &err), SS_OK);
+        assert_int_equal(checkpoint_open(&st, folder_at("short.safetensors"), &err), SS_ERR_INPUT);
         if (!strstr(err.message, cases[i].expected)) fail_msg("case %zu: %s", i, err.message);
     }
 }
@@ -175,15 +168,15 @@ static void write_shards(void) {
     ss_error err;
     const float f[2] = {1, 2};
     const safetensors_output a = {"a", CHECKPOINT_F32, 1, {2}, f}, b = {"b", CHECKPOINT_F32, 1, {1}, f};
-    assert_int_equal(safetensors_write(at("model-00001-of-00002.safetensors"), &a, 1, &err), SS_OK);
-    assert_int_equal(safetensors_write(at("model-00002-of-00002.safetensors"), &b, 1, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("model-00001-of-00002.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("model-00002-of-00002.safetensors"), &b, 1, &err), SS_OK);
 }
 
 static ss_status open_index(const char *weight_map, checkpoint **st, ss_error *err) {
     char index[512];
     snprintf(index, sizeof index, "{\"metadata\":{\"total_size\":12},\"weight_map\":{%s}}", weight_map);
-    assert_int_equal(file_write(at("model.safetensors.index.json"), index, strlen(index), err), SS_OK);
-    return checkpoint_open(st, at("model.safetensors.index.json"), err);
+    assert_int_equal(file_write(folder_at("model.safetensors.index.json"), index, strlen(index), err), SS_OK);
+    return checkpoint_open(st, folder_at("model.safetensors.index.json"), err);
 }
 
 #define ONE "model-00001-of-00002.safetensors"
@@ -227,7 +220,7 @@ static void test_shards_with_stray_tensors(void **state) {
     const float f[2] = {1, 2};
     const safetensors_output both[] = {{"a", CHECKPOINT_F32, 1, {2}, f}, {"b", CHECKPOINT_F32, 1, {1}, f}};
     write_shards();
-    assert_int_equal(safetensors_write(at(ONE), both, 2, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at(ONE), both, 2, &err), SS_OK);
     assert_int_equal(open_index("\"a\":\"" ONE "\"", &st, &err), SS_ERR_INPUT);
     assert_non_null(strstr(err.message, "b is not in the weight_map"));
     assert_int_equal(open_index("\"a\":\"" ONE "\",\"b\":\"" TWO "\"", &st, &err), SS_ERR_INPUT);
@@ -248,12 +241,12 @@ static void test_finder(void **state) {
     assert_string_equal(err.message, "has no weights; looked for diffusion_pytorch_model.safetensors.index.fp16.json, "
                                      "diffusion_pytorch_model.fp16.safetensors, model.fp16.safetensors, "
                                      "model.safetensors.index.fp16.json, pytorch_model.fp16.bin");
-    assert_int_equal(safetensors_write(at("vae/model.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("vae/model.safetensors"), &a, 1, &err), SS_OK);
     assert_int_equal(checkpoint_open_folder(&st, component, NULL, &err), SS_OK);
     assert_non_null(strstr(checkpoint_path(st), "vae/model.safetensors"));
     checkpoint_close(st);
     assert_int_equal(checkpoint_open_folder(&st, component, "fp16", &err), SS_ERR_INPUT);
-    assert_int_equal(safetensors_write(at("vae/diffusion_pytorch_model.fp16.safetensors"), &a, 1, &err), SS_OK);
+    assert_int_equal(safetensors_write(folder_at("vae/diffusion_pytorch_model.fp16.safetensors"), &a, 1, &err), SS_OK);
     assert_int_equal(checkpoint_open_folder(&st, component, "fp16", &err), SS_OK);
     assert_non_null(strstr(checkpoint_path(st), "vae/diffusion_pytorch_model.fp16.safetensors"));
     checkpoint_close(st);
@@ -264,21 +257,9 @@ static void test_write_fails_cleanly(void **state) {
     ss_error err = {0};
     const float f[1] = {1};
     const safetensors_output a = {"a", CHECKPOINT_F32, 1, {1}, f}, twice[] = {a, a};
-    assert_int_equal(safetensors_write(at("no/such/folder.safetensors"), &a, 1, &err), SS_ERR_RESOURCE);
-    assert_int_equal(safetensors_write(at("twice.safetensors"), twice, 2, &err), SS_ERR_INTERNAL);
-    assert_false(file_exists(at("twice.safetensors")));
-}
-
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    assert_int_equal(safetensors_write(folder_at("no/such/folder.safetensors"), &a, 1, &err), SS_ERR_RESOURCE);
+    assert_int_equal(safetensors_write(folder_at("twice.safetensors"), twice, 2, &err), SS_ERR_INTERNAL);
+    assert_false(file_exists(folder_at("twice.safetensors")));
 }
 
 int main(void) {
@@ -293,5 +274,5 @@ int main(void) {
         cmocka_unit_test(test_finder),
         cmocka_unit_test(test_write_fails_cleanly),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

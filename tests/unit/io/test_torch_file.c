@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "io/safetensors.h"
 #include "tests/unit/io/torch_archive.h"
+#include "../../support/folder.h"
 
-static char folder[] = "/tmp/sinkscope-torch-XXXXXX";
 static const char *const SUFFIXES[] = {"", "-protocol4", "-legacy", "-legacy4"};
 
 static const char *at(const char *name) {
@@ -459,18 +459,6 @@ static void test_folders_and_indices(void **state) {
     checkpoint_close(st);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
@@ -486,5 +474,5 @@ int main(void) {
         cmocka_unit_test(test_several_files),
         cmocka_unit_test(test_folders_and_indices),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -14,8 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "text/tokenizer.h"
-
-static char folder[] = "/tmp/sinkscope-scorer-XXXXXX";
+#include "../../support/folder.h"
 
 static const char *path_of(char *out, const char *name) {
     snprintf(out, 512, "%s/%s", folder, name);
@@ -285,18 +284,6 @@ static void test_bert_folder_refused(void **state) {
     }
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_openai),         cmocka_unit_test(test_spellings),
@@ -305,5 +292,5 @@ int main(void) {
         cmocka_unit_test(test_added),          cmocka_unit_test(test_words_refused),
         cmocka_unit_test(test_bert_folder),    cmocka_unit_test(test_bert_folder_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

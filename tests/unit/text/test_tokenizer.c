@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "text/tokenizer.h"
+#include "../../support/folder.h"
 
 static tokenizer *open_data(const char *name) {
     ss_error err = {0};
@@ -30,8 +31,8 @@ static tokens encode(const tokenizer *t, const char *s, int max_length) {
 }
 
 /* "start word:star word:star end padding ...": classes, and of words their text. */
-static void expect(const char *folder, const char *prompt, int max_length, const char *expected) {
-    tokenizer *t = open_data(folder);
+static void expect(const char *name, const char *prompt, int max_length, const char *expected) {
+    tokenizer *t = open_data(name);
     tokens out = encode(t, prompt, max_length);
     text s = {0};
     for (int i = 0; i < out.count; i++) {
@@ -127,8 +128,6 @@ static void test_prompts_refused(void **state) {
     free(huge);
     tokenizer_close(t);
 }
-
-static char folder[] = "/tmp/sinkscope-tok-XXXXXX";
 
 /* Files of the folder under test, each name followed by its content or by NULL: a link to the one in DATA/`from`. */
 static void make_folder(const char *from, const char *const *files) {
@@ -295,18 +294,6 @@ static void test_legacy_folders(void **state) {
                "star a", 5, "507 348 262 1 0");
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),          cmocka_unit_test(test_truncation),
@@ -315,5 +302,5 @@ int main(void) {
         cmocka_unit_test(test_t5_refused),     cmocka_unit_test(test_steps_refused),
         cmocka_unit_test(test_legacy_folders),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
