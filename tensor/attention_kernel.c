@@ -324,10 +324,29 @@ static double sum_of_largest(const float *e, int64_t n, int r) {
     return sum;
 }
 
+/* Natural logarithms of n <= ATTENTION_ROWS sums of at least 1 (or NaN), in place, relative error below 1e-15: x = 2^k
+ * m with m in [sqrt(1/2), sqrt(2)) and fdlibm's series of log(1 + f). Room for whole vectors is there. */
+static void logarithms(double x[ATTENTION_ROWS], int n) {
+    static const double series[] = {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
+                                    2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
+                                    6.666666666666735130e-01};
+    const int64_t low = 0x3FE6A09E667F3BCD; /* sqrt(1/2) */
+    for (int i = 0; i < n; i += DLANES) {
+        dvec y = *(dvec *)(x + i);
+        divec k = ((divec)y - low) >> 52; /* not negative: y >= 1 */
+        dvec m = (dvec)((divec)y - (k << 52)), f = m - 1.0, s = f / (f + 2.0), z = s * s, r = dspread(series[0]);
+        for (int t = 1; t < 7; t++) r = dmadd(r, z, dspread(series[t]));
+        dvec square = 0.5 * f * f, exponent = (dvec)(k + 0x4338000000000000) - dspread(6755399441055744.0);
+        dvec small = dmadd(exponent, dspread(1.90821492927058770002e-10), s * dmadd(z, r, square));
+        *(dvec *)(x + i) = dmadd(exponent, dspread(6.93147180369123816490e-1), f - (square - small)) + (y - y);
+    }
+}
+
 /* Softmax of the block's rows, unnormalised; inverse[i] = 1 / sum. */
 static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], float inverse[ATTENTION_ROWS]) {
     int64_t keys = attention_round_up(b->n_keys, COLUMNS);
     float m[ATTENTION_ROWS], bound[ATTENTION_ROWS] = {0}, candidates[MAX_CANDIDATES + LANES];
+    double log_sum[ATTENTION_ROWS] __attribute__((aligned(64))) = {0}, mean_score[ATTENTION_ROWS];
     for (int i = 0; i < b->rows; i++) m[i] = largest(larger(max[i][0], max[i][1]));
     if (b->concentration)
         for (int i = b->observe_begin; i < b->observe_end; i++) bound[i] = bound_of_largest(max[i], b->r);
@@ -338,18 +357,20 @@ static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], f
         if (observed && b->concentration) sums = exp_row_all(s, keys, m[i], bound[i], candidates);
         else if (observed && b->entropy) sums = exp_row_entropy(s, keys, m[i]);
         else sums = exp_row_plain(s, keys, m[i]);
-        int with_entropy = observed && b->entropy;
-        double log_sum = b->with_lse || with_entropy ? log(sums.weight) : 0;
-        if (b->with_lse) b->lse[i] = (double)m[i] + log_sum;
+        log_sum[i] = sums.weight;
+        mean_score[i] = sums.weighted_score / sums.weight;
         inverse[i] = (float)(1.0 / sums.weight);
         b->max_p[i] = inverse[i];
-        if (with_entropy) *b->entropy += log_sum - sums.weighted_score / sums.weight;
         if (observed && b->concentration) {
             int kept = sums.n_candidates <= MAX_CANDIDATES;
             double largest_sum = sum_of_largest(kept ? candidates : s, kept ? sums.n_candidates : b->n_keys, b->r);
             *b->concentration += largest_sum / sums.weight;
         }
     }
+    if (!b->with_lse && !b->entropy) return;
+    logarithms(log_sum, b->rows);
+    for (int i = 0; i < b->rows && b->with_lse; i++) b->lse[i] = (double)m[i] + log_sum[i];
+    for (int i = b->observe_begin; i < b->observe_end && b->entropy; i++) *b->entropy += log_sum[i] - mean_score[i];
 }
 
 /* sum_i s[i keys] scale[i] over n rows, a chain for every MASS_ROWS of them, chains added in order. */

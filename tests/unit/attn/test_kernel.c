@@ -241,7 +241,7 @@ static void too_little_scratch_is_an_error(void **state) {
 
 /* ---- the kernels of every instruction set that this machine has ---- */
 
-static int kernels(const attention_kernel *out[3]) {
+static int kernels(const attention_kernel *out[CPU_ISA_MAX]) {
     const cpu_isa *here[CPU_ISA_MAX];
     int n = cpu_isa_list(here);
     for (int i = 0; i < n; i++) out[i] = here[i]->attention;
@@ -320,7 +320,7 @@ static void check_block(const attention_kernel *use, const fixture *f, int r) {
 
 static void every_kernel_is_softmax(void **state) {
     (void)state;
-    const attention_kernel *all[3];
+    const attention_kernel *all[CPU_ISA_MAX];
     int n = kernels(all);
     for (int i = 0; i < n; i++)
         for (int number = 0; number < 60; number++) {
@@ -335,7 +335,7 @@ static void every_kernel_is_softmax(void **state) {
 /* More equal scores than the kernel keeps candidates for: the r largest of n equal weights sum to r / n. */
 static void equal_scores_concentrate_evenly(void **state) {
     (void)state;
-    const attention_kernel *all[3];
+    const attention_kernel *all[CPU_ISA_MAX];
     int n = kernels(all);
     for (int i = 0; i < n; i++) {
         philox r = stream(700);
@@ -350,10 +350,33 @@ static void equal_scores_concentrate_evenly(void **state) {
     }
 }
 
+/* n equal scores of 0: their log-sum-exp is log n, to the last bits, for any n; and the entropy is. */
+static void logarithms_are_exact(void **state) {
+    (void)state;
+    const attention_kernel *all[CPU_ISA_MAX];
+    enum { KEYS = 5000 };
+    philox r = stream(750);
+    fixture *f = fixture_make(&r, (shape){1, 3, KEYS, 1, 1}, 0, 0);
+    memset(f->memory[0], 0, sizeof(float) * 3); /* q = 0 */
+    for (int i = 0; i < kernels(all); i++) {
+        attention_block b = one_block(all[i], f, 3, 1);
+        b.with_lse = 1;
+        for (int n = 1; n <= KEYS; n += 1 + n / 7) {
+            b.n_keys = n;
+            b.entropy[0] = 0;
+            all[i]->block(&b);
+            for (int row = 0; row < 3; row++) assert_true(fabs(b.lse[row] - log(n)) <= 4.5e-16 * log(n));
+            assert_true(fabs(b.entropy[0] - 3 * log(n)) <= 1e-15 * log(n));
+        }
+        release_block(&b);
+    }
+    fixture_free(f);
+}
+
 /* exp over the whole range that a softmax asks for: with q = 1 and keys x <= 0 the block leaves exp(x) in s. */
 static void exp_is_within_two_units(void **state) {
     (void)state;
-    const attention_kernel *all[3];
+    const attention_kernel *all[CPU_ISA_MAX];
     const cpu_isa *here[CPU_ISA_MAX];
     cpu_isa_list(here); /* in the order of all */
     int n = kernels(all);
@@ -387,7 +410,7 @@ static void exp_is_within_two_units(void **state) {
 /* weights = exp(S - lse) with the scores' own bits, and correct = factor o + coefficient v, in double. */
 static void corrections_are_exact(void **state) {
     (void)state;
-    const attention_kernel *all[3];
+    const attention_kernel *all[CPU_ISA_MAX];
     int n = kernels(all);
     for (int i = 0; i < n; i++)
         for (int number = 0; number < 30; number++) {
@@ -433,7 +456,7 @@ static void corrections_are_exact(void **state) {
 static void rows_are_summed_in_double(void **state) {
     (void)state;
     enum { MOST = 70, ROWS = 50 };
-    const attention_kernel *all[3];
+    const attention_kernel *all[CPU_ISA_MAX];
     int n = kernels(all);
     for (int number = 0; number < 60; number++) {
         philox r = stream(1200 + number);
@@ -477,8 +500,9 @@ int main(void) {
         cmocka_unit_test(measuring_changes_no_bit),        cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(the_batch_changes_no_bit),        cmocka_unit_test(heads_come_in_waves),
         cmocka_unit_test(too_little_scratch_is_an_error),  cmocka_unit_test(every_kernel_is_softmax),
-        cmocka_unit_test(equal_scores_concentrate_evenly), cmocka_unit_test(exp_is_within_two_units),
-        cmocka_unit_test(corrections_are_exact),           cmocka_unit_test(rows_are_summed_in_double),
+        cmocka_unit_test(equal_scores_concentrate_evenly), cmocka_unit_test(logarithms_are_exact),
+        cmocka_unit_test(exp_is_within_two_units),         cmocka_unit_test(corrections_are_exact),
+        cmocka_unit_test(rows_are_summed_in_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
