@@ -95,3 +95,23 @@ char *world_exports(const world *w, const char *name) {
     store_close(s);
     return t.s;
 }
+
+char *world_reference(const world *w) {
+    ss_error err;
+    run_options o = {.batch = 1};
+    check(world_run(w, "reference", &o, &err), &err);
+    return world_exports(w, "reference");
+}
+
+int64_t world_count(const char *folder, const char *sql) {
+    store *s;
+    store_rows *r;
+    ss_error err;
+    check(store_open(&s, folder, STORE_READ, NULL, &err), &err);
+    check(store_select(&r, s, &err, sql), &err);
+    if (store_rows_next(r, &err) != 1) abort();
+    int64_t n = store_rows_int(r, 0);
+    store_rows_close(r);
+    store_close(s);
+    return n;
+}

@@ -25,4 +25,10 @@ char *world_exports(const world *w, const char *name);
 
 const char *world_path(const world *w, const char *name); /* static storage */
 
+/* The exports of an undisturbed run, store `reference`, with one image at a time. The caller frees. */
+char *world_reference(const world *w);
+
+/* The one number that a question to the store in `folder` answers. */
+int64_t world_count(const char *folder, const char *sql);
+
 #endif
