@@ -13,20 +13,17 @@
 
 /* ---- lengths ---- */
 
-static void norms(compute *c, tensor x, float *norm) {
-    int64_t n = x.dim[1], heads = x.dim[2], pairs = x.dim[0] * heads;
-    const kernel *k = cpu_kernel(c);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
-    for (int64_t at = 0; at < pairs; at++)
-        for (int64_t j = 0; j < n; j++) {
-            const float *row = attention_row(x, at / heads, j, at % heads);
-            norm[at * n + j] = (float)sqrt(k->dot(row, row, x.dim[3]));
-        }
+/* Lengths of the rows of head `at` of all items' heads. */
+static void norm_head(const kernel *k, tensor x, int64_t at, float *norm) {
+    for (int64_t j = 0; j < x.dim[1]; j++) {
+        const float *row = attention_row(x, at / x.dim[2], j, at % x.dim[2]);
+        norm[at * x.dim[1] + j] = (float)sqrt(k->dot(row, row, x.dim[3]));
+    }
 }
 
 void activations_head_norms_plain(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     int64_t n = x.dim[1], heads = x.dim[2], d = x.dim[3];
-    norms(c, x, norm);
+    for (int64_t at = 0; at < x.dim[0] * heads; at++) norm_head(cpu_kernel(c), x, at, norm);
     for (int64_t at = 0; gram && at < x.dim[0] * heads; at++)
         for (int64_t j = 0; j < n; j++) {
             const float *row = attention_row(x, at / heads, j, at % heads), *g = gram + at % heads * d * d;
@@ -93,12 +90,13 @@ void activations_head_norms_reserve(compute *c, tensor x) {
 void activations_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     int64_t heads = x.dim[2], d = x.dim[3], pairs = x.dim[0] * heads, each = project_room(d);
     arena_mark mark = arena_get_mark(c->scratch);
-    norms(c, x, norm);
     float *room = gram ? compute_1d(c, pairs * each).data : NULL;
-    if (room) {
-        const kernel *k = cpu_kernel(c);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
-        for (int64_t at = 0; at < pairs; at++)
+    const kernel *k = cpu_kernel(c);
+#pragma omp parallel for schedule(dynamic, 1)                                                                          \
+    num_threads(cpu_threads(c, pairs *x.dim[1] * (8 + (room ? d * d / 8 : 0))))
+    for (int64_t at = 0; at < pairs; at++) {
+        norm_head(k, x, at, norm);
+        if (room)
             project_head(k, x, at / heads, at % heads, gram + at % heads * d * d, room + at * each,
                          projected + at * x.dim[1]);
     }
@@ -232,7 +230,7 @@ void activations_sizes(compute *c, tensor x, float *largest, float *p95) {
     arena_mark mark = arena_get_mark(c->scratch);
     float *room = compute_1d(c, pairs * each).data;
     if (room) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu_threads(c, pairs *each))
         for (int64_t at = 0; at < pairs; at++)
             summarise(cpu_kernel(c), x, at / heads, at % heads, (uint32_t *)(void *)(room + at * each), &largest[at],
                       &p95[at]);
