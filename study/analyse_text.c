@@ -37,7 +37,13 @@ static void read_different(const analysis *a, const analysis_row *r, text *out) 
     else text_addf(out, "different: %s is %s", name, up ? "better" : "worse");
 }
 
-/* The last column: the verdict with the number that belongs to it. */
+/* "0.006 (calibrated)" */
+static void add_margin(const analysis_row *r, text *out) {
+    text_add_double(out, r->stats.margin.value, 2);
+    text_add(out, r->contrast->margin_kind == MARGIN_CALIBRATED ? " (calibrated)" : " (given)");
+}
+
+/* The last column: the verdict with the number that belongs to it. A difference that was found may still be small. */
 void analysis_read(const analysis *a, analysis_row *r) {
     const stats_contrast *s = &r->stats;
     text t = {0};
@@ -46,11 +52,12 @@ void analysis_read(const analysis *a, analysis_row *r) {
     else if (r->contrast->is_positive)
         text_add(&t, s->assay == STATS_ASSAY_DETECTED ? "positive control detected: the metric can see harm"
                                                       : "positive control not detected: the metric is too blunt");
-    else if (s->verdict == STATS_DIFFERENT) read_different(a, r, &t);
-    else if (s->verdict == STATS_EQUIVALENT) {
+    else if (s->verdict == STATS_DIFFERENT) {
+        read_different(a, r, &t);
+        if (s->within_margin) text_add(&t, ", by less than "), add_margin(r, &t);
+    } else if (s->verdict == STATS_EQUIVALENT) {
         text_add(&t, "equivalent within ");
-        text_add_double(&t, s->margin.value, 2);
-        text_add(&t, r->contrast->margin_kind == MARGIN_CALIBRATED ? " (calibrated)" : " (given)");
+        add_margin(r, &t);
     } else if (s->verdict == STATS_TOO_BLUNT) text_add(&t, "metric too blunt: the positive control was not detected");
     else if (s->detectable.state == STATS_DEFINED) {
         text_add(&t, "undecided: could detect ");

@@ -121,6 +121,17 @@ static void test_verdicts(void **state) {
     stored_done(a);
 }
 
+/* A difference that was found, and is small: both are said. */
+static void test_different_within_the_margin(void **state) {
+    (void)state;
+    stored_set(0, 1, "0.501 + 0.01 * prompt + 0.2 * seed + 0.0001 * (prompt % 3)");
+    analysis *a = stored_analyse();
+    assert_string_equal(row(a, "sink - baseline", 1, "glow", 0)->reads,
+                        "different: sink is better, by less than 0.028 (calibrated)");
+    stored_done(a);
+    stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001");
+}
+
 static void test_undecided_and_blunt(void **state) {
     (void)state;
     stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.4 * (prompt % 2) - 0.2");
@@ -298,10 +309,15 @@ static void test_draws_are_averaged(void **state) {
 int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs_and_margins),   cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_undecided_and_blunt), cmocka_unit_test(test_accuracy_and_unreadable),
-        cmocka_unit_test(test_damaged_prompt),      cmocka_unit_test(test_incomplete),
-        cmocka_unit_test(test_draws_are_averaged),  cmocka_unit_test(test_partly_matched),
+        cmocka_unit_test(test_pairs_and_margins),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_different_within_the_margin),
+        cmocka_unit_test(test_undecided_and_blunt),
+        cmocka_unit_test(test_accuracy_and_unreadable),
+        cmocka_unit_test(test_damaged_prompt),
+        cmocka_unit_test(test_incomplete),
+        cmocka_unit_test(test_draws_are_averaged),
+        cmocka_unit_test(test_partly_matched),
         cmocka_unit_test(test_words_for_p),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
