@@ -68,6 +68,8 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
     else {
         SS_TRY(cli_compute(in, &s->c, err));
         SS_TRY(read_metrics(s, in, store_study(s->store), err));
+        for (int i = 0; i < s->n_images && invocation_has(in, "again"); i++)
+            SS_TRY(run_forget_scores(s->store, &s->metric[i], err));
         SS_TRY(run_score(s->store, s->c, s->metric, s->n_images, &s->options, err));
         SS_TRY(run_sets(s->store, s->c, s->metric + s->n_images, s->n - s->n_images, &s->options, err));
     }
@@ -123,6 +125,9 @@ static const option FLAGS[] = {
     {"import", OPTION_TEXT, NULL, 0, 0, NULL, "take in scores made elsewhere: a CSV, or GenEval's results.jsonl"},
     {"as", OPTION_TEXT, NULL, 0, 0, NULL, "name of the imported metric, where the file has no column 'metric'"},
     {"kind", OPTION_WORD, KINDS, 0, 0, "alignment", "what the imported metric is: which way is better follows from it"},
+    {"again", OPTION_FLAG, NULL, 0, 0, "false",
+     "of a study: forget what it has of these metrics (not those of sets), and score by the weights that are there "
+     "now"},
     {0},
 };
 
@@ -135,6 +140,7 @@ const command CLI_SCORE = {
         "A study's folder: adds metrics to it from its stored images, and prints the answer.\n"
         "  sinkscope score out/first-light --metric ssim --metric kid\n"
         "  sinkscope score out/first-light --import scores.csv --kind preference\n"
+        "  sinkscope score out/first-light --metric clip-t --again   # its checkpoint was replaced\n"
         "Columns of an imported CSV: image, value, metric, and pixels (from 'export --table units') or sha256 (of the\n"
         "PNG), which are checked. GenEval's own scorer runs on DIR/images/CONDITION; import its results.jsonl,\n"
         "a condition at a time: images that the file does not name keep their values.\n"

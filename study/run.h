@@ -32,6 +32,11 @@ ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_op
                    ss_error *err);
 
 /* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
+/* Forget what the store has of a metric of images, and take the weights that are there now for its own: run_score then
+ * scores every image again. A metric that the study names keeps the study's options; a name that the store has not is no
+ * error. */
+ss_status run_forget_scores(store *s, const study_metric *m, ss_error *err);
+
 ss_status run_score(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
 
 /* Put scores made elsewhere into the store, from
@@ -53,8 +58,8 @@ ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run
 ss_status sets_select(store_rows **out, const store *s, ss_error *err);
 ss_status sets_describe(const store *s, text *out, ss_error *err);
 
-/* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (weights in 8 bits). One
- * line. */
+/* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (rounded weights). One line.
+ */
 void numeric_class_describe(const compute *c, const study *y, text *out);
 
 #endif

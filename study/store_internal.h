@@ -68,6 +68,8 @@ ss_status store_read_version_1(store *s, ss_error *err);
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);
+/* What a metric reads from disk, described anew in the manifest in place of what was there. */
+ss_status store_describe_metric(store *s, const study_metric *m, ss_error *err);
 /* Checksums of the model's files that decide what its text encoders make (encoders, tokenizers, the index), and the
  * numeric class: one line each. */
 ss_status store_text_identity(const store *s, text *out, ss_error *err);

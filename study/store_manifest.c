@@ -171,19 +171,36 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     return SS_OK;
 }
 
-ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err) {
-    json_t *root = json_object();
-    char *written = NULL, *path = file_join(s->folder, "manifest.json");
-    ss_status status = fill_manifest(root, p, numeric_class, err);
-    if (status == SS_OK) {
-        written = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        status =
-            written && path ? file_write(path, written, strlen(written), err) : error_no_memory(err, "the manifest", 1);
-    }
+static ss_status write_root(const store *s, const json_t *root, ss_error *err) {
+    char *path = file_join(s->folder, "manifest.json"),
+         *written = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    ss_status status =
+        written && path ? file_write(path, written, strlen(written), err) : error_no_memory(err, "the manifest", 1);
     free(written);
     free(path);
+    return status;
+}
+
+ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err) {
+    json_t *root = json_object();
+    ss_status status = fill_manifest(root, p, numeric_class, err);
+    if (status == SS_OK) status = write_root(s, root, err);
     json_decref(root);
     return status;
+}
+
+ss_status store_describe_metric(store *s, const study_metric *m, ss_error *err) {
+    json_t *models, *now = json_array();
+    const char *role;
+    ss_status status = json_get_array(s->manifest, "models", s->folder, &models, err);
+    if (status == SS_OK) status = describe_metric(m, now, err);
+    for (size_t i = status == SS_OK ? json_array_size(models) : 0; status == SS_OK && i-- > 0;) {
+        status = json_get_text(json_array_get(models, i), "role", s->folder, &role, err);
+        if (status == SS_OK && strcmp(role, m->row->about.name) == 0) json_array_remove(models, i);
+    }
+    if (status == SS_OK && json_array_extend(models, now) != 0) status = error_no_memory(err, "the manifest", 1);
+    json_decref(now);
+    return status == SS_OK ? write_root(s, s->manifest, err) : status;
 }
 
 /* ---- reading ---- */

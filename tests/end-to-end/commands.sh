@@ -24,7 +24,7 @@ generate prompt prompts out seed images steps guidance size original-size crop t
 trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant round
 run out limit plan
 resume
-score metric
+score metric again
 report out
 compare images out
 findings out

@@ -336,6 +336,41 @@ static void test_score_later(void **state) {
     world_close(&w);
 }
 
+/* Scores forgotten are made again, and the manifest says by what; the rest of the store stays. */
+static void test_score_again(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    store *s;
+    study_metric m;
+    verify_report v;
+    int n, images;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    char *before = world_reference(&w);
+    assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_WRITE, NULL, &err), SS_OK);
+    assert_int_equal(study_parse_metrics(store_study(s), "glow", "--metric", &m, 1, &n, &images, &err), SS_OK);
+    assert_int_equal(run_forget_scores(s, &m, &err), SS_OK);
+    store_close(s);
+    const char *folder = world_path(&w, "reference");
+    const char *of_glow = "SELECT count(*) FROM score x JOIN metric m ON m.metric = x.metric WHERE m.name = 'glow'",
+               *of_others = "SELECT count(*) FROM score x JOIN metric m ON m.metric = x.metric WHERE m.name <> 'glow'";
+    assert_int_equal(world_count(folder, of_glow), 0);
+    assert_true(world_count(folder, of_others) > 0);
+    assert_int_equal(store_open(&s, folder, STORE_WRITE, NULL, &err), SS_OK);
+    assert_int_equal(study_parse_metrics(store_study(s), "glow", "--metric", &m, 1, &n, &images, &err), SS_OK);
+    assert_int_equal(run_score(s, w.c, &m, 1, NULL, &err), SS_OK);
+    assert_int_equal(verify_store(s, w.p, NULL, NULL, 0, NULL, &v, &err), SS_OK);
+    if (v.n_problems) print_message("%s", v.problems.s);
+    assert_int_equal(v.n_problems, 0);
+    verify_free(&v);
+    store_close(s);
+    char *after = world_exports(&w, "reference");
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    world_close(&w);
+}
+
 static int close_after_one(void *user, const char *bytes, size_t n) {
     (void)bytes, (void)n;
     return ++*(int *)user >= 1;
@@ -369,6 +404,7 @@ int main(void) {
         cmocka_unit_test(test_views),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_score_later),
+        cmocka_unit_test(test_score_again),
         cmocka_unit_test(test_closed_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
