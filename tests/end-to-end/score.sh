@@ -115,6 +115,25 @@ try 'going on' 0 '2 of 4 were known already' sinkscope score $images --metric "$
 same 'as if never interrupted' whole.csv half.csv
 check 'the partial file is gone' test ! -e half.csv.partial
 
+# ---- weights that were replaced ----
+alex='{lpips-alex: {weights: weights/alex.safetensors, linear: ""}}'
+printf '{"_class_name": "LPIPS", "net": "alex"}' >config.json
+cp weights/alex.safetensors alex.before
+check 'other weights' sinkscope inspect config.json --random weights/alex.safetensors --type F16
+export_all two exports-before
+try 'scores by other weights stay what they are' 3 'has scores of lpips-alex by other weights' sinkscope score two --metric "$alex"
+try 'and verify says it' 5 'alex.safetensors has changed' sinkscope verify two --remake 0
+try 'scored again' 0 '8/8 images' sinkscope score two --metric "$alex" --again
+try 'verify is content' 0 'verified' sinkscope verify two --remake 1
+export_all two exports-after
+check 'other scores' sh -c '! cmp -s exports-before/scores.csv exports-after/scores.csv'
+cut -d, -f1-8 exports-before/units.csv >units-before.csv
+cut -d, -f1-8 exports-after/units.csv >units-after.csv
+same 'the same units' units-before.csv units-after.csv
+try 'the study names its weights' 3 'study names lpips-alex by other weights' sinkscope score two --again \
+    --metric '{lpips-alex: {weights: weights/vgg16.safetensors, linear: ""}}'
+mv alex.before weights/alex.safetensors
+
 # ---- scores made elsewhere ----
 sinkscope export one --table units >units.csv
 column() { awk -F, -v want="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == want) print i }' units.csv; }
