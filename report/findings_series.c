@@ -73,6 +73,7 @@ static ss_status add_series_study(const finding *f, text *out, ss_error *err) {
         if (!is_of_series(r)) continue;
         text_add(out, "|");
         markdown_cell(out, findings_model(f));
+        markdown_cell(out, a->study->name);
         markdown_contrast(out, r->contrast);
         SS_TRY(add_moved(f, r->contrast->a == 0 ? r->contrast->b : r->contrast->a, out, err));
         markdown_cell(out, r->metric);
@@ -87,8 +88,8 @@ static ss_status add_series_study(const finding *f, text *out, ss_error *err) {
 
 ss_status findings_add_series(const finding *f, int n, text *out, ss_error *err) {
     static const char *const HEADING[] = {
-        "model", "contrast",           "share of keys",           "mass", "dose", "metric",
-        "n",     "distance [95 % CI]", "primary metric [95 % CI]"};
+        "model", "study",  "contrast", "share of keys",      "mass",
+        "dose",  "metric", "n",        "distance [95 % CI]", "primary metric [95 % CI]"};
     for (int s = 0; s < n; s++) {
         if (!begins_series(f, n, s)) continue;
         text_addf(
@@ -97,7 +98,7 @@ ss_status findings_add_series(const finding *f, int n, text *out, ss_error *err)
             "over the calls that were edited, distances are from each model's own baseline images: compare them at "
             "equal mass or dose. Nothing here is tested between models.\n",
             f[s].analysis->study->series);
-        markdown_table(out, HEADING, 9);
+        markdown_table(out, HEADING, 10);
         for (int i = s; i < n; i++)
             if (in_series(&f[i], f[s].analysis->study->series)) SS_TRY(add_series_study(&f[i], out, err));
     }
