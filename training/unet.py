@@ -49,6 +49,7 @@ SNR_LIMIT, DECAY, SAVE_SECONDS = 5.0, 0.999, 180
 BATCH, RATE, STREAM = 48, 1e-3, 30
 # What follows the easy mix of the first steps: as shapes-sd3 ends with, or more of what is learnt last.
 MIXES = {"even": denoiser.EVEN,
+         "counts": denoiser.COUNTS,
          "places": {"single_object": 0.04, "colors": 0.08, "counting": 0.12,
                     "two_object": 0.12, "position": 0.36, "color_attr": 0.28}}
 USE = {"steps": 28, "guidance": 4.0, "width": SIZE, "height": SIZE, "max_sequence_length": CLIP_TOKENS}
