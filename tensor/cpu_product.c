@@ -243,7 +243,7 @@ static size_t zeros_bytes(const weight *w) {
     return w->kind == WEIGHT_CONV ? (size_t)round_up(run_of(w) * (int64_t)sizeof(float), 64) : 0;
 }
 
-static size_t rooms_bytes(const compute *c, const weight *w) {
+size_t cpu_product_scratch(const compute *c, const weight *w) {
     return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w);
 }
 
@@ -497,7 +497,7 @@ static void run(compute *c, product *p, int n, const weight *w) {
     }
     if (tasks == 0) return;
     arena_mark mark = arena_get_mark(c->scratch);
-    char *memory = arena_alloc(c->scratch, rooms_bytes(c, w));
+    char *memory = arena_alloc(c->scratch, cpu_product_scratch(c, w));
     if (!memory) {
         out_of_scratch(c, "a product", p->rows);
         return;
@@ -566,13 +566,13 @@ void cpu_linears(compute *c, const linear_call *call, int n) {
         linears_at_once(c, call + first, n - first < AT_ONCE ? n - first : AT_ONCE);
 }
 
-size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n) {
+size_t cpu_linears_inputs(const compute *c, const linear_call *call, int n) {
     size_t most = 0;
     for (int first = 0; first < n; first += AT_ONCE) {
         size_t bytes = inputs_bytes(c, call + first, n - first < AT_ONCE ? n - first : AT_ONCE);
         if (bytes > most) most = bytes;
     }
-    return rooms_bytes(c, call->w) + most;
+    return most;
 }
 
 void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
@@ -611,6 +611,4 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
     arena_release(c->scratch, mark);
 }
 
-size_t cpu_conv2d_scratch(const compute *c, tensor x, const weight *w) {
-    return rooms_bytes(c, w) + (reads_pairs(c, w) ? pairs_bytes(x) : 0);
-}
+size_t cpu_conv2d_input(const compute *c, tensor x, const weight *w) { return reads_pairs(c, w) ? pairs_bytes(x) : 0; }
