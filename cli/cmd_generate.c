@@ -13,7 +13,7 @@ static ss_status write_picture(const char *folder, const char *name, const rgb_i
                                const sample_settings *s, uint64_t seed, const pipeline *p, ss_error *err) {
     text parameters = {0};
     text_addf(&parameters, "model: %s, ", pipeline_folder(p));
-    if (pipeline_form(p) != FORM_STORED) text_addf(&parameters, "weights: %s, ", WEIGHT_FORMS[pipeline_form(p)].name);
+    if (pipeline_form(p) != FORM_STORED) text_addf(&parameters, "weights: %s, ", WEIGHT_FORM_NAMES[pipeline_form(p)]);
     text_addf(&parameters, "seed: %llu, steps: %d, guidance: ", (unsigned long long)seed, s->steps);
     text_add_double(&parameters, s->guidance, 6);
     text_addf(&parameters, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);

@@ -160,7 +160,7 @@ static void describe_verification(const verify_report *r, const study *y, text *
               r->same_class ? "" : " (another numeric class: pixels within 1 level pass)");
     if (r->rounded) {
         text_addf(out, "weights  %s: %lld made again without rounding; pixels differ by ",
-                  WEIGHT_FORMS[y->weights].name, (long long)r->rounded);
+                  WEIGHT_FORM_NAMES[y->weights], (long long)r->rounded);
         text_add_double(out, r->rounding_rmse, 3);
         text_addf(out, " levels (rms), by %d at most\n", r->rounding_most);
     }

@@ -61,8 +61,7 @@ const option CLI_SAMPLER_FLAGS[] = {
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     {"round", OPTION_WORD, "none|int8|bf16", 0, 0, "none",
      "weights of the denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
-     "too, "
-     "faster where the processor has AVX512-BF16; both make pictures that differ"},
+     "too, faster where the processor has AVX512-BF16; both make pictures that differ"},
     {0},
 };
 
@@ -88,7 +87,7 @@ ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *
         if (told.is_set && picture_sizes_read(&s->sizes, (picture_size)i, told.text, flag, err) != SS_OK)
             return err->code = SS_ERR_USAGE;
     }
-    pipeline_set_form(
-        p, (weight_form)invocation_flag(in, "round").word); /* its words are the forms, "none" the stored one */
+    /* the flag's words are in the order of the forms, "none" for the stored one */
+    pipeline_set_form(p, (weight_form)invocation_flag(in, "round").word);
     return pipeline_defaults(p, s, err);
 }

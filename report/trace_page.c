@@ -36,7 +36,7 @@ static void add_image(const void *facts, text *out) {
     text_add_n(out, f->img.s, f->img.len);
     text_add(out, "</figure>\n<dl>\n");
     text_add(&words, t->model);
-    if (t->weights != FORM_STORED) text_addf(&words, ", weights %s", WEIGHT_FORMS[t->weights].name);
+    if (t->weights != FORM_STORED) text_addf(&words, ", weights %s", WEIGHT_FORM_NAMES[t->weights]);
     add_term(out, "Model", &words);
     text_addf(&words, "%llu", (unsigned long long)t->seed);
     add_term(out, "Seed", &words);

@@ -21,5 +21,5 @@ void numeric_class_describe(const compute *c, const study *y, text *out) {
     text_addf(out, "; glibc %s", gnu_get_libc_version());
 #endif
     text_addf(out, "; zlib %s", zlibVersion());
-    if (y->weights != FORM_STORED) text_addf(out, "; weights %s", WEIGHT_FORMS[y->weights].name);
+    if (y->weights != FORM_STORED) text_addf(out, "; weights %s", WEIGHT_FORM_NAMES[y->weights]);
 }

@@ -61,14 +61,7 @@ void compute_fail(compute *c, const ss_error *err) {
     if (compute_ok(c)) c->error = *err;
 }
 
-const entry WEIGHT_FORMS[] = {
-    {"stored", "as in the file", NULL},
-    {"int8", "linear layers in 8 bits: a quarter of float32's memory, other pictures", NULL},
-    {"bf16",
-     "linear layers and convolutions in bfloat16, inputs too; faster where SS_ISA can be avx512-bf16, other pictures",
-     NULL},
-};
-const int WEIGHT_FORM_COUNT = sizeof WEIGHT_FORMS / sizeof WEIGHT_FORMS[0];
+const char *const WEIGHT_FORM_NAMES[] = {"stored", "int8", "bf16"};
 
 void compute_numeric_class(const compute *c, char *out, size_t size) { c->be->numeric_class(c, out, size); }
 

@@ -17,7 +17,6 @@
 #include <signal.h>
 #include "base/arena.h"
 #include "base/error.h"
-#include "base/option.h"
 #include "base/philox.h"
 #include "tensor/tensor.h"
 
@@ -100,8 +99,7 @@ typedef enum weight_form {
      * 1.2e-38, which it takes for 0). */
     FORM_BF16,
 } weight_form;
-extern const entry WEIGHT_FORMS[]; /* their names and what they are, in this order */
-extern const int WEIGHT_FORM_COUNT;
+extern const char *const WEIGHT_FORM_NAMES[]; /* in this order */
 
 typedef struct weight {
     weight_kind kind;

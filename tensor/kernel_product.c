@@ -64,9 +64,9 @@ static inline vec add_pairs(vec sum, float x, vec w) {
 }
 #else
 static inline vec add_pairs(vec sum, float x, vec w) {
-    ivec both = (ivec)spread(x), high = both & (ivec)((words)(ivec){0} | 0xFFFF0000u), low = both << 16;
-    ivec w_high = (ivec)w & (ivec)((words)(ivec){0} | 0xFFFF0000u), w_low = (ivec)w << 16;
-    return madd((vec)low, (vec)w_low, madd((vec)high, (vec)w_high, sum));
+    words a = (words)spread(x), b = (words)w;
+    vec high = madd((vec)(a & 0xFFFF0000u), (vec)(b & 0xFFFF0000u), sum);
+    return madd((vec)(a << 16), (vec)(b << 16), high);
 }
 #endif
 

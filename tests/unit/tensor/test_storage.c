@@ -256,15 +256,21 @@ static void int8_case(tensor_type type, int64_t rows, int64_t inputs, int64_t ou
     operand_free(&x);
 }
 
-static void int8_is_its_rounded_weights(void **state) {
-    (void)state;
-    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 65, 520, 1100}, outputs[] = {1, 33, 64, 130};
+/* A case for every type of checkpoint and a grid of shapes. */
+static void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs)) {
+    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 2, 65, 520, 1100, 1131},
+                         outputs[] = {1, 33, 64, 130};
     static const tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
     for (int t = 0; t < 3; t++)
         for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
             for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
                 for (size_t o = 0; o < sizeof outputs / sizeof outputs[0]; o++)
-                    int8_case(types[t], rows[r], inputs[i], outputs[o]);
+                    one(types[t], rows[r], inputs[i], outputs[o]);
+}
+
+static void int8_is_its_rounded_weights(void **state) {
+    (void)state;
+    every_linear(int8_case);
 }
 
 /* A row of zeros stays zero; one with an infinity or a NaN gives NaN, as it may in float32, and harms no other. */
@@ -354,14 +360,7 @@ static void bf16_linear_case(tensor_type type, int64_t rows, int64_t inputs, int
 
 static void bf16_is_its_definition(void **state) {
     (void)state;
-    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 2, 65, 520, 1100, 1131},
-                         outputs[] = {1, 33, 64, 130};
-    static const tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
-    for (int t = 0; t < 3; t++)
-        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
-            for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
-                for (size_t o = 0; o < sizeof outputs / sizeof outputs[0]; o++)
-                    bf16_linear_case(types[t], rows[r], inputs[i], outputs[o]);
+    every_linear(bf16_linear_case);
 }
 
 /* A convolution is the linear layer of its windows: the same numbers up to the order of sums, the same bits on every
