@@ -111,6 +111,7 @@ static void attend_batch(compute *c, const attn_call *call, const call_stats *st
 
 static void observe_head(const attn_call *call, int b, int head, unsigned needs, const call_stats *stats,
                          const item_edit *e) {
+    int at = (b - e->begin) * (int)call->args.q.dim[2] + head; /* of the pairs edited together */
     const attn_item *item = &call->batch->item[b];
     const attn_measure *m = attn_run_measure(item->run);
     size_t keys = (size_t)call->args.k.dim[1], pair = (size_t)b * (size_t)call->args.q.dim[2] + (size_t)head;
@@ -126,21 +127,21 @@ static void observe_head(const attn_call *call, int b, int head, unsigned needs,
                      .r = m->r,
                      .noop_below = m->noop_below,
                      .run = item->run,
-                     .edited = e->n > 0 && e->rows > 0 &&
-                               (e->set.begin[head] < e->set.begin[head + 1] || e->touched[head] > 0),
+                     .edited =
+                         e->n > 0 && e->rows > 0 && (e->set.begin[at] < e->set.begin[at + 1] || e->touched[at] > 0),
                      .key_class = attn_key_classes(call, item, stats),
                      .segments = call->key_segments,
                      .n_segments = call->n_key_segments};
     if (o.edited) {
-        o.set_mass_before = e->before[head] / (double)e->rows;
-        o.set_mass_after = e->after[head] / (double)e->rows;
-        o.dose = sqrt(e->dose[head] / (double)e->rows);
-        o.direct_rows = e->direct[head];
-        o.set = e->set.key + e->set.begin[head];
-        o.set_size = e->set.begin[head + 1] - e->set.begin[head];
-        o.query_rows = o.set_size == 0 ? e->touched[head] : 0;
+        o.set_mass_before = e->before[at] / (double)e->rows;
+        o.set_mass_after = e->after[at] / (double)e->rows;
+        o.dose = sqrt(e->dose[at] / (double)e->rows);
+        o.direct_rows = e->direct[at];
+        o.set = e->set.key + e->set.begin[at];
+        o.set_size = e->set.begin[at + 1] - e->set.begin[at];
+        o.query_rows = o.set_size == 0 ? e->touched[at] : 0;
     }
-    for (int i = 0; i < e->n; i++) o.left_out += e->chosen[i].left_out[head];
+    for (int i = 0; i < e->n; i++) o.left_out += e->chosen[i].left_out[at];
     attn_observe_activations(call, b, head, needs, stats, &o);
     if (needs & NEED_TOP) attn_run_keep_top(item->run, item->step, call->block, head, item->branch, mass);
     float *columns = attn_run_columns_at(item->run, item->step, call->block, head, item->branch);
@@ -162,23 +163,45 @@ static ss_status check_site(const attn_call *call, const attn_item *item, ss_err
         s.heads, s.keys);
 }
 
-static void finish_item(compute *c, const attn_call *call, int b, const call_stats *stats) {
+/* The interventions in force at an item, which is the first to be edited under them. */
+static item_edit edit_of(const attn_call *call, int b) {
     const attn_item *item = &call->batch->item[b];
     const attn_program *p = item->run ? attn_run_program(item->run) : NULL;
-    const attn_measure *m = item->run ? attn_run_measure(item->run) : NULL;
-    item_edit e = {0};
-    arena_mark mark = arena_get_mark(c->scratch);
+    item_edit e = {.begin = b, .items = 1};
     for (int i = 0; p && i < p->n; i++)
         if (in_force(&p->intervention[i], item, call->block)) {
             e.number[e.n] = i;
             e.intervention[e.n++] = &p->intervention[i];
         }
-    if (e.n) attn_edit_item(c, call, b, stats, &e);
-    if (compute_ok(c) && m && (m->n_probes || m->top > 0 || m->keep_masses)) {
-        unsigned needs = needs_of(item, call->block);
-        for (int h = 0; h < call->args.q.dim[2]; h++) observe_head(call, b, h, needs, stats, &e);
+    return e;
+}
+
+static int edits_alike(const item_edit *a, const item_edit *b) {
+    return a->n == b->n && memcmp(a->intervention, b->intervention, (size_t)a->n * sizeof *a->intervention) == 0;
+}
+
+static void observe_item(const attn_call *call, int b, const call_stats *stats, const item_edit *e) {
+    const attn_item *item = &call->batch->item[b];
+    const attn_measure *m = item->run ? attn_run_measure(item->run) : NULL;
+    if (!m || !(m->n_probes || m->top > 0 || m->keep_masses)) return;
+    unsigned needs = needs_of(item, call->block);
+    for (int h = 0; h < call->args.q.dim[2]; h++) observe_head(call, b, h, needs, stats, e);
+}
+
+/* Items are edited, and observed: those side by side under the same interventions together. */
+static void finish_items(compute *c, const attn_call *call, const call_stats *stats) {
+    int most = attn_edit_most_items(call), n = call->batch->n;
+    for (int b = 0; compute_ok(c) && b < n;) {
+        item_edit e = edit_of(call, b);
+        for (; e.items < most && b + e.items < n; e.items++) {
+            item_edit next = edit_of(call, b + e.items);
+            if (!edits_alike(&e, &next)) break;
+        }
+        arena_mark mark = arena_get_mark(c->scratch);
+        if (e.n) attn_edit_items(c, call, stats, &e);
+        for (int end = b + e.items; compute_ok(c) && b < end; b++) observe_item(call, b, stats, &e);
+        arena_release(c->scratch, mark);
     }
-    arena_release(c->scratch, mark);
 }
 
 static void recall_item(const attn_call *call, int b, const call_stats *stats) {
@@ -222,10 +245,10 @@ static void map_item(compute *c, const attn_call *call, int b, const call_stats 
 
 /* ---- the call ---- */
 
-/* On the dry backend: what the largest edit of one item would take. */
+/* On the dry backend: what the largest edit would take. */
 static void account(compute *c, const attn_call *call, const call_stats *stats) {
-    item_edit e = {.n = EDIT_MAX_STEPS, .n_outputs = EDIT_MAX_STEPS};
-    attention_args one = attn_slice(&call->args, 0, 1);
+    item_edit e = {.items = attn_edit_most_items(call), .n = EDIT_MAX_STEPS, .n_outputs = EDIT_MAX_STEPS};
+    attention_args one = attn_slice(&call->args, 0, 1), edited = attn_slice(&call->args, 0, e.items);
     arena_mark mark = arena_get_mark(c->scratch);
     op_attention(c, &call->args, NULL);
     attn_measure_activations(c, call, NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS, stats);
@@ -235,9 +258,8 @@ static void account(compute *c, const attn_call *call, const call_stats *stats) 
     if (attn_edit_allocate(c, call, &e)) {
         attention_edit op = {.row_end = one.q.dim[1], .set_begin = e.set.begin};
         attention_output output = {.row_end = one.q.dim[1]};
-        memset(e.set.begin, 0, ((size_t)one.q.dim[2] + 1) * sizeof *e.set.begin);
-        op_attention_edit(c, &one, &op);
-        op_attention_output(c, &one, &output);
+        op_attention_edit(c, &edited, &op);
+        op_attention_output(c, &edited, &output);
     }
     arena_release(c->scratch, mark);
 }
@@ -266,7 +288,7 @@ void attn_forward(compute *c, const attn_call *call) {
         attn_measure_activations(c, call, needs, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) recall_item(call, b, &stats);
         for (int b = 0; compute_ok(c) && b < call->batch->n; b++) map_item(c, call, b, &stats);
-        for (int b = 0; compute_ok(c) && b < call->batch->n; b++) finish_item(c, call, b, &stats);
+        finish_items(c, call, &stats);
     }
     arena_release(c->scratch, mark);
 }

@@ -1,6 +1,6 @@
-/* The edit of one item's attention call: what its interventions choose, from the unedited P, and what the backend does
- * with it: score and value edits in one operation for each kind of row, edits of the output after them. Must never let
- * one item's edit depend on another's. */
+/* The edit of an attention call: what its interventions choose, from the unedited P, and what the backend does with it:
+ * score and value edits in one operation for each kind of row, edits of the output after them. Must never let one
+ * item's edit depend on another's. */
 #include "attn/edit.h"
 
 #include <math.h>
@@ -53,61 +53,79 @@ attention_args attn_slice(const attention_args *a, int begin, int n) {
 
 /* ---- choosing keys ---- */
 
-static int sets_allocate(compute *c, key_sets *sets, size_t heads, size_t most) {
-    sets->begin = attn_room(c, heads + 1, sizeof *sets->begin);
-    sets->key = attn_room(c, heads * most, sizeof *sets->key);
-    sets->left_out = attn_room(c, heads, sizeof *sets->left_out);
+static int sets_allocate(compute *c, key_sets *sets, size_t pairs, size_t most) {
+    sets->begin = attn_room(c, pairs + 1, sizeof *sets->begin);
+    sets->key = attn_room(c, pairs * most, sizeof *sets->key);
+    sets->left_out = attn_room(c, pairs, sizeof *sets->left_out);
     if (!sets->begin || !sets->key || !sets->left_out) return 0;
-    memset(sets->begin, 0, (heads + 1) * sizeof *sets->begin);
-    memset(sets->left_out, 0, heads * sizeof *sets->left_out);
+    memset(sets->begin, 0, (pairs + 1) * sizeof *sets->begin);
+    memset(sets->left_out, 0, pairs * sizeof *sets->left_out);
     return 1;
 }
 
 /* Room for edits of the output. */
-static int output_allocate(compute *c, const attn_call *call, item_edit *e, size_t heads) {
+static int output_allocate(compute *c, const attn_call *call, item_edit *e, size_t pairs) {
     const attention_args *a = &call->args;
     size_t rows = (size_t)a->q.dim[1], width = (size_t)a->q.dim[3];
-    e->touched = attn_room(c, heads, sizeof *e->touched);
+    e->touched = attn_room(c, pairs, sizeof *e->touched);
     if (!e->touched) return 0;
-    memset(e->touched, 0, heads * sizeof *e->touched);
+    memset(e->touched, 0, pairs * sizeof *e->touched);
     if (e->n_outputs == 0) return 1;
-    e->rest = attn_room(c, heads * rows, sizeof *e->rest);
-    e->push = attn_room(c, heads * rows, sizeof *e->push);
-    e->direction = attn_room(c, heads * rows * width, sizeof *e->direction);
-    e->original = compute_4d(c, 1, a->q.dim[1], a->q.dim[2], a->q.dim[3]);
-    for (int i = 0; i < e->n; i++) e->amount[i] = attn_room(c, heads * rows, sizeof **e->amount);
+    e->rest = attn_room(c, pairs * rows, sizeof *e->rest);
+    e->push = attn_room(c, pairs * rows, sizeof *e->push);
+    e->direction = attn_room(c, pairs * rows * width, sizeof *e->direction);
+    e->original = compute_4d(c, e->items, a->q.dim[1], a->q.dim[2], a->q.dim[3]);
+    for (int i = 0; i < e->n; i++) e->amount[i] = attn_room(c, pairs * rows, sizeof **e->amount);
     return compute_ok(c);
 }
 
+/* Together, the threads have more heads to share out, and meet less often. It matters to small calls alone: two items
+ * of 160 tokens in six heads are within the limit, and the room that a forecast has to allow for stays small. */
+enum { TOGETHER_FLOATS = 1 << 17 };
+
+int attn_edit_most_items(const attn_call *call) {
+    const int64_t *q = call->args.q.dim;
+    int64_t most = TOGETHER_FLOATS / (q[2] * (call->args.k.dim[1] + q[1]) * q[3]);
+    return (int)(most < 1 ? 1 : most < q[0] ? most : q[0]);
+}
+
 int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e) {
-    size_t heads = (size_t)call->args.q.dim[2], keys = (size_t)call->args.k.dim[1], rows = (size_t)call->args.q.dim[1];
-    size_t width = (size_t)call->args.q.dim[3], most = keys > rows ? keys : rows;
-    double *numbers = attn_room(c, 6 * heads, sizeof *numbers);
+    size_t pairs = (size_t)e->items * (size_t)call->args.q.dim[2], keys = (size_t)call->args.k.dim[1];
+    size_t rows = (size_t)call->args.q.dim[1], width = (size_t)call->args.q.dim[3], most = keys > rows ? keys : rows;
+    double *numbers = attn_room(c, 6 * pairs, sizeof *numbers);
     e->room_mass = attn_room(c, most, sizeof *e->room_mass);
     e->room_key = attn_room(c, 3 * most, sizeof *e->room_key);
     e->room_mark = attn_room(c, most, 1);
-    e->direct = attn_room(c, 2 * heads, sizeof *e->direct);
-    e->member = attn_room(c, heads * keys + keys, 1);
-    e->noise = attn_room(c, heads * keys * width, sizeof *e->noise);
-    e->draw = attn_room(c, heads * keys, sizeof *e->draw);
-    if (!compute_ok(c) || !sets_allocate(c, &e->set, heads, keys)) return 0;
-    memset(numbers, 0, 6 * heads * sizeof *numbers);
-    memset(e->direct, 0, 2 * heads * sizeof *e->direct);
+    e->direct = attn_room(c, 2 * pairs, sizeof *e->direct);
+    e->member = attn_room(c, pairs * keys + keys, 1);
+    e->noise = attn_room(c, pairs * keys * width, sizeof *e->noise);
+    e->draw = attn_room(c, pairs * keys, sizeof *e->draw);
+    if (!compute_ok(c) || !sets_allocate(c, &e->set, pairs, keys)) return 0;
+    memset(numbers, 0, 6 * pairs * sizeof *numbers);
+    memset(e->direct, 0, 2 * pairs * sizeof *e->direct);
     e->before = numbers;
-    e->after = numbers + heads;
-    e->dose = numbers + 2 * heads;
-    e->new_before = numbers + 3 * heads;
-    e->new_after = numbers + 4 * heads;
-    e->new_dose = numbers + 5 * heads;
-    e->new_direct = e->direct + heads;
-    e->mark = e->member + heads * keys;
+    e->after = numbers + pairs;
+    e->dose = numbers + 2 * pairs;
+    e->new_before = numbers + 3 * pairs;
+    e->new_after = numbers + 4 * pairs;
+    e->new_dose = numbers + 5 * pairs;
+    e->new_direct = e->direct + pairs;
+    e->mark = e->member + pairs * keys;
     for (int i = 0; i < e->n; i++)
-        if (!sets_allocate(c, &e->chosen[i], heads, most)) return 0;
-    return output_allocate(c, call, e, heads);
+        if (!sets_allocate(c, &e->chosen[i], pairs, most)) return 0;
+    return output_allocate(c, call, e, pairs);
 }
 
-/* Which keys or query rows each intervention in force touches, from the unedited P of this item. */
-static void choose(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e) {
+/* The call's operands, as far as the edit goes. */
+static attention_args args_of(const attn_call *call, const item_edit *e) {
+    return attn_slice(&call->args, e->begin, e->items);
+}
+
+static int64_t pairs_of(const attn_call *call, const item_edit *e) { return e->items * call->args.q.dim[2]; }
+
+/* Which keys or query rows each intervention in force touches, from the unedited P of one item, the `at`-th. */
+static void choose(compute *c, const attn_call *call, const call_stats *stats, item_edit *e, int at) {
+    int b = e->begin + at;
     const attn_item *item = &call->batch->item[b];
     size_t keys = (size_t)call->args.k.dim[1], pair = (size_t)b * (size_t)call->args.q.dim[2];
     ss_error err;
@@ -130,6 +148,9 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
                        .room_mark = e->room_mark};
     for (int i = 0; compute_ok(c) && i < e->n; i++) {
         const attn_intervention *v = e->intervention[i];
+        key_sets own = e->chosen[i];
+        own.begin += at * in.heads;
+        own.left_out += at * in.heads;
         if (attn_find_rows(call, v->rows, &e->range[i], &err) != SS_OK) {
             compute_fail(c, &err);
             return;
@@ -150,7 +171,7 @@ static void choose(compute *c, const attn_call *call, int b, const call_stats *s
         in.redraw = v->redraw;
         in.options = v->selector_options;
         in.intervention = e->number[i];
-        if (v->selector->select(&in, &e->chosen[i], &err) != SS_OK) compute_fail(c, &err);
+        if (v->selector->select(&in, &own, &err) != SS_OK) compute_fail(c, &err);
     }
 }
 
@@ -164,42 +185,44 @@ static int is_score_edit(const attn_edit *edit) {
 
 /* The union of the sets of the interventions whose step is >= 0, with the steps that each key belongs to. */
 static void join_sets(const attn_call *call, item_edit *e, const int *step) {
-    int heads = (int)call->args.q.dim[2], keys = (int)call->args.k.dim[1];
-    for (int h = 0; h < heads; h++) {
-        int32_t at = e->set.begin[h];
+    int heads = (int)call->args.q.dim[2], keys = (int)call->args.k.dim[1], pairs = (int)pairs_of(call, e);
+    for (int pair = 0; pair < pairs; pair++) {
+        int32_t at = e->set.begin[pair];
         memset(e->mark, 0, (size_t)keys);
         for (int i = 0; i < e->n; i++) {
             const key_sets *s = &e->chosen[i];
-            if (step[i] < 0 || !bits_get(&e->intervention[i]->heads, h)) continue;
-            for (int32_t x = s->begin[h]; x < s->begin[h + 1]; x++) e->mark[s->key[x]] |= (uint8_t)(1u << step[i]);
+            if (step[i] < 0 || !bits_get(&e->intervention[i]->heads, pair % heads)) continue;
+            for (int32_t x = s->begin[pair]; x < s->begin[pair + 1]; x++)
+                e->mark[s->key[x]] |= (uint8_t)(1u << step[i]);
         }
         for (int j = 0; j < keys; j++) {
             if (!e->mark[j]) continue;
             e->member[at] = e->mark[j];
             e->set.key[at++] = j;
         }
-        e->set.begin[h + 1] = at;
+        e->set.begin[pair + 1] = at;
     }
 }
 
-/* The stream of an edit's random numbers in a head: without the step where one draw serves the run. */
-static void edit_stream(const attn_call *call, int b, const attn_intervention *v, const char *name, int head,
-                        philox *out) {
-    const attn_item *item = &call->batch->item[b];
-    attn_run_stream(item->run, name, v->redraw == REDRAW_RUN ? -1 : item->step, call->block, head, item->branch, out);
+/* The stream of an edit's random numbers in a pair: without the step where one draw serves the run. */
+static void edit_stream(const attn_call *call, const item_edit *e, const attn_intervention *v, const char *name,
+                        int64_t pair, philox *out) {
+    int64_t heads = call->args.q.dim[2];
+    const attn_item *item = &call->batch->item[e->begin + pair / heads];
+    attn_run_stream(item->run, name, v->redraw == REDRAW_RUN ? -1 : item->step, call->block, (int)(pair % heads),
+                    item->branch, out);
 }
 
 /* Noise rows of the union's keys: N(0, sd^2) with the sd of the last noise step that a key belongs to. The numbers of a
  * key are a block of their own in the stream of its head, so they do not depend on what else is in the set. */
-static void draw_noise(compute *c, const attn_call *call, int b, const attention_edit *op, const int *number,
-                       item_edit *e) {
+static void draw_noise(compute *c, const attn_call *call, const attention_edit *op, const int *number, item_edit *e) {
     int64_t width = call->args.q.dim[3], n = 0;
-    for (int h = 0; h < call->args.q.dim[2]; h++) {
+    for (int64_t pair = 0; pair < pairs_of(call, e); pair++) {
         philox stream[EDIT_MAX_STEPS];
         for (int s = 0; s < op->n_steps; s++)
             if (op->step[s].op == EDIT_VALUE_NOISE)
-                edit_stream(call, b, e->intervention[number[s]], "noise", h, &stream[s]);
-        for (int32_t x = e->set.begin[h]; x < e->set.begin[h + 1]; x++) {
+                edit_stream(call, e, e->intervention[number[s]], "noise", pair, &stream[s]);
+        for (int32_t x = e->set.begin[pair]; x < e->set.begin[pair + 1]; x++) {
             int last = -1;
             for (int s = 0; s < op->n_steps; s++)
                 if (op->step[s].op == EDIT_VALUE_NOISE && e->member[x] >> s & 1) last = s;
@@ -213,10 +236,10 @@ static void draw_noise(compute *c, const attn_call *call, int b, const attention
 }
 
 /* The interventions that act on `rows` (ROWS_ALL: whatever rows they name), as one operation on a range of rows. */
-static void edit_rows(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, attn_rows rows,
+static void edit_rows(compute *c, const attn_call *call, const double *lse, item_edit *e, attn_rows rows,
                       row_range range) {
     int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS], noisy = 0; /* number: place in e of each step */
-    attention_args args = attn_slice(&call->args, b, 1);
+    attention_args args = args_of(call, e);
     attention_edit op = {.row_begin = range.begin, .row_end = range.end, .lse = lse};
     for (int pass = 0; pass < 2; pass++) /* score edits first, each kind in the program's order */
         for (int i = 0; i < e->n; i++) {
@@ -237,7 +260,7 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
     op.keys = e->set.key;
     op.member = e->member;
     op.noise = e->noise;
-    if (noisy) draw_noise(c, call, b, &op, number, e);
+    if (noisy) draw_noise(c, call, &op, number, e);
     op.mass_before = e->new_before;
     op.mass_after = e->new_after;
     op.dose = e->new_dose;
@@ -245,20 +268,20 @@ static void edit_rows(compute *c, const attn_call *call, int b, const double *ls
     op_attention_edit(c, &args, &op);
     double n = (double)(range.end - range.begin);
     e->rows += range.end - range.begin;
-    for (int64_t h = 0; h < args.q.dim[2]; h++) {
-        e->before[h] += n * e->new_before[h];
-        e->after[h] += n * e->new_after[h];
-        e->dose[h] += n * e->new_dose[h] * e->new_dose[h];
-        e->direct[h] += e->new_direct[h];
+    for (int64_t pair = 0; pair < pairs_of(call, e); pair++) {
+        e->before[pair] += n * e->new_before[pair];
+        e->after[pair] += n * e->new_after[pair];
+        e->dose[pair] += n * e->new_dose[pair] * e->new_dose[pair];
+        e->direct[pair] += e->new_direct[pair];
     }
 }
 
 /* ---- the output ---- */
 
-/* What a mask of intervention i's keys would do, row by row: e->rest, e->push for a push, and its results by heads. */
-static void preview(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, int i, row_range range) {
+/* What a mask of intervention i's keys would do, row by row: e->rest, e->push for a push, and its results by pairs. */
+static void preview(compute *c, const attn_call *call, const double *lse, item_edit *e, int i, row_range range) {
     int step[EDIT_MAX_STEPS];
-    attention_args args = attn_slice(&call->args, b, 1);
+    attention_args args = args_of(call, e);
     for (int j = 0; j < e->n; j++) step[j] = j == i ? 0 : -1;
     join_sets(call, e, step);
     attention_edit op = {.row_begin = range.begin,
@@ -278,54 +301,53 @@ static void preview(compute *c, const attn_call *call, int b, const double *lse,
 }
 
 /* Rows of every head in the directions of a stream: N(0, 1) components, a row's numbers in a block of their own. */
-static void draw_directions(compute *c, const attn_call *call, int b, const attn_intervention *v, row_range range,
+static void draw_directions(compute *c, const attn_call *call, const attn_intervention *v, row_range range,
                             item_edit *e) {
     int64_t width = call->args.q.dim[3], rows = call->args.q.dim[1], n = 0;
-    for (int h = 0; h < call->args.q.dim[2]; h++) {
-        if (!e->touched[h]) continue;
+    for (int64_t pair = 0; pair < pairs_of(call, e); pair++) {
+        if (!e->touched[pair]) continue;
         normal_run *run = &e->draw[n++];
         *run = (normal_run){.scale = 1,
                             .n = (range.end - range.begin) * width,
-                            .out = e->direction + ((int64_t)h * rows + range.begin) * width};
-        edit_stream(call, b, v, "norm-matched", h, &run->stream);
+                            .out = e->direction + (pair * rows + range.begin) * width};
+        edit_stream(call, e, v, "norm-matched", pair, &run->stream);
         philox_skip(&run->stream, (uint64_t)range.begin * (uint64_t)width);
     }
     op_normals(c, e->draw, n);
 }
 
 /* The amounts of intervention i, an edit of the output, from the unedited P. */
-static void find_amounts(compute *c, const attn_call *call, int b, const double *lse, item_edit *e, int i,
-                         row_range range) {
+static void find_amounts(compute *c, const attn_call *call, const double *lse, item_edit *e, int i, row_range range) {
     const attn_intervention *v = e->intervention[i];
-    int64_t rows = call->args.q.dim[1];
-    if (v->edit->on == EDIT_ON_KEYS) preview(c, call, b, lse, e, i, range);
-    for (int h = 0; compute_ok(c) && h < call->args.q.dim[2]; h++) {
+    int64_t rows = call->args.q.dim[1], heads = call->args.q.dim[2];
+    if (v->edit->on == EDIT_ON_KEYS) preview(c, call, lse, e, i, range);
+    for (int64_t pair = 0; compute_ok(c) && pair < pairs_of(call, e); pair++) {
         const int32_t *begin = e->chosen[i].begin;
-        double *amount = e->amount[i] + h * rows;
+        double *amount = e->amount[i] + pair * rows;
         output_input in = {.options = v->edit_options,
                            .row_begin = range.begin,
                            .row_end = range.end,
-                           .lse = lse + h * rows,
-                           .rest = e->rest + h * rows,
-                           .push = e->push + h * rows,
-                           .chosen = e->chosen[i].key + begin[h],
-                           .n_chosen = begin[h + 1] - begin[h]};
+                           .lse = lse + pair * rows,
+                           .rest = e->rest + pair * rows,
+                           .push = e->push + pair * rows,
+                           .chosen = e->chosen[i].key + begin[pair],
+                           .n_chosen = begin[pair + 1] - begin[pair]};
         for (int64_t row = range.begin; row < range.end; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
-        if (!bits_get(&v->heads, h) || (v->edit->on != EDIT_ON_NOTHING && in.n_chosen == 0)) continue;
+        if (!bits_get(&v->heads, (int)(pair % heads)) || (v->edit->on != EDIT_ON_NOTHING && in.n_chosen == 0)) continue;
         v->edit->amount(&in, amount);
-        e->touched[h] += v->edit->on == EDIT_ON_QUERIES ? in.n_chosen : 1;
+        e->touched[pair] += v->edit->on == EDIT_ON_QUERIES ? in.n_chosen : 1;
     }
 }
 
-/* The output edits of one item, in the program's order; the rows of all interventions are the same (checked with the
+/* The output edits, in the program's order; the rows of all interventions are the same (checked with the
  * program). Amounts were found before anything was edited. The dose is that of all edits together. */
-static void edit_output(compute *c, const attn_call *call, int b, item_edit *e, row_range range) {
-    attention_args args = attn_slice(&call->args, b, 1);
+static void edit_output(compute *c, const attn_call *call, item_edit *e, row_range range) {
+    attention_args args = args_of(call, e);
     double n = (double)(range.end - range.begin);
     for (int i = 0; i < e->n; i++) {
         const attn_intervention *v = e->intervention[i];
         if (!is_output_edit(v->edit)) continue;
-        if (v->edit->output == OUTPUT_PUSH) draw_directions(c, call, b, v, range, e);
+        if (v->edit->output == OUTPUT_PUSH) draw_directions(c, call, v, range, e);
         attention_output op = {.op = v->edit->output,
                                .row_begin = range.begin,
                                .row_end = range.end,
@@ -335,33 +357,32 @@ static void edit_output(compute *c, const attn_call *call, int b, item_edit *e, 
                                .dose = e->new_dose};
         op_attention_output(c, &args, &op);
     }
-    for (int64_t h = 0; h < args.q.dim[2]; h++) e->dose[h] = n * e->new_dose[h] * e->new_dose[h];
+    for (int64_t pair = 0; pair < pairs_of(call, e); pair++) e->dose[pair] = n * e->new_dose[pair] * e->new_dose[pair];
     e->rows = range.end - range.begin;
 }
 
 /* Masses of the keys that output edits name, where no other edit reports its own: their weights stay as they are. */
 static void keep_masses(const attn_call *call, item_edit *e, row_range range) {
     double n = (double)(range.end - range.begin);
-    for (int64_t h = 0; h < call->args.q.dim[2]; h++) {
-        e->before[h] = e->after[h] = n * e->new_before[h];
-        e->direct[h] = e->new_direct[h];
+    for (int64_t pair = 0; pair < pairs_of(call, e); pair++) {
+        e->before[pair] = e->after[pair] = n * e->new_before[pair];
+        e->direct[pair] = e->new_direct[pair];
     }
 }
 
 /* Interventions on different rows become one operation for each kind of row. */
-static void edit_kinds_of_rows(compute *c, const attn_call *call, int b, const double *lse, item_edit *e) {
+static void edit_kinds_of_rows(compute *c, const attn_call *call, const double *lse, item_edit *e) {
     static const attn_rows KINDS[] = {ROWS_IMAGE, ROWS_TEXT};
     for (int i = 0; compute_ok(c) && i < 2; i++) {
         row_range range;
         ss_error err;
-        if (attn_find_rows(call, KINDS[i], &range, &err) == SS_OK) edit_rows(c, call, b, lse, e, KINDS[i], range);
+        if (attn_find_rows(call, KINDS[i], &range, &err) == SS_OK) edit_rows(c, call, lse, e, KINDS[i], range);
         else compute_fail(c, &err);
     }
 }
 
-/* All edits of one item. */
-void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e) {
-    const double *lse = stats->lse + (int64_t)b * call->args.q.dim[2] * call->args.q.dim[1];
+void attn_edit_items(compute *c, const attn_call *call, const call_stats *stats, item_edit *e) {
+    const double *lse = stats->lse + e->begin * call->args.q.dim[2] * call->args.q.dim[1];
     int alike = 1;
     e->n_outputs = 0;
     for (int i = 0; i < e->n; i++) {
@@ -369,20 +390,20 @@ void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *
         alike &= e->intervention[i]->rows == e->intervention[0]->rows;
     }
     if (!attn_edit_allocate(c, call, e)) return;
-    choose(c, call, b, stats, e);
+    for (int at = 0; at < e->items; at++) choose(c, call, stats, e, at);
     if (!compute_ok(c)) return;
     row_range same = e->range[0]; /* of all of them, where rows are alike: always with edits of the output */
     if (e->n_outputs)
         op_copy(c, tensor_slice(e->original, 1, same.begin, same.end - same.begin),
-                tensor_slice(attn_slice(&call->args, b, 1).out, 1, same.begin, same.end - same.begin));
+                tensor_slice(args_of(call, e).out, 1, same.begin, same.end - same.begin));
     for (int i = 0; i < e->n; i++) {
         if (!is_output_edit(e->intervention[i]->edit)) continue;
-        find_amounts(c, call, b, lse, e, i, same);
+        find_amounts(c, call, lse, e, i, same);
         if (e->intervention[i]->edit->on == EDIT_ON_KEYS && e->n_outputs == e->n) keep_masses(call, e, same);
     }
-    if (alike) edit_rows(c, call, b, lse, e, ROWS_ALL, same);
-    else edit_kinds_of_rows(c, call, b, lse, e);
-    if (e->n_outputs) edit_output(c, call, b, e, same);
+    if (alike) edit_rows(c, call, lse, e, ROWS_ALL, same);
+    else edit_kinds_of_rows(c, call, lse, e);
+    if (e->n_outputs) edit_output(c, call, e, same);
     if (alike && !e->n_outputs) return;
     int step[EDIT_MAX_STEPS] = {0}; /* every set of keys belongs to the set that is reported */
     for (int i = 0; i < e->n; i++) step[i] = e->intervention[i]->edit->on == EDIT_ON_KEYS ? 0 : -1;

@@ -1,5 +1,4 @@
-/* The edit of one item's attention call, between attn.c, which measures and observes, and edit.c, which chooses and
- * changes. */
+/* The edit of an attention call, between attn.c, which measures and observes, and edit.c, which chooses and changes. */
 #ifndef ATTN_EDIT_H
 #define ATTN_EDIT_H
 
@@ -37,28 +36,30 @@ void attn_measure_activations(compute *c, const attn_call *call, unsigned needs,
 void attn_observe_activations(const attn_call *call, int b, int head, unsigned needs, const call_stats *stats,
                               observation *o);
 
-/* Which interventions are in force, what they chose, what came of it. */
+/* Batch items side by side with the same interventions in force: which these are, what they chose, what came of it.
+ * Every item chooses and is edited as if it were alone; pairs are (item, head), items heads of them. */
 typedef struct item_edit {
-    int n; /* interventions in force; 0 = nothing is edited */
+    int begin, items; /* batch items begin .. begin + items */
+    int n;            /* interventions in force; 0 = nothing is edited */
     const attn_intervention *intervention[EDIT_MAX_STEPS];
     int number[EDIT_MAX_STEPS];                /* their indices in the program */
     row_range range[EDIT_MAX_STEPS];           /* the query rows they act on */
     key_sets chosen[EDIT_MAX_STEPS];           /* per intervention, keys or query rows */
     key_sets set;                              /* the union of the sets of keys at hand */
-    uint8_t *member, *mark;                    /* [heads keys] as attention_edit.member; [keys] */
-    float *noise;                              /* [heads keys, width] as attention_edit.noise */
-    normal_run *draw;                          /* [heads keys] room for what is drawn at a time */
-    double *before, *after, *dose;             /* [heads] sums over rows; dose squared */
-    double *new_before, *new_after, *new_dose; /* [heads] of one operation */
+    uint8_t *member, *mark;                    /* [pairs keys] as attention_edit.member; [keys] */
+    float *noise;                              /* [pairs keys, width] as attention_edit.noise */
+    normal_run *draw;                          /* [pairs keys] room for what is drawn at a time */
+    double *before, *after, *dose;             /* [pairs] sums over rows; dose squared */
+    double *new_before, *new_after, *new_dose; /* [pairs] of one operation */
     int64_t *direct, *new_direct;
-    int64_t rows; /* acted on */
+    int64_t rows; /* acted on, of every item */
     /* edits of the output */
     int n_outputs;
-    double *amount[EDIT_MAX_STEPS]; /* per intervention that edits the output: [heads, rows] */
-    double *rest, *push;            /* [heads, rows] of one preview */
-    float *direction;               /* [heads, rows, width] as attention_output.direction */
+    double *amount[EDIT_MAX_STEPS]; /* per intervention that edits the output: [pairs, rows] */
+    double *rest, *push;            /* [pairs, rows] of one preview */
+    float *direction;               /* [pairs, rows, width] as attention_output.direction */
     tensor original;                /* a copy of the output before any edit */
-    int *touched;                   /* [heads] query rows chosen, or 1 where an edit acts without choosing */
+    int *touched;                   /* [pairs] query rows chosen, or 1 where an edit acts without choosing */
     double *room_mass;              /* the selectors' room */
     int32_t *room_key;
     uint8_t *room_mark;
@@ -73,10 +74,13 @@ attention_args attn_slice(const attention_args *a, int begin, int n);
 /* The query rows of a kind: the run of its segments, which must be one. Empty where the call has none. */
 ss_status attn_find_rows(const attn_call *call, attn_rows rows, row_range *out, ss_error *err);
 
-/* Room for the edit of one item (e->n and e->n_outputs are set); 0 and the context's error where there is none. */
+/* How many items of the call are edited at a time, at most. */
+int attn_edit_most_items(const attn_call *call);
+
+/* Room for an edit (e->items, e->n and e->n_outputs are set); 0 and the context's error where there is none. */
 int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e);
 
-/* Choose and change: all of item b's interventions in force (e->n > 0). */
-void attn_edit_item(compute *c, const attn_call *call, int b, const call_stats *stats, item_edit *e);
+/* Choose and change: all interventions in force (e->n > 0). */
+void attn_edit_items(compute *c, const attn_call *call, const call_stats *stats, item_edit *e);
 
 #endif

@@ -121,6 +121,16 @@ for file in "$SOURCE"/studies/*.yaml "$SOURCE"/studies/*/*.yaml; do
     check "plan of ${file##*/studies/}" env -C "$SOURCE" "$SINKSCOPE" run "$file" -o "$work/nowhere" --plan
 done
 
+# ---- every selector, edit and probe has a study that shows it ----
+shown() { # TABLE KEY: names of the table's rows that no study has in a line with the key
+    sinkscope list "$1" | awk '/^  [a-z]/ {print $1}' | while read -r name; do
+        grep -Eqr "$2: *\\[?([a-z, -]*[ ,])?[\"]?$name[\"]?[],}]" "$SOURCE/studies" || echo "$name"
+    done
+}
+for row in selectors:select edits:edit probes:probes; do
+    check "every one of the ${row%:*} has its example study" test -z "$(shown "${row%:*}" "${row#*:}")"
+done
+
 # ---- a metric later ----
 sed 's/metrics: .*/metrics: [judge, rmse, psnr, ssim]/' study.yaml >four.yaml
 check 'four metrics at once' sinkscope run four.yaml -o four
