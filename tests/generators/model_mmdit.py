@@ -59,6 +59,20 @@ def tapped(model):
     return taps
 
 
+def listen(model):
+    """A dictionary that a forward pass of the model fills: tap name -> tensor."""
+    outputs = {}
+
+    def to(key, index):
+        def hook(_module, _args, output):
+            outputs[key] = (output[index] if isinstance(output, tuple) else output).detach().clone()
+        return hook
+
+    for key, (module, index) in tapped(model).items():
+        module.register_forward_hook(to(key, index))
+    return outputs
+
+
 def make(name, config, size, n_text, integers):
     model = SD3Transformer2DModel(**config).eval()
     philox_weights.fill(model, SEED, tables=["pos_embed.pos_embed"])
@@ -73,15 +87,7 @@ def make(name, config, size, n_text, integers):
               "encoder_hidden_states": draw("encoder_hidden_states", batch, n_text, config["joint_attention_dim"]),
               "pooled_projections": draw("pooled_projections", batch, config["pooled_projection_dim"]),
               "timestep": timestep}
-    outputs = {}
-
-    def listen(key, index):
-        def hook(_module, _args, output):
-            outputs[key] = (output[index] if isinstance(output, tuple) else output).detach().clone()
-        return hook
-
-    for key, (module, index) in tapped(model).items():
-        module.register_forward_hook(listen(key, index))
+    outputs = listen(model)
     with torch.no_grad():
         outputs["sample"] = model(**inputs, return_dict=False)[0]
     folder = OUT / name

@@ -13,7 +13,7 @@ import torch
 from diffusers import SD3Transformer2DModel
 
 import philox_weights
-from model_mmdit import tapped
+from model_mmdit import listen
 from model_vectors import SEED, draw, save
 
 # name: config, latents (batch, height, width), text tokens, timesteps, elements kept of a tensor
@@ -37,15 +37,7 @@ def make(name, config, size, n_text, timesteps, limit):
     drawn = {"hidden_states": draw(name, "hidden_states", batch, config["in_channels"], height, width),
              "encoder_hidden_states": draw(name, "encoder_hidden_states", batch, n_text, config["joint_attention_dim"]),
              "pooled_projections": draw(name, "pooled_projections", batch, config["pooled_projection_dim"])}
-    outputs = {}
-
-    def listen(key, index):
-        def hook(_module, _args, output):
-            outputs[key] = (output[index] if isinstance(output, tuple) else output).detach().clone()
-        return hook
-
-    for key, (module, index) in tapped(model).items():
-        module.register_forward_hook(listen(key, index))
+    outputs = listen(model)
     with torch.no_grad():
         outputs["sample"] = model(**{k: v.double() for k, v in drawn.items()},
                                   timestep=torch.tensor(timesteps).double(), return_dict=False)[0]
