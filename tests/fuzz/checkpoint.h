@@ -1,0 +1,43 @@
+/* A checkpoint whose bytes are the input, read whole: for the formats of weights. Whatever opens must lie inside the
+ * file or a copy, under names that are unique. */
+#ifndef TESTS_FUZZ_CHECKPOINT_H
+#define TESTS_FUZZ_CHECKPOINT_H
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "io/checkpoint.h"
+#include "tests/fuzz/fuzz.h"
+
+static inline void fuzz_read_checkpoint_at(const char *path) {
+    ss_error err;
+    checkpoint *st;
+    volatile unsigned char seen = 0; /* every byte is read */
+    if (checkpoint_open(&st, path, &err) != SS_OK) {
+        FUZZ_CHECK(st == NULL && err.message[0]);
+        return;
+    }
+    for (size_t i = 0; i < checkpoint_count(st); i++) {
+        const checkpoint_entry *e = checkpoint_at(st, i);
+        const unsigned char *p = e->data;
+        size_t bytes = (size_t)e->count * checkpoint_dtype_size(e->dtype);
+        for (size_t k = 0; k < bytes; k++) seen = p[k];
+        FUZZ_CHECK(checkpoint_find(st, e->name) == e);
+        FUZZ_CHECK(e->count == 0 || (uintptr_t)p % checkpoint_dtype_size(e->dtype) == 0);
+    }
+    (void)seen;
+    checkpoint_close(st);
+}
+
+/* The reader wants a file: one in memory, under its name in /proc. */
+static inline void fuzz_read_checkpoint(const uint8_t *data, size_t size) {
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    char path[64];
+    if (fd < 0) return;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (size == 0 || write(fd, data, size) == (ssize_t)size) fuzz_read_checkpoint_at(path);
+    close(fd);
+}
+
+#endif
