@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
 static ss_status open_for_reading(const char *path, int *fd, size_t *size, ss_error *err) {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -147,6 +145,15 @@ ss_status file_write(const char *path, const void *data, size_t size, ss_error *
     if (status == SS_OK) status = file_commit(temporary, path, err);
     else if (fd >= 0) unlink(temporary);
     free(temporary);
+    return status;
+}
+
+ss_status file_write_text(const char *folder, const char *name, text *t, ss_error *err) {
+    char *path = file_join(folder, name);
+    ss_status status =
+        path && !t->failed ? file_write(path, t->s ? t->s : "", t->len, err) : error_no_memory(err, name, t->len);
+    free(path);
+    text_free(t);
     return status;
 }
 

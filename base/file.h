@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "base/text.h"
 
 /* A read-only mapping of a whole file. The size is taken once, at open. Reading past a later truncation raises
  * SIGBUS, which cli/ turns into a message and an exit. An empty file maps to size 0. */
@@ -28,6 +29,9 @@ ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss
 /* Write a whole file: to a temporary name in the same folder, fsync, rename, fsync of the folder. On any
  * failure the old file, if there was one, is untouched and the temporary is gone. */
 ss_status file_write(const char *path, const void *data, size_t size, ss_error *err);
+
+/* The same with the text `t` as `name` in a folder; the text is freed, whatever comes of it. */
+ss_status file_write_text(const char *folder, const char *name, text *t, ss_error *err);
 
 /* The two halves of file_write for writers that stream: the temporary's name for `path` ("<path>.tmp-<pid>",
  * malloc), and its commit (fsync, rename, fsync of the folder; on failure the temporary is removed). */

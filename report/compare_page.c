@@ -91,13 +91,7 @@ static void add_scatters(const void *facts, text *out) {
     text figures = {0};
     for (int i = 0; i < f->n_metrics; i++)
         if (f->metric[i].n > 0 && !f->metric[i].about->binary) add_scatter(&figures, f, &f->metric[i]);
-    if (figures.len) {
-        text_add(out, "<div class=\"pair\">\n");
-        text_add_n(out, figures.s, figures.len);
-        text_add(out, "</div>\n");
-    }
-    if (figures.failed) out->failed = 1;
-    text_free(&figures);
+    page_pair(out, &figures);
 }
 
 /* What a yes-or-no metric says of the four cases. */

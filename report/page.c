@@ -42,6 +42,16 @@ void page_figure_end(text *out, const char *caption, const char *csv) {
     text_add(out, "</figcaption></figure>\n");
 }
 
+void page_pair(text *out, text *figures) {
+    if (figures->len) {
+        text_add(out, "<div class=\"pair\">\n");
+        text_add_n(out, figures->s, figures->len);
+        text_add(out, "</div>\n");
+    }
+    if (figures->failed) out->failed = 1;
+    text_free(figures);
+}
+
 void page_add_base64(text *out, const unsigned char *bytes, size_t n) {
     static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {

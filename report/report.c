@@ -149,17 +149,6 @@ void report_scores_csv(const analysis *a, text *out) {
     }
 }
 
-/* Takes the text. */
-static ss_status write_text(const char *folder, const char *name, text *t, ss_error *err) {
-    char *path = file_join(folder, name);
-    ss_status status =
-        path && !t->failed ? file_write(path, t->s ? t->s : "", t->len, err) : error_no_memory(err, name, t->len);
-    free(path);
-    text_free(t);
-    *t = (text){0};
-    return status;
-}
-
 static ss_status write_tables(const report_facts *f, const char *folder, ss_error *err) {
     const struct {
         const char *name;
@@ -171,7 +160,7 @@ static ss_status write_tables(const report_facts *f, const char *folder, ss_erro
         text t = {0};
         if (FILES[i].table->rows == 0) continue;
         report_table_add_csv(FILES[i].table, &t);
-        SS_TRY(write_text(folder, FILES[i].name, &t, err));
+        SS_TRY(file_write_text(folder, FILES[i].name, &t, err));
     }
     return SS_OK;
 }
@@ -187,13 +176,13 @@ static ss_status write_files(const report_facts *f, const char *folder, ss_error
     SS_TRY(file_make_folder(folder, err));
     for (int i = 0; i < (int)(sizeof FILES / sizeof *FILES); i++) {
         FILES[i].write(f->analysis, &t);
-        SS_TRY(write_text(folder, FILES[i].name, &t, err));
+        SS_TRY(file_write_text(folder, FILES[i].name, &t, err));
     }
     SS_TRY(write_tables(f, folder, err));
     latex_tables(f, &t);
-    SS_TRY(write_text(folder, "tables.tex", &t, err));
+    SS_TRY(file_write_text(folder, "tables.tex", &t, err));
     report_page(f, &t);
-    return write_text(folder, "index.html", &t, err);
+    return file_write_text(folder, "index.html", &t, err);
 }
 
 ss_status report_write(const store *s, const analysis *a, const char *folder, const char *command_to_repeat,

@@ -168,13 +168,7 @@ static void add_metrics(text *out, const report_facts *f, const parts_metric *on
         add_figure(&figures, f, &on[i], AGAINST_K);
         add_figure(&figures, f, &on[i], AGAINST_DOSE);
     }
-    if (figures.len) {
-        text_add(out, "<div class=\"pair\">\n");
-        text_add_n(out, figures.s, figures.len);
-        text_add(out, "</div>\n");
-    }
-    if (figures.failed) out->failed = 1;
-    text_free(&figures);
+    page_pair(out, &figures);
     add_trends(out, f->analysis, on, n);
 }
 

@@ -146,16 +146,12 @@ void section_mass(const void *facts, text *out) {
     const report_facts *f = facts;
     text figures = {0};
     for (int c = 2; c < f->baseline.columns; c++) add_heat(&figures, f, c);
-    if (figures.len) {
+    int any = figures.len > 0;
+    if (any)
         page_element(out, "p", "soft",
                      "Baseline images. Each cell is a mean over heads, guidance branches and images; point at it for "
                      "its value.");
-        text_add(out, "<div class=\"pair\">\n");
-        text_add_n(out, figures.s, figures.len);
-        text_add(out, "</div>\n");
-    }
-    if (figures.failed) out->failed = 1;
-    if (figures.len) add_modules(out, f);
-    text_free(&figures);
+    page_pair(out, &figures);
+    if (any) add_modules(out, f);
     add_edits(out, f);
 }

@@ -295,17 +295,6 @@ void trace_describe(const trace *t, int step, text *out) {
 
 /* ---- files ---- */
 
-/* Takes the text. */
-static ss_status write_text(const char *folder, const char *name, text *t, ss_error *err) {
-    char *path = file_join(folder, name);
-    ss_status status =
-        path && !t->failed ? file_write(path, t->s ? t->s : "", t->len, err) : error_no_memory(err, name, t->len);
-    free(path);
-    text_free(t);
-    *t = (text){0};
-    return status;
-}
-
 static ss_status write_picture(const trace *t, const char *folder, ss_error *err) {
     text seed = {0};
     char *path = file_join(folder, "image.png");
@@ -323,9 +312,9 @@ ss_status trace_write(const trace *t, const char *folder, ss_error *err) {
     SS_TRY(file_make_folder(folder, err));
     SS_TRY(write_picture(t, folder, err));
     trace_csv(t, &out);
-    SS_TRY(write_text(folder, "trace.csv", &out, err));
+    SS_TRY(file_write_text(folder, "trace.csv", &out, err));
     ss_status status = trace_page(t, &out, err);
-    if (status == SS_OK) return write_text(folder, "trace.html", &out, err);
+    if (status == SS_OK) return file_write_text(folder, "trace.html", &out, err);
     text_free(&out);
     return status;
 }
