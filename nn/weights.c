@@ -149,6 +149,18 @@ static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor
 
 /* ---- binding ---- */
 
+static const checkpoint_dtype STORED[] = {
+    [TENSOR_F32] = CHECKPOINT_F32, [TENSOR_F16] = CHECKPOINT_F16, [TENSOR_BF16] = CHECKPOINT_BF16};
+
+int weights_type(checkpoint_dtype dtype, tensor_type *out) {
+    for (size_t i = 0; i < sizeof STORED / sizeof STORED[0]; i++)
+        if (STORED[i] == dtype) {
+            *out = (tensor_type)i;
+            return 1;
+        }
+    return 0;
+}
+
 /* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them. */
 static const checkpoint_entry *find_entry(const binder *b, const char *prefix, const char *names, text *name) {
     for (const char *p = names; *p;) {
@@ -172,6 +184,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
                            const row_shape *shape, text *name) {
     text message = {0};
     const checkpoint_entry *e = find_entry(b, prefix, row->name, name);
+    tensor_type type;
     int fits = 1;
     if (!e) {
         text_addf(&message, "%s is missing\n  ", name->s ? name->s : row->name);
@@ -184,7 +197,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
             add_shape(&message, e->ndim, e->shape);
             text_add(&message, "\n  ");
             add_expected(&message, b, shape);
-        } else if (e->dtype != CHECKPOINT_F32 && e->dtype != CHECKPOINT_F16 && e->dtype != CHECKPOINT_BF16) {
+        } else if (!weights_type(e->dtype, &type)) {
             text_addf(&message, "%s has dtype %s; expected F32, F16 or BF16", e->name, checkpoint_dtype_name(e->dtype));
             fits = 0;
         }
@@ -194,7 +207,6 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
                   message.s ? message.s : name->s);
     text_free(&message);
     if (!fits) return;
-    tensor_type type = e->dtype == CHECKPOINT_F32 ? TENSOR_F32 : e->dtype == CHECKPOINT_F16 ? TENSOR_F16 : TENSOR_BF16;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
     item->file = e->file;
     item->type = e->dtype;
@@ -438,14 +450,12 @@ static void make_piece(void *context, int i, int64_t first, int64_t n, void *out
 
 ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
                                ss_error *err) {
-    static const checkpoint_dtype dtype[] = {
-        [TENSOR_F32] = CHECKPOINT_F32, [TENSOR_F16] = CHECKPOINT_F16, [TENSOR_BF16] = CHECKPOINT_BF16};
     random_file f = {s, seed, type, threads > 0 ? threads : thread_default_count()};
     safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);
     if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
     for (int i = 0; i < s->n; i++) {
         const weight_item *item = &s->item[i];
-        out[i] = (safetensors_output){.name = item->name, .dtype = dtype[type], .ndim = item->ndim};
+        out[i] = (safetensors_output){.name = item->name, .dtype = STORED[type], .ndim = item->ndim};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
     ss_status status = safetensors_write_noted(path, out, s->n, WEIGHTS_RANDOM_NOTE, make_piece, &f, err);

@@ -80,6 +80,9 @@ typedef struct weight_source {
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
 } weight_source;
 
+/* What a weight of a checkpoint's type is in memory; 0 where no weight has the type. */
+int weights_type(checkpoint_dtype dtype, tensor_type *out);
+
 /* Walk the network: `weights` is its zeroed struct. On failure *s can still be freed. */
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err);

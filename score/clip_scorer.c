@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/clip.h"
+#include "tensor/half.h"
 #include "text/tokenizer.h"
 
 struct clip_scorer {
@@ -170,10 +171,17 @@ int64_t clip_scorer_width(const clip_scorer *s) { return config_of(s)->text.proj
 
 ss_status clip_scorer_scale(const clip_scorer *s, double *out, ss_error *err) {
     const checkpoint_entry *e = checkpoint_find(s->m->files, "logit_scale");
-    if (!e || e->count != 1 || e->dtype != CHECKPOINT_F32)
+    tensor_type type;
+    float scale;
+    if (!e || e->count != 1 || !weights_type(e->dtype, &type))
         return error_set(err, SS_ERR_INPUT, checkpoint_path(s->m->files),
-                         "expected logit_scale, one F32 number, which this score multiplies by");
-    *out = exp((double)*(const float *)e->data);
+                         "expected logit_scale, one number (F32, F16 or BF16) whose exponential this score multiplies "
+                         "by; found %s",
+                         !e              ? "no such tensor"
+                         : e->count != 1 ? "several"
+                                         : checkpoint_dtype_name(e->dtype));
+    half_convert(&scale, e->data, type, 1);
+    *out = exp((double)scale);
     return SS_OK;
 }
 

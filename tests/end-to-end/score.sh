@@ -18,7 +18,7 @@ check 'random Inception' random config.json weights/inception.safetensors
 sinkscope inspect "$configs/open-clip.json" --random again.safetensors >said.out
 same 'random weights repeat' weights/hps.safetensors again.safetensors
 
-# ---- a study with every metric ----
+# ---- a study with every metric (but ms-ssim, which these pictures are too small for) ----
 cat >metrics.yaml <<END
 study: metrics
 model: tiny
@@ -33,6 +33,7 @@ metrics:
   - clip-t: {model: $clip, merges: $merges}
   - hps-v2: {weights: weights/hps.safetensors, config: $configs/open-clip.json, merges: $merges}
   - hps-v2.1: {weights: weights/hps.safetensors, config: $configs/open-clip.json, merges: $merges, antialias: false}
+  - pickscore: {model: $clip, tokenizer: $clip}
   - image-reward: {weights: weights/reward.safetensors, vocabulary: $TESTS_DATA/text/bert/vocab.txt, config: $configs/image-reward.json}
   - lpips-alex: {weights: weights/alex.safetensors, linear: ""}
   - lpips-vgg: {weights: weights/vgg16.safetensors, linear: ""}
@@ -52,7 +53,7 @@ try 'a study with every metric' 0 'kid      sink' sinkscope run metrics.yaml -o 
 check 'fid has its line' grep -qE '^fid +sink' said.out
 cp said.out ran.out
 check 'the report' sinkscope report one
-for name in judge clip-t hps-v2 hps-v2.1 image-reward lpips-alex lpips-vgg lpips-squeeze rmse; do
+for name in judge clip-t hps-v2 hps-v2.1 pickscore image-reward lpips-alex lpips-vgg lpips-squeeze rmse; do
     check "effects: $name" grep -qE ",$name," one/report/effects.csv
     check "effects by tag: $name" grep -qE "^$name,sink - baseline,,[a-z_]+," one/report/effects-by-tag.csv
     check "scores by tag: $name" grep -qE "^$name,sink,[a-z_]+," one/report/scores-by-tag.csv

@@ -20,6 +20,7 @@
 #include "model/lpips.h"
 #include "model/network.h"
 #include "score/metrics.h"
+#include "tensor/half.h"
 
 #define CONFIGS TEST_DATA "/score/scorers/"
 
@@ -82,23 +83,34 @@ static void write_lpips(const char *net, const char *backbone, const char *linea
     write_weights(linear, in_folder("lpips.json"), "lin", 0);
 }
 
-static int setup(void **state) {
-    (void)state;
-    ss_error err = {0};
+/* A folder of transformers' CLIPModel with the tokenizer of shapes-clip. */
+static void write_clip_folder(const char *name, int with_scale) {
     static const char *const words[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"};
-    assert_non_null(mkdtemp(folder));
-    check(compute_create(&c, "cpu", 2, (size_t)1 << 32, &err), &err);
-    assert_int_equal(mkdir(in_folder("hf"), 0755) | mkdir(in_folder("open"), 0755), 0);
+    char path[64];
+    assert_int_equal(mkdir(in_folder(name), 0755), 0);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         char from[512], to[512];
         snprintf(from, sizeof from, "%s/shapes-clip/%s", MODELS, words[i]);
-        snprintf(to, sizeof to, "%s/hf/%s", folder, words[i]);
+        snprintf(to, sizeof to, "%s/%s/%s", folder, name, words[i]);
         copy(from, to);
     }
-    copy(CONFIGS "clip.json", in_folder("hf/config.json"));
-    copy(CONFIGS "preprocessor_config.json", in_folder("hf/preprocessor_config.json"));
+    snprintf(path, sizeof path, "%s/config.json", name);
+    copy(CONFIGS "clip.json", in_folder(path));
+    snprintf(path, sizeof path, "%s/preprocessor_config.json", name);
+    copy(CONFIGS "preprocessor_config.json", in_folder(path));
+    snprintf(path, sizeof path, "%s/model.safetensors", name);
+    write_weights(path, CONFIGS "clip.json", "", with_scale);
+}
+
+static int setup(void **state) {
+    (void)state;
+    ss_error err = {0};
+    assert_non_null(mkdtemp(folder));
+    check(compute_create(&c, "cpu", 2, (size_t)1 << 32, &err), &err);
+    write_clip_folder("hf", 1);
+    write_clip_folder("no-scale", 0);
+    assert_int_equal(mkdir(in_folder("open"), 0755), 0);
     copy(CONFIGS "open-clip.json", in_folder("open/open_clip_config.json"));
-    write_weights("hf/model.safetensors", CONFIGS "clip.json", "", 1);
     write_weights("open/open_clip_model.safetensors", CONFIGS "open-clip.json", "", 0);
     write_weights("reward.safetensors", CONFIGS "image-reward.json", "", 0);
     write_lpips("alex", "alex.safetensors", "alex-lin.safetensors");
@@ -234,6 +246,34 @@ static void test_files_that_do_not_fit(void **state) {
             "alex.safetensors", "features.0.bias");
     refuses("pickscore", (const char *[]){"model", MODELS "/shapes-sd3/text_encoder", "tokenizer", "", NULL},
             "text_encoder", "expected a CLIPModel");
+    refuses("pickscore", (const char *[]){"model", in_folder("no-scale"), "tokenizer", "", NULL}, "model.safetensors",
+            "expected logit_scale, one number (F32, F16 or BF16)");
+}
+
+/* The scale of a 16-bit checkpoint: PickScore is CLIP-T of the same weights times its exponential. */
+static void test_scale_in_16_bits(void **state) {
+    (void)state;
+    static const char clip[] = MODELS "/shapes-clip", merges[] = MODELS "/clip-bpe/merges.txt";
+    ss_error err = {0};
+    scorer cosine, pick;
+    check(scorer_open(&cosine, "clip-t", (const char *[]){"model", clip, "merges", merges, NULL}, &err), &err);
+    check(scorer_open(&pick, "pickscore", (const char *[]){"model", clip, "tokenizer", clip, NULL}, &err), &err);
+    checkpoint *file;
+    check(checkpoint_open(&file, MODELS "/shapes-clip/model.safetensors", &err), &err);
+    const checkpoint_entry *e = checkpoint_find(file, "logit_scale");
+    assert_int_equal(e->dtype, CHECKPOINT_F16);
+    double scale = exp((double)half_from_f16(*(const uint16_t *)e->data));
+    rgb_image image = made_image(3, 128, 128);
+    metric_input in = {.image = &image, .prompt = "a red circle"};
+    metric_value a = {0}, b = {0};
+    check(cosine.row->score(c, cosine.state, &in, &a, &err), &err);
+    check(pick.row->score(c, pick.state, &in, &b, &err), &err);
+    assert_true(scale > 1 && a.value != 0);
+    assert_true(fabs(b.value / a.value - scale) <= 1e-5 * scale);
+    rgb_image_free(&image);
+    checkpoint_close(file);
+    cosine.row->close(c, cosine.state);
+    pick.row->close(c, pick.state);
 }
 
 /* The reference raises; the error names the smallest side. */
@@ -336,9 +376,8 @@ static void test_kept_baselines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_files_that_do_not_fit),
-        cmocka_unit_test(test_small_pictures),
+        cmocka_unit_test(test_scores),           cmocka_unit_test(test_files_that_do_not_fit),
+        cmocka_unit_test(test_scale_in_16_bits), cmocka_unit_test(test_small_pictures),
         cmocka_unit_test(test_kept_baselines),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
