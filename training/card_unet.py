@@ -50,8 +50,8 @@ RECIPE = """## Recipe
 Scenes, captions (two objects named in reading order), autoencoder and text encoders are those of shapes-sd3 (`training/README.md`,
 stage 8). Noise prediction on the scaled-linear schedule, loss weighted by min(SNR, 5) / SNR, caption dropout 10 %, AdamW
 (0.9, 0.99), rate 1e-3 falling to a twentieth, batch 48, gradient clipping 1, average 0.999; single objects first, the even mix of tags
-after 1,500 steps, from step 3,200 on 36 % positions and 28 % color_attr, the rate at 1e-3 again and then falling; float32 on one core
-of a Xeon that did other work too. {samples:,} samples of {shards} of the scenes' shards in
+after 1,500 steps, from step 3,200 on 36 % positions and 28 % color_attr, from step 7,050 on 50 % counting, the rate at 1e-3 again
+both times and then falling; float32 on one core of a Xeon that did other work too. {samples:,} samples of {shards} of the scenes' shards in
 {minutes:.0f} minutes: {share:.0f} % of what shapes-sd3 has seen.
 """
 
