@@ -1,8 +1,8 @@
 /* Edits of the cpu backend in the rank-k form (docs/METHOD.md): weights of the set's keys are computed again, with the
  * bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel are
- * computed directly from the keys outside the set. Order: all pairs (item, head) are prepared, then chunks of rows of
- * all pairs, then blocks of direct rows of all pairs; sums of chunks are added in order, so no bit depends on threads.
- */
+ * computed directly from the keys outside the set. Pairs (item, head) of few rows are one thread's from beginning to
+ * end. Of many rows, all pairs are prepared, then come chunks of rows of all pairs, then blocks of direct rows of all
+ * pairs. Sums of chunks are added in order, so no bit depends on threads. */
 #include "tensor/attention.h"
 
 #include <math.h>
@@ -83,6 +83,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
     *p = (edit_plan){.kernel = cpu_attention_kernel(c), .a = a, .e = e, .d = d, .threads = c->threads};
     p->n_rows = e->row_end - e->row_begin;
     p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    if (p->chunks == 1 && p->threads > pairs) p->threads = (int)pairs; /* a thread takes whole pairs */
     p->width = padded(p, d);
     p->weights_only = e->preview && !e->row_push && !e->dose;
     for (int s = 0; s < e->n_steps; s++) {
@@ -108,7 +109,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
     p->room_floats = attention_round_up(room_cut(p, NULL, &none), 16);
     p->sums = attention_scratch(c, (size_t)(p->n_pairs * p->chunks), sizeof *p->sums);
     p->direct = attention_scratch(c, (size_t)(p->n_pairs * p->n_rows), 1);
-    p->room = attention_scratch(c, (size_t)(c->threads * p->room_floats), sizeof(float));
+    p->room = attention_scratch(c, (size_t)(p->threads * p->room_floats), sizeof(float));
     return compute_ok(c);
 }
 
@@ -400,34 +401,56 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     return sums;
 }
 
-/* Room for one pair's job of `rows` direct rows. */
-static void direct_add(direct_plan *dp, compute *c, const edit_plan *p, const edit_pair *pair, const uint8_t *direct,
-                       int64_t rows) {
-    int64_t all = p->a->k.dim[1], keys = padded(p, all - pair->n);
-    direct_job *job = &dp->job[dp->n_jobs++];
-    *job = (direct_job){.pair = pair, .direct = direct, .n_rows = rows, .n_keys = all - pair->n};
-    job->block_rows = attention_block_rows(keys);
-    job->first_block = dp->n_blocks;
-    int64_t blocks = (rows + job->block_rows - 1) / job->block_rows;
-    int64_t s_floats = attention_round_up(job->block_rows * keys, 16);
-    dp->n_blocks += blocks;
-    dp->s_floats = s_floats > dp->s_floats ? s_floats : dp->s_floats;
+static int64_t direct_blocks(const direct_job *job) { return (job->n_rows + job->block_rows - 1) / job->block_rows; }
+
+/* What the job of one pair with `rows` direct rows does. */
+static void direct_set(direct_job *job, const edit_plan *p, int64_t at, int64_t rows) {
+    job->pair = &p->pair[at];
+    job->direct = p->direct + at * p->n_rows;
+    job->n_rows = rows;
+    job->n_keys = p->a->k.dim[1] - job->pair->n;
+    job->block_rows = attention_block_rows(padded(p, job->n_keys));
+}
+
+/* Room for a job with at most `rows` rows and `n_keys` keys. */
+static void direct_room(direct_job *job, compute *c, const edit_plan *p, int64_t rows, int64_t n_keys) {
+    int64_t keys = padded(p, n_keys);
     job->row = attention_scratch(c, (size_t)rows, sizeof *job->row);
-    job->key = attention_scratch(c, (size_t)all, sizeof *job->key);
+    job->key = attention_scratch(c, (size_t)p->a->k.dim[1], sizeof *job->key);
     job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
     job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
-    job->sums = attention_scratch(c, (size_t)blocks, sizeof *job->sums);
+    job->sums = attention_scratch(c, (size_t)rows, sizeof *job->sums);
+}
+
+static int64_t direct_count(const edit_plan *p, int64_t at) {
+    int64_t rows = 0;
+    for (int64_t i = 0; i < p->n_rows; i++) rows += p->direct[at * p->n_rows + i];
+    return rows;
 }
 
 /* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
 static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all) {
     *dp = (direct_plan){.job = attention_scratch(c, (size_t)p->n_pairs, sizeof *dp->job)};
     for (int64_t at = 0; compute_ok(c) && at < p->n_pairs; at++) {
-        const uint8_t *direct = p->direct + at * p->n_rows;
-        int64_t rows = all ? p->n_rows : 0;
-        for (int64_t i = 0; !all && i < p->n_rows; i++) rows += direct[i];
-        if (rows > 0) direct_add(dp, c, p, &p->pair[at], direct, rows);
+        int64_t rows = all ? p->n_rows : direct_count(p, at);
+        if (rows == 0) continue;
+        direct_job *job = &dp->job[dp->n_jobs++];
+        direct_set(job, p, at, rows);
+        direct_room(job, c, p, rows, job->n_keys);
+        job->first_block = dp->n_blocks;
+        dp->n_blocks += direct_blocks(job);
+        int64_t s_floats = attention_round_up(job->block_rows * padded(p, job->n_keys), 16);
+        dp->s_floats = s_floats > dp->s_floats ? s_floats : dp->s_floats;
     }
+    if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
+    return compute_ok(c);
+}
+
+/* A job for each thread, with room for those of any pair. */
+static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p) {
+    *dp = (direct_plan){.n_jobs = p->threads, .s_floats = ATTENTION_ROWS * padded(p, p->a->k.dim[1])};
+    dp->job = attention_scratch(c, (size_t)dp->n_jobs, sizeof *dp->job);
+    for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++) direct_room(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
     if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
     return compute_ok(c);
 }
@@ -447,15 +470,18 @@ static void direct_fill(direct_job *job, const edit_plan *p) {
     p->kernel->pack_values(job->v_panel, head_data(a->v, pair), a->v.stride[1], job->key, job->n_keys, p->d);
 }
 
-/* Block `number` of all jobs' blocks. */
-static void direct_run(const direct_plan *dp, const edit_plan *p, int64_t number, int thread) {
+static void direct_run(const direct_plan *dp, const edit_plan *p, const direct_job *job, int64_t block, int thread) {
     edit_room r = room_of(p, thread);
-    int64_t at = 0;
-    while (at + 1 < dp->n_jobs && dp->job[at + 1].first_block <= number) at++;
-    const direct_job *job = &dp->job[at];
-    int64_t block = number - job->first_block, first = block * job->block_rows;
+    int64_t first = block * job->block_rows;
     int n = job->n_rows - first < job->block_rows ? (int)(job->n_rows - first) : job->block_rows;
     job->sums[block] = direct_block(p, job->pair, job, &r, dp->s + thread * dp->s_floats, first, n);
+}
+
+/* Block `number` of all jobs' blocks. */
+static void direct_run_number(const direct_plan *dp, const edit_plan *p, int64_t number, int thread) {
+    int64_t at = 0;
+    while (at + 1 < dp->n_jobs && dp->job[at + 1].first_block <= number) at++;
+    direct_run(dp, p, &dp->job[at], number - dp->job[at].first_block, thread);
 }
 
 /* All of them, by the threads of the region that this is called in. */
@@ -464,7 +490,7 @@ static void direct_all(const direct_plan *dp, const edit_plan *p) {
 #pragma omp for schedule(dynamic, 1)
     for (int64_t at = 0; at < dp->n_jobs; at++) direct_fill(&dp->job[at], p);
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t block = 0; block < dp->n_blocks; block++) direct_run(dp, p, block, omp_get_thread_num());
+    for (int64_t block = 0; block < dp->n_blocks; block++) direct_run_number(dp, p, block, omp_get_thread_num());
 }
 
 /* ---- the call ---- */
@@ -483,7 +509,7 @@ static void finish_pair(const edit_plan *p, int64_t at, const direct_job *job) {
     const edit_pair *pair = &p->pair[at];
     const attention_edit *e = p->e;
     row_sums total = {0};
-    int64_t direct = job ? job->n_rows : 0, blocks = job ? (direct + job->block_rows - 1) / job->block_rows : 0;
+    int64_t direct = job ? job->n_rows : 0, blocks = job ? direct_blocks(job) : 0;
     for (int64_t chunk = 0; chunk < p->chunks; chunk++) add_sums(&total, &p->sums[at * p->chunks + chunk]);
     for (int64_t block = 0; block < blocks; block++) add_sums(&total, &job->sums[block]);
     int64_t to = pair->item * p->a->q.dim[2] + pair->head;
@@ -503,25 +529,54 @@ static void finish_pairs(const edit_plan *p, const direct_plan *dp) {
     }
 }
 
+/* In one parallel region: to start one costs as much as a small set's edit. */
+static void edit_in_phases(const edit_plan *p, compute *c) {
+    direct_plan direct = {0};
+#pragma omp parallel num_threads(p->threads)
+    {
+        edit_room r = room_of(p, omp_get_thread_num());
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at], &r);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
+            run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
+#pragma omp single
+        if (!direct_make(&direct, c, p, 0)) direct.n_jobs = 0;
+        direct_all(&direct, p);
+    }
+    if (compute_ok(c)) finish_pairs(p, &direct);
+}
+
+/* One pair whose rows are one chunk. */
+static void edit_pair_whole(const edit_plan *p, const direct_plan *dp, int64_t at, int thread) {
+    edit_room r = room_of(p, thread);
+    direct_job *job = &dp->job[thread];
+    prepare_pair(p, &p->pair[at], &r);
+    run_chunk(p, at, 0, &r);
+    int64_t rows = direct_count(p, at);
+    if (rows > 0) {
+        direct_set(job, p, at, rows);
+        direct_fill(job, p);
+        for (int64_t block = 0; block < direct_blocks(job); block++) direct_run(dp, p, job, block, thread);
+    }
+    finish_pair(p, at, rows > 0 ? job : NULL);
+}
+
+/* Threads meet once: between phases of so few rows they would wait as long as they work. */
+static void edit_by_pairs(const edit_plan *p, compute *c) {
+    direct_plan direct;
+    if (!direct_make_by_thread(&direct, c, p)) return;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
+    for (int64_t at = 0; at < p->n_pairs; at++) edit_pair_whole(p, &direct, at, omp_get_thread_num());
+}
+
 void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e) {
-    edit_plan plan, *p = &plan;
+    edit_plan plan;
     arena_mark mark = arena_get_mark(c->scratch);
     clear_results(a, e);
-    if (plan_make(p, c, a, e)) { /* one parallel region: to start one costs as much as a small set's edit */
-        direct_plan direct = {0};
-#pragma omp parallel num_threads(c->threads)
-        {
-            edit_room r = room_of(p, omp_get_thread_num());
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at], &r);
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
-                run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
-#pragma omp single
-            if (!direct_make(&direct, c, p, 0)) direct.n_jobs = 0;
-            direct_all(&direct, p);
-        }
-        if (compute_ok(c)) finish_pairs(p, &direct);
+    if (plan_make(&plan, c, a, e)) {
+        if (plan.chunks > 1) edit_in_phases(&plan, c);
+        else if (plan.n_pairs > 0) edit_by_pairs(&plan, c);
     }
     arena_release(c->scratch, mark);
 }
@@ -529,14 +584,18 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
 void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
     edit_plan plan;
     direct_plan direct;
-    int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2;
+    int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2, rows = a->q.dim[1];
     arena_mark mark = arena_get_mark(c->scratch);
     int32_t *begin = attention_scratch(c, (size_t)pairs + 1, sizeof *begin);
     for (int64_t at = 0; begin && at <= pairs; at++) begin[at] = (int32_t)(at * half);
-    attention_edit e = {.row_end = a->q.dim[1],
-                        .n_steps = 2,
-                        .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}},
-                        .set_begin = begin};
-    if (begin && half > 0 && plan_make(&plan, c, a, &e)) direct_make(&direct, c, &plan, 1);
+    attention_edit e = {
+        .row_end = rows, .n_steps = 2, .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}}, .set_begin = begin};
+    for (int few = 0; begin && half > 0 && few < 2; few++) { /* of all rows, and of so few that it goes by pairs */
+        arena_mark inner = arena_get_mark(c->scratch);
+        if (few && rows > CHUNK_ROWS) e.row_end = CHUNK_ROWS;
+        if (plan_make(&plan, c, a, &e) && plan.chunks > 1) direct_make(&direct, c, &plan, 1);
+        else if (compute_ok(c)) direct_make_by_thread(&direct, c, &plan);
+        arena_release(c->scratch, inner);
+    }
     arena_release(c->scratch, mark);
 }
