@@ -5,16 +5,28 @@
 #include <string.h>
 #include "report/findings.h"
 
-static int same_model(store *const *s, int i) {
-    return strcmp(store_study(s[0])->model, store_study(s[i])->model) == 0;
-}
-
 /* Whether a study of the first one's model is of the same series as study i. */
-static int has_partner(store *const *s, int n, int i) {
+static int has_partner(store *const *s, const int *same, int n, int i) {
     const char *series = store_study(s[i])->series;
     for (int j = 0; *series && j < n; j++)
-        if (same_model(s, j) && strcmp(series, store_study(s[j])->series) == 0) return 1;
+        if (same[j] && strcmp(series, store_study(s[j])->series) == 0) return 1;
     return 0;
+}
+
+/* Studies whose weights are not the first one's need a series. */
+static ss_status check_models(const invocation *in, int n, store *const *s, ss_error *err) {
+    int *same = calloc((size_t)n, sizeof *same);
+    ss_status status = same ? SS_OK : error_no_memory(err, "findings", (unsigned long long)n);
+    for (int i = 0; status == SS_OK && i < n; i++) status = store_same_weights(s[0], s[i], &same[i], err);
+    for (int i = 0; status == SS_OK && i < n; i++)
+        if (!same[i] && !has_partner(s, same, n, i))
+            status = error_set(
+                err, SS_ERR_INPUT, invocation_arg(in, i),
+                "is of the model '%s'; expected the weights of '%s', the first study's, or a 'series' with a study of "
+                "it",
+                store_study(s[i])->model, store_study(s[0])->model);
+    free(same);
+    return status;
 }
 
 /* Everything is opened before anything is written; studies stand in the order of the command line. */
@@ -23,12 +35,7 @@ static ss_status open_all(const invocation *in, int n, store **s, analysis **a, 
         SS_TRY(store_open(&s[i], invocation_arg(in, i), STORE_READ, cli_data_folder(), err));
         SS_TRY(analysis_make(&a[i], s[i], err));
     }
-    for (int i = 0; i < n; i++)
-        if (!same_model(s, i) && !has_partner(s, n, i))
-            return error_set(err, SS_ERR_INPUT, invocation_arg(in, i),
-                             "is of the model '%s'; expected '%s', the first study's, or a 'series' with a study of it",
-                             store_study(s[i])->model, store_study(s[0])->model);
-    return SS_OK;
+    return check_models(in, n, s, err);
 }
 
 static ss_status run(const invocation *in, ss_error *err) {

@@ -341,7 +341,7 @@ static ss_status compose(const finding *f, int n, const char *controls, const ch
     SS_TRY(findings_add_series(f, n, out, err));
     text_add(out, "\n## Study by study\n");
     int several = 0;
-    for (int s = 1; s < n; s++) several |= strcmp(f[s].analysis->study->model, f[0].analysis->study->model) != 0;
+    for (int s = 1; s < n; s++) several |= strcmp(findings_model(&f[s]), findings_model(&f[0])) != 0;
     for (int s = 0; s < n; s++) add_study(&f[s], several, out);
     return out->failed ? error_no_memory(err, "the findings", out->len) : SS_OK;
 }

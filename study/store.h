@@ -77,6 +77,9 @@ ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *er
  * the file is opened. */
 ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good, ss_error *err);
 
+/* Whether the runs' models had the same weights, wherever they lay: by the checksums in the manifests. */
+ss_status store_same_weights(const store *a, const store *b, int *same, ss_error *err);
+
 /* ---- questions ---- */
 
 /* Rows of one SELECT. Columns count from 0; text is valid until the next row. */

@@ -285,12 +285,11 @@ static int reads_text(const char *path) {
     return 0;
 }
 
-ss_status store_text_identity(const store *s, text *out, ss_error *err) {
+/* "checksum path" of the files of the model that `wanted` names, a line each. */
+static ss_status add_identity(const store *s, int (*wanted)(const char *path), text *out, ss_error *err) {
     json_t *models, *list;
-    const char *role, *path, *hash, *numeric_class;
-    SS_TRY(json_get_text(s->manifest, "numeric_class", s->folder, &numeric_class, err));
+    const char *role, *path, *hash;
     SS_TRY(json_get_array(s->manifest, "models", s->folder, &models, err));
-    text_addf(out, "%s\n", numeric_class);
     for (size_t i = 0; i < json_array_size(models); i++) {
         const json_t *model = json_array_get(models, i);
         SS_TRY(json_get_text(model, "role", s->folder, &role, err));
@@ -298,8 +297,34 @@ ss_status store_text_identity(const store *s, text *out, ss_error *err) {
         for (size_t j = 0; strcmp(role, "model") == 0 && j < json_array_size(list); j++) {
             SS_TRY(json_get_text(json_array_get(list, j), "path", s->folder, &path, err));
             SS_TRY(json_get_text(json_array_get(list, j), "sha256", s->folder, &hash, err));
-            if (reads_text(path)) text_addf(out, "%s %s\n", hash, path);
+            if (wanted(path)) text_addf(out, "%s %s\n", hash, path);
         }
     }
-    return SS_OK;
+    return out->failed ? error_no_memory(err, "checksums", out->len) : SS_OK;
+}
+
+ss_status store_text_identity(const store *s, text *out, ss_error *err) {
+    const char *numeric_class;
+    SS_TRY(json_get_text(s->manifest, "numeric_class", s->folder, &numeric_class, err));
+    text_addf(out, "%s\n", numeric_class);
+    return add_identity(s, reads_text, out, err);
+}
+
+/* ---- weights ---- */
+
+static int holds_weights(const char *path) {
+    static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (strlen(path) > strlen(ends[i]) && strcmp(path + strlen(path) - strlen(ends[i]), ends[i]) == 0) return 1;
+    return 0;
+}
+
+ss_status store_same_weights(const store *a, const store *b, int *same, ss_error *err) {
+    text first = {0}, second = {0};
+    ss_status status = add_identity(a, holds_weights, &first, err);
+    if (status == SS_OK) status = add_identity(b, holds_weights, &second, err);
+    if (status == SS_OK) *same = first.len == second.len && (first.len == 0 || strcmp(first.s, second.s) == 0);
+    text_free(&first);
+    text_free(&second);
+    return status;
 }

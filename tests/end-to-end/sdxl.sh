@@ -173,6 +173,10 @@ for half in sd3 sdxl; do
 done
 check 'findings of a series' sinkscope findings series-sd3 series-sdxl -o series.md
 check 'it is on both models' grep -qx '# Findings on tiny, tiny-sdxl' series.md
+cp -r tiny elsewhere
+sed -e 's/^model: .*/model: elsewhere/' -e '/^series:/d' half-sd3.yaml >moved.yaml
+check 'a study of no series' sinkscope run moved.yaml -o moved --quiet
+check 'the same weights elsewhere are the same model' sinkscope findings series-sd3 moved -o moved.md
 check 'each study says which model drew it' grep -qE '^Do equal .* images by tiny-sdxl\.' series.md
 sed '/^series:/d' half-sdxl.yaml >alone.yaml
 check 'a study of another model, of no series' sinkscope run alone.yaml -o alone --limit 1
