@@ -149,6 +149,11 @@ int text_to_pair(const char *s, int64_t *first, int64_t *second) {
     return 0;
 }
 
+int text_ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 char *text_copy(const char *s) {
     size_t n = strlen(s) + 1;
     char *copy = malloc(n);

@@ -35,6 +35,8 @@ int text_to_pair(const char *s, int64_t *first, int64_t *second);
 /* Copy of `s` (malloc) or NULL. */
 char *text_copy(const char *s);
 
+int text_ends_with(const char *s, const char *end);
+
 /* ASCII-only case folding and comparison; other bytes are left alone. */
 int text_equal_fold(const char *a, const char *b);
 

@@ -151,11 +151,6 @@ done:
     return status;
 }
 
-static int ends_with(const char *s, const char *tail) {
-    size_t n = strlen(s), m = strlen(tail);
-    return n >= m && strcmp(s + n - m, tail) == 0;
-}
-
 /* Whatever became of reading the files, the handle goes out or is closed. */
 static ss_status finish(checkpoint **out, checkpoint *st, ss_status status) {
     if (status == SS_OK) *out = st;
@@ -176,7 +171,7 @@ ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
     checkpoint *st = make_handle(path, err);
     if (!st) return err->code;
     return finish(out, st,
-                  ends_with(path, ".json") ? load_index(st, path, err) : load_shards(st, "", 0, &path, 1, err));
+                  text_ends_with(path, ".json") ? load_index(st, path, err) : load_shards(st, "", 0, &path, 1, err));
 }
 
 ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err) {
@@ -226,7 +221,8 @@ ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const cha
         text name = {0}, path = {0};
         text_addf(&name, "%s%s%s.%s", CANDIDATES[i].stem, variant ? "." : "", variant ? variant : "",
                   CANDIDATES[i].extension);
-        text_addf(&path, "%s%s%s", folder, *folder && ends_with(folder, "/") ? "" : "/", name.failed ? "" : name.s);
+        text_addf(&path, "%s%s%s", folder, *folder && text_ends_with(folder, "/") ? "" : "/",
+                  name.failed ? "" : name.s);
         text_addf(&looked, "%s%s", i ? ", " : "", name.failed ? "" : name.s);
         int found = !name.failed && !path.failed && file_exists(path.s);
         ss_status status = found ? checkpoint_open(out, path.s, err) : SS_OK;

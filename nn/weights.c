@@ -212,11 +212,6 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
     item->type = e->dtype;
 }
 
-static int ends_with(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */
 static void make_random(const weight_item *item, uint64_t seed, tensor_type type, int64_t first, int64_t n, char *out) {
     enum { CHUNK = 1024 };
@@ -227,7 +222,7 @@ static void make_random(const weight_item *item, uint64_t seed, tensor_type type
     for (int i = 1; i < item->ndim; i++) inputs *= item->dim[i];
     if (kind != WEIGHT_VECTOR && kind != WEIGHT_TABLE) scale = 1 / sqrt((double)inputs);
     else if (kind == WEIGHT_TABLE) scale = 0.5;
-    else if (ends_with(item->name, "weight") || ends_with(item->name, "running_var")) offset = 1;
+    else if (text_ends_with(item->name, "weight") || text_ends_with(item->name, "running_var")) offset = 1;
     philox stream;
     uint64_t part = philox_hash_text(item->name);
     philox_init(&stream, seed, &part, 1);
@@ -313,7 +308,7 @@ static int by_name(const void *a, const void *b) { return strcmp(*(const char *c
 
 static int is_ignored(const char *name, const char *const *ignore) {
     for (; ignore && *ignore; ignore++)
-        if (ends_with(name, *ignore)) return 1;
+        if (text_ends_with(name, *ignore)) return 1;
     return 0;
 }
 

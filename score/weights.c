@@ -196,11 +196,9 @@ ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
 
 /* Files of other kinds are not opened: a vocabulary is no checkpoint. */
 static int says_random(const char *path) {
-    static const char END[] = ".safetensors";
-    size_t n = strlen(path), end = sizeof END - 1;
     checkpoint *file;
     ss_error ignored;
-    if (n < end || strcmp(path + n - end, END) != 0 || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
+    if (!text_ends_with(path, ".safetensors") || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
     const char *note = checkpoint_note(file);
     int random = note && strcmp(note, WEIGHTS_RANDOM_NOTE) == 0;
     checkpoint_close(file);

@@ -315,7 +315,7 @@ ss_status store_text_identity(const store *s, text *out, ss_error *err) {
 static int holds_weights(const char *path) {
     static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (strlen(path) > strlen(ends[i]) && strcmp(path + strlen(path) - strlen(ends[i]), ends[i]) == 0) return 1;
+        if (text_ends_with(path, ends[i])) return 1;
     return 0;
 }
 

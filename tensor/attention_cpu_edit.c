@@ -414,18 +414,24 @@ static void direct_set(direct_job *job, const edit_plan *p, int64_t at, int64_t 
 
 /* Room for a job with at most `rows` rows and `n_keys` keys. */
 static void direct_room(direct_job *job, compute *c, const edit_plan *p, int64_t rows, int64_t n_keys) {
-    int64_t keys = padded(p, n_keys);
+    int64_t keys = padded(p, n_keys), at_a_time = attention_block_rows(keys); /* fewer keys go by no fewer rows */
     job->row = attention_scratch(c, (size_t)rows, sizeof *job->row);
     job->key = attention_scratch(c, (size_t)p->a->k.dim[1], sizeof *job->key);
     job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
     job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
-    job->sums = attention_scratch(c, (size_t)rows, sizeof *job->sums);
+    job->sums = attention_scratch(c, (size_t)((rows + at_a_time - 1) / at_a_time), sizeof *job->sums);
 }
 
 static int64_t direct_count(const edit_plan *p, int64_t at) {
     int64_t rows = 0;
     for (int64_t i = 0; i < p->n_rows; i++) rows += p->direct[at * p->n_rows + i];
     return rows;
+}
+
+/* Room for the scores of every thread, where the jobs have theirs. */
+static int direct_scores(direct_plan *dp, compute *c, const edit_plan *p) {
+    if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
+    return compute_ok(c);
 }
 
 /* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
@@ -442,8 +448,7 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
         int64_t s_floats = attention_round_up(job->block_rows * padded(p, job->n_keys), 16);
         dp->s_floats = s_floats > dp->s_floats ? s_floats : dp->s_floats;
     }
-    if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
-    return compute_ok(c);
+    return direct_scores(dp, c, p);
 }
 
 /* A job for each thread, with room for those of any pair. */
@@ -451,8 +456,7 @@ static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p
     *dp = (direct_plan){.n_jobs = p->threads, .s_floats = ATTENTION_ROWS * padded(p, p->a->k.dim[1])};
     dp->job = attention_scratch(c, (size_t)dp->n_jobs, sizeof *dp->job);
     for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++) direct_room(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
-    if (compute_ok(c)) dp->s = attention_scratch(c, (size_t)(p->threads * dp->s_floats), sizeof(float));
-    return compute_ok(c);
+    return direct_scores(dp, c, p);
 }
 
 static void direct_fill(direct_job *job, const edit_plan *p) {
