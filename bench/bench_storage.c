@@ -86,7 +86,7 @@ static void show(const bench *b) {
     }
     char class[128];
     compute_numeric_class(b->c[BFLOAT16], class, sizeof class);
-    int native = strstr(class, "bf16") != NULL;
+    int native = strstr(class, "bf16") || strstr(class, "amx");
     for (int i = 0; i < b->sides; i++) {
         spread rounds = samples_ratios(&b->wall[BFLOAT16][i], &b->wall[FLOAT32][i]);
         printf("%4lld x %-5lld in bfloat16: %.3f of float32's time (rounds %.3f to %.3f), outputs differ by %.2g of "
@@ -96,7 +96,7 @@ static void show(const bench *b) {
                rounds.min, rounds.max, b->most[i]);
     }
     if (!native)
-        printf("bfloat16 at its speed: not run: needs AVX512-BF16; here the same bits without the instruction\n");
+        printf("bfloat16 at its speed: not run: needs AVX512-BF16 or AMX; here the same bits without the instruction\n");
     printf("resident weights: %.0f MB as float32, %.0f MB as stored, %.3f of it; %.0f MB in bfloat16\n",
            b->resident[FLOAT32], b->resident[STORED], b->resident[STORED] / b->resident[FLOAT32],
            b->resident[BFLOAT16]);

@@ -64,8 +64,9 @@ static ss_status run(const invocation *in, ss_error *err) {
           "4 resources (memory, disk, permissions), 5 results store, 130 interrupted.\n"
           ".SH ENVIRONMENT\n.TP\n.B SINKSCOPE_DATA\nthe folder that holds models/ and studies/, instead of the "
           "installed one\n"
-          ".TP\n.B SS_ISA\nthe instruction set to compute with, instead of the highest that the processor has: "
-          "baseline, avx2, avx512 or avx512-bf16. Part of the numeric class: pictures differ in their last bits\n"
+          ".TP\n.B SS_ISA\nthe instruction set to compute with, instead of the best that the processor has: "
+          "baseline, avx2, avx512, avx512-bf16 or amx (which AVX-512 imitates, slowly). Part of the numeric class: "
+          "pictures differ in their last bits\n"
           ".SH \"SEE ALSO\"\nWu & Summa, Attention Sinks in Diffusion Transformers: A Causal Analysis (ICML 2026).\n",
           stdout);
     return SS_OK;

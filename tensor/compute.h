@@ -96,7 +96,7 @@ typedef enum weight_form {
     /* Of linear layers and convolutions: bfloat16 (rounded to the nearest), and so is every input as it is read. Their
      * products are exact in float32, and are summed in float32: of inputs 2 i and 2 i + 1 the second first, which is
      * the instruction VDPBF16PS. Every instruction set gives the bits of those that have it (apart from numbers below
-     * 1.2e-38, which it takes for 0). */
+     * 1.2e-38, which it takes for 0); but for amx, which sums in the order of its own (kernel.h, kernel_tiles). */
     FORM_BF16,
 } weight_form;
 extern const char *const WEIGHT_FORM_NAMES[]; /* in this order */

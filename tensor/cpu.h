@@ -12,14 +12,15 @@ typedef struct cpu_isa {
     entry about;
     const kernel *rows;
     const attention_kernel *attention;
+    const kernel_tiles *tiles; /* of products of bfloat16; NULL: `rows` has them */
 } cpu_isa;
 
-enum { CPU_ISA_MAX = 4 };
+enum { CPU_ISA_MAX = 5 };
 
-/* Those that this machine has, the lowest first; returns their number. */
+/* Those that this machine can compute with, the best last; returns their number. */
 int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]);
 
-/* Puts into c->state what SS_ISA names in the environment, without it the highest that the machine has. Every backend
+/* Puts into c->state what SS_ISA names in the environment, without it the best that the machine has. Every backend
  * on the host has one: the reference for what both share, the dry one for the cpu's account. An unknown name, and one
  * that the machine has not, are SS_ERR_USAGE. */
 ss_status cpu_isa_choose(compute *c);

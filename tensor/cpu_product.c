@@ -202,6 +202,8 @@ void cpu_weight_free(compute *c, weight *w) {
 
 typedef struct product {
     const kernel *k;
+    const kernel_tiles *tiles; /* NULL: by `k` */
+    int tile_rows, whole_rows; /* rows of a tile; tasks have a multiple of whole_rows, but for the last */
     const char *panels;
     size_t panel_bytes;
     tensor_type type;  /* of the panels' elements */
@@ -218,7 +220,7 @@ typedef struct product {
     int64_t first_task;                                        /* among those of all products of a call */
 } product;
 
-/* One thread's room: [BLOCK_ROWS / PRODUCT_ROWS][taps][PRODUCT_ROWS] rows, [BLOCK_ROWS] outputs. */
+/* One thread's room: [BLOCK_ROWS / tile_rows][taps][tile_rows] rows, [BLOCK_ROWS] outputs. */
 typedef struct room {
     const float **row;
     float **out;
@@ -315,7 +317,7 @@ static void point_window(const product *p, const float **row, const float *zeros
     int64_t left = at.x * p->stride - p->left, top = at.y * p->stride - p->top;
     const float *image = (const float *)p->x.data + at.image * p->x.stride[0];
     for (int64_t y = top; y < top + p->kernel_height; y++)
-        for (int64_t x = left; x < left + p->kernel_width; x += across, row += PRODUCT_ROWS) {
+        for (int64_t x = left; x < left + p->kernel_width; x += across, row += p->tile_rows) {
             int inside = y >= 0 && y < p->x.dim[1] && x >= 0 && x < p->x.dim[2];
             *row = inside ? image + y * p->x.stride[1] + x * p->x.stride[2] : zeros;
         }
@@ -335,9 +337,9 @@ static void point_pixels(const product *p, room *m, int64_t begin, int64_t end) 
     int64_t width = p->out.dim[2], height = p->out.dim[1];
     pixel at = {begin / (width * height), begin / width % height, begin % width};
     for (int64_t i = 0; i < end - begin; i++, at = pixel_next(p, at)) {
-        int64_t tile = i / PRODUCT_ROWS, row = i % PRODUCT_ROWS;
-        if (row == 0) m->joined[tile] = (char)windows_join(p, at, least(PRODUCT_ROWS, end - begin - i));
-        point_window(p, m->row + tile * p->taps * PRODUCT_ROWS + row, m->zeros, at,
+        int64_t tile = i / p->tile_rows, row = i % p->tile_rows;
+        if (row == 0) m->joined[tile] = (char)windows_join(p, at, least(p->tile_rows, end - begin - i));
+        point_window(p, m->row + tile * p->taps * p->tile_rows + row, m->zeros, at,
                      m->joined[tile] ? p->kernel_width : 1);
         m->out[i] =
             (float *)p->out.data + at.image * p->out.stride[0] + at.y * p->out.stride[1] + at.x * p->out.stride[2];
@@ -394,7 +396,7 @@ static void finish(const product *p, const room *m, int64_t begin, int64_t n_row
  * tile in passing. */
 static void multiply(const product *p, const room *m, int64_t begin, int64_t n_rows, const part *a, const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
-    int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
+    int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + p->tile_rows - 1) / p->tile_rows;
     uintptr_t piece = next ? part_bytes(p, next) / (uintptr_t)tiles : 0;
     product_tile t = {
         .offset = a->input,
@@ -407,14 +409,15 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
         .ahead = next ? (uintptr_t)part_at(p, next) : 0,
         .columns = (int)least(p->outputs - column, PRODUCT_COLUMNS),
     };
-    for (int64_t i = 0; i < n_rows; i += PRODUCT_ROWS, t.ahead += piece) {
-        int joined = m->joined[i / PRODUCT_ROWS];
-        t.m = (int)least(n_rows - i, PRODUCT_ROWS);
+    void (*kernel_product)(const product_tile *) = p->tiles ? p->tiles->product : p->k->product;
+    for (int64_t i = 0; i < n_rows; i += p->tile_rows, t.ahead += piece) {
+        int joined = m->joined[i / p->tile_rows];
+        t.m = (int)least(n_rows - i, p->tile_rows);
         t.taps = joined ? p->kernel_height : a->taps;
         t.count = joined ? p->kernel_width * p->inputs : a->inputs;
-        t.row = m->row + (i * p->taps + a->tap * PRODUCT_ROWS);
+        t.row = m->row + (i * p->taps + a->tap * p->tile_rows);
         t.out = m->out + i;
-        p->k->product(&t);
+        kernel_product(&t);
         if (t.type != TENSOR_F32 && t.type != TENSOR_BF16X2) {
             t.type = TENSOR_F32;
             t.panel = m->widened;
@@ -451,12 +454,13 @@ static void run_task(const product *p, room *m, int64_t task) {
 
 /* A sum is cut into blocks of about BLOCK_SUM terms by its own length: whole taps where several fit, else equal parts
  * of each tap. Taps whose inputs follow each other in memory are one run, which spares the kernel short loops; the
- * order of the sum is the same. */
+ * order of the sum is the same (by tiles only where none of their sums would go on from one tap to the next). */
 static void cut_sum(product *p) {
     int64_t parts = (p->inputs + BLOCK_SUM - 1) / BLOCK_SUM, blocks = (p->taps * p->inputs + BLOCK_SUM - 1) / BLOCK_SUM;
     p->length = round_up((p->inputs + parts - 1) / parts, 16);
     p->step = parts > 1 ? 1 : (p->taps + blocks - 1) / blocks;
-    p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs;
+    p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs &&
+               (!p->tiles || p->inputs % TILES_PAIRS == 0);
 }
 
 /* Cut the output into tasks of one size, at least two for each thread where there is so much: with as few parts of the
@@ -464,7 +468,7 @@ static void cut_sum(product *p) {
 static void plan(product *p, int threads) {
     int64_t blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     if (p->rows >= 32 * threads) blocks = round_up(blocks, threads);
-    p->block_rows = round_up((p->rows + blocks - 1) / blocks, PRODUCT_ROWS);
+    p->block_rows = round_up((p->rows + blocks - 1) / blocks, p->whole_rows);
     p->row_blocks = (p->rows + p->block_rows - 1) / p->block_rows;
     p->panel_count = (p->outputs + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     p->panel_groups = least(p->panel_count, (2 * threads + p->row_blocks - 1) / p->row_blocks);
@@ -477,6 +481,15 @@ static int64_t nanoseconds(const product *p) {
     return tiles * p->taps * p->inputs;
 }
 
+/* What computes a product of panels of `type`, and in which tiles. */
+static void choose_kernel(const compute *c, product *p, tensor_type type) {
+    p->k = cpu_kernel(c);
+    p->type = type;
+    p->tiles = type == TENSOR_BF16X2 ? cpu_isa_of(c)->tiles : NULL;
+    p->tile_rows = p->tiles ? TILES_ROWS : PRODUCT_ROWS;
+    p->whole_rows = p->tiles ? TILES_ROWS / 2 : PRODUCT_ROWS;
+}
+
 static void run_from(const product *p, int n, room *m, int64_t task) {
     const product *of = p + n - 1;
     while (task < of->first_task) of--;
@@ -486,7 +499,11 @@ static void run_from(const product *p, int n, room *m, int64_t task) {
 /* n products of as many taps each; `w` is the weight of one of them. */
 static void run(compute *c, product *p, int n, const weight *w) {
     int64_t time = 0, tasks = 0, taps = p->taps;
-    for (int i = 0; i < n; i++) time += nanoseconds(&p[i]);
+    const kernel_tiles *tiles = NULL;
+    for (int i = 0; i < n; i++) {
+        time += nanoseconds(&p[i]);
+        if (p[i].tiles) tiles = p[i].tiles;
+    }
     int threads = cpu_threads(c, time);
     for (int i = 0; i < n; i++) {
         p[i].first_task = tasks;
@@ -506,12 +523,14 @@ static void run(compute *c, product *p, int n, const weight *w) {
     memset(zeros, 0, zeros_bytes(w));
 #pragma omp parallel num_threads(threads)
     {
+        if (tiles) tiles->begin();
         char *mine = memory + (size_t)omp_get_thread_num() * room_bytes(taps);
         room m = {.row = (const float **)mine, .zeros = zeros};
         m.widened = (float *)(mine + pointer_bytes(taps));
         m.out = (float **)mine + BLOCK_ROWS * taps;
 #pragma omp for schedule(dynamic)
         for (int64_t task = 0; task < tasks; task++) run_from(p, n, &m, task);
+        if (tiles) tiles->end();
     }
     arena_release(c->scratch, mark);
 }
@@ -519,11 +538,9 @@ static void run(compute *c, product *p, int n, const weight *w) {
 /* `x`: the call's input, in pairs where the weight is. */
 static product linear(const compute *c, const linear_call *a, tensor x) {
     tensor_type type = packed_type(c, a->w);
-    return (product){
-        .k = cpu_kernel(c),
+    product p = {
         .panels = a->w->packed,
         .panel_bytes = panel_bytes(a->w, type),
-        .type = type,
         .bias = a->bias ? a->bias->packed : NULL,
         .act = a->act,
         .rows = rows_count(a->out),
@@ -535,6 +552,8 @@ static product linear(const compute *c, const linear_call *a, tensor x) {
         .sum = a->sum,
         .gate = a->gate,
     };
+    choose_kernel(c, &p, type);
+    return p;
 }
 
 enum { AT_ONCE = 16 };
@@ -588,10 +607,8 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
         x = make_pairs(c, x, memory);
     }
     product p = {
-        .k = cpu_kernel(c),
         .panels = w->packed,
         .panel_bytes = panel_bytes(w, type),
-        .type = type,
         .bias = bias ? bias->packed : NULL,
         .act = act,
         .rows = rows_count(out),
@@ -607,6 +624,7 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
         .top = pad[0],
         .left = pad[1],
     };
+    choose_kernel(c, &p, type);
     run(c, &p, 1, w);
     arena_release(c->scratch, mark);
 }

@@ -1,7 +1,8 @@
 /* The arithmetic of the cpu backend on one instruction set. kernel_product.c, kernel_normals.c and kernel_rows.c are
  * compiled once for each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels
  * allocate nothing and know nothing of threads. Sums run in an order fixed by lengths alone. All from avx2 on give the
- * same bits; baseline has no fused multiply-add and differs in products. */
+ * same bits; baseline has no fused multiply-add and differs in products, and amx sums bfloat16 in another order
+ * (kernel_tiles.c). */
 #ifndef TENSOR_KERNEL_H
 #define TENSOR_KERNEL_H
 
@@ -11,12 +12,15 @@
 enum {
     PRODUCT_ROWS = 6,     /* rows of one tile */
     PRODUCT_COLUMNS = 64, /* columns of a panel of packed weights */
+    TILES_ROWS = 32,      /* rows of one tile of kernel_tiles */
+    TILES_PAIRS = 16,     /* and the pairs that it sums at once */
 };
 
 /* One tile of a product: m rows times one panel. With it, row r of the output gets (or is increased by)
  *   sum over t < taps, k < count of row[t PRODUCT_ROWS + r][k] * panel[(t count + k) PRODUCT_COLUMNS + column]
  * summed from zero in the order of (t, k). A row given as pointers, one for each tap, is a token of a linear layer
- * (one tap) or the window of an output pixel (Dukhan, "The Indirect Convolution Algorithm", 2019). */
+ * (one tap) or the window of an output pixel (Dukhan, "The Indirect Convolution Algorithm", 2019). For kernel_tiles,
+ * read TILES_ROWS for PRODUCT_ROWS. */
 typedef struct product_tile {
     int m; /* 1 .. PRODUCT_ROWS */
     int64_t taps, count;
@@ -72,6 +76,19 @@ typedef struct kernel {
 } kernel;
 
 extern const kernel kernel_avx512_bf16, kernel_avx512, kernel_avx2, kernel_baseline;
+
+/* Products of TENSOR_BF16X2 in the order of the instruction TDPBF16PS (Intel, Software Developer's Manual, volume 2):
+ * the pairs of a tap by sixteens, from its first on; of each sixteen the sum of the first halves of all pairs and that
+ * of the second halves, each a chain of multiply-adds from zero, then one plus the other, and this added to the sum.
+ * Numbers below 1.2e-38 count as 0 with the instruction. A thread's products stand between its `begin` and its `end`.
+ */
+typedef struct kernel_tiles {
+    void (*begin)(void);
+    void (*end)(void);
+    void (*product)(const product_tile *t);
+} kernel_tiles;
+
+extern const kernel_tiles kernel_tiles_amx, kernel_tiles_avx512; /* the same bits */
 
 /* Each in a file of its own; the rest of the table is in kernel_rows.c. */
 void kernel_product_avx512_bf16(const product_tile *t);

@@ -55,7 +55,7 @@ done
 try 'list of an unknown table' 2 "did you mean 'edits'" sinkscope list edit
 
 # ---- instruction sets: each that the machine has computes, by any number of threads the same bytes ----
-for isa in baseline avx2 avx512 avx512-bf16; do
+for isa in baseline avx2 avx512 avx512-bf16 amx; do
     if SS_ISA=$isa sinkscope generate tiny --prompt 'a red star' --steps 2 --threads 1 --verbose -o $isa-1 2>said.err; then
         check "--verbose names $isa" grep -q "computing: cpu $isa, .* threads 1" said.err
         check "$isa by 3 threads" env SS_ISA=$isa "$SINKSCOPE" generate tiny --prompt 'a red star' --steps 2 --threads 3 -o $isa-3

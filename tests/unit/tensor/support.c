@@ -94,6 +94,27 @@ weight weight_packed(compute *c, weight w) {
     return w;
 }
 
+weight weight_odd(weight_kind kind, tensor_type type, int ndim, const int64_t *dim) {
+    weight w = weight_random(kind, type, ndim, dim, 2);
+    char *data = w.source.data;
+    memmove(data + 1, data, (size_t)tensor_elements(w.source) * tensor_type_size(type));
+    w.source.data = data + 1;
+    return w;
+}
+
+void weight_odd_free(weight *w) { free((char *)w->source.data - 1); }
+
+void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs)) {
+    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 2, 65, 520, 1100, 1131},
+                         outputs[] = {1, 33, 64, 130};
+    static const tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
+    for (int t = 0; t < 3; t++)
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
+                for (size_t o = 0; o < sizeof outputs / sizeof outputs[0]; o++)
+                    one(types[t], rows[r], inputs[i], outputs[o]);
+}
+
 compute *context_make(const char *name, int threads) {
     compute *c = NULL;
     ss_error err = {0};

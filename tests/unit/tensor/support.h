@@ -29,6 +29,13 @@ void operand_free(operand *o);
 weight weight_random(weight_kind kind, tensor_type type, int ndim, const int64_t *dim, uint64_t stream);
 weight weight_packed(compute *c, weight w); /* a copy, packed for this context */
 
+/* A random weight at an odd address: a checkpoint promises no alignment. */
+weight weight_odd(weight_kind kind, tensor_type type, int ndim, const int64_t *dim);
+void weight_odd_free(weight *w);
+
+/* A case for every type of checkpoint and a grid of shapes. */
+void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs));
+
 compute *context_make(const char *name, int threads);
 /* The instruction sets that this machine runs, the best first; returns their number. Put one into a context's state. */
 int context_isas(const cpu_isa *isas[CPU_ISA_MAX]);

@@ -1,7 +1,6 @@
 /* Weights of a 16-bit checkpoint kept in 16 bits: every result has the bits that float32 storage gives, on every
  * instruction set and number of threads, for any number of rows; the memory is half, and what is said of it is true.
- * Weights kept in 8 bits: the bits of their rounded values. Products in bfloat16: the bits of their definition. And
- * rounding to 16 bits. */
+ * Weights kept in 8 bits: the bits of their rounded values. And rounding to 16 bits. */
 #include "support.h"
 
 #include <math.h>
@@ -20,17 +19,6 @@ static weight pack_as(compute *c, weight w, weight_storage storage) {
     c->storage = storage;
     return weight_packed(c, w);
 }
-
-/* A random weight at an odd address: a checkpoint promises no alignment. Free source.data - 1. */
-static weight odd_weight(weight_kind kind, tensor_type type, int ndim, const int64_t *dim) {
-    weight w = weight_random(kind, type, ndim, dim, 2);
-    char *data = w.source.data;
-    memmove(data + 1, data, (size_t)tensor_elements(w.source) * tensor_type_size(type));
-    w.source.data = data + 1;
-    return w;
-}
-
-static void odd_free(weight *w) { free((char *)w->source.data - 1); }
 
 /* ---- the same bits ---- */
 
@@ -80,11 +68,11 @@ static void linear_case(tensor_type type, int64_t rows, int64_t inputs, int64_t 
     snprintf(what, sizeof what, "linear %d x %d x %d", (int)rows, (int)inputs, (int)outputs);
     operand x = operand_random(2, (int64_t[]){rows, inputs}, 5, 1);
     product_case p = {.x = x.t, .what = what};
-    p.w = odd_weight(WEIGHT_LINEAR, type, 2, (int64_t[]){outputs, inputs});
-    p.bias = odd_weight(WEIGHT_VECTOR, type, 1, &outputs);
+    p.w = weight_odd(WEIGHT_LINEAR, type, 2, (int64_t[]){outputs, inputs});
+    p.bias = weight_odd(WEIGHT_VECTOR, type, 1, &outputs);
     must_be_same(&p, 2, (int64_t[]){rows, outputs});
-    odd_free(&p.w);
-    odd_free(&p.bias);
+    weight_odd_free(&p.w);
+    weight_odd_free(&p.bias);
     operand_free(&x);
 }
 
@@ -111,13 +99,13 @@ static void conv_case(tensor_type type, const conv_shape *s) {
     operand x = operand_random(4, (int64_t[]){s->batch, s->height, s->width, s->inputs}, s->gap, 1);
     product_case p = {.x = x.t, .what = what, .stride = s->stride};
     memcpy(p.pad, s->pad, sizeof p.pad);
-    p.w = odd_weight(WEIGHT_CONV, type, 4, (int64_t[]){s->outputs, s->inputs, s->kernel_height, s->kernel_width});
-    p.bias = odd_weight(WEIGHT_VECTOR, TENSOR_F32, 1, &s->outputs);
+    p.w = weight_odd(WEIGHT_CONV, type, 4, (int64_t[]){s->outputs, s->inputs, s->kernel_height, s->kernel_width});
+    p.bias = weight_odd(WEIGHT_VECTOR, TENSOR_F32, 1, &s->outputs);
     must_be_same(&p, 4,
                  (int64_t[]){s->batch, (s->height + s->pad[0] + s->pad[2] - s->kernel_height) / s->stride + 1,
                              (s->width + s->pad[1] + s->pad[3] - s->kernel_width) / s->stride + 1, s->outputs});
-    odd_free(&p.w);
-    odd_free(&p.bias);
+    weight_odd_free(&p.w);
+    weight_odd_free(&p.bias);
     operand_free(&x);
 }
 
@@ -256,18 +244,6 @@ static void int8_case(tensor_type type, int64_t rows, int64_t inputs, int64_t ou
     operand_free(&x);
 }
 
-/* A case for every type of checkpoint and a grid of shapes. */
-static void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs)) {
-    static const int64_t rows[] = {1, 5, 6, 13, 200}, inputs[] = {1, 2, 65, 520, 1100, 1131},
-                         outputs[] = {1, 33, 64, 130};
-    static const tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
-    for (int t = 0; t < 3; t++)
-        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
-            for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
-                for (size_t o = 0; o < sizeof outputs / sizeof outputs[0]; o++)
-                    one(types[t], rows[r], inputs[i], outputs[o]);
-}
-
 static void int8_is_its_rounded_weights(void **state) {
     (void)state;
     every_linear(int8_case);
@@ -287,172 +263,6 @@ static void int8_of_odd_rows(void **state) {
     const float *out = y.data;
     assert_true(out[0] == 0 && isnan(out[1]) && isnan(out[2]) && fabsf(out[3] + 0.5f) < 0.02f);
     weight_free(c, &w);
-    compute_destroy(c);
-}
-
-/* ---- bfloat16 ---- */
-
-/* n floats to the nearest bfloat16. */
-static void round_all(float *out, const float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t half;
-        half_round(&half, x + i, TENSOR_BF16, 1);
-        out[i] = half_from_bf16(half);
-    }
-}
-
-/* sum_i x_i w_i as VDPBF16PS does it: the second of every pair first, in blocks of 512 pairs. */
-static float pairs_sum(const float *x, const float *w, int64_t n, float out) {
-    int64_t pairs = (n + 1) / 2, parts = (pairs + 511) / 512, length = ((pairs + parts - 1) / parts + 15) / 16 * 16;
-    for (int64_t first = 0; first < pairs; first += length) {
-        float sum = 0;
-        for (int64_t i = first; i < first + length && i < pairs; i++) {
-            if (2 * i + 1 < n) sum += x[2 * i + 1] * w[2 * i + 1];
-            sum += x[2 * i] * w[2 * i];
-        }
-        out += sum;
-    }
-    return out;
-}
-
-/* Every instruction set and number of threads against the definition, to the bit. */
-static void bf16_linear_case(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs) {
-    const cpu_isa *isas[CPU_ISA_MAX];
-    int n_isas = context_isas(isas);
-    weight source = odd_weight(WEIGHT_LINEAR, type, 2, (int64_t[]){outputs, inputs});
-    weight bias = weight_random(WEIGHT_VECTOR, TENSOR_F32, 1, &outputs, 3);
-    source.form = FORM_BF16;
-    operand x = operand_random(2, (int64_t[]){rows, inputs}, 5, 1),
-            want = operand_make(2, (int64_t[]){rows, outputs}, 3);
-    float *w = malloc(sizeof *w * (size_t)(inputs * outputs)), *row = malloc(sizeof *row * (size_t)inputs);
-    assert_true(w && row);
-    half_convert(w, source.source.data, type, inputs * outputs);
-    round_all(w, w, inputs * outputs);
-    for (int64_t r = 0; r < rows; r++) {
-        round_all(row, (const float *)x.t.data + r * x.t.stride[0], inputs);
-        for (int64_t o = 0; o < outputs; o++)
-            ((float *)want.t.data)[r * want.t.stride[0] + o] =
-                pairs_sum(row, w + o * inputs, inputs, ((const float *)bias.source.data)[o]);
-    }
-    for (int t = 0; t < 2; t++) {
-        compute *c = context_make("cpu", THREADS[t]);
-        for (int k = 0; k < n_isas; k++) {
-            c->state = (void *)(uintptr_t)isas[k];
-            weight packed = weight_packed(c, source), b = weight_packed(c, bias);
-            operand out = operand_make(2, (int64_t[]){rows, outputs}, 3);
-            op_linear(c, out.t, x.t, &packed, &b, ACT_NONE);
-            context_must_be_ok(c);
-            assert_int_equal(arena_used(c->scratch), 0);
-            must_be_equal(&want, &out, isas[k]->about.name);
-            weight_free(c, &packed);
-            weight_free(c, &b);
-            operand_free(&out);
-        }
-        compute_destroy(c);
-    }
-    free(w);
-    free(row);
-    odd_free(&source);
-    free(bias.source.data);
-    operand_free(&x);
-    operand_free(&want);
-}
-
-static void bf16_is_its_definition(void **state) {
-    (void)state;
-    every_linear(bf16_linear_case);
-}
-
-/* A convolution is the linear layer of its windows: the same numbers up to the order of sums, the same bits on every
- * instruction set. Odd numbers of inputs end every tap with half a pair. */
-static void bf16_convolves(void **state) {
-    (void)state;
-    static const conv_shape shapes[] = {
-        {1, 1, 1, 1, 1, 1, 1, 0, 1, {0, 0, 0, 0}},   {2, 9, 31, 3, 70, 3, 3, 0, 1, {1, 1, 1, 1}},
-        {2, 5, 29, 1, 65, 3, 5, 0, 2, {0, 3, 1, 0}}, {1, 6, 5, 1230, 66, 3, 3, 0, 1, {1, 1, 1, 1}},
-        {1, 8, 9, 70, 3, 3, 3, 2, 1, {1, 1, 1, 1}},  {1, 4, 64, 43, 128, 3, 3, 0, 1, {1, 1, 1, 1}},
-    };
-    const cpu_isa *isas[CPU_ISA_MAX];
-    int n_isas = context_isas(isas);
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        const conv_shape *s = &shapes[i];
-        int64_t height = (s->height + s->pad[0] + s->pad[2] - s->kernel_height) / s->stride + 1,
-                width = (s->width + s->pad[1] + s->pad[3] - s->kernel_width) / s->stride + 1;
-        operand x = operand_random(4, (int64_t[]){s->batch, s->height, s->width, s->inputs}, s->gap, 1);
-        operand x_rounded = operand_make(4, x.t.dim, 0), out[CPU_ISA_MAX], want;
-        for (int64_t r = 0; r < s->batch * s->height * s->width; r++)
-            round_all((float *)x_rounded.t.data + r * s->inputs, rows_at(x.t, r), s->inputs);
-        weight source = weight_random(WEIGHT_CONV, TENSOR_F32, 4,
-                                      (int64_t[]){s->outputs, s->inputs, s->kernel_height, s->kernel_width}, 2);
-        weight rounded = source;
-        int64_t elements = tensor_elements(source.source);
-        rounded.source.data = malloc(sizeof(float) * (size_t)elements);
-        assert_non_null(rounded.source.data);
-        round_all(rounded.source.data, source.source.data, elements);
-        source.form = FORM_BF16;
-        const int64_t out_dim[] = {s->batch, height, width, s->outputs};
-        compute *reference = context_make("reference", 1), *c = context_make("cpu", 2);
-        want = operand_make(4, out_dim, 0);
-        weight w = weight_packed(reference, rounded);
-        op_conv2d(reference, want.t, x_rounded.t, &w, NULL, s->stride, s->pad, ACT_NONE);
-        context_must_be_ok(reference);
-        weight_free(reference, &w);
-        for (int k = 0; k < n_isas; k++) {
-            c->state = (void *)(uintptr_t)isas[k];
-            w = weight_packed(c, source);
-            out[k] = operand_make(4, out_dim, 0);
-            op_conv2d(c, out[k].t, x.t, &w, NULL, s->stride, s->pad, ACT_NONE);
-            context_must_be_ok(c);
-            assert_int_equal(arena_used(c->scratch), 0);
-            weight_free(c, &w);
-            must_be_equal(&out[0], &out[k], isas[k]->about.name);
-        }
-        must_be_near(&want, &out[0], 2e-5, "bf16 convolution");
-        for (int k = 0; k < n_isas; k++) operand_free(&out[k]);
-        operand_free(&x);
-        operand_free(&x_rounded);
-        operand_free(&want);
-        free(source.source.data);
-        free(rounded.source.data);
-        compute_destroy(reference);
-        compute_destroy(c);
-    }
-}
-
-/* Products of one input share its pairs; those of others, and of other forms, do not. Numbers that only float32 and
- * bfloat16 tell apart: infinities, NaNs, ties, what rounds to infinity. */
-static void bf16_of_several_at_once(void **state) {
-    (void)state;
-    enum { N = 5, ROWS = 40, INPUTS = 77, OUTPUTS = 70 };
-    operand x[2] = {operand_random(2, (int64_t[]){ROWS, INPUTS}, 0, 1),
-                    operand_random(2, (int64_t[]){ROWS, INPUTS}, 3, 2)};
-    static const float odd[] = {INFINITY, -INFINITY, NAN, 0x1.01p0f, 0x1.03p0f, 0x1.fffffep127f, 0, -0.0f};
-    memcpy(x[0].t.data, odd, sizeof odd);
-    compute *c = context_make("cpu", 2);
-    weight source[N], w[N];
-    operand want[N], got[N];
-    linear_call call[N];
-    for (int i = 0; i < N; i++) {
-        source[i] = weight_random(WEIGHT_LINEAR, TENSOR_F32, 2, (int64_t[]){OUTPUTS, INPUTS}, (uint64_t)i + 2);
-        source[i].form = i == 2 ? FORM_STORED : FORM_BF16;
-        want[i] = operand_make(2, (int64_t[]){ROWS, OUTPUTS}, 0);
-        got[i] = operand_make(2, want[i].t.dim, 0);
-        w[i] = weight_packed(c, source[i]);
-        call[i] = (linear_call){.out = got[i].t, .x = x[i == 3].t, .w = &w[i], .act = ACT_SILU};
-        op_linear(c, want[i].t, call[i].x, &w[i], NULL, ACT_SILU);
-    }
-    op_linears(c, call, N);
-    context_must_be_ok(c);
-    for (int i = 0; i < N; i++) {
-        must_be_equal(&want[i], &got[i], "several in bfloat16");
-        assert_true(isnan(((const float *)got[i].t.data)[0]) == (i != 3)); /* infinities less infinities, and a NaN */
-        weight_free(c, &w[i]);
-        free(source[i].source.data);
-        operand_free(&want[i]);
-        operand_free(&got[i]);
-    }
-    operand_free(&x[0]);
-    operand_free(&x[1]);
     compute_destroy(c);
 }
 
@@ -600,12 +410,15 @@ static void rounding_is_to_the_nearest(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linear_is_the_same),           cmocka_unit_test(conv_is_the_same),
-        cmocka_unit_test(several_at_once_are_the_same), cmocka_unit_test(every_pattern_is_the_same),
-        cmocka_unit_test(int8_is_its_rounded_weights),  cmocka_unit_test(int8_of_odd_rows),
-        cmocka_unit_test(bf16_is_its_definition),       cmocka_unit_test(bf16_convolves),
-        cmocka_unit_test(bf16_of_several_at_once),      cmocka_unit_test(memory_is_half),
-        cmocka_unit_test(panels_are_the_files_bits),    cmocka_unit_test(scratch_is_known),
+        cmocka_unit_test(linear_is_the_same),
+        cmocka_unit_test(conv_is_the_same),
+        cmocka_unit_test(several_at_once_are_the_same),
+        cmocka_unit_test(every_pattern_is_the_same),
+        cmocka_unit_test(int8_is_its_rounded_weights),
+        cmocka_unit_test(int8_of_odd_rows),
+        cmocka_unit_test(memory_is_half),
+        cmocka_unit_test(panels_are_the_files_bits),
+        cmocka_unit_test(scratch_is_known),
         cmocka_unit_test(rounding_is_to_the_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
