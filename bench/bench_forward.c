@@ -1,10 +1,10 @@
 /* Speed and memory of one network, all its studied attention calls measured, beside the reference:
- *   bench_forward FOLDER TOKENS SIDES GOALS GOAL-MB THREADS ROUNDS [PEER ARGUMENT...]
+ *   bench_forward FOLDER TOKENS SIDES GOALS GOAL-MB THREADS ROUNDS FORM LIMIT [PEER ARGUMENT...]
  * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random`). TOKENS: of the
  * text. SIDES: of square latents, ascending, "64,128". GOALS: of the peer's time, "0.78,0.7"; GOAL-MB: of memory above
- * the weights of the file. One pass is one picture and one branch, in float32; the probes are those of the attention
- * itself. Inputs are written to FOLDER and read by the peer (peer_forward.py), whose output must be ours within LIMIT
- * of its rms.
+ * the weights of the file. FORM: "stored", or "bf16", of the weights (compute.h). One pass is one picture and one
+ * branch; the probes are those of the attention itself. Inputs are written to FOLDER and read by the peer
+ * (peer_forward.py, sdcpp/peer.cpp), whose output must be ours within LIMIT of its rms.
  *
  * Two such networks do not fit side by side in the memory of a small machine, so by turns one is opened, makes an
  * untimed pass of the largest size and a timed one of each, and is closed, and then the other. Knows no network: what
@@ -20,7 +20,6 @@
 #include "io/safetensors.h"
 
 enum { MAX_INPUTS = 8, CONCENTRATION_KEYS = 5 };
-static const double LIMIT = 2e-4; /* of parity, as the networks' tests have it */
 
 typedef struct bench {
     const char *folder;
@@ -35,7 +34,8 @@ typedef struct bench {
     attn_measure measure;
     samples wall[2][MAX_SIDES], processor[2][MAX_SIDES]; /* ours, the peer's */
     double peak[2][MAX_SIDES], weights /* MB of the file */, worst;
-    double goal[MAX_SIDES], goal_mb;
+    double goal[MAX_SIDES], goal_mb, limit;
+    weight_form form;
     char peer_name[128];
 } bench;
 
@@ -150,7 +150,9 @@ static void pass(bench *b, int i, double *wall, double *processor) {
 static void our_turn(bench *b) {
     ss_error err;
     double wall, processor;
-    must(model_open(&b->m, b->c, b->folder, NULL, &err), &err);
+    must(model_open(&b->m, NULL, b->folder, NULL, &err), &err);
+    weights_set_form(&b->m->set, b->form);
+    must(model_pack(b->m, b->c, NULL, 0, &err), &err);
     pass(b, b->sides - 1, &wall, &processor);
     for (int i = 0; i < b->sides; i++) {
         pass(b, i, &wall, &processor);
@@ -179,7 +181,7 @@ static void compare(bench *b, int i) {
     }
     checkpoint_close(file);
     double error = sqrt(difference / all);
-    if (!(error <= LIMIT)) {
+    if (!(error <= b->limit)) {
         fprintf(stderr, "latents of %lld: the peer's output is another, by %.2g of its rms\n", (long long)b->side[i],
                 error);
         exit(1);
@@ -266,19 +268,22 @@ static int goals_read(const char *s, double goal[MAX_SIDES]) {
 int main(int argc, char **argv) {
     ss_error err;
     bench b = {0};
-    int good = argc > 7, threads = good ? atoi(argv[6]) : 0, rounds = good ? atoi(argv[7]) : 0;
+    int good = argc > 9, threads = good ? atoi(argv[6]) : 0, rounds = good ? atoi(argv[7]) : 0;
     if (good) {
         b.tokens = atoi(argv[2]);
         b.sides = sides_read(argv[3], b.side);
         b.goal_mb = atof(argv[5]);
+        b.form = strcmp(argv[8], WEIGHT_FORM_NAMES[FORM_BF16]) == 0 ? FORM_BF16 : FORM_STORED;
+        b.limit = atof(argv[9]);
     }
     if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || b.tokens < 1 || b.sides == 0 ||
         goals_read(argv[4], b.goal) < b.sides) {
-        fprintf(stderr, "usage: bench_forward FOLDER TOKENS SIDES GOALS GOAL-MB THREADS ROUNDS [PEER ARGUMENT...]\n");
+        fprintf(stderr, "usage: bench_forward FOLDER TOKENS SIDES GOALS GOAL-MB THREADS ROUNDS FORM LIMIT [PEER "
+                        "ARGUMENT...]\n");
         return 2;
     }
     b.folder = argv[1];
-    b.peer_arguments = argv + 8;
+    b.peer_arguments = argv + 10;
     must(compute_create(&b.c, "cpu", threads, (size_t)64 << 30, &err), &err);
     prepare(&b);
     for (int round = 0; round < rounds; round++) {
