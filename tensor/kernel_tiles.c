@@ -23,11 +23,12 @@ typedef struct registers {
 } registers;
 
 #define ZERO(r, i) _tile_zero(i)
-/* The compiler does not know that a load reads memory. */
+/* GCC 12 does not know that a load reads memory: what is stored before it must not come later, nor the reverse. */
 #define LOAD(r, i, from, stride)                                                                                       \
     do {                                                                                                               \
         __asm__ volatile("" ::: "memory");                                                                             \
         _tile_loadd(i, from, stride);                                                                                  \
+        __asm__ volatile("" ::: "memory");                                                                             \
     } while (0)
 #define MULTIPLY(r, sum, rows, columns) _tile_dpbf16ps(sum, rows, columns)
 #define STORE(r, i, to, stride) _tile_stored(i, to, stride)
@@ -105,7 +106,8 @@ static size_t stride_of(const float *const *row, int n) {
     return (size_t)step;
 }
 
-/* `pairs` pairs, from number k on, of n rows; `room` is zero where no row reaches, but for pairs beyond these. */
+/* `pairs` pairs, from number k on, of n rows (or the first of them that a register holds). Rows of `room` beyond n are
+ * zero already. */
 static inline operand rows_at(char room[HEIGHT][ROW_BYTES], const float *const *row, int n, size_t stride, int64_t k,
                               int64_t pairs) {
     if (stride && pairs == PAIRS) return (operand){row[0] + k, stride};
