@@ -48,7 +48,7 @@ static int has_f16c(void) { /* a name that clang 14's __builtin_cpu_supports doe
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 
 static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
 }
 
@@ -66,11 +66,11 @@ int cpu_isa_list(const cpu_isa *out[CPU_ISA_MAX]) {
     int n = 0;
     out[n++] = &ISAS[BASELINE];
 #if defined(__x86_64__)
-    int amx = has_avx512() && has_amx();
-    if (has_avx2()) out[n++] = &ISAS[AVX2];
-    if (has_avx512() && !amx) out[n++] = &AMX_BY_AVX512;
-    if (has_avx512()) out[n++] = &ISAS[AVX512];
-    if (has_avx512() && __builtin_cpu_supports("avx512bf16")) out[n++] = &ISAS[AVX512_BF16];
+    int avx2 = has_avx2(), avx512 = avx2 && has_avx512(), amx = avx512 && has_amx();
+    if (avx2) out[n++] = &ISAS[AVX2];
+    if (avx512 && !amx) out[n++] = &AMX_BY_AVX512;
+    if (avx512) out[n++] = &ISAS[AVX512];
+    if (avx512 && __builtin_cpu_supports("avx512bf16")) out[n++] = &ISAS[AVX512_BF16];
     if (amx) out[n++] = &ISAS[AMX];
 #endif
     return n;

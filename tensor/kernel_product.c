@@ -19,9 +19,6 @@ enum { VECTORS = 2 };
 
 enum { LINE = 64, LINE_FLOATS = LINE / 4 /* of a cache */, FETCH_TERMS = 8 /* of the sum between two fetches */ };
 
-typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
-
-typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 typedef uint16_t halves __attribute__((vector_size(LANES * 2), may_alias));
 typedef int8_t bytes __attribute__((vector_size(LANES), may_alias));
 

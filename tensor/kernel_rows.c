@@ -10,8 +10,6 @@
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 
-typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
-
 /* ---- activations ---- */
 
 /* Written on vectors, not left to GCC: of a clamp in a plain loop it makes two paths, both computed, and the discarded

@@ -49,9 +49,6 @@ static void begin(void) {
 
 static void end(void) { _tile_release(); }
 #else
-typedef uint32_t words __attribute__((vector_size(LANES * 4)));
-typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-
 typedef struct registers {
     vec row[8][HEIGHT];
 } registers;

@@ -18,6 +18,8 @@ enum { LANES = 4 };
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+typedef uint32_t words __attribute__((vector_size(LANES * 4)));
+typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
 /* spread: x in every lane. madd: a b + c, rounded once where there is an instruction for it. larger, smaller: b where
  * one is NaN. */

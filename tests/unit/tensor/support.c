@@ -115,6 +115,13 @@ void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, in
                     one(types[t], rows[r], inputs[i], outputs[o]);
 }
 
+void conv_dims_out(const conv_dims *s, int64_t dim[4]) {
+    dim[0] = s->batch;
+    dim[1] = (s->height + s->pad[0] + s->pad[2] - s->kernel_height) / s->stride + 1;
+    dim[2] = (s->width + s->pad[1] + s->pad[3] - s->kernel_width) / s->stride + 1;
+    dim[3] = s->outputs;
+}
+
 compute *context_make(const char *name, int threads) {
     compute *c = NULL;
     ss_error err = {0};

@@ -36,6 +36,13 @@ void weight_odd_free(weight *w);
 /* A case for every type of checkpoint and a grid of shapes. */
 void every_linear(void (*one)(tensor_type type, int64_t rows, int64_t inputs, int64_t outputs));
 
+/* A convolution of a grid of them: [batch, height, width, inputs], rows `gap` longer, to `outputs`. */
+typedef struct conv_dims {
+    int64_t batch, height, width, inputs, outputs, kernel_height, kernel_width;
+    int gap, stride, pad[4];
+} conv_dims;
+void conv_dims_out(const conv_dims *s, int64_t dim[4]);
+
 compute *context_make(const char *name, int threads);
 /* The instruction sets that this machine runs, the best first; returns their number. Put one into a context's state. */
 int context_isas(const cpu_isa *isas[CPU_ISA_MAX]);

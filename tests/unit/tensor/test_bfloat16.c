@@ -127,13 +127,8 @@ static void linear_is_its_definition(void **state) {
     every_linear(linear_case);
 }
 
-typedef struct conv_shape {
-    int64_t batch, height, width, inputs, outputs, kernel_height, kernel_width;
-    int gap, stride, pad[4];
-} conv_shape;
-
 /* The window of output pixel (b, y, x), rounded, zeros outside: [taps][inputs]. */
-static void window_at(float *out, const conv_shape *s, tensor image, int64_t b, int64_t y, int64_t x) {
+static void window_at(float *out, const conv_dims *s, tensor image, int64_t b, int64_t y, int64_t x) {
     for (int64_t ky = 0; ky < s->kernel_height; ky++)
         for (int64_t kx = 0; kx < s->kernel_width; kx++, out += s->inputs) {
             int64_t row = y * s->stride - s->pad[0] + ky, column = x * s->stride - s->pad[1] + kx;
@@ -143,10 +138,10 @@ static void window_at(float *out, const conv_shape *s, tensor image, int64_t b, 
         }
 }
 
-static void conv_case(const conv_shape *s) {
+static void conv_case(const conv_dims *s) {
     int64_t taps = s->kernel_height * s->kernel_width;
-    const int64_t dim[] = {s->batch, (s->height + s->pad[0] + s->pad[2] - s->kernel_height) / s->stride + 1,
-                           (s->width + s->pad[1] + s->pad[3] - s->kernel_width) / s->stride + 1, s->outputs};
+    int64_t dim[4];
+    conv_dims_out(s, dim);
     operand x = operand_random(4, (int64_t[]){s->batch, s->height, s->width, s->inputs}, s->gap, 1);
     operand want[2] = {operand_make(4, dim, 3), operand_make(4, dim, 3)};
     weight source = weight_random(WEIGHT_CONV, TENSOR_F32, 4,
@@ -176,7 +171,7 @@ static void conv_case(const conv_shape *s) {
  * sums of several taps a block and of several blocks a tap, rows in one stride and across the edges of a picture. */
 static void conv_is_its_definition(void **state) {
     (void)state;
-    static const conv_shape shapes[] = {
+    static const conv_dims shapes[] = {
         {1, 1, 1, 1, 1, 1, 1, 0, 1, {0, 0, 0, 0}},     {2, 9, 31, 3, 70, 3, 3, 0, 1, {1, 1, 1, 1}},
         {2, 5, 29, 1, 65, 3, 5, 0, 2, {0, 3, 1, 0}},   {1, 6, 5, 1230, 66, 3, 3, 0, 1, {1, 1, 1, 1}},
         {1, 8, 9, 70, 3, 3, 3, 2, 1, {1, 1, 1, 1}},    {1, 4, 64, 43, 128, 3, 3, 0, 1, {1, 1, 1, 1}},

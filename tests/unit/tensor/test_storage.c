@@ -87,12 +87,7 @@ static void linear_is_the_same(void **state) {
                     linear_case(TYPES[t], rows[r], inputs[i], outputs[o]);
 }
 
-typedef struct conv_shape {
-    int64_t batch, height, width, inputs, outputs, kernel_height, kernel_width;
-    int gap, stride, pad[4];
-} conv_shape;
-
-static void conv_case(tensor_type type, const conv_shape *s) {
+static void conv_case(tensor_type type, const conv_dims *s) {
     char what[96];
     snprintf(what, sizeof what, "convolution %d x %d of [%d, %d, %d, %d] to %d", (int)s->kernel_height,
              (int)s->kernel_width, (int)s->batch, (int)s->height, (int)s->width, (int)s->inputs, (int)s->outputs);
@@ -101,9 +96,9 @@ static void conv_case(tensor_type type, const conv_shape *s) {
     memcpy(p.pad, s->pad, sizeof p.pad);
     p.w = weight_odd(WEIGHT_CONV, type, 4, (int64_t[]){s->outputs, s->inputs, s->kernel_height, s->kernel_width});
     p.bias = weight_odd(WEIGHT_VECTOR, TENSOR_F32, 1, &s->outputs);
-    must_be_same(&p, 4,
-                 (int64_t[]){s->batch, (s->height + s->pad[0] + s->pad[2] - s->kernel_height) / s->stride + 1,
-                             (s->width + s->pad[1] + s->pad[3] - s->kernel_width) / s->stride + 1, s->outputs});
+    int64_t out_dim[4];
+    conv_dims_out(s, out_dim);
+    must_be_same(&p, 4, out_dim);
     weight_odd_free(&p.w);
     weight_odd_free(&p.bias);
     operand_free(&x);
@@ -112,7 +107,7 @@ static void conv_case(tensor_type type, const conv_shape *s) {
 /* Windows read by rows and by taps, sums of several taps a block and of several blocks a tap. */
 static void conv_is_the_same(void **state) {
     (void)state;
-    static const conv_shape shapes[] = {
+    static const conv_dims shapes[] = {
         {1, 1, 1, 1, 1, 1, 1, 0, 1, {0, 0, 0, 0}},      {2, 9, 31, 3, 70, 3, 3, 0, 1, {1, 1, 1, 1}},
         {1, 23, 40, 3, 70, 11, 11, 0, 4, {2, 2, 2, 2}}, {2, 5, 29, 1, 65, 3, 5, 0, 2, {0, 3, 1, 0}},
         {1, 8, 9, 70, 3, 3, 3, 2, 1, {1, 1, 1, 1}},     {1, 6, 5, 600, 66, 3, 3, 0, 1, {1, 1, 1, 1}},
