@@ -40,6 +40,12 @@ static void session_begin(session *s, const invocation *in) {
     progress_begin(&s->line, in, &s->options);
 }
 
+/* Print what is to be noticed, and record it beside the results. */
+static ss_status record_notices(session *s, ss_error *err) {
+    cli_tell(&s->c->notices);
+    return store_record_notices(s->store, &s->c->notices, err);
+}
+
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
     SS_TRY(pipeline_open(&s->pl, s->c, y->model, y->variant, err));
@@ -48,10 +54,12 @@ static ss_status open_model(session *s, const invocation *in, const study *y, in
 }
 
 static ss_status execute(session *s, ss_error *err) {
+    SS_TRY(record_notices(s, err));
     ss_status status = run_plan(s->store, s->plan, s->c, s->pl, &s->options, err);
     if (status != SS_OK && s->line.active && s->line.width) fputc('\n', stderr);
     const study *y = store_study(s->store);
     if (status == SS_OK) status = run_sets(s->store, s->c, y->set_metric, y->n_set_metrics, &s->options, err);
+    if (status == SS_OK) status = record_notices(s, err); /* those of the work itself */
     if (status == SS_ERR_INTERRUPTED)
         error_set(err, status, NULL, "interrupted; nothing is lost. Go on with: sinkscope resume %s",
                   store_folder(s->store));
@@ -69,6 +77,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     if (!folder && !only_plan) return error_set(err, SS_ERR_USAGE, NULL, "say where the results go: -o DIR");
     SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
     SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
+    cli_tell(&s->c->notices);
     SS_TRY(plan_forecast(s->plan, s->c, s->pl, s->options.batch, err));
     plan_describe(s->plan, &words);
     cli_print(&words);

@@ -72,6 +72,8 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
             SS_TRY(run_forget_scores(s->store, &s->metric[i], err));
         SS_TRY(run_score(s->store, s->c, s->metric, s->n_images, &s->options, err));
         SS_TRY(run_sets(s->store, s->c, s->metric + s->n_images, s->n - s->n_images, &s->options, err));
+        cli_tell(&s->c->notices);
+        SS_TRY(store_record_notices(s->store, &s->c->notices, err));
     }
     return cli_print_answer(s->store, err);
 }

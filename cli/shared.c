@@ -30,7 +30,13 @@ static void write_profile(compute *c) {
     text_free(&out);
 }
 
+void cli_tell(notices *list) {
+    if (list->told < list->n) fflush(stdout);
+    for (; list->told < list->n; list->told++) fprintf(stderr, "sinkscope: note: %s\n", list->line[list->told]);
+}
+
 void cli_compute_close(compute *c) {
+    if (c) cli_tell(&c->notices);
     if (c && c->profile) write_profile(c);
     compute_destroy(c);
 }

@@ -15,8 +15,12 @@ static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
  * operations are timed. */
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err);
 
-/* Its end, NULL allowed; where operations were timed, first the table of them, to the standard error. */
+/* Its end, NULL allowed: first the notices that are not printed yet and, where operations were timed, the table of them,
+ * to the standard error. */
 void cli_compute_close(compute *c);
+
+/* Print the notices that are not printed yet to the standard error, "sinkscope: note: ..." each. */
+void cli_tell(notices *list);
 
 /* Where the installed program keeps its models and studies: $SINKSCOPE_DATA, or the folder set at build time. */
 const char *cli_data_folder(void);

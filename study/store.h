@@ -40,6 +40,10 @@ void store_close(store *s); /* NULL is allowed */
  * numeric class are those of the store (SS_ERR_STORE says what differs), and delete files nobody refers to. */
 ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_error *err);
 
+/* For writers: the notices that the manifest does not have yet go there, under "notices". Without notices no byte of the
+ * manifest changes. */
+ss_status store_record_notices(store *s, const notices *list, ss_error *err);
+
 const char *store_folder(const store *s);
 study *store_study(store *s);
 int store_limit(const store *s); /* as given to run */

@@ -203,6 +203,32 @@ ss_status store_describe_metric(store *s, const study_metric *m, ss_error *err) 
     return status == SS_OK ? write_root(s, s->manifest, err) : status;
 }
 
+static int holds_text(const json_t *array, const char *s) {
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *line = json_string_value(json_array_get(array, i));
+        if (line && strcmp(line, s) == 0) return 1;
+    }
+    return 0;
+}
+
+ss_status store_record_notices(store *s, const notices *list, ss_error *err) {
+    json_t *told = json_object_get(s->manifest, "notices");
+    int added = 0;
+    if (list->n == 0) return SS_OK;
+    if (!json_is_array(told)) {
+        told = json_array();
+        if (!told || json_object_set_new(s->manifest, "notices", told) != 0)
+            return error_no_memory(err, "the manifest", 1);
+    }
+    for (int i = 0; i < list->n; i++) {
+        if (holds_text(told, list->line[i])) continue;
+        if (json_array_append_new(told, json_string(list->line[i])) != 0)
+            return error_no_memory(err, "the manifest", strlen(list->line[i]));
+        added = 1;
+    }
+    return added ? write_root(s, s->manifest, err) : SS_OK;
+}
+
 /* ---- reading ---- */
 
 ss_status store_read_manifest(store *s, ss_error *err) {

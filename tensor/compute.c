@@ -46,6 +46,7 @@ void compute_destroy(compute *c) {
     if (c->be->destroy) c->be->destroy(c);
     arena_destroy(c->scratch);
     free(c->profile);
+    notices_free(&c->notices);
     free(c);
 }
 

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/notices.h"
 #include "base/philox.h"
 #include "tensor/tensor.h"
 
@@ -49,6 +50,7 @@ typedef struct compute {
     double flops;        /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
     size_t packed_bytes, packed_peak; /* of weights that are packed now; the most so far (also on the dry backend) */
     struct profile *profile;          /* profile.h; NULL = nobody measures */
+    notices notices;                  /* what was found on the way that a user should read; owned */
 } compute;
 
 /* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address

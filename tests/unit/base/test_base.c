@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/notices.h"
 #include "base/option.h"
 #include "base/philox.h"
 #include "base/thread.h"
@@ -272,13 +273,41 @@ static void test_redzone(void **state) {
     assert_true(WIFSIGNALED(status));
 }
 
+static void test_notices(void **state) {
+    (void)state;
+    notices list = {0};
+    text t = {0};
+    ss_error err;
+    assert_int_equal(notices_add(NULL, &err, "nobody listens"), SS_OK);
+    for (int i = 0; i < 20; i++) assert_int_equal(notices_add(&list, &err, "line %d of %s", i % 10, "ten"), SS_OK);
+    assert_int_equal(list.n, 10); /* each once */
+    assert_string_equal(list.line[0], "line 0 of ten");
+    assert_string_equal(list.line[9], "line 9 of ten");
+    assert_int_equal(list.told, 0);
+    text_add(&t, "a\nb \x1b[31m \xc2\x9b \xff\xc3\xa9 \xed\xa0\x80 \xf0\x9f\x8e\x88 \xe2\x82");
+    assert_int_equal(notices_add_text(&list, &t, &err), SS_OK);
+    assert_null(t.s);
+    assert_string_equal(list.line[10], "a?b ?[31m ?? ?\xc3\xa9 ??? \xf0\x9f\x8e\x88 ??");
+    t.failed = 1;
+    assert_int_equal(notices_add_text(&list, &t, &err), SS_ERR_RESOURCE);
+    assert_int_equal(list.n, 11);
+    notices_free(&list);
+    notices_free(&list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arena),          cmocka_unit_test(test_philox_known_answers),
-        cmocka_unit_test(test_philox_streams), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_escapes),        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_forget),         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_philox_known_answers),
+        cmocka_unit_test(test_philox_streams),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
