@@ -214,7 +214,7 @@ static ss_status open_store(store *s, const char *data, ss_error *err) {
     if (!is_there(s, "study.yaml"))
         return error_set(err, SS_ERR_STORE, s->folder, "the store has lost its study.yaml; restore it from a copy");
     SS_TRY(read_study(s, data, err));
-    if (s->db && s->version == 1) SS_TRY(store_read_version_1(s, err));
+    if (s->db && s->version < STORE_VERSION) SS_TRY(store_read_older(s, err));
     return s->db && s->mode == STORE_WRITE ? begin_writing(s, err) : SS_OK;
 }
 

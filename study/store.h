@@ -20,7 +20,7 @@
 #include "study/plan.h"
 #include "study/trajectory.h"
 
-enum { STORE_VERSION = 2, STORE_APPLICATION = 0x53494e4b /* "SINK" */ };
+enum { STORE_VERSION = 3, STORE_APPLICATION = 0x53494e4b /* "SINK" */ };
 
 typedef struct store store;
 typedef enum store_mode { STORE_READ, STORE_WRITE } store_mode;

@@ -59,12 +59,13 @@ ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_err
 ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err);
 
 /* ---- store_schema.c ---- */
-extern const char STORE_TABLES[];
-/* `sites`' columns and the views, which name the study's probes and the store's metrics. */
-void store_site_table(const study *y, text *out);
+/* Every table of a new store, by one list; `site` has the columns of the study's probes. */
+void store_tables(const study *y, text *out);
+/* The views, which name the study's probes and the store's metrics. */
 ss_status store_views(store *s, ss_error *err);
-/* What views and reports ask of a store of version 1 that it has not got, in this connection alone. */
-ss_status store_read_version_1(store *s, ss_error *err);
+/* What later versions brought, laid over a store that is of an older one and was opened for reading: in this connection
+ * alone, the file stays as it is. */
+ss_status store_read_older(store *s, ss_error *err);
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);

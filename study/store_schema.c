@@ -4,35 +4,69 @@
 
 #include <string.h>
 
-const char STORE_TABLES[] =
-    "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE class(class INTEGER PRIMARY KEY, description TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE prompt(prompt INTEGER PRIMARY KEY, text TEXT NOT NULL, tag TEXT, metadata TEXT, swapped TEXT);"
-    "CREATE TABLE condition(condition INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, family TEXT NOT NULL,"
-    " role TEXT NOT NULL, select_name TEXT, k INTEGER, edit_name TEXT, branch TEXT, rows TEXT, scope TEXT, redraw TEXT,"
-    " source TEXT, draw INTEGER, draw_of INTEGER NOT NULL, written TEXT, kinds TEXT);"
-    "CREATE TABLE metric(metric INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
-    " is_binary INTEGER NOT NULL, needs_baseline INTEGER NOT NULL, is_primary INTEGER NOT NULL,"
-    " added INTEGER NOT NULL, options TEXT NOT NULL);"
-    "CREATE TABLE segment(segment INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, start INTEGER NOT NULL,"
-    " length INTEGER NOT NULL, grid_width INTEGER NOT NULL, layout INTEGER NOT NULL);"
-    "CREATE TABLE block(block INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, heads INTEGER NOT NULL,"
-    " queries INTEGER NOT NULL, keys INTEGER NOT NULL, layout INTEGER NOT NULL);"
-    "CREATE TABLE unit(unit INTEGER PRIMARY KEY, prompt INTEGER NOT NULL REFERENCES prompt, seed INTEGER NOT NULL,"
-    " condition INTEGER NOT NULL REFERENCES condition, class INTEGER NOT NULL REFERENCES class,"
-    " image TEXT NOT NULL, pixels TEXT NOT NULL, trace TEXT, trace_sha256 TEXT, UNIQUE(prompt, seed, condition));"
-    "CREATE INDEX unit_condition ON unit(condition);"
-    "CREATE TABLE score(unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric,"
-    " value REAL NOT NULL, unreadable INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY(unit, metric)) WITHOUT ROWID;"
-    "CREATE TABLE sink(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, block INTEGER NOT NULL,"
-    " head INTEGER NOT NULL, branch INTEGER NOT NULL, rank INTEGER NOT NULL, key INTEGER NOT NULL,"
-    " class INTEGER NOT NULL, mass REAL NOT NULL, PRIMARY KEY(unit, step, block, head, branch, rank)) WITHOUT ROWID;"
-    "CREATE TABLE trajectory(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, latent_rmse REAL NOT NULL,"
-    " velocity_cosine REAL, PRIMARY KEY(unit, step)) WITHOUT ROWID;"
-    "CREATE TABLE token(prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, key INTEGER NOT NULL,"
-    " class INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)) WITHOUT ROWID;";
+typedef struct store_table {
+    const char *name;
+    int since; /* the version of the store that brought it */
+    const char *columns, *after;
+} store_table;
 
-void store_site_table(const study *y, text *out) {
+/* `columns` goes between the parentheses of CREATE TABLE; `after` behind them. A table that a later version brought is
+ * there, empty, in an older store that is read (store_read_older). */
+static const store_table TABLES[] = {
+    {"meta", 1, "key TEXT PRIMARY KEY, value TEXT NOT NULL", " WITHOUT ROWID"},
+    {"class", 1, "class INTEGER PRIMARY KEY, description TEXT NOT NULL UNIQUE", ""},
+    {"prompt", 1, "prompt INTEGER PRIMARY KEY, text TEXT NOT NULL, tag TEXT, metadata TEXT, swapped TEXT", ""},
+    {"condition", 1,
+     "condition INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, family TEXT NOT NULL,"
+     " role TEXT NOT NULL, select_name TEXT, k INTEGER, edit_name TEXT, branch TEXT, rows TEXT, scope TEXT,"
+     " redraw TEXT, source TEXT, draw INTEGER, draw_of INTEGER NOT NULL, written TEXT, kinds TEXT",
+     ""},
+    {"metric", 1,
+     "metric INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+     " is_binary INTEGER NOT NULL, needs_baseline INTEGER NOT NULL, is_primary INTEGER NOT NULL,"
+     " added INTEGER NOT NULL, options TEXT NOT NULL",
+     ""},
+    {"segment", 1,
+     "segment INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, start INTEGER NOT NULL,"
+     " length INTEGER NOT NULL, grid_width INTEGER NOT NULL, layout INTEGER NOT NULL",
+     ""},
+    {"block", 2,
+     "block INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, heads INTEGER NOT NULL,"
+     " queries INTEGER NOT NULL, keys INTEGER NOT NULL, layout INTEGER NOT NULL",
+     ""},
+    /* image and pixels: NULL where the unit has failed (table failure) */
+    {"unit", 1,
+     "unit INTEGER PRIMARY KEY, prompt INTEGER NOT NULL REFERENCES prompt, seed INTEGER NOT NULL,"
+     " condition INTEGER NOT NULL REFERENCES condition, class INTEGER NOT NULL REFERENCES class,"
+     " image TEXT, pixels TEXT, trace TEXT, trace_sha256 TEXT, UNIQUE(prompt, seed, condition)",
+     ""},
+    {"score", 1,
+     "unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric,"
+     " value REAL NOT NULL, unreadable INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY(unit, metric)",
+     " WITHOUT ROWID"},
+    {"sink", 1,
+     "unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, block INTEGER NOT NULL,"
+     " head INTEGER NOT NULL, branch INTEGER NOT NULL, rank INTEGER NOT NULL, key INTEGER NOT NULL,"
+     " class INTEGER NOT NULL, mass REAL NOT NULL, PRIMARY KEY(unit, step, block, head, branch, rank)",
+     " WITHOUT ROWID"},
+    {"trajectory", 1,
+     "unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL, latent_rmse REAL NOT NULL,"
+     " velocity_cosine REAL, PRIMARY KEY(unit, step)",
+     " WITHOUT ROWID"},
+    {"token", 1,
+     "prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, key INTEGER NOT NULL,"
+     " class INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)",
+     " WITHOUT ROWID"},
+    /* a unit whose numbers were not finite; step: after which it was seen, NULL: in its picture */
+    {"failure", 3, "unit INTEGER PRIMARY KEY REFERENCES unit, step INTEGER, reason TEXT NOT NULL", ""},
+    /* a picture whose score was not finite */
+    {"score_failure", 3,
+     "unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric, reason TEXT NOT NULL,"
+     " PRIMARY KEY(unit, metric)",
+     " WITHOUT ROWID"},
+};
+
+static void add_site_table(const study *y, text *out) {
     text_add(out, "CREATE TABLE site(unit INTEGER NOT NULL REFERENCES unit, step INTEGER NOT NULL,"
                   " block INTEGER NOT NULL, head INTEGER NOT NULL, branch INTEGER NOT NULL");
     for (int i = 0; i < y->n_probes; i++)
@@ -40,9 +74,24 @@ void store_site_table(const study *y, text *out) {
     text_add(out, ", PRIMARY KEY(unit, step, block, head, branch)) WITHOUT ROWID;");
 }
 
-/* "clip-t" as a column: clip_t. */
+static void add_tables(const char *create, int since, text *out) {
+    for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++)
+        if (TABLES[i].since >= since)
+            text_addf(out, "%s %s(%s)%s;", create, TABLES[i].name, TABLES[i].columns, TABLES[i].after);
+}
+
+void store_tables(const study *y, text *out) {
+    add_tables("CREATE TABLE", 1, out);
+    text_add(out, "CREATE INDEX unit_condition ON unit(condition);");
+    add_site_table(y, out);
+}
+
+/* "clip-t" as a column between double quotes: clip_t. */
 static void add_column_name(const char *name, text *out) {
-    for (; *name; name++) text_add_n(out, *name == '-' ? "_" : name, 1);
+    for (; *name; name++) {
+        if (*name == '"') text_add(out, "\"");
+        text_add_n(out, *name == '-' ? "_" : name, 1);
+    }
 }
 
 /* What every view says of the unit it speaks of. */
@@ -54,10 +103,11 @@ static const char UNIT_TABLES[] =
 static const char PROPER[] = " c.role IN ('baseline', 'studied', 'positive')"; /* not shams, not calibration */
 
 /* One row an image, one column a metric. */
-static ss_status add_score_view(store *s, const char *name, const char *where, text *out, ss_error *err) {
+static ss_status add_score_view(store *s, const char *create, const char *name, const char *where, text *out,
+                                ss_error *err) {
     sqlite3_stmt *metrics;
     SS_TRY(store_prepare(s, "SELECT metric, name FROM metric ORDER BY metric", &metrics, err));
-    text_addf(out, "CREATE VIEW %s AS SELECT %s", name, UNIT_COLUMNS);
+    text_addf(out, "%s VIEW %s AS SELECT %s", create, name, UNIT_COLUMNS);
     int code;
     while ((code = sqlite3_step(metrics)) == SQLITE_ROW) {
         int number = sqlite3_column_int(metrics, 0);
@@ -67,8 +117,8 @@ static ss_status add_score_view(store *s, const char *name, const char *where, t
         text_add(out, "\"");
     }
     text_addf(out,
-              ", (SELECT max(unreadable) FROM score x WHERE x.unit = u.unit) AS unreadable, u.image AS image%s"
-              " WHERE %s;",
+              ", (SELECT max(unreadable) FROM score x WHERE x.unit = u.unit) AS unreadable, u.image AS image,"
+              " EXISTS (SELECT 1 FROM failure f WHERE f.unit = u.unit) AS failed%s WHERE %s;",
               UNIT_TABLES, where);
     sqlite3_finalize(metrics);
     return code == SQLITE_DONE ? SS_OK : store_sql_error(s, "reading table metric", err);
@@ -120,58 +170,86 @@ static void add_site_views(const char *create, const study *y, text *out) {
               create, UNIT_COLUMNS, BRANCH, TOKEN_CLASS, UNIT_TABLES, PROPER);
 }
 
-ss_status store_views(store *s, ss_error *err) {
-    text sql = {0};
-    text_add(&sql, "DROP VIEW IF EXISTS scores; DROP VIEW IF EXISTS calibrations; DROP VIEW IF EXISTS units;"
-                   " DROP VIEW IF EXISTS sites; DROP VIEW IF EXISTS sinks; DROP VIEW IF EXISTS shams;"
-                   " DROP VIEW IF EXISTS blocks; DROP VIEW IF EXISTS long_scores; DROP VIEW IF EXISTS keys; DROP VIEW "
-                   "IF EXISTS trajectories;");
-    text_addf(&sql,
-              "CREATE VIEW units AS SELECT %s, c.role AS role, u.image AS image, u.pixels AS pixels,"
-              " u.trace AS trace, k.description AS numeric_class%s JOIN class k ON k.class = u.class;",
-              UNIT_COLUMNS, UNIT_TABLES);
-    text_addf(&sql,
-              "CREATE VIEW long_scores AS SELECT %s, c.role AS role, m.name AS metric, x.value AS value,"
+/* Pictures and scores that failed: a row each. */
+static void add_failure_views(const char *create, text *out) {
+    text_addf(out,
+              "%s VIEW failures AS SELECT %s, c.role AS role, f.metric AS metric, f.step AS step, f.reason AS reason%s"
+              " JOIN (SELECT unit, NULL AS metric, step, reason FROM failure UNION ALL SELECT x.unit, m.name, NULL,"
+              " x.reason FROM score_failure x JOIN metric m ON m.metric = x.metric) f ON f.unit = u.unit;",
+              create, UNIT_COLUMNS, UNIT_TABLES);
+}
+
+/* Every view; `create` is CREATE, or CREATE TEMP for this connection alone. */
+static ss_status add_views(store *s, const char *create, text *out, ss_error *err) {
+    text_addf(out,
+              "%s VIEW units AS SELECT %s, c.role AS role, u.image AS image, u.pixels AS pixels,"
+              " u.trace AS trace, k.description AS numeric_class,"
+              " EXISTS (SELECT 1 FROM failure f WHERE f.unit = u.unit) AS failed%s JOIN class k ON k.class = u.class;",
+              create, UNIT_COLUMNS, UNIT_TABLES);
+    text_addf(out,
+              "%s VIEW long_scores AS SELECT %s, c.role AS role, m.name AS metric, x.value AS value,"
               " x.unreadable AS unreadable, x.note AS note%s JOIN score x ON x.unit = u.unit"
               " JOIN metric m ON m.metric = x.metric;",
-              UNIT_COLUMNS, UNIT_TABLES);
-    text_addf(&sql,
-              "CREATE VIEW shams AS SELECT %s, u.pixels = b.pixels AS equal%s JOIN unit b ON b.prompt = u.prompt AND"
+              create, UNIT_COLUMNS, UNIT_TABLES);
+    text_addf(out,
+              "%s VIEW shams AS SELECT %s, u.pixels = b.pixels AS equal%s JOIN unit b ON b.prompt = u.prompt AND"
               " b.seed = u.seed AND b.condition = 0 WHERE c.role = 'sham';",
-              UNIT_COLUMNS, UNIT_TABLES);
-    text_addf(&sql,
-              "CREATE VIEW trajectories AS SELECT %s, x.step AS step, x.latent_rmse AS latent_rmse,"
+              create, UNIT_COLUMNS, UNIT_TABLES);
+    text_addf(out,
+              "%s VIEW trajectories AS SELECT %s, x.step AS step, x.latent_rmse AS latent_rmse,"
               " x.velocity_cosine AS velocity_cosine%s JOIN trajectory x ON x.unit = u.unit WHERE%s;",
-              UNIT_COLUMNS, UNIT_TABLES, PROPER);
-    add_block_view("CREATE", &sql);
-    add_key_view("CREATE", &sql);
-    add_site_views("CREATE", s->study, &sql);
-    ss_status status = add_score_view(s, "scores", PROPER, &sql, err);
-    if (status == SS_OK) status = add_score_view(s, "calibrations", " c.role = 'calibration'", &sql, err);
-    if (status == SS_OK && sql.failed) status = error_no_memory(err, "the schema", sql.len);
-    if (status == SS_OK) status = store_exec(s, sql.s, err);
-    text_free(&sql);
+              create, UNIT_COLUMNS, UNIT_TABLES, PROPER);
+    add_block_view(create, out);
+    add_key_view(create, out);
+    add_site_views(create, s->study, out);
+    add_failure_views(create, out);
+    SS_TRY(add_score_view(s, create, "scores", PROPER, out, err));
+    return add_score_view(s, create, "calibrations", " c.role = 'calibration'", out, err);
+}
+
+static ss_status run_sql(store *s, text *sql, ss_status status, ss_error *err) {
+    if (status == SS_OK && sql->failed) status = error_no_memory(err, "the schema", sql->len);
+    if (status == SS_OK) status = store_exec(s, sql->s, err);
+    text_free(sql);
     return status;
 }
 
-/* Stores of version 1 know one joint attention, the same in every block; what has come since is laid over them, in the
- * connection alone: the file stays as it is. */
-static const char SINCE_VERSION_1[] =
-    "CREATE TEMP VIEW segment AS SELECT *, 0 AS layout FROM main.segment;"
-    "CREATE TEMP TABLE block AS SELECT DISTINCT block AS block, '' AS name, 'joint' AS kind,"
-    " (SELECT count(DISTINCT head) FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)) AS heads, (SELECT "
-    "sum(length) FROM main.segment) AS queries,"
-    " (SELECT sum(length) FROM main.segment) AS keys, 0 AS layout FROM"
-    " (SELECT block FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)"
-    "  UNION SELECT block FROM main.sink WHERE unit = (SELECT min(unit) FROM main.sink));";
-
-ss_status store_read_version_1(store *s, ss_error *err) {
+ss_status store_views(store *s, ss_error *err) {
+    static const char *const VIEWS[] = {"units", "long_scores", "shams",    "trajectories", "blocks",      "keys",
+                                        "sites", "sinks",       "failures", "scores",       "calibrations"};
     text sql = {0};
-    text_add(&sql, SINCE_VERSION_1);
-    add_block_view("CREATE TEMP", &sql);
-    add_key_view("CREATE TEMP", &sql);
-    add_site_views("CREATE TEMP", s->study, &sql);
-    ss_status status = sql.failed ? error_no_memory(err, "the schema", sql.len) : store_exec(s, sql.s, err);
-    text_free(&sql);
-    return status;
+    for (size_t i = 0; i < sizeof VIEWS / sizeof *VIEWS; i++) text_addf(&sql, "DROP VIEW IF EXISTS %s;", VIEWS[i]);
+    ss_status status = add_views(s, "CREATE", &sql, err);
+    return run_sql(s, &sql, status, err);
+}
+
+/* ---- older versions ---- */
+
+/* What stores of up to `version` lack or have otherwise, made from what they have: laid over them in the connection
+ * alone, as temporary tables and views of the same names. The file stays as it is. Tables that are simply not there
+ * need no row here: they are empty. */
+static const struct older {
+    int version;
+    const char *sql;
+} OLDER[] = {
+    /* one joint attention, the same in every block */
+    {1,
+     "CREATE TEMP VIEW segment AS SELECT *, 0 AS layout FROM main.segment;"
+     "CREATE TEMP TABLE block AS SELECT DISTINCT block AS block, '' AS name, 'joint' AS kind,"
+     " (SELECT count(DISTINCT head) FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)) AS heads, (SELECT "
+     "sum(length) FROM main.segment) AS queries,"
+     " (SELECT sum(length) FROM main.segment) AS keys, 0 AS layout FROM"
+     " (SELECT block FROM main.site WHERE unit = (SELECT min(unit) FROM main.site)"
+     "  UNION SELECT block FROM main.sink WHERE unit = (SELECT min(unit) FROM main.sink));"},
+};
+
+ss_status store_read_older(store *s, ss_error *err) {
+    text sql = {0};
+    ss_status status = SS_OK;
+    for (size_t i = 0; i < sizeof OLDER / sizeof *OLDER; i++)
+        if (s->version <= OLDER[i].version) text_add(&sql, OLDER[i].sql);
+    add_tables("CREATE TEMP TABLE IF NOT EXISTS", s->version + 1, &sql);
+    SS_TRY(run_sql(s, &sql, status, err)); /* views name what is made here */
+    status = add_views(s, "CREATE TEMP", &sql, err);
+    return run_sql(s, &sql, status, err);
 }

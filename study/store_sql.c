@@ -88,15 +88,15 @@ ss_status store_check_version(store *s, ss_error *err) {
         return error_set(err, SS_ERR_STORE, s->db_path, "is not a results store of sinkscope (application id %lld)",
                          (long long)application);
     SS_TRY(read_int(s, "PRAGMA user_version", &version, err));
-    if (version > STORE_VERSION)
+    if (version < 1 || version > STORE_VERSION)
         return error_set(err, SS_ERR_STORE, s->db_path,
-                         "is of version %lld; this program knows versions up to %d: use a newer one",
-                         (long long)version, STORE_VERSION);
+                         "is of version %lld; this program knows versions 1 to %d: use a newer one", (long long)version,
+                         STORE_VERSION);
     if (version < STORE_VERSION && s->mode == STORE_WRITE)
         return error_set(
             err, SS_ERR_STORE, s->db_path,
-            "is of version %lld; this program reads it but writes version %d only: run the study anew to add "
-            "to it",
+            "is of version %lld; this program reads it, and writes version %d only: go on with the program "
+            "that made it (manifest.json names it), or run the study anew",
             (long long)version, STORE_VERSION);
     s->version = (int)version;
     return SS_OK;
@@ -312,9 +312,8 @@ static ss_status fill(store *s, const plan *p, const char *numeric_class, ss_err
     char limit[32], planned[32];
     snprintf(limit, sizeof limit, "%d", p->limit);
     snprintf(planned, sizeof planned, "%lld", (long long)p->counts.images);
-    text_addf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN;%s", STORE_APPLICATION, STORE_VERSION,
-              STORE_TABLES);
-    store_site_table(p->study, &sql);
+    text_addf(&sql, "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN;", STORE_APPLICATION, STORE_VERSION);
+    store_tables(p->study, &sql);
     ss_status status = sql.failed ? error_no_memory(err, "the schema", sql.len) : store_exec(s, sql.s, err);
     text_free(&sql);
     SS_TRY(status);

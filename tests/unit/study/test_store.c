@@ -72,12 +72,14 @@ static void test_versions(void **state) {
     world w;
     world_open(&w, WORLD_STUDY, 12, 2);
     free(world_reference(&w));
-    sql(&w, "reference", "PRAGMA user_version = 3");
-    expect_open(&w, STORE_READ, SS_ERR_STORE, "is of version 3; this program knows versions up to 2");
+    sql(&w, "reference", "PRAGMA user_version = 4");
+    expect_open(&w, STORE_READ, SS_ERR_STORE, "is of version 4; this program knows versions 1 to 3: use a newer one");
     sql(&w, "reference", "PRAGMA user_version = 0");
+    expect_open(&w, STORE_READ, SS_ERR_STORE, "is of version 0");
+    sql(&w, "reference", "PRAGMA user_version = 2");
     expect_open(&w, STORE_READ, SS_OK, NULL);
-    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 0; this program reads it but writes version 2 only");
-    sql(&w, "reference", "PRAGMA user_version = 2; PRAGMA application_id = 7");
+    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 2; this program reads it, and writes version 3 only");
+    sql(&w, "reference", "PRAGMA user_version = 3; PRAGMA application_id = 7");
     expect_open(&w, STORE_READ, SS_ERR_STORE, "is not a results store of sinkscope");
     world_close(&w);
 }
@@ -92,11 +94,12 @@ static void test_version_1(void **state) {
     char *before = world_exports(&w, "reference"), *sites = strstr(before, "step,block,kind,head");
     assert_non_null(sites);
     sql(&w, "reference",
-        "DROP VIEW sites; DROP VIEW sinks; DROP VIEW keys; DROP VIEW blocks; DROP TABLE block;"
+        "DROP VIEW sites; DROP VIEW sinks; DROP VIEW keys; DROP VIEW blocks; DROP VIEW failures; DROP VIEW units;"
+        "DROP VIEW scores; DROP VIEW calibrations; DROP TABLE block; DROP TABLE failure; DROP TABLE score_failure;"
         "ALTER TABLE segment DROP COLUMN layout; ALTER TABLE condition DROP COLUMN kinds; PRAGMA user_version = 1;"
         "CREATE VIEW sites AS SELECT 'as it was' AS a; CREATE VIEW sinks AS SELECT 'as it was' AS a;"
         "CREATE VIEW keys AS SELECT 'as it was' AS a");
-    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 1; this program reads it but writes version 2 only");
+    expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 1; this program reads it, and writes version 3 only");
     char *path = file_join(w.folder, "reference/results.sqlite");
     file_sha256 was, is;
     ss_error err;
