@@ -28,8 +28,10 @@ static void add_signed(double x, int decimals, text *out) {
 }
 
 static void read_different(const analysis *a, const analysis_row *r, text *out) {
-    const char *name = a->study->condition[r->contrast->a].family;
-    int up = r->stats.mean.value > 0, with_baseline = r->contrast->a == 0 || r->contrast->b == 0;
+    const study_contrast *c = r->contrast;
+    int turned = c->a == 0, with_baseline = c->a == 0 || c->b == 0; /* the words are of the side that is no baseline */
+    const char *name = a->study->condition[turned ? c->b : c->a].family;
+    int up = turned ? r->stats.mean.value < 0 : r->stats.mean.value > 0;
     if (r->kind == METRIC_DISTANCE && with_baseline) text_addf(out, "different: %s moves the image", name);
     else if (r->kind == METRIC_DISTANCE) text_addf(out, "different: %s moves the image %s", name, up ? "more" : "less");
     else if (r->kind == METRIC_SIMILARITY)

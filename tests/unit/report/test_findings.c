@@ -86,6 +86,41 @@ static void check_short(const char *page) {
     assert_int_equal(first, rows);
 }
 
+/* The short answer counts what became of the condition that is not the baseline, in either order. */
+static void test_baseline_first(void **state) {
+    (void)state;
+    static const char *const ORDER[] = {"sink - baseline", "baseline - sink"};
+    for (int i = 0; i < 2; i++) {
+        world m;
+        ss_error err;
+        store *s;
+        analysis *a;
+        char source[512];
+        snprintf(source, sizeof source,
+                 "study: first\nmodel: model\nprompts: prompts.jsonl\nseeds: [1]\nsampler: {steps: 2}\n"
+                 "conditions:\n  sink: {select: top, k: 3, edit: mask}\nmetrics: [glow]\nprimary: glow\nsham: 0\n"
+                 "contrasts: [{what: %s}]\n",
+                 ORDER[i]);
+        world_open(&m, source, 3, 0);
+        assert_int_equal(world_run(&m, "out", NULL, &err), SS_OK);
+        assert_int_equal(store_open(&s, world_path(&m, "out"), STORE_READ, NULL, &err), SS_OK);
+        assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+        assert_int_equal(a->n_rows, 1);
+        a->rows[0].stats.verdict = STATS_DIFFERENT;
+        a->rows[0].stats.mean = stats_defined(i == 0 ? -0.5 : 0.5); /* the sink's picture has less */
+        const finding f = {s, a};
+        assert_int_equal(findings_write(&f, 1, world_path(&m, "F.md"), &err), SS_OK);
+        char *page;
+        size_t size;
+        assert_int_equal(file_read(world_path(&m, "F.md"), 1 << 20, &page, &size, &err), SS_OK);
+        assert_non_null(strstr(page, "on the primary metric (1 contrast): 1 worse, 0 better, 0 undecided."));
+        free(page);
+        analysis_free(a);
+        store_close(s);
+        world_close(&m);
+    }
+}
+
 static void test_document(void **state) {
     (void)state;
     write_findings(2, "FINDINGS.md");
@@ -121,6 +156,6 @@ static void test_document(void **state) {
 
 int main(void) {
     if (chdir("/") != 0) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_document)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_document), cmocka_unit_test(test_baseline_first)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

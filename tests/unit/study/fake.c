@@ -434,6 +434,12 @@ static ss_status score_rmse(compute *c, void *state, const metric_input *in, met
     return SS_OK;
 }
 
+static ss_status score_alike(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+    ss_status status = score_rmse(c, state, in, out, err);
+    out->value = 1 - out->value;
+    return status;
+}
+
 static const option GLOW_OPTIONS[] = {{"model", OPTION_PATH, NULL, 0, 0, "model", "folder"}, {0}};
 
 const metric SCORE_METRICS[] = {
@@ -451,8 +457,12 @@ const metric SCORE_METRICS[] = {
      .needs = METRIC_NEEDS_BASELINE,
      .score = score_rmse},
     {.about = {"dim", "how green", NULL}, .kind = METRIC_PREFERENCE, .score = score_glow},
+    {.about = {"alike", "likeness", NULL},
+     .kind = METRIC_SIMILARITY,
+     .needs = METRIC_NEEDS_BASELINE,
+     .score = score_alike},
 };
-const int SCORE_METRIC_COUNT = 4;
+const int SCORE_METRIC_COUNT = 5;
 
 /* ---- folders ---- */
 

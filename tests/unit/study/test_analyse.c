@@ -13,6 +13,7 @@
 
 #include "fake.h"
 #include "stored.h"
+#include "study/analyse_internal.h"
 
 static const char STUDY[] = "study: world\n"
                             "model: model\n"
@@ -130,6 +131,76 @@ static void test_different_within_the_margin(void **state) {
                         "different: sink is better, by less than 0.028 (calibrated)");
     stored_done(a);
     stored_set(0, 1, "0.5 + 0.01 * prompt + 0.2 * seed + 0.002 * (prompt % 2) - 0.001");
+}
+
+/* The reading of a difference is of the condition that is not the baseline, in either order. */
+static void test_different_in_either_order(void **state) {
+    (void)state;
+    enum { BASELINE, CUT, RANDOM };
+    static const struct {
+        metric_kind kind;
+        int a, b;
+        double mean;
+        const char *reads;
+    } CASES[] = {
+        {METRIC_DISTANCE, CUT, BASELINE, 0.1, "different: cut moves the image"},
+        {METRIC_DISTANCE, BASELINE, CUT, -0.1, "different: cut moves the image"},
+        {METRIC_DISTANCE, CUT, RANDOM, 0.1, "different: cut moves the image more"},
+        {METRIC_DISTANCE, RANDOM, CUT, 0.1, "different: random moves the image more"},
+        {METRIC_SIMILARITY, CUT, RANDOM, 0.1, "different: cut moves the image less"},
+        {METRIC_SIMILARITY, RANDOM, CUT, 0.1, "different: random moves the image less"},
+        {METRIC_SIMILARITY, RANDOM, CUT, -0.1, "different: random moves the image more"},
+        {METRIC_ALIGNMENT, CUT, BASELINE, -0.1, "different: cut is worse"},
+        {METRIC_ALIGNMENT, BASELINE, CUT, 0.1, "different: cut is worse"},
+        {METRIC_PREFERENCE, BASELINE, CUT, -0.1, "different: cut is better"},
+        {METRIC_PREFERENCE, CUT, RANDOM, 0.1, "different: cut is better"},
+    };
+    study_condition condition[] = {{.family = "baseline"}, {.family = "cut"}, {.family = "random"}};
+    const study y = {.n_conditions = 3, .condition = condition};
+    const analysis a = {.study = &y};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        const study_contrast c = {.a = CASES[i].a, .b = CASES[i].b, .k = -1};
+        analysis_row r = {.contrast = &c, .kind = CASES[i].kind};
+        r.stats = (stats_contrast){.n = 6, .mean = stats_defined(CASES[i].mean), .verdict = STATS_DIFFERENT};
+        analysis_read(&a, &r);
+        assert_string_equal(r.reads, CASES[i].reads);
+    }
+}
+
+/* The same of a store: a study that writes the baseline first. The baseline has no likeness to itself, so a metric of
+ * likeness has no row against it. */
+static void test_baseline_first(void **state) {
+    (void)state;
+    static const char FIRST[] = "study: first\n"
+                                "model: model\n"
+                                "prompts: prompts.jsonl\n"
+                                "seeds: [1]\n"
+                                "sampler: {steps: 2}\n"
+                                "conditions:\n"
+                                "  cut:   {select: top, k: 3, edit: mask}\n"
+                                "  other: {select: top, k: 1, edit: mask}\n"
+                                "metrics: [pixel-rmse, alike]\n"
+                                "primary: pixel-rmse\n"
+                                "sham: 0\n"
+                                "contrasts: [{what: baseline - cut}, {what: cut - baseline}, {what: other - cut}]\n";
+    world m;
+    ss_error err;
+    store *s;
+    analysis *a;
+    world_open(&m, FIRST, 12, 0);
+    assert_int_equal(world_run(&m, "out", NULL, &err), SS_OK);
+    assert_int_equal(store_open(&s, world_path(&m, "out"), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+    const analysis_row *turned = row(a, "baseline - cut", -1, "pixel-rmse", 0);
+    assert_true(turned->stats.mean.value < 0);
+    assert_string_equal(turned->reads, "different: cut moves the image");
+    assert_string_equal(row(a, "cut - baseline", -1, "pixel-rmse", 0)->reads, "different: cut moves the image");
+    assert_null(row(a, "baseline - cut", -1, "alike", 0));
+    assert_null(row(a, "cut - baseline", -1, "alike", 0));
+    assert_non_null(row(a, "other - cut", -1, "alike", 0));
+    analysis_free(a);
+    store_close(s);
+    world_close(&m);
 }
 
 static void test_undecided_and_blunt(void **state) {
@@ -312,6 +383,8 @@ int main(void) {
         cmocka_unit_test(test_pairs_and_margins),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_different_within_the_margin),
+        cmocka_unit_test(test_different_in_either_order),
+        cmocka_unit_test(test_baseline_first),
         cmocka_unit_test(test_undecided_and_blunt),
         cmocka_unit_test(test_accuracy_and_unreadable),
         cmocka_unit_test(test_damaged_prompt),
