@@ -58,8 +58,51 @@ void file_map_forget(const file_map *m, const void *data, size_t size) {
     if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
+ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, size_t *size, ss_error *err) {
+    size_t capacity = 1 << 16, got = 0;
+    char *data = malloc(capacity);
+    ss_status status = data ? SS_OK : error_no_memory(err, name, capacity);
+    while (status == SS_OK) {
+        ssize_t n = read(fd, data + got, capacity - got - 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = error_set_errno(err, SS_ERR_INPUT, name, "cannot read");
+        if (n <= 0) break;
+        got += (size_t)n;
+        if (got > limit)
+            status = error_set(err, SS_ERR_INPUT, name, "has more than the %zu bytes that are expected of such a file",
+                               limit);
+        if (status != SS_OK || got + 1 < capacity) continue;
+        char *grown = realloc(data, 2 * capacity);
+        if (!grown) status = error_no_memory(err, name, 2 * capacity);
+        else data = grown, capacity *= 2;
+    }
+    if (status != SS_OK) {
+        free(data);
+        return status;
+    }
+    data[got] = '\0';
+    *out = data;
+    *size = got;
+    return SS_OK;
+}
+
+/* 1 where `path` is a pipe or a character device: it has no size and no second reading. */
+static int is_stream(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
+static ss_status read_stream_at(const char *path, size_t limit, char **out, size_t *size, ss_error *err) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot open");
+    ss_status status = file_read_stream(fd, path, limit, out, size, err);
+    close(fd);
+    return status;
+}
+
 ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err) {
     int fd;
+    if (is_stream(path)) return read_stream_at(path, limit, out, size, err);
     size_t expected, got = 0;
     SS_TRY(open_for_reading(path, &fd, &expected, err));
     if (expected > limit) {

@@ -26,6 +26,10 @@ void file_map_forget(const file_map *m, const void *data, size_t size);
 /* Whole file as a terminated string (malloc; the caller frees). More than `limit` bytes is an input error. */
 ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err);
 
+/* All that an open descriptor gives (a pipe, the standard input); `name` stands for it in errors. As file_read
+ * otherwise. file_read takes a pipe or a device by its name through this. */
+ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, size_t *size, ss_error *err);
+
 /* Write a whole file: to a temporary name in the same folder, fsync, rename, fsync of the folder. On any
  * failure the old file, if there was one, is untouched and the temporary is gone. */
 ss_status file_write(const char *path, const void *data, size_t size, ss_error *err);

@@ -183,6 +183,25 @@ try 'stats --by' 0 'tag: many' sinkscope stats tagged.csv --contrast a-b --by ta
 check 'stats --by: a family each' test "$(grep -Ec '^  mean +(2|4\.5) ' said.out)" -eq 2
 try 'stats --by --json' 0 '"by": {"tag": "few"}, "figures"' sinkscope stats tagged.csv --contrast a-b --by tag --json
 try 'stats --by nothing' 3 "'colour'" sinkscope stats tagged.csv --contrast a-b --by colour
+sinkscope stats - --contrast a-b <scores.csv >from-input
+check 'stats -: the standard input' cmp -s figures from-input
+check 'stats: a pipe by its name' sh -c 'mkfifo pipe; cat scores.csv >pipe & "$SINKSCOPE" stats pipe --contrast a-b | cmp -s - figures'
+sed 's/^p1,1,a/&/; s/,1,b,/,1.0,b,/' scores.csv >floats.csv
+check 'stats: seeds written 1.0' sh -c '"$SINKSCOPE" stats floats.csv --contrast a-b | cmp -s - figures'
+(cat scores.csv; echo 'p1,1,c,m,nan') >missing-values.csv
+check 'stats: a missing value that no contrast uses' \
+    sh -c '"$SINKSCOPE" stats missing-values.csv --contrast a-b | cmp -s - figures'
+try 'stats: a missing value in a contrast' 3 "missing-values.csv:12: has the value 'nan' in a contrast" \
+    sinkscope stats missing-values.csv --contrast a-c
+(cat scores.csv; echo 'p1,1,b,m,7') >twice.csv
+try 'stats: a value given twice' 3 'is given twice, first on line 3' sinkscope stats twice.csv --contrast a-b
+printf 'prompt,seed,condition,metric,value\np,1,a,m,1\np,2,b,m,1\n' >apart.csv
+try 'stats: no pair' 3 "looked for rows of 'a' and of 'b' with the same prompt and seed" \
+    sinkscope stats apart.csv --contrast a-b
+awk -F, 'NR == 1; NR > 1 { for (i = 0; i < 150; i++) print $1 "," $2 "," (i ? "c" i : $3) "," $4 "," $5 + i * ($3 == "a") }' \
+    scores.csv | awk -F, '!seen[$1 $2 $3]++' >wide.csv
+try 'stats: 140 contrasts' 0 'c140-c1' sinkscope stats wide.csv $(seq -f '--contrast=c%g-c1' 2 140)
+check 'stats: every contrast is told' test "$(grep -c '^  verdict ' said.out)" -eq 139
 try 'stats from a pipe name' 3 'missing.csv' sinkscope stats missing.csv --contrast a-b
 
 # ---- standard output that fails ----
