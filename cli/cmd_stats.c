@@ -27,8 +27,8 @@ typedef struct analysis {
 /* The metric asked for, or the only one there is. */
 static ss_status choose_metric(analysis *w, ss_error *err) {
     const char *asked = invocation_flag(w->in, "metric").text;
-    words *names = &w->t.metrics;
-    int64_t found = asked ? words_find(names, asked) : names->n == 1 ? 0 : -1;
+    text_set *names = &w->t.metrics;
+    int64_t found = asked ? text_set_find(names, asked) : names->n == 1 ? 0 : -1;
     w->metric = (int)found;
     if (found >= 0) return SS_OK;
     text all = {0};
@@ -44,13 +44,13 @@ static ss_status choose_metric(analysis *w, ss_error *err) {
 }
 
 /* "a-b" or "a - b": names may hold dashes themselves, so every dash is tried. */
-static ss_status split_contrast(words *conditions, asked_contrast *c, ss_error *err) {
+static ss_status split_contrast(text_set *conditions, asked_contrast *c, ss_error *err) {
     const char *s = c->written;
     for (const char *dash = strchr(s, '-'); dash; dash = strchr(dash + 1, '-')) {
         size_t length = (size_t)(dash - s);
         while (length > 0 && s[length - 1] == ' ') length--;
-        c->a = (int)words_find_n(conditions, s, length);
-        c->b = (int)words_find(conditions, dash + 1 + strspn(dash + 1, " "));
+        c->a = (int)text_set_find_n(conditions, s, length);
+        c->b = (int)text_set_find(conditions, dash + 1 + strspn(dash + 1, " "));
         if (c->a >= 0 && c->b >= 0) return SS_OK;
     }
     return error_set(err, SS_ERR_USAGE, NULL, "--contrast is '%s'; expected two conditions of the file as a-b", s);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/text_set.h"
 
 /* Larger elements first, so that every tensor lies on a multiple of its element's size. */
 static int by_size_and_name(const void *a, const void *b) {
@@ -36,6 +37,19 @@ static int64_t elements_of(const safetensors_output *t) {
 
 static size_t bytes_of(const safetensors_output *t) { return checkpoint_dtype_size(t->dtype) * (size_t)elements_of(t); }
 
+static ss_status check_names(const char *path, const output *out, ss_error *err) {
+    text_set names = {0};
+    int64_t number;
+    ss_status status = SS_OK;
+    for (int i = 0; status == SS_OK && i < out->n; i++) {
+        status = text_set_add(&names, out->order[i]->name, &number, err);
+        if (status == SS_OK && number != i)
+            status = error_set(err, SS_ERR_INTERNAL, path, "two tensors called '%s'", out->order[i]->name);
+    }
+    text_set_free(&names);
+    return status;
+}
+
 static ss_status make_header(const char *path, const output *out, const char *note, text *header, ss_error *err) {
     const safetensors_output **order = out->order;
     int n = out->n;
@@ -48,9 +62,6 @@ static ss_status make_header(const char *path, const output *out, const char *no
     }
     for (int i = 0; i < n; i++) {
         const safetensors_output *t = order[i];
-        for (int j = 0; j < i; j++) /* few tensors are ever written at once */
-            if (strcmp(order[j]->name, t->name) == 0)
-                return error_set(err, SS_ERR_INTERNAL, path, "two tensors called '%s'", t->name);
         text_add(header, i ? "," : "");
         text_add_json(header, t->name);
         text_addf(header, ":{\"dtype\":\"%s\",\"shape\":[", checkpoint_dtype_name(t->dtype));
@@ -104,6 +115,7 @@ ss_status safetensors_write_noted(const char *path, const safetensors_output *te
     }
     for (int i = 0; i < n; i++) out.order[i] = &tensors[i];
     qsort(out.order, (size_t)n, sizeof *out.order, by_size_and_name);
+    SS_TRY_GOTO(check_names(path, &out, err), done);
     SS_TRY_GOTO(make_header(path, &out, note, &header, err), done);
     status = write_stream(temporary, &header, &out, err);
     if (status == SS_OK) status = file_commit(temporary, path, err);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/text.h"
+#include "base/text_set.h"
 #include "io/csv.h"
 
 typedef struct names {
@@ -208,15 +209,32 @@ void collection_free(collection *c) {
     *c = (collection){0};
 }
 
-ss_status collection_pair(collection *c, const collection *others, const char *others_path, ss_error *err) {
+/* `known`: the names of `others`; first[i]: the first image of the name numbered i. */
+static ss_status pair_by_name(collection *c, const collection *others, text_set *known, int *first,
+                              const char *others_path, ss_error *err) {
+    int64_t number;
+    for (int j = others->n; j-- > 0;) {
+        SS_TRY(text_set_add(known, others->image[j].name, &number, err));
+        first[number] = j;
+    }
     for (int i = 0; i < c->n; i++) {
-        int j = 0;
-        while (j < others->n && strcmp(others->image[j].name, c->image[i].name) != 0) j++;
-        if (j == others->n)
+        number = text_set_find(known, c->image[i].name);
+        if (number < 0)
             return error_set(err, SS_ERR_INPUT, others_path, "has no %s to go with %s", c->image[i].name,
                              c->image[i].path);
         free(c->image[i].baseline);
-        if (!(c->image[i].baseline = text_copy(others->image[j].path))) return error_no_memory(err, others_path, 1);
+        c->image[i].baseline = text_copy(others->image[first[number]].path);
+        if (!c->image[i].baseline) return error_no_memory(err, others_path, 1);
     }
     return SS_OK;
+}
+
+ss_status collection_pair(collection *c, const collection *others, const char *others_path, ss_error *err) {
+    text_set known = {0};
+    int *first = malloc(((size_t)others->n + 1) * sizeof *first);
+    ss_status status = first ? pair_by_name(c, others, &known, first, others_path, err)
+                             : error_no_memory(err, others_path, (size_t)others->n * sizeof *first);
+    text_set_free(&known);
+    free(first);
+    return status;
 }

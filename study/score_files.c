@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/text_set.h"
 #include "io/csv.h"
 #include "io/image.h"
 
@@ -460,20 +461,23 @@ static void describe(const file_scores *s, const collection *c, const study_metr
     text_add(out, "\n");
 }
 
-/* Whether image i is the first with its tag. */
-static int begins_tag(const collection *c, int i) {
-    if (!c->image[i].tag) return 0;
-    for (int j = 0; j < i; j++)
-        if (c->image[j].tag && strcmp(c->image[j].tag, c->image[i].tag) == 0) return 0;
-    return 1;
+/* The tags of the collection, each once, in its order. */
+static ss_status list_tags(const collection *c, text_set *tags, ss_error *err) {
+    int64_t number;
+    for (int i = 0; i < c->n; i++)
+        if (c->image[i].tag) SS_TRY(text_set_add(tags, c->image[i].tag, &number, err));
+    return SS_OK;
 }
 
 void file_scores_describe(const file_scores *s, const collection *c, const study_metric *m, int n, text *out) {
+    text_set tags = {0};
+    ss_error ignored;
+    if (list_tags(c, &tags, &ignored) != SS_OK) out->failed = 1;
     text_addf(out, "%-14s %-16s %7s  mean\n", "metric", "tag", "images");
     for (int k = 0; k < n; k++) {
         describe(s, c, m, k, NULL, out);
-        for (int i = 0; m[k].row->kind != METRIC_SET && i < c->n; i++)
-            if (begins_tag(c, i)) describe(s, c, m, k, c->image[i].tag, out);
+        for (int64_t i = 0; m[k].row->kind != METRIC_SET && i < tags.n; i++) describe(s, c, m, k, tags.at[i], out);
     }
+    text_set_free(&tags);
     if (s->known) text_addf(out, "%lld of %lld were known already\n", (long long)s->known, (long long)s->n);
 }

@@ -38,9 +38,9 @@ static ss_status read_value(const score_table *t, score_entry *e, ss_error *err)
     return csv_get_double(t->csv, e->row, t->value_column, &e->value, err);
 }
 
-static ss_status number(words *w, const char *s, int32_t *out, ss_error *err) {
+static ss_status number(text_set *w, const char *s, int32_t *out, ss_error *err) {
     int64_t n = 0;
-    SS_TRY(words_add(w, s, &n, err)); /* fewer than 2^31: a CSV has at most 2^30 bytes */
+    SS_TRY(text_set_add(w, s, &n, err)); /* fewer than 2^31: a CSV has at most 2^30 bytes */
     *out = (int32_t)n;
     return SS_OK;
 }
@@ -162,10 +162,10 @@ ss_status score_table_read(const char *path, const char *by, score_table *t, ss_
 }
 
 void score_table_free(score_table *t) {
-    words_free(&t->metrics);
-    words_free(&t->parts);
-    words_free(&t->conditions);
-    words_free(&t->prompts);
+    text_set_free(&t->metrics);
+    text_set_free(&t->parts);
+    text_set_free(&t->conditions);
+    text_set_free(&t->prompts);
     free(t->at);
     csv_close(t->csv);
     *t = (score_table){0};

@@ -2,7 +2,7 @@
 #ifndef STUDY_SCORE_TABLE_H
 #define STUDY_SCORE_TABLE_H
 
-#include "base/words.h"
+#include "base/text_set.h"
 #include "io/csv.h"
 #include "stats/summary.h"
 
@@ -19,7 +19,7 @@ typedef struct score_table {
     const char *path;
     int64_t n;
     score_entry *at; /* sorted by (metric, part, condition, prompt, seed) */
-    words metrics, parts, conditions, prompts;
+    text_set metrics, parts, conditions, prompts;
     int value_column, prompt_column, seed_column;
 } score_table;
 

@@ -18,6 +18,7 @@
 #include "base/notices.h"
 #include "base/option.h"
 #include "base/philox.h"
+#include "base/text_set.h"
 #include "base/thread.h"
 
 static void test_arena(void **state) {
@@ -295,6 +296,31 @@ static void test_notices(void **state) {
     notices_free(&list);
 }
 
+static void test_a_set_of_texts_numbers_them_as_they_come(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    static char name[N][8];
+    text_set set = {0};
+    ss_error err;
+    int64_t number;
+    assert_int_equal(text_set_find(&set, "a"), -1);
+    for (int i = 0; i < N; i++) {
+        snprintf(name[i], sizeof *name, "n%d", i);
+        assert_int_equal(text_set_add(&set, name[i], &number, &err), SS_OK);
+        assert_int_equal(number, i);
+    }
+    for (int i = 0; i < N; i++) assert_int_equal(text_set_find(&set, name[i]), i);
+    assert_int_equal(text_set_add(&set, "n77", &number, &err), SS_OK);
+    assert_int_equal(number, 77);
+    assert_int_equal(set.n, N);
+    assert_string_equal(set.at[123], "n123");
+    assert_int_equal(text_set_find_n(&set, "n12345", 4), 123);
+    assert_int_equal(text_set_find(&set, "n"), -1);
+    assert_int_equal(text_set_find(&set, ""), -1);
+    assert_true(set.compared < 8 * N); /* no look-up walks through the set */
+    text_set_free(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),
@@ -309,6 +335,7 @@ int main(void) {
         cmocka_unit_test(test_forget),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),
+        cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

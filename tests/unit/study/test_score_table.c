@@ -108,7 +108,7 @@ static void test_order(void **state) {
     assert_int_equal(
         read_text("z,1,a,n,1,w\nz,1,a,m,1,x\nb,1,a,m,2,y\nb,1,b,m,4,y\nz,1,b,m,8,x\nb,2,b,m,9,w\n", "tag", &t, &err),
         SS_OK);
-    assert_int_equal(score_table_parts(&t, (int)words_find(&t.metrics, "m"), &parts, &n, &err), SS_OK);
+    assert_int_equal(score_table_parts(&t, (int)text_set_find(&t.metrics, "m"), &parts, &n, &err), SS_OK);
     assert_int_equal(n, 3);
     assert_string_equal(t.parts.at[parts[0]], "x");
     assert_string_equal(t.parts.at[parts[1]], "y");

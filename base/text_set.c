@@ -1,5 +1,5 @@
 /* Open addressing with linear probing; the hash is FNV-1a, 64 bits, with a final mix (its low bits choose the slot). */
-#include "base/words.h"
+#include "base/text_set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static uint64_t hash(const char *s, size_t length) {
 }
 
 /* The slot of the text, or the free one where it would go. */
-static size_t find_slot(words *w, const char *s, size_t length) {
+static size_t find_slot(text_set *w, const char *s, size_t length) {
     size_t i = (size_t)hash(s, length) & (w->slots - 1);
     for (; w->slot[i]; i = (i + 1) & (w->slots - 1)) {
         const char *there = w->at[w->slot[i] - 1];
@@ -21,7 +21,7 @@ static size_t find_slot(words *w, const char *s, size_t length) {
     return i;
 }
 
-static ss_status grow(words *w, ss_error *err) {
+static ss_status grow(text_set *w, ss_error *err) {
     size_t slots = w->slots ? 2 * w->slots : 64;
     const char **at = realloc(w->at, slots / 2 * sizeof *at);
     if (at) w->at = at;
@@ -34,7 +34,7 @@ static ss_status grow(words *w, ss_error *err) {
     return SS_OK;
 }
 
-ss_status words_add(words *w, const char *s, int64_t *number, ss_error *err) {
+ss_status text_set_add(text_set *w, const char *s, int64_t *number, ss_error *err) {
     if (w->slots <= 2 * (size_t)w->n + 1) SS_TRY(grow(w, err));
     size_t i = find_slot(w, s, strlen(s));
     if (!w->slot[i]) {
@@ -45,14 +45,14 @@ ss_status words_add(words *w, const char *s, int64_t *number, ss_error *err) {
     return SS_OK;
 }
 
-int64_t words_find_n(words *w, const char *s, size_t length) {
+int64_t text_set_find_n(text_set *w, const char *s, size_t length) {
     return w->slots ? w->slot[find_slot(w, s, length)] - 1 : -1;
 }
 
-int64_t words_find(words *w, const char *s) { return words_find_n(w, s, strlen(s)); }
+int64_t text_set_find(text_set *w, const char *s) { return text_set_find_n(w, s, strlen(s)); }
 
-void words_free(words *w) {
+void text_set_free(text_set *w) {
     free(w->at);
     free(w->slot);
-    *w = (words){0};
+    *w = (text_set){0};
 }

@@ -1,26 +1,26 @@
 /* A set of distinct texts, each with a number: the first text added is 0, the next new one 1, and so on. One look-up
  * takes the same time whatever the size of the set. */
-#ifndef BASE_WORDS_H
-#define BASE_WORDS_H
+#ifndef BASE_TEXT_SET_H
+#define BASE_TEXT_SET_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
 
-/* Zero-initialise; free with words_free. Texts are borrowed: they must outlive the set. */
-typedef struct words {
+/* Zero-initialise; free with text_set_free. Texts are borrowed: they must outlive the set. */
+typedef struct text_set {
     int64_t n;
     const char **at;  /* [n], in the order in which they were added */
     int64_t *slot;    /* [slots] number of the text + 1; 0 = free */
     size_t slots;     /* a power of two, more than twice n; 0 before the first text */
     int64_t compared; /* texts compared so far: tests hold that no look-up walks through the set */
-} words;
+} text_set;
 
 /* The number of `s`, which is added where it is new. */
-ss_status words_add(words *w, const char *s, int64_t *number, ss_error *err);
+ss_status text_set_add(text_set *w, const char *s, int64_t *number, ss_error *err);
 /* The number of `s`, of the first `length` bytes of `s`, or -1 where it is not in the set. */
-int64_t words_find(words *w, const char *s);
-int64_t words_find_n(words *w, const char *s, size_t length);
-void words_free(words *w);
+int64_t text_set_find(text_set *w, const char *s);
+int64_t text_set_find_n(text_set *w, const char *s, size_t length);
+void text_set_free(text_set *w);
 
 #endif
