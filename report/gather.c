@@ -137,6 +137,22 @@ static ss_status gather_modules(report_facts *f, const store *s, ss_error *err) 
     return SS_OK;
 }
 
+static ss_status gather_prompts(report_facts *f, const store *s, ss_error *err) {
+    report_table t;
+    text all = {0};
+    SS_TRY(report_table_read(&t, s, "SELECT text FROM prompt WHERE prompt IN (SELECT prompt FROM unit) ORDER BY prompt",
+                             err));
+    for (int i = 0; i < t.rows; i++) {
+        text_add(&all, report_words(&t, i, 0));
+        text_add(&all, "\n");
+    }
+    report_table_free(&t);
+    if (all.failed) return error_no_memory(err, "the prompts", all.len);
+    file_hash_bytes(all.s ? all.s : "", all.len, f->prompts_sha256);
+    text_free(&all);
+    return SS_OK;
+}
+
 static ss_status gather_sets(report_facts *f, const store *s, ss_error *err) {
     store_rows *r;
     SS_TRY(sets_select(&r, s, err));
@@ -150,6 +166,7 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
                              "SELECT tag, count(*) AS prompts FROM (SELECT DISTINCT prompt, coalesce(tag, '') AS tag"
                              " FROM units WHERE role = 'baseline') GROUP BY tag ORDER BY min(prompt)",
                              err));
+    SS_TRY(gather_prompts(out, s, err));
     SS_TRY(gather_modules(out, s, err));
     SS_TRY(gather_baseline(out, s, err));
     SS_TRY(gather_means(out, s, err));

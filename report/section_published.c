@@ -1,90 +1,78 @@
-/* The paper's published numbers beside the study's own, where the same quantity is there: the same kind of attention
- * among it. The paper's are of other weights: a comparison of designs, not of results. */
+/* The paper's published numbers beside the study's own where the designs are the same; where a number has the same name
+ * and another design, what differs, and not the number: a small model's figures are no copy of a large one's. */
 #include "report/sections.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "report/published.h"
 #include "report/words.h"
 
-/* Sinks less random keys, masked (Wu & Summa; docs: method.md, section 7). */
-static const struct published_contrast {
-    attn_kind kind;
-    const char *metric;
-    int k_from, k_to;
-    const char *says;
-} CONTRASTS[] = {
-    {ATTN_JOINT, "lpips", 1, 1, "+0.295 [+0.265, +0.323]: sink 0.347, random 0.053 (64 prompts)"},
-    {ATTN_JOINT, "lpips", 5, 5, "+0.332 [+0.308, +0.358]: sink 0.436, random 0.104"},
-    {ATTN_JOINT, "hps-v2", 1, 1, "−0.002, not significant"},
-    {ATTN_JOINT, "hps-v2", 10, 10, "−0.005 [−0.008, −0.001], p = 0.007"},
-    {ATTN_JOINT, "hps-v2", 50, 50, "−0.020 [−0.026, −0.013], p < 1e-4"},
-    {ATTN_JOINT, "clip-t", 1, 50, "interval contains 0"},
-    {ATTN_CROSS, "lpips", 1, 1, "about 0.06 against the baseline's images (sinks)"},
-};
+/* The two tables of the section. */
+typedef struct page_parts {
+    const report_facts *f;
+    text same, other;
+    int prompts, n_same, n_other;
+    text last_paper, last_own; /* what differed in the line before */
+} page_parts;
 
-/* Largest incoming mass by depth: blocks 6, 12 and 18 of 24. */
-static const struct published_mass {
-    double depth;
-    const char *says;
-} MASSES[] = {{0.25, "1 to 2 %"}, {0.5, "7 to 11 %"}, {0.75, "3 to 7 %"}};
-
-static int does(const study_condition *c, const char *select) {
-    return c->has_intervention && c->n_also == 0 && strcmp(c->intervention.selector->about.name, select) == 0 &&
-           strcmp(c->intervention.edit->about.name, "mask") == 0;
+static void begin_table(text *out, int comparable) {
+    static const char *const SAME[] = {"quantity", "paper", "this study"}, *const OTHER[] = {"quantity",
+                                                                                             "the paper's is of",
+                                                                                             "this study's is of"};
+    page_table_begin(out, "answer", comparable ? SAME : OTHER, 3);
 }
 
-/* Whether a condition acts on this kind of attention and no other: named, or all that the model has. */
-static int is_of_kind(const report_facts *f, const study_condition *c, attn_kind kind) {
-    unsigned all = 0;
-    for (int r = 0; r < f->modules.rows; r++)
-        for (int k = 0; k < ATTN_KIND_COUNT; k++)
-            if (strcmp(report_words(&f->modules, r, 2), ATTN_KINDS[k].name) == 0) all |= 1u << k;
-    return (c->intervention.kinds ? c->intervention.kinds : all) == 1u << kind;
-}
-
-/* Whether a metric is the published one: "lpips" is any of its networks, since the paper names none. */
-static int is_metric(const char *name, const char *published) {
-    size_t n = strlen(published);
-    return strncmp(name, published, n) == 0 && (name[n] == '\0' || name[n] == '-');
-}
-
-/* Whether the row is the paper's contrast of sinks and random keys, at a k that was published. */
-static int is_published(const report_facts *f, const analysis_row *r, const struct published_contrast *p) {
-    const study *y = f->study;
-    const study_condition *a = &y->condition[r->contrast->a], *b = &y->condition[r->contrast->b];
-    return is_metric(r->metric, p->metric) && !r->is_random && !r->without_unreadable && does(a, "top") &&
-           does(b, "random") && is_of_kind(f, a, p->kind) && is_of_kind(f, b, p->kind) &&
-           a->intervention.k == b->intervention.k && a->intervention.k >= p->k_from && a->intervention.k <= p->k_to;
-}
-
-static void add_row(text *out, const char *what, const char *paper, text *own) {
+static void add_row(text *out, const text *what, const char *paper, const char *own) {
+    if (what->failed) out->failed = 1;
     text_add(out, "<tr>");
-    page_element(out, "th", "long", what);
+    page_element(out, "th", "long", what->failed ? "" : what->s);
     page_element(out, "td", NULL, paper);
-    page_element(out, "td", NULL, own->failed || !own->len ? "–" : own->s);
+    page_element(out, "td", NULL, own);
     text_add(out, "</tr>\n");
-    text_free(own);
-    *own = (text){0};
 }
 
-static int add_contrasts(const report_facts *f, text *out) {
-    const analysis *a = f->analysis;
-    int n = 0;
-    for (size_t p = 0; p < sizeof CONTRASTS / sizeof *CONTRASTS; p++)
+static int is_as_before(const page_parts *s, const text *paper, const text *own) {
+    return s->n_other > 0 && !paper->failed && !own->failed && strcmp(s->last_paper.s, paper->s) == 0 &&
+           strcmp(s->last_own.s, own->s) == 0;
+}
+
+/* A number with its design compared: into one of the tables. Takes all the texts. */
+static void add_number(page_parts *s, text *what, const char *says, text *value, text *paper, text *own) {
+    if (what->failed || value->failed || paper->failed || own->failed) s->same.failed = 1;
+    else if (paper->len == 0) {
+        if (!s->n_same++) begin_table(&s->same, 1);
+        add_row(&s->same, what, says, value->s);
+    } else {
+        if (!s->n_other) begin_table(&s->other, 0);
+        int again = is_as_before(s, paper, own);
+        add_row(&s->other, what, again ? "as above" : paper->s, again ? "as above" : own->s);
+        s->n_other++;
+        text_free(&s->last_paper);
+        text_free(&s->last_own);
+        s->last_paper = *paper, s->last_own = *own;
+        *paper = *own = (text){0};
+    }
+    text_free(what);
+    text_free(value);
+    text_free(paper);
+    text_free(own);
+}
+
+static void add_contrasts(page_parts *s) {
+    const analysis *a = s->f->analysis;
+    for (const published_contrast *p = PUBLISHED_CONTRASTS; p->where; p++)
         for (int i = 0; i < a->n_rows; i++) {
             const analysis_row *r = &a->rows[i];
-            text what = {0}, own = {0};
-            if (!is_published(f, r, &CONTRASTS[p])) continue;
-            text_addf(&what, "%s, sink − random, k = %d", r->metric,
-                      f->study->condition[r->contrast->a].intervention.k);
-            words_add_estimate(&own, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
-            text_addf(&own, " (%d prompts)", r->stats.n);
-            add_row(out, what.failed ? "" : what.s, CONTRASTS[p].says, &own);
-            text_free(&what);
-            n++;
+            text what = {0}, value = {0}, paper = {0}, own = {0};
+            if (!published_is_named(s->f, r, p)) continue;
+            text_addf(&what, "%s, ", r->metric);
+            words_add_contrast_name(&what, r->contrast);
+            text_addf(&what, ", k = %d (%s)", s->f->study->condition[r->contrast->a].intervention.k, p->where);
+            words_add_estimate(&value, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+            published_compare_contrast(s->f, r, p, &paper, &own);
+            add_number(s, &what, p->says, &value, &paper, &own);
         }
-    return n;
 }
 
 /* The mean over steps of a block's mean largest mass; NAN where it was not measured. */
@@ -107,48 +95,47 @@ static double mass_at(const report_facts *f, double depth, int *block) {
 }
 
 /* Of a model in which all attention is joint. */
-static int add_masses(const report_facts *f, text *out) {
-    int n = 0, block;
+static void add_sights(page_parts *s) {
+    const report_facts *f = s->f;
     for (int r = 0; r < f->modules.rows; r++)
-        if (strcmp(report_words(&f->modules, r, 2), ATTN_KINDS[ATTN_JOINT].name) != 0) return 0;
-    for (size_t i = 0; i < sizeof MASSES / sizeof *MASSES; i++) {
-        double x = mass_at(f, MASSES[i].depth, &block);
-        text what = {0}, own = {0};
+        if (strcmp(report_words(&f->modules, r, 2), ATTN_KINDS[ATTN_JOINT].name) != 0) return;
+    for (const published_sight *p = PUBLISHED_SIGHTS; p->where; p++) {
+        text what = {0}, value = {0}, paper = {0}, own = {0};
+        int block = -1;
+        double x = isnan(p->depth) ? f->first_image_key : mass_at(f, p->depth, &block);
         if (!isfinite(100 * x)) continue; /* not measured, or nonsense of a damaged store */
-        text_add(&what, "largest incoming mass at ");
-        text_add_double(&what, MASSES[i].depth, 3);
-        text_add(&what, " of depth");
-        words_add_percent(&own, x, 1);
-        text_addf(&own, " (block %d)", block);
-        add_row(out, what.failed ? "" : what.s, MASSES[i].says, &own);
-        text_free(&what);
-        n++;
+        text_addf(&what, "%s (%s)", p->what, p->where);
+        words_add_percent(&value, x, block < 0 ? 2 : 1);
+        if (block >= 0) text_addf(&value, " (block %d)", block);
+        published_compare_sight(f, p, s->prompts, &paper, &own);
+        add_number(s, &what, p->says, &value, &paper, &own);
     }
-    if (isfinite(100 * f->first_image_key)) {
-        text own = {0};
-        words_add_percent(&own, f->first_image_key, 2);
-        add_row(out, "image (0, 0) is the heaviest key", "below 0.2 % of cases", &own);
-        n++;
-    }
-    return n;
 }
 
 void section_published(const void *facts, text *out) {
-    static const char *const HEADING[] = {"quantity", "paper", "this study"};
-    const report_facts *f = facts;
-    text table = {0};
-    page_table_begin(&table, "answer", HEADING, 3);
-    int n = add_contrasts(f, &table);
-    n += add_masses(f, &table);
-    page_table_end(&table);
-    if (n > 0) {
-        text_add_n(out, table.s, table.len);
+    page_parts s = {.f = facts};
+    for (int i = 0; i < s.f->tags.rows; i++) s.prompts += (int)report_whole(&s.f->tags, i, 1);
+    add_contrasts(&s);
+    add_sights(&s);
+    if (s.n_same) {
+        text_add_n(out, s.same.s, s.same.len);
+        page_table_end(out);
         page_element(
             out, "p", "soft",
-            "The paper's numbers are of other weights: they show what was published for the same quantity, not "
-            "what this model should give. Its contrasts in joint attention are of one set for all heads of block 12 of "
-            "24 (scope: layer), on all query rows, 20 steps; the study's own choices are under 'What was asked'.");
+            "The same design, as far as the store tells: the model has the shape of the paper's, but its weights "
+            "and the metric's were not verified. The paper computed in 16 bits, this program sums in 32.");
     }
-    if (table.failed) out->failed = 1;
-    text_free(&table);
+    if (s.n_other) {
+        page_element(
+            out, "p", "soft",
+            "The paper has numbers under these names that are of another design. They are left out, since nothing "
+            "can be read from the two side by side; what differs:");
+        text_add_n(out, s.other.s, s.other.len);
+        page_table_end(out);
+    }
+    if (s.same.failed || s.other.failed) out->failed = 1;
+    text_free(&s.same);
+    text_free(&s.other);
+    text_free(&s.last_paper);
+    text_free(&s.last_own);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/facts.h"
 #include "report/report.h"
 #include "wellformed.h"
 #include "world.h"
@@ -89,7 +90,39 @@ static void test_report(void **state) {
     world_close(&w);
 }
 
+/* The checksum by which published prompts are known: of the texts, each with a line feed behind it. */
+static void test_prompts_are_known(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    store *s;
+    analysis *a;
+    report_facts f;
+    text all = {0};
+    file_sha256 expected;
+    world_open(&w, WORLD_STUDY, 12, 0);
+    assert_int_equal(world_run(&w, "a", NULL, &err), SS_OK);
+    assert_int_equal(store_open(&s, world_path(&w, "a"), STORE_READ, NULL, &err), SS_OK);
+    assert_int_equal(analysis_make(&a, s, &err), SS_OK);
+    assert_int_equal(facts_gather(&f, s, a, "", &err), SS_OK);
+    int n = 0;
+    for (int i = 0; i < w.p->prompts.n; i++) {
+        int drawn = 0;
+        for (int j = 0; j < w.p->n_groups; j++) drawn |= w.p->group[j].prompt == i;
+        if (drawn) text_addf(&all, "%s\n", w.p->prompts.prompt[i].prompt);
+        n += drawn;
+    }
+    assert_int_equal(n, 6);
+    file_hash_bytes(all.s, all.len, expected);
+    assert_string_equal(f.prompts_sha256, expected);
+    text_free(&all);
+    facts_free(&f);
+    analysis_free(a);
+    store_close(s);
+    world_close(&w);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_report)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_report), cmocka_unit_test(test_prompts_are_known)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
