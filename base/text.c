@@ -63,6 +63,15 @@ static void add_number(text *t, const char *fmt, int precision, double x) {
     text_add(t, at + strlen(sign));
 }
 
+void text_add_quote(text *t, const char *s, size_t most) {
+    size_t n = strlen(s), shown = n > most ? most : n;
+    while (shown > 0 && shown < n && ((unsigned char)s[shown] & 0xC0) == 0x80) shown--;
+    text_add(t, "'");
+    text_add_n(t, s, shown);
+    text_add(t, "'");
+    if (shown < n) text_addf(t, "... (%zu bytes)", n);
+}
+
 void text_add_double(text *t, double x, int digits) { add_number(t, "%.*g", digits, x); }
 void text_add_fixed(text *t, double x, int decimals) { add_number(t, "%.*f", decimals, x); }
 

@@ -23,6 +23,10 @@ void text_add_json(text *t, const char *s);                      /* quoted and e
 void text_add_html(text *t, const char *s);                      /* & < > " ' escaped */
 void text_free(text *t);
 
+/* 'a quotation', of a longer string than `most` bytes its beginning, cut between two characters: 'a quo'... (12 bytes)
+ */
+void text_add_quote(text *t, const char *s, size_t most);
+
 /* 1,234,567 */
 void text_add_grouped(text *t, int64_t n);
 

@@ -72,6 +72,9 @@ static ss_status run_prompts(pipeline *p, const invocation *in, const sample_set
         const char *each[SOME];
         int n = prompts->n - first < SOME ? prompts->n - first : SOME;
         for (int i = 0; i < n; i++) each[i] = prompts->prompt[first + i].prompt;
+        for (int i = 0; status == SS_OK && i < n; i++) status = pipeline_note_cuts(p, s, each[i], err);
+        cli_tell(pipeline_notices(p));
+        if (status != SS_OK) return status;
         status = pipeline_encode_many(p, s, each, n, e, err);
         for (int i = 0; status == SS_OK && i < n; i++) status = run_prompt(p, in, s, e[i], each[i], first + i, err);
         for (int i = 0; i < n; i++) embedding_free(e[i]);

@@ -83,6 +83,8 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     attn_shape shape = {t->settings.steps, t->sites.blocks, t->sites.heads, t->sites.keys};
     for (int i = 0; i < t->sites.blocks; i++) /* a map's vector may lie on the queries */
         if (t->block[i].queries > shape.keys) shape.keys = t->block[i].queries;
+    SS_TRY(pipeline_note_cuts(t->p, &t->settings, prompt, err));
+    cli_tell(pipeline_notices(t->p));
     SS_TRY(pipeline_encode(t->p, &t->settings, prompt, &t->text, err));
     t->trace = (trace){.prompt = prompt,
                        .model = invocation_arg(in, 0),

@@ -146,6 +146,7 @@ void pipeline_close(pipeline *p) {
 
 const char *pipeline_class(const pipeline *p) { return p->row->about.name; }
 const char *pipeline_folder(const pipeline *p) { return p->folder; }
+notices *pipeline_notices(const pipeline *p) { return &p->c->notices; }
 
 /* ---- settings ---- */
 

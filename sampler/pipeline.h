@@ -66,6 +66,29 @@ const char *pipeline_folder(const pipeline *p);
 
 /* ---- text ---- */
 
+/* A text that is longer than an encoder's tokens is cut there, and the rest has no part in the picture. */
+enum { PIPELINE_MAX_ENCODERS = 3 };
+
+typedef struct text_cut {
+    const char *encoder;     /* its component: "text_encoder_3" */
+    int tokens, kept, limit; /* that the text has; that the encoder sees; that it takes at most. Start and end count */
+    size_t from; /* the text from this byte on is what it does not see; the text's length where it sees all */
+} text_cut;
+
+/* What each of the *n encoders sees of a text, in their order. Nothing is encoded. All members of *s are set. */
+ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const char *text_,
+                             text_cut out[PIPELINE_MAX_ENCODERS], int *n, ss_error *err);
+
+/* Append the part of the text that the encoder does not see, as it was written, without white space at its ends. */
+void text_cut_add_words(const text_cut *cut, const char *text_, text *out);
+
+/* A notice for each of the texts of an image, prompt and negative prompt, that encoders cut: which, and what falls off.
+ */
+ss_status pipeline_note_cuts(pipeline *p, const sample_settings *s, const char *prompt, ss_error *err);
+
+/* Where notices about the model and its texts go: those of its context. */
+notices *pipeline_notices(const pipeline *p);
+
 typedef struct embedding embedding; /* what the text encoders made of a prompt and a negative prompt */
 
 /* The encoders' weights are in memory meanwhile, one block's at a time, and no longer. */

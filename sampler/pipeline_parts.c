@@ -60,12 +60,13 @@ ss_status pipeline_agree(const pipeline *p, int64_t found, const char *what, int
 
 /* ---- text ---- */
 
+static const char *const ENCODERS[MAX_CLIPS] = {"text_encoder", "text_encoder_2"};
+
 ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const char *index_path,
                           const char *const *classes, const char *variant, ss_error *err) {
-    static const char *const encoders[] = {"text_encoder", "text_encoder_2"}, *const tokenizers[] = {"tokenizer",
-                                                                                                     "tokenizer_2"};
+    static const char *const tokenizers[MAX_CLIPS] = {"tokenizer", "tokenizer_2"};
     for (int i = 0; i < m->n; i++) {
-        SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, encoders[i], classes[i], variant, err));
+        SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, ENCODERS[i], classes[i], variant, err));
         SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
                                        clip_texts_config(m, i)->vocabulary, err));
     }
@@ -75,7 +76,7 @@ ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const
             return error_set(err, SS_ERR_INPUT, p->folder,
                              "tokenizer/tokenizer_config.json has model_max_length %d; expected 2 to "
                              "max_position_embeddings %lld of %s/config.json",
-                             m->tokens, (long long)clip_texts_config(m, i)->positions, encoders[i]);
+                             m->tokens, (long long)clip_texts_config(m, i)->positions, ENCODERS[i]);
     return SS_OK;
 }
 
@@ -84,6 +85,11 @@ void clip_texts_close(clip_texts *m) {
         tokenizer_close(m->tokenizer[i]);
         model_close(m->encoder[i]);
     }
+}
+
+void clip_texts_list(const clip_texts *m, text_shape *out) {
+    for (int i = 0; i < m->n; i++)
+        out->encoder[out->n_encoders++] = (text_encoder){ENCODERS[i], m->tokenizer[i], m->tokens};
 }
 
 int64_t clip_texts_width(const clip_texts *m) {

@@ -52,6 +52,9 @@ int64_t clip_texts_width(const clip_texts *m); /* of the states of all, side by 
 /* [rows, width] in new scratch, or none where the network takes no pooled text: a width of 0. */
 tensor text_pooled_new(compute *c, int64_t rows, int64_t width);
 
+/* Add them to the encoders of a shape. */
+void clip_texts_list(const clip_texts *m, text_shape *out);
+
 /* Token ids of `n` texts, [n, count]. */
 ss_status text_ids(const tokenizer *t, const char *const *texts, int n, int count, int32_t *ids, ss_error *err);
 

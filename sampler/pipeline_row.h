@@ -19,8 +19,17 @@ typedef struct text_run {
 
 enum { MAX_TEXT_RUNS = 2, MAX_BRANCHES = 2 };
 
+/* An encoder as a text meets it. */
+typedef struct text_encoder {
+    const char *name; /* the component: "text_encoder_2" */
+    const tokenizer *reader;
+    int count; /* tokens that it takes */
+} text_encoder;
+
 /* What the encoders make of a text. */
 typedef struct text_shape {
+    int n_encoders;
+    text_encoder encoder[PIPELINE_MAX_ENCODERS];
     int n_runs, count[MAX_TEXT_RUNS];
     const tokenizer *reader[MAX_TEXT_RUNS]; /* whose tokens a run holds; NULL = no encoder has seen it */
     int n_text;                             /* tokens of all runs */
@@ -94,8 +103,8 @@ struct pipeline {
     compute *c;
     char *folder;
     sample_settings by_default;
-    model *vae;     /* AutoencoderKL */
-    model *network; /* the denoiser; it and the autoencoder are packed when they are first needed */
+    model *vae;       /* AutoencoderKL */
+    model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */
     weight_form form; /* of the denoiser's weights */
     scheduler sampling;
     void *impl; /* the row's own */

@@ -149,6 +149,8 @@ static void sd3_text_shape(const pipeline *p, const sample_settings *s, text_sha
                         .n_text = m->clip.tokens + t5,
                         .width = g->joint_attention_dim,
                         .pooled_width = g->pooled_projection_dim};
+    clip_texts_list(&m->clip, out);
+    if (m->t5) out->encoder[out->n_encoders++] = (text_encoder){"text_encoder_3", m->t5_tokenizer, t5};
 }
 
 /* CLIP's penultimate states side by side, zeros up to the width of T5's, then T5's states below; CLIP's pooled states

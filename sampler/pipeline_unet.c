@@ -120,6 +120,7 @@ void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_
                         .width = g->cross_attention_dim,
                         .pooled_width = g->pooled_dim,
                         .no_negative = m->force_zeros && !*s->negative};
+    clip_texts_list(&m->clip, out);
 }
 
 ss_status unet_pipeline_encode(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids,

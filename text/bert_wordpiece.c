@@ -192,14 +192,14 @@ void bert_wordpiece_close(bert_wordpiece *w) {
 /* WordpieceTokenizer.tokenize of one word: the longest piece first, or [UNK] for all of it. */
 static ss_status encode_word(const bert_wordpiece *w, const char *s, size_t n, token_builder *b, ss_error *err) {
     int32_t ids[LONGEST_WORD], cp;
-    size_t starts[LONGEST_WORD + 1], signs = 0;
+    size_t starts[LONGEST_WORD + 1], bytes[LONGEST_WORD], signs = 0;
     int count = 0;
     SS_TRY(token_builder_word(b, s, n, err));
     for (size_t i = 0; i < n && signs <= LONGEST_WORD; i += unicode_next(s + i, n - i, &cp)) {
         if (signs < LONGEST_WORD) starts[signs] = i;
         signs++;
     }
-    if (signs > LONGEST_WORD) return token_builder_add(b, w->unknown, TOKEN_WORD, err);
+    if (signs > LONGEST_WORD) return token_builder_add(b, w->unknown, TOKEN_WORD, n, err);
     starts[signs] = n;
     for (size_t from = 0, to; from < signs; from = to) {
         int32_t id = -1;
@@ -207,10 +207,11 @@ static ss_status encode_word(const bert_wordpiece *w, const char *s, size_t n, t
             id = string_map_get(from ? &w->tails : &w->ids, s + starts[from], starts[to] - starts[from]);
             if (id >= 0) break;
         }
-        if (id < 0) return token_builder_add(b, w->unknown, TOKEN_WORD, err);
+        if (id < 0) return token_builder_add(b, w->unknown, TOKEN_WORD, n, err);
+        bytes[count] = starts[to] - starts[from];
         ids[count++] = id;
     }
-    for (int i = 0; i < count; i++) SS_TRY(token_builder_add(b, ids[i], TOKEN_WORD, err));
+    for (int i = 0; i < count; i++) SS_TRY(token_builder_add(b, ids[i], TOKEN_WORD, bytes[i], err));
     return SS_OK;
 }
 
@@ -290,7 +291,7 @@ ss_status bert_wordpiece_encode(const bert_wordpiece *w, const char *s, size_t n
         if (k < 0) start = end = lower.len;
         if (start > from) status = encode_segment(w, lower.s + from, start - from, b, err);
         if (status == SS_OK && k >= 0) status = token_builder_word(b, lower.s + start, end - start, err);
-        if (status == SS_OK && k >= 0) status = token_builder_add(b, w->added.at[k].id, TOKEN_WORD, err);
+        if (status == SS_OK && k >= 0) status = token_builder_add(b, w->added.at[k].id, TOKEN_WORD, end - start, err);
         from = end;
     }
     text_free(&lower);

@@ -108,10 +108,17 @@ static void merge_all(const clip_vocabulary *v, merge_state *m) {
     }
 }
 
+/* Bytes of text that a symbol stands for which does not end a word: each is one character of its name. */
+static size_t symbol_bytes(const char *name) {
+    size_t n = 0;
+    for (; *name; name++) n += ((unsigned char)*name & 0xC0) != 0x80;
+    return n;
+}
+
 static ss_status encode_piece(const clip_vocabulary *v, const char *s, size_t n, token_builder *b, ss_error *err) {
     SS_TRY(token_builder_word(b, s, n, err));
     int32_t whole = clip_vocabulary_whole(v, s, n);
-    if (whole >= 0) return token_builder_add(b, whole, TOKEN_WORD, err);
+    if (whole >= 0) return token_builder_add(b, whole, TOKEN_WORD, n, err);
     merge_state m = {.n = n, .symbols = malloc(n * sizeof(int32_t)), .merges = malloc(n * sizeof(int32_t))};
     ss_status status = m.symbols && m.merges ? SS_OK : error_no_memory(err, "a word", 2 * n * sizeof(int32_t));
     if (status == SS_OK) {
@@ -120,8 +127,11 @@ static ss_status encode_piece(const clip_vocabulary *v, const char *s, size_t n,
         for (size_t i = 0; i + 1 < n; i++) m.merges[i] = rank_of(v, m.symbols[i], m.symbols[i + 1]);
         merge_all(v, &m);
     }
-    for (size_t i = 0; status == SS_OK && i < m.n; i++)
-        status = token_builder_add(b, v->ids[m.symbols[i]], TOKEN_WORD, err);
+    for (size_t i = 0, left = n; status == SS_OK && i < m.n; i++) {
+        size_t bytes = i + 1 < m.n ? symbol_bytes(v->names[m.symbols[i]]) : left;
+        status = token_builder_add(b, v->ids[m.symbols[i]], TOKEN_WORD, bytes, err);
+        left -= bytes;
+    }
     free(m.symbols);
     free(m.merges);
     return status;
@@ -179,7 +189,7 @@ static ss_status encode_between_added(const clip_bpe *c, const char *s, size_t n
         if (k < 0) break;
         SS_TRY(encode_segment(c, s + from, start - from, b, err));
         SS_TRY(token_builder_word(b, s + start, end - start, err));
-        SS_TRY(token_builder_add(b, added->at[k].id, TOKEN_WORD, err));
+        SS_TRY(token_builder_add(b, added->at[k].id, TOKEN_WORD, end - start, err));
         from = end;
     }
     return encode_segment(c, s + from, n - from, b, err);

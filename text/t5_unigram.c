@@ -54,7 +54,7 @@ static ss_status add_piece(token_builder *b, int opens, const char *s, size_t n,
     const char *word = b->out.word_count ? b->out.words[b->out.word_count - 1] : "";
     int joins = !opens && (n == 0 || !*word || kind_at(s, n) == kind_of_last(word));
     SS_TRY(joins ? token_builder_lengthen(b, s, n, err) : token_builder_word(b, s, n, err));
-    return token_builder_add(b, id, TOKEN_WORD, err);
+    return token_builder_add(b, id, TOKEN_WORD, n, err);
 }
 
 /* Best path to each byte, as Unigram::encode_optimized of tokenizers/src/models/unigram/model.rs. */
@@ -180,7 +180,7 @@ static ss_status cut_added(const t5_vocabulary *v, int normalized, const char *s
         if (t->rstrip) end = skip_spaces(s, n, end);
         SS_TRY(rest(v, s + done, start - done, is_first && done == 0, b, err));
         SS_TRY(token_builder_word(b, t->content, strlen(t->content), err));
-        SS_TRY(token_builder_add(b, t->id, TOKEN_WORD, err));
+        SS_TRY(token_builder_add(b, t->id, TOKEN_WORD, strlen(t->content), err));
         done = end;
     }
     return done < n ? rest(v, s + done, n - done, is_first && done == 0, b, err) : SS_OK;

@@ -35,8 +35,8 @@ ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_e
     return SS_OK;
 }
 
-ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, ss_error *err) {
+ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, size_t bytes, ss_error *err) {
     SS_TRY(grow((void **)&b->out.at, &b->capacity, b->out.count, sizeof *b->out.at, err));
-    b->out.at[b->out.count++] = (token){id, cls, cls == TOKEN_WORD ? b->out.word_count - 1 : -1};
+    b->out.at[b->out.count++] = (token){id, cls, cls == TOKEN_WORD ? b->out.word_count - 1 : -1, (int32_t)bytes};
     return SS_OK;
 }

@@ -15,7 +15,7 @@ typedef struct token_builder {
 ss_status token_builder_word(token_builder *b, const char *s, size_t n, ss_error *err);
 /* Lengthen the word begun last. */
 ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_error *err);
-/* A token of the word begun last (`cls` TOKEN_WORD), or of no word. */
-ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, ss_error *err);
+/* A token of the word begun last (`cls` TOKEN_WORD) that stands for `bytes` of it, or of no word (0 bytes). */
+ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, size_t bytes, ss_error *err);
 
 #endif

@@ -167,18 +167,14 @@ static ss_status fit(const tokenizer *t, int max_length, token_builder *b, ss_er
     if (o->count > max_length - 1) o->count = max_length - 1;
     int last = o->count ? o->at[o->count - 1].word : -1; /* words are numbered in the order of their tokens */
     while (o->word_count > last + 1) free(o->words[--o->word_count]);
-    SS_TRY(token_builder_add(b, tokenizer_end_id(t), TOKEN_END, err));
+    SS_TRY(token_builder_add(b, tokenizer_end_id(t), TOKEN_END, 0, err));
     o->used = o->count;
-    while (o->count < max_length) SS_TRY(token_builder_add(b, tokenizer_padding_id(t), TOKEN_PADDING, err));
+    while (o->count < max_length) SS_TRY(token_builder_add(b, tokenizer_padding_id(t), TOKEN_PADDING, 0, err));
     return SS_OK;
 }
 
-ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length, tokens *out, ss_error *err) {
-    token_builder b = {0};
-    size_t n = strlen(utf8);
-    *out = (tokens){0};
-    if (max_length < 2 || max_length > TOKENIZER_MAX_LENGTH)
-        return error_set(err, SS_ERR_USAGE, NULL, "max_length %d; expected 2 .. %d", max_length, TOKENIZER_MAX_LENGTH);
+/* All tokens of the text but the end token, none cut off. */
+static ss_status encode_all(const tokenizer *t, const char *utf8, size_t n, token_builder *b, ss_error *err) {
     if (n > TOKENIZER_MAX_BYTES)
         return error_set(err, SS_ERR_INPUT, NULL, "the prompt has %zu bytes; at most %d are expected", n,
                          TOKENIZER_MAX_BYTES);
@@ -186,13 +182,85 @@ ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length,
     if (invalid < n)
         return error_set(err, SS_ERR_INPUT, NULL, "the prompt is not UTF-8: byte %zu is 0x%02X", invalid,
                          (unsigned char)utf8[invalid]);
-    ss_status status = t->start >= 0 ? token_builder_add(&b, t->start, TOKEN_START, err) : SS_OK;
-    if (status == SS_OK)
-        status = t->clip   ? clip_bpe_encode(t->clip, utf8, n, &b, err)
-                 : t->bert ? bert_wordpiece_encode(t->bert, utf8, n, &b, err)
-                           : t5_unigram_encode(t->t5, utf8, n, &b, err);
+    if (t->start >= 0) SS_TRY(token_builder_add(b, t->start, TOKEN_START, 0, err));
+    return t->clip   ? clip_bpe_encode(t->clip, utf8, n, b, err)
+           : t->bert ? bert_wordpiece_encode(t->bert, utf8, n, b, err)
+                     : t5_unigram_encode(t->t5, utf8, n, b, err);
+}
+
+static ss_status check_length(int max_length, ss_error *err) {
+    if (max_length >= 2 && max_length <= TOKENIZER_MAX_LENGTH) return SS_OK;
+    return error_set(err, SS_ERR_USAGE, NULL, "max_length %d; expected 2 .. %d", max_length, TOKENIZER_MAX_LENGTH);
+}
+
+ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length, tokens *out, ss_error *err) {
+    token_builder b = {0};
+    *out = (tokens){0};
+    SS_TRY(check_length(max_length, err));
+    ss_status status = encode_all(t, utf8, strlen(utf8), &b, err);
     if (status == SS_OK) status = fit(t, max_length, &b, err);
     if (status == SS_OK) *out = b.out;
     else tokens_free(&b.out);
+    return status;
+}
+
+/* ---- what truncation leaves out ---- */
+
+/* Bytes of cleaned text that the first `n` tokens stand for. */
+static int64_t covered(const tokens *o, int n) {
+    int64_t bytes = 0;
+    for (int i = 0; i < n && i < o->count; i++) bytes += o->at[i].bytes;
+    return bytes;
+}
+
+/* The same of all tokens of the text's first n bytes. */
+static ss_status covered_by_start(const tokenizer *t, const char *utf8, size_t n, int64_t *bytes, ss_error *err) {
+    token_builder b = {0};
+    ss_status status = encode_all(t, utf8, n, &b, err);
+    *bytes = covered(&b.out, b.out.count);
+    tokens_free(&b.out);
+    return status;
+}
+
+static size_t character_end(const char *s, size_t n, size_t i) {
+    while (i < n && ((unsigned char)s[i] & 0xC0) == 0x80) i++;
+    return i;
+}
+
+/* The shortest start of the text whose tokens stand for `wanted` bytes. How many a start has hardly depends on how its
+ * tokens are cut, and grows with its length: looked for by doubling, then by halving. */
+static ss_status find_start(const tokenizer *t, const char *utf8, size_t n, int64_t wanted, size_t *out,
+                            ss_error *err) {
+    size_t low = 0, high = character_end(utf8, n, (size_t)wanted < n ? (size_t)wanted : n); /* low is too short */
+    int64_t have;
+    for (;;) {
+        SS_TRY(covered_by_start(t, utf8, high, &have, err));
+        if (have >= wanted || high == n) break;
+        low = high;
+        high = character_end(utf8, n, 2 * high < n ? 2 * high : n);
+    }
+    while (high - low > 1) {
+        size_t middle = character_end(utf8, high, low + (high - low) / 2);
+        if (middle == high) middle = character_end(utf8, high, low + 1); /* the second half is one character */
+        if (middle == high) break;
+        SS_TRY(covered_by_start(t, utf8, middle, &have, err));
+        if (have >= wanted) high = middle;
+        else low = middle;
+    }
+    *out = high;
+    return SS_OK;
+}
+
+ss_status tokenizer_find_cut(const tokenizer *t, const char *utf8, int max_length, token_cut *out, ss_error *err) {
+    token_builder b = {0};
+    size_t n = strlen(utf8);
+    SS_TRY(check_length(max_length, err));
+    ss_status status = encode_all(t, utf8, n, &b, err);
+    *out = (token_cut){.tokens = b.out.count + 1, .kept = b.out.count + 1, .from = n};
+    if (status == SS_OK && out->tokens > max_length) {
+        out->kept = max_length;
+        status = find_start(t, utf8, n, covered(&b.out, max_length - 1), &out->from, err);
+    }
+    tokens_free(&b.out);
     return status;
 }

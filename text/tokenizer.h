@@ -8,6 +8,7 @@
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
 
@@ -27,6 +28,8 @@ typedef struct token {
     int32_t id;
     token_class cls;
     int32_t word; /* index into words for TOKEN_WORD, else -1 */
+    /* Bytes of the cleaned text that it stands for, the space before it not counted; 0 for tokens of no word. */
+    int32_t bytes;
 } token;
 
 /* The result of encoding: `count` tokens, of which the first `used` are not padding. Words are as the tokenizer sees
@@ -83,6 +86,15 @@ int32_t tokenizer_padding_id(const tokenizer *t);
  * tokenizer(text, padding="max_length", truncation=True, max_length=max_length). max_length is at least 2. Invalid
  * UTF-8 is an input error that gives the byte. */
 ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length, tokens *out, ss_error *err);
+
+/* What encoding to `max_length` tokens leaves out. Start and end tokens are counted. */
+typedef struct token_cut {
+    int tokens, kept; /* without truncation; with it: equal where all of the text fits */
+    size_t from;      /* the text from this byte on is what no token covers; its length where all of it fits */
+} token_cut;
+
+/* The place is that of the text as it was given, before any cleaning or lower-casing, and between two characters. */
+ss_status tokenizer_find_cut(const tokenizer *t, const char *utf8, int max_length, token_cut *out, ss_error *err);
 
 /* The text of one id as stored in the vocabulary ("star</w>", "▁star"), or NULL for an unknown id. */
 const char *tokenizer_piece(const tokenizer *t, int32_t id);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/json.h"
 #include "text/tokenizer.h"
 #include "../../support/folder.h"
 
@@ -72,6 +73,82 @@ static void test_truncation(void **state) {
     assert_int_equal(out.word_count, 3); /* words that were cut are gone */
     tokens_free(&out);
     tokenizer_close(t);
+}
+
+/* What is left of the prompt behind the last token that is kept. */
+static void expect_cut(const tokenizer *t, const char *prompt, int max_length, int all, const char *left) {
+    ss_error err = {0};
+    token_cut cut;
+    if (tokenizer_find_cut(t, prompt, max_length, &cut, &err) != SS_OK) fail_msg("%s", err.message);
+    assert_int_equal(cut.tokens, all);
+    assert_int_equal(cut.kept, all < max_length ? all : max_length);
+    assert_string_equal(prompt + cut.from, left);
+}
+
+static void test_cuts(void **state) {
+    (void)state;
+    tokenizer *clip = open_data("clip"), *t5 = open_data("t5");
+    expect_cut(clip, "a star a star a star", 8, 8, "");
+    expect_cut(clip, "a star a star a star", 7, 8, " star");
+    expect_cut(clip, "a star a star a star", 5, 8, " star a star");
+    expect_cut(clip, "a star", 2, 4, "a star");
+    expect_cut(clip, "", 2, 2, "");
+    expect_cut(clip, "A  STAR,\tA\nStar   a STAR!", 7, 10, "   a STAR!"); /* as it was written */
+    expect_cut(clip, "star,star,star", 5, 7, ",star");                    /* within what spaces separate */
+    expect_cut(clip, "x <|endoftext|> star", 4, 5, " star");
+    expect_cut(t5, "a star a star a star", 4, 7, " star a star");
+    expect_cut(t5, "a star  a star", 3, 5, "  a star");
+    tokenizer_close(clip);
+    tokenizer_close(t5);
+}
+
+static int64_t bytes_of(const tokens *t, int n) {
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += t->at[i].bytes;
+    return sum;
+}
+
+/* Of any text at any length: the place lies between two characters, moves only forward as more tokens are kept, and
+ * what lies before it stands for at least the bytes of the tokens that are kept: of as many tokens, the very same ones
+ * where white space follows. */
+static void check_cuts(const tokenizer *t, const char *s) {
+    ss_error err = {0};
+    size_t n = strlen(s), before = 0;
+    char *start = malloc(n + 1);
+    assert_non_null(start);
+    token_cut cut = {0};
+    for (int length = 2; length < 40; length++) {
+        assert_int_equal(tokenizer_find_cut(t, s, length, &cut, &err), SS_OK);
+        assert_true(cut.from <= n && cut.from >= before);
+        assert_true(((unsigned char)s[cut.from] & 0xC0) != 0x80);
+        before = cut.from;
+        if (cut.kept == cut.tokens) break;
+        memcpy(start, s, cut.from);
+        start[cut.from] = '\0';
+        tokens whole = encode(t, s, length), part = encode(t, start, 1000);
+        assert_true(bytes_of(&part, part.used) >= bytes_of(&whole, whole.used));
+        for (int i = 0; s[cut.from] == ' ' && part.used == length && i < length; i++)
+            assert_int_equal(whole.at[i].id, part.at[i].id);
+        tokens_free(&whole);
+        tokens_free(&part);
+    }
+    if (cut.kept == cut.tokens) assert_int_equal(cut.from, n);
+    free(start);
+}
+
+static void test_cuts_of_all_strings(void **state) {
+    (void)state;
+    static const char *const FOLDERS[] = {"clip", "t5", "bert"};
+    ss_error err = {0};
+    json_t *strings;
+    if (json_read_file(DATA "/strings.json", 1 << 24, &strings, &err) != SS_OK) fail_msg("%s", err.message);
+    for (size_t f = 0; f < 3; f++) {
+        tokenizer *t = open_data(FOLDERS[f]);
+        for (size_t i = 0; i < json_array_size(strings); i += 17)
+            check_cuts(t, json_string_value(json_array_get(strings, i)));
+        tokenizer_close(t);
+    }
+    json_decref(strings);
 }
 
 static void test_facts(void **state) {
@@ -297,6 +374,7 @@ static void test_legacy_folders(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),          cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_cuts),           cmocka_unit_test(test_cuts_of_all_strings),
         cmocka_unit_test(test_facts),          cmocka_unit_test(test_prompts_refused),
         cmocka_unit_test(test_config_refused), cmocka_unit_test(test_clip_refused),
         cmocka_unit_test(test_t5_refused),     cmocka_unit_test(test_steps_refused),
