@@ -188,6 +188,19 @@ static void observe_item(const attn_call *call, int b, const call_stats *stats, 
     for (int h = 0; h < call->args.q.dim[2]; h++) observe_head(call, b, h, needs, stats, e);
 }
 
+/* Where the interventions of item b found something to act on. */
+static void count_acted(const attn_call *call, int b, const item_edit *e) {
+    int heads = (int)call->args.q.dim[2], first = (b - e->begin) * heads; /* of the pairs edited together */
+    for (int i = 0; i < e->n; i++) {
+        const attn_intervention *v = e->intervention[i];
+        const int32_t *begin = e->chosen[i].begin + first;
+        if (e->range[i].begin == e->range[i].end) continue;
+        for (int h = 0; h < heads; h++)
+            if (bits_get(&v->heads, h) && (v->edit->on == EDIT_ON_NOTHING || begin[h] < begin[h + 1]))
+                attn_run_count_acted(call->batch->item[b].run, e->number[i]);
+    }
+}
+
 /* Items are edited, and observed: those side by side under the same interventions together. */
 static void finish_items(compute *c, const attn_call *call, const call_stats *stats) {
     int most = attn_edit_most_items(call), n = call->batch->n;
@@ -199,7 +212,10 @@ static void finish_items(compute *c, const attn_call *call, const call_stats *st
         }
         arena_mark mark = arena_get_mark(c->scratch);
         if (e.n) attn_edit_items(c, call, stats, &e);
-        for (int end = b + e.items; compute_ok(c) && b < end; b++) observe_item(call, b, stats, &e);
+        for (int end = b + e.items; compute_ok(c) && b < end; b++) {
+            count_acted(call, b, &e);
+            observe_item(call, b, stats, &e);
+        }
         arena_release(c->scratch, mark);
     }
 }

@@ -161,6 +161,9 @@ typedef struct attn_selector {
      * keys, asked at plan time; NULL = they always do. */
     ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
                        ss_error *err);
+    /* Whether the text alone leaves a key among those that it chooses from (no masses are there yet), asked at plan
+     * time; NULL = whatever the text is, it finds keys. */
+    int (*wanted)(const select_input *in, int key);
     unsigned needs; /* NEED_* */
     int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
     int sinks;      /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */

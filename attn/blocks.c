@@ -143,6 +143,26 @@ ss_status attn_program_check(const attn_program *p, const attn_block *block, int
     return SS_OK;
 }
 
+int64_t attn_intervention_keys(const attn_intervention *v, const attn_block *block, int blocks,
+                               const attn_text *prompt) {
+    int64_t n = 0;
+    if (v->edit->on == EDIT_ON_NOTHING || !v->selector->wanted) return -1;
+    for (int i = 0; i < blocks; i++)
+        for (int branch = 0; bits_get(&v->blocks, i) && branch < 2; branch++) {
+            if (!(v->branches >> branch & 1) || !prompt->key_class[branch]) continue;
+            select_input in = {.keys = block[i].keys,
+                               .key_class = prompt->key_class[branch],
+                               .word = block[i].kind == ATTN_SELF ? NULL : prompt->word,
+                               .words = prompt->words,
+                               .segments = block[i].segment,
+                               .n_segments = block[i].n_segments,
+                               .options = v->selector_options,
+                               .branch = (attn_branch)branch};
+            for (int key = 0; key < block[i].keys; key++) n += v->selector->wanted(&in, key);
+        }
+    return n;
+}
+
 ss_status attn_measure_check(const attn_measure *m, const attn_block *block, int blocks, ss_error *err) {
     for (int i = 0; i < blocks && m->rows != ROWS_ALL; i++) {
         if (attn_block_has(&block[i], m->rows == ROWS_TEXT ? SEGMENT_TEXT : SEGMENT_IMAGE) > 0) continue;

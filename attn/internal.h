@@ -11,6 +11,9 @@ const attn_measure *attn_run_measure(const attn_run *run);
 /* A call of these sizes at a block: 0 where the record has no room for it, or the block's calls had other sizes. */
 int attn_run_visit(attn_run *run, int block, int64_t heads, int64_t keys);
 
+/* One site more at which an intervention acted. */
+void attn_run_count_acted(attn_run *run, int intervention);
+
 /* Room for the columns of a site. */
 float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_branch branch);
 /* Keep what the measure asks of a site's masses [keys]: the largest, all of them. */
@@ -97,6 +100,7 @@ ss_status attn_select_random_mass(const select_input *in, key_sets *out, ss_erro
 extern const option ATTN_SELECT_MASS_OPTIONS[];
 ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err);
 ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err);
+int attn_select_token_wanted(const select_input *in, int key);
 extern const option ATTN_SELECT_TOKEN_OPTIONS[];
 extern const option ATTN_SELECT_RANDOM_OPTIONS[], ATTN_SELECT_INDEX_OPTIONS[], ATTN_SELECT_TYPE_MATCHED_OPTIONS[],
     ATTN_SELECT_TOP_MATCHED_OPTIONS[];

@@ -36,6 +36,7 @@ struct attn_run {
         int step;       /* + 1; 0 = none yet */
         double threshold;
     } global[EDIT_MAX_STEPS][BRANCHES];
+    int64_t acted[EDIT_MAX_STEPS];  /* sites */
     uint8_t *marks[EDIT_MAX_STEPS]; /* [blocks, heads, branches, keys], made when asked for */
 };
 
@@ -290,6 +291,9 @@ uint8_t *attn_run_marks(attn_run *run, int intervention, int block, int head, at
 }
 
 /* ---- the record ---- */
+
+int64_t attn_run_acted(const attn_run *run, int intervention) { return run->acted[intervention]; }
+void attn_run_count_acted(attn_run *run, int intervention) { run->acted[intervention]++; }
 
 const attn_program *attn_run_program(const attn_run *run) { return run->program; }
 const attn_measure *attn_run_measure(const attn_run *run) { return &run->measure; }

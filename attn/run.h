@@ -77,6 +77,18 @@ int attn_recalls(const attn_intervention *v);
 /* Whether the program can act at a site; the sampler shares the denoising prefix until it can. */
 int attn_program_acts(const attn_program *p, int step);
 
+/* The text of an image, as attn_item has it. */
+typedef struct attn_text {
+    const uint8_t *key_class[2]; /* by branch; NULL = the branch is not run */
+    const char *(*word)(const void *words, attn_branch branch, int key);
+    const void *words;
+} attn_text;
+
+/* How many keys the text leaves to the intervention in all its blocks and branches together; -1 where its selector
+ * finds keys whatever the text is. 0: every set of such an image would be empty. */
+int64_t attn_intervention_keys(const attn_intervention *v, const attn_block *block, int blocks,
+                               const attn_text *prompt);
+
 /* What is measured: the same for all images of a study. */
 typedef struct attn_measure {
     int n_probes;
@@ -160,6 +172,10 @@ const float *attn_run_map(const attn_run *run, int step, int block);
 
 /* All masses of a site [keys of its block], or NULL unless keep_masses. */
 const float *attn_run_masses(const attn_run *run, int step, int block, int head, attn_branch branch);
+
+/* At how many sites (step, block, head, branch) the program's `intervention`-th intervention had keys or query rows to
+ * act on; 0 = every set of its was empty, and the image is what it would be without it. */
+int64_t attn_run_acted(const attn_run *run, int intervention);
 
 attn_shape attn_run_shape(const attn_run *run);
 

@@ -1,12 +1,14 @@
 /* Selector `token`: the heaviest text keys among those of a class (start, word, end, padding) or of a word of the
  * prompt, as many as k or as there are. In a branch whose text lacks the word (the negative prompt's, say) the set is
- * empty. */
+ * empty; a study says by `missing` what becomes of prompts that lack it in every branch (study/plan_text.c). */
 #include "attn/internal.h"
 
 enum { ANY_CLASS }; /* then KEY_START .. KEY_PADDING, in the order of key_class */
 const option ATTN_SELECT_TOKEN_OPTIONS[] = {
     {"class", OPTION_WORD, "any|start|word|end|padding", 0, 0, "any", "class of the tokens"},
     {"word", OPTION_TEXT, NULL, 0, 0, "", "a word of the prompt; upper and lower case are the same"},
+    {"missing", OPTION_WORD, "refuse|allow", 0, 0, "refuse",
+     "prompts that have no such token: refuse the study, or make their images with nothing suppressed and count them"},
     {0},
 };
 
@@ -21,7 +23,7 @@ ss_status attn_select_token_check(const option_value *options, int k, int size, 
     return attn_select_text_top_check(options, k, size, segments, n, err); /* as many text keys as a call has */
 }
 
-static int is_wanted(const select_input *in, int key) {
+int attn_select_token_wanted(const select_input *in, int key) {
     const attn_segment *s = attn_segment_of(in->segments, in->n_segments, key);
     const char *word = wanted_word(in->options);
     if (!s || s->kind != SEGMENT_TEXT) return 0;
@@ -31,6 +33,6 @@ static int is_wanted(const select_input *in, int key) {
 
 ss_status attn_select_token(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
-    attn_select_among(in, is_wanted, out);
+    attn_select_among(in, attn_select_token_wanted, out);
     return SS_OK;
 }

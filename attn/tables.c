@@ -67,6 +67,7 @@ const attn_selector ATTN_SELECTORS[] = {
                ATTN_SELECT_TOKEN_OPTIONS},
      .select = attn_select_token,
      .needs = NEED_MASS,
+     .wanted = attn_select_token_wanted,
      .check = attn_select_token_check},
     {.about = {"query", "the k query rows that pay most to one key (largest max_j P_ij); for the edit query-mean",
                NULL},

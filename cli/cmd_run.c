@@ -77,6 +77,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     if (!folder && !only_plan) return error_set(err, SS_ERR_USAGE, NULL, "say where the results go: -o DIR");
     SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
     SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
+    SS_TRY(plan_read_texts(s->plan, s->pl, err));
     cli_tell(&s->c->notices);
     SS_TRY(plan_forecast(s->plan, s->c, s->pl, s->options.batch, err));
     plan_describe(s->plan, &words);

@@ -61,13 +61,15 @@ static ss_status read_place(trace_map *out, const char *written, const attn_bloc
 static ss_status read_word(trace_map *out, const char *written, const attn_block *block, int blocks,
                            const trace_words *words, ss_error *err) {
     int n = 0;
-    for (int key = 0; key < words->n; key++) n += *words->word[key] && strcmp(words->word[key], written + 5) == 0;
+    for (int key = 0; key < words->n; key++) n += *words->word[key] && text_equal_fold(words->word[key], written + 5);
     if (n == 0)
-        return error_set(err, SS_ERR_USAGE, NULL, "--map is '%s'; the prompt has no word '%s'", written, written + 5);
+        return error_set(err, SS_ERR_USAGE, NULL,
+                         "--map is '%s'; the prompt has no word '%s' among the tokens that an encoder takes", written,
+                         written + 5);
     out->map.n = n;
     for (int i = 0; i < blocks; i++)
         for (int key = 0, at = 0; key < words->n; key++)
-            if (*words->word[key] && strcmp(words->word[key], written + 5) == 0)
+            if (*words->word[key] && text_equal_fold(words->word[key], written + 5))
                 out->key[i * n + at++] = block[i].kind == ATTN_SELF ? -1 : key;
     return SS_OK;
 }

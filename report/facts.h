@@ -5,6 +5,7 @@
 
 #include "report/page.h"
 #include "report/table.h"
+#include "base/notices.h"
 #include "study/analyse.h"
 
 enum { FACTS_MAX_PICTURE_ROWS = 8, FACTS_MAX_PICTURE_COLUMNS = 16 };
@@ -55,6 +56,8 @@ typedef struct report_facts {
 
     int n_entries;
     facts_entry *entry;
+    report_table cuts; /* branch, encoder, prompts: texts that are longer than the encoder takes */
+    notices notices;   /* of the manifest */
 } report_facts;
 
 /* Ask the store. `a` must outlive the facts. Free with facts_free, also after a failure. */

@@ -177,14 +177,19 @@ ss_status facts_gather(report_facts *out, const store *s, const analysis *a, con
                                  " velocity_cosine, count(*) AS images FROM trajectories GROUP BY condition, step"
                                  " ORDER BY min(unit), step",
                                  err));
+    SS_TRY(report_table_read(&out->cuts, s,
+                             "SELECT branch, encoder, count(*) AS prompts FROM cuts GROUP BY branch, encoder"
+                             " ORDER BY branch, encoder",
+                             err));
     SS_TRY(gather_sets(out, s, err));
     SS_TRY(facts_gather_pictures(out, s, err));
     return facts_gather_provenance(out, s, err);
 }
 
 void facts_free(report_facts *f) {
-    report_table *const table[] = {&f->tags,  &f->baseline, &f->means, &f->classes, &f->blocks,
-                                   &f->words, &f->places,   &f->paths, &f->sets,    &f->modules};
+    report_table *const table[] = {&f->tags,   &f->baseline, &f->means, &f->classes, &f->blocks, &f->words,
+                                   &f->places, &f->paths,    &f->sets,  &f->modules, &f->cuts};
+    notices_free(&f->notices);
     for (int i = 0; i < (int)(sizeof table / sizeof *table); i++) report_table_free(table[i]);
     for (int i = 0; i < f->n_samples; i++) {
         free(f->sample[i].words);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/notices.h"
 #include "io/json.h"
 
 enum { MANIFEST_LIMIT = 16 << 20 };
@@ -50,6 +51,14 @@ static ss_status add_model(report_facts *f, const json_t *model, const char *pat
     return SS_OK;
 }
 
+static ss_status add_notices(report_facts *f, const json_t *list, ss_error *err) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *line = json_string_value(json_array_get(list, i));
+        if (line) SS_TRY(notices_add(&f->notices, err, "%s", line));
+    }
+    return SS_OK;
+}
+
 static ss_status add_manifest(report_facts *f, const json_t *root, const char *path, ss_error *err) {
     json_t *part, *models, *model;
     size_t i;
@@ -60,7 +69,7 @@ static ss_status add_manifest(report_facts *f, const json_t *root, const char *p
     SS_TRY(add_hash(f, "prompts", part, path, err));
     SS_TRY(json_get_array(root, "models", path, &models, err));
     json_array_foreach(models, i, model) SS_TRY(add_model(f, model, path, err));
-    return SS_OK;
+    return add_notices(f, json_object_get(root, "notices"), err);
 }
 
 static ss_status add_classes(report_facts *f, const store *s, ss_error *err) {

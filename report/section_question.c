@@ -29,6 +29,21 @@ static void add_prompts(text *out, const report_facts *f) {
     }
 }
 
+/* "text_encoder does not see the end of 3 prompts; ..." */
+static void add_cuts(text *out, const report_facts *f) {
+    for (int i = 0; i < f->cuts.rows; i++) {
+        int negative = strcmp(report_words(&f->cuts, i, 0), "uncond") == 0;
+        int64_t n = report_whole(&f->cuts, i, 2);
+        text_addf(out, "%s%s does not see the end of ", i ? "; " : "", report_words(&f->cuts, i, 1));
+        if (negative) text_add(out, "the negative prompt");
+        else {
+            text_add_grouped(out, n);
+            text_add(out, n == 1 ? " prompt" : " prompts");
+        }
+    }
+    if (f->cuts.rows) text_add(out, " (the store's view cuts has the words)");
+}
+
 static void add_seeds(text *out, const study *y) {
     enum { SHOWN = 12 };
     if (y->seeds_by_prompt) {
@@ -88,6 +103,8 @@ static void add_entries(text *out, const report_facts *f) {
     add_term(out, "Model", &words);
     add_prompts(&words, f);
     add_term(out, "Prompts", &words);
+    add_cuts(&words, f);
+    add_term(out, "Cut texts", &words);
     add_seeds(&words, y);
     add_term(out, "Image seeds", &words);
     add_sampler(&words, &y->sampler);
@@ -104,6 +121,10 @@ static void add_entries(text *out, const report_facts *f) {
     text_add_grouped(&words, f->analysis->images_planned);
     text_add(&words, " planned");
     add_term(out, "Images", &words);
+    for (int i = 0; i < f->notices.n; i++) {
+        text_add(&words, f->notices.line[i]);
+        add_term(out, "Noticed", &words);
+    }
 }
 
 void section_question(const void *facts, text *out) {

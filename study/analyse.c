@@ -14,6 +14,7 @@ typedef struct owner {
     analysis a;
     scores d;
     double *left_out; /* by condition: as analysis_row.partly_matched */
+    int *acts, *idle; /* likewise: as analysis_row */
     sink_classes classes;
     const char **tag; /* [n_tags] every tag once; of `d` */
     int n_tags;
@@ -43,6 +44,30 @@ static ss_status read_left_out(const store *s, owner *o, ss_error *err) {
     while ((more = store_rows_next(r, err)) == 1) {
         int64_t c = store_rows_int(r, 0);
         if (c >= 0 && c < y->n_conditions && is_matched(&y->condition[c])) o->left_out[c] = store_rows_double(r, 1);
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+/* ---- sets that are empty ---- */
+
+/* Images of each condition with an intervention, and those in which one of its interventions never acted. */
+static ss_status read_idle(const store *s, owner *o, ss_error *err) {
+    const study *y = o->a.study;
+    store_rows *r;
+    int more;
+    o->acts = calloc((size_t)y->n_conditions + 1, sizeof *o->acts);
+    o->idle = calloc((size_t)y->n_conditions + 1, sizeof *o->idle);
+    if (!o->acts || !o->idle) return error_no_memory(err, "conditions", (unsigned long long)y->n_conditions);
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT c.draw_of, count(*), sum(x.least = 0) FROM (SELECT unit, min(sites) AS least FROM"
+                        " action GROUP BY unit) x JOIN unit u ON u.unit = x.unit"
+                        " JOIN condition c ON c.condition = u.condition GROUP BY c.draw_of"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        int64_t c = store_rows_int(r, 0);
+        if (c < 0 || c >= y->n_conditions) continue;
+        o->acts[c] = (int)store_rows_int(r, 1);
+        o->idle[c] = (int)store_rows_int(r, 2);
     }
     store_rows_close(r);
     return more < 0 ? err->code : SS_OK;
@@ -98,7 +123,9 @@ static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_
                         .is_random = info->is_random,
                         .is_primary = info->is_primary && !readable_only,
                         .without_unreadable = readable_only,
-                        .partly_matched = fmax(o->left_out[c->a], o->left_out[c->b])};
+                        .partly_matched = fmax(o->left_out[c->a], o->left_out[c->b]),
+                        .acts = {o->acts[c->a], o->acts[c->b]},
+                        .idle = {o->idle[c->a], o->idle[c->b]}};
     score_pairs p;
     int with_baseline = c->a == 0 || c->b == 0;
     if (info->paired && with_baseline && info->kind == METRIC_SIMILARITY) return SS_OK; /* the baseline has no value */
@@ -228,6 +255,7 @@ static ss_status add_shams(owner *o, const store *s, ss_error *err) {
 static ss_status make(owner *o, store *s, ss_error *err) {
     SS_TRY(scores_read(&o->d, s, err));
     SS_TRY(read_left_out(s, o, err));
+    SS_TRY(read_idle(s, o, err));
     SS_TRY(calibrate(o, err));
     SS_TRY(add_rows(o, err));
     for (int m = 0; m < o->d.n_metrics; m++) {
@@ -269,6 +297,8 @@ void analysis_free(analysis *a) {
     scores_free(&o->d);
     sink_classes_free(&o->classes);
     free(o->left_out);
+    free(o->acts);
+    free(o->idle);
     free(o->tag);
     free(a->rows);
     free(a->accuracy);

@@ -18,8 +18,11 @@ typedef struct analysis_row {
     int in_main_table;      /* else for the report and --all only */
     double partly_matched; /* share of the edited heads' calls where sinks were left out since nothing matches them; the
                             * larger of the two conditions', 0 where none is an arm of a matched control */
+    /* By side of the contrast: its images, and those in which an intervention found nothing to act on. 0 where the side
+     * has no intervention, or the store is of a version that did not record it. */
+    int acts[2], idle[2];
     stats_contrast stats;
-    char reads[192]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
+    char reads[320]; /* "equivalent within 0.006 (calibrated)", "undecided: could detect 0.022" */
 } analysis_row;
 
 /* A contrast among the prompts of one tag, or the images of one class of suppressed sinks: exploratory, no test. */

@@ -67,6 +67,10 @@ void analysis_read(const analysis *a, analysis_row *r) {
     } else text_addf(&t, "undecided: %s", stats_states[s->detectable.state].name);
     if (r->partly_matched > ANALYSIS_PARTLY_ABOVE)
         text_addf(&t, "; partly matched (%d %% of calls not in full)", (int)lround(100 * r->partly_matched));
+    for (int side = 0; side < 2; side++)
+        if (r->idle[side] > 0)
+            text_addf(&t, "; %s acted on no key in %d of %d images",
+                      a->study->condition[side ? r->contrast->b : r->contrast->a].family, r->idle[side], r->acts[side]);
     snprintf(r->reads, sizeof r->reads, "%s", t.failed || !t.s ? "" : t.s);
     text_free(&t);
 }

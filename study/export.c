@@ -23,6 +23,10 @@ const export_table EXPORT_TABLES[] = {
      "SELECT * FROM sinks ORDER BY unit, step, block, head, branch, rank"},
     {{"blocks", "one row a block of the model: its module, kind, heads, queries, keys and their segments", NULL},
      "SELECT * FROM blocks ORDER BY block"},
+    {{"cuts", "one row a text and encoder that cuts it: its tokens, and the words that the encoder does not see", NULL},
+     "SELECT * FROM cuts ORDER BY prompt, branch, encoder"},
+    {{"actions", "one row an image and intervention: at how many sites it found keys or query rows to act on", NULL},
+     "SELECT * FROM actions ORDER BY unit, number"},
 };
 const int EXPORT_TABLE_COUNT = sizeof EXPORT_TABLES / sizeof *EXPORT_TABLES;
 

@@ -50,6 +50,16 @@ typedef struct plan_cost {
     size_t text_phase_bytes;                       /* the text encoders' weights and activations, before */
 } plan_cost;
 
+/* What encoders do not see of the plan's prompts, by plan_read_texts. */
+typedef struct plan_texts {
+    int n; /* encoders */
+    struct {
+        const char *encoder;
+        int limit, prompts; /* tokens that it takes; prompts that have more */
+    } cut[PIPELINE_MAX_ENCODERS];
+    int any; /* prompts that some encoder cuts */
+} plan_texts;
+
 typedef struct plan {
     const study *study; /* not owned; must outlive the plan */
     geneval_prompts prompts;
@@ -67,12 +77,19 @@ typedef struct plan {
     int together; /* images to be denoised together, unless run_options ask for another number */
     plan_counts counts;
     plan_cost cost;
+    plan_texts texts;
 } plan;
 
 /* Bind the study to the model and lay out its units. `limit` > 0: that many groups, drawn in a seeded order that is
  * stratified by tag; a smaller limit's groups are among a larger one's. */
 ss_status plan_make(plan **out, const study *y, pipeline *p, int limit, ss_error *err);
 void plan_free(plan *p); /* NULL is allowed */
+
+/* Read the plan's prompts as the encoders will: fill p->texts, note what is cut (pipeline_notices), and refuse
+ * interventions that would find no key in a prompt since it has no such word or class of tokens, or not among the
+ * tokens that an encoder takes. What no prompt has is always refused (but not in a plan with a limit), what some lack
+ * unless the selector's option `missing` allows it. For new runs: a store's study was read when it was made. */
+ss_status plan_read_texts(plan *p, pipeline *pl, ss_error *err);
 
 /* Blocks, heads and steps of an intervention in a model and run of these sizes, into members of *out, zero before.
  * kind[blocks]: of each block's attention. */

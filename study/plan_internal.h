@@ -12,6 +12,9 @@ ss_status plan_complete_settings(const plan *p, pipeline *pl, sample_settings *s
 /* Fill p->condition, p->measure and p->recall; settings, sites and blocks are there. */
 ss_status plan_bind_conditions(plan *p, pipeline *pl, ss_error *err);
 
+/* "3 of 64 prompts are too long for text_encoder (77 tokens)", by encoder; nothing where none is. */
+void plan_add_cuts(const plan *p, text *out);
+
 /* "self (11 blocks), cross (11 blocks)" */
 void plan_list_kinds(const plan *p, text *out);
 

@@ -80,6 +80,10 @@ void plan_describe(const plan *p, text *out) {
     if (y->weights != FORM_STORED) text_addf(out, ", weights %s", WEIGHT_FORM_NAMES[y->weights]);
     text_addf(out, "\n  prompts     %d of %d, %d prompt-and-seed groups", c->prompts, p->prompts.n, c->groups);
     if (p->limit > 0) text_addf(out, " (--limit %d)", p->limit);
+    if (p->texts.any) {
+        text_add(out, "\n  texts       ");
+        plan_add_cuts(p, out);
+    }
     text_add(out, "\n  attention   ");
     plan_list_kinds(p, out);
     text_add(out, "\n  conditions  ");

@@ -383,6 +383,20 @@ static int fit(const runner *r, const job *a, const job *b) {
     return branches_of(x) == branches_of(y) && x->width == y->width && x->height == y->height;
 }
 
+/* Words of a prompt, and those that encoders do not see. */
+static ss_status put_texts(runner *r, int prompt, ss_error *err) {
+    const sample_settings *s = &r->p->settings;
+    const char *each[] = {r->p->prompts.prompt[prompt].prompt, s->negative};
+    SS_TRY(store_put_tokens(r->s, r->p, prompt, r->plain.e, err));
+    for (int b = 0; b < branches_of(s); b++) {
+        text_cut cut[PIPELINE_MAX_ENCODERS];
+        int n;
+        SS_TRY(pipeline_find_cuts(r->pl, s, each[b], cut, &n, err));
+        SS_TRY(store_put_cuts(r->s, prompt, (attn_branch)b, each[b], cut, n, err));
+    }
+    return SS_OK;
+}
+
 static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
     int carried, batch = r->o->batch > 0 ? r->o->batch : r->p->together, next = 0;
     if (batch > MAX_BATCH) batch = MAX_BATCH;
@@ -392,7 +406,7 @@ static ss_status run_group(runner *r, const plan_group *g, ss_error *err) {
     int was = r->plain.e ? r->plain.prompt : -1;
     const text_order plain = {.prompt = r->p->prompts.prompt[g->prompt].prompt, .settings = &r->p->settings};
     SS_TRY(hold(r, &r->plain, &plain, g->prompt, err));
-    if (was != r->plain.prompt) SS_TRY(store_put_tokens(r->s, r->p, g->prompt, r->plain.e, err));
+    if (was != r->plain.prompt) SS_TRY(put_texts(r, g->prompt, err));
     SS_TRY(load_baseline(r, g, err));
     while (next < r->n_jobs) {
         job *wave[MAX_BATCH];

@@ -40,8 +40,8 @@ void store_close(store *s); /* NULL is allowed */
  * numeric class are those of the store (SS_ERR_STORE says what differs), and delete files nobody refers to. */
 ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_error *err);
 
-/* For writers: the notices that the manifest does not have yet go there, under "notices". Without notices no byte of the
- * manifest changes. */
+/* For writers: the notices that the manifest does not have yet go there, under "notices". Without notices no byte of
+ * the manifest changes. */
 ss_status store_record_notices(store *s, const notices *list, ss_error *err);
 
 const char *store_folder(const store *s);
@@ -70,6 +70,11 @@ ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *er
 
 /* Words and classes of a prompt's text keys, for the views. Recorded once a prompt. */
 ss_status store_put_tokens(store *s, const plan *p, int prompt, const embedding *e, ss_error *err);
+
+/* What encoders do not see of a prompt or, of the unconditional branch, of the negative prompt: those of the `n` that
+ * cut it. */
+ss_status store_put_cuts(store *s, int prompt, attn_branch branch, const char *text_, const text_cut *cut, int n,
+                         ss_error *err);
 
 /* done[i] = 1 where plan unit i is in the store. */
 ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *count, ss_error *err);

@@ -14,6 +14,8 @@ typedef enum store_statement {
     PUT_SINK,
     PUT_TOKEN,
     PUT_POINT,
+    PUT_CUT,
+    PUT_ACTION,
     STORE_STATEMENTS
 } store_statement;
 

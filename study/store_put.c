@@ -239,6 +239,18 @@ static ss_status put_trajectory(store *s, const store_result *r, ss_error *err) 
     return SS_OK;
 }
 
+/* Where the condition's interventions acted. */
+static ss_status put_actions(store *s, const plan *p, const store_result *r, ss_error *err) {
+    sqlite3_stmt *q = s->statement[PUT_ACTION];
+    for (int i = 0; i < p->condition[r->unit->condition].program.n; i++) {
+        sqlite3_bind_int64(q, 1, r->unit->id);
+        sqlite3_bind_int(q, 2, i);
+        sqlite3_bind_int64(q, 3, attn_run_acted(r->run, i));
+        SS_TRY(store_step(s, q, "table action", err));
+    }
+    return SS_OK;
+}
+
 static ss_status put_rows(store *s, const plan *p, const store_result *r, const char *image, const char *trace,
                           const char *trace_hash, ss_error *err) {
     file_sha256 pixels;
@@ -249,7 +261,9 @@ static ss_status put_rows(store *s, const plan *p, const store_result *r, const 
         SS_TRY(store_put_score(s, r->unit->id, number, &r->score[i].value, err));
     }
     if (r->trajectory) SS_TRY(put_trajectory(s, r, err));
-    return r->run ? put_sites(s, p, r, err) : SS_OK;
+    if (!r->run) return SS_OK;
+    SS_TRY(put_actions(s, p, r, err));
+    return put_sites(s, p, r, err);
 }
 
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err) {
@@ -293,4 +307,30 @@ ss_status store_put_tokens(store *s, const plan *p, int prompt, const embedding 
     if (status == SS_OK) status = store_commit(s, err);
     if (status != SS_OK) store_rollback(s);
     return status;
+}
+
+static ss_status put_cut(store *s, int prompt, attn_branch branch, const char *text_, const text_cut *cut,
+                         ss_error *err) {
+    sqlite3_stmt *q = s->statement[PUT_CUT];
+    text words = {0};
+    text_cut_add_words(cut, text_, &words);
+    ss_status status = words.failed ? error_no_memory(err, "words of a prompt", words.len) : SS_OK;
+    if (status == SS_OK) {
+        sqlite3_bind_int(q, 1, prompt);
+        sqlite3_bind_int(q, 2, branch);
+        sqlite3_bind_text(q, 3, cut->encoder, -1, SQLITE_STATIC);
+        sqlite3_bind_int(q, 4, cut->tokens);
+        sqlite3_bind_int(q, 5, cut->kept);
+        sqlite3_bind_text(q, 6, words.s ? words.s : "", -1, SQLITE_TRANSIENT);
+        status = store_step(s, q, "table cut", err);
+    }
+    text_free(&words);
+    return status;
+}
+
+ss_status store_put_cuts(store *s, int prompt, attn_branch branch, const char *text_, const text_cut *cut, int n,
+                         ss_error *err) {
+    for (int i = 0; i < n; i++)
+        if (cut[i].kept < cut[i].tokens) SS_TRY(put_cut(s, prompt, branch, text_, &cut[i], err));
+    return SS_OK;
 }

@@ -64,6 +64,16 @@ static const store_table TABLES[] = {
      "unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric, reason TEXT NOT NULL,"
      " PRIMARY KEY(unit, metric)",
      " WITHOUT ROWID"},
+    /* texts that an encoder cuts; branch 0: the prompt, 1: the negative prompt; words: what it does not see */
+    {"cut", 3,
+     "prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, encoder TEXT NOT NULL,"
+     " tokens INTEGER NOT NULL, kept INTEGER NOT NULL, words TEXT NOT NULL, PRIMARY KEY(prompt, branch, encoder)",
+     " WITHOUT ROWID"},
+    /* at how many sites each intervention of a unit found keys or query rows; number: in the condition, from 0 */
+    {"action", 3,
+     "unit INTEGER NOT NULL REFERENCES unit, number INTEGER NOT NULL, sites INTEGER NOT NULL,"
+     " PRIMARY KEY(unit, number)",
+     " WITHOUT ROWID"},
 };
 
 static void add_site_table(const study *y, text *out) {
@@ -179,6 +189,18 @@ static void add_failure_views(const char *create, text *out) {
               create, UNIT_COLUMNS, UNIT_TABLES);
 }
 
+/* What encoders do not see of a text, and where interventions acted. */
+static void add_notice_views(const char *create, text *out) {
+    text_addf(out,
+              "%s VIEW cuts AS SELECT p.prompt AS prompt, p.text AS text, p.tag AS tag, %s, x.encoder AS encoder,"
+              " x.tokens AS tokens, x.kept AS kept, x.words AS words FROM cut x JOIN prompt p ON p.prompt = x.prompt;",
+              create, BRANCH);
+    text_addf(out,
+              "%s VIEW actions AS SELECT %s, c.role AS role, x.number AS number, x.sites AS sites%s"
+              " JOIN action x ON x.unit = u.unit;",
+              create, UNIT_COLUMNS, UNIT_TABLES);
+}
+
 /* Every view; `create` is CREATE, or CREATE TEMP for this connection alone. */
 static ss_status add_views(store *s, const char *create, text *out, ss_error *err) {
     text_addf(out,
@@ -203,6 +225,7 @@ static ss_status add_views(store *s, const char *create, text *out, ss_error *er
     add_key_view(create, out);
     add_site_views(create, s->study, out);
     add_failure_views(create, out);
+    add_notice_views(create, out);
     SS_TRY(add_score_view(s, create, "scores", PROPER, out, err));
     return add_score_view(s, create, "calibrations", " c.role = 'calibration'", out, err);
 }
@@ -215,8 +238,9 @@ static ss_status run_sql(store *s, text *sql, ss_status status, ss_error *err) {
 }
 
 ss_status store_views(store *s, ss_error *err) {
-    static const char *const VIEWS[] = {"units", "long_scores", "shams",    "trajectories", "blocks",      "keys",
-                                        "sites", "sinks",       "failures", "scores",       "calibrations"};
+    static const char *const VIEWS[] = {"units",   "long_scores", "shams",       "trajectories", "blocks",
+                                        "keys",    "sites",       "sinks",       "failures",     "cuts",
+                                        "actions", "scores",      "calibrations"};
     text sql = {0};
     for (size_t i = 0; i < sizeof VIEWS / sizeof *VIEWS; i++) text_addf(&sql, "DROP VIEW IF EXISTS %s;", VIEWS[i]);
     ss_status status = add_views(s, "CREATE", &sql, err);

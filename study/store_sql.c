@@ -117,6 +117,8 @@ ss_status store_prepare_writer(store *s, ss_error *err) {
         [PUT_SCORE] = "INSERT INTO score VALUES(?, ?, ?, ?, ?)",
         [PUT_SINK] = "INSERT INTO sink VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [PUT_POINT] = "INSERT INTO trajectory VALUES(?, ?, ?, ?)",
+        [PUT_CUT] = "INSERT OR REPLACE INTO cut VALUES(?, ?, ?, ?, ?, ?)",
+        [PUT_ACTION] = "INSERT INTO action VALUES(?, ?, ?)",
         [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?, ?)",
     };
     s->probe_columns = 0;

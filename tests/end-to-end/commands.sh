@@ -152,7 +152,7 @@ sinkscope trace tiny --prompt 'a red star' --json >trace.json
 check 'trace --json names words' grep -qF 'star' trace.json
 try 'trace --map' 0 'strongest head of each block' sinkscope trace tiny --prompt 'a red star' --map 'word star' -o mapped
 check 'trace --map is on the page' grep -q 'Which places of the image look at it' mapped/trace.html
-try 'trace --map of nothing' 2 "the prompt has no word 'circle'" sinkscope trace tiny --prompt 'a red star' --map 'word circle'
+try 'trace --map of nothing' 2 "the prompt has no word 'circle' among the tokens that an encoder takes" sinkscope trace tiny --prompt 'a red star' --map 'word circle'
 try 'trace --map of no key' 2 "expected 'key clip 0'" sinkscope trace tiny --prompt 'a red star' --map 'key clip 999'
 try 'trace of one step' 0 'step 2' sinkscope trace tiny --prompt 'a red star' --step 2
 try 'trace without a prompt' 2 '--prompt' sinkscope trace tiny

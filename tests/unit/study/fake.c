@@ -50,15 +50,23 @@ static const option INDEX_OPTIONS[] = {{"segment", OPTION_TEXT, NULL, 0, 0, NULL
                                        {"offset", OPTION_INT, NULL, 0, 1e6, "0", "key of the segment"},
                                        {0}};
 static const option RANDOM_OPTIONS[] = {{"exclude", OPTION_WORD, "none|top", 0, 0, "none", "keys left out"}, {0}};
+static const option TOKEN_OPTIONS[] = {{"word", OPTION_TEXT, NULL, 0, 0, NULL, "which word"},
+                                       {"missing", OPTION_WORD, "refuse|allow", 0, 0, "refuse", "as the real one"},
+                                       {0}};
 static const option SCALE_OPTIONS[] = {{"eta", OPTION_DOUBLE, NULL, 0, 1, NULL, "share that stays"}, {0}};
+
+static int is_word(const select_input *in, int key) {
+    return in->word && text_equal_fold(in->word(in->words, in->branch, key), in->options[0].text);
+}
 
 const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}, .global = 1, .sinks = 1},
                                         {.about = {"random", "any", RANDOM_OPTIONS}, .global = 1},
                                         {.about = {"index", "one key", INDEX_OPTIONS}},
                                         {.about = {"row", "query rows", NULL}, .queries = 1},
                                         {.about = {"like", "matched", NULL}, .matches = 1},
-                                        {.about = {"until", "enough", NULL}, .sized = 1}};
-const int ATTN_SELECTOR_COUNT = 6;
+                                        {.about = {"until", "enough", NULL}, .sized = 1},
+                                        {.about = {"token", "a word", TOKEN_OPTIONS}, .wanted = is_word}};
+const int ATTN_SELECTOR_COUNT = 7;
 const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
                                 {.about = {"scale", "scaled", SCALE_OPTIONS}},
                                 {.about = {"zero", "value zero", NULL}},
@@ -83,6 +91,7 @@ struct attn_run {
     float *mass;     /* [steps, blocks, heads, 2, keys] */
     const attn_run *baseline;
     int visited; /* steps observed */
+    int64_t acted[EDIT_MAX_STEPS];
 };
 
 static size_t sites_of(const attn_run *r) {
@@ -152,6 +161,7 @@ const float *attn_run_masses(const attn_run *r, int step, int block, int head, a
     return r->mass + site_at(r, step, block, head, branch) * (size_t)r->shape.keys;
 }
 attn_shape attn_run_shape(const attn_run *r) { return r->shape; }
+int64_t attn_run_acted(const attn_run *r, int intervention) { return r->acted[intervention]; }
 
 /* ---- pipeline ---- */
 
@@ -161,6 +171,7 @@ struct pipeline {
 struct embedding {
     uint64_t hash;
     uint8_t classes[CLASSES];
+    char last[16]; /* the prompt's last word, its only one */
 };
 struct denoise_state {
     sample_settings settings;
@@ -229,6 +240,8 @@ ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *pro
     (*out)->classes[TEXT] = KEY_START;
     (*out)->classes[TEXT + 1] = KEY_WORD;
     (*out)->classes[TEXT + 2] = KEY_END;
+    const char *space = strrchr(prompt, ' ');
+    snprintf((*out)->last, sizeof(*out)->last, "%s", space ? space + 1 : prompt);
     return SS_OK;
 }
 ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
@@ -250,6 +263,25 @@ void pipeline_set_form(pipeline *p, weight_form form) {
     (void)form;
 }
 void embedding_free(embedding *e) { free(e); }
+
+/* One encoder, whose tokens are bytes. */
+ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const char *text_,
+                             text_cut out[PIPELINE_MAX_ENCODERS], int *n, ss_error *err) {
+    (void)p, (void)s, (void)err;
+    int have = (int)strlen(text_), most = fake.text_limit ? fake.text_limit : 1000;
+    *n = 1;
+    out[0] = (text_cut){"reader", have, have < most ? have : most, most, (size_t)(have < most ? have : most)};
+    return SS_OK;
+}
+void text_cut_add_words(const text_cut *cut, const char *text_, text *out) { text_add(out, text_ + cut->from); }
+ss_status pipeline_note_cuts(pipeline *p, const sample_settings *s, const char *prompt, ss_error *err) {
+    (void)p, (void)s, (void)prompt, (void)err;
+    return SS_OK;
+}
+notices *pipeline_notices(const pipeline *p) {
+    (void)p;
+    return &fake.notices;
+}
 
 /* A text's file holds its name; 1 where it is there and whole. */
 static int text_is_there(const text_folder *folder, uint64_t key, char path[512]) {
@@ -302,7 +334,7 @@ int embedding_keys(const embedding *e) {
     return CLASSES;
 }
 const char *embedding_key_word(const embedding *e, attn_branch branch, int key) {
-    return e && branch == BRANCH_COND && key == TEXT + 1 ? "star" : "";
+    return e && branch == BRANCH_COND && key == TEXT + 1 ? e->last : "";
 }
 
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
@@ -348,8 +380,22 @@ static double push_of(const denoise_state *d, int head) {
     return push;
 }
 
+static const char *word_of(const void *words, attn_branch branch, int key) {
+    return embedding_key_word(words, branch, key);
+}
+
+/* Where interventions act: once a step, if their sets can hold anything. */
+static void count_acted(const denoise_state *d) {
+    const attn_program *g = d->run->program;
+    const attn_text words = {{d->text->classes, d->text->classes}, word_of, d->text};
+    for (int i = 0; g && i < g->n; i++)
+        d->run->acted[i] += bits_get(&g->intervention[i].steps, d->step) && g->intervention[i].k > 0 &&
+                            attn_intervention_keys(&g->intervention[i], NETWORK, BLOCKS, &words) != 0;
+}
+
 static void observe(denoise_state *d) {
     attn_run *r = d->run;
+    count_acted(d);
     r->visited = d->step + 1;
     for (int b = 0; b < BLOCKS; b++)
         for (int h = 0; h < NETWORK[b].heads; h++)

@@ -13,6 +13,8 @@ typedef struct fake_state {
     int defect;            /* fake_defect: what is broken, to see the tests fail */
     int fail_after;        /* steps until denoise_step fails; 0 = never */
     int fail_texts;        /* texts until the encoders fail; 0 = never */
+    int text_limit;        /* bytes of a text that the encoder takes; 0 = 1000 */
+    notices notices;       /* of the pipeline */
 } fake_state;
 
 enum { FAKE_SOUND, FAKE_NOT_REPEATABLE };

@@ -239,7 +239,7 @@ static const wrong WRONG[] = {
     {"conditions:\n  sink: {select: topp, k: 1, edit: mask}\n",
      "unknown selector 'topp'\n  sink: {select: topp, k: 1, edit: mask}\n                 ^~~~\ndid you mean 'top'? "
      "(selectors: "
-     "top, random, index, row, like, until; see 'sinkscope help selectors')",
+     "top, random, index, row, like, until, token; see 'sinkscope help selectors')",
      8, 18},
     {"conditions:\n  sink: {select: top, k: 1, edit: masc}\n", "unknown edit 'masc'", 8, 35},
     {"conditions:\n  sink: {select: top, kk: 1, edit: mask}\n", "unknown key of a condition 'kk'", 8, 23},
