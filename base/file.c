@@ -1,11 +1,12 @@
-/* Files through POSIX calls; SHA-256 through libcrypto. Must never leave a half-written file under its final
- * name. */
+/* Files through POSIX calls; SHA-256 through libcrypto's plain functions, which need no memory and cannot fail: those
+ * of EVP crash where memory runs out at their first use. Must never leave a half-written file under its final name. */
 #define _DEFAULT_SOURCE /* madvise */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,11 @@ ss_status file_map_open(file_map *m, const char *path, ss_error *err) {
     size_t size;
     SS_TRY(open_for_reading(path, &fd, &size, err));
     void *data = NULL;
+    ss_status status = SS_OK;
     if (size > 0) data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot map %zu bytes", size);
     close(fd);
-    if (data == MAP_FAILED) return error_set_errno(err, SS_ERR_RESOURCE, path, "cannot map %zu bytes", size);
+    if (status != SS_OK) return status;
     m->path = text_copy(path);
     m->data = data;
     m->size = size;
@@ -246,26 +249,27 @@ static void digest_to_hex(const unsigned char digest[32], file_sha256 out) {
 
 ss_status file_hash(const char *path, file_sha256 out, ss_error *err) {
     enum { PIECE = 16 << 20 }; /* so that a checkpoint is never in memory as a whole */
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char digest[SHA256_DIGEST_LENGTH];
     file_map m;
+    SHA256_CTX sum;
     SS_TRY(file_map_open(&m, path, err));
-    EVP_MD_CTX *sum = EVP_MD_CTX_new();
-    int good = sum && EVP_DigestInit_ex(sum, EVP_sha256(), NULL) == 1;
-    for (size_t at = 0; good && at < m.size; at += PIECE) {
+    SHA256_Init(&sum);
+    for (size_t at = 0; at < m.size; at += PIECE) {
         size_t n = m.size - at < PIECE ? m.size - at : PIECE;
-        good = EVP_DigestUpdate(sum, m.data + at, n) == 1;
+        SHA256_Update(&sum, m.data + at, n);
         file_map_forget(&m, m.data + at, n);
     }
-    good = good && EVP_DigestFinal_ex(sum, digest, NULL) == 1;
-    EVP_MD_CTX_free(sum);
+    SHA256_Final(digest, &sum);
     file_map_close(&m);
-    if (!good) return error_no_memory(err, path, 0);
     digest_to_hex(digest, out);
     return SS_OK;
 }
 
 void file_hash_bytes(const void *data, size_t size, file_sha256 out) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_Digest(size ? data : "", size, digest, NULL, EVP_sha256(), NULL);
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    SHA256_CTX sum;
+    SHA256_Init(&sum);
+    SHA256_Update(&sum, size ? data : "", size);
+    SHA256_Final(digest, &sum);
     digest_to_hex(digest, out);
 }

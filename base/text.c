@@ -104,6 +104,11 @@ void text_free(text *t) {
     *t = (text){0};
 }
 
+const char *text_for(const text *t, text *out) {
+    if (t->failed) out->failed = 1;
+    return t->s && !t->failed ? t->s : "";
+}
+
 void text_add_grouped(text *t, int64_t n) {
     char digits[32];
     int len = snprintf(digits, sizeof digits, "%lld", (long long)n);

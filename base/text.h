@@ -26,6 +26,9 @@ void text_free(text *t);
 /* 'a quotation', of a longer string than `most` bytes its beginning, cut between two characters: 'a quo'... (12 bytes)
  */
 void text_add_quote(text *t, const char *s, size_t most);
+/* What a temporary text holds, "" where nothing was appended, for an append to `out`. Where `t` has failed, `out` fails
+ * too: use this in the place of t->s, so that memory that ran out leaves no hole. */
+const char *text_for(const text *t, text *out);
 
 /* 1,234,567 */
 void text_add_grouped(text *t, int64_t n);

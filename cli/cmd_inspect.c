@@ -82,7 +82,7 @@ static void describe_blocks(const attn_block *block, const pipeline_sites *sites
         for (int k = 0; k < block[i].n_segments; k++)
             text_addf(&segments, "%s%s %d", k ? ", " : "", block[i].segment[k].name, block[i].segment[k].length);
         text_addf(out, "\n  %5d  %-5s  %5d %5d  %-16s  %s", i, ATTN_KINDS[block[i].kind].name, block[i].heads,
-                  block[i].keys, segments.failed ? "" : segments.s, block[i].name);
+                  block[i].keys, text_for(&segments, out), block[i].name);
         text_free(&segments);
     }
 }

@@ -69,14 +69,16 @@ static const listed TABLES[] = {
 };
 enum { TABLE_COUNT = sizeof TABLES / sizeof TABLES[0] };
 
-static void print_table(const listed *t) {
+static ss_status print_table(const listed *t, ss_error *err) {
     text out = {0};
     text_addf(&out, "%s: %s\n", t->name, t->about);
     for (int i = 0; i < *t->count; i++)
         entry_describe((const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
     for (int i = 0; t->more && i < *t->more_count; i++) entry_describe(&t->more[i], &out);
-    fputs(out.failed || !out.s ? "" : out.s, stdout);
+    ss_status status = out.failed ? error_no_memory(err, "a table", out.len) : SS_OK;
+    if (status == SS_OK) fputs(out.s, stdout);
     text_free(&out);
+    return status;
 }
 
 static ss_status run(const invocation *in, ss_error *err) {
@@ -86,12 +88,11 @@ static ss_status run(const invocation *in, ss_error *err) {
         for (int i = 0; i < TABLE_COUNT; i++) names[i] = (entry){.name = TABLES[i].name};
         const entry *found = entry_find(names, sizeof *names, TABLE_COUNT, "table", wanted, NULL, err);
         if (!found) return err->code = SS_ERR_USAGE;
-        print_table(&TABLES[found - names]);
-        return SS_OK;
+        return print_table(&TABLES[found - names], err);
     }
     for (int i = 0; i < TABLE_COUNT; i++) {
         if (i) putchar('\n');
-        print_table(&TABLES[i]);
+        SS_TRY(print_table(&TABLES[i], err));
     }
     return SS_OK;
 }

@@ -91,7 +91,8 @@ static void print_contrast(const char *name, const stats_contrast *c, text *out)
     for (const stats_field *f = stats_fields; f->name; f++) {
         text value = {0};
         stats_field_add(f, c, 7, &value);
-        if (value.s && *value.s) text_addf(out, "  %-18s %-24s %s\n", f->name, value.s, f->help);
+        const char *s = text_for(&value, out);
+        if (*s) text_addf(out, "  %-18s %-24s %s\n", f->name, s, f->help);
         text_free(&value);
     }
 }

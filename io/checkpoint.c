@@ -221,11 +221,11 @@ ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const cha
         text name = {0}, path = {0};
         text_addf(&name, "%s%s%s.%s", CANDIDATES[i].stem, variant ? "." : "", variant ? variant : "",
                   CANDIDATES[i].extension);
-        text_addf(&path, "%s%s%s", folder, *folder && text_ends_with(folder, "/") ? "" : "/",
-                  name.failed ? "" : name.s);
-        text_addf(&looked, "%s%s", i ? ", " : "", name.failed ? "" : name.s);
-        int found = !name.failed && !path.failed && file_exists(path.s);
+        text_addf(&path, "%s%s%s", folder, *folder && text_ends_with(folder, "/") ? "" : "/", text_for(&name, &path));
+        text_addf(&looked, "%s%s", i ? ", " : "", text_for(&name, &looked));
+        int found = !path.failed && file_exists(path.s);
         ss_status status = found ? checkpoint_open(out, path.s, err) : SS_OK;
+        if (path.failed) looked.failed = 1;
         text_free(&name);
         text_free(&path);
         if (!found) continue;

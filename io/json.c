@@ -3,19 +3,51 @@
 #include "io/json.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 
+/* jansson does not always say that memory ran out: its lexer drops a byte that it cannot keep, or calls a token that it
+ * could not copy a syntax error. So it allocates through here, unless the program that uses this library has given it
+ * functions already; the flag is the thread's own. */
+static _Thread_local int starved;
+
+static void *watched_malloc(size_t size) {
+    void *p = malloc(size);
+    if (!p) starved = 1;
+    return p;
+}
+
+static void watch(void) {
+    json_malloc_t allocate;
+    json_free_t release;
+    json_get_alloc_funcs(&allocate, &release);
+    if (allocate == malloc) json_set_alloc_funcs(watched_malloc, release);
+}
+
+void json_watch(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch);
+    starved = 0;
+}
+
+int json_starved(void) { return starved; }
+
 static ss_status read_bytes(const void *bytes, size_t size, const char *name, size_t flags, json_t **out,
                             ss_error *err) {
     json_error_t e;
     char where[512];
+    json_watch();
     *out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | flags, &e);
+    if (starved || (!*out && json_error_code(&e) == json_error_out_of_memory)) {
+        json_decref(*out);
+        *out = NULL;
+        return error_no_memory(err, name, size);
+    }
     if (*out) return SS_OK;
-    if (json_error_code(&e) == json_error_out_of_memory) return error_no_memory(err, name, size);
     snprintf(where, sizeof where, "%s:%d:%d", name, e.line, e.column);
     return error_set(err, SS_ERR_INPUT, where, "is not JSON: %s", e.text);
 }

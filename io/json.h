@@ -15,6 +15,10 @@
 ss_status json_read_file(const char *path, size_t limit, json_t **out, ss_error *err);
 
 /* As json_read_file from memory (need not be terminated); `name` stands for the file in errors. */
+/* Whether memory ran out in a call of jansson since json_watch, in this thread: parts may be missing without a word. */
+void json_watch(void);
+int json_starved(void);
+
 ss_status json_read_bytes(const void *bytes, size_t size, const char *name, json_t **out, ss_error *err);
 
 /* As json_read_file with every number a double: for files with integers over 63 bits (transformers writes an unlimited

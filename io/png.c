@@ -27,13 +27,25 @@ typedef struct codec {
     size_t raw_bytes; /* decoding: of the rows as stored */
     int grey16;       /* decoding: rows come as 16-bit grey */
     char message[256];
-    int no_memory;
+    int no_memory; /* libpng itself takes some of it for a warning and goes on with less */
 } codec;
 
 static void on_error(png_structp png, png_const_charp message) {
     codec *c = png_get_error_ptr(png);
     snprintf(c->message, sizeof c->message, "%s", message);
     png_longjmp(png, 1);
+}
+
+static png_voidp on_malloc(png_structp png, png_alloc_size_t size) {
+    codec *c = png_get_mem_ptr(png);
+    void *p = malloc(size);
+    if (!p) c->no_memory = 1;
+    return p;
+}
+
+static void on_free(png_structp png, png_voidp p) {
+    (void)png;
+    free(p);
 }
 
 /* Warnings are about what we ignore anyway (profiles, unknown chunks). */
@@ -118,9 +130,9 @@ ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsig
         return error_set(err, SS_ERR_INTERNAL, NULL, "an image of %d x %d pixels; sides must be 1 .. %d", image->width,
                          image->height, PNG_MAX_SIDE);
     SS_TRY(check_notes(notes, n, NULL, err));
-    c.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
+    c.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
-    int good = c.info && encode(&c, image, notes, n);
+    int good = c.info && encode(&c, image, notes, n) && !c.no_memory;
     int no_memory = !c.info || c.no_memory;
     png_destroy_write_struct(&c.png, &c.info);
     if (good) {
@@ -215,9 +227,10 @@ ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image
     *out = (rgb_image){0};
     if (size < 8 || png_sig_cmp(bytes, 0, 8) != 0)
         return error_set(err, SS_ERR_INPUT, name, "is not a PNG file (wrong signature)");
-    c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
+    c.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
-    ss_status status = c.info ? decode(&c, name, out, err) : error_no_memory(err, name, size);
+    ss_status status = c.info ? decode(&c, name, out, err) : SS_OK;
+    if (!c.info || c.no_memory) status = error_no_memory(err, name, size);
     png_destroy_read_struct(&c.png, &c.info, NULL);
     if (status != SS_OK) rgb_image_free(out);
     return status;

@@ -161,15 +161,21 @@ int weights_type(checkpoint_dtype dtype, tensor_type *out) {
     return 0;
 }
 
-/* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them. */
-static const checkpoint_entry *find_entry(const binder *b, const char *prefix, const char *names, text *name) {
+/* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them (or with b's error,
+ * where memory ran out). */
+static const checkpoint_entry *find_entry(binder *b, const char *prefix, const char *names, text *name) {
     for (const char *p = names; *p;) {
         size_t length = strcspn(p, "|");
         text candidate = {0};
         if (b->source->prefix) text_add(&candidate, b->source->prefix);
         text_add(&candidate, prefix);
         text_add_n(&candidate, p, length);
-        const checkpoint_entry *e = candidate.failed ? NULL : checkpoint_find(b->source->file, candidate.s);
+        if (candidate.failed) {
+            text_free(&candidate);
+            error_no_memory(&b->error, "the name of a tensor", length);
+            return NULL;
+        }
+        const checkpoint_entry *e = checkpoint_find(b->source->file, candidate.s);
         if (e || p == names) {
             text_free(name);
             *name = candidate;
@@ -184,10 +190,11 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
                            const row_shape *shape, text *name) {
     text message = {0};
     const checkpoint_entry *e = find_entry(b, prefix, row->name, name);
+    if (!going(b)) return;
     tensor_type type;
     int fits = 1;
     if (!e) {
-        text_addf(&message, "%s is missing\n  ", name->s ? name->s : row->name);
+        text_addf(&message, "%s is missing\n  ", name->s);
         add_expected(&message, b, shape);
         fits = 0;
     } else {
@@ -202,9 +209,8 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
             fits = 0;
         }
     }
-    if (!fits)
-        error_set(&b->error, SS_ERR_INPUT, e ? e->file : checkpoint_path(b->source->file), "%s",
-                  message.s ? message.s : name->s);
+    if (message.failed) error_no_memory(&b->error, "a message", message.len);
+    else if (!fits) error_set(&b->error, SS_ERR_INPUT, e ? e->file : checkpoint_path(b->source->file), "%s", message.s);
     text_free(&message);
     if (!fits) return;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);

@@ -29,7 +29,7 @@ static void add_estimates(const void *facts, text *out) {
         analysis_add_p(c->sign_flip_p, &p);
         text_add(out, "<tr>");
         page_element(out, "th", NULL, f->metric[i].about->name);
-        page_element(out, "td", "n", n.failed ? "" : n.s);
+        page_element(out, "td", "n", text_for(&n, out));
         for (int j = 0; j < 2; j++) {
             text value = {0};
             if (mean[j].state == STATS_DEFINED)
@@ -37,8 +37,8 @@ static void add_estimates(const void *facts, text *out) {
             page_element(out, "td", NULL, value.failed || !value.len ? "–" : value.s);
             text_free(&value);
         }
-        page_element(out, "td", "nowrap", words.failed ? "" : words.s);
-        page_element(out, "td", "n", p.failed ? "" : p.s);
+        page_element(out, "td", "nowrap", text_for(&words, out));
+        page_element(out, "td", "n", text_for(&p, out));
         text_add(out, "</tr>\n");
         text_free(&n);
         text_free(&words);
@@ -68,7 +68,7 @@ static void add_scatter(text *out, const compare_facts *f, const compare_metric 
         words_add_number(&title[i], m->a[i], 4, 1);
         text_add(&title[i], ", b ");
         words_add_number(&title[i], m->b[i], 4, 1);
-        point[i] = (figure_point){.x = m->b[i], .y = m->a[i], .title = title[i].failed ? NULL : title[i].s};
+        point[i] = (figure_point){.x = m->b[i], .y = m->a[i], .title = text_for(&title[i], out)};
     }
     text_addf(&x, "%s: b%s", m->about->name, less);
     text_addf(&y, "%s: a%s", m->about->name, less);
@@ -111,11 +111,11 @@ static void add_cases(const void *facts, text *out) {
         for (int j = 0; j < 4; j++) {
             text n = {0};
             text_addf(&n, "%d", (int)cell[j].value);
-            page_element(out, "td", "n", n.failed ? "" : n.s);
+            page_element(out, "td", "n", text_for(&n, out));
             text_free(&n);
         }
         analysis_add_p(c->mcnemar_p, &p);
-        page_element(out, "td", "n", p.failed ? "" : p.s);
+        page_element(out, "td", "n", text_for(&p, out));
         text_add(out, "</tr>\n");
         text_free(&p);
     }
@@ -130,7 +130,7 @@ static void add_row(text *out, const compare_pair *p) {
     text_add_html(out, p->words);
     if (*p->tag) text_addf(&note, "%s, ", p->tag);
     text_addf(&note, "seed %lld", (long long)p->seed);
-    page_element(out, "small", NULL, note.failed ? "" : note.s);
+    page_element(out, "small", NULL, text_for(&note, out));
     text_add(out, "</th>");
     for (int i = 0; i < 4; i++) {
         text_add(out, "<td>");
@@ -139,7 +139,7 @@ static void add_row(text *out, const compare_pair *p) {
         if (i == 3) {
             text_add(&difference, "rms ");
             words_add_number(&difference, p->difference, 3, 0);
-            page_element(out, "small", NULL, difference.failed ? "" : difference.s);
+            page_element(out, "small", NULL, text_for(&difference, out));
         }
         text_add(out, "</td>");
     }
@@ -156,7 +156,7 @@ static void add_images(const void *facts, text *out) {
         &words,
         "The %d of %d images that differ most between the two conditions (root mean square of the pixels' difference).",
         f->n_shown, f->n_pairs);
-    page_element(out, "p", "soft", words.failed ? "" : words.s);
+    page_element(out, "p", "soft", text_for(&words, out));
     text_free(&words);
     page_table_begin(out, "pictures", heading, 5);
     for (int i = 0; i < f->n_shown; i++) add_row(out, &f->pair[i]);

@@ -44,8 +44,8 @@ static void add_kicker(const report_facts *f, text *out) {
 void report_page(const report_facts *f, text *out) {
     text kicker = {0};
     add_kicker(f, &kicker);
-    page_write(f->study->name, kicker.failed ? "sinkscope report" : kicker.s, f->study->question, SECTIONS,
-               sizeof SECTIONS / sizeof *SECTIONS, f, out);
+    page_write(f->study->name, text_for(&kicker, out), f->study->question, SECTIONS, sizeof SECTIONS / sizeof *SECTIONS,
+               f, out);
     text_free(&kicker);
 }
 

@@ -40,8 +40,8 @@ static void add_cell(text *out, const analysis_accuracy *c) {
         words_add_percent(&unreadable, (double)c->unreadable / c->images, 0);
     }
     text_add(out, "<td class=\"n\">");
-    text_add_html(out, words.failed ? "" : words.s);
-    page_element(out, "small", NULL, note.failed ? "" : note.s);
+    text_add_html(out, text_for(&words, out));
+    page_element(out, "small", NULL, text_for(&note, out));
     if (unreadable.len) page_element(out, "small", NULL, unreadable.s);
     text_add(out, "</td>");
     text_free(&unreadable);
@@ -92,7 +92,7 @@ static void add_figure(text *out, const analysis *a, const char *on) {
         text_add(&note[n], " ");
         add_interval(&note[n], &c->interval);
         row[n] = (figure_estimate){.label = c->condition,
-                                   .note = note[n].failed ? "" : note[n].s,
+                                   .note = text_for(&note[n], out),
                                    .low = known ? 100 * c->interval.low.value : (double)NAN,
                                    .mid = 100.0 * c->right / c->images,
                                    .high = known ? 100 * c->interval.high.value : (double)NAN};

@@ -101,15 +101,15 @@ static void add_row(text *out, const analysis_row *r, int with_metric) {
     words_add_estimate(&estimate, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
     analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &p);
     text_add(out, "<tr>");
-    page_element(out, "th", NULL, words.failed ? "" : words.s);
+    page_element(out, "th", NULL, text_for(&words, out));
     if (with_metric) page_element(out, "td", "nowrap", r->metric);
     else {
         text classes = {0};
         text_addf(&classes, "verdict %s", verdict_class(r->stats.verdict));
-        page_element(out, "td", classes.failed ? NULL : classes.s, stats_verdicts[r->stats.verdict].name);
+        page_element(out, "td", text_for(&classes, out), stats_verdicts[r->stats.verdict].name);
         text_free(&classes);
     }
-    page_element(out, "td", "nowrap", estimate.failed ? "" : estimate.s);
+    page_element(out, "td", "nowrap", text_for(&estimate, out));
     page_element(out, "td", "n", p.failed || !p.len ? "–" : p.s);
     page_element(out, "td", "words", r->reads);
     text_add(out, "</tr>\n");

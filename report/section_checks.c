@@ -35,7 +35,7 @@ static void add_margins(text *out, const analysis *a) {
         else text_addf(&words, "undefined: %s", stats_states[m->margin.state].name);
         text_add(out, "<tr>");
         page_element(out, "th", NULL, m->metric);
-        page_element(out, "td", "n", words.failed ? "" : words.s);
+        page_element(out, "td", "n", text_for(&words, out));
         text_addf(out, "<td class=\"n\">%d</td></tr>\n", m->images);
         text_free(&words);
     }
@@ -54,7 +54,7 @@ static void add_given_margins(text *out, const study *y) {
         text_add(&words, ": margin ");
         text_add_double(&words, c->margin, 6);
         if (c->why) text_addf(&words, ", because: %s", c->why);
-        page_element(out, "p", NULL, words.failed ? "" : words.s);
+        page_element(out, "p", NULL, text_for(&words, out));
         text_free(&words);
     }
 }

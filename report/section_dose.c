@@ -112,7 +112,7 @@ static void add_figure(text *out, const report_facts *f, const parts_metric *m, 
         if (!y.failed)
             figure_lines(c.series, c.n, what == AGAINST_K ? "k (log scale)" : "dose: rms of |o' − o| / |o|", y.s,
                          what == AGAINST_K ? FIGURE_LOG : FIGURE_LINEAR, out);
-        page_figure_end(out, caption.failed ? "" : caption.s, CSV_EFFECTS);
+        page_figure_end(out, text_for(&caption, out), CSV_EFFECTS);
     }
     curves_free(&c);
     text_free(&y);
@@ -142,15 +142,15 @@ static void add_trends(text *out, const analysis *a, const parts_metric *on, int
         words_add_estimate(&slope, t->stats.slope, t->stats.slope_low, t->stats.slope_high, 1);
         analysis_add_p(t->stats.p, &p);
         text_add(out, "<tr>");
-        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        page_element(out, "th", NULL, text_for(&name, out));
         text_add(out, "<td class=\"nowrap\">");
         text_add_html(out, m->name);
         if (m->is_random) page_element(out, "small", NULL, "random weights");
         text_add(out, "</td>");
-        page_element(out, "td", "n", k.failed ? "" : k.s);
-        page_element(out, "td", "n", n.failed ? "" : n.s);
-        page_element(out, "td", "nowrap", slope.failed ? "" : slope.s);
-        page_element(out, "td", "n", p.failed ? "" : p.s);
+        page_element(out, "td", "n", text_for(&k, out));
+        page_element(out, "td", "n", text_for(&n, out));
+        page_element(out, "td", "nowrap", text_for(&slope, out));
+        page_element(out, "td", "n", text_for(&p, out));
         text_add(out, "</tr>\n");
         text_free(&name);
         text_free(&k);

@@ -101,14 +101,14 @@ static void add_all_figures(text *out, const analysis *a, const char *on) {
     int columns = 0;
     text_addf(&summary, "All figures on %s", on);
     text_add(out, "<details>");
-    page_element(out, "summary", NULL, summary.failed ? on : summary.s);
+    page_element(out, "summary", NULL, text_for(&summary, out));
     text_add(out, "<div class=\"scroll\"><table class=\"figures\"><thead><tr><th>figure</th>");
     for (int i = 0; i < a->n_rows; i++) {
         text name = {0};
         if (strcmp(a->rows[i].metric, on) != 0) continue;
         words_add_contrast(&name, a->rows[i].contrast);
         if (a->rows[i].without_unreadable) text_add(&name, " (readable images only)");
-        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        page_element(out, "th", NULL, text_for(&name, out));
         text_free(&name);
         columns++;
     }
@@ -135,7 +135,7 @@ void section_effects(const void *facts, text *out) {
         parts_add_metric(&title, &on[i]);
         if (!on[i].is_main && !others++) page_element(out, "h3", NULL, "Other metrics");
         if (!on[i].is_main) text_add(out, "<details>");
-        page_element(out, on[i].is_main ? "h3" : "summary", NULL, title.failed ? on[i].name : title.s);
+        page_element(out, on[i].is_main ? "h3" : "summary", NULL, text_for(&title, out));
         add_forest(out, f, on[i].name, strcmp(on[i].name, f->study->metric[f->study->primary].row->about.name) == 0);
         add_all_figures(out, a, on[i].name);
         if (!on[i].is_main) text_add(out, "</details>\n");

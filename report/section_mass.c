@@ -56,7 +56,7 @@ static void add_heat(text *out, const report_facts *f, int column) {
         text_addf(&caption, "%s.", help);
         page_figure_begin(out, "heat");
         text_add_n(out, svg.s, svg.len);
-        page_figure_end(out, caption.failed ? "" : caption.s, CSV_MASS);
+        page_figure_end(out, text_for(&caption, out), CSV_MASS);
     }
     if (!value || svg.failed) out->failed = 1;
     free(value);
@@ -74,7 +74,7 @@ static void add_number_cell(text *out, double x) {
     text words = {0};
     if (isfinite(x)) text_add_double(&words, x, 3);
     else text_add(&words, "–");
-    page_element(out, "td", "n", words.failed ? "" : words.s);
+    page_element(out, "td", "n", text_for(&words, out));
     text_free(&words);
 }
 

@@ -34,7 +34,7 @@ static void add_sample(text *out, const report_facts *f, int row) {
     if (s->tag) text_addf(&note, "%s, ", s->tag);
     text_addf(&note, "seed %lld", (long long)s->seed);
     if (s->swapped) text_addf(&note, "; swapped: %s", s->swapped);
-    page_element(out, "small", NULL, note.failed ? "" : note.s);
+    page_element(out, "small", NULL, text_for(&note, out));
     text_add(out, "</th>");
     for (int c = 0; c < f->n_columns; c++) add_picture(out, f, &f->picture[row][c]);
     text_add(out, "</tr>\n");

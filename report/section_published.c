@@ -24,9 +24,8 @@ static void begin_table(text *out, int comparable) {
 }
 
 static void add_row(text *out, const text *what, const char *paper, const char *own) {
-    if (what->failed) out->failed = 1;
     text_add(out, "<tr>");
-    page_element(out, "th", "long", what->failed ? "" : what->s);
+    page_element(out, "th", "long", text_for(what, out));
     page_element(out, "td", NULL, paper);
     page_element(out, "td", NULL, own);
     text_add(out, "</tr>\n");

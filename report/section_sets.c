@@ -47,7 +47,7 @@ static void add_figure(text *out, const report_table *t, int first, int end) {
     for (int r = first; r < end; r++, n++) {
         add_value(&note[n], t, r);
         row[n] = (figure_estimate){.label = report_words(t, r, SETS_CONDITION),
-                                   .note = note[n].failed ? "" : note[n].s,
+                                   .note = text_for(&note[n], out),
                                    .low = report_number(t, r, SETS_LOW),
                                    .mid = report_number(t, r, SETS_VALUE),
                                    .high = report_number(t, r, SETS_HIGH),
@@ -55,7 +55,7 @@ static void add_figure(text *out, const report_table *t, int first, int end) {
     }
     text_addf(&axis, "%s from the baseline's images", report_words(t, first, SETS_METRIC));
     page_figure_begin(out, "forest");
-    figure_forest(row, n, axis.failed ? "" : axis.s, 0, 1, out);
+    figure_forest(row, n, text_for(&axis, out), 0, 1, out);
     page_figure_end(out, "Distance of each condition's images, as a set, from the baseline's.", CSV_SETS);
     for (int i = 0; i < n; i++) text_free(&note[i]);
     text_free(&axis);
@@ -71,7 +71,7 @@ static void add_table(text *out, const report_table *t, int first, int end) {
         text_add_html(out, report_words(t, r, SETS_CONDITION));
         if (is_calibration(t, r)) page_element(out, "small", NULL, "other noise: the scale to read the others on");
         text_add(out, "</th>");
-        page_element(out, "td", "nowrap", value.failed ? "" : value.s);
+        page_element(out, "td", "nowrap", text_for(&value, out));
         text_addf(out, "<td>%lld</td><td>%lld</td></tr>\n", (long long)report_whole(t, r, SETS_N),
                   (long long)report_whole(t, r, SETS_N_BASELINE));
         text_free(&value);
@@ -88,7 +88,7 @@ void section_sets(const void *facts, text *out) {
             end++;
         parts_add_metric(&title, &(parts_metric){.name = report_words(t, first, SETS_METRIC),
                                                  .is_random = sets_are_random(t, first)});
-        page_element(out, "h3", NULL, title.failed ? "" : title.s);
+        page_element(out, "h3", NULL, text_for(&title, out));
         text_free(&title);
         add_figure(out, t, first, end);
         add_table(out, t, first, end);

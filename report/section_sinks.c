@@ -34,7 +34,7 @@ static void add_cell(text *out, const char *words) { page_element(out, "td", "n"
 static void add_percent(text *out, double share) {
     text words = {0};
     words_add_percent(&words, share, 1);
-    add_cell(out, words.failed ? "" : words.s);
+    add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
@@ -42,14 +42,14 @@ static void add_mass(text *out, double mass) {
     text words = {0};
     if (isfinite(mass)) text_add_double(&words, mass, 3);
     else text_add(&words, "–");
-    add_cell(out, words.failed ? "" : words.s);
+    add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
 static void add_count(text *out, int64_t n) {
     text words = {0};
     text_add_grouped(&words, n);
-    add_cell(out, words.failed ? "" : words.s);
+    add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
@@ -170,7 +170,7 @@ void section_sinks(const void *facts, text *out) {
         "Sinks are the keys of largest incoming mass: here the %d largest of every head, block, step and guidance "
         "branch of the baseline images.",
         f->study->top);
-    page_element(out, "p", "soft", words.failed ? "" : words.s);
+    page_element(out, "p", "soft", text_for(&words, out));
     text_free(&words);
     text_add(out, "<div class=\"pair\">\n");
     add_census(out, f);

@@ -36,8 +36,8 @@ static void add_figure(text *out, const shown *s, const parts_grid *g, const cha
         parts_add_row_name(label, c);
         text_addf(label, " · %s", c->column);
         words_add_estimate(note, c->mid, c->low, c->high, 1);
-        row[i] = (figure_estimate){.label = label->failed ? c->column : label->s,
-                                   .note = note->failed ? "" : note->s,
+        row[i] = (figure_estimate){.label = text_for(label, out),
+                                   .note = text_for(note, out),
                                    .low = stats_value(c->low),
                                    .mid = stats_value(c->mid),
                                    .high = stats_value(c->high),
@@ -88,7 +88,7 @@ static void add_row_head(text *out, const parts_cell *c) {
     if (c->contrast) words_add_contrast_name(&name, c->contrast);
     else text_add(&name, c->condition);
     text_add(out, "<th>");
-    text_add_html(out, name.failed ? "" : name.s);
+    text_add_html(out, text_for(&name, out));
     if (c->contrast && c->contrast->k >= 0) text_addf(out, "<small>k = %d</small>", c->contrast->k);
     text_add(out, "</th>");
     text_free(&name);
@@ -124,7 +124,7 @@ static void add_metric(text *out, const shown *s, const parts_metric *m, const p
     text title = {0};
     parts_add_metric(&title, m);
     if (!m->is_main) text_add(out, "<details>");
-    page_element(out, m->is_main ? "h3" : "summary", NULL, title.failed ? m->name : title.s);
+    page_element(out, m->is_main ? "h3" : "summary", NULL, text_for(&title, out));
     add_table(out, g, s->at != NULL);
     if (s->at) add_figure(out, s, g, m->name);
     if (!m->is_main) text_add(out, "</details>\n");

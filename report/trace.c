@@ -101,7 +101,7 @@ static void add_csv_sink(const trace *t, attn_branch branch, const attn_block *b
     text name = {0};
     trace_key_name(t, branch, block, sink->key, &name);
     csv_add_int(out, 4, rank);
-    csv_add_text(out, 5, name.failed ? "" : name.s);
+    csv_add_text(out, 5, text_for(&name, out));
     csv_add_text(out, 6, s ? s->name : "");
     csv_add_int(out, 7, offset);
     if (width > 0) csv_add_int(out, 8, offset / width), csv_add_int(out, 9, offset % width);
@@ -169,7 +169,7 @@ static void add_json_sink(const trace *t, attn_branch branch, const attn_block *
     text name = {0};
     trace_key_name(t, branch, block, sink->key, &name);
     text_add(out, "{\"key\": ");
-    text_add_json(out, name.failed ? "" : name.s);
+    text_add_json(out, text_for(&name, out));
     if (class) text_addf(out, ", \"class\": \"%s\"", TRACE_CLASS[class[sink->key] % KEY_CLASSES]);
     add_json_number(out, "mass", (double)sink->mass);
     add_json_number(out, "times_uniform", (double)sink->mass * block->keys);

@@ -27,7 +27,7 @@ static void add_names(const trace *t, const attn_block *b, text *out) {
             text name = {0};
             trace_key_name(t, (attn_branch)branch, b, key, &name);
             text_add(out, key ? "," : "");
-            add_string(out, name.failed ? "" : name.s);
+            add_string(out, text_for(&name, out));
             text_free(&name);
         }
         text_add(out, "]");

@@ -70,10 +70,10 @@ static void add_one(const trace *t, int block, int step, text *out) {
     else {
         text words = {0};
         add_heaviest(t, b, map, &words);
-        page_element(out, "p", NULL, words.failed ? "" : words.s);
+        page_element(out, "p", NULL, text_for(&words, out));
         text_free(&words);
     }
-    page_figure_end(out, caption.failed ? "" : caption.s, NULL);
+    page_figure_end(out, text_for(&caption, out), NULL);
     text_free(&caption);
 }
 
@@ -86,7 +86,7 @@ void trace_add_map(const trace *t, text *out) {
               t->measure->map->part == PART_ROW
                   ? "What this place of the image looks at: its row of P, on the image's keys."
                   : "Which places of the image look at it: its column of P.");
-    page_element(out, "p", "soft", words.failed ? "" : words.s);
+    page_element(out, "p", "soft", text_for(&words, out));
     text_add(out, "<div class=\"thirds\">\n");
     for (int block = 0; block < s.blocks; block++)
         for (int i = 0; i < 3; i++) add_one(t, block, steps[i], out);

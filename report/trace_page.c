@@ -60,7 +60,7 @@ static void add_number(text *out, double x, int digits) {
     text words = {0};
     if (isfinite(x)) text_add_double(&words, x, digits);
     else text_add(&words, "–");
-    page_element(out, "td", "n", words.failed ? "" : words.s);
+    page_element(out, "td", "n", text_for(&words, out));
     text_free(&words);
 }
 
@@ -76,7 +76,7 @@ static void add_block(const trace *t, int block, const trace_column *columns, in
         page_element(out, "td", NULL, ATTN_KINDS[t->block[block].kind].name);
     }
     text_addf(out, "<td class=\"n\">%d</td>", best.head);
-    page_element(out, "td", "nowrap", key.failed ? "" : key.s);
+    page_element(out, "td", "nowrap", text_for(&key, out));
     text_addf(out, "<td class=\"n\">%d of %d</td>", best.key_steps, s.steps);
     add_number(out, best.mass, 3);
     add_number(out, best.mass * t->block[block].keys, 3);
@@ -160,8 +160,8 @@ static void add_steps(const trace *t, text *out) {
     if (value && x && s.blocks <= MOST_CURVES) {
         for (int b = 0; b < s.blocks; b++) {
             text_addf(&label[b], "block %d", b);
-            series[b] = (figure_series){
-                .label = label[b].failed ? "" : label[b].s, .n = s.steps, .x = x, .y = value + b * s.steps};
+            series[b] =
+                (figure_series){.label = text_for(&label[b], out), .n = s.steps, .x = x, .y = value + b * s.steps};
         }
         figure_lines(series, s.blocks, "step (0 = noisiest)", "largest mass, mean over heads", FIGURE_LINEAR, out);
     } else if (value) {

@@ -84,8 +84,8 @@ static void add_census(const trace *t, const key_counts *c, text *out) {
     for (int i = 0; i < n; i++) {
         if (row[i].is_image) text_add(&label[i], row[i].segment);
         else text_addf(&label[i], "%s %s", row[i].segment, TRACE_CLASS[row[i].class]);
-        share[i] = (figure_share){
-            .label = label[i].failed ? "" : label[i].s, .share = row[i].share, .expected = row[i].expected};
+        share[i] =
+            (figure_share){.label = text_for(&label[i], out), .share = row[i].share, .expected = row[i].expected};
     }
     page_figure_begin(out, "census");
     figure_shares(share, n, "share of strongest keys", "share of keys", out);
@@ -166,10 +166,10 @@ static void add_tokens(const trace *t, const key_counts *c, text *out) {
         text_add_fixed(&share, 100 * (double)c->count[at] / (double)c->total, 1);
         text_add(&share, " %");
         text_add(out, "<tr>");
-        page_element(out, "th", NULL, name.failed ? "" : name.s);
+        page_element(out, "th", NULL, text_for(&name, out));
         page_element(out, "td", NULL, at / c->keys ? "unconditional" : "conditional");
         text_addf(out, "<td class=\"n\">%lld</td>", (long long)c->count[at]);
-        page_element(out, "td", "n", share.failed ? "" : share.s);
+        page_element(out, "td", "n", text_for(&share, out));
         text_add(out, "</tr>\n");
         text_free(&name);
         text_free(&share);

@@ -29,6 +29,7 @@ static ss_status check_charsmap(const json_t *step, const spiece_model *model, c
     unsigned char *bytes = n % 4 == 0 && n < INT32_MAX ? malloc(n / 4 * 3 + 1) : NULL;
     int decoded = bytes ? EVP_DecodeBlock(bytes, (const unsigned char *)coded, (int)n) : -1;
     size_t size = decoded < 0 ? 0 : (size_t)decoded - padding;
+    if (!bytes && n % 4 == 0 && n < INT32_MAX) return error_no_memory(err, where, n);
     int same = bytes && model->charsmap && size == model->charsmap_size && memcmp(bytes, model->charsmap, size) == 0;
     free(bytes);
     if (same) return SS_OK;

@@ -125,6 +125,21 @@ static void test_numbers(void **state) {
         assert_int_equal(text_to_pair(no_pair[i], &n, &m), -1);
 }
 
+/* A temporary text that failed makes the text fail that it was for. */
+static void test_text_for(void **state) {
+    (void)state;
+    text out = {0}, part = {0};
+    assert_string_equal(text_for(&part, &out), "");
+    text_add(&part, "a part");
+    assert_string_equal(text_for(&part, &out), "a part");
+    assert_false(out.failed);
+    text_add_n(&part, "", SIZE_MAX / 2); /* more than there is */
+    assert_string_equal(text_for(&part, &out), "");
+    assert_true(out.failed);
+    text_free(&part);
+    text_free(&out);
+}
+
 static void test_escapes(void **state) {
     (void)state;
     text t = {0};
@@ -328,6 +343,7 @@ int main(void) {
         cmocka_unit_test(test_philox_known_answers),
         cmocka_unit_test(test_philox_streams),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_text_for),
         cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_options),
