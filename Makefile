@@ -26,6 +26,10 @@ test: ## build with warnings as errors, run every test; last line: N passed, N f
 	@$(MAKE) --no-print-directory all MESON_FLAGS='$(MESON_FLAGS) -Dwerror_ci=true' BUILD=build-test
 	@tests/run build-test --locales
 
+pages: all ## install chromium, look at every page that the program writes in it; afterwards make test does so too
+	@tools/install-packages chromium
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs -t 5 --suite pages
+
 findings: all ## run studies/paper and studies/beyond on the model that ships, write docs/FINDINGS.md (hours; resumable)
 	@FINDINGS_LIMIT='$(FINDINGS_LIMIT)' FINDINGS_STUDIES='$(FINDINGS_STUDIES)' tools/findings $(BUILD)/sinkscope $(FINDINGS_OUT)
 

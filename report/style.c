@@ -30,7 +30,7 @@ const char *const PAGE_STYLE[] = {
     ".lede{font-size:1.2rem;line-height:1.5;color:var(--soft);margin-top:0}\n",
     "p.answer{font-size:1.08rem}\n",
     ".soft,figcaption{color:var(--soft);font-size:.88rem}\n",
-    "figcaption{margin-top:.5rem;max-width:46rem}\n",
+    "figcaption{margin-top:.5rem;max-width:46rem;overflow-wrap:anywhere}\n",
     "nav{margin:1.6rem 0 0;font-size:.93rem}\n",
     "nav ol{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:.15rem 1.2rem}\n",
     "nav a{text-decoration:none}nav a:hover{text-decoration:underline}\n",
@@ -97,10 +97,15 @@ const char *const PAGE_STYLE[] = {
     "#x-map{display:grid;gap:2px;align-items:center;margin-top:.3rem}#x-map span{font-size:.75rem;color:var(--soft);"
     "padding-right:.4rem;text-align:right}#x-map button{border:1px solid var(--line);border-radius:2px;padding:0;"
     "aspect-ratio:1;min-width:0;min-height:.6rem;cursor:pointer}#x-map button.chosen{outline:2px solid var(--c1)}\n",
-    "#x-image{position:relative;max-width:20rem}#x-image img{display:block;width:100%;height:auto;border-radius:4px}"
-    "#x-image div{position:absolute;inset:0;display:grid}#x-image i{border:1px solid transparent}\n",
-    "#x-words{max-width:46rem}#x-words p{margin:.2rem 0;line-height:1.7}#x-words small{display:inline-block;width:4rem}"
-    "#x-words span{padding:0 .15rem;border-radius:2px}#x-words .sink{outline:1px solid var(--c1)}"
+    /* as high as the picture, not as its row: what lies over the picture is cut by it */
+    "#x-image{position:relative;align-self:start;max-width:20rem}"
+    "#x-image img{display:block;width:100%;height:auto;border-radius:4px}#x-image div{position:absolute;inset:0;"
+    "display:grid}\n",
+    /* mass as a bar below the word, which stays readable at any mass */
+    "#x-words{max-width:46rem}#x-words p{margin:.2rem 0;line-height:1.9;padding-left:4rem;text-indent:-4rem}"
+    "#x-words small{display:inline-block;width:4rem;text-indent:0}"
+    "#x-words span{padding:0 .15rem;border-radius:2px;display:inline-block;text-indent:0}"
+    "#x-words .sink{outline:1px solid var(--c1);border-bottom:.3rem solid;line-height:1.4}"
     "#x-head{overflow-wrap:anywhere}\n",
     "@media (max-width:34rem){body{padding:1.4rem .9rem 3rem}h1{font-size:1.55rem}"
     "dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}"

@@ -122,7 +122,9 @@ static const char *const SCRIPT[] = {
     "const lay=()=>{if(drawn===D.block[at.block].layout)return;drawn=D.block[at.block].layout;\n"
     " image=G().segment.find(s=>s.width>0);place=[];$('x-image').textContent='';if(!image)return;\n"
     " const picture=document.querySelector('img.large').cloneNode();picture.alt='';$('x-image').append(picture);\n"
-    " const grid=document.createElement('div');grid.style.gridTemplateColumns='repeat('+image.width+',1fr)';\n"
+    " const "
+    "grid=document.createElement('div');grid.style.gridTemplateColumns='repeat('+image.width+',minmax(0,1fr))';\n"
+    " grid.style.gridTemplateRows='repeat('+image.length/image.width+',minmax(0,1fr))';\n"
     " for(let i=0;i<image.length;i++){const c=document.createElement('i');place.push(c);grid.append(c)}\n"
     " $('x-image').append(grid)};\n",
 
@@ -145,7 +147,7 @@ static const char *const SCRIPT[] = {
     "  for(let k=g.start;k<g.start+g.length;k++){const t=document.createElement('span'),s=now.find(x=>x.key===k);\n"
     "   const name=G().name[at.branch][k],word=name.match(/'(.*)'$/);\n"
     "   t.textContent=word?word[1]:name.includes('start')?'\\u25b7':name.includes('end')?'\\u25a0':'\\u00b7';\n"
-    "   t.title=name+(s?': '+percent(s.mass):'');if(s){t.style.background=shade(s.mass);t.className='sink'}\n"
+    "   t.title=name+(s?': '+percent(s.mass):'');if(s){t.style.borderColor=shade(s.mass);t.className='sink'}\n"
     "   p.append(t,' ')}\n"
     "  words.append(p)}\n"
     " curve()};\n",
