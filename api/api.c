@@ -76,7 +76,10 @@ static ss_status make_image(pipeline *p, const ss_request *r, const sample_setti
     rgb_image image = {0};
     ss_status status = pipeline_encode(p, s, r->prompt, &e, err);
     if (status == SS_OK) status = denoise_begin(&d, p, s, e, r->seed, run, err);
-    while (status == SS_OK && denoise_step_number(d) < s->steps) status = denoise_step(p, &d, 1, err);
+    while (status == SS_OK && denoise_step_number(d) < s->steps) {
+        status = denoise_step(p, &d, 1, err);
+        if (status == SS_OK) status = denoise_check(p, d, err);
+    }
     if (status == SS_OK) status = denoise_decode(p, d, &image, err);
     if (status == SS_OK) *out = (ss_image){image.width, image.height, image.rgb};
     denoise_free(d);

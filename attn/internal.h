@@ -5,7 +5,6 @@
 #include "attn/run.h"
 
 /* ---- the run, for attn.c ---- */
-const attn_program *attn_run_program(const attn_run *run); /* NULL = none */
 const attn_measure *attn_run_measure(const attn_run *run);
 
 /* A call of these sizes at a block: 0 where the record has no room for it, or the block's calls had other sizes. */

@@ -178,6 +178,7 @@ const float *attn_run_masses(const attn_run *run, int step, int block, int head,
 int64_t attn_run_acted(const attn_run *run, int intervention);
 
 attn_shape attn_run_shape(const attn_run *run);
+const attn_program *attn_run_program(const attn_run *run); /* NULL = none */
 
 /* The same with the heads and keys of one block's calls; of a block that was not visited, the record's. */
 attn_shape attn_run_block_shape(const attn_run *run, int block);

@@ -34,7 +34,10 @@ static ss_status make_picture(pipeline *p, const sample_settings *s, const embed
                               ss_error *err) {
     denoise_state *d = NULL;
     ss_status status = denoise_begin(&d, p, s, e, seed, NULL, err);
-    while (status == SS_OK && denoise_step_number(d) < s->steps) status = denoise_step(p, &d, 1, err);
+    while (status == SS_OK && denoise_step_number(d) < s->steps) {
+        status = denoise_step(p, &d, 1, err);
+        if (status == SS_OK) status = denoise_check(p, d, err);
+    }
     if (status == SS_OK) status = denoise_decode(p, d, out, err);
     denoise_free(d);
     return status;

@@ -70,7 +70,10 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
 
 static ss_status make_image(tracing *t, uint64_t seed, ss_error *err) {
     SS_TRY(denoise_begin(&t->state, t->p, &t->settings, t->text, seed, t->run, err));
-    while (denoise_step_number(t->state) < t->settings.steps) SS_TRY(denoise_step(t->p, &t->state, 1, err));
+    while (denoise_step_number(t->state) < t->settings.steps) {
+        SS_TRY(denoise_step(t->p, &t->state, 1, err));
+        SS_TRY(denoise_check(t->p, t->state, err));
+    }
     return denoise_decode(t->p, t->state, &t->image, err);
 }
 

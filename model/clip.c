@@ -267,7 +267,10 @@ void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_we
 
 void clip_text_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens,
                                 clip_text_output *out) {
+    const void *before = c->tap_of;
+    c->tap_of = m;
     text_forward(c, m->config, m->weights, &m->set, ids, batch, tokens, out);
+    c->tap_of = before;
 }
 
 tensor clip_image_forward(compute *c, const clip_vision_config *g, const clip_vision_weights *w, tensor pixels) {

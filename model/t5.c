@@ -207,7 +207,11 @@ tensor t5_forward(compute *c, const t5_config *g, const t5_weights *w, const int
 }
 
 tensor t5_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens) {
-    return forward(c, m->config, m->weights, &m->set, ids, batch, tokens);
+    const void *before = c->tap_of;
+    c->tap_of = m;
+    tensor out = forward(c, m->config, m->weights, &m->set, ids, batch, tokens);
+    c->tap_of = before;
+    return out;
 }
 
 /* ---- named arrays ---- */

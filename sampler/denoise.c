@@ -11,15 +11,16 @@ int64_t denoise_latent_elements(const denoise_state *d) { return d->height * d->
 
 /* ---- memory ---- */
 
-/* Latents and slots, which are copied together. */
-static size_t state_bytes(const denoise_state *d) {
-    return sizeof *d->latents * (size_t)denoise_latent_elements(d) * (size_t)(1 + d->plan.slots);
-}
+int64_t denoise_state_floats(const denoise_state *d) { return denoise_latent_elements(d) * (1 + d->plan.slots); }
+
+/* Latents and slots, now and before the step, which are copied together. */
+static size_t state_bytes(const denoise_state *d) { return 2 * sizeof *d->latents * (size_t)denoise_state_floats(d); }
 
 static ss_status allocate_latents(denoise_state *d, ss_error *err) {
     d->latents = calloc(1, state_bytes(d));
     if (!d->latents) return error_no_memory(err, "latents", state_bytes(d));
     d->slots = d->latents + denoise_latent_elements(d);
+    d->before = d->latents + denoise_state_floats(d);
     return SS_OK;
 }
 
@@ -49,7 +50,7 @@ ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run 
     if (!d) return error_no_memory(err, "image in the making", sizeof *d);
     *d = *from;
     d->run = run;
-    d->latents = d->slots = NULL;
+    d->latents = d->slots = d->before = NULL;
     ss_status status = schedule_copy(&d->plan, &from->plan, err);
     if (status == SS_OK) status = allocate_latents(d, err);
     if (status == SS_OK) memcpy(d->latents, from->latents, state_bytes(d));
@@ -190,6 +191,10 @@ ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states,
             d->text->n_text != first->text->n_text)
             return error_set(err, SS_ERR_INTERNAL, NULL,
                              "denoise_step: expected unfinished images of one size and text length");
+    }
+    for (int i = 0; i < n; i++) {
+        memcpy(states[i]->before, states[i]->latents, state_bytes(states[i]) / 2);
+        states[i]->call_before = states[i]->call;
     }
     SS_TRY(call_network(p, c, states, n, err));
     for (int i = 0; i < n; i++)

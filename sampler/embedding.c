@@ -88,9 +88,8 @@ ss_status embedding_new(embedding **out, const pipeline *p, const sample_setting
     return status;
 }
 
-/* Up to TEXT_BATCH texts, through the scratch of `c`. */
-static ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, const char *const *texts, int n,
-                              float *states, float *pooled, ss_error *err) {
+ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, const char *const *texts, int n,
+                       float *states, float *pooled, ss_error *err) {
     size_t count = (size_t)(n * shape->n_text);
     int32_t *ids = calloc(count, sizeof *ids);
     if (!ids) return error_no_memory(err, "token ids", count * sizeof *ids);
@@ -119,6 +118,7 @@ ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const 
             status = err->code;
         }
     }
+    if (status == SS_OK) status = text_states_check(p, c, s, texts, n, states, pooled, err);
     pipeline_trim(c);
     return status;
 }

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/finite.h"
 #include "sampler/pipeline_parts.h"
 
 static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL, &PIPELINE_SD};
 enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
-/* Parts of the autoencoder that decode. */
-static const char *const DECODER[] = {"decoder.", "post_quant_conv."};
+const char *const PIPELINE_DECODER[] = {"decoder.", "post_quant_conv."};
 
 /* ---- opening ---- */
 
@@ -219,7 +219,7 @@ ss_status pipeline_pack_network(pipeline *p, ss_error *err) { return model_pack(
 
 /* The other half of the autoencoder stays in its file. */
 ss_status pipeline_pack_decoder(pipeline *p, ss_error *err) {
-    return model_pack(p->vae, p->c, DECODER, sizeof DECODER / sizeof *DECODER, err);
+    return model_pack(p->vae, p->c, PIPELINE_DECODER, DECODER_PARTS, err);
 }
 
 ss_status pipeline_prepare(pipeline *p, ss_error *err) {
@@ -242,15 +242,14 @@ weight_form pipeline_form(const pipeline *p) { return p->form; }
 
 /* ---- picture ---- */
 
-/* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. A value that is
- * not a number is black. */
+/* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. x is finite. */
 static uint8_t quantise(float x) {
     float unit = x * 0.5f + 0.5f;
     if (!(unit > 0)) return 0;
     return (uint8_t)nearbyintf((unit < 1 ? unit : 1) * 255);
 }
 
-static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rgb_image *out, ss_error *err) {
+static ss_status decode_with(pipeline *p, compute *c, denoise_state *d, rgb_image *out, ss_error *err) {
     arena_mark mark = arena_get_mark(c->scratch);
     tensor picture = pipeline_decode(p, c, d); /* [1, H, W, 3] */
     size_t n = (size_t)tensor_elements(picture);
@@ -260,6 +259,10 @@ static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rg
     if (status == SS_OK) {
         op_download(c, host, picture);
         status = compute_status(c, err);
+    }
+    if (status == SS_OK && finite_first_bad(host, (int64_t)n) >= 0) {
+        d->broken = 1;
+        status = decode_culprit(p, c, d, err);
     }
     if (status == SS_OK) {
         for (size_t i = 0; i < n; i++) rgb[i] = quantise(host[i]);
@@ -272,7 +275,7 @@ static ss_status decode_with(pipeline *p, compute *c, const denoise_state *d, rg
     return status;
 }
 
-ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
+ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err) {
     SS_TRY(pipeline_pack_decoder(p, err));
     ss_status status = decode_with(p, p->c, d, out, err);
     pipeline_trim(p->c);
@@ -364,8 +367,8 @@ ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pi
     ss_status status = dry_run(p, dry, &full, images, out, err);
     out->network_bytes = weights_packed_bytes(&p->network->set, p->c);
     out->packing_bytes = weights_packing_bytes(&p->network->set, p->c);
-    for (size_t i = 0; i < sizeof DECODER / sizeof *DECODER; i++)
-        out->decoder_bytes += weights_packed_part_bytes(&p->vae->set, p->c, DECODER[i]);
+    for (int i = 0; i < DECODER_PARTS; i++)
+        out->decoder_bytes += weights_packed_part_bytes(&p->vae->set, p->c, PIPELINE_DECODER[i]);
     compute_destroy(dry);
     return status;
 }

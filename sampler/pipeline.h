@@ -91,7 +91,8 @@ notices *pipeline_notices(const pipeline *p);
 
 typedef struct embedding embedding; /* what the text encoders made of a prompt and a negative prompt */
 
-/* The encoders' weights are in memory meanwhile, one block's at a time, and no longer. */
+/* The encoders' weights are in memory meanwhile, one block's at a time, and no longer. States that are not finite are
+ * an error that names the encoder, here and wherever texts are encoded. */
 ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
 void embedding_free(embedding *e); /* NULL is allowed */
 
@@ -153,6 +154,18 @@ int denoise_step_number(const denoise_state *d); /* steps done */
  * of no further use. */
 ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err);
 
+/* Whether the image's latents are finite after its last step: asked for each image after denoise_step, before anything
+ * is done with the latents. Cheap where they are. Where they are not: SS_ERR_INPUT, and the error says where the first
+ * such value appears (network, tensor, step, branch; the step is made again to find it) and whether a weight is to
+ * blame or an intervention. Another status (memory, an interruption while the step was made again) is not about the
+ * image. */
+ss_status denoise_check(pipeline *p, denoise_state *d, ss_error *err);
+
+/* Whether the image is lost: denoise_check or denoise_decode has found values in it that are not finite, and its error
+ * is about this image alone. Others of its batch are as they would be without it. A broken image must not be stepped,
+ * forked or decoded. */
+int denoise_is_broken(const denoise_state *d);
+
 /* Latents as float32 [C, h, w] on the host (diffusers' order), for parity and trajectories. */
 ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err);
 int64_t denoise_latent_elements(const denoise_state *d);
@@ -160,8 +173,8 @@ int64_t denoise_latent_elements(const denoise_state *d);
 /* ---- picture ---- */
 
 /* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). The
- * caller frees *out with rgb_image_free. */
-ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err);
+ * caller frees *out with rgb_image_free. A picture with values that are not finite is an error as of denoise_check. */
+ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err);
 
 /* ---- cost, known beforehand (a dry run) ---- */
 typedef struct pipeline_cost {

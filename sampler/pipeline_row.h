@@ -56,8 +56,12 @@ struct denoise_state {
     int64_t height, width, channels; /* of the latents */
     schedule plan;
     int step, call; /* steps done, calls of the network done */
-    float *latents; /* [height, width, channels]; owned, with the slots in the same memory */
+    float *latents; /* [height, width, channels]; owned, with the slots and `before` in the same memory */
     float *slots;   /* [plan.slots, height, width, channels] what the scheduler remembers */
+    /* Where the last step began: latents and slots, calls done. A step that gave what is not finite is made again. */
+    float *before;
+    int call_before;
+    int broken; /* denoise_is_broken */
 };
 
 /* One call of the network, for a batch: the conditional branch of every image, then the unconditional one of those that
@@ -132,7 +136,12 @@ int embedding_texts(const pipeline *p, const sample_settings *s, const char *pro
 ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
                     ss_error *err);
 
-/* `n` texts through the encoders, in batches. Scratch is given back. */
+/* Up to TEXT_BATCH texts through the encoders, in the scratch of `c`, which is given back. Errors of the context are
+ * left there. */
+ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, const char *const *texts, int n,
+                       float *states, float *pooled, ss_error *err);
+
+/* `n` texts through the encoders, in batches, and checked. Scratch is given back. */
 ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err);
 
@@ -157,7 +166,29 @@ ss_status pipeline_pack_decoder(pipeline *p, ss_error *err);
 ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
                       attn_run *run, ss_error *err);
 
+/* Latents and slots: floats of each of `latents` with `slots`, and of `before`. */
+int64_t denoise_state_floats(const denoise_state *d);
+
 /* denoise_step on any context. */
 ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err);
+
+/* ---- finite.c: values that are not finite ---- */
+
+/* The text states of `n` texts, as encode_texts makes them, are finite, or an error names the encoder, the tensor and
+ * the text. */
+ss_status text_states_check(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+                            const float *states, const float *pooled, ss_error *err);
+
+/* Whether the states are finite: [n, n_text, width], [n, pooled_width]. */
+int text_states_finite(const text_shape *shape, int n, const float *states, const float *pooled);
+
+/* The picture of the state was not finite: decode again, and say where in the autoencoder it begins. */
+ss_status decode_culprit(pipeline *p, compute *c, const denoise_state *d, ss_error *err);
+
+/* ---- pipeline.c ---- */
+
+/* Parts of the autoencoder that decode, as prefixes of names. */
+enum { DECODER_PARTS = 2 };
+extern const char *const PIPELINE_DECODER[DECODER_PARTS];
 
 #endif

@@ -46,6 +46,7 @@ typedef struct compute {
     double deadline; /* clock_seconds from which on operations fail (SS_ERR_INTERRUPTED); 0 = never. For whoever times
                       * the beginning of long work. */
     const tap_sink *tap; /* NULL = nobody listens */
+    const void *tap_of;  /* the network (model/) that is computed now, where it says so; NULL = it does not */
     ss_error error;      /* the first failure */
     double flops;        /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
     size_t packed_bytes, packed_peak; /* of weights that are packed now; the most so far (also on the dry backend) */

@@ -39,7 +39,7 @@ static void test_parity(void **state) {
 /* ---- bits ---- */
 
 /* Whether a state that is done is the picture that was drawn alone, bit by bit. */
-static void assert_same(pipeline *p, const denoise_state *d, const drawing *alone) {
+static void assert_same(pipeline *p, denoise_state *d, const drawing *alone) {
     ss_error err = {0};
     float *latents = calloc((size_t)alone->elements, sizeof *latents);
     rgb_image picture = {0};

@@ -177,7 +177,7 @@ struct denoise_state {
     sample_settings settings;
     const embedding *text;
     attn_run *run;
-    int step;
+    int step, broken;
     double x[LATENTS];
 };
 
@@ -440,7 +440,19 @@ int64_t denoise_latent_elements(const denoise_state *d) {
     return LATENTS;
 }
 
-ss_status denoise_decode(pipeline *p, const denoise_state *d, rgb_image *out, ss_error *err) {
+ss_status denoise_check(pipeline *p, denoise_state *d, ss_error *err) {
+    (void)p;
+    for (int i = 0; i < LATENTS; i++)
+        if (!isfinite(d->x[i])) {
+            d->broken = 1;
+            return error_set(err, SS_ERR_INPUT, "fake", "the latents after step %d are not finite", d->step);
+        }
+    return SS_OK;
+}
+
+int denoise_is_broken(const denoise_state *d) { return d->broken; }
+
+ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err) {
     (void)p, (void)err;
     *out = (rgb_image){.width = SIDE, .height = SIDE, .rgb = malloc(SIDE * SIDE * 3)};
     for (int i = 0; i < SIDE * SIDE * 3; i++) {
