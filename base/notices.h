@@ -6,7 +6,7 @@
 #define BASE_NOTICES_H
 
 #include "base/error.h"
-#include "base/text.h"
+struct text; /* base/text.h: not included, so that kernels do not depend on it */
 
 /* Zero-initialise; free with notices_free. Lines are in the order in which they were added. */
 typedef struct notices {
@@ -21,7 +21,7 @@ typedef struct notices {
 ss_status notices_add(notices *list, ss_error *err, const char *fmt, ...) BASE_PRINTF(3, 4);
 
 /* The same with a text as the line; the text is freed, whatever comes of it. */
-ss_status notices_add_text(notices *list, text *line, ss_error *err);
+ss_status notices_add_text(notices *list, struct text *line, ss_error *err);
 
 void notices_free(notices *list);
 
