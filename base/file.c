@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/output.h"
+
 static ss_status open_for_reading(const char *path, int *fd, size_t *size, ss_error *err) {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -168,29 +170,12 @@ ss_status file_commit(const char *temporary, const char *path, ss_error *err) {
     return status;
 }
 
-static ss_status write_all(int fd, const void *data, size_t size, const char *path, ss_error *err) {
-    const unsigned char *p = data;
-    while (size > 0) {
-        ssize_t n = write(fd, p, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return error_set_errno(err, SS_ERR_RESOURCE, path, "cannot write");
-        p += n;
-        size -= (size_t)n;
-    }
-    return SS_OK;
-}
-
 ss_status file_write(const char *path, const void *data, size_t size, ss_error *err) {
-    char *temporary = file_temporary_name(path);
-    if (!temporary) return error_no_memory(err, "file name", strlen(path));
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    ss_status status = fd < 0 ? error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot create") : SS_OK;
-    if (status == SS_OK) status = write_all(fd, data, size, path, err);
-    if (fd >= 0 && close(fd) != 0 && status == SS_OK)
-        status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot close");
-    if (status == SS_OK) status = file_commit(temporary, path, err);
-    else if (fd >= 0) unlink(temporary);
-    free(temporary);
+    output o;
+    SS_TRY(output_open(&o, path, err));
+    ss_status status = output_write(&o, data, size, err);
+    if (status == SS_OK) return output_commit(&o, err);
+    output_abandon(&o);
     return status;
 }
 
@@ -204,6 +189,7 @@ ss_status file_write_text(const char *folder, const char *name, text *t, ss_erro
 }
 
 ss_status file_make_folder(const char *path, ss_error *err) {
+    if (!*path) return error_set(err, SS_ERR_USAGE, NULL, "the path of the folder is empty; expected its name");
     char *copy = text_copy(path);
     if (!copy) return error_no_memory(err, "file name", strlen(path));
     ss_status status = SS_OK;

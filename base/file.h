@@ -30,19 +30,20 @@ ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss
  * otherwise. file_read takes a pipe or a device by its name through this. */
 ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, size_t *size, ss_error *err);
 
-/* Write a whole file: to a temporary name in the same folder, fsync, rename, fsync of the folder. On any
- * failure the old file, if there was one, is untouched and the temporary is gone. */
+/* Write a whole file, as base/output.h says: to a temporary name in the same folder, fsync, rename, fsync of the
+ * folder. On any failure the old file, if there was one, is untouched and the temporary is gone. */
 ss_status file_write(const char *path, const void *data, size_t size, ss_error *err);
 
 /* The same with the text `t` as `name` in a folder; the text is freed, whatever comes of it. */
 ss_status file_write_text(const char *folder, const char *name, text *t, ss_error *err);
 
-/* The two halves of file_write for writers that stream: the temporary's name for `path` ("<path>.tmp-<pid>",
- * malloc), and its commit (fsync, rename, fsync of the folder; on failure the temporary is removed). */
+/* What base/output.h is made of, for a writer that opens files itself (SQLite): the temporary's name for `path`
+ * ("<path>.tmp-<pid>", malloc), and its commit (fsync, rename, fsync of the folder; on failure the temporary is
+ * removed). */
 char *file_temporary_name(const char *path);
 ss_status file_commit(const char *temporary, const char *path, ss_error *err);
 
-/* mkdir -p. */
+/* mkdir -p. An empty path is a usage error. */
 ss_status file_make_folder(const char *path, ss_error *err);
 
 int file_exists(const char *path); /* a regular file or a link to one */

@@ -1,7 +1,9 @@
-/* Option tables: lookup with suggestions, parsing, description. Relies on base/text alone. */
+/* Option tables: lookup with suggestions, parsing, description. Relies on base/text, seed and output alone. */
 #include "base/option.h"
 
 #include <string.h>
+
+#include "base/output.h"
 
 enum { MAX_NAMES = 128 };
 
@@ -16,9 +18,15 @@ static int word_index(const char *words, const char *word) {
     return -1;
 }
 
+/* A limit of an OPTION_INT as the whole number that it is: a double compared with an int64 would round it. */
+static int64_t whole(double limit) {
+    if (limit >= 0x1p63) return INT64_MAX;
+    return limit < -0x1p63 ? INT64_MIN : (int64_t)limit;
+}
+
 static ss_status out_of_range(const option *o, const char *s, const char *where, ss_error *err) {
     text t = {0};
-    if (o->type == OPTION_INT) text_addf(&t, "%lld to %lld", (long long)o->low, (long long)o->high);
+    if (o->type == OPTION_INT) text_addf(&t, "%lld to %lld", (long long)whole(o->low), (long long)whole(o->high));
     else {
         text_add_double(&t, o->low, 12);
         text_add(&t, " to ");
@@ -30,30 +38,74 @@ static ss_status out_of_range(const option *o, const char *s, const char *where,
     return err->code;
 }
 
+static ss_status parse_int(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    if (text_to_int(s, &out->integer) != 0 || out->integer < whole(o->low) || out->integer > whole(o->high))
+        return out_of_range(o, s, where, err);
+    out->number = (double)out->integer;
+    return SS_OK;
+}
+
+static ss_status parse_double(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    if (text_to_double(s, &out->number) != 0 || !(out->number >= o->low && out->number <= o->high))
+        return out_of_range(o, s, where, err);
+    return SS_OK;
+}
+
+static ss_status parse_word(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    out->word = word_index(o->words, s);
+    if (out->word >= 0) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected one of %s", o->name, s, o->words);
+}
+
+static ss_status parse_flag(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    out->integer = strcmp(s, "true") == 0;
+    if (out->integer || strcmp(s, "false") == 0) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected true or false", o->name, s);
+}
+
+static ss_status parse_seed(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    if (seed_parse(s, &out->seed) == 0) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where,
+                     "%s is '%s'; expected a whole number from -9223372036854775808 to 18446744073709551615", o->name,
+                     s);
+}
+
+static ss_status parse_file(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    (void)o, (void)where, (void)out;
+    return output_check(s, err);
+}
+
+static ss_status parse_folder(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    (void)out;
+    if (!*s) return error_set(err, SS_ERR_USAGE, where, "%s is empty; expected the name of a folder", o->name);
+    if (strcmp(s, "-") != 0) return SS_OK;
+    return error_set(err, SS_ERR_USAGE, where,
+                     "%s is '-', standard output, which takes one file; expected a folder ('./-' is one of that name)",
+                     o->name);
+}
+
+static ss_status parse_text(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
+    (void)o, (void)s, (void)where, (void)out, (void)err;
+    return SS_OK;
+}
+
+/* By type. */
+static const struct {
+    const char *value_name;
+    ss_status (*parse)(const option *o, const char *s, const char *where, option_value *out, ss_error *err);
+} TYPES[OPTION_TYPES] = {
+    [OPTION_INT] = {"N", parse_int},         [OPTION_DOUBLE] = {"X", parse_double},
+    [OPTION_WORD] = {"WORD", parse_word},    [OPTION_TEXT] = {"TEXT", parse_text},
+    [OPTION_FLAG] = {"", parse_flag},        [OPTION_PATH] = {"PATH", parse_text},
+    [OPTION_SEED] = {"N", parse_seed},       [OPTION_FILE] = {"FILE", parse_file},
+    [OPTION_FOLDER] = {"DIR", parse_folder},
+};
+
+const char *option_value_name(const option *o) { return TYPES[o->type].value_name; }
+
 ss_status option_parse(const option *o, const char *s, const char *where, option_value *out, ss_error *err) {
     *out = (option_value){.is_set = 1, .text = s};
-    switch (o->type) {
-    case OPTION_INT:
-        if (text_to_int(s, &out->integer) != 0) return out_of_range(o, s, where, err);
-        out->number = (double)out->integer;
-        break;
-    case OPTION_DOUBLE:
-        if (text_to_double(s, &out->number) != 0) return out_of_range(o, s, where, err);
-        break;
-    case OPTION_WORD:
-        out->word = word_index(o->words, s);
-        if (out->word < 0)
-            return error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected one of %s", o->name, s, o->words);
-        return SS_OK;
-    case OPTION_FLAG:
-        out->integer = strcmp(s, "true") == 0;
-        if (!out->integer && strcmp(s, "false") != 0)
-            return error_set(err, SS_ERR_INPUT, where, "%s is '%s'; expected true or false", o->name, s);
-        return SS_OK;
-    case OPTION_PATH:
-    case OPTION_TEXT: return SS_OK;
-    }
-    return out->number >= o->low && out->number <= o->high ? SS_OK : out_of_range(o, s, where, err);
+    return TYPES[o->type].parse(o, s, where, out, err);
 }
 
 static const entry *entry_at(const void *table, size_t stride, int i) {

@@ -5,17 +5,28 @@
 #define BASE_OPTION_H
 
 #include "base/error.h"
+#include "base/seed.h"
 #include "base/text.h"
 
-typedef enum option_type { OPTION_INT, OPTION_DOUBLE, OPTION_WORD, OPTION_TEXT, OPTION_FLAG, OPTION_PATH } option_type;
+typedef enum option_type {
+    OPTION_INT,
+    OPTION_DOUBLE,
+    OPTION_WORD,
+    OPTION_TEXT,
+    OPTION_FLAG,
+    OPTION_PATH,   /* a file or folder that whoever reads the option finds (study/loader.h); empty = none */
+    OPTION_SEED,   /* of noise: the whole range of base/seed.h */
+    OPTION_FILE,   /* a file to write (base/output.h) */
+    OPTION_FOLDER, /* a folder to write into */
+    OPTION_TYPES
+} option_type;
 
-/* One option. Ranges are inclusive; `words` lists what an OPTION_WORD may be, separated by '|'. An OPTION_PATH is a
- * file or folder that whoever reads the option finds (study/loader.h); empty = none. */
+/* One option. Ranges are inclusive; `words` lists what an OPTION_WORD may be, separated by '|'. */
 typedef struct option {
     const char *name;
     option_type type;
     const char *words;      /* OPTION_WORD only, else NULL */
-    double low, high;       /* OPTION_INT, OPTION_DOUBLE */
+    double low, high;       /* OPTION_INT, OPTION_DOUBLE; of whole numbers, those that a double holds */
     const char *by_default; /* as one would write it; NULL = required */
     const char *help;       /* one line */
 } option;
@@ -31,6 +42,7 @@ typedef struct option_value {
     int is_set; /* given, rather than the default */
     double number;
     int64_t integer;
+    image_seed seed;
     int word;         /* index into words */
     const char *text; /* points into the parsed source or the default; not owned */
 } option_value;
@@ -42,6 +54,9 @@ ss_status option_parse(const option *o, const char *s, const char *where, option
  *   unknown <kind> '<name>'; did you mean '<nearest>'? (<kind>s: a, b, c) */
 const entry *entry_find(const void *table, size_t stride, int n, const char *kind, const char *name, const char *where,
                         ss_error *err);
+
+/* What stands for its value in help: "N", "DIR"; "" for a flag. */
+const char *option_value_name(const option *o);
 
 /* "name  help" and its options, for --help and `list`. */
 void entry_describe(const entry *e, text *out);

@@ -40,7 +40,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 
 static const option FLAGS[] = {
     {"images", OPTION_INT, NULL, 0, 10000, "24", "how many images to show, those most different first"},
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "the page (-o); DIR/report/compare-A-B.html if not given"},
+    {"out", OPTION_FILE, NULL, 0, 0, NULL, "the page (-o); DIR/report/compare-A-B.html if not given"},
     {0},
 };
 

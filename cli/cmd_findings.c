@@ -60,7 +60,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 }
 
 static const option FLAGS[] = {
-    {"out", OPTION_TEXT, NULL, 0, 0, "FINDINGS.md", "the document (-o); its figures are written beside it"},
+    {"out", OPTION_FILE, NULL, 0, 0, "FINDINGS.md", "the document (-o); its figures are written beside it"},
     {0},
 };
 

@@ -107,7 +107,7 @@ done:
 
 static const option FLAGS[] = {
     {"in", OPTION_TEXT, NULL, 0, 0, NULL, "inputs, named as the reference implementation's arguments"},
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "where the outputs and taps go (-o)"},
+    {"out", OPTION_FILE, NULL, 0, 0, NULL, "where the outputs and taps go (-o)"},
     {"tap", OPTION_TEXT, NULL, 0, 0, NULL, "also write this intermediate tensor; may be repeated; 'all' = every one"},
     {"list-taps", OPTION_FLAG, NULL, 0, 0, "false", "print the names of all taps and stop"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},

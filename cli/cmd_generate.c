@@ -120,7 +120,7 @@ done:
 static const option FLAGS[] = {
     {"prompt", OPTION_TEXT, NULL, 0, 0, NULL, "what to draw"},
     {"prompts", OPTION_TEXT, NULL, 0, 0, NULL, "a file of prompts: one a line, or GenEval's .jsonl"},
-    {"out", OPTION_TEXT, NULL, 0, 0, "out", "folder for the PNGs (-o)"},
+    {"out", OPTION_FOLDER, NULL, 0, 0, "out", "folder for the PNGs (-o)"},
     {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0",
      "seed of the noise; the same image as diffusers' with that CPU generator"},
     {"images", OPTION_INT, NULL, 1, 1000000, "1", "images for each prompt, with seeds seed, seed + 1, ..."},

@@ -137,7 +137,7 @@ static ss_status write_random(const invocation *in, const char *to, ss_error *er
     path = file_is_folder(folder) ? file_join(folder, "config.json") : text_copy(folder);
     if (!path) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
     SS_TRY_GOTO(model_open_config(&m, NULL, path, WEIGHTS_LIST, 0, err), done);
-    SS_TRY_GOTO(weights_write_random(&m->set, (uint64_t)invocation_flag(in, "seed").integer,
+    SS_TRY_GOTO(weights_write_random(&m->set, invocation_flag(in, "seed").seed.bits,
                                      (tensor_type)invocation_flag(in, "type").word, invocation_threads(in), to, err),
                 done);
     printf("%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
@@ -182,7 +182,7 @@ static const option FLAGS[] = {
     {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
     {"random", OPTION_TEXT, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
-    {"seed", OPTION_INT, NULL, 0, 1e15, "1", "of the random weights"},
+    {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},
     {"type", OPTION_WORD, "F32|F16|BF16" /* as tensor_type */, 0, 0, "F32", "of the random weights"},
     {0},
 };

@@ -20,11 +20,7 @@ static void put_flags(const option *flags) {
         fputs(".TP\n\\fB\\-\\-", stdout);
         put_text(o->name);
         fputs("\\fR", stdout);
-        if (o->type != OPTION_FLAG)
-            printf(" \\fI%s\\fR", o->words                   ? o->words
-                                  : o->type == OPTION_INT    ? "N"
-                                  : o->type == OPTION_DOUBLE ? "X"
-                                                             : "TEXT");
+        if (o->type != OPTION_FLAG) printf(" \\fI%s\\fR", o->words ? o->words : option_value_name(o));
         putchar('\n');
         put_text(o->help);
         if (o->by_default && o->type != OPTION_FLAG && *o->by_default) {

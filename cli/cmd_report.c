@@ -41,7 +41,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 }
 
 static const option FLAGS[] = {
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for the report (-o); DIR/report if not given"},
+    {"out", OPTION_FOLDER, NULL, 0, 0, NULL, "folder for the report (-o); DIR/report if not given"},
     {0},
 };
 

@@ -101,7 +101,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 }
 
 static const option RUN_FLAGS[] = {
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for the results (-o); made if it is not there"},
+    {"out", OPTION_FOLDER, NULL, 0, 0, NULL, "folder for the results (-o); made if it is not there"},
     {"limit", OPTION_INT, NULL, 0, 1000000000, "0",
      "run N (prompt, seed) groups only, every condition of each; 0 = all"},
     {"plan", OPTION_FLAG, NULL, 0, 0, "false", "print what would run, its time, memory and disk, and stop"},

@@ -123,7 +123,7 @@ static const option FLAGS[] = {
      "a metric, as in a study file: ssim, or {clip-t: {model: DIR}}; may be repeated"},
     {"against", OPTION_TEXT, NULL, 0, 0, NULL,
      "the other images (folder or CSV): pairs of the same name for distances, the other set for fid, kid, cmmd"},
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "CSV of the scores (-o); what it has already is not computed again"},
+    {"out", OPTION_FILE, NULL, 0, 0, NULL, "CSV of the scores (-o); what it has already is not computed again"},
     {"import", OPTION_TEXT, NULL, 0, 0, NULL, "take in scores made elsewhere: a CSV, or GenEval's results.jsonl"},
     {"as", OPTION_TEXT, NULL, 0, 0, NULL, "name of the imported metric, where the file has no column 'metric'"},
     {"kind", OPTION_WORD, KINDS, 0, 0, "alignment", "what the imported metric is: which way is better follows from it"},

@@ -139,7 +139,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 static const option FLAGS[] = {
     {"prompt", OPTION_TEXT, NULL, 0, 0, NULL, "what to draw"},
     {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0", "seed of the noise"},
-    {"out", OPTION_TEXT, NULL, 0, 0, NULL, "folder for image.png, trace.csv and trace.html (-o); none if not given"},
+    {"out", OPTION_FOLDER, NULL, 0, 0, NULL, "folder for image.png, trace.csv and trace.html (-o); none if not given"},
     {"top", OPTION_INT, NULL, 1, 255, "5", "keys to keep of every head and step, by falling mass"},
     {"step", OPTION_INT, NULL, -1, 1000, "-1", "the step that the table speaks of; -1 = means over all steps"},
     {"map", OPTION_TEXT, NULL, 0, 0, NULL,

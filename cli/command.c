@@ -80,14 +80,9 @@ int invocation_threads(const invocation *in) { return (int)invocation_flag(in, "
 
 /* ---- help ---- */
 
-static const char *value_name(const option *o) {
-    static const char *const NAMES[] = {"N", "X", "WORD", "TEXT", ""};
-    return NAMES[o->type];
-}
-
 static void print_flags(const option *flags, FILE *to) {
     for (const option *o = flags; o && o->name; o++) {
-        int width = fprintf(to, "  --%s%s%s", o->name, o->type == OPTION_FLAG ? "" : " ", value_name(o));
+        int width = fprintf(to, "  --%s%s%s", o->name, o->type == OPTION_FLAG ? "" : " ", option_value_name(o));
         fprintf(to, "%*s%s", width < 26 ? 26 - width : 1, "", o->help);
         if (o->words) fprintf(to, " (%s)", o->words);
         if (o->by_default && o->type != OPTION_FLAG && *o->by_default) fprintf(to, " [default: %s]", o->by_default);
@@ -151,6 +146,10 @@ static ss_status parse(invocation *in, int argc, char **argv, ss_error *err) {
     for (int i = 2; i < argc; i++) {
         if (!only_args && strcmp(argv[i], "--") == 0) {
             only_args = 1;
+        } else if (!only_args && strcmp(argv[i], "-h") == 0) {
+            char help[] = "--help", *flag[] = {help};
+            int at = 0;
+            SS_TRY(take_flag(in, 1, flag, &at, err));
         } else if (!only_args && strcmp(argv[i], "-o") == 0) {
             char flag[] = "--out", *pair[] = {flag, i + 1 < argc ? argv[i + 1] : NULL};
             int at = 0;

@@ -3,13 +3,10 @@
  */
 #include "io/safetensors.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "base/output.h"
 #include "base/text.h"
 #include "base/text_set.h"
 
@@ -22,12 +19,12 @@ static int by_size_and_name(const void *a, const void *b) {
 }
 
 /* The tensors in the file's order, and who makes those without data. */
-typedef struct output {
+typedef struct tensor_file {
     const safetensors_output *list, **order;
     int n;
     safetensors_maker make;
     void *context, *piece; /* SAFETENSORS_PIECE elements where `make` is given */
-} output;
+} tensor_file;
 
 static int64_t elements_of(const safetensors_output *t) {
     int64_t n = 1;
@@ -37,22 +34,22 @@ static int64_t elements_of(const safetensors_output *t) {
 
 static size_t bytes_of(const safetensors_output *t) { return checkpoint_dtype_size(t->dtype) * (size_t)elements_of(t); }
 
-static ss_status check_names(const char *path, const output *out, ss_error *err) {
+static ss_status check_names(const char *path, const tensor_file *all, ss_error *err) {
     text_set names = {0};
     int64_t number;
     ss_status status = SS_OK;
-    for (int i = 0; status == SS_OK && i < out->n; i++) {
-        status = text_set_add(&names, out->order[i]->name, &number, err);
+    for (int i = 0; status == SS_OK && i < all->n; i++) {
+        status = text_set_add(&names, all->order[i]->name, &number, err);
         if (status == SS_OK && number != i)
-            status = error_set(err, SS_ERR_INTERNAL, path, "two tensors called '%s'", out->order[i]->name);
+            status = error_set(err, SS_ERR_INTERNAL, path, "two tensors called '%s'", all->order[i]->name);
     }
     text_set_free(&names);
     return status;
 }
 
-static ss_status make_header(const char *path, const output *out, const char *note, text *header, ss_error *err) {
-    const safetensors_output **order = out->order;
-    int n = out->n;
+static ss_status make_header(const char *path, const tensor_file *all, const char *note, text *header, ss_error *err) {
+    const safetensors_output **order = all->order;
+    int n = all->n;
     size_t offset = 0;
     text_add(header, "{");
     if (note) {
@@ -74,26 +71,27 @@ static ss_status make_header(const char *path, const output *out, const char *no
     return header->failed ? error_no_memory(err, path, header->len) : SS_OK;
 }
 
-static int write_tensor(FILE *f, const output *out, const safetensors_output *t) {
+static ss_status write_tensor(output *file, const tensor_file *all, const safetensors_output *t, ss_error *err) {
     size_t size = checkpoint_dtype_size(t->dtype), bytes = bytes_of(t);
-    if (t->data || bytes == 0) return bytes == 0 || fwrite(t->data, bytes, 1, f) == 1;
+    if (t->data || bytes == 0) return output_write(file, t->data, bytes, err);
     int64_t n = elements_of(t), count;
     for (int64_t at = 0; at < n; at += count) {
         count = n - at < SAFETENSORS_PIECE ? n - at : SAFETENSORS_PIECE;
-        out->make(out->context, (int)(t - out->list), at, count, out->piece);
-        if (fwrite(out->piece, size, (size_t)count, f) != (size_t)count) return 0;
+        all->make(all->context, (int)(t - all->list), at, count, all->piece);
+        SS_TRY(output_write(file, all->piece, size * (size_t)count, err));
     }
-    return 1;
+    return SS_OK;
 }
 
-static ss_status write_stream(const char *temporary, const text *header, const output *out, ss_error *err) {
-    FILE *f = fopen(temporary, "wb");
-    if (!f) return error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot create");
+static ss_status write_file(const char *path, const text *header, const tensor_file *all, ss_error *err) {
+    output file;
     uint64_t length = header->len;
-    int good = fwrite(&length, 8, 1, f) == 1 && fwrite(header->s, header->len, 1, f) == 1;
-    for (int i = 0; good && i < out->n; i++) good = write_tensor(f, out, out->order[i]);
-    ss_status status = good ? SS_OK : error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot write");
-    if (fclose(f) != 0 && good) status = error_set_errno(err, SS_ERR_RESOURCE, temporary, "cannot write");
+    SS_TRY(output_open(&file, path, err));
+    ss_status status = output_write(&file, &length, sizeof length, err);
+    if (status == SS_OK) status = output_write(&file, header->s, header->len, err);
+    for (int i = 0; status == SS_OK && i < all->n; i++) status = write_tensor(&file, all, all->order[i], err);
+    if (status == SS_OK) return output_commit(&file, err);
+    output_abandon(&file);
     return status;
 }
 
@@ -101,29 +99,25 @@ ss_status safetensors_write(const char *path, const safetensors_output *tensors,
     return safetensors_write_noted(path, tensors, n, NULL, NULL, NULL, err);
 }
 
-ss_status safetensors_write_noted(const char *path, const safetensors_output *tensors, int n, const char *note,
+ss_status safetensors_write_noted(const char *path, const safetensors_output *list, int n, const char *note,
                                   safetensors_maker make, void *context, ss_error *err) {
     text header = {0};
     ss_status status = SS_OK;
-    char *temporary = file_temporary_name(path);
-    output out = {.list = tensors, .n = n, .make = make, .context = context};
-    out.order = malloc(((size_t)n + 1) * sizeof *out.order);
-    out.piece = make ? malloc(SAFETENSORS_PIECE * (size_t)8) : NULL;
-    if (!temporary || !out.order || (make && !out.piece)) {
+    tensor_file all = {.list = list, .n = n, .make = make, .context = context};
+    all.order = malloc(((size_t)n + 1) * sizeof *all.order);
+    all.piece = make ? malloc(SAFETENSORS_PIECE * (size_t)8) : NULL;
+    if (!all.order || (make && !all.piece)) {
         status = error_no_memory(err, path, SAFETENSORS_PIECE * (size_t)8);
         goto done;
     }
-    for (int i = 0; i < n; i++) out.order[i] = &tensors[i];
-    qsort(out.order, (size_t)n, sizeof *out.order, by_size_and_name);
-    SS_TRY_GOTO(check_names(path, &out, err), done);
-    SS_TRY_GOTO(make_header(path, &out, note, &header, err), done);
-    status = write_stream(temporary, &header, &out, err);
-    if (status == SS_OK) status = file_commit(temporary, path, err);
-    else unlink(temporary);
+    for (int i = 0; i < n; i++) all.order[i] = &list[i];
+    qsort(all.order, (size_t)n, sizeof *all.order, by_size_and_name);
+    SS_TRY_GOTO(check_names(path, &all, err), done);
+    SS_TRY_GOTO(make_header(path, &all, note, &header, err), done);
+    status = write_file(path, &header, &all, err);
 done:
     text_free(&header);
-    free(out.order);
-    free(out.piece);
-    free(temporary);
+    free(all.order);
+    free(all.piece);
     return status;
 }

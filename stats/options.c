@@ -20,7 +20,7 @@ const option stats_option_table[] = {
     [ZEROS] = {"zeros", OPTION_WORD, "drop|pratt", 0, 0, "drop", "what Wilcoxon's test does with differences of zero"},
     [BETTER] = {"better", OPTION_WORD, "neither|higher|lower", 0, 0, "neither",
                 "which values of the metric are better"},
-    [SEED] = {"seed", OPTION_INT, NULL, 0, 9e18, "0", "seed of bootstrap and sign-flips"},
+    [SEED] = {"seed", OPTION_SEED, NULL, 0, 0, "0", "seed of bootstrap and sign-flips"},
     [OPTION_COUNT] = {0},
 };
 
@@ -39,7 +39,7 @@ static ss_status set(stats_options *o, int which, const char *value, const char 
     case RANKS_EXACT: o->ranks_exact = (int)v.integer; break;
     case ZEROS: o->zeros = v.word; break;
     case BETTER: o->better = better[v.word]; break;
-    case SEED: o->seed = (uint64_t)v.integer; break;
+    case SEED: o->seed = v.seed.bits; break;
     default: break;
     }
     return SS_OK;
