@@ -30,9 +30,15 @@ ss_status output_check(const char *path, ss_error *err) {
     return SS_OK;
 }
 
+int output_is_standard(const char *path) {
+    struct stat st, out;
+    if (strcmp(path, "-") == 0) return 1;
+    return stat(path, &st) == 0 && fstat(STDOUT_FILENO, &out) == 0 && same_file(&st, &out);
+}
+
 int output_is_file(const char *path) {
     struct stat st;
-    if (strcmp(path, "-") == 0) return 0;
+    if (output_is_standard(path)) return 0;
     return stat(path, &st) != 0 ? errno == ENOENT : S_ISREG(st.st_mode) != 0;
 }
 
@@ -91,14 +97,12 @@ static ss_status open_temporary(output *o, const struct stat *old, ss_error *err
 }
 
 ss_status output_open(output *o, const char *path, ss_error *err) {
-    struct stat st, out;
+    struct stat st;
     *o = (output){.path = path, .fd = -1};
     ss_status status = output_check(path, err);
     if (status != SS_OK) return status;
     int there = stat(path, &st) == 0;
-    if (strcmp(path, "-") == 0) status = open_standard_output(o, err);
-    else if (there && fstat(STDOUT_FILENO, &out) == 0 && same_file(&st, &out)) /* /dev/stdout, wherever it leads */
-        status = open_standard_output(o, err);
+    if (output_is_standard(path)) status = open_standard_output(o, err);
     else if (there && !S_ISREG(st.st_mode)) status = open_directly(o, err);
     else status = open_temporary(o, there ? &st : NULL, err);
     if (status != SS_OK) output_abandon(o);

@@ -20,6 +20,9 @@ typedef struct output {
 /* Whether `path` can name a file to write: neither empty nor a folder. To be asked before work of hours. */
 ss_status output_check(const char *path, ss_error *err);
 
+/* Whether `path` is standard output, as "-" or by the name of what it leads to (/dev/stdout). */
+int output_is_standard(const char *path);
+
 /* Whether `path` names a regular file, or nothing yet: something that stays, and can have files beside it. */
 int output_is_file(const char *path);
 

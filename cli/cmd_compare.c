@@ -32,7 +32,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     ss_status status = path  ? compare_write(s, a, b, (int)invocation_flag(in, "images").integer, path, err)
                        : out ? error_no_memory(err, "a file name", 1)
                              : err->code;
-    if (status == SS_OK) printf("page  %s\n", path);
+    if (status == SS_OK) fprintf(cli_words(path), "page  %s\n", path);
     free(path);
     store_close(s);
     return status;

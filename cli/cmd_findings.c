@@ -48,7 +48,7 @@ static ss_status run(const invocation *in, ss_error *err) {
         s && a && f ? open_all(in, n, s, a, err) : error_no_memory(err, "findings", (unsigned long long)n);
     for (int i = 0; status == SS_OK && i < n; i++) f[i] = (finding){s[i], a[i]};
     if (status == SS_OK) status = findings_write(f, n, out, err);
-    if (status == SS_OK) printf("findings  %s\n", out);
+    if (status == SS_OK) fprintf(cli_words(out), "findings  %s\n", out);
     for (int i = 0; i < n; i++) {
         if (a) analysis_free(a[i]);
         if (s) store_close(s[i]);

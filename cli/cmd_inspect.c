@@ -140,7 +140,7 @@ static ss_status write_random(const invocation *in, const char *to, ss_error *er
     SS_TRY_GOTO(weights_write_random(&m->set, invocation_flag(in, "seed").seed.bits,
                                      (tensor_type)invocation_flag(in, "type").word, invocation_threads(in), to, err),
                 done);
-    printf("%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
+    fprintf(cli_words(to), "%s: %s of random weights, %d tensors\n", to, m->net->about.name, m->set.n);
 done:
     model_close(m);
     free(path);
@@ -180,7 +180,7 @@ done:
 
 static const option FLAGS[] = {
     {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
-    {"random", OPTION_TEXT, NULL, 0, 0, NULL,
+    {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},
     {"type", OPTION_WORD, "F32|F16|BF16" /* as tensor_type */, 0, 0, "F32", "of the random weights"},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/output.h"
 #include "cli/progress.h"
 #include "study/score_files.h"
 
@@ -101,7 +102,8 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
                              &scores, err);
     if (status == SS_OK && out) file_scores_describe(&scores, &images, s->metric, s->n, &t);
     else if (status == SS_OK) file_scores_add_csv(&scores, &images, s->metric, &t);
-    cli_print(&t);
+    if (out && output_is_standard(out)) fputs(t.failed || !t.s ? "" : t.s, stderr), text_free(&t);
+    else cli_print(&t);
     file_scores_free(&scores);
     collection_free(&images);
     collection_free(&others);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "base/output.h"
 #include "tensor/profile.h"
 
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
@@ -40,6 +41,8 @@ void cli_compute_close(compute *c) {
     if (c && c->profile) write_profile(c);
     compute_destroy(c);
 }
+
+FILE *cli_words(const char *path) { return output_is_standard(path) ? stderr : stdout; }
 
 const char *cli_data_folder(void) {
     const char *data = getenv("SINKSCOPE_DATA");

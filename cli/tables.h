@@ -22,6 +22,9 @@ void cli_compute_close(compute *c);
 /* Print the notices that are not printed yet to the standard error, "sinkscope: note: ..." each. */
 void cli_tell(notices *list);
 
+/* Where the words go that a command says beside its output at `path`: to standard error where that is standard output. */
+FILE *cli_words(const char *path);
+
 /* Where the installed program keeps its models and studies: $SINKSCOPE_DATA, or the folder set at build time. */
 const char *cli_data_folder(void);
 

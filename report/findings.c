@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "report/figure.h"
 #include "report/findings_parts.h"
 #include "report/page.h"
@@ -63,7 +64,8 @@ static void add_controls(const finding *f, int n, const char *figure, text *out)
     text_add(out,
              "\n## What is left under each control\n\nOne intervention less another, on the primary metric and on a "
              "distance from the baseline image. A distance is 'more moved', not worse.\n");
-    if (count_rows(f, n, is_control_figure)) text_addf(out, "\n![Differences between interventions](%s)\n", figure);
+    if (figure && count_rows(f, n, is_control_figure))
+        text_addf(out, "\n![Differences between interventions](%s)\n", figure);
     markdown_table(out, HEADING, 8);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
@@ -87,7 +89,7 @@ static void add_harm(const finding *f, int n, const char *figure, text *out) {
              "beside "
              "it the judge's share of right pictures (sensitivity analysis). An equivalence test needs a margin and a "
              "positive control that the metric detected.\n");
-    if (count_rows(f, n, is_harm)) text_addf(out, "\n![Differences from the baseline](%s)\n", figure);
+    if (figure && count_rows(f, n, is_harm)) text_addf(out, "\n![Differences from the baseline](%s)\n", figure);
     markdown_table(out, HEADING, 10);
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
@@ -336,8 +338,8 @@ static ss_status compose(const finding *f, int n, const char *controls, const ch
     findings_add_short(f, n, out);
     for (int s = 0; s < n; s++)
         if (f[s].analysis->study->n_contrasts == 0) SS_TRY(add_sinks(&f[s], out, err));
-    add_harm(f, n, last_part(harm), out);
-    add_controls(f, n, last_part(controls), out);
+    add_harm(f, n, harm ? last_part(harm) : NULL, out);
+    add_controls(f, n, controls ? last_part(controls) : NULL, out);
     SS_TRY(findings_add_series(f, n, out, err));
     text_add(out, "\n## Study by study\n");
     int several = 0;
@@ -348,14 +350,15 @@ static ss_status compose(const finding *f, int n, const char *controls, const ch
 
 ss_status findings_write(const finding *f, int n, const char *path, ss_error *err) {
     text page = {0}, controls = {0}, harm = {0};
+    int figures = output_is_file(path); /* beside it: a stream has no such place */
     add_beside(path, "-controls.svg", &controls);
     add_beside(path, "-harm.svg", &harm);
     ss_status status = controls.failed || harm.failed ? error_no_memory(err, "a file name", 1) : SS_OK;
-    if (status == SS_OK) status = compose(f, n, controls.s, harm.s, &page, err);
-    if (status == SS_OK)
+    if (status == SS_OK) status = compose(f, n, figures ? controls.s : NULL, figures ? harm.s : NULL, &page, err);
+    if (status == SS_OK && figures)
         status = write_forest(f, n, is_control_figure, "difference in the distance from the baseline image", controls.s,
                               err);
-    if (status == SS_OK)
+    if (status == SS_OK && figures)
         status = write_forest(f, n, is_harm, "difference from the baseline on the primary metric", harm.s, err);
     if (status == SS_OK) status = file_write(path, page.s, page.len, err);
     text_free(&page);

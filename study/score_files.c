@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "base/output.h"
 #include "base/text.h"
 #include "base/text_set.h"
 #include "io/csv.h"
@@ -388,16 +389,18 @@ ss_status score_files(const collection *c, const collection *others, const study
     w.o = o ? o : &NONE;
     w.out = out;
     w.started = clock_seconds();
+    const char *target = out_path;
+    if (out_path && !output_is_file(out_path)) out_path = NULL; /* a stream: nothing to go on from, nothing beside it */
     if (out_path) text_addf(&partial, "%s.partial", out_path);
     ss_status status = partial.failed ? error_no_memory(err, "a file name", 1) : prepare(&w, out_path, partial.s, err);
     if (status == SS_OK && out_path) status = begin_journal(&w, partial.s, err);
     if (status == SS_OK) status = work(&w, err);
     if (w.journal && fclose(w.journal) != 0 && status == SS_OK)
         status = error_set_errno(err, SS_ERR_RESOURCE, partial.s, "cannot write");
-    if (status == SS_OK && out_path) {
+    if (status == SS_OK && target) {
         file_scores_add_csv(out, c, m, &csv);
-        status = csv.failed ? error_no_memory(err, out_path, csv.len) : file_write(out_path, csv.s, csv.len, err);
-        if (status == SS_OK) remove(partial.s);
+        status = csv.failed ? error_no_memory(err, target, csv.len) : file_write(target, csv.s, csv.len, err);
+        if (status == SS_OK && out_path) remove(partial.s);
     }
     for (int k = 0; k < n; k++)
         if (w.is_open[k] && m[k].row->close) m[k].row->close(compute_context, w.state[k]);
