@@ -324,7 +324,7 @@ static void add_scale(text *out, const shading *range, double right, double y) {
         double end = right - text_width(high.s) - 4, start = end - PARTS * PART;
         add_label(out, start - 6, y + 9, "tick end", low.s);
         for (int i = 0; i < PARTS; i++) {
-            text_add(out, "<rect class=\"cell\"");
+            text_add(out, "<rect class=\"cell strip\"");
             add_attribute(out, "x", start + i * (double)PART);
             add_attribute(out, "y", y);
             text_addf(out, " width=\"%d\" height=\"10\" fill-opacity=\"", (int)PART);

@@ -62,6 +62,8 @@ const char *const PAGE_STYLE[] = {
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,25rem),1fr));gap:0 1.6rem}\n",
     ".pair figure{margin:.6rem 0 1.2rem;min-width:0}\n",
     ".thirds{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:0 1rem}.thirds figure{margin:.4rem 0}\n",
+    /* of a small figure the words cannot be read; its caption has them, and a pointer is told the numbers */
+    ".thirds .figure text,.thirds .figure .strip{display:none}.thirds figcaption{font-size:.8rem;margin-top:0}\n",
     "table.pictures{width:auto}\n",
     ".pictures td,.pictures th{border-bottom:0;padding:.4rem .45rem}\n",
     ".pictures tbody tr+tr td,.pictures tbody tr+tr th{border-top:1px solid var(--line)}\n",
@@ -95,8 +97,9 @@ const char *const PAGE_STYLE[] = {
     ".explore{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:1.2rem;max-width:"
     "46rem}"
     "#x-map{display:grid;gap:2px;align-items:center;margin-top:.3rem}#x-map span{font-size:.75rem;color:var(--soft);"
-    "padding-right:.4rem;text-align:right}#x-map button{border:1px solid var(--line);border-radius:2px;padding:0;"
-    "aspect-ratio:1;min-width:0;min-height:.6rem;cursor:pointer}#x-map button.chosen{outline:2px solid var(--c1)}\n",
+    "padding-right:.4rem;text-align:right;display:flex;align-items:center;justify-content:flex-end}"
+    "#x-map button{border:1px solid var(--line);border-radius:2px;padding:0;min-width:0;cursor:pointer}#x-map "
+    "button.chosen{outline:2px solid var(--c1)}\n",
     /* as high as the picture, not as its row: what lies over the picture is cut by it */
     "#x-image{position:relative;align-self:start;max-width:20rem}"
     "#x-image img{display:block;width:100%;height:auto;border-radius:4px}#x-image div{position:absolute;inset:0;"

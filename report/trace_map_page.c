@@ -65,6 +65,13 @@ static void add_one(const trace *t, int block, int step, text *out) {
         text_add_fixed(&caption, 100 * elsewhere, 1);
         text_add(&caption, " %.");
     }
+    if (image) {
+        float most = 0;
+        for (int i = 0; i < image->length; i++) most = fmaxf(most, map[image->start + i]);
+        text_add(&caption, " Full colour: ");
+        text_add_double(&caption, (double)most, 3);
+        text_add(&caption, ".");
+    }
     page_figure_begin(out, "places");
     if (image) add_grid(image, map, out);
     else {

@@ -98,7 +98,7 @@
             if (!box.width) continue;
             for (const t of all('text', svg)) {
                 const r = rect(t);
-                if (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 2 || r.top < box.top - 2) bad.push('"' + t.textContent + '" leaves its figure: ' + words(r) + ' in ' + words(box));
+                if (t.getClientRects().length && (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 2 || r.top < box.top - 2)) bad.push('"' + t.textContent + '" leaves its figure: ' + words(r) + ' in ' + words(box));
             }
             if (!cells.length) continue;
             const frame = rect(frames[frames.length - 1]), rows = Math.round(frame.height / rect(cells[0]).height), columns = Math.round(frame.width / rect(cells[0]).width);
