@@ -235,6 +235,7 @@ typedef struct attn_probe {
     const char *column[PROBE_MAX_COLUMNS];      /* names, unique over all probes; columns of the store's `sites` */
     const char *column_help[PROBE_MAX_COLUMNS]; /* one line, with the unit */
     unsigned nominal;                           /* bit i: column i names something (a key), so it has no mean */
+    unsigned always;                            /* bit i: column i has a number in every call, where all is finite */
     void (*observe)(const observation *o, float *columns);
 } attn_probe;
 

@@ -27,7 +27,7 @@ static char *default_path(const store *s, const char *a, const char *b, ss_error
 static ss_status run(const invocation *in, ss_error *err) {
     store *s;
     const char *a = invocation_arg(in, 1), *b = invocation_arg(in, 2), *out = invocation_flag(in, "out").text;
-    SS_TRY(store_open(&s, invocation_arg(in, 0), STORE_READ, cli_data_folder(), err));
+    SS_TRY(cli_open_store(&s, invocation_arg(in, 0), err));
     char *path = out ? text_copy(out) : default_path(s, a, b, err);
     ss_status status = path  ? compare_write(s, a, b, (int)invocation_flag(in, "images").integer, path, err)
                        : out ? error_no_memory(err, "a file name", 1)

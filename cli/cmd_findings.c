@@ -32,7 +32,7 @@ static ss_status check_models(const invocation *in, int n, store *const *s, ss_e
 /* Everything is opened before anything is written; studies stand in the order of the command line. */
 static ss_status open_all(const invocation *in, int n, store **s, analysis **a, ss_error *err) {
     for (int i = 0; i < n; i++) {
-        SS_TRY(store_open(&s[i], invocation_arg(in, i), STORE_READ, cli_data_folder(), err));
+        SS_TRY(cli_open_store(&s[i], invocation_arg(in, i), err));
         SS_TRY(analysis_make(&a[i], s[i], err));
     }
     return check_models(in, n, s, err);

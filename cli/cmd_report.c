@@ -31,7 +31,7 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
 
 static ss_status run(const invocation *in, ss_error *err) {
     store *s;
-    SS_TRY(store_open(&s, invocation_arg(in, 0), STORE_READ, cli_data_folder(), err));
+    SS_TRY(cli_open_store(&s, invocation_arg(in, 0), err));
     const char *out = invocation_flag(in, "out").text;
     char *folder = out ? text_copy(out) : file_join(store_folder(s), "report");
     ss_status status = folder ? write_report(s, folder, err) : error_no_memory(err, "a file name", 1);

@@ -124,13 +124,9 @@ const command CLI_RUN = {
 
 /* ---- resume ---- */
 
-static ss_status open_store(const invocation *in, session *s, store_mode mode, ss_error *err) {
-    return store_open(&s->store, invocation_arg(in, 0), mode, cli_data_folder(), err);
-}
-
 static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text numeric = {0};
-    SS_TRY(open_store(in, s, STORE_WRITE, err));
+    SS_TRY(store_open(&s->store, invocation_arg(in, 0), STORE_WRITE, cli_data_folder(), err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
     numeric_class_describe(s->c, s->plan->study, &numeric);
     ss_status status = store_complete(s->store, s->plan, numeric.failed || !numeric.s ? "" : numeric.s, err);
@@ -166,6 +162,7 @@ static void describe_verification(const verify_report *r, const study *y, text *
     text_addf(out, "files    %lld, damaged or missing: %lld\n", (long long)r->files, (long long)r->files_damaged);
     text_addf(out, "shams    %lld, differing from the baseline: %lld\n", (long long)r->shams,
               (long long)r->shams_differing);
+    if (r->failed) text_addf(out, "failed   %lld, not finite\n", (long long)r->failed);
     text_addf(out, "remade   %lld, differing: %lld%s\n", (long long)r->remade, (long long)r->remade_differing,
               r->same_class ? "" : " (another numeric class: pixels within 1 level pass)");
     if (r->rounded) {
@@ -183,7 +180,7 @@ static void describe_verification(const verify_report *r, const study *y, text *
 static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
     verify_report r = {0};
     text words = {0};
-    SS_TRY(open_store(in, s, STORE_READ, err));
+    SS_TRY(cli_open_store(&s->store, invocation_arg(in, 0), err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
     ss_status status =
         verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
@@ -235,7 +232,7 @@ static ss_status export(const invocation *in, ss_error *err) {
     int closed = 0;
     const entry *table = entry_find(EXPORT_TABLES, sizeof *EXPORT_TABLES, EXPORT_TABLE_COUNT, "table", name, NULL, err);
     if (!table) return err->code = SS_ERR_USAGE;
-    SS_TRY(store_open(&s, invocation_arg(in, 0), STORE_READ, cli_data_folder(), err));
+    SS_TRY(cli_open_store(&s, invocation_arg(in, 0), err));
     ss_status status = export_csv(s, (const export_table *)(const void *)table, write_out, &closed, err);
     store_close(s);
     if (status == SS_OK && fflush(stdout) != 0 && errno == EPIPE) closed = 1;
@@ -245,7 +242,7 @@ static ss_status export(const invocation *in, ss_error *err) {
 
 static const option EXPORT_FLAGS[] = {
     {"csv", OPTION_FLAG, NULL, 0, 0, "true", "as CSV (the only form)"},
-    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks or blocks"},
+    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks, blocks or failures"},
     {0},
 };
 

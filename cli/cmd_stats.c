@@ -90,6 +90,7 @@ static void print_contrast(const char *name, const stats_contrast *c, text *out)
     text_addf(out, "%s\n", name);
     for (const stats_field *f = stats_fields; f->name; f++) {
         text value = {0};
+        if (!stats_field_shown(f, stats_contrast_failed(c))) continue;
         stats_field_add(f, c, 7, &value);
         const char *s = text_for(&value, out);
         if (*s) text_addf(out, "  %-18s %-24s %s\n", f->name, s, f->help);
@@ -194,6 +195,7 @@ const command CLI_STATS = {
         "the\n"
         "standard input. A missing value is written as nan, NA or an empty field: no contrast may use it.\n"
         "The unit of inference is the prompt: a prompt's differences are averaged over its seeds first.\n"
+        "A value may be 'failed': an image without a value, worse than every value (--worst says where that is).\n"
         "  sinkscope export out/first-light > scores.csv\n"
         "  sinkscope export out/first-light | sinkscope stats - --contrast 'sink k=1 - random k=1' --metric judge\n"
         "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --margin 0.006\n"

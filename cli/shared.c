@@ -100,3 +100,15 @@ ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *
     pipeline_set_form(p, (weight_form)invocation_flag(in, "round").word);
     return pipeline_defaults(p, s, err);
 }
+
+ss_status cli_open_store(store **out, const char *folder, ss_error *err) {
+    notices list = {0};
+    SS_TRY(store_open(out, folder, STORE_READ, cli_data_folder(), err));
+    ss_status status = store_tell_older(*out, &list, err);
+    cli_tell(&list);
+    notices_free(&list);
+    if (status == SS_OK) return SS_OK;
+    store_close(*out);
+    *out = NULL;
+    return status;
+}

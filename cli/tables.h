@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "sampler/pipeline.h"
+#include "study/store.h"
 
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
     CLI_COMPARE, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
@@ -15,8 +16,8 @@ static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
  * operations are timed. */
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err);
 
-/* Its end, NULL allowed: first the notices that are not printed yet and, where operations were timed, the table of them,
- * to the standard error. */
+/* Its end, NULL allowed: first the notices that are not printed yet and, where operations were timed, the table of
+ * them, to the standard error. */
 void cli_compute_close(compute *c);
 
 /* Print the notices that are not printed yet to the standard error, "sinkscope: note: ..." each. */
@@ -25,6 +26,9 @@ void cli_tell(notices *list);
 /* Where the words go that a command says beside its output at `path`: to standard error where that is standard output. */
 FILE *cli_words(const char *path);
 
+/* Open a store for reading; a note is printed where it is of an older version and holds values that are not finite. */
+ss_status cli_open_store(store **out, const char *folder, ss_error *err);
+
 /* Where the installed program keeps its models and studies: $SINKSCOPE_DATA, or the folder set at build time. */
 const char *cli_data_folder(void);
 
@@ -32,8 +36,8 @@ const char *cli_data_folder(void);
  * malloc; the caller frees. */
 ss_status cli_find_data(const char *name, char **out, ss_error *err);
 
-/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, round), and what they say of the sampler,
- * completed by the model's defaults; the pipeline gets its weights' form. */
+/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, round), and what they say of the
+ * sampler, completed by the model's defaults; the pipeline gets its weights' form. */
 extern const option CLI_SAMPLER_FLAGS[];
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err);
 

@@ -50,7 +50,9 @@ static ss_status join(compare_metric *x, const score_pairs *a, const score_pairs
     for (int i = 0, j = 0; i < a->n && j < b->n;) {
         int order = a->prompt[i] != b->prompt[j] ? (a->prompt[i] < b->prompt[j] ? -1 : 1)
                                                  : (a->seed[i] > b->seed[j]) - (a->seed[i] < b->seed[j]);
-        if (order == 0) {
+        int failed = order == 0 && (a->failed_a[i] > 0 || b->failed_a[j] > 0 || a->failed_b[i] > 0);
+        x->failed += failed;
+        if (order == 0 && !failed) {
             x->prompt[x->n] = a->prompt[i];
             x->seed[x->n] = a->seed[i];
             x->a[x->n] = a->a[i] - a->b[i];
@@ -96,7 +98,8 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
     report_table t = {0};
     text sql = {0};
     text_addf(&sql,
-              "SELECT x.prompt, x.seed, x.unit, y.unit, coalesce(z.unit, -1), x.text, coalesce(x.tag, '') FROM units x"
+              "SELECT x.prompt, x.seed, x.unit, y.unit, coalesce(z.unit, -1), x.text, coalesce(x.tag, ''), x.failed, "
+              "y.failed FROM units x"
               " JOIN units y ON y.prompt = x.prompt AND y.seed = x.seed AND y.condition = '%s'"
               " LEFT JOIN units z ON z.prompt = x.prompt AND z.seed = x.seed AND z.role = 'baseline'"
               " WHERE x.condition = '%s' ORDER BY x.unit", /* names have no quotes */
@@ -110,7 +113,9 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
                             .seed = report_whole(&t, i, 1),
                             .unit = {report_whole(&t, i, 4), report_whole(&t, i, 2), report_whole(&t, i, 3)},
                             .words = text_copy(report_words(&t, i, 5)),
-                            .tag = text_copy(report_words(&t, i, 6))};
+                            .tag = text_copy(report_words(&t, i, 6)),
+                            .failed = {report_whole(&t, i, 7) != 0, report_whole(&t, i, 8) != 0}};
+        f->n_failed += p->failed[0] || p->failed[1];
         if (!p->words || !p->tag) status = error_no_memory(err, "a prompt", 1);
     }
     if (status == SS_OK && f->n_pairs == 0)
@@ -123,6 +128,8 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
 
 static ss_status measure_pair(compare_pair *p, const store *s, ss_error *err) {
     rgb_image a = {0}, b = {0};
+    p->difference = INFINITY; /* what was destroyed stands first */
+    if (p->failed[0] || p->failed[1]) return SS_OK;
     ss_status status = store_image(s, p->unit[1], &a, err);
     if (status == SS_OK) status = store_image(s, p->unit[2], &b, err);
     if (status == SS_OK && (a.width != b.width || a.height != b.height))
@@ -149,11 +156,15 @@ static ss_status add_pictures(compare_facts *f, compare_pair *p, const store *s,
     ss_status status = SS_OK;
     for (int i = 0; i < 3 && status == SS_OK; i++) {
         if (p->unit[i] < 0) continue;
+        if (i > 0 && p->failed[i - 1]) {
+            text_add(&p->img[i], "<span class=\"blank\">failed</span>");
+            continue;
+        }
         const char *name = i == 0 ? WHAT[0] : f->study->condition[i == 1 ? f->a : f->b].name;
         status = store_image(s, p->unit[i], &image[i], err);
         if (status == SS_OK) status = page_add_image(&p->img[i], &image[i], NULL, name, PICTURE_SIDE, err);
     }
-    if (status == SS_OK) {
+    if (status == SS_OK && !p->failed[0] && !p->failed[1]) {
         subtract(&image[1], &image[2]);
         status = page_add_image(&p->img[3], &image[1], NULL, "difference", PICTURE_SIDE, err);
     }

@@ -10,8 +10,9 @@
 /* An image that both conditions have. */
 typedef struct compare_pair {
     int64_t prompt, seed, unit[3]; /* of the baseline (-1 = not made), of a, of b */
+    int failed[2];                 /* a, b: there is no picture */
     char *words, *tag;             /* owned */
-    double difference;             /* rms of the pixels of a - b, 0..1 */
+    double difference;             /* rms of the pixels of a - b, 0..1; infinite where one has failed */
     text img[4];                   /* baseline, a, b, |a - b|: <img> of the rows that are shown */
 } compare_pair;
 
@@ -19,7 +20,7 @@ typedef struct compare_pair {
 typedef struct compare_metric {
     const scores_metric *about;
     stats_contrast a_b;
-    int n; /* images */
+    int n, failed; /* images that have values; that failed under a or b and have not */
     int64_t *prompt, *seed;
     double *a, *b; /* against the baseline; a distance as it is */
 } compare_metric;
@@ -31,9 +32,9 @@ typedef struct compare_facts {
     scores scores;
     int n_metrics;
     compare_metric metric[2 * STUDY_MAX_METRICS];
-    int n_pairs, n_shown;
-    compare_pair *pair; /* the most different first */
-    report_table paths; /* condition, step, latent_rmse, velocity_cosine: means over images */
+    int n_pairs, n_shown, n_failed; /* n_failed: pairs in which one or both have failed */
+    compare_pair *pair;             /* the most different first */
+    report_table paths;             /* condition, step, latent_rmse, velocity_cosine: means over images */
 } compare_facts;
 
 void compare_page(const compare_facts *f, text *out);

@@ -25,8 +25,8 @@ static void add_estimates(const void *facts, text *out) {
         const stats_figure mean[2] = {c->mean_a, c->mean_b};
         text n = {0}, words = {0}, p = {0};
         text_addf(&n, "%d", c->n);
-        words_add_estimate(&words, c->mean, c->ci_low, c->ci_high, 1);
-        analysis_add_p(c->sign_flip_p, &p);
+        words_add_difference(&words, c);
+        analysis_add_p(stats_primary_p(c), &p);
         text_add(out, "<tr>");
         page_element(out, "th", NULL, f->metric[i].about->name);
         page_element(out, "td", "n", text_for(&n, out));
@@ -73,6 +73,7 @@ static void add_scatter(text *out, const compare_facts *f, const compare_metric 
     text_addf(&x, "%s: b%s", m->about->name, less);
     text_addf(&y, "%s: a%s", m->about->name, less);
     text_addf(&caption, "%s, a dot an image; on the line both conditions do the same.", m->about->name);
+    if (m->failed) text_addf(&caption, " %d images that failed have no dot.", m->failed);
     if (point && title && !x.failed && !y.failed && !caption.failed) {
         page_figure_begin(out, "scatter");
         figure_scatter(point, m->n, x.s, y.s, out);
@@ -137,8 +138,11 @@ static void add_row(text *out, const compare_pair *p) {
         if (p->img[i].len) text_add_n(out, p->img[i].s, p->img[i].len);
         else text_add(out, "<span class=\"blank\">not made</span>");
         if (i == 3) {
-            text_add(&difference, "rms ");
-            words_add_number(&difference, p->difference, 3, 0);
+            if (!isfinite(p->difference)) text_add(&difference, "–");
+            else {
+                text_add(&difference, "rms ");
+                words_add_number(&difference, p->difference, 3, 0);
+            }
             page_element(out, "small", NULL, text_for(&difference, out));
         }
         text_add(out, "</td>");
@@ -156,6 +160,8 @@ static void add_images(const void *facts, text *out) {
         &words,
         "The %d of %d images that differ most between the two conditions (root mean square of the pixels' difference).",
         f->n_shown, f->n_pairs);
+    if (f->n_failed)
+        text_addf(&words, " %d have failed under one or both: they have no picture, and stand first.", f->n_failed);
     page_element(out, "p", "soft", text_for(&words, out));
     text_free(&words);
     page_table_begin(out, "pictures", heading, 5);

@@ -14,7 +14,7 @@ enum { FACTS_MAX_PICTURE_ROWS = 8, FACTS_MAX_PICTURE_COLUMNS = 16 };
 typedef struct facts_picture {
     text img;     /* <img> with the pixels inside; empty where the image was not made */
     double value; /* on the primary metric; NAN = none */
-    int unreadable;
+    int unreadable, failed;
     char *note; /* owned, may be NULL */
 } facts_picture;
 

@@ -43,7 +43,7 @@ static const analysis_row *find_binary(const analysis *a, const analysis_row *r)
 
 static void add_p(text *out, const stats_contrast *c) {
     text words = {0};
-    analysis_add_p(c->p_holm.state == STATS_NOT_ASKED ? c->sign_flip_p : c->p_holm, &words);
+    analysis_add_p(stats_shown_p(c), &words);
     markdown_taken(out, &words);
 }
 
@@ -126,7 +126,7 @@ static ss_status write_forest(const finding *f, int n, int (*wanted)(const analy
             text *label = &words[2 * rows], *note = label + 1;
             text_addf(label, "%s: ", f[s].analysis->study->name);
             words_add_contrast(label, r->contrast);
-            words_add_estimate(note, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+            words_add_difference(note, &r->stats);
             if (label->failed || note->failed) svg.failed = 1;
             else
                 row[rows++] = (figure_estimate){.label = label->s,

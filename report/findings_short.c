@@ -22,8 +22,8 @@ static tally count(const finding *f, int n, kind_of_row kind) {
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
             if (!is_of_kind(r, kind)) continue;
-            int larger =
-                r->contrast->a == 0 ? r->stats.mean.value < 0 : r->stats.mean.value > 0; /* than the baseline */
+            int larger = r->contrast->a == 0 ? stats_direction(&r->stats) < 0
+                                             : stats_direction(&r->stats) > 0; /* than the baseline */
             t.all++;
             t.up += r->stats.verdict == STATS_DIFFERENT && larger;
             t.down += r->stats.verdict == STATS_DIFFERENT && !larger;

@@ -68,7 +68,8 @@ static ss_status gather_picture(report_facts *f, const store *s, int row, int co
     text sql = {0}, what = {0};
     rgb_image image = {0};
     text_addf(&sql,
-              "SELECT u.unit, x.value, x.unreadable, x.note FROM units u LEFT JOIN long_scores x ON x.unit = u.unit AND"
+              "SELECT u.unit, x.value, x.unreadable, x.note, u.failed FROM units u LEFT JOIN long_scores x ON x.unit = "
+              "u.unit AND"
               " x.metric = '%s' WHERE u.prompt = %lld AND u.seed = %lld AND u.condition = '%s'",
               f->study->metric[f->study->primary].row->about.name, (long long)sample->prompt, (long long)sample->seed,
               c->name);
@@ -80,8 +81,9 @@ static ss_status gather_picture(report_facts *f, const store *s, int row, int co
         p->value = report_number(&t, 0, 1);
         p->unreadable = report_number(&t, 0, 2) > 0;
         status = keep(&p->note, report_words(&t, 0, 3), err);
-        if (status == SS_OK) status = store_image(s, report_whole(&t, 0, 0), &image, err);
-        if (status == SS_OK) status = page_add_image(&p->img, &image, NULL, what.s, PICTURE_SIDE, err);
+        p->failed = report_number(&t, 0, 4) > 0;
+        if (status == SS_OK && !p->failed) status = store_image(s, report_whole(&t, 0, 0), &image, err);
+        if (status == SS_OK && !p->failed) status = page_add_image(&p->img, &image, NULL, what.s, PICTURE_SIDE, err);
         if (status == SS_OK && p->img.failed) status = error_no_memory(err, "a picture", 1);
     }
     rgb_image_free(&image);

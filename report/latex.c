@@ -63,10 +63,10 @@ static void add_contrasts(const report_facts *f, text *out) {
         text_add(out, " & ");
         latex_add(out, r->metric);
         text_add(out, " & ");
-        words_add_estimate(&words, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+        words_add_difference(&words, &r->stats);
         add_taken(out, &words);
         text_add(out, " & ");
-        analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &words);
+        analysis_add_p(stats_shown_p(&r->stats), &words);
         add_taken(out, &words);
         text_add(out, " & ");
         latex_add(out, r->reads);
@@ -141,6 +141,25 @@ static void add_accuracy(const report_facts *f, text *out) {
     text_add(out, ": accuracy over images, Wilson intervals.}\n\\end{table}\n");
 }
 
+static void add_failed(const report_facts *f, text *out) {
+    const analysis *a = f->analysis;
+    if (a->n_failed == 0) return;
+    text_add(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{llrr}\n\\toprule\n"
+                  "Condition & What & Failed & Images \\\\\n\\midrule\n");
+    for (int i = 0; i < a->n_failed; i++) {
+        const analysis_failed *x = &a->failed[i];
+        latex_add(out, x->condition);
+        text_add(out, " & ");
+        latex_add(out, x->metric ? x->metric : "picture");
+        text_addf(out, " & %d & %d \\\\\n", x->failed, x->images);
+    }
+    text_add(out, "\\bottomrule\n\\end{tabular}\n\\caption{");
+    latex_add(out, f->study->name);
+    text_add(out,
+             ": images that are not finite. They are worse than every value; contrasts with them have a bound in the "
+             "place of a mean, and $p$ of the signed-rank test.}\n\\end{table}\n");
+}
+
 /* "0.31" over "[0.29, 0.33]", so that a column a tag fits a page. A row break is followed by a brace: LaTeX would take
  * the bracket for its length. */
 static void add_stacked(const parts_cell *c, int is_effect, text *out) {
@@ -200,6 +219,7 @@ static void add_by_tag(const report_facts *f, text *out) {
 void latex_tables(const report_facts *f, text *out) {
     text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
     add_contrasts(f, out);
+    add_failed(f, out);
     add_trends(f, out);
     add_accuracy(f, out);
     add_by_tag(f, out);

@@ -28,7 +28,7 @@ void markdown_table(text *out, const char *const *heading, int n) {
 
 void markdown_estimate(text *out, const stats_contrast *c) {
     text words = {0};
-    words_add_estimate(&words, c->mean, c->ci_low, c->ci_high, 1);
+    words_add_difference(&words, c);
     markdown_taken(out, &words);
 }
 

@@ -11,6 +11,7 @@
 
 static const page_section SECTIONS[] = {
     {"answer", "The answer", section_answer},
+    {"failed", "Failed images", section_failed},
     {"question", "What was asked", section_question},
     {"images", "Sample images", section_pictures},
     {"metrics", "Every metric", section_metrics},
@@ -51,7 +52,9 @@ void report_page(const report_facts *f, text *out) {
 
 void report_effects_csv(const analysis *a, text *out) {
     text_add(out, "contrast,k,metric,primary,readable_only,");
-    stats_contrast_add_csv_header(out);
+    int any_failed = 0;
+    for (int i = 0; i < a->n_rows; i++) any_failed |= stats_contrast_failed(&a->rows[i].stats);
+    stats_contrast_add_csv_header(any_failed, out);
     text_add(out, ",reads\n");
     for (int i = 0; i < a->n_rows; i++) {
         const analysis_row *r = &a->rows[i];
@@ -62,7 +65,7 @@ void report_effects_csv(const analysis *a, text *out) {
         csv_add_int(out, 3, r->is_primary);
         csv_add_int(out, 4, r->without_unreadable);
         text_add(out, ",");
-        stats_contrast_add_csv_row(&r->stats, out);
+        stats_contrast_add_csv_row(&r->stats, any_failed, out);
         csv_add_text(out, 1, r->reads);
         csv_add_end(out);
     }
@@ -76,7 +79,11 @@ static void add_row_name(text *out, const analysis_row *r) {
     else csv_add_text(out, 2, "");
 }
 
-static void add_parts_csv(const analysis_tag *part, int n, text *out) {
+/* Headings, and the number of failed images as a last column where there are some. */
+static void add_parts_csv(const analysis_tag *part, int n, const char *heading, text *out) {
+    int failed = 0;
+    for (int i = 0; i < n; i++) failed |= part[i].failed > 0;
+    text_addf(out, "%s%s\n", heading, failed ? ",failed" : "");
     for (int i = 0; i < n; i++) {
         const analysis_tag *t = &part[i];
         add_row_name(out, t->row);
@@ -85,22 +92,23 @@ static void add_parts_csv(const analysis_tag *part, int n, text *out) {
         csv_add_double(out, 5, stats_value(t->mean), 17);
         csv_add_double(out, 6, stats_value(t->ci_low), 17);
         csv_add_double(out, 7, stats_value(t->ci_high), 17);
+        if (failed) csv_add_int(out, 8, t->failed);
         csv_add_end(out);
     }
 }
 
 void report_tags_csv(const analysis *a, text *out) {
-    text_add(out, "metric,contrast,k,tag,n,mean,low,high\n");
-    add_parts_csv(a->by_tag, a->n_by_tag, out);
+    add_parts_csv(a->by_tag, a->n_by_tag, "metric,contrast,k,tag,n,mean,low,high", out);
 }
 
 void report_classes_csv(const analysis *a, text *out) {
-    text_add(out, "metric,contrast,k,class,n,mean,low,high\n");
-    add_parts_csv(a->by_class, a->n_by_class, out);
+    add_parts_csv(a->by_class, a->n_by_class, "metric,contrast,k,class,n,mean,low,high", out);
 }
 
 void report_trends_csv(const analysis *a, text *out) {
-    text_add(out, "metric,contrast,k,k_last,levels,n,slope,low,high,l,p,method\n");
+    int failed = 0;
+    for (int i = 0; i < a->n_trends; i++) failed |= a->trends[i].failed > 0;
+    text_addf(out, "metric,contrast,k,k_last,levels,n,slope,low,high,l,p,method%s\n", failed ? ",failed" : "");
     for (int i = 0; i < a->n_trends; i++) {
         const analysis_trend *t = &a->trends[i];
         add_row_name(out, t->first);
@@ -113,6 +121,7 @@ void report_trends_csv(const analysis *a, text *out) {
         csv_add_double(out, 9, stats_value(t->stats.l), 17);
         csv_add_double(out, 10, stats_value(t->stats.p), 17);
         csv_add_text(out, 11, analysis_trend_method(&t->stats));
+        if (failed) csv_add_int(out, 12, t->failed);
         csv_add_end(out);
     }
 }
@@ -134,7 +143,9 @@ void report_accuracy_csv(const analysis *a, text *out) {
 }
 
 void report_scores_csv(const analysis *a, text *out) {
-    text_add(out, "metric,condition,tag,n,images,mean,low,high\n");
+    int failed = 0;
+    for (int i = 0; i < a->n_means; i++) failed |= a->means[i].failed > 0;
+    text_addf(out, "metric,condition,tag,n,images,mean,low,high%s\n", failed ? ",failed" : "");
     for (int i = 0; i < a->n_means; i++) {
         const analysis_mean *m = &a->means[i];
         csv_add_text(out, 0, m->metric);
@@ -145,6 +156,7 @@ void report_scores_csv(const analysis *a, text *out) {
         csv_add_double(out, 5, stats_value(m->mean), 17);
         csv_add_double(out, 6, stats_value(m->low), 17);
         csv_add_double(out, 7, stats_value(m->high), 17);
+        if (failed) csv_add_int(out, 8, m->failed);
         csv_add_end(out);
     }
 }
@@ -179,6 +191,10 @@ static ss_status write_files(const report_facts *f, const char *folder, ss_error
         SS_TRY(file_write_text(folder, FILES[i].name, &t, err));
     }
     SS_TRY(write_tables(f, folder, err));
+    if (f->analysis->n_failed) {
+        report_failed_csv(f->analysis, &t);
+        SS_TRY(file_write_text(folder, CSV_FAILED, &t, err));
+    }
     latex_tables(f, &t);
     SS_TRY(file_write_text(folder, "tables.tex", &t, err));
     report_page(f, &t);

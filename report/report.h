@@ -21,6 +21,9 @@ void report_effects_csv(const analysis *a, text *out);
 /* One row a metric, condition and tag: accuracy.csv. */
 void report_accuracy_csv(const analysis *a, text *out);
 
+/* One row a condition in which images or their scores failed: failed.csv, written where there are some. */
+void report_failed_csv(const analysis *a, text *out);
+
 /* One row a metric, condition and tag: scores-by-tag.csv. */
 void report_scores_csv(const analysis *a, text *out);
 

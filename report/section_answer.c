@@ -98,8 +98,8 @@ static void add_summary(text *out, const report_facts *f) {
 static void add_row(text *out, const analysis_row *r, int with_metric) {
     text words = {0}, p = {0}, estimate = {0};
     words_add_contrast(&words, r->contrast);
-    words_add_estimate(&estimate, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
-    analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &p);
+    words_add_difference(&estimate, &r->stats);
+    analysis_add_p(stats_shown_p(&r->stats), &p);
     text_add(out, "<tr>");
     page_element(out, "th", NULL, text_for(&words, out));
     if (with_metric) page_element(out, "td", "nowrap", r->metric);

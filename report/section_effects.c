@@ -51,7 +51,7 @@ static void add_forest(text *out, const report_facts *f, const char *on, int is_
         const stats_contrast *s = &a->rows[i].stats;
         if (!belongs(&a->rows[i], on)) continue;
         words_add_contrast(&label[2 * n], a->rows[i].contrast);
-        words_add_estimate(&label[2 * n + 1], s->mean, s->ci_low, s->ci_high, 1);
+        words_add_difference(&label[2 * n + 1], s);
         if (label[2 * n].failed || label[2 * n + 1].failed) continue;
         row[n] = (figure_estimate){.label = label[2 * n].s,
                                    .note = label[2 * n + 1].s,
@@ -98,7 +98,7 @@ static void add_figure_row(text *out, const analysis *a, const char *on, const s
 /* Rows are figures, columns contrasts: few studies have more contrasts than figures. */
 static void add_all_figures(text *out, const analysis *a, const char *on) {
     text summary = {0};
-    int columns = 0;
+    int columns = 0, any_failed = 0;
     text_addf(&summary, "All figures on %s", on);
     text_add(out, "<details>");
     page_element(out, "summary", NULL, text_for(&summary, out));
@@ -110,6 +110,7 @@ static void add_all_figures(text *out, const analysis *a, const char *on) {
         if (a->rows[i].without_unreadable) text_add(&name, " (readable images only)");
         page_element(out, "th", NULL, text_for(&name, out));
         text_free(&name);
+        any_failed |= stats_contrast_failed(&a->rows[i].stats);
         columns++;
     }
     text_add(out, "</tr></thead><tbody>\n");
@@ -117,7 +118,7 @@ static void add_all_figures(text *out, const analysis *a, const char *on) {
         text_addf(out, "<tr class=\"group\"><th colspan=\"%d\">", columns + 1);
         text_addf(out, "%s: %s</th></tr>\n", stats_roles[role].name, stats_roles[role].help);
         for (const stats_field *field = stats_fields; field->name; field++)
-            if ((int)field->role == role) add_figure_row(out, a, on, field);
+            if ((int)field->role == role && stats_field_shown(field, any_failed)) add_figure_row(out, a, on, field);
     }
     page_table_end(out);
     text_add(out, "</details>\n");

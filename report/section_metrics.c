@@ -36,9 +36,9 @@ static const analysis_row *find_row(const analysis *a, const study_contrast *c, 
 static void add_effect(text *out, const analysis_row *r) {
     text number = {0}, interval = {0}, p = {0};
     if (r) {
-        words_add_estimate_apart(&number, &interval, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
+        words_add_difference_apart(&number, &interval, &r->stats);
         text_add(&p, "p ");
-        analysis_add_p(r->stats.p_holm.state == STATS_NOT_ASKED ? r->stats.sign_flip_p : r->stats.p_holm, &p);
+        analysis_add_p(stats_shown_p(&r->stats), &p);
     }
     page_stacked(out, "td", &number, &interval, &p);
 }

@@ -10,7 +10,7 @@ static void add_picture(text *out, const report_facts *f, const facts_picture *p
     const metric *primary = f->study->metric[f->study->primary].row;
     text_add(out, "<td>");
     if (p->img.len) text_add_n(out, p->img.s, p->img.len);
-    else text_add(out, "<span class=\"blank\">not made</span>");
+    else text_addf(out, "<span class=\"blank\">%s</span>", p->failed ? "failed" : "not made");
     if (isfinite(p->value) || p->note) {
         text words = {0};
         if (isfinite(p->value)) {

@@ -8,6 +8,7 @@
 void section_answer(const void *facts, text *out);   /* section_answer.c */
 void section_question(const void *facts, text *out); /* section_question.c */
 void section_repeat(const void *facts, text *out);
+void section_failed(const void *facts, text *out);   /* section_failed.c */
 void section_pictures(const void *facts, text *out); /* section_pictures.c */
 void section_metrics(const void *facts, text *out);  /* section_metrics.c */
 void section_effects(const void *facts, text *out);  /* section_effects.c */
@@ -46,6 +47,7 @@ void section_checks(const void *facts, text *out);    /* section_checks.c */
 #define CSV_WORDS "sinks-by-word.csv"
 #define CSV_PATHS "trajectories.csv"
 #define CSV_SETS "sets.csv"
+#define CSV_FAILED "failed.csv"
 #define CSV_PLACES "sinks-in-image.csv"
 
 /* " name (kind)" of a block, in small letters, where the model has several kinds of attention. */

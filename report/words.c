@@ -52,6 +52,30 @@ void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_fig
     text_free(&interval);
 }
 
+void words_add_difference_apart(text *number, text *interval, const stats_contrast *c) {
+    if (!stats_contrast_failed(c)) {
+        words_add_estimate_apart(number, interval, c->mean, c->ci_low, c->ci_high, 1);
+        return;
+    }
+    int above = c->mean_at_least.state == STATS_DEFINED;
+    stats_figure bound = above ? c->mean_at_least : c->mean_at_most;
+    if (bound.state == STATS_DEFINED) {
+        text_add(number, above ? "at least " : "at most ");
+        words_add_number(number, bound.value, words_decimals(NAN, NAN, bound.value) + 1, 1);
+    } else text_add(number, "no bound");
+    text_addf(interval, "%d failed", c->failed_a + c->failed_b);
+}
+
+void words_add_difference(text *out, const stats_contrast *c) {
+    text count = {0};
+    if (!stats_contrast_failed(c)) words_add_estimate(out, c->mean, c->ci_low, c->ci_high, 1);
+    else {
+        words_add_difference_apart(out, &count, c);
+        text_addf(out, " (%s)", text_for(&count, out));
+    }
+    text_free(&count);
+}
+
 void words_add_percent(text *out, double share, int decimals) {
     if (!isfinite(100 * share)) { /* a damaged store's share may be finite, and its percentage not */
         text_add(out, "–");

@@ -20,6 +20,11 @@ void words_add_estimate_apart(text *number, text *interval, stats_figure mid, st
 /* "+0.081 [+0.074, +0.088]"; where a figure is undefined, why. */
 void words_add_estimate(text *out, stats_figure mid, stats_figure low, stats_figure high, int signed_);
 
+/* A contrast's difference, by words_add_estimate. Where images failed there is no mean: "at most −0.012" or "no bound",
+ * and apart from it "3 failed". */
+void words_add_difference(text *out, const stats_contrast *c);
+void words_add_difference_apart(text *number, text *interval, const stats_contrast *c);
+
 /* "83 %" */
 void words_add_percent(text *out, double share, int decimals);
 

@@ -6,6 +6,8 @@ const metric SCORE_METRICS[] = {
                NULL},
      .kind = METRIC_ALIGNMENT,
      .binary = 1,
+     .has_worst = 1, /* wrong */
+     .worst = 0,
      .needs = METRIC_NEEDS_PROMPT | METRIC_NEEDS_GENEVAL,
      .score = metric_judge_score},
     {.about = {"clip-t", "cosine of CLIP's embeddings of image and prompt", METRIC_CLIP_T_OPTIONS},

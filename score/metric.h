@@ -48,6 +48,8 @@ typedef struct metric {
     entry about;
     metric_kind kind;
     int binary;     /* value is 0 or 1 */
+    int has_worst;  /* `worst` is the value of an image that could not be made at all */
+    double worst;
     unsigned needs; /* METRIC_NEEDS_* */
     int min_side;   /* the least width and height it can score, pixels; 0 = any */
     /* Models and weights are options of the type OPTION_PATH: their files are recorded with every result.

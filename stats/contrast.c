@@ -7,6 +7,7 @@
 
 #include "stats/binary.h"
 #include "stats/bootstrap.h"
+#include "stats/failed.h"
 #include "stats/paired.h"
 #include "stats/power.h"
 
@@ -31,6 +32,13 @@ static ss_status compute_interval(const stats_prompts *p, const stats_options *o
     return SS_OK;
 }
 
+static void take_wilcoxon(const stats_wilcoxon_result *w, stats_contrast *c) {
+    c->wilcoxon_used = w->used;
+    c->wilcoxon_method = (int)w->method;
+    c->wilcoxon_w = w->w;
+    c->wilcoxon_p = w->p;
+}
+
 static ss_status compute_tests(const stats_prompts *p, const stats_summary *s, const stats_options *o,
                                stats_contrast *c, ss_error *err) {
     stats_sign_flip_result flip;
@@ -47,10 +55,7 @@ static ss_status compute_tests(const stats_prompts *p, const stats_summary *s, c
 
     stats_wilcoxon_result w;
     SS_TRY(stats_wilcoxon(p->d, p->n, p->resolution, (stats_zeros)o->zeros, o->ranks_exact, &w, err));
-    c->wilcoxon_used = w.used;
-    c->wilcoxon_method = (int)w.method;
-    c->wilcoxon_w = w.w;
-    c->wilcoxon_p = w.p;
+    take_wilcoxon(&w, c);
     return SS_OK;
 }
 
@@ -110,6 +115,60 @@ static void compute_binary(const stats_pairs *pairs, const stats_prompts *p, dou
     c->rate_b_high = b.high;
 }
 
+stats_figure stats_primary_p(const stats_contrast *c) {
+    return c->primary_test == STATS_PRIMARY_SIGNED_RANK ? c->wilcoxon_p : c->sign_flip_p;
+}
+
+int stats_direction(const stats_contrast *c) {
+    return stats_contrast_failed(c) ? c->rank_direction : (c->mean.value > 0) - (c->mean.value < 0);
+}
+
+stats_figure stats_shown_p(const stats_contrast *c) {
+    return c->p_holm.state == STATS_NOT_ASKED ? stats_primary_p(c) : c->p_holm;
+}
+
+int stats_contrast_failed(const stats_contrast *c) { return c->failed_a + c->failed_b > 0; }
+
+/* Everything that needs a number of every image has none; signs and ranks have. */
+static ss_status compute_failed(const stats_prompts *p, const stats_options *o, stats_contrast *c, ss_error *err) {
+    stats_figure none = stats_undefined(STATS_FAILED);
+    stats_wilcoxon_result w;
+    double *d, resolution;
+    int worst = o->worst ? o->worst : -o->better;
+    if (!worst)
+        return error_set(err, SS_ERR_USAGE, NULL,
+                         "images failed, and nothing says whether they stand below the lowest value or above the "
+                         "highest; give --worst or --better");
+    c->failed_a = p->failed_a;
+    c->failed_b = p->failed_b;
+    c->mean_a = p->failed_a ? none : stats_summarise(p->a, p->n, p->resolution).mean;
+    c->mean_b = p->failed_b ? none : stats_summarise(p->b, p->n, p->resolution).mean;
+    c->mean = c->sd = c->se = c->d_z = c->ci_low = c->ci_high = none;
+    c->sign_flip_p = c->t = c->t_df = c->t_p = c->t_low = c->t_high = none;
+    c->detectable = c->tost_low = c->tost_high = none;
+    if (o->margin > 0) {
+        c->margin = stats_defined(o->margin);
+        c->tost_p = none;
+        c->noninferiority_p = o->better ? none : stats_undefined(STATS_NOT_ASKED);
+    }
+    c->detectable_d_z = stats_detectable_effect(p->n, o->alpha, o->power);
+    c->both = c->only_a = c->only_b = c->neither = c->mcnemar_p = c->newcombe_low = c->newcombe_high = none;
+    c->rate_a_low = c->rate_a_high = c->rate_b_low = c->rate_b_high = none;
+    stats_interval bounds = stats_failed_bounds(p, worst);
+    c->mean_at_least = bounds.low;
+    c->mean_at_most = bounds.high;
+    SS_TRY(stats_failed_differences(p, worst, &d, &resolution, err));
+    ss_status status = stats_wilcoxon(d, p->n, resolution, (stats_zeros)o->zeros, o->ranks_exact, &w, err);
+    if (status == SS_OK) {
+        take_wilcoxon(&w, c);
+        c->primary_test = STATS_PRIMARY_SIGNED_RANK;
+        c->sign_p = stats_sign_test(d, p->n, resolution);
+        c->rank_direction = (w.w.value > w.w_negative) - (w.w.value < w.w_negative);
+    }
+    free(d);
+    return status;
+}
+
 ss_status stats_contrast_compute(const stats_pairs *pairs, const stats_options *options, stats_contrast *out,
                                  ss_error *err) {
     stats_prompts prompts;
@@ -120,6 +179,10 @@ ss_status stats_contrast_compute(const stats_pairs *pairs, const stats_options *
     out->n = prompts.n;
     out->seeds_min = prompts.seeds_min;
     out->seeds_max = prompts.seeds_max;
+    if (prompts.failed_a + prompts.failed_b > 0) {
+        status = compute_failed(&prompts, options, out, err);
+        goto done;
+    }
     compute_estimate(&prompts, &summary, out);
     SS_TRY_GOTO(compute_interval(&prompts, options, out, err), done);
     SS_TRY_GOTO(compute_tests(&prompts, &summary, options, out, err), done);
@@ -132,9 +195,9 @@ done:
 
 static stats_assay assay_of(const stats_contrast *c, const stats_contrast *positive, double alpha) {
     if (!positive) return STATS_ASSAY_NONE;
-    stats_figure p = positive->p_holm.state == STATS_NOT_ASKED ? positive->sign_flip_p : positive->p_holm;
+    stats_figure p = stats_shown_p(positive);
     if (p.state != STATS_DEFINED) return STATS_ASSAY_NONE;
-    if (!stats_below(p, alpha) || positive->mean.value * positive->better > 0) return STATS_ASSAY_MISSED;
+    if (!stats_below(p, alpha) || stats_direction(positive) * positive->better > 0) return STATS_ASSAY_MISSED;
     return positive->n > c->n ? STATS_ASSAY_LARGER_N : STATS_ASSAY_DETECTED;
 }
 
@@ -145,7 +208,7 @@ ss_status stats_contrasts_judge(stats_contrast *const *family, int n, const stat
     ss_status status;
     if (!p) return error_no_memory(err, "family of contrasts", bytes);
     for (int i = 0; i < n; i++) {
-        p[i] = family[i]->sign_flip_p;
+        p[i] = stats_primary_p(family[i]);
         r[i] = family[i]->tost_p;
     }
     SS_TRY_GOTO(stats_benjamini_hochberg(p, n, q, err), done);

@@ -3,8 +3,9 @@
  * Primary is the sign-flip permutation test of the mean difference, prompts flipped whole (sign_flip_p, corrected over
  * the study's family: p_holm). It assumes only that under the null a prompt's difference is as likely to be +x as -x.
  * The BCa interval belongs to the estimate. Paired t, Wilcoxon and (binary outcomes) McNemar are sensitivity analysis:
- * they are shown beside the primary test and change no verdict. TOST is the equivalence test, a family of its own.
- * method.md's DD = D(sink) - D(control) is the contrast a = sink, b = control: the baseline cancels. */
+ * they are shown beside the primary test and change no verdict. Where images failed, the signed-rank test is primary.
+ * TOST is the equivalence test, a family of its own. method.md's DD = D(sink) - D(control) is the contrast a = sink, b
+ * = control: the baseline cancels. */
 #ifndef STATS_CONTRAST_H
 #define STATS_CONTRAST_H
 
@@ -22,6 +23,11 @@ typedef struct stats_contrast {
     int better; /* from the options */
     /* estimate */
     stats_figure mean_a, mean_b, mean, sd, se, d_z, ci_low, ci_high;
+    /* where images failed (failed.h); fields of their own, which a contrast without has not */
+    int failed_a, failed_b; /* pairs in which they did */
+    stats_figure mean_at_least, mean_at_most, sign_p;
+    int primary_test;   /* stats_primary_test */
+    int rank_direction; /* sign of the positive less the negative rank sum */
     /* primary */
     stats_figure sign_flip_p, p_holm, p_bh;
     int sign_flip_method;
@@ -37,6 +43,19 @@ typedef struct stats_contrast {
     /* verdict */
     int assay, within_margin, verdict;
 } stats_contrast;
+
+/* Which test the verdict rests on. The mean of differences some of which have no value cannot be permuted; their signed
+ * ranks can. */
+typedef enum stats_primary_test { STATS_PRIMARY_SIGN_FLIP, STATS_PRIMARY_SIGNED_RANK } stats_primary_test;
+
+/* Its two-sided p, before correction. */
+stats_figure stats_primary_p(const stats_contrast *c);
+
+/* -1, 0 or 1: on which side the difference lies, by its mean or, where images failed, by its ranks. */
+int stats_direction(const stats_contrast *c);
+
+/* The p that a reader sees: corrected, or before correction where no family was judged. */
+stats_figure stats_shown_p(const stats_contrast *c);
 
 /* All figures of one contrast; p_holm, p_bh, tost_p_holm, assay and verdict stay open until stats_contrasts_judge.
  * Errors: as stats_aggregate. Few prompts or no variance are no error: the figures say so. */
@@ -74,6 +93,7 @@ typedef struct stats_field {
     stats_field_kind kind;
     size_t offset; /* in stats_contrast */
     const stats_word *words;
+    int of_failed; /* there only where images failed */
 } stats_field;
 extern const stats_field stats_fields[]; /* ended by a row without a name */
 
@@ -82,11 +102,16 @@ const stats_field *stats_field_find(const char *name); /* NULL: none of that nam
 /* The figure of a field of kind STATS_FIELD_FIGURE. */
 stats_figure stats_field_figure(const stats_field *f, const stats_contrast *c);
 
+/* Whether a field is shown: those of failed images only where some failed. */
+int stats_field_shown(const stats_field *f, int any_failed);
+int stats_contrast_failed(const stats_contrast *c); /* some did */
+
 /* A field as text: a number of `digits` significant digits, a word, 'undefined: <why>', or nothing where not asked. */
 void stats_field_add(const stats_field *f, const stats_contrast *c, int digits, text *out);
 
-void stats_contrast_add_csv_header(text *out); /* no line end, here and below: the caller may put columns before */
-void stats_contrast_add_csv_row(const stats_contrast *c, text *out);
+/* No line end: the caller may put columns before. any_failed: of all contrasts of the table. */
+void stats_contrast_add_csv_header(int any_failed, text *out);
+void stats_contrast_add_csv_row(const stats_contrast *c, int any_failed, text *out);
 
 /* One JSON object; a figure is a number, null (not asked) or {"undefined": "<why>"}. */
 void stats_contrast_add_json(const stats_contrast *c, text *out);

@@ -5,14 +5,21 @@
 
 #include "stats/paired.h"
 
-#define COUNT(member, role, help)                                                                                      \
-    { #member, help, STATS_ROLE_##role, STATS_FIELD_COUNT, offsetof(stats_contrast, member), NULL }
-#define FIGURE(member, role, help)                                                                                     \
-    { #member, help, STATS_ROLE_##role, STATS_FIELD_FIGURE, offsetof(stats_contrast, member), NULL }
-#define WORD(member, role, words, help)                                                                                \
-    { #member, help, STATS_ROLE_##role, STATS_FIELD_WORD, offsetof(stats_contrast, member), words }
+#define FIELD(member, role, kind, words, help, of_failed)                                                              \
+    { #member, help, STATS_ROLE_##role, STATS_FIELD_##kind, offsetof(stats_contrast, member), words, of_failed }
+#define COUNT(member, role, help) FIELD(member, role, COUNT, NULL, help, 0)
+#define FIGURE(member, role, help) FIELD(member, role, FIGURE, NULL, help, 0)
+#define WORD(member, role, words, help) FIELD(member, role, WORD, words, help, 0)
+/* of images that failed */
+#define FAILED_COUNT(member, role, help) FIELD(member, role, COUNT, NULL, help, 1)
+#define FAILED_FIGURE(member, role, help) FIELD(member, role, FIGURE, NULL, help, 1)
+#define FAILED_WORD(member, role, words, help) FIELD(member, role, WORD, words, help, 1)
 
 static const stats_word no_yes[] = {{"no", ""}, {"yes", ""}};
+static const stats_word primary_tests[] = {
+    [STATS_PRIMARY_SIGN_FLIP] = {"sign flip", "the permutation test of the mean"},
+    [STATS_PRIMARY_SIGNED_RANK] = {"signed rank", "Wilcoxon's test, failed images beyond every value"},
+};
 
 const stats_word stats_roles[STATS_ROLE_COUNT] = {
     [STATS_ROLE_DESIGN] = {"design", "what was compared"},
@@ -29,6 +36,8 @@ const stats_field stats_fields[] = {
     COUNT(pairs, DESIGN, "pairs of images (prompt and seed)"),
     COUNT(seeds_min, DESIGN, "fewest image seeds of a prompt"),
     COUNT(seeds_max, DESIGN, "most image seeds of a prompt"),
+    FAILED_COUNT(failed_a, DESIGN, "pairs whose image of the first condition failed"),
+    FAILED_COUNT(failed_b, DESIGN, "pairs whose image of the second condition failed"),
     FIGURE(mean_a, ESTIMATE, "mean of the first condition over prompts"),
     FIGURE(mean_b, ESTIMATE, "mean of the second condition over prompts"),
     FIGURE(mean, ESTIMATE, "mean difference, first - second"),
@@ -37,6 +46,10 @@ const stats_field stats_fields[] = {
     FIGURE(d_z, ESTIMATE, "effect size, mean / sd"),
     FIGURE(ci_low, ESTIMATE, "lower end of the BCa bootstrap interval of the mean difference"),
     FIGURE(ci_high, ESTIMATE, "upper end of the BCa bootstrap interval of the mean difference"),
+    FAILED_FIGURE(mean_at_least, ESTIMATE,
+                  "the mean difference is no lower, if no failed image is better than the worst observed value"),
+    FAILED_FIGURE(mean_at_most, ESTIMATE, "the mean difference is no higher, under the same condition"),
+    FAILED_WORD(primary_test, PRIMARY, primary_tests, "the test whose p is corrected and judged"),
     FIGURE(sign_flip_p, PRIMARY, "two-sided p of the sign-flip permutation test, before correction"),
     WORD(sign_flip_method, PRIMARY, stats_methods, "how the sign-flip p was found"),
     FIGURE(p_holm, PRIMARY, "sign-flip p, corrected over the family (Holm)"),
@@ -50,6 +63,7 @@ const stats_field stats_fields[] = {
     FIGURE(wilcoxon_w, SENSITIVITY, "Wilcoxon's rank sum of the positive differences"),
     FIGURE(wilcoxon_p, SENSITIVITY, "two-sided p of the Wilcoxon signed-rank test"),
     WORD(wilcoxon_method, SENSITIVITY, stats_methods, "how the Wilcoxon p was found"),
+    FAILED_FIGURE(sign_p, SENSITIVITY, "two-sided p of the exact sign test"),
     FIGURE(margin, EQUIVALENCE, "margin of equivalence, in the metric's units"),
     FIGURE(tost_p, EQUIVALENCE, "p of the two one-sided tests (TOST), before correction"),
     FIGURE(tost_p_holm, EQUIVALENCE, "TOST p, corrected over the family of equivalence tests (Holm)"),
@@ -103,22 +117,29 @@ void stats_field_add(const stats_field *f, const stats_contrast *c, int digits, 
 
 enum { ALL_DIGITS = 17 }; /* a double read back is the double written */
 
-void stats_contrast_add_csv_header(text *out) {
+int stats_field_shown(const stats_field *f, int any_failed) { return any_failed || !f->of_failed; }
+
+void stats_contrast_add_csv_header(int any_failed, text *out) {
+    int n = 0;
     for (const stats_field *f = stats_fields; f->name; f++)
-        text_addf(out, "%s%s", f > stats_fields ? "," : "", f->name);
+        if (stats_field_shown(f, any_failed)) text_addf(out, "%s%s", n++ ? "," : "", f->name);
 }
 
-void stats_contrast_add_csv_row(const stats_contrast *c, text *out) {
+void stats_contrast_add_csv_row(const stats_contrast *c, int any_failed, text *out) {
+    int n = 0;
     for (const stats_field *f = stats_fields; f->name; f++) {
-        if (f > stats_fields) text_add(out, ",");
+        if (!stats_field_shown(f, any_failed)) continue;
+        if (n++) text_add(out, ",");
         stats_field_add(f, c, ALL_DIGITS, out);
     }
 }
 
 void stats_contrast_add_json(const stats_contrast *c, text *out) {
+    int n = 0;
     text_add(out, "{");
     for (const stats_field *f = stats_fields; f->name; f++) {
-        text_addf(out, "%s\"%s\": ", f > stats_fields ? ", " : "", f->name);
+        if (!stats_field_shown(f, stats_contrast_failed(c))) continue;
+        text_addf(out, "%s\"%s\": ", n++ ? ", " : "", f->name);
         stats_state state = f->kind == STATS_FIELD_FIGURE ? stats_field_figure(f, c).state : STATS_DEFINED;
         if (f->kind == STATS_FIELD_WORD) text_add_json(out, f->words[whole(f, c)].name);
         else if (state == STATS_DEFINED) stats_field_add(f, c, ALL_DIGITS, out);

@@ -13,6 +13,7 @@ const stats_word stats_states[STATS_STATE_COUNT] = {
     [STATS_SEVERAL_SEEDS] = {"several seeds a prompt",
                              "the 2 x 2 table needs one pair a prompt; see the sign-flip test"},
     [STATS_OUT_OF_RANGE] = {"out of range", "the formula has no finite value here"},
+    [STATS_FAILED] = {"failed images", "images that failed have no value; see the ranks and the bounds"},
 };
 
 stats_figure stats_defined(double x) {

@@ -17,6 +17,7 @@ typedef enum stats_state {
     STATS_NOT_BINARY,    /* outcomes other than 0 and 1 */
     STATS_SEVERAL_SEEDS, /* pairs within a prompt are not independent: no table of prompts can be made */
     STATS_OUT_OF_RANGE,  /* beyond what the formula or a double can hold */
+    STATS_FAILED,        /* images that failed have no value that the formula could use */
     STATS_STATE_COUNT
 } stats_state;
 

@@ -3,7 +3,21 @@
 
 #include <string.h>
 
-enum { LEVEL, ALPHA, POWER, MARGIN, RESAMPLES, FLIPS, FLIPS_EXACT, RANKS_EXACT, ZEROS, BETTER, SEED, OPTION_COUNT };
+enum {
+    LEVEL,
+    ALPHA,
+    POWER,
+    MARGIN,
+    RESAMPLES,
+    FLIPS,
+    FLIPS_EXACT,
+    RANKS_EXACT,
+    ZEROS,
+    BETTER,
+    WORST,
+    SEED,
+    OPTION_COUNT
+};
 
 const option stats_option_table[] = {
     [LEVEL] = {"level", OPTION_DOUBLE, NULL, 0.5, 0.9999, "0.95", "confidence level of the intervals"},
@@ -20,12 +34,15 @@ const option stats_option_table[] = {
     [ZEROS] = {"zeros", OPTION_WORD, "drop|pratt", 0, 0, "drop", "what Wilcoxon's test does with differences of zero"},
     [BETTER] = {"better", OPTION_WORD, "neither|higher|lower", 0, 0, "neither",
                 "which values of the metric are better"},
+    [WORST] =
+        {"worst", OPTION_WORD, "auto|lowest|highest", 0, 0, "auto",
+         "where an image that failed stands: below the lowest value or above the highest; auto: as --better says"},
     [SEED] = {"seed", OPTION_SEED, NULL, 0, 0, "0", "seed of bootstrap and sign-flips"},
     [OPTION_COUNT] = {0},
 };
 
 static ss_status set(stats_options *o, int which, const char *value, const char *where, ss_error *err) {
-    static const int better[] = {0, 1, -1};
+    static const int better[] = {0, 1, -1}, worst[] = {0, -1, 1};
     option_value v;
     SS_TRY(option_parse(&stats_option_table[which], value, where, &v, err));
     switch (which) {
@@ -39,6 +56,7 @@ static ss_status set(stats_options *o, int which, const char *value, const char 
     case RANKS_EXACT: o->ranks_exact = (int)v.integer; break;
     case ZEROS: o->zeros = v.word; break;
     case BETTER: o->better = better[v.word]; break;
+    case WORST: o->worst = worst[v.word]; break;
     case SEED: o->seed = v.seed.bits; break;
     default: break;
     }

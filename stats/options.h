@@ -16,6 +16,7 @@ typedef struct stats_options {
     int ranks_exact; /* Wilcoxon's test is exact up to this many */
     int zeros;       /* stats_zeros */
     int better;      /* +1 higher, -1 lower, 0 neither */
+    int worst;       /* where failed images stand: -1 below every value, +1 above, 0 as `better` says */
     uint64_t seed;   /* of the random streams */
 } stats_options;
 

@@ -82,6 +82,7 @@ static ss_status signed_rank(const int64_t *ranks, int used, int64_t positive, i
     }
     out->used = used;
     out->w = stats_defined(0.5 * (double)positive);
+    out->w_negative = 0.5 * (double)(all - positive);
     out->p = stats_defined(fmin(1.0, 2 * tail));
     return SS_OK;
 }

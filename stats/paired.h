@@ -46,6 +46,7 @@ typedef enum stats_zeros {
 typedef struct stats_wilcoxon_result {
     int used;
     stats_figure w, p;
+    double w_negative; /* rank sum of the negative differences */
     stats_method method;
 } stats_wilcoxon_result;
 ss_status stats_wilcoxon(const double *d, int n, double resolution, stats_zeros zeros, int exact_up_to,

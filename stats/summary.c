@@ -28,7 +28,8 @@ double stats_sum(const double *x, int n) {
 
 typedef struct row {
     int64_t prompt, seed;
-    double a, b;
+    double a, b;               /* times the share of images that did not fail */
+    double failed_a, failed_b; /* shares */
 } row;
 
 static int compare_rows(const void *left, const void *right) {
@@ -36,6 +37,16 @@ static int compare_rows(const void *left, const void *right) {
     if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
     if (x->seed != y->seed) return x->seed < y->seed ? -1 : 1;
     return 0;
+}
+
+static row row_of(const stats_pairs *pairs, int i) {
+    row r = {pairs->prompt[i], pairs->seed[i], pairs->a[i], pairs->b[i], 0, 0};
+    if (!pairs->failed_a) return r;
+    r.failed_a = pairs->failed_a[i];
+    r.failed_b = pairs->failed_b[i];
+    if (r.failed_a > 0) r.a = r.failed_a < 1 ? r.a * (1 - r.failed_a) : 0;
+    if (r.failed_b > 0) r.b = r.failed_b < 1 ? r.b * (1 - r.failed_b) : 0;
+    return r;
 }
 
 /* Rows sorted by prompt and seed (malloc; the caller frees), checked. */
@@ -47,7 +58,7 @@ static ss_status sort_rows(const stats_pairs *pairs, row **out, double *largest,
     /* below it sums of differences, and of their deviations from the mean, are finite */
     const double too_large = DBL_MAX / (8.0 * (pairs->count + 1.0));
     for (int i = 0; i < pairs->count; i++) {
-        rows[i] = (row){pairs->prompt[i], pairs->seed[i], pairs->a[i], pairs->b[i]};
+        rows[i] = row_of(pairs, i);
         if (!isfinite(rows[i].a) || !isfinite(rows[i].b)) {
             free(rows);
             return error_set(err, SS_ERR_INPUT, NULL,
@@ -73,6 +84,29 @@ static ss_status sort_rows(const stats_pairs *pairs, row **out, double *largest,
                          "prompt %" PRId64 ", seed %" PRId64 " occurs twice; expected one pair for each", prompt, seed);
     }
     *out = rows;
+    return SS_OK;
+}
+
+/* What failed, by prompt, and the range of what did not. */
+static ss_status aggregate_failed(const stats_pairs *pairs, const row *rows, stats_prompts *p, ss_error *err) {
+    p->net = calloc((size_t)p->n + 1, sizeof *p->net);
+    if (!p->net) return error_no_memory(err, "failed images", ((size_t)p->n + 1) * sizeof *p->net);
+    p->lowest = HUGE_VAL;
+    p->highest = -HUGE_VAL;
+    for (int i = 0, next, n = 0; i < pairs->count; i = next, n++) {
+        for (next = i; next < pairs->count && rows[next].prompt == rows[i].prompt; next++) {
+            p->net[n] += rows[next].failed_a - rows[next].failed_b;
+            p->failed_a += rows[next].failed_a > 0;
+            p->failed_b += rows[next].failed_b > 0;
+        }
+        p->net[n] /= next - i;
+    }
+    for (int i = 0; i < pairs->count; i++) {
+        if (pairs->failed_a[i] < 1)
+            p->lowest = fmin(p->lowest, pairs->a[i]), p->highest = fmax(p->highest, pairs->a[i]);
+        if (pairs->failed_b[i] < 1)
+            p->lowest = fmin(p->lowest, pairs->b[i]), p->highest = fmax(p->highest, pairs->b[i]);
+    }
     return SS_OK;
 }
 
@@ -105,12 +139,15 @@ ss_status stats_aggregate(const stats_pairs *pairs, stats_prompts *out, ss_error
         p.seeds_max = seeds > p.seeds_max ? seeds : p.seeds_max;
         p.n++;
     }
+    ss_status status = pairs->failed_a ? aggregate_failed(pairs, rows, &p, err) : SS_OK;
     free(rows);
-    *out = p;
-    return SS_OK;
+    if (status == SS_OK) *out = p;
+    else free(block);
+    return status;
 }
 
 void stats_prompts_free(stats_prompts *p) {
+    free(p->net);
     free(p->a);
     *p = (stats_prompts){0};
 }

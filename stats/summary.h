@@ -16,6 +16,9 @@ typedef struct stats_pairs {
     int count;
     const int64_t *prompt, *seed;
     const double *a, *b;
+    /* The share of row i's images that failed, 0 to 1; both NULL where none did. a[i], b[i] are then of the others, and
+     * not read where all failed. */
+    const double *failed_a, *failed_b;
 } stats_pairs;
 
 /* One row per prompt, ascending by label. `resolution`: differences of a - b nearer to one another (or to 0) than this
@@ -26,6 +29,11 @@ typedef struct stats_prompts {
     int seeds_min, seeds_max; /* image seeds a prompt; 0 when n is 0 */
     double *a, *b, *d;        /* means over the prompt's seeds of a, b, a - b; owned, one block at `a` */
     double resolution;
+    /* Where images failed (failed.h): counts of rows, and by prompt the mean share of a's images that failed less that
+     * of b's. A prompt's a, b and d then hold the sum of what its other images have, over all its seeds. */
+    int failed_a, failed_b;
+    double *net;            /* NULL where none failed */
+    double lowest, highest; /* of all values that are there; lowest > highest: there is none */
 } stats_prompts;
 
 /* Errors: SS_ERR_INPUT for a value that is not finite or a (prompt, seed) given twice; SS_ERR_RESOURCE. */

@@ -87,7 +87,9 @@ static ss_status calibrate(owner *o, ss_error *err) {
         analysis_margin *out = &o->a.margins[o->a.n_margins++];
         SS_TRY(score_pairs_make(&p, &o->d, m, condition, -1, err));
         *out = (analysis_margin){.metric = o->d.metric[m].name, .images = p.n};
-        ss_status status = stats_calibrated_margin(p.prompt, p.seed, p.a, p.n, FACTOR, &out->margin, err);
+        ss_status status = SS_OK;
+        if (p.failed) out->margin = stats_undefined(STATS_FAILED);
+        else status = stats_calibrated_margin(p.prompt, p.seed, p.a, p.n, FACTOR, &out->margin, err);
         score_pairs_free(&p);
         SS_TRY(status);
     }
@@ -252,6 +254,38 @@ static ss_status add_shams(owner *o, const store *s, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
+/* ---- failed images ---- */
+
+static ss_status add_failed(owner *o, const store *s, ss_error *err) {
+    const study *y = o->a.study;
+    store_rows *r;
+    int more, most = 0;
+    ss_status status = SS_OK;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT u.condition, f.metric, (SELECT count(*) FROM unit v WHERE v.condition = u.condition),"
+                        " count(*) FROM (SELECT unit, NULL AS metric FROM failure UNION ALL SELECT unit, metric FROM"
+                        " score_failure) f JOIN unit u ON u.unit = f.unit GROUP BY u.condition, f.metric"
+                        " ORDER BY u.condition, f.metric"));
+    while (status == SS_OK && (more = store_rows_next(r, err)) != 0) {
+        int64_t c = store_rows_int(r, 0), m = store_rows_is_null(r, 1) ? -1 : store_rows_int(r, 1);
+        if (more < 0) status = err->code;
+        if (more < 0 || c < 0 || c >= y->n_conditions || m >= o->d.n_metrics) continue;
+        if (o->a.n_failed == most) {
+            most = most ? 2 * most : 16;
+            analysis_failed *grown = realloc(o->a.failed, (size_t)most * sizeof *grown);
+            if (!grown) {
+                status = error_no_memory(err, "failed images", (size_t)most * sizeof *grown);
+                break;
+            }
+            o->a.failed = grown;
+        }
+        o->a.failed[o->a.n_failed++] = (analysis_failed){y->condition[c].name, m < 0 ? NULL : o->d.metric[m].name,
+                                                         (int)store_rows_int(r, 2), (int)store_rows_int(r, 3)};
+    }
+    store_rows_close(r);
+    return status;
+}
+
 static ss_status make(owner *o, store *s, ss_error *err) {
     SS_TRY(scores_read(&o->d, s, err));
     SS_TRY(read_left_out(s, o, err));
@@ -266,6 +300,7 @@ static ss_status make(owner *o, store *s, ss_error *err) {
     SS_TRY(scores_tags(&o->d, &o->tag, &o->n_tags, err));
     SS_TRY(add_accuracy(o, err));
     SS_TRY(analysis_add_trends(&o->a, &o->d, err));
+    SS_TRY(add_failed(o, s, err));
     return add_shams(o, s, err);
 }
 
@@ -304,6 +339,7 @@ void analysis_free(analysis *a) {
     free(a->accuracy);
     free(a->shams);
     free(a->margins);
+    free(a->failed);
     free(a->by_tag);
     free(a->by_class);
     free(a->means);

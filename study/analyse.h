@@ -31,6 +31,7 @@ typedef struct analysis_tag {
     const char *tag;         /* or class */
     int n;                   /* prompts */
     stats_figure mean, ci_low, ci_high;
+    int failed; /* pairs in which an image failed: then there is no mean */
 } analysis_tag;
 
 /* Dose-response: a contrast's differences over its values of k, on one metric. Secondary: p is not corrected. */
@@ -38,12 +39,13 @@ typedef struct analysis_trend {
     const analysis_row *first; /* of the least k: name, metric, whether primary */
     const analysis_row *last;  /* of the largest */
     stats_trend stats;         /* over the prompts that every k has */
+    int failed;                /* pairs in which an image failed: their ranks count, the slope is undefined */
 } analysis_trend;
 
 /* How often a binary metric is 1, by condition and tag, over images; Wilson intervals of level 95 %. */
 typedef struct analysis_accuracy {
     const char *condition, *metric, *tag; /* tag "" = all prompts */
-    int images, right, unreadable;
+    int images, right, unreadable;        /* images that failed are not right */
     stats_interval interval;
 } analysis_accuracy;
 
@@ -53,6 +55,7 @@ typedef struct analysis_mean {
     int is_random, is_binary;             /* the metric: weights are random; it says yes or no */
     int n, images;                        /* prompts; images of them */
     stats_figure mean, low, high;
+    int failed; /* images that failed: then there is no mean */
 } analysis_mean;
 
 /* A sham condition: how many of its images have the baseline's pixels. */
@@ -60,6 +63,12 @@ typedef struct analysis_sham {
     const char *condition;
     int images, equal;
 } analysis_sham;
+
+/* Images of a condition that are not finite, or have no finite score by a metric. */
+typedef struct analysis_failed {
+    const char *condition, *metric; /* metric NULL: there is no picture */
+    int images, failed;             /* of so many; a condition's draws are counted each */
+} analysis_failed;
 
 /* The calibrated margin of a metric and what it is made from. */
 typedef struct analysis_margin {
@@ -71,13 +80,14 @@ typedef struct analysis_margin {
 typedef struct analysis {
     const study *study;
     int64_t images, images_planned; /* in the store; fewer than planned: the study is not complete */
-    int n_rows, n_accuracy, n_shams, n_margins, n_trends;
+    int n_rows, n_accuracy, n_shams, n_margins, n_trends, n_failed;
     int n_by_tag, n_by_class, n_means; /* 0 until analysis_add_parts */
     analysis_row *rows;                /* contrasts in the study's order; within each the primary metric first */
     analysis_accuracy *accuracy;
     analysis_sham *shams;
     analysis_margin *margins;
-    analysis_tag *by_tag; /* all rows but those without_unreadable, in order, where prompts have two tags or more */
+    analysis_failed *failed; /* conditions in which something failed, in the study's order; pictures before scores */
+    analysis_tag *by_tag;    /* all rows but those without_unreadable, in order, where prompts have two tags or more */
     /* Likewise, for rows of the main table, of contrasts with the baseline whose selector takes sinks: images by the
      * class of token that the heaviest key of the edited heads has most often in their baseline; where images have two
      * classes or more. */
@@ -100,6 +110,9 @@ void analysis_describe_accuracy(const analysis *a, text *out);
 
 /* An empty line, then the trends over k of the rows in the main table; nothing where there are none. */
 void analysis_describe_trends(const analysis *a, text *out);
+
+/* What a contrast with failed images has in the place of a mean: "at most -0.012", "no bound". */
+void analysis_add_bounds(const stats_contrast *c, text *out);
 
 /* How Page's p was found: "exact" or "normal". */
 const char *analysis_trend_method(const stats_trend *t);

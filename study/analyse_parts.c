@@ -56,6 +56,10 @@ static ss_status queue_estimate(const queue *q, const study *y, stats_bca_mean *
 
 static stats_figure mean_of(const stats_bca_mean *m) { return stats_summarise(m->d, m->n, m->resolution).mean; }
 
+static void no_mean(stats_figure *mean, stats_figure *low, stats_figure *high) {
+    *mean = *low = *high = stats_undefined(STATS_FAILED);
+}
+
 /* ---- by parts of the images ---- */
 
 /* Which pairs of a row belong to part `number`. */
@@ -84,7 +88,7 @@ static ss_status add_parts(divided *x, const scores *d, const analysis_row *row,
         score_pairs_keep(&p);
         ss_status status = SS_OK;
         if (p.n > 0) {
-            x->at[x->queue.n] = (analysis_tag){.row = row, .tag = name[t]};
+            x->at[x->queue.n] = (analysis_tag){.row = row, .tag = name[t], .failed = p.failed};
             status = queue_add(&x->queue, &p, err);
         }
         score_pairs_free(&p);
@@ -103,6 +107,7 @@ static ss_status divided_end(divided *x, const study *y, ss_status status, analy
         x->at[i].mean = mean_of(&mean[i]);
         x->at[i].ci_low = mean[i].interval.low;
         x->at[i].ci_high = mean[i].interval.high;
+        if (x->queue.prompts[i].net) no_mean(&x->at[i].mean, &x->at[i].ci_low, &x->at[i].ci_high);
     }
     if (status == SS_OK) {
         *out = x->at;
@@ -170,7 +175,8 @@ static ss_status add_mean(analysis *a, queue *q, const scores *d, int m, int con
                                          .tag = tag,
                                          .is_random = d->metric[m].is_random,
                                          .is_binary = d->metric[m].binary,
-                                         .images = p.n};
+                                         .images = p.n,
+                                         .failed = p.failed};
         status = queue_add(q, &p, err);
     }
     score_pairs_free(&p);
@@ -197,6 +203,7 @@ ss_status analysis_add_means(analysis *a, const scores *d, const char *const *ta
         a->means[i].mean = mean_of(&mean[i]);
         a->means[i].low = mean[i].interval.low;
         a->means[i].high = mean[i].interval.high;
+        if (q.prompts[i].net) no_mean(&a->means[i].mean, &a->means[i].low, &a->means[i].high);
     }
     if (status == SS_OK) a->n_means = q.n;
     free(mean);
@@ -237,18 +244,24 @@ static ss_status find_prompts(const scores *d, const analysis_row *r, int64_t **
 /* Differences by prompt (averaged over its seeds) into x[row * levels + j] of prompt[row]; a prompt that r lacks keeps
  * what stands there. */
 static ss_status fill_level(const scores *d, const analysis_row *r, const int64_t *prompt, int rows, double *x,
-                            int levels, int j, double *resolution, ss_error *err) {
+                            int levels, int j, double *resolution, int *failed, ss_error *err) {
+    const double BEYOND = 1e60; /* any difference that is there: a failed image has a rank, and its slope is not told */
     score_pairs p;
     stats_prompts prompts;
+    int worst = score_options(NULL, r->kind).worst;
     SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
     stats_pairs pairs = score_pairs_stats(&p);
     ss_status status = stats_aggregate(&pairs, &prompts, err);
     for (int i = 0, n = -1, row = 0; status == SS_OK && i < p.n; i++) {
         n += i == 0 || p.prompt[i] != p.prompt[i - 1];
         while (row < rows && prompt[row] < p.prompt[i]) row++;
-        if (row < rows && prompt[row] == p.prompt[i]) x[(size_t)row * (size_t)levels + (size_t)j] = prompts.d[n];
+        if (row == rows || prompt[row] != p.prompt[i]) continue;
+        double net = prompts.net && fabs(prompts.net[n]) > 1e-12 ? prompts.net[n] : 0;
+        x[(size_t)row * (size_t)levels + (size_t)j] =
+            net == 0 ? prompts.d[n] : worst * copysign(BEYOND * (1 + fabs(net)), net);
     }
     if (status == SS_OK) {
+        *failed += p.failed;
         *resolution = fmax(*resolution, prompts.resolution);
         stats_prompts_free(&prompts);
     }
@@ -271,7 +284,7 @@ static int keep_whole_rows(double *x, int64_t rows, int levels) {
 static ss_status compute_trend(const analysis *a, const scores *d, const analysis_row *const *level, int levels,
                                analysis_trend *out, ss_error *err) {
     int64_t *prompt;
-    int rows;
+    int rows, failed = 0;
     SS_TRY(find_prompts(d, level[0], &prompt, &rows, err));
     size_t cells = (size_t)rows * (size_t)levels;
     double *x = malloc((cells + (size_t)levels) * sizeof *x), *k = x ? x + cells : NULL, resolution = 0;
@@ -279,13 +292,14 @@ static ss_status compute_trend(const analysis *a, const scores *d, const analysi
     for (size_t i = 0; x && i < cells; i++) x[i] = NAN;
     for (int j = 0; j < levels && status == SS_OK; j++) {
         k[j] = level[j]->contrast->k;
-        status = fill_level(d, level[j], prompt, rows, x, levels, j, &resolution, err);
+        status = fill_level(d, level[j], prompt, rows, x, levels, j, &resolution, &failed, err);
     }
     if (status == SS_OK) {
         stats_options options = score_options(a->study, level[0]->kind);
         int n = keep_whole_rows(x, rows, levels);
-        *out = (analysis_trend){.first = level[0], .last = level[levels - 1]};
+        *out = (analysis_trend){.first = level[0], .last = level[levels - 1], .failed = failed};
         status = stats_trend_compute(x, n, k, levels, resolution, &options, &out->stats, err);
+        if (failed) no_mean(&out->stats.slope, &out->stats.slope_low, &out->stats.slope_high);
     }
     free(prompt);
     free(x);

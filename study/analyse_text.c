@@ -31,7 +31,7 @@ static void read_different(const analysis *a, const analysis_row *r, text *out) 
     const study_contrast *c = r->contrast;
     int turned = c->a == 0, with_baseline = c->a == 0 || c->b == 0; /* the words are of the side that is no baseline */
     const char *name = a->study->condition[turned ? c->b : c->a].family;
-    int up = turned ? r->stats.mean.value < 0 : r->stats.mean.value > 0;
+    int up = turned ? stats_direction(&r->stats) < 0 : stats_direction(&r->stats) > 0;
     if (r->kind == METRIC_DISTANCE && with_baseline) text_addf(out, "different: %s moves the image", name);
     else if (r->kind == METRIC_DISTANCE) text_addf(out, "different: %s moves the image %s", name, up ? "more" : "less");
     else if (r->kind == METRIC_SIMILARITY)
@@ -43,6 +43,25 @@ static void read_different(const analysis *a, const analysis_row *r, text *out) 
 static void add_margin(const analysis_row *r, text *out) {
     text_add_double(out, r->stats.margin.value, 2);
     text_add(out, r->contrast->margin_kind == MARGIN_CALIBRATED ? " (calibrated)" : " (given)");
+}
+
+void analysis_add_bounds(const stats_contrast *c, text *out) {
+    int above = c->mean_at_least.state == STATS_DEFINED;
+    stats_figure bound = above ? c->mean_at_least : c->mean_at_most;
+    if (bound.state != STATS_DEFINED) {
+        text_add(out, "no bound");
+        return;
+    }
+    text_add(out, above ? "at least " : "at most ");
+    if (bound.value >= 0) text_add(out, "+");
+    text_add_double(out, bound.value, 3);
+}
+
+/* "; by ranks, 3 + 1 failed" */
+static void add_failed_words(const stats_contrast *s, text *out) {
+    text_addf(out, "; by ranks, %d", s->failed_a ? s->failed_a : s->failed_b);
+    if (s->failed_a && s->failed_b) text_addf(out, " + %d", s->failed_b);
+    text_add(out, " failed");
 }
 
 /* The last column: the verdict with the number that belongs to it. A difference that was found may still be small. */
@@ -65,6 +84,7 @@ void analysis_read(const analysis *a, analysis_row *r) {
         text_add(&t, "undecided: could detect ");
         text_add_double(&t, s->detectable.value, 2);
     } else text_addf(&t, "undecided: %s", stats_states[s->detectable.state].name);
+    if (stats_contrast_failed(s)) add_failed_words(s, &t);
     if (r->partly_matched > ANALYSIS_PARTLY_ABOVE)
         text_addf(&t, "; partly matched (%d %% of calls not in full)", (int)lround(100 * r->partly_matched));
     for (int side = 0; side < 2; side++)
@@ -151,7 +171,8 @@ void analysis_describe(const analysis *a, text *out) {
         grid_add_words(&g, r->metric);
         text_addf(&n, "%d", r->stats.n);
         grid_add(&g, &n);
-        add_estimate(r->stats.mean, r->stats.ci_low, r->stats.ci_high, &difference);
+        if (stats_contrast_failed(&r->stats)) analysis_add_bounds(&r->stats, &difference);
+        else add_estimate(r->stats.mean, r->stats.ci_low, r->stats.ci_high, &difference);
         grid_add(&g, &difference);
         if (r->is_primary) analysis_add_p(r->stats.p_holm, &p);
         else text_add(&p, "(sens.)");
@@ -162,6 +183,12 @@ void analysis_describe(const analysis *a, text *out) {
     if (a->images < a->images_planned)
         text_addf(out, "not complete: %lld of %lld images are there\n", (long long)a->images,
                   (long long)a->images_planned);
+    for (int i = 0; i < a->n_failed; i++) {
+        const analysis_failed *x = &a->failed[i];
+        text_addf(out, "failed: '%s': %d of %d images ", x->condition, x->failed, x->images);
+        if (x->metric) text_addf(out, "have no finite score by %s\n", x->metric);
+        else text_add(out, "are not finite and have no picture\n");
+    }
     for (int i = 0; i < a->n_shams; i++)
         if (a->shams[i].equal < a->shams[i].images)
             text_addf(out, "WARNING: sham '%s': %d of %d images differ from the baseline; trust nothing here\n",

@@ -10,8 +10,9 @@
 const export_table EXPORT_TABLES[] = {
     {{"scores", "one row an image and metric: prompt, seed, condition, metric, value", NULL},
      "SELECT prompt, seed, condition, metric, value, unreadable, tag, family, role, select_name, k, edit_name, text, "
-     "note"
-     " FROM long_scores ORDER BY unit, metric"},
+     "note FROM (SELECT unit, prompt, seed, condition, metric, value, unreadable, tag, family, role, select_name, k,"
+     " edit_name, text, note FROM long_scores UNION ALL SELECT unit, prompt, seed, condition, metric, 'failed', 0, tag,"
+     " family, role, select_name, k, edit_name, text, reason FROM failed_scores) ORDER BY unit, metric"},
     {{"units", "one row an image: its file, the hash of its pixels", NULL},
      "SELECT prompt, seed, condition, role, tag, family, select_name, k, edit_name, text, image, pixels"
      " FROM units ORDER BY unit"},
@@ -21,6 +22,9 @@ const export_table EXPORT_TABLES[] = {
      "SELECT * FROM trajectories ORDER BY unit, step"},
     {{"sinks", "one row an image, step, block, head, branch and rank: which token the key is", NULL},
      "SELECT * FROM sinks ORDER BY unit, step, block, head, branch, rank"},
+    {{"failures", "one row an image or score that is not finite: where it was seen, why", NULL},
+     "SELECT prompt, seed, condition, role, tag, family, select_name, k, edit_name, text, metric, step, reason"
+     " FROM failures ORDER BY unit, metric"},
     {{"blocks", "one row a block of the model: its module, kind, heads, queries, keys and their segments", NULL},
      "SELECT * FROM blocks ORDER BY block"},
     {{"cuts", "one row a text and encoder that cuts it: its tokens, and the words that the encoder does not see", NULL},

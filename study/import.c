@@ -237,7 +237,8 @@ static ss_status take_over(intake *w, metric_kind kind, int binary, ss_error *er
 
 /* Images by name for as long as an import takes: a store has no index of them, and a file may name every one. */
 static const char INDEX[] = "CREATE TEMP TABLE intake(image TEXT PRIMARY KEY, unit INTEGER, pixels TEXT) WITHOUT ROWID;"
-                            "INSERT OR IGNORE INTO temp.intake SELECT image, unit, pixels FROM unit";
+                            "INSERT OR IGNORE INTO temp.intake SELECT image, unit, pixels FROM unit"
+                            " WHERE image IS NOT NULL";
 
 static ss_status take_in(intake *w, const char *name, metric_kind kind, ss_error *err) {
     size_t length = strlen(w->path);

@@ -4,12 +4,13 @@
 #include "study/run.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "study/texts.h"
 
-enum { MAX_BATCH = 64 };
+enum { MAX_BATCH = 64, FAILURE_LENGTH = RUN_FAILURE_LENGTH };
 
 /* An embedding, kept while its prompt's groups run. */
 typedef struct held_text {
@@ -25,7 +26,9 @@ typedef struct job {
     int start; /* the step at which it leaves the baseline's trajectory; 0 = it begins by itself */
     attn_run *run;
     denoise_state *state;
-    trajectory trajectory; /* kept where the condition follows the baseline */
+    trajectory trajectory;   /* kept where the condition follows the baseline */
+    int failed, failed_step; /* its numbers are not finite; after this step, -1: in its picture */
+    char reason[FAILURE_LENGTH];
 } job;
 
 /* The baseline's trajectory at a step at which some job leaves it. */
@@ -185,6 +188,20 @@ static const snapshot *snapshot_at(const runner *r, int step) {
     return NULL;
 }
 
+/* An image that a study's own condition has driven to infinity is a result; another one that is not finite is an error:
+ * nothing could be compared with it. */
+static int may_fail(const runner *r, const plan_unit *u) { return role_of(r, u) == CONDITION_STUDIED; }
+
+/* After a step (its number) or decoding (-1) that ended with `status`: an image that may fail has failed where it is
+ * broken, and the rest goes on. */
+static ss_status take_failure(runner *r, job *j, ss_status status, int step, ss_error *err) {
+    if (status != SS_ERR_INPUT || !denoise_is_broken(j->state) || !may_fail(r, j->unit)) return status;
+    j->failed = 1;
+    j->failed_step = step;
+    run_failure_words(err, j->reason);
+    return SS_OK;
+}
+
 /* Give the job its run and state: from noise, or from the baseline's snapshot at its start. */
 static ss_status begin_job(runner *r, job *j, ss_error *err) {
     if (j->start == 0) SS_TRY(begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
@@ -207,6 +224,14 @@ static ss_status observe(runner *r, job *j, ss_error *err) {
     if (!r->trajectory.steps)
         SS_TRY(trajectory_lead(&r->trajectory, j->condition->settings.steps, denoise_latent_elements(j->state), err));
     return trajectory_take(&r->trajectory, NULL, r->pl, j->state, err);
+}
+
+/* What is done with an image after a step: a failed one is left alone from then on. */
+static ss_status look_after(runner *r, job *j, int step, ss_error *err) {
+    SS_TRY(take_failure(r, j, denoise_check(r->pl, j->state, err), step, err));
+    if (!j->failed) return observe(r, j, err);
+    r->progress.forwards_total -= j->condition->settings.steps - step - 1;
+    return SS_OK;
 }
 
 static void end_job(job *j) {
@@ -241,8 +266,8 @@ static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *car
             job *j = wave[i];
             int last = j == carrier ? carry : j->condition->settings.steps;
             if (j == carrier && j->state) SS_TRY(take_snapshot(r, j, err));
-            if (step < last) left = 1;
-            if (step < j->start || step >= last) continue;
+            if (step < last && !j->failed) left = 1;
+            if (step < j->start || step >= last || j->failed) continue;
             if (!j->state) {
                 SS_TRY(begin_job(r, j, err));
                 SS_TRY(observe(r, j, err));
@@ -254,13 +279,22 @@ static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *car
         if (active == 0) continue;
         SS_TRY(check_stop(r->o, err));
         SS_TRY(denoise_step(r->pl, states, active, err));
-        for (int i = 0; i < active; i++) SS_TRY(observe(r, stepped[i], err));
+        for (int i = 0; i < active; i++) SS_TRY(look_after(r, stepped[i], step, err));
         r->progress.forwards_done += active;
         tell(r, shown);
     }
 }
 
 /* ---- one finished image ---- */
+
+static ss_status score_not_finite(const plan *p, const plan_unit *u, const metric *m, ss_error *err) {
+    text name = {0};
+    plan_unit_name(p, u, &name);
+    error_set(err, SS_ERR_INPUT, m->about.name, "gave a value that is not finite for %s; look at its weights",
+              name.failed || !name.s ? "an image" : name.s);
+    text_free(&name);
+    return err->code;
+}
 
 static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *image, store_score *out, int *n,
                              ss_error *err) {
@@ -279,6 +313,7 @@ static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *ima
         out[*n].metric = &y->metric[i];
         out[*n].value = (metric_value){0};
         SS_TRY(m->score(r->c, r->metric[i], &in, &out[*n].value, err));
+        if (!isfinite(out[*n].value.value) && !may_fail(r, u)) return score_not_finite(r->p, u, m, err);
         ++*n;
     }
     return SS_OK;
@@ -288,13 +323,15 @@ static ss_status finish(runner *r, job *j, ss_error *err) {
     store_score scores[STUDY_MAX_METRICS];
     rgb_image image = {0};
     SS_TRY(check_stop(r->o, err));
-    SS_TRY(denoise_decode(r->pl, j->state, &image, err));
+    if (!j->failed) SS_TRY(take_failure(r, j, denoise_decode(r->pl, j->state, &image, err), -1, err));
+    const store_failure failure = {j->failed_step, j->reason};
     store_result result = {.unit = j->unit, .image = &image, .run = j->run, .score = scores};
+    if (j->failed) result.failure = &failure;
     if (j->condition->follows) result.trajectory = &j->trajectory;
     result.key_class[BRANCH_COND] = embedding_key_classes(j->e, BRANCH_COND);
     if (branches_of(&j->condition->settings) > 1)
         result.key_class[BRANCH_UNCOND] = embedding_key_classes(j->e, BRANCH_UNCOND);
-    ss_status status = score_image(r, j->unit, &image, scores, &result.n_scores, err);
+    ss_status status = j->failed ? SS_OK : score_image(r, j->unit, &image, scores, &result.n_scores, err);
     if (status == SS_OK) status = store_put(r->s, r->p, &result, err);
     if (status == SS_OK && role_of(r, j->unit) == CONDITION_BASELINE) {
         rgb_image_free(&r->baseline);
@@ -476,11 +513,16 @@ static ss_status denoise_alone(const plan *p, const plan_unit *u, pipeline *pl, 
     for (int i = 0; i < p->condition[u->condition].settings.steps; i++) {
         if (o) SS_TRY(check_stop(o, err));
         SS_TRY(denoise_step(pl, state, 1, err));
+        SS_TRY(denoise_check(pl, *state, err));
     }
     return SS_OK;
 }
 
-ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out,
+void run_failure_words(const ss_error *err, char out[RUN_FAILURE_LENGTH]) {
+    snprintf(out, RUN_FAILURE_LENGTH, "%s%s%s", err->where, *err->where ? ": " : "", err->message);
+}
+
+ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out, int *broken,
                    ss_error *err) {
     const plan_condition *c = &p->condition[u->condition];
     embedding *e = NULL;
@@ -493,6 +535,7 @@ ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_op
         status = denoise_alone(p, &baseline, pl, e, NULL, o, &base_run, &base_state, err);
     if (status == SS_OK) status = denoise_alone(p, u, pl, e, base_run, o, &run, &state, err);
     if (status == SS_OK) status = denoise_decode(pl, state, out, err);
+    *broken = status == SS_ERR_INPUT && state && denoise_is_broken(state);
     denoise_free(state);
     denoise_free(base_state);
     attn_run_destroy(run);

@@ -24,17 +24,24 @@ typedef struct run_options {
     int batch;                         /* images denoised together; 0 = as the plan says */
 } run_options;
 
-/* Make what is missing. The store was created for, or completed with, this plan. */
+/* Make what is missing. The store was created for, or completed with, this plan. An image of a studied condition whose
+ * numbers are not finite is stored as failed, and its company goes on; a baseline, a sham, a calibration or a positive
+ * control that is not finite ends the run (SS_ERR_INPUT). */
 ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err);
 
-/* One unit made by itself: nothing shared, no company. What `verify` compares with the store. */
-ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out,
+/* One unit made by itself: nothing shared, no company. What `verify` compares with the store. *broken: the error is
+ * that its numbers are not finite. */
+ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out, int *broken,
                    ss_error *err);
+
+/* An error as the reason of a unit's failure. */
+enum { RUN_FAILURE_LENGTH = sizeof(((ss_error *)0)->where) + sizeof(((ss_error *)0)->message) + 2 };
+void run_failure_words(const ss_error *err, char out[RUN_FAILURE_LENGTH]);
 
 /* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
 /* Forget what the store has of a metric of images, and take the weights that are there now for its own: run_score then
- * scores every image again. A metric that the study names keeps the study's options; a name that the store has not is no
- * error. */
+ * scores every image again. A metric that the study names keeps the study's options; a name that the store has not is
+ * no error. */
 ss_status run_forget_scores(store *s, const study_metric *m, ss_error *err);
 
 ss_status run_score(store *s, compute *c, const study_metric *m, int n, const run_options *o, ss_error *err);
@@ -58,7 +65,8 @@ ss_status run_sets(store *s, compute *c, const study_metric *m, int n, const run
 ss_status sets_select(store_rows **out, const store *s, ss_error *err);
 ss_status sets_describe(const store *s, text *out, ss_error *err);
 
-/* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (rounded weights). One line.
+/* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (rounded weights). One
+ * line.
  */
 void numeric_class_describe(const compute *c, const study *y, text *out);
 

@@ -34,7 +34,8 @@ static int is_missing(const char *s) {
 static ss_status read_value(const score_table *t, score_entry *e, ss_error *err) {
     if (text_to_double(csv_cell(t->csv, e->row, t->value_column), &e->value) == 0) return SS_OK;
     e->value = (double)NAN;
-    if (is_missing(csv_cell(t->csv, e->row, t->value_column))) return SS_OK;
+    e->failed = strcmp(csv_cell(t->csv, e->row, t->value_column), "failed") == 0;
+    if (e->failed || is_missing(csv_cell(t->csv, e->row, t->value_column))) return SS_OK;
     return csv_get_double(t->csv, e->row, t->value_column, &e->value, err);
 }
 
@@ -221,7 +222,7 @@ ss_status score_table_parts(const score_table *t, int metric, int **out, int *n,
 }
 
 static ss_status check_value(const score_table *t, const score_entry *e, ss_error *err) {
-    if (isfinite(e->value)) return SS_OK;
+    if (isfinite(e->value) || e->failed) return SS_OK;
     return bad_row(t, e->row, err,
                    "has the value '%s' in a contrast; expected a number. Leave the prompt and seed away in both "
                    "conditions, or score the image again",
@@ -235,19 +236,22 @@ ss_status score_table_join(const score_table *t, int metric, int part, int a, in
     score_table_find(t, metric, part, b, &j, &end_b);
     size_t rows = (size_t)(end_a - i) + 1;
     int64_t *prompt = out->labels = malloc(2 * rows * sizeof *prompt), *seed = prompt + rows;
-    double *va = out->values = malloc(2 * rows * sizeof *va), *vb = va + rows;
+    double *va = out->values = malloc(4 * rows * sizeof *va), *vb = va + rows, *fa = vb + rows, *fb = fa + rows;
     if (!prompt || !va) {
         score_join_free(out);
-        return error_no_memory(err, "pairs", 4 * rows * sizeof *va);
+        return error_no_memory(err, "pairs", 6 * rows * sizeof *va);
     }
     out->alone = end_a - i + end_b - j;
     ss_status status = SS_OK;
+    int failed = 0;
     while (status == SS_OK && i < end_a && j < end_b) {
         const score_entry *p = &t->at[i], *q = &t->at[j];
         int order = compare_units(p, q);
         if (order == 0) {
             status = check_value(t, p, err);
             if (status == SS_OK) status = check_value(t, q, err);
+            failed |= p->failed || q->failed;
+            fa[n] = p->failed, fb[n] = q->failed;
             prompt[n] = p->prompt, seed[n] = p->seed, va[n] = p->value, vb[n] = q->value;
             n++;
         }
@@ -259,7 +263,7 @@ ss_status score_table_join(const score_table *t, int metric, int part, int a, in
         return status;
     }
     out->alone -= 2 * n;
-    out->pairs = (stats_pairs){(int)n, prompt, seed, va, vb};
+    out->pairs = (stats_pairs){(int)n, prompt, seed, va, vb, failed ? fa : NULL, failed ? fb : NULL};
     return SS_OK;
 }
 

@@ -11,6 +11,7 @@ typedef struct score_entry {
     int32_t metric, part, condition, prompt;
     int64_t seed, row; /* row: of the CSV, from 0 */
     double value;      /* NaN where the cell holds no number */
+    int failed;        /* the cell says so, as `export` does: an image without a value, worse than every value */
 } score_entry;
 
 /* Zero-initialise; free with score_table_free. */
@@ -24,8 +25,8 @@ typedef struct score_table {
 } score_table;
 
 /* `path` "-" is the standard input. `by`: the column that divides the rows into parts; NULL = all rows are one part,
- * "". Errors, with lines: a missing column; a seed that is none; a value that is neither a number nor a word for a
- * missing one (empty, nan, na, null, none, inf); one (prompt, seed, condition, metric, part) twice. */
+ * "". Errors, with lines: a missing column; a seed that is none; a value that is neither a number, nor "failed", nor
+ * a word for a missing one (empty, nan, na, null, none, inf); one (prompt, seed, condition, metric, part) twice. */
 ss_status score_table_read(const char *path, const char *by, score_table *out, ss_error *err);
 void score_table_free(score_table *t);
 

@@ -58,6 +58,54 @@ static ss_status read_values(const store *s, scores *d, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
+static int by_place(const void *a, const void *b) {
+    const score_value *x = a, *y = b;
+    const int64_t order[] = {x->metric - y->metric, x->condition - y->condition, x->prompt - y->prompt};
+    for (int i = 0; i < 3; i++)
+        if (order[i]) return order[i] < 0 ? -1 : 1;
+    return (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+/* Images that failed, of a (condition, prompt, seed) with `draws` of which `failed` did: beside the score of the
+ * others, or in its place. A wrong answer is the worst that a binary metric knows. */
+static ss_status add_failed(scores *d, int64_t sorted, score_value v, int64_t failed, int64_t draws, ss_error *err) {
+    score_value *there = sorted ? bsearch(&v, d->v, (size_t)sorted, sizeof *d->v, by_place) : NULL;
+    int binary = v.metric >= 0 && v.metric < d->n_metrics && d->metric[v.metric].binary;
+    double share = draws > failed && failed > 0 ? (double)failed / (double)draws : 1;
+    if (there) {
+        if (binary) there->x *= 1 - share;
+        else there->failed = share;
+        return SS_OK;
+    }
+    score_value *grown = realloc(d->v, ((size_t)d->n + 1) * sizeof *grown);
+    if (!grown) return error_no_memory(err, "scores", ((unsigned long long)d->n + 1) * sizeof *grown);
+    d->v = grown;
+    v.failed = binary ? 0 : 1;
+    d->v[d->n++] = v;
+    return SS_OK;
+}
+
+static ss_status read_failed(const store *s, scores *d, ss_error *err) {
+    store_rows *r;
+    int64_t sorted = d->n;
+    int more;
+    ss_status status = SS_OK;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT x.number, x.draw_of, x.prompt, x.seed, count(*), (SELECT count(*) FROM unit u JOIN"
+                        " condition c ON c.condition = u.condition WHERE c.draw_of = x.draw_of AND u.prompt = x.prompt"
+                        " AND u.seed = x.seed) FROM failed_scores x GROUP BY x.number, x.draw_of, x.prompt, x.seed"));
+    while (status == SS_OK && (more = store_rows_next(r, err)) != 0) {
+        score_value v = {.metric = (int)store_rows_int(r, 0),
+                         .condition = (int)store_rows_int(r, 1),
+                         .prompt = store_rows_int(r, 2),
+                         .seed = store_rows_int(r, 3)};
+        status = more < 0 ? err->code : add_failed(d, sorted, v, store_rows_int(r, 4), store_rows_int(r, 5), err);
+    }
+    store_rows_close(r);
+    if (status == SS_OK && d->n > sorted) qsort(d->v, (size_t)d->n, sizeof *d->v, by_place);
+    return status;
+}
+
 static ss_status read_prompts(const store *s, scores *d, ss_error *err) {
     store_rows *r;
     int64_t cap = 0;
@@ -85,6 +133,7 @@ static ss_status read_prompts(const store *s, scores *d, ss_error *err) {
 ss_status scores_read(scores *out, const store *s, ss_error *err) {
     SS_TRY(read_metrics(s, out, err));
     SS_TRY(read_values(s, out, err));
+    SS_TRY(read_failed(s, out, err));
     return read_prompts(s, out, err);
 }
 
@@ -97,7 +146,8 @@ void scores_free(scores *d) {
 
 stats_options score_options(const study *y, metric_kind kind) {
     stats_options options = stats_options_default();
-    options.seed = y->study_seed;
+    if (y) options.seed = y->study_seed;
+    options.worst = kind == METRIC_DISTANCE ? 1 : -1; /* of a distance, the worst is farthest */
     options.better = kind == METRIC_ALIGNMENT || kind == METRIC_PREFERENCE ? 1 : 0;
     return options;
 }
@@ -145,6 +195,8 @@ void score_pairs_free(score_pairs *p) {
     free(p->seed);
     free(p->a);
     free(p->b);
+    free(p->failed_a);
+    free(p->failed_b);
     free(p->bad);
     free(p->keep);
 }
@@ -155,19 +207,27 @@ static ss_status pairs_reserve(score_pairs *p, int64_t n, ss_error *err) {
     p->seed = malloc(m * sizeof *p->seed);
     p->a = malloc(m * sizeof *p->a);
     p->b = malloc(m * sizeof *p->b);
+    p->failed_a = malloc(m * sizeof *p->failed_a);
+    p->failed_b = malloc(m * sizeof *p->failed_b);
     p->bad = malloc(m);
     p->keep = malloc(m);
-    if (p->prompt && p->seed && p->a && p->b && p->bad && p->keep) return SS_OK;
+    if (p->prompt && p->seed && p->a && p->b && p->failed_a && p->failed_b && p->bad && p->keep) return SS_OK;
     score_pairs_free(p);
     *p = (score_pairs){0};
-    return error_no_memory(err, "pairs", m * 34);
+    return error_no_memory(err, "pairs", m * 50);
 }
 
-static void pairs_add(score_pairs *p, const score_value *at, double a, double b, int bad) {
+/* One of the two may be NULL: it is 0. */
+static void pairs_add(score_pairs *p, const score_value *a, const score_value *b) {
+    const score_value *at = a ? a : b;
+    int bad = (a && a->unreadable) || (b && b->unreadable);
     p->prompt[p->n] = at->prompt;
     p->seed[p->n] = at->seed;
-    p->a[p->n] = a;
-    p->b[p->n] = b;
+    p->a[p->n] = a ? a->x : 0;
+    p->b[p->n] = b ? b->x : 0;
+    p->failed_a[p->n] = a ? a->failed : 0;
+    p->failed_b[p->n] = b ? b->failed : 0;
+    p->failed += p->failed_a[p->n] > 0 || p->failed_b[p->n] > 0;
     p->keep[p->n] = 1;
     p->bad[p->n++] = (uint8_t)bad;
     p->unreadable += bad;
@@ -180,15 +240,15 @@ ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a,
     scores_find(d, number, b, &j, &j_end);
     SS_TRY(pairs_reserve(out, i_end - i + j_end - j, err));
     if (b < 0 || (d->metric[number].paired && (a == 0 || b == 0))) {
-        for (; b <= 0 && i < i_end; i++) pairs_add(out, &d->v[i], d->v[i].x, 0, d->v[i].unreadable);
-        for (; a == 0 && j < j_end; j++) pairs_add(out, &d->v[j], 0, d->v[j].x, d->v[j].unreadable);
+        for (; b <= 0 && i < i_end; i++) pairs_add(out, &d->v[i], NULL);
+        for (; a == 0 && j < j_end; j++) pairs_add(out, NULL, &d->v[j]);
         return SS_OK;
     }
     while (i < i_end && j < j_end) {
         const score_value *x = &d->v[i], *y = &d->v[j];
         int order =
             x->prompt != y->prompt ? (x->prompt < y->prompt ? -1 : 1) : (x->seed > y->seed) - (x->seed < y->seed);
-        if (order == 0) pairs_add(out, x, x->x, y->x, x->unreadable || y->unreadable);
+        if (order == 0) pairs_add(out, x, y);
         i += order <= 0;
         j += order >= 0;
     }
@@ -197,8 +257,12 @@ ss_status score_pairs_make(score_pairs *out, const scores *d, int number, int a,
 
 void score_pairs_keep(score_pairs *p) {
     int n = 0;
+    p->failed = 0;
     for (int i = 0; i < p->n; i++) {
         if (!p->keep[i]) continue;
+        p->failed_a[n] = p->failed_a[i];
+        p->failed_b[n] = p->failed_b[i];
+        p->failed += p->failed_a[n] > 0 || p->failed_b[n] > 0;
         p->prompt[n] = p->prompt[i];
         p->seed[n] = p->seed[i];
         p->a[n] = p->a[i];
@@ -215,5 +279,11 @@ void score_pairs_keep_readable(score_pairs *p) {
 }
 
 stats_pairs score_pairs_stats(const score_pairs *p) {
-    return (stats_pairs){.count = p->n, .prompt = p->prompt, .seed = p->seed, .a = p->a, .b = p->b};
+    return (stats_pairs){.count = p->n,
+                         .prompt = p->prompt,
+                         .seed = p->seed,
+                         .a = p->a,
+                         .b = p->b,
+                         .failed_a = p->failed ? p->failed_a : NULL,
+                         .failed_b = p->failed ? p->failed_b : NULL};
 }

@@ -12,6 +12,7 @@ typedef struct score_value {
     int metric, condition, unreadable;
     int64_t prompt, seed;
     double x;
+    double failed; /* share of its images (draws) that failed, 0 to 1; x is then of the others */
 } score_value;
 
 typedef struct scores_metric {
@@ -56,8 +57,10 @@ typedef struct score_pairs {
     int n, unreadable;
     int64_t *prompt, *seed;
     double *a, *b;
-    uint8_t *bad;  /* one of the two images is unreadable */
-    uint8_t *keep; /* for score_pairs_keep; 1 at first */
+    double *failed_a, *failed_b; /* shares of their images that failed */
+    int failed;                  /* rows in which some did */
+    uint8_t *bad;                /* one of the two images is unreadable */
+    uint8_t *keep;               /* for score_pairs_keep; 1 at first */
 } score_pairs;
 
 /* Conditions a and b on metric[number] by (prompt, seed); b < 0: condition a beside 0. A distance from the baseline is

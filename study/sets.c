@@ -57,7 +57,7 @@ static ss_status list_images(sets *w, ss_error *err) {
     int more;
     SS_TRY(store_select(&r, w->s, err,
                         "SELECT u.unit, u.condition, u.prompt FROM unit u JOIN condition c ON c.condition = u.condition"
-                        " WHERE c.role IN ('baseline', 'studied', 'positive', 'calibration')"
+                        " WHERE c.role IN ('baseline', 'studied', 'positive', 'calibration') AND u.image IS NOT NULL"
                         " ORDER BY u.condition, u.prompt, u.seed"));
     ss_status status = SS_OK;
     while (status == SS_OK && (more = store_rows_next(r, err)) != 0)
@@ -208,9 +208,26 @@ ss_status sets_select(store_rows **out, const store *s, ss_error *err) {
               " NULL AS low, NULL AS high, '' AS options WHERE 0");
 }
 
+/* Images of a condition that have failed: no distance holds them. */
+static ss_status count_failed(const store *s, const char *condition, int64_t *n, ss_error *err) {
+    sqlite3_stmt *q;
+    SS_TRY(
+        store_prepare(s,
+                      "SELECT count(*) FROM unit u JOIN condition c ON c.condition = u.condition WHERE c.name = ? AND"
+                      " u.image IS NULL",
+                      &q, err));
+    sqlite3_bind_text(q, 1, condition, -1, SQLITE_TRANSIENT);
+    int code = sqlite3_step(q);
+    *n = code == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+    ss_status status = code == SQLITE_ROW ? SS_OK : store_sql_error(s, "table unit", err);
+    sqlite3_finalize(q);
+    return status;
+}
+
 ss_status sets_describe(const store *s, text *out, ss_error *err) {
     store_rows *r;
     int more, first = 1;
+    ss_status status = SS_OK;
     SS_TRY(sets_select(&r, s, err));
     while ((more = store_rows_next(r, err)) == 1) {
         if (first)
@@ -227,9 +244,12 @@ ss_status sets_describe(const store *s, text *out, ss_error *err) {
             text_add_double(out, store_rows_double(r, 7), 4);
             text_add(out, "]");
         }
+        int64_t failed;
+        if ((status = count_failed(s, store_rows_text(r, 1), &failed, err)) != SS_OK) break;
+        if (failed) text_addf(out, "  (without %lld that failed)", (long long)failed);
         if (strstr(store_rows_text(r, 8), STUDY_RANDOM_WEIGHTS)) text_add(out, "  (random weights: means nothing)");
         text_add(out, "\n");
     }
     store_rows_close(r);
-    return more < 0 ? err->code : SS_OK;
+    return more < 0 ? err->code : status;
 }

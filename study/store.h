@@ -52,11 +52,18 @@ int store_limit(const store *s); /* as given to run */
 
 typedef struct store_score {
     const study_metric *metric;
-    metric_value value;
+    metric_value value; /* not finite: this score has failed; the note may say why */
 } store_score;
+
+/* Why a unit could not be made: its numbers were not finite after `step`, or in its picture (-1). */
+typedef struct store_failure {
+    int step;
+    const char *reason;
+} store_failure;
 
 typedef struct store_result {
     const plan_unit *unit;
+    const store_failure *failure; /* NULL = it was made; else there is neither image nor measurement */
     const rgb_image *image;
     const attn_run *run;          /* what was measured */
     const trajectory *trajectory; /* its distance from the baseline; NULL = not followed */
@@ -65,7 +72,8 @@ typedef struct store_result {
     const store_score *score;
 } store_result;
 
-/* Write the unit's files, then record it: all of it or nothing. */
+/* Write the unit's files, then record it: all of it or nothing. A unit that has failed is recorded as such, with the
+ * worst value of every metric that knows one. */
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err);
 
 /* Words and classes of a prompt's text keys, for the views. Recorded once a prompt. */
@@ -76,10 +84,11 @@ ss_status store_put_tokens(store *s, const plan *p, int prompt, const embedding 
 ss_status store_put_cuts(store *s, int prompt, attn_branch branch, const char *text_, const text_cut *cut, int n,
                          ss_error *err);
 
-/* done[i] = 1 where plan unit i is in the store. */
+/* done[i] = UNIT_MADE or UNIT_FAILED where plan unit i is in the store, else 0. *count: of both. */
+enum { UNIT_MADE = 1, UNIT_FAILED = 2 };
 ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *count, ss_error *err);
 
-/* The image of a unit, its checksum verified (SS_ERR_STORE). Free with rgb_image_free. */
+/* The image of a unit that was made, its checksum verified (SS_ERR_STORE). Free with rgb_image_free. */
 ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *err);
 
 /* The masses of a unit, in traces/: whether it has any, and whether their file is as it was written. To be asked before
@@ -88,6 +97,9 @@ ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good,
 
 /* Whether the runs' models had the same weights, wherever they lay: by the checksums in the manifests. */
 ss_status store_same_weights(const store *a, const store *b, int *same, ss_error *err);
+
+/* A line for a store of an older version that holds values that are not finite and are not marked as failed. */
+ss_status store_tell_older(const store *s, notices *list, ss_error *err);
 
 /* ---- questions ---- */
 

@@ -16,6 +16,8 @@ typedef enum store_statement {
     PUT_POINT,
     PUT_CUT,
     PUT_ACTION,
+    PUT_FAILURE,
+    PUT_SCORE_FAILURE,
     STORE_STATEMENTS
 } store_statement;
 
@@ -57,8 +59,11 @@ ss_status store_add_metric(store *s, const study_metric *m, int number, int is_p
 /* The metric's row, made (with the views that show it) where it is not there yet. */
 ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_error *err);
 
-/* Inside a transaction. `number`: the metric's row. */
+/* Inside a transaction. `number`: the metric's row. A value that is not finite becomes a row of score_failure. */
 ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err);
+
+/* The same with the value of a unit that has failed; the metric knows a worst one. */
+ss_status store_put_worst(store *s, int64_t unit, int number, const metric *m, ss_error *err);
 
 /* ---- store_schema.c ---- */
 /* Every table of a new store, by one list; `site` has the columns of the study's probes. */
@@ -68,6 +73,10 @@ ss_status store_views(store *s, ss_error *err);
 /* What later versions brought, laid over a store that is of an older one and was opened for reading: in this connection
  * alone, the file stays as it is. */
 ss_status store_read_older(store *s, ss_error *err);
+/* ---- store_finite.c ---- */
+/* Values that are not finite and belong to nothing that is marked as failed: *n, and a line for each kind. */
+ss_status store_find_not_finite(const store *s, text *found, int64_t *n, ss_error *err);
+
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);

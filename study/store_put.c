@@ -167,11 +167,17 @@ static ss_status put_unit(store *s, const store_result *r, const char *image, co
 }
 
 ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err) {
-    sqlite3_stmt *q = s->statement[PUT_SCORE];
-    if (!isfinite(v->value))
-        return error_set(err, SS_ERR_INTERNAL, s->db_path, "metric %d gave a value that is not finite for unit %lld",
-                         number, (long long)unit);
+    sqlite3_stmt *q = s->statement[isfinite(v->value) ? PUT_SCORE : PUT_SCORE_FAILURE];
     sqlite3_bind_int64(q, 1, unit);
+    if (!isfinite(v->value)) {
+        sqlite3_bind_int(q, 2, number);
+        sqlite3_bind_text(q, 3,
+                          *v->note          ? v->note
+                          : isnan(v->value) ? "it is not a number"
+                                            : "it is infinite",
+                          -1, SQLITE_STATIC);
+        return store_step(s, q, "table score_failure", err);
+    }
     sqlite3_bind_int(q, 2, number);
     sqlite3_bind_double(q, 3, v->value);
     sqlite3_bind_int(q, 4, v->unreadable);
@@ -251,9 +257,31 @@ static ss_status put_actions(store *s, const plan *p, const store_result *r, ss_
     return SS_OK;
 }
 
+ss_status store_put_worst(store *s, int64_t unit, int number, const metric *m, ss_error *err) {
+    metric_value worst = {.value = m->worst};
+    snprintf(worst.note, sizeof worst.note, "failed: there is no picture");
+    return store_put_score(s, unit, number, &worst, err);
+}
+
+/* A unit that has failed: done, without a picture. */
+static ss_status put_failure(store *s, const plan *p, const store_result *r, ss_error *err) {
+    sqlite3_stmt *q = s->statement[PUT_FAILURE];
+    const study *y = p->study;
+    SS_TRY(put_unit(s, r, NULL, NULL, NULL, NULL, err));
+    sqlite3_bind_int64(q, 1, r->unit->id);
+    if (r->failure->step >= 0) sqlite3_bind_int(q, 2, r->failure->step);
+    else sqlite3_bind_null(q, 2);
+    sqlite3_bind_text(q, 3, r->failure->reason, -1, SQLITE_STATIC);
+    SS_TRY(store_step(s, q, "table failure", err));
+    for (int i = 0; i < y->n_metrics; i++)
+        if (y->metric[i].row->has_worst) SS_TRY(store_put_worst(s, r->unit->id, i, y->metric[i].row, err));
+    return SS_OK;
+}
+
 static ss_status put_rows(store *s, const plan *p, const store_result *r, const char *image, const char *trace,
                           const char *trace_hash, ss_error *err) {
     file_sha256 pixels;
+    if (r->failure) return put_failure(s, p, r, err);
     SS_TRY(rgb_image_hash(r->image, pixels, err));
     SS_TRY(put_unit(s, r, image, pixels, trace, trace_hash, err));
     for (int i = 0; i < r->n_scores; i++) {
@@ -269,8 +297,9 @@ static ss_status put_rows(store *s, const plan *p, const store_result *r, const 
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err) {
     text image = {0}, trace = {0};
     file_sha256 trace_hash = "";
-    ss_status status = write_image(s, p, r, &image, err);
-    if (status == SS_OK && s->study->keep_masses && r->run) status = write_trace(s, p, r, &trace, trace_hash, err);
+    ss_status status = r->failure ? SS_OK : write_image(s, p, r, &image, err);
+    if (status == SS_OK && !r->failure && s->study->keep_masses && r->run)
+        status = write_trace(s, p, r, &trace, trace_hash, err);
     if (status == SS_OK) status = store_begin(s, err);
     if (status == SS_OK) {
         status = put_rows(s, p, r, image.s, trace.s, trace_hash, err);

@@ -71,7 +71,8 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
     *count = 0;
     store_rows *r = NULL;
     int i = 0, more = 0;
-    ss_status status = store_select(&r, s, err, "SELECT unit, prompt, seed, condition FROM unit ORDER BY unit");
+    ss_status status =
+        store_select(&r, s, err, "SELECT unit, prompt, seed, condition, image IS NULL FROM unit ORDER BY unit");
     while (status == SS_OK && (more = store_rows_next(r, err)) == 1) {
         int64_t id = store_rows_int(r, 0);
         while (i < p->n_units && sorted[i]->id < id) i++;
@@ -80,7 +81,7 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
         if (u->prompt != store_rows_int(r, 1) || (int64_t)u->seed != store_rows_int(r, 2) ||
             u->condition != store_rows_int(r, 3))
             status = store_damaged(s, err, "table unit: unit %lld is not what the study plans", (long long)id);
-        done[u - p->unit] = 1;
+        done[u - p->unit] = store_rows_int(r, 4) ? UNIT_FAILED : UNIT_MADE;
         ++*count;
     }
     if (more < 0) status = err->code;

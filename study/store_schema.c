@@ -180,6 +180,25 @@ static void add_site_views(const char *create, const study *y, text *out) {
               create, UNIT_COLUMNS, BRANCH, TOKEN_CLASS, UNIT_TABLES, PROPER);
 }
 
+/* Scores that are not there because something failed: a row an image and metric that would have one. Images without a
+ * picture lack all of a metric's scores, but for what was scored elsewhere and not yet taken over for their condition.
+ */
+static void add_failed_score_view(const char *create, text *out) {
+    text_addf(
+        out,
+        "%s VIEW failed_scores AS SELECT %s, c.role AS role, f.metric AS number, m.name AS metric,"
+        " m.is_binary AS is_binary, c.draw_of AS draw_of, f.reason AS reason%s JOIN"
+        " (SELECT unit, metric, reason FROM score_failure UNION ALL SELECT v.unit, n.metric, v.reason FROM failure v"
+        " JOIN unit w ON w.unit = v.unit JOIN condition d ON d.condition = w.condition JOIN metric n"
+        " WHERE d.role <> 'sham' AND NOT (n.needs_baseline AND d.role IN ('baseline', 'calibration'))"
+        " AND NOT EXISTS (SELECT 1 FROM score x WHERE x.unit = v.unit AND x.metric = n.metric)"
+        " AND (EXISTS (SELECT 1 FROM unit y WHERE y.condition = w.condition AND (EXISTS (SELECT 1 FROM score x"
+        " WHERE x.unit = y.unit AND x.metric = n.metric) OR EXISTS (SELECT 1 FROM score_failure x WHERE x.unit ="
+        " y.unit AND x.metric = n.metric))) OR NOT EXISTS (SELECT 1 FROM unit y WHERE y.condition = w.condition AND y.image"
+        " IS NOT NULL))) f ON f.unit = u.unit JOIN metric m ON m.metric = f.metric;",
+        create, UNIT_COLUMNS, UNIT_TABLES);
+}
+
 /* Pictures and scores that failed: a row each. */
 static void add_failure_views(const char *create, text *out) {
     text_addf(out,
@@ -226,6 +245,7 @@ static ss_status add_views(store *s, const char *create, text *out, ss_error *er
     add_site_views(create, s->study, out);
     add_failure_views(create, out);
     add_notice_views(create, out);
+    add_failed_score_view(create, out);
     SS_TRY(add_score_view(s, create, "scores", PROPER, out, err));
     return add_score_view(s, create, "calibrations", " c.role = 'calibration'", out, err);
 }
@@ -238,9 +258,9 @@ static ss_status run_sql(store *s, text *sql, ss_status status, ss_error *err) {
 }
 
 ss_status store_views(store *s, ss_error *err) {
-    static const char *const VIEWS[] = {"units",   "long_scores", "shams",       "trajectories", "blocks",
-                                        "keys",    "sites",       "sinks",       "failures",     "cuts",
-                                        "actions", "scores",      "calibrations"};
+    static const char *const VIEWS[] = {"units", "long_scores", "shams",  "trajectories", "blocks",
+                                        "keys",  "sites",       "sinks",  "failures",     "failed_scores",
+                                        "cuts",  "actions",     "scores", "calibrations"};
     text sql = {0};
     for (size_t i = 0; i < sizeof VIEWS / sizeof *VIEWS; i++) text_addf(&sql, "DROP VIEW IF EXISTS %s;", VIEWS[i]);
     ss_status status = add_views(s, "CREATE", &sql, err);

@@ -78,12 +78,14 @@ static ss_status check_own(const store *s, const study_metric *m, ss_error *err)
 
 static ss_status forget(store *s, const study_metric *m, const char *options, ss_error *err) {
     sqlite3_stmt *stmt;
-    static const char *const SQL[] = {"DELETE FROM score WHERE metric = (SELECT metric FROM metric WHERE name = ?1)",
-                                      "UPDATE metric SET options = ?2 WHERE name = ?1"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const SQL[] = {
+        "DELETE FROM score WHERE metric = (SELECT metric FROM metric WHERE name = ?1)",
+        "DELETE FROM score_failure WHERE metric = (SELECT metric FROM metric WHERE name = ?1)",
+        "UPDATE metric SET options = ?2 WHERE name = ?1"};
+    for (int i = 0; i < 3; i++) {
         SS_TRY(store_prepare(s, SQL[i], &stmt, err));
         sqlite3_bind_text(stmt, 1, m->row->about.name, -1, SQLITE_STATIC);
-        if (i) sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC);
+        if (i == 2) sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC);
         ss_status status = store_step(s, stmt, "scores", err);
         sqlite3_finalize(stmt);
         SS_TRY(status);
@@ -109,17 +111,21 @@ ss_status run_forget_scores(store *s, const study_metric *m, ss_error *err) {
 
 typedef struct pending {
     int64_t unit, baseline; /* -1 = the store has no baseline for it */
-    int prompt;
+    int prompt, failed;     /* there is no picture */
 } pending;
 
 static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_error *err) {
-    char sql[640];
-    snprintf(sql, sizeof sql,
-             "SELECT u.unit, coalesce(b.unit, -1), u.prompt FROM unit u JOIN condition c ON c.condition = u.condition"
-             " LEFT JOIN unit b ON b.prompt = u.prompt AND b.seed = u.seed AND b.condition = 0"
-             " WHERE c.role IN ('studied', 'positive'%s) AND NOT EXISTS"
-             " (SELECT 1 FROM score x WHERE x.unit = u.unit AND x.metric = %d) ORDER BY u.unit",
-             w->m->row->needs & METRIC_NEEDS_BASELINE ? "" : ", 'baseline', 'calibration'", w->number);
+    char sql[1024];
+    snprintf(
+        sql, sizeof sql,
+        "SELECT u.unit, coalesce(b.unit, -1), u.prompt, u.image IS NULL FROM unit u JOIN condition c ON c.condition ="
+        " u.condition"
+        " LEFT JOIN unit b ON b.prompt = u.prompt AND b.seed = u.seed AND b.condition = 0"
+        " WHERE c.role IN ('studied', 'positive'%s) AND NOT EXISTS"
+        " (SELECT 1 FROM score x WHERE x.unit = u.unit AND x.metric = %d) AND NOT EXISTS"
+        " (SELECT 1 FROM score_failure x WHERE x.unit = u.unit AND x.metric = %d)%s ORDER BY u.unit",
+        w->m->row->needs & METRIC_NEEDS_BASELINE ? "" : ", 'baseline', 'calibration'", w->number, w->number,
+        w->m->row->has_worst ? "" : " AND u.image IS NOT NULL");
     store_rows *r;
     int64_t cap = 0;
     int more;
@@ -141,7 +147,8 @@ static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_er
             }
             *out = grown;
         }
-        (*out)[(*n)++] = (pending){store_rows_int(r, 0), store_rows_int(r, 1), (int)store_rows_int(r, 2)};
+        (*out)[(*n)++] =
+            (pending){store_rows_int(r, 0), store_rows_int(r, 1), (int)store_rows_int(r, 2), (int)store_rows_int(r, 3)};
     }
     store_rows_close(r);
     if (status == SS_OK) return SS_OK;
@@ -154,6 +161,7 @@ static ss_status score_one(rescore *w, const pending *u, ss_error *err) {
     int paired = (w->m->row->needs & METRIC_NEEDS_BASELINE) != 0;
     rgb_image image;
     metric_value value = {0};
+    if (u->failed) return store_put_worst(w->s, u->unit, w->number, w->m->row, err);
     if (u->prompt < 0 || u->prompt >= w->prompts->n)
         return store_damaged(w->s, err, "table unit: unit %lld has prompt %d of %d", (long long)u->unit, u->prompt,
                              w->prompts->n);

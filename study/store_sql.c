@@ -119,6 +119,8 @@ ss_status store_prepare_writer(store *s, ss_error *err) {
         [PUT_POINT] = "INSERT INTO trajectory VALUES(?, ?, ?, ?)",
         [PUT_CUT] = "INSERT OR REPLACE INTO cut VALUES(?, ?, ?, ?, ?, ?)",
         [PUT_ACTION] = "INSERT INTO action VALUES(?, ?, ?)",
+        [PUT_FAILURE] = "INSERT INTO failure VALUES(?, ?, ?)",
+        [PUT_SCORE_FAILURE] = "INSERT INTO score_failure VALUES(?, ?, ?)",
         [PUT_TOKEN] = "INSERT OR REPLACE INTO token VALUES(?, ?, ?, ?, ?)",
     };
     s->probe_columns = 0;

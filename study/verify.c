@@ -50,7 +50,7 @@ static ss_status check_units(const store *s, const plan *p, const uint8_t *done,
         rgb_image image;
         int there, good;
         ss_error bad;
-        if (!done[i]) continue;
+        if (done[i] != UNIT_MADE) continue;
         if (o && o->stop && *o->stop) return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted");
         v->files++;
         if (store_image(s, p->unit[i].id, &image, &bad) != SS_OK) {
@@ -81,13 +81,62 @@ static void check_complete(const plan *p, const uint8_t *done, verify_report *v)
 static ss_status check_scores(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
     int more;
-    SS_TRY(store_select(&r, s, err,
-                        "SELECT m.name, count(*) FROM metric m, unit u JOIN condition c ON c.condition = u.condition"
-                        " WHERE m.added = 0 AND c.role <> 'sham' AND NOT (m.needs_baseline AND c.role IN"
-                        " ('baseline', 'calibration')) AND NOT EXISTS (SELECT 1 FROM score x WHERE x.unit = u.unit AND"
-                        " x.metric = m.metric) GROUP BY m.metric"));
+    SS_TRY(store_select(
+        &r, s, err,
+        "SELECT m.name, count(*) FROM metric m, unit u JOIN condition c ON c.condition = u.condition"
+        " WHERE m.added = 0 AND u.image IS NOT NULL AND c.role <> 'sham' AND NOT (m.needs_baseline AND c.role IN"
+        " ('baseline', 'calibration')) AND NOT EXISTS (SELECT 1 FROM score x WHERE x.unit = u.unit AND"
+        " x.metric = m.metric) AND NOT EXISTS (SELECT 1 FROM score_failure x WHERE x.unit = u.unit AND"
+        " x.metric = m.metric) GROUP BY m.metric"));
     while ((more = store_rows_next(r, err)) == 1)
         problem(v, "%lld images have no score by '%s'", (long long)store_rows_int(r, 1), store_rows_text(r, 0));
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+/* A unit has either a picture or the reason why it has none. */
+static ss_status check_failures(const store *s, verify_report *v, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT u.text, u.seed, u.condition, u.image IS NULL, u.failed FROM units u ORDER BY u.unit"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        int failed = (int)store_rows_int(r, 4);
+        v->failed += failed;
+        if (failed == (int)store_rows_int(r, 3)) continue;
+        problem(v, "'%s', seed %lld, %s: %s", store_rows_text(r, 0), (long long)store_rows_int(r, 1),
+                store_rows_text(r, 2),
+                failed ? "has failed, and has a picture" : "has no picture, and nothing says why");
+    }
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
+static ss_status check_finite(const store *s, verify_report *v, ss_error *err) {
+    text found = {0};
+    ss_status status = store_find_not_finite(s, &found, &v->not_finite, err);
+    for (char *line = found.s, *end; status == SS_OK && line && *line; line = end + 1) {
+        end = strchr(line, '\n');
+        problem(v, "%.*s", (int)(end - line), line);
+    }
+    text_free(&found);
+    return status;
+}
+
+/* Two seeds are two noises, so they never give the same picture: else the seeds are one, or the picture holds nothing
+ * of its noise. */
+static ss_status check_seeds(const store *s, verify_report *v, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT text, condition, count(*), group_concat(seed, ', ') FROM (SELECT * FROM units WHERE"
+                        " pixels IS NOT NULL ORDER BY unit) GROUP BY prompt, condition, pixels HAVING count(*) > 1"
+                        " ORDER BY min(unit)"));
+    while ((more = store_rows_next(r, err)) == 1) {
+        v->equal_seeds++;
+        problem(v, "'%s', %s: seeds %s have the same pixels", store_rows_text(r, 0), store_rows_text(r, 1),
+                store_rows_text(r, 3));
+    }
     store_rows_close(r);
     return more < 0 ? err->code : SS_OK;
 }
@@ -158,13 +207,41 @@ static void add_rounding(const plan *p, const plan_unit *u, const rgb_image *sto
     if (d > v->rounding_most) v->rounding_most = d;
 }
 
-static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, pipeline *pl, const run_options *o,
-                             remade_unit take, verify_report *v, ss_error *err) {
+static void remade_badly(const plan *p, const plan_unit *u, const char *what, verify_report *v) {
+    text name = {0};
+    plan_unit_name(p, u, &name);
+    v->remade++;
+    v->remade_differing++;
+    problem(v, "made again, %s: %s", what, name.s ? name.s : "a unit");
+    text_free(&name);
+}
+
+/* A unit that has failed must fail again; without rounding it may be sound. */
+static ss_status remake_failed(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, remade_unit take,
+                               verify_report *v, ss_error *err) {
+    rgb_image made = {0};
+    int broken = 0;
+    if (take != must_be_same) return SS_OK;
+    ss_status status = run_unit(p, u, pl, o, &made, &broken, err);
+    rgb_image_free(&made);
+    if (status == SS_OK) remade_badly(p, u, "it does not fail", v);
+    else if (broken) v->remade++;
+    return broken ? SS_OK : status;
+}
+
+static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, int failed, pipeline *pl,
+                             const run_options *o, remade_unit take, verify_report *v, ss_error *err) {
     rgb_image stored, made = {0};
     ss_error bad;
+    int broken = 0;
+    if (failed) return remake_failed(p, u, pl, o, take, v, err);
     if (store_image(s, u->id, &stored, &bad) != SS_OK) return SS_OK; /* already reported */
-    ss_status status = run_unit(p, u, pl, o, &made, err);
+    ss_status status = run_unit(p, u, pl, o, &made, &broken, err);
     if (status == SS_OK) take(p, u, &stored, &made, v);
+    else if (broken && take == must_be_same) {
+        remade_badly(p, u, "it fails", v);
+        status = SS_OK;
+    } else if (broken) status = SS_OK;
     rgb_image_free(&stored);
     rgb_image_free(&made);
     return status;
@@ -184,7 +261,7 @@ static ss_status remake_some(const store *s, const plan *p, const uint8_t *done,
         int j = i + (int)philox_below(&stream, (uint32_t)(count - i)), t = there[i];
         there[i] = there[j];
         there[j] = t;
-        status = remake_unit(s, p, &p->unit[there[i]], pl, o, take, v, err);
+        status = remake_unit(s, p, &p->unit[there[i]], done[there[i]] == UNIT_FAILED, pl, o, take, v, err);
     }
     free(there);
     return status;
@@ -213,6 +290,9 @@ ss_status verify_store(store *s, const plan *p, compute *c, pipeline *pl, int re
     SS_TRY_GOTO(check_units(s, p, done, o, out, err), end);
     SS_TRY_GOTO(check_scores(s, out, err), end);
     SS_TRY_GOTO(check_shams(s, out, err), end);
+    SS_TRY_GOTO(check_failures(s, out, err), end);
+    SS_TRY_GOTO(check_finite(s, out, err), end);
+    SS_TRY_GOTO(check_seeds(s, out, err), end);
     if (c && pl && remake > 0) {
         SS_TRY_GOTO(check_class(s, p->study, c, out, err), end);
         SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, must_be_same, out, err), end);

@@ -7,9 +7,12 @@
 
 typedef struct verify_report {
     int64_t units, units_planned;
-    int64_t files, files_damaged;     /* images and traces; missing ones count as damaged */
-    int64_t shams, shams_differing;   /* sham images, and those without the baseline's pixels */
-    int64_t remade, remade_differing; /* units generated again, and those whose pixels differ */
+    int64_t files, files_damaged;   /* images and traces; missing ones count as damaged */
+    int64_t shams, shams_differing; /* sham images, and those without the baseline's pixels */
+    int64_t failed;                 /* units that are stored as failed */
+    int64_t not_finite;             /* values that are not finite, or images with such, that nothing marks as failed */
+    int64_t equal_seeds;            /* times that pictures of one prompt and condition agree under different seeds */
+    int64_t remade, remade_differing; /* units generated again, and those whose pixels differ; failed ones must fail */
     int same_class;                   /* this machine's numeric class is the store's; else pixels within 1 level pass */
     int64_t rounded;      /* of a study whose weights are rounded: units also generated with the weights as they are */
     double rounding_rmse; /* of all their pixels' channels against the store's, in levels */

@@ -120,12 +120,13 @@ static void make_analysis(fixture *f) {
     f->accuracy[3] = (analysis_accuracy){"sink k=5", "judge", "", 0, 0, 0, stats_interval_undefined(STATS_TOO_FEW)};
     f->sham = (analysis_sham){"identity", 2, 1};
     f->margin = (analysis_margin){"judge", 0, stats_undefined(STATS_TOO_FEW)};
-    f->by_tag[0] = (analysis_tag){&f->row[2], HOSTILE, 8, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
+    f->by_tag[0] =
+        (analysis_tag){&f->row[2], HOSTILE, 8, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25), 0};
     f->by_tag[1] = (analysis_tag){
-        &f->row[2], "b", 1, stats_defined(1), stats_undefined(STATS_TOO_FEW), stats_undefined(STATS_TOO_FEW)};
-    f->by_tag[2] = (analysis_tag){&f->row[3], "b", 8, stats_defined(0.5), stats_defined(0.25), stats_defined(0.75)};
-    f->mean[0] =
-        (analysis_mean){"baseline", "judge", "", 0, 1, 8, 8, stats_defined(0.75), stats_defined(0.5), stats_defined(1)};
+        &f->row[2], "b", 1, stats_defined(1), stats_undefined(STATS_TOO_FEW), stats_undefined(STATS_TOO_FEW), 0};
+    f->by_tag[2] = (analysis_tag){&f->row[3], "b", 8, stats_defined(0.5), stats_defined(0.25), stats_defined(0.75), 0};
+    f->mean[0] = (analysis_mean){"baseline",         "judge",          "", 0, 1, 8, 8, stats_defined(0.75),
+                                 stats_defined(0.5), stats_defined(1), 0};
     for (int i = 1; i < 4; i++) {
         f->mean[i] = (analysis_mean){.condition = i < 3 ? "baseline" : "sink k=1",
                                      .metric = "clip-t",
@@ -138,8 +139,9 @@ static void make_analysis(fixture *f) {
         f->mean[i].high = i == 3 ? stats_undefined(STATS_TOO_FEW) : stats_defined(0.25 * i + 0.125);
     }
     f->by_class[0] =
-        (analysis_tag){&f->row[2], "clip <word>", 5, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25)};
-    f->by_class[1] = (analysis_tag){&f->row[2], "image", 3, stats_defined(2), stats_defined(1.5), stats_defined(2.5)};
+        (analysis_tag){&f->row[2], "clip <word>", 5, stats_defined(-0.5), stats_defined(-1), stats_defined(0.25), 0};
+    f->by_class[1] =
+        (analysis_tag){&f->row[2], "image", 3, stats_defined(2), stats_defined(1.5), stats_defined(2.5), 0};
     stats_options options = stats_options_default();
     const double level[3] = {1, 2, 4}, x[6] = {0, 1, 2, 0, 1, 3}; /* prompts x levels */
     f->trend[0] = (analysis_trend){.first = &f->row[2], .last = &f->row[4]};

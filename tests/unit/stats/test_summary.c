@@ -10,7 +10,7 @@ static void test_seeds_first(void **state) {
     const int64_t prompt[] = {7, 2, 7, 7}, seed[] = {3, 1, 1, 2};
     const double a[] = {1, 10, 2, 6}, b[] = {0, 4, 0, 0};
     stats_prompts p;
-    assert_int_equal(stats_aggregate(&(stats_pairs){4, prompt, seed, a, b}, &p, &err), SS_OK);
+    assert_int_equal(stats_aggregate(&(stats_pairs){4, prompt, seed, a, b, NULL, NULL}, &p, &err), SS_OK);
     assert_int_equal(p.n, 2);
     assert_int_equal(p.seeds_min, 1);
     assert_int_equal(p.seeds_max, 3);
@@ -25,9 +25,9 @@ static void test_bad_rows(void **state) {
     const int64_t prompt[] = {4, 9, 4}, seed[] = {1, 1, 1}, other[] = {1, 1, 2};
     const double a[] = {1, 2, 3}, b[] = {1, 2, NAN};
     stats_prompts p;
-    assert_int_equal(stats_aggregate(&(stats_pairs){3, prompt, seed, a, a}, &p, &err), SS_ERR_INPUT);
+    assert_int_equal(stats_aggregate(&(stats_pairs){3, prompt, seed, a, a, NULL, NULL}, &p, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "prompt 4, seed 1 occurs twice; expected one pair for each");
-    assert_int_equal(stats_aggregate(&(stats_pairs){3, prompt, other, a, b}, &p, &err), SS_ERR_INPUT);
+    assert_int_equal(stats_aggregate(&(stats_pairs){3, prompt, other, a, b, NULL, NULL}, &p, &err), SS_ERR_INPUT);
     assert_non_null(strstr(err.message, "prompt 4, seed 2: a value is not a finite number"));
     assert_null(p.a);
 }
@@ -38,7 +38,7 @@ static void test_rounding_is_not_data(void **state) {
     const int64_t prompt[] = {1, 2, 3, 4}, seed[] = {1, 1, 1, 1};
     const double a[] = {0.3, 0.2, 0.7, 1.1}, b[] = {0.2, 0.1, 0.6, 1.0};
     stats_prompts p;
-    assert_int_equal(stats_aggregate(&(stats_pairs){4, prompt, seed, a, b}, &p, &err), SS_OK);
+    assert_int_equal(stats_aggregate(&(stats_pairs){4, prompt, seed, a, b, NULL, NULL}, &p, &err), SS_OK);
     assert_true(p.d[0] != p.d[1]);
     stats_summary s = stats_summarise(p.d, p.n, p.resolution);
     assert_figure(s.mean, 0.1, 1e-14);
@@ -51,7 +51,7 @@ static void test_rounding_is_not_data(void **state) {
     /* 0.1 + 0.2 - 0.3 over seeds is zero, not 5e-17. */
     const int64_t one[] = {1, 1, 1}, seeds[] = {1, 2, 3};
     const double c[] = {0.1, 0.2, 0}, d[] = {0, 0, 0.3};
-    assert_int_equal(stats_aggregate(&(stats_pairs){3, one, seeds, c, d}, &p, &err), SS_OK);
+    assert_int_equal(stats_aggregate(&(stats_pairs){3, one, seeds, c, d, NULL, NULL}, &p, &err), SS_OK);
     assert_true(p.d[0] == 0);
     stats_prompts_free(&p);
 }

@@ -72,10 +72,11 @@ const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
                                 {.about = {"zero", "value zero", NULL}},
                                 {.about = {"identity", "nothing", NULL}},
                                 {.about = {"gain", "output", SCALE_OPTIONS}, .on = EDIT_ON_NOTHING},
-                                {.about = {"row-mean", "rows", NULL}, .on = EDIT_ON_QUERIES}};
-const int ATTN_EDIT_COUNT = 6;
+                                {.about = {"row-mean", "rows", NULL}, .on = EDIT_ON_QUERIES},
+                                {.about = {"burst", "to infinity, by image seed", NULL}}};
+const int ATTN_EDIT_COUNT = 7;
 const attn_probe ATTN_PROBES[] = {
-    {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}},
+    {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}, .always = 1},
     {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}},
     {.about = {"reduction", "left out", NULL}, .n_columns = 1, .column = {"left_out"}}};
 const int ATTN_PROBE_COUNT = 3;
@@ -393,6 +394,15 @@ static void count_acted(const denoise_state *d) {
                             attn_intervention_keys(&g->intervention[i], NETWORK, BLOCKS, &words) != 0;
 }
 
+/* How an image ends: image seeds of the form 4n + 2 and 4n burst under the edit `burst`, the first after step 3, the
+ * others in their picture. fake.defect takes the place of the edit: FAKE_BURST_ALL, or none bursts. */
+static int bursts(const denoise_state *d, unsigned seed_of_4) {
+    const attn_program *g = d->run->program;
+    int edited = fake.defect == FAKE_BURST_ALL;
+    for (int i = 0; g && i < g->n; i++) edited |= strcmp(g->intervention[i].edit->about.name, "burst") == 0;
+    return edited && fake.defect != FAKE_NO_BURST && d->run->name.image_seed % 4 == seed_of_4;
+}
+
 static void observe(denoise_state *d) {
     attn_run *r = d->run;
     count_acted(d);
@@ -424,6 +434,7 @@ ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_erro
         double push = push_of(d, 0) + push_of(d, 1), pull = (double)(d->text->hash % 1000) / 1000;
         for (int j = 0; j < LATENTS; j++)
             d->x[j] = 0.8 * d->x[j] + 0.2 * cos(d->x[(j + 1) % LATENTS] + pull * (j + 1)) + push * (j % 2 ? 1 : -0.5);
+        if (d->step == 3 && bursts(d, 2)) d->x[1] = INFINITY;
         d->step++;
     }
     return SS_OK;
@@ -442,18 +453,20 @@ int64_t denoise_latent_elements(const denoise_state *d) {
 
 ss_status denoise_check(pipeline *p, denoise_state *d, ss_error *err) {
     (void)p;
-    for (int i = 0; i < LATENTS; i++)
-        if (!isfinite(d->x[i])) {
-            d->broken = 1;
-            return error_set(err, SS_ERR_INPUT, "fake", "the latents after step %d are not finite", d->step);
-        }
-    return SS_OK;
+    for (int i = 0; i < LATENTS; i++) d->broken |= !isfinite(d->x[i]);
+    if (!d->broken) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, "fake network", "block 1 is not finite at step %d", d->step - 1);
 }
 
 int denoise_is_broken(const denoise_state *d) { return d->broken; }
 
 ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err) {
-    (void)p, (void)err;
+    (void)p;
+    *out = (rgb_image){0};
+    if (bursts(d, 0)) {
+        d->broken = 1;
+        return error_set(err, SS_ERR_INPUT, "fake decoder", "the picture is not finite");
+    }
     *out = (rgb_image){.width = SIDE, .height = SIDE, .rgb = malloc(SIDE * SIDE * 3)};
     for (int i = 0; i < SIDE * SIDE * 3; i++) {
         double v = 127 + 40 * d->x[i % LATENTS] + 5 * d->x[i / 7 % LATENTS];
@@ -489,6 +502,7 @@ static ss_status score_rmse(compute *c, void *state, const metric_input *in, met
     double sum = 0;
     for (int i = 0; i < SIDE * SIDE * 3; i++) sum += pow((in->image->rgb[i] - in->baseline->rgb[i]) / 255.0, 2);
     out->value = sqrt(sum / (SIDE * SIDE * 3));
+    if (fake.most_rmse > 0 && out->value > fake.most_rmse) out->value = NAN;
     return SS_OK;
 }
 
@@ -508,6 +522,7 @@ const metric SCORE_METRICS[] = {
     {.about = {"right", "right or wrong", NULL},
      .kind = METRIC_ALIGNMENT,
      .binary = 1,
+     .has_worst = 1,
      .needs = METRIC_NEEDS_GENEVAL,
      .score = score_right},
     {.about = {"pixel-rmse", "distance", NULL},

@@ -15,9 +15,10 @@ typedef struct fake_state {
     int fail_texts;        /* texts until the encoders fail; 0 = never */
     int text_limit;        /* bytes of a text that the encoder takes; 0 = 1000 */
     notices notices;       /* of the pipeline */
+    double most_rmse;      /* an image whose distance is above has a score that is not a number; 0 = none */
 } fake_state;
 
-enum { FAKE_SOUND, FAKE_NOT_REPEATABLE };
+enum { FAKE_SOUND, FAKE_NOT_REPEATABLE, FAKE_BURST_ALL, FAKE_NO_BURST };
 
 extern fake_state fake;
 

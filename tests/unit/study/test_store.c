@@ -94,7 +94,8 @@ static void test_version_1(void **state) {
     char *before = world_exports(&w, "reference"), *sites = strstr(before, "step,block,kind,head");
     assert_non_null(sites);
     sql(&w, "reference",
-        "DROP VIEW sites; DROP VIEW sinks; DROP VIEW keys; DROP VIEW blocks; DROP VIEW failures; DROP VIEW units;"
+        "DROP VIEW sites; DROP VIEW sinks; DROP VIEW keys; DROP VIEW blocks; DROP VIEW failures; DROP VIEW "
+        "failed_scores; DROP VIEW units;"
         "DROP VIEW scores; DROP VIEW calibrations; DROP TABLE block; DROP TABLE failure; DROP TABLE score_failure;"
         "ALTER TABLE segment DROP COLUMN layout; ALTER TABLE condition DROP COLUMN kinds; PRAGMA user_version = 1;"
         "CREATE VIEW sites AS SELECT 'as it was' AS a; CREATE VIEW sinks AS SELECT 'as it was' AS a;"
