@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "study/texts.h"
 
-enum { MAX_BATCH = 64, FAILURE_LENGTH = RUN_FAILURE_LENGTH };
+enum { MAX_BATCH = 64 };
 
 /* An embedding, kept while its prompt's groups run. */
 typedef struct held_text {
@@ -28,7 +28,7 @@ typedef struct job {
     denoise_state *state;
     trajectory trajectory;   /* kept where the condition follows the baseline */
     int failed, failed_step; /* its numbers are not finite; after this step, -1: in its picture */
-    char reason[FAILURE_LENGTH];
+    char reason[sizeof(((ss_error *)0)->message)];
 } job;
 
 /* The baseline's trajectory at a step at which some job leaves it. */
@@ -198,7 +198,7 @@ static ss_status take_failure(runner *r, job *j, ss_status status, int step, ss_
     if (status != SS_ERR_INPUT || !denoise_is_broken(j->state) || !may_fail(r, j->unit)) return status;
     j->failed = 1;
     j->failed_step = step;
-    run_failure_words(err, j->reason);
+    snprintf(j->reason, sizeof j->reason, "%s", err->message); /* not where: equal studies give equal bytes */
     return SS_OK;
 }
 
@@ -516,10 +516,6 @@ static ss_status denoise_alone(const plan *p, const plan_unit *u, pipeline *pl, 
         SS_TRY(denoise_check(pl, *state, err));
     }
     return SS_OK;
-}
-
-void run_failure_words(const ss_error *err, char out[RUN_FAILURE_LENGTH]) {
-    snprintf(out, RUN_FAILURE_LENGTH, "%s%s%s", err->where, *err->where ? ": " : "", err->message);
 }
 
 ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out, int *broken,

@@ -34,10 +34,6 @@ ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_
 ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_options *o, rgb_image *out, int *broken,
                    ss_error *err);
 
-/* An error as the reason of a unit's failure. */
-enum { RUN_FAILURE_LENGTH = sizeof(((ss_error *)0)->where) + sizeof(((ss_error *)0)->message) + 2 };
-void run_failure_words(const ss_error *err, char out[RUN_FAILURE_LENGTH]);
-
 /* Score the store's images by `n` further metrics, from the stored PNGs; scores that it already has are left alone. */
 /* Forget what the store has of a metric of images, and take the weights that are there now for its own: run_score then
  * scores every image again. A metric that the study names keeps the study's options; a name that the store has not is
