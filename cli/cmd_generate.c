@@ -119,7 +119,8 @@ done:
 
 static const option FLAGS[] = {
     {"prompt", OPTION_TEXT, NULL, 0, 0, NULL, "what to draw"},
-    {"prompts", OPTION_TEXT, NULL, 0, 0, NULL, "a file of prompts: one a line, or GenEval's .jsonl"},
+    {"prompts", OPTION_TEXT, NULL, 0, 0, NULL,
+     "a file of prompts: text with one a line, GenEval's .jsonl, .json (a list), .csv (column prompt)"},
     {"out", OPTION_FOLDER, NULL, 0, 0, "out", "folder for the PNGs (-o)"},
     {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0",
      "seed of the noise; the same image as diffusers' with that CPU generator"},

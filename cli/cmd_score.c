@@ -81,6 +81,13 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
 
 /* ---- images of no study ---- */
 
+/* Where nothing at all could be scored, the first reason. */
+static ss_status check_scored(const file_scores *s, ss_error *err) {
+    if (s->n == 0 || s->failed < s->n) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, NULL, "nothing could be scored (%lld rows); the first: %s", (long long)s->n,
+                     s->at[0].problem);
+}
+
 static ss_status score_collection(const invocation *in, scoring *s, ss_error *err) {
     const char *against = invocation_flag(in, "against").text, *out = invocation_flag(in, "out").text;
     study_places places = {.data = cli_data_folder()};
@@ -104,6 +111,7 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
     else if (status == SS_OK) file_scores_add_csv(&scores, &images, s->metric, &t);
     if (out && output_is_standard(out)) fputs(t.failed || !t.s ? "" : t.s, stderr), text_free(&t);
     else cli_print(&t);
+    if (status == SS_OK) status = check_scored(&scores, err);
     file_scores_free(&scores);
     collection_free(&images);
     collection_free(&others);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "io/content.h"
 #include "io/json.h"
 #include "io/shard.h"
 
@@ -48,6 +49,8 @@ static ss_status load_shard(checkpoint *st, const char *path, ss_error *err) {
     shard *s = &st->shards[st->shard_count];
     SS_TRY(file_map_open(&s->map, path, err));
     st->shard_count++;
+    SS_TRY(content_check(s->map.data, s->map.size, CONTENT_BINARY | CONTENT_ZIP | CONTENT_UTF16,
+                         "weights (safetensors, or what torch.save wrote)", path, err));
     return torch_recognises(&s->map) ? torch_read_shard(s, err) : safetensors_read_shard(s, err);
 }
 
@@ -171,7 +174,8 @@ ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
     checkpoint *st = make_handle(path, err);
     if (!st) return err->code;
     return finish(out, st,
-                  text_ends_with(path, ".json") ? load_index(st, path, err) : load_shards(st, "", 0, &path, 1, err));
+                  content_has_extension(path, ".json") ? load_index(st, path, err)
+                                                       : load_shards(st, "", 0, &path, 1, err));
 }
 
 ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err) {

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
-
-static const char MARK[] = "\xEF\xBB\xBF"; /* a byte order mark; spreadsheets write one */
+#include "io/content.h"
 
 struct csv_table {
     char *path, *data;
@@ -103,13 +102,29 @@ static ss_status read_row(cursor *c, int *fields) {
     }
 }
 
+/* The first row as it was read. A lone field with other separators in it is a table of another kind. */
+static ss_status check_header(cursor *c, int fields) {
+    static const struct {
+        char sign;
+        const char *name;
+    } OTHERS[] = {{';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}};
+    c->t->columns = fields;
+    for (size_t i = 0; fields == 1 && i < sizeof OTHERS / sizeof *OTHERS; i++)
+        if (strchr(c->t->cells[0], OTHERS[i].sign))
+            return c->line = 1, bad(c,
+                                    "has %s between its fields; expected commas: save it as CSV with commas (and with "
+                                    "points in numbers)",
+                                    OTHERS[i].name);
+    return SS_OK;
+}
+
 static ss_status read_rows(cursor *c) {
     csv_table *t = c->t;
     for (; c->at < c->end; c->line++) {
         int fields, line = c->line;
         SS_TRY(grow((void **)&t->lines, &t->line_capacity, (size_t)t->rows + 1, sizeof *t->lines, c));
         SS_TRY(read_row(c, &fields));
-        if (t->rows == 0) t->columns = fields;
+        if (t->rows == 0) SS_TRY(check_header(c, fields));
         if (fields != t->columns) {
             c->line = line;
             return bad(c, "has %d fields; expected %d, as in the header", fields, t->columns);
@@ -126,6 +141,7 @@ static ss_status read_rows(cursor *c) {
 
 ss_status csv_read_bytes(const char *bytes, size_t size, const char *name, csv_table **out, ss_error *err) {
     *out = NULL;
+    SS_TRY(content_check(bytes, size, CONTENT_EMPTY, "CSV: a header row, then rows of fields with commas", name, err));
     csv_table *t = calloc(1, sizeof *t);
     if (!t) return error_no_memory(err, name, sizeof *t);
     t->path = text_copy(name);
@@ -136,7 +152,7 @@ ss_status csv_read_bytes(const char *bytes, size_t size, const char *name, csv_t
     }
     memcpy(t->data, bytes, size);
     t->data[size] = '\0';
-    size_t mark = size >= 3 && memcmp(bytes, MARK, 3) == 0 ? 3 : 0;
+    size_t mark = content_mark(bytes, size);
     cursor c = {.t = t, .at = t->data + mark, .end = t->data + size, .line = 1, .err = err};
     ss_status status = read_rows(&c);
     if (status == SS_OK) *out = t;
@@ -152,6 +168,16 @@ ss_status csv_read_file(const char *path, csv_table **out, ss_error *err) {
     ss_status status = csv_read_bytes(data, size, path, out, err);
     free(data);
     return status;
+}
+
+size_t csv_whole_rows(const char *bytes, size_t size) {
+    size_t whole = 0;
+    int in_quotes = 0; /* a doubled quote leaves them and enters them again */
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] == '"') in_quotes = !in_quotes;
+        else if (bytes[i] == '\n' && !in_quotes) whole = i + 1;
+    }
+    return whole;
 }
 
 void csv_close(csv_table *t) {
@@ -208,7 +234,7 @@ static void add_comma(text *out, int column) {
 /* A lone empty field is quoted, or its row would be an empty line; so is one that begins with a byte order mark, or a
  * reader would take it for the file's. */
 void csv_add_text(text *out, int column, const char *s) {
-    int plain = !s[strcspn(s, ",\"\r\n")] && (*s || column > 0) && strncmp(s, MARK, sizeof MARK - 1) != 0;
+    int plain = !s[strcspn(s, ",\"\r\n")] && (*s || column > 0) && !content_mark(s, strlen(s));
     add_comma(out, column);
     if (plain) {
         text_add(out, s);

@@ -16,6 +16,10 @@ ss_status csv_read_file(const char *path, csv_table **out, ss_error *err);
 ss_status csv_read_bytes(const char *bytes, size_t size, const char *name, csv_table **out, ss_error *err);
 void csv_close(csv_table *t); /* NULL is allowed */
 
+/* Bytes of the whole rows at the beginning of a file whose last row may have been cut anywhere, also inside quotes: up
+ * to the last line feed that ends a row. */
+size_t csv_whole_rows(const char *bytes, size_t size);
+
 int csv_column_count(const csv_table *t);
 int64_t csv_row_count(const csv_table *t); /* without the header */
 const char *csv_column_name(const csv_table *t, int column);

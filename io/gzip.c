@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
 
 enum { GZIP_FORMAT = 16 + MAX_WBITS, CHUNK = 1 << 16 };
 
@@ -38,9 +39,11 @@ ss_status gzip_read(const char *path, size_t limit, char **out, size_t *size, ss
     size_t n;
     SS_TRY(file_read(path, limit, &packed, &n, err));
     if (n < 2 || (unsigned char)packed[0] != 0x1F || (unsigned char)packed[1] != 0x8B) {
-        *out = packed;
-        *size = n;
-        return SS_OK;
+        ss_status plain_text =
+            content_check(packed, n, CONTENT_JSON | CONTENT_EMPTY, "text, or text packed with gzip", path, err);
+        if (plain_text != SS_OK) free(packed);
+        else *out = packed, *size = n;
+        return plain_text;
     }
     text plain = {0};
     z_stream z = {.next_in = (unsigned char *)packed, .avail_in = (unsigned)n};

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "io/content.h"
 #include "io/jpeg.h"
 #include "io/webp.h"
 
@@ -12,7 +13,7 @@ ss_status image_decode(const void *bytes, size_t size, const char *name, rgb_ima
     if (jpeg_is_signature(bytes, size)) return jpeg_decode(bytes, size, name, out, err);
     if (webp_is_signature(bytes, size)) return webp_decode(bytes, size, name, out, err);
     if (size >= 4 && memcmp(bytes, "\x89PNG", 4) == 0) return png_decode(bytes, size, name, out, err);
-    if (size == 0) return error_set(err, SS_ERR_INPUT, name, "is empty; expected a PNG, JPEG or WebP image");
+    SS_TRY(content_check(bytes, size, 0, "a PNG, JPEG or WebP image", name, err));
     return error_set(err, SS_ERR_INPUT, name, "is not a PNG, JPEG or WebP image (it begins with %02x %02x %02x %02x)",
                      p[0], size > 1 ? p[1] : 0, size > 2 ? p[2] : 0, size > 3 ? p[3] : 0);
 }

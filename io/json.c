@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/content.h"
 
 /* jansson does not always say that memory ran out: its lexer drops a byte that it cannot keep, or calls a token that it
  * could not copy a syntax error. So it allocates through here, unless the program that uses this library has given it
@@ -52,11 +53,21 @@ static ss_status read_bytes(const void *bytes, size_t size, const char *name, si
     return error_set(err, SS_ERR_INPUT, where, "is not JSON: %s", e.text);
 }
 
+/* The whole file, checked to be text and without a byte order mark. */
+static ss_status read_text(const char *path, size_t limit, char **data, size_t *size, ss_error *err) {
+    SS_TRY(file_read(path, limit, data, size, err));
+    ss_status status = content_check(*data, *size, CONTENT_JSON, "a JSON document", path, err);
+    size_t mark = content_mark(*data, *size);
+    if (status != SS_OK) free(*data);
+    else if (mark) memmove(*data, *data + mark, (*size -= mark) + 1);
+    return status;
+}
+
 static ss_status read_file(const char *path, size_t limit, size_t flags, json_t **out, ss_error *err) {
     char *data;
     size_t size;
     *out = NULL;
-    SS_TRY(file_read(path, limit, &data, &size, err));
+    SS_TRY(read_text(path, limit, &data, &size, err));
     ss_status status = read_bytes(data, size, path, flags, out, err);
     free(data);
     return status;
@@ -89,7 +100,7 @@ ss_status json_read_python_file(const char *path, size_t limit, json_t **out, ss
     char *data;
     size_t size;
     *out = NULL;
-    SS_TRY(file_read(path, limit, &data, &size, err));
+    SS_TRY(read_text(path, limit, &data, &size, err));
     forget_minus_infinity(data);
     ss_status status = read_bytes(data, size, path, 0, out, err);
     free(data);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
 
 /* Nodes of one open collection, gathered until its end is seen. */
 typedef struct node_list {
@@ -213,6 +214,7 @@ ss_status yaml_read_bytes(const char *bytes, size_t size, const char *name, yaml
     if (size > YAML_LIMIT)
         return error_set(err, SS_ERR_INPUT, name, "has %zu bytes; at most %d are expected of such a file", size,
                          YAML_LIMIT);
+    SS_TRY(content_check(bytes, size, CONTENT_JSON | CONTENT_EMPTY, "a YAML document", name, err));
     yaml_file *f = calloc(1, sizeof *f);
     if (!f) return error_no_memory(err, name, sizeof *f);
     f->path = text_copy(name);
@@ -269,11 +271,28 @@ const yaml_node *yaml_value(const yaml_node *mapping, int i) { return &mapping->
 const yaml_node *yaml_find(const yaml_node *mapping, const char *key) {
     if (!mapping || mapping->kind != YAML_MAPPING) return NULL;
     for (int i = 0; i < mapping->count; i++)
-        if (strcmp(yaml_key(mapping, i)->text, key) == 0) return yaml_value(mapping, i);
+        if (strcmp(yaml_key(mapping, i)->text, key) == 0)
+            return yaml_is_nothing(yaml_value(mapping, i)) ? NULL : yaml_value(mapping, i);
     return NULL;
 }
 
+const yaml_node *yaml_find_nothing(const yaml_node *mapping, const char *key) {
+    if (!mapping || mapping->kind != YAML_MAPPING) return NULL;
+    for (int i = 0; i < mapping->count; i++)
+        if (strcmp(yaml_key(mapping, i)->text, key) == 0 && yaml_is_nothing(yaml_value(mapping, i)))
+            return yaml_key(mapping, i);
+    return NULL;
+}
+
+int yaml_is_nothing(const yaml_node *node) {
+    static const char *const WORDS[] = {"", "~", "null", "Null", "NULL"}; /* YAML 1.2.2, 10.3.2 */
+    for (size_t i = 0; node->kind == YAML_SCALAR && node->is_plain && i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strcmp(node->text, WORDS[i]) == 0) return 1;
+    return 0;
+}
+
 const char *yaml_kind_name(const yaml_node *node) {
+    if (yaml_is_nothing(node)) return "nothing";
     return node->kind == YAML_SCALAR ? "a word" : node->kind == YAML_SEQUENCE ? "a list" : "a mapping";
 }
 

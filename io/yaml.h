@@ -35,13 +35,18 @@ const char *yaml_path(const yaml_file *f);
 /* The document as it was read (terminated), for the copy kept in a store. */
 const char *yaml_source(const yaml_file *f, size_t *size);
 
-/* The value of `key` in a mapping, or NULL (also where `mapping` is no mapping). */
+/* Whether a value is not given: null, ~ or nothing at all, without quotes. */
+int yaml_is_nothing(const yaml_node *node);
+
+/* The value of `key` in a mapping, or NULL where it is not there or not given (also where `mapping` is no mapping). */
 const yaml_node *yaml_find(const yaml_node *mapping, const char *key);
+/* The node of `key` itself where the key is there and its value is not given, else NULL. */
+const yaml_node *yaml_find_nothing(const yaml_node *mapping, const char *key);
 /* The key node of pair i, and its value. */
 const yaml_node *yaml_key(const yaml_node *mapping, int i);
 const yaml_node *yaml_value(const yaml_node *mapping, int i);
 
-/* "a word", "a list", "a mapping": for messages. */
+/* "a word", "a list", "a mapping", "nothing": for messages. */
 const char *yaml_kind_name(const yaml_node *node);
 
 /* An input error at `at`, with the line of the source and the node underlined:

@@ -6,6 +6,8 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
+#include "io/csv.h"
 #include "io/json.h"
 
 enum { FILE_LIMIT = 64 << 20 };
@@ -62,29 +64,51 @@ static ss_status read_objects(const json_t *line, const char *member, const char
     return SS_OK;
 }
 
+/* The members of one prompt's object. */
+static ss_status read_object(const json_t *o, const char *where, geneval_prompt *p, ss_error *err) {
+    const char *prompt, *tag;
+    SS_TRY(json_get_text(o, "prompt", where, &prompt, err));
+    SS_TRY(json_get_text_or(o, "tag", where, NULL, &tag, err));
+    SS_TRY(copy_text(prompt, &p->prompt, err));
+    SS_TRY(copy_text(tag, &p->tag, err));
+    SS_TRY(json_get_bool_or(o, "held_out", where, 0, &p->held_out, err));
+    SS_TRY(read_objects(o, "include", where, p->include, &p->n_include, err));
+    return read_objects(o, "exclude", where, p->exclude, &p->n_exclude, err);
+}
+
 static ss_status read_metadata(const char *s, size_t len, const char *where, geneval_prompt *p, ss_error *err) {
     json_t *line = NULL;
-    const char *prompt = NULL, *tag = NULL;
     ss_status status;
     SS_TRY_GOTO(json_read_bytes(s, len, where, &line, err), done);
     if (!json_is_object(line))
         SS_TRY_GOTO(error_set(err, SS_ERR_INPUT, where, "expected a JSON object on each line"), done);
-    SS_TRY_GOTO(json_get_text(line, "prompt", where, &prompt, err), done);
-    SS_TRY_GOTO(json_get_text_or(line, "tag", where, NULL, &tag, err), done);
-    SS_TRY_GOTO(copy_text(prompt, &p->prompt, err), done);
-    SS_TRY_GOTO(copy_text(tag, &p->tag, err), done);
-    SS_TRY_GOTO(json_get_bool_or(line, "held_out", where, 0, &p->held_out, err), done);
-    SS_TRY_GOTO(read_objects(line, "include", where, p->include, &p->n_include, err), done);
-    SS_TRY_GOTO(read_objects(line, "exclude", where, p->exclude, &p->n_exclude, err), done);
+    SS_TRY_GOTO(read_object(line, where, p, err), done);
     SS_TRY_GOTO(copy_text(s, &p->line, err), done);
 done:
     json_decref(line);
     return status;
 }
 
+/* The next prompt of the list, empty; NULL when out of memory. */
+static geneval_prompt *add_prompt(geneval_prompts *out, ss_error *err) {
+    if (out->n == out->capacity) {
+        int capacity = out->capacity ? 2 * out->capacity : 64;
+        geneval_prompt *grown = realloc(out->prompt, (size_t)capacity * sizeof *grown);
+        if (!grown) {
+            error_no_memory(err, "prompts", (size_t)capacity * sizeof *grown);
+            return NULL;
+        }
+        out->prompt = grown;
+        out->capacity = capacity;
+    }
+    geneval_prompt *p = &out->prompt[out->n++];
+    *p = (geneval_prompt){0};
+    return p;
+}
+
 /* Each line in turn; `data` is cut up in place. */
 static ss_status read_lines(char *data, const char *path, int metadata, geneval_prompts *out, ss_error *err) {
-    int capacity = 0, number = 0;
+    int number = 0;
     for (char *line = data, *next; line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = '\0';
@@ -92,30 +116,113 @@ static ss_status read_lines(char *data, const char *path, int metadata, geneval_
         size_t len = strlen(line);
         if (len > 0 && line[len - 1] == '\r') line[--len] = '\0';
         if (strspn(line, " \t") == len) continue;
-        if (out->n == capacity) {
-            capacity = capacity ? 2 * capacity : 64;
-            geneval_prompt *grown = realloc(out->prompt, (size_t)capacity * sizeof *grown);
-            if (!grown) return error_no_memory(err, "prompts", (size_t)capacity * sizeof *grown);
-            out->prompt = grown;
-        }
-        geneval_prompt *p = &out->prompt[out->n++];
-        *p = (geneval_prompt){0};
+        geneval_prompt *p = add_prompt(out, err);
+        if (!p) return err->code;
         char where[600];
         snprintf(where, sizeof where, "%s:%d", path, number);
         SS_TRY(metadata ? read_metadata(line, len, where, p, err) : copy_text(line, &p->prompt, err));
     }
-    return out->n ? SS_OK : error_set(err, SS_ERR_INPUT, path, "holds no prompt");
+    return SS_OK;
 }
+
+static ss_status read_text(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+    SS_TRY(content_check(data, size, CONTENT_EMPTY,
+                         "text, a prompt a line; JSON is read from a file called .json (a list) or .jsonl (an object a "
+                         "line)",
+                         path, err));
+    return read_lines(data, path, 0, out, err);
+}
+
+static ss_status read_json_lines(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+    const char expected[] = "JSON lines, {\"prompt\": ...} on each; a list in one piece is called .json";
+    const char *start = data + strspn(data, " \t\r\n");
+    SS_TRY(content_check(data, size, CONTENT_JSON | CONTENT_EMPTY, expected, path, err));
+    if (*start == '[') return error_set(err, SS_ERR_INPUT, path, "is a JSON list; expected %s", expected);
+    if (*start && *start != '{')
+        return error_set(err, SS_ERR_INPUT, path, "begins with '%.20s'; expected %s", start, expected);
+    return read_lines(data, path, 1, out, err);
+}
+
+/* A list of strings, or of objects as GenEval's lines have them. */
+static ss_status read_json_list(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+    const char expected[] = "a list of prompts: [\"a red star\", ...] or [{\"prompt\": \"a red star\"}, ...]";
+    json_t *list;
+    SS_TRY(content_check(data, size, CONTENT_JSON, expected, path, err));
+    SS_TRY(json_read_bytes(data, size, path, &list, err));
+    ss_status status = SS_OK;
+    if (!json_is_array(list))
+        status = error_set(err, SS_ERR_INPUT, path, "is %s; expected %s", json_type_name(list), expected);
+    for (size_t i = 0; status == SS_OK && i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        geneval_prompt *p = add_prompt(out, err);
+        char where[600];
+        snprintf(where, sizeof where, "%s: item %zu", path, i + 1);
+        if (!p) status = err->code;
+        else if (json_is_string(item)) status = copy_text(json_string_value(item), &p->prompt, err);
+        else if (!json_is_object(item))
+            status = error_set(err, SS_ERR_INPUT, where, "is %s; expected %s", json_type_name(item), expected);
+        else {
+            status = read_object(item, where, p, err);
+            if (status == SS_OK && !(p->line = json_dumps(item, JSON_COMPACT))) status = error_no_memory(err, where, 1);
+        }
+    }
+    json_decref(list);
+    return status;
+}
+
+static int optional_column(const csv_table *t, const char *name) {
+    for (int i = 0; i < csv_column_count(t); i++)
+        if (strcmp(csv_column_name(t, i), name) == 0) return i;
+    return -1;
+}
+
+/* Columns prompt and, where wanted, tag; others are ignored. A seed beside a prompt would not be: it is refused. */
+static ss_status read_table(const csv_table *t, const char *path, geneval_prompts *out, ss_error *err) {
+    int prompt, tag = optional_column(t, "tag");
+    SS_TRY(csv_find_column(t, "prompt", &prompt, err));
+    if (optional_column(t, "seed") >= 0)
+        return error_set(err, SS_ERR_INPUT, path,
+                         "has a column 'seed', which a file of prompts has not: seeds are given by the study or by "
+                         "--seed");
+    for (int64_t r = 0; r < csv_row_count(t); r++) {
+        char where[600];
+        snprintf(where, sizeof where, "%s:%d", path, csv_line(t, r));
+        if (!*csv_cell(t, r, prompt)) return error_set(err, SS_ERR_INPUT, where, "prompt is empty; expected words");
+        geneval_prompt *p = add_prompt(out, err);
+        if (!p) return err->code;
+        SS_TRY(copy_text(csv_cell(t, r, prompt), &p->prompt, err));
+        if (tag >= 0 && *csv_cell(t, r, tag)) SS_TRY(copy_text(csv_cell(t, r, tag), &p->tag, err));
+    }
+    return SS_OK;
+}
+
+static ss_status read_csv(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+    csv_table *t;
+    SS_TRY(csv_read_bytes(data, size, path, &t, err));
+    ss_status status = read_table(t, path, out, err);
+    csv_close(t);
+    return status;
+}
+
+/* By the end of the file's name; the last row is for every other. */
+static const struct {
+    const char *extension;
+    ss_status (*read)(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err);
+} FORMATS[] = {{".jsonl", read_json_lines}, {".json", read_json_list}, {".csv", read_csv}, {NULL, read_text}};
 
 ss_status geneval_read(const char *path, geneval_prompts *out, ss_error *err) {
     char *data;
-    size_t size, n = strlen(path);
+    size_t size;
+    int format = 0;
     *out = (geneval_prompts){0};
     SS_TRY(file_read(path, FILE_LIMIT, &data, &size, err));
-    int metadata = n > 6 && strcmp(path + n - 6, ".jsonl") == 0;
-    ss_status status = strlen(data) != size
-                           ? error_set(err, SS_ERR_INPUT, path, "holds a zero byte at %zu; expected text", strlen(data))
-                           : read_lines(data, path, metadata, out, err);
+    while (FORMATS[format].extension && !content_has_extension(path, FORMATS[format].extension)) format++;
+    size_t mark = content_mark(data, size);
+    ss_status status = content_check(data, size, CONTENT_JSON | CONTENT_EMPTY, "prompts", path, err);
+    if (status == SS_OK && strlen(data) != size)
+        status = error_set(err, SS_ERR_INPUT, path, "holds a zero byte at %zu; expected text", strlen(data));
+    if (status == SS_OK) status = FORMATS[format].read(data + mark, size - mark, path, out, err);
+    if (status == SS_OK && out->n == 0) status = error_set(err, SS_ERR_INPUT, path, "holds no prompt");
     free(data);
     if (status != SS_OK) geneval_free(out);
     return status;

@@ -19,21 +19,25 @@ typedef struct geneval_object {
 } geneval_object;
 
 typedef struct geneval_prompt {
-    char *tag;    /* NULL for prompts from a text file */
+    char *tag;    /* NULL where there is none */
     char *prompt; /* never NULL */
     int held_out; /* names what the model's training left out ("held_out": true; models/shapes-sd3) */
     int n_include, n_exclude;
     geneval_object include[GENEVAL_MAX_OBJECTS], exclude[GENEVAL_MAX_OBJECTS];
-    char *line; /* the JSON object as it stands in the file (for metadata.jsonl); NULL for text files */
+    char *line; /* the JSON object as it stands in the file (for metadata.jsonl); NULL for strings */
 } geneval_prompt;
 
 typedef struct geneval_prompts {
-    int n;
+    int n, capacity;
     geneval_prompt *prompt;
 } geneval_prompts;
 
-/* Read `*.jsonl` as metadata, anything else as text (one prompt a line; empty lines are skipped). Errors name
- * file:line. Free with geneval_free. */
+/* Read prompts by the end of the file's name, in small letters or capitals:
+ *   .jsonl  metadata, an object a line
+ *   .json   a list of strings, or of such objects
+ *   .csv    columns prompt and, where wanted, tag
+ *   other   text, one prompt a line (empty lines are skipped); what looks like JSON is refused, not drawn
+ * Errors name file:line. Free with geneval_free. */
 ss_status geneval_read(const char *path, geneval_prompts *out, ss_error *err);
 void geneval_free(geneval_prompts *p);
 

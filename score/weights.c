@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
 #include "nn/weights.h"
 
 enum { MAX_REVISION = 256 };
@@ -198,7 +199,7 @@ ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
 static int says_random(const char *path) {
     checkpoint *file;
     ss_error ignored;
-    if (!text_ends_with(path, ".safetensors") || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
+    if (!content_has_extension(path, ".safetensors") || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
     const char *note = checkpoint_note(file);
     int random = note && strcmp(note, WEIGHTS_RANDOM_NOTE) == 0;
     checkpoint_close(file);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/text_set.h"
+#include "io/content.h"
 #include "io/csv.h"
 
 typedef struct names {
@@ -51,20 +52,19 @@ static int is_number(const char *name) { return *name && name[strspn(name, "0123
 
 static int is_picture(const char *name) {
     static const char *const ENDS[] = {".png", ".jpg", ".jpeg", ".webp"};
-    const char *end = strrchr(name, '.');
-    for (size_t i = 0; end && i < sizeof ENDS / sizeof *ENDS; i++)
-        if (text_equal_fold(end, ENDS[i])) return 1;
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (content_has_extension(name, ENDS[i])) return 1;
     return 0;
 }
 
-/* Takes the texts, also on failure. */
-static ss_status add_image(collection *c, collection_image image, ss_error *err) {
+/* Takes the texts, also on failure; `lost`: one of them could not be copied. */
+static ss_status add_image(collection *c, collection_image image, int lost, ss_error *err) {
     if (c->n == c->capacity) {
         int capacity = c->capacity ? 2 * c->capacity : 64;
         collection_image *grown = realloc(c->image, (size_t)capacity * sizeof *grown);
         if (grown) c->image = grown, c->capacity = capacity;
     }
-    if (c->n < c->capacity && image.path && image.name) {
+    if (!lost && c->n < c->capacity && image.path && image.name) {
         c->image[c->n++] = image;
         return SS_OK;
     }
@@ -90,7 +90,8 @@ static ss_status add_folder(collection *c, const char *folder, const char *below
             image.tag = prompt->tag ? text_copy(prompt->tag) : NULL;
             image.geneval = prompt->n_include > 0 ? prompt : NULL;
         }
-        status = add_image(c, image, err);
+        int lost = prompt && (!image.prompt || (prompt->tag && !image.tag));
+        status = add_image(c, image, lost, err);
     }
     names_free(&pictures);
     free(path);
@@ -146,8 +147,9 @@ static char *beside(const char *csv_path, const char *written) {
     return NULL;
 }
 
-static char *copy_cell(const csv_table *t, int64_t row, int column) {
-    return column >= 0 && *csv_cell(t, row, column) ? text_copy(csv_cell(t, row, column)) : NULL;
+/* A cell, NULL where the column is not there or the cell is empty. */
+static const char *cell_or_null(const csv_table *t, int64_t row, int column) {
+    return column >= 0 && *csv_cell(t, row, column) ? csv_cell(t, row, column) : NULL;
 }
 
 static ss_status read_rows(const char *path, const csv_table *t, collection *c, ss_error *err) {
@@ -163,11 +165,14 @@ static ss_status read_rows(const char *path, const csv_table *t, collection *c, 
             text_free(&where);
             return SS_ERR_INPUT;
         }
+        const char *said = cell_or_null(t, r, prompt), *tagged = cell_or_null(t, r, tag);
+        const char *paired = cell_or_null(t, r, baseline);
         collection_image x = {.path = beside(path, name), .name = text_copy(name)};
-        x.prompt = text_copy(csv_cell(t, r, prompt));
-        x.tag = copy_cell(t, r, tag);
-        if (baseline >= 0 && *csv_cell(t, r, baseline)) x.baseline = beside(path, csv_cell(t, r, baseline));
-        SS_TRY(add_image(c, x, err));
+        if (said) x.prompt = text_copy(said);
+        if (tagged) x.tag = text_copy(tagged);
+        if (paired) x.baseline = beside(path, paired);
+        int lost = (said && !x.prompt) || (tagged && !x.tag) || (paired && !x.baseline);
+        SS_TRY(add_image(c, x, lost, err));
     }
     return SS_OK;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/content.h"
 #include "io/csv.h"
 #include "io/json.h"
 #include "study/run.h"
@@ -160,8 +161,9 @@ static ss_status read_results(intake *w, const char *name, ss_error *err) {
     size_t size;
     int line = 0;
     SS_TRY(file_read(w->path, RESULTS_LIMIT, &bytes, &size, err));
-    ss_status status = SS_OK;
-    for (char *at = bytes; status == SS_OK && at < bytes + size;) {
+    ss_status status = content_check(bytes, size, CONTENT_JSON | CONTENT_EMPTY,
+                                     "GenEval's results, a JSON object a line", w->path, err);
+    for (char *at = bytes + content_mark(bytes, size); status == SS_OK && at < bytes + size;) {
         size_t length = strcspn(at, "\n");
         line++;
         if (length > 0) status = read_result(w, at, length, line, name, err);
@@ -241,8 +243,7 @@ static const char INDEX[] = "CREATE TEMP TABLE intake(image TEXT PRIMARY KEY, un
                             " WHERE image IS NOT NULL";
 
 static ss_status take_in(intake *w, const char *name, metric_kind kind, ss_error *err) {
-    size_t length = strlen(w->path);
-    int is_geneval = length > 6 && strcmp(w->path + length - 6, ".jsonl") == 0;
+    int is_geneval = content_has_extension(w->path, ".jsonl");
     csv_table *t = NULL;
     SS_TRY(store_prepare(w->s, "SELECT unit, pixels, image FROM temp.intake WHERE image = ?", &w->find, err));
     ss_status status = store_prepare(w->s, "DELETE FROM score WHERE metric = ? AND unit = ?", &w->remove, err);

@@ -43,7 +43,9 @@ const option STUDY_KEYS[] = {
 };
 
 const option STUDY_PROMPT_KEYS[] = {
-    TEXT_KEY("file", NULL, "GenEval metadata (*.jsonl), or text with a prompt a line"),
+    TEXT_KEY(
+        "file", NULL,
+        "GenEval metadata (*.jsonl), a list (*.json), a table (*.csv, column prompt), or text with a prompt a line"),
     INT_KEY("sample", 0, 1e9, "0", "prompts to draw, in a seeded order; 0 = all"),
     {"stratify", OPTION_WORD, "tag|none", 0, 0, "tag", "draw in proportion to the tags"},
     {0},

@@ -94,7 +94,11 @@ ss_status loader_get(loader *l, const yaml_node *mapping, const option *table, c
     const option *o = loader_find_option(table, name);
     const yaml_node *n = yaml_find(mapping, name);
     if (n) return loader_parse(l, n, o, out);
-    if (!o->by_default && mapping) return yaml_error(l->f, mapping, o->help, l->err, "the key '%s' is missing", name);
+    if (!o->by_default && mapping) {
+        const yaml_node *empty = yaml_find_nothing(mapping, name);
+        return yaml_error(l->f, empty ? empty : mapping, o->help, l->err, "the key '%s' %s", name,
+                          empty ? "is given no value" : "is missing");
+    }
     set_default(o, out);
     return SS_OK;
 }
@@ -134,7 +138,11 @@ ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, 
         const yaml_node *n = yaml_find(mapping, o->name);
         if (n) SS_TRY(loader_parse(l, n, o, &out[i]));
         else if (o->by_default) set_default(o, &out[i]);
-        else return yaml_error(l->f, mapping, o->help, l->err, "%s '%s' needs the key '%s'", kind, row->name, o->name);
+        else {
+            const yaml_node *empty = yaml_find_nothing(mapping, o->name);
+            return yaml_error(l->f, empty ? empty : mapping, o->help, l->err, "%s '%s' needs %sthe key '%s'", kind,
+                              row->name, empty ? "a value of " : "", o->name);
+        }
     }
     return SS_OK;
 }

@@ -88,19 +88,15 @@ static ss_status known_add(known_scores *k, const csv_table *t, int64_t row, ss_
     return s->key && s->note ? SS_OK : error_no_memory(err, "known scores", 1);
 }
 
-/* Rows of `path` where it is there. `partial`: its last line may be half a line, which is left out. */
+/* Rows of `path` where it is there. `partial`: its last row may have been cut, and is left out. */
 static ss_status known_read(known_scores *k, const char *path, int partial, ss_error *err) {
     char *bytes;
     size_t size;
     csv_table *t = NULL;
     if (!file_exists(path)) return SS_OK;
     SS_TRY(file_read(path, CSV_LIMIT, &bytes, &size, err));
-    ss_status status;
-    do {
-        while (partial && size > 0 && bytes[size - 1] != '\n') size--;
-        status = size ? csv_read_bytes(bytes, size, path, &t, err) : SS_OK;
-        if (status != SS_OK && size) size--;
-    } while (partial && status == SS_ERR_INPUT && size > 0); /* a line break inside quotes is no end of a row */
+    if (partial) size = csv_whole_rows(bytes, size);
+    ss_status status = size ? csv_read_bytes(bytes, size, path, &t, err) : SS_OK;
     free(bytes);
     if (status == SS_OK && t && csv_column_count(t) != COLUMNS)
         status = error_set(err, SS_ERR_INPUT, path, "is not a file of scores: expected the columns %.*s",
@@ -352,12 +348,12 @@ static ss_status prepare(scorer *w, const char *out_path, const char *partial, s
 static ss_status begin_journal(scorer *w, const char *partial, ss_error *err) {
     struct stat st;
     int fresh = stat(partial, &st) != 0;
-    if (!fresh) { /* cut off half a line */
+    if (!fresh) { /* cut off what is left of a row: what is appended behind it could not be read */
         char *bytes;
-        size_t size, whole;
+        size_t size;
         SS_TRY(file_read(partial, CSV_LIMIT, &bytes, &size, err));
-        for (whole = size; whole > 0 && bytes[whole - 1] != '\n';) whole--;
-        ss_status status = file_write(partial, bytes, whole, err);
+        size_t whole = csv_whole_rows(bytes, size);
+        ss_status status = whole == size ? SS_OK : file_write(partial, bytes, whole, err);
         free(bytes);
         if (status != SS_OK) return status;
         fresh = whole == 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "io/content.h"
 #include "io/json.h"
 
 enum { MANIFEST_LIMIT = 16 << 20, FOLDER_DEPTH = 8 };
@@ -341,7 +342,7 @@ ss_status store_text_identity(const store *s, text *out, ss_error *err) {
 static int holds_weights(const char *path) {
     static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (text_ends_with(path, ends[i])) return 1;
+        if (content_has_extension(path, ends[i])) return 1;
     return 0;
 }
 

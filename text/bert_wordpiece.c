@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
 #include "io/json.h"
 #include "text/basic_clean.h"
 #include "text/string_map.h"
@@ -58,6 +59,9 @@ static ss_status number_lines(bert_wordpiece *w, size_t n, const char *path, ss_
 static ss_status read_vocabulary(bert_wordpiece *w, const char *path, ss_error *err) {
     size_t n;
     SS_TRY(file_read(path, FILE_LIMIT, &w->data, &n, err));
+    SS_TRY(content_check(w->data, n, CONTENT_JSON | CONTENT_EMPTY, "a vocabulary, a piece a line", path, err));
+    size_t mark = content_mark(w->data, n);
+    if (mark) memmove(w->data, w->data + mark, (n -= mark) + 1);
     if (memchr(w->data, 0, n)) return error_set(err, SS_ERR_INPUT, path, "has a NUL character");
     size_t invalid = unicode_find_invalid(w->data, n);
     if (invalid < n) return error_set(err, SS_ERR_INPUT, path, "is not UTF-8 at byte %zu", invalid);

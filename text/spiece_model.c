@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/content.h"
 #include "text/unicode.h"
 
 enum { FILE_LIMIT = 64 << 20, MAX_PIECES = 1 << 24, MAX_BYTES = 1 << 16 };
@@ -176,7 +177,8 @@ ss_status spiece_model_open(spiece_model *m, const char *path, ss_error *err) {
     size_t size;
     *m = (spiece_model){0};
     SS_TRY(file_read(path, FILE_LIMIT, &data, &size, err));
-    ss_status status = spiece_model_read(m, data, size, path, err);
+    ss_status status = content_check(data, size, CONTENT_BINARY | CONTENT_UTF16, "a SentencePiece model", path, err);
+    if (status == SS_OK) status = spiece_model_read(m, data, size, path, err);
     free(data);
     return status;
 }
