@@ -220,6 +220,7 @@ ss_status yaml_read_bytes(const char *bytes, size_t size, const char *name, yaml
     f->path = text_copy(name);
     f->source = malloc(size + 1);
     reader r = {.file = f, .err = err};
+    size_t mark = content_mark(bytes, size); /* libyaml skips it only where it may guess the encoding */
     if (!f->path || !f->source || !yaml_parser_initialize(&r.parser)) {
         yaml_close(f);
         return error_no_memory(err, name, size);
@@ -228,7 +229,7 @@ ss_status yaml_read_bytes(const char *bytes, size_t size, const char *name, yaml
     f->source[size] = '\0';
     f->size = size;
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)f->source, size);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)f->source + mark, size - mark);
     ss_status status = read_document(&r);
     yaml_parser_delete(&r.parser);
     if (status == SS_OK) *out = f;
@@ -302,7 +303,7 @@ static int is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
  * from some characters before the node. */
 static void add_excerpt(const yaml_file *f, const yaml_node *at, text *out) {
     enum { SHOWN = 160, BEFORE = 100 };
-    const char *line = f->source;
+    const char *line = f->source + content_mark(f->source, f->size);
     for (int i = 1; i < at->line && line; i++) {
         line = strchr(line, '\n');
         if (line) line++;

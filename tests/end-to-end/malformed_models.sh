@@ -49,7 +49,7 @@ model 'no weights' 'broken/transformer: has no weights; looked for' "rm $weights
 model 'weights in another format' 'broken/vae: has no weights; looked for' "mv $vae vae/diffusion_pytorch_model.bin"
 model 'weights cut' '(truncated?)' "cut_to $weights 20000"
 model 'weights cut in the header' 'begins with 8 bytes of header length' "cut_to $weights 5"
-model 'weights of no bytes' 'has 0 bytes' ": >$vae"
+model 'weights of no bytes' 'is empty; expected weights' ": >$vae"
 model 'a header without end' 'at most 100000000 are allowed' "printf '\\377\\377\\377\\377\\377\\377\\377\\177' | dd of=$vae conv=notrunc bs=1 2>/dev/null"
 model 'a header that is not JSON' 'safetensors:1:2: is not JSON' "set_header $vae '{\"' '{{'"
 model 'bytes after the last tensor' 'has 5 bytes after the last tensor' "echo junk >>$vae"

@@ -90,7 +90,10 @@ static void test_read(void **state) {
     rgb_image image;
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
     assert_string_equal(err.where, path);
-    assert_string_equal(err.message, "is not a PNG, JPEG or WebP image (it begins with 47 49 46 38)");
+    assert_string_equal(err.message, "is a GIF image; expected a PNG, JPEG or WebP image. Convert it to PNG");
+    assert_int_equal(file_write(path, "\1\2\3", 3, &err), SS_OK);
+    assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
+    assert_string_equal(err.message, "is not a PNG, JPEG or WebP image (it begins with 01 02 03 00)");
     assert_int_equal(file_write(path, "", 0, &err), SS_OK);
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "is empty; expected a PNG, JPEG or WebP image");

@@ -150,7 +150,7 @@ static void test_header_length(void **state) {
         unsigned char bytes[10];
         size_t n;
         const char *expected;
-    } cases[] = {{{0}, 0, "has 0 bytes"},
+    } cases[] = {{{0}, 0, "is empty; expected weights"},
                  {{1, 0, 0}, 3, "has 3 bytes"},
                  {{0, 0, 0, 0, 0, 0, 0, 0}, 8, "does not begin with '{'"},
                  {{100, 0, 0, 0, 0, 0, 0, 0, '{', '}'}, 10, "100 bytes; 2 follow"},

@@ -41,7 +41,8 @@ static void test_tree(void **state) {
     assert_true(yaml_find(sink, "select")->is_plain);
     assert_string_equal(k->text, "3");
     assert_false(k->is_plain);
-    assert_string_equal(yaml_find(root, "empty")->text, "");
+    assert_null(yaml_find(root, "empty"));
+    assert_string_equal(yaml_find_nothing(root, "empty")->text, "empty");
     assert_null(yaml_find(root, "none"));
     assert_null(yaml_find(seeds, "none"));
     yaml_close(f);
@@ -139,6 +140,30 @@ static void test_pointing_into_long_lines(void **state) {
     yaml_close(f);
 }
 
+/* null, ~ and nothing are not given; in quotes they are words. */
+static void test_nothing(void **state) {
+    (void)state;
+    static const char TEXT[] = "\xEF\xBB\xBF"
+                               "a: null\nb: ~\nc:\nd: NULL\ne: 'null'\nf: \"\"\ng: nullify\nh: [~, 1]\n";
+    yaml_file *f;
+    ss_error err;
+    assert_int_equal(yaml_read_bytes(TEXT, sizeof TEXT - 1, "s.yaml", &f, &err), SS_OK);
+    const yaml_node *root = yaml_root(f);
+    static const char *const NOTHING[] = {"a", "b", "c", "d"}, *const WORDS[] = {"e", "f", "g"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_null(yaml_find(root, NOTHING[i]));
+        assert_string_equal(yaml_find_nothing(root, NOTHING[i])->text, NOTHING[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        assert_non_null(yaml_find(root, WORDS[i]));
+        assert_null(yaml_find_nothing(root, WORDS[i]));
+    }
+    assert_true(yaml_is_nothing(&yaml_find(root, "h")->items[0]));
+    assert_string_equal(yaml_kind_name(&yaml_find(root, "h")->items[0]), "nothing");
+    assert_null(yaml_find_nothing(root, "z"));
+    yaml_close(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tree),
@@ -146,6 +171,7 @@ int main(void) {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_pointing),
         cmocka_unit_test(test_pointing_into_long_lines),
+        cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

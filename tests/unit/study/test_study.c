@@ -454,6 +454,46 @@ static void test_swap(void **state) {
     geneval_free(&prompts);
 }
 
+/* null, ~ and nothing are 'not given': what is optional has its default, what is required is told. */
+static void test_null_is_not_given(void **state) {
+    (void)state;
+    static const char *const NOTHING[] = {"null", "~", ""};
+    study *y;
+    ss_error err;
+    for (size_t i = 0; i < 3; i++) {
+        const char *n = NOTHING[i];
+        char all[1024], conditions[512];
+        snprintf(all, sizeof all,
+                 "format: %s\nquestion: %s\nseries: %s\nvariant: %s\nweights: %s\nstudy-seed: %s\nsampler: %s\n"
+                 "probes: %s\nmeasure: %s\nsham: %s\ncalibration: %s\ncontrasts: %s\n",
+                 n, n, n, n, n, n, n, n, n, n, n, n);
+        snprintf(conditions, sizeof conditions,
+                 "conditions:\n  sink: {select: top, edit: mask, k: %s, share: %s, blocks: %s, heads: %s, steps: %s, "
+                 "phase: %s, branch: %s, rows: %s, also: %s, prompt: %s, seed: %s, sampler: %s, kinds: %s}\n",
+                 n, n, n, n, n, n, n, n, n, n, n, n, n);
+        if (load(&y, &err, HEAD, TAIL, all, conditions) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+        assert_string_equal(y->question, "");
+        assert_null(y->variant);
+        assert_int_equal(y->sham_groups, 2);
+        assert_int_equal(y->n_calibration, 0);
+        assert_int_equal(y->condition[1].role, CONDITION_STUDIED);
+        assert_int_equal(y->condition[1].intervention.k, 1);
+        assert_true(y->condition[1].intervention.blocks.all);
+        assert_true(y->condition[1].seed_add == 0);
+        study_free(y);
+        snprintf(all, sizeof all, "study: test\nmodel: %s\nprompts: prompts.jsonl\nseeds: [1]\n", n);
+        assert_int_equal(load(&y, &err, all, TAIL, SINK, ""), SS_ERR_INPUT);
+        assert_non_null(strstr(err.message, "the key 'model' is given no value"));
+        assert_non_null(strstr(err.where, "study.yaml:2:1"));
+        snprintf(all, sizeof all, "conditions:\n  sink: %s\n", n);
+        assert_int_equal(load(&y, &err, HEAD, TAIL, all, ""), SS_ERR_INPUT);
+        assert_non_null(strstr(err.message, "sink is nothing; expected a mapping"));
+    }
+    assert_int_equal(load(&y, &err, HEAD, "metrics: [glow: , right: ~]\nprimary: glow\n", SINK, ""), SS_OK);
+    assert_int_equal(y->n_metrics, 2);
+    study_free(y);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expansion),
@@ -465,6 +505,7 @@ int main(void) {
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_metrics_of_the_command_line),
         cmocka_unit_test(test_swap),
+        cmocka_unit_test(test_null_is_not_given),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
