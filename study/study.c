@@ -215,7 +215,7 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
             name = yaml_key(item, 0);
             options = yaml_value(item, 0);
             if (yaml_is_nothing(options)) options = name;
-            SS_TRY(loader_expect(l, options, YAML_MAPPING, name->text));
+            else SS_TRY(loader_expect(l, options, YAML_MAPPING, name->text));
         } else SS_TRY(loader_expect(l, item, YAML_SCALAR, "a metric"));
         const entry *row;
         SS_TRY(loader_find(l, name, SCORE_METRICS, sizeof *SCORE_METRICS, SCORE_METRIC_COUNT, "metric", &row));
