@@ -1,11 +1,10 @@
 /* Option tables: lookup with suggestions, parsing, description. Relies on base/text, seed and output alone. */
 #include "base/option.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/output.h"
-
-enum { MAX_NAMES = 128 };
 
 /* Index of `word` among the '|'-separated `words`, or -1. */
 static int word_index(const char *words, const char *word) {
@@ -114,18 +113,21 @@ static const entry *entry_at(const void *table, size_t stride, int i) {
 
 const entry *entry_find(const void *table, size_t stride, int n, const char *kind, const char *name, const char *where,
                         ss_error *err) {
-    const char *names[MAX_NAMES] = {0};
-    if (n > MAX_NAMES) n = MAX_NAMES;
-    for (int i = 0; i < n; i++) {
-        names[i] = entry_at(table, stride, i)->name;
-        if (strcmp(names[i], name) == 0) return entry_at(table, stride, i);
+    for (int i = 0; i < n; i++)
+        if (strcmp(entry_at(table, stride, i)->name, name) == 0) return entry_at(table, stride, i);
+    const char **names = malloc(((size_t)n + 1) * sizeof *names);
+    if (!names) {
+        error_no_memory(err, "names", (size_t)n * sizeof *names);
+        return NULL;
     }
+    for (int i = 0; i < n; i++) names[i] = entry_at(table, stride, i)->name;
     const char *near = text_nearest(name, names, n);
     text all = {0};
     for (int i = 0; i < n; i++) text_addf(&all, "%s%s", i ? ", " : "", names[i]);
     error_set(err, SS_ERR_INPUT, where, "unknown %s '%s'%s%s%s (%ss: %s)", kind, name, near ? "; did you mean '" : "",
               near ? near : "", near ? "'?" : "", kind, all.failed || !all.s ? "" : all.s);
     text_free(&all);
+    free(names);
     return NULL;
 }
 

@@ -34,11 +34,19 @@ const option CLI_COMMON_FLAGS[] = {
     {0},
 };
 
+/* Words of a flag are joined by hyphens; underscores, as some flags had them once, are read as hyphens. */
+static int is_called(const option *o, const char *name, size_t len) {
+    if (strlen(o->name) != len) return 0;
+    for (size_t i = 0; i < len; i++)
+        if (o->name[i] != (name[i] == '_' ? '-' : name[i])) return 0;
+    return 1;
+}
+
 static const option *find_flag(const command *c, const char *name, size_t len) {
     const option *tables[] = {c->about.options, c->more_flags, CLI_COMMON_FLAGS};
     for (size_t t = 0; t < 3; t++)
         for (const option *o = tables[t]; o && o->name; o++)
-            if (strlen(o->name) == len && memcmp(o->name, name, len) == 0) return o;
+            if (is_called(o, name, len)) return o;
     return NULL;
 }
 
@@ -114,12 +122,13 @@ void command_print_overview(FILE *to) {
 /* ---- parsing ---- */
 
 static ss_status unknown_flag(const command *c, const char *name, ss_error *err) {
-    const char *names[64];
-    int n = 0;
     const option *tables[] = {c->about.options, c->more_flags, CLI_COMMON_FLAGS};
+    const char *near = NULL;
     for (size_t t = 0; t < 3; t++)
-        for (const option *o = tables[t]; o && o->name && n < 64; o++) names[n++] = o->name;
-    const char *near = text_nearest(name, names, n);
+        for (const option *o = tables[t]; o && o->name; o++) { /* the nearest of all: the better of two at a time */
+            const char *both[] = {near ? near : o->name, o->name};
+            near = text_nearest(name, both, 2);
+        }
     return error_set(err, SS_ERR_USAGE, NULL, "unknown flag '--%s'%s%s%s; see 'sinkscope %s --help'", name,
                      near ? "; did you mean '--" : "", near ? near : "", near ? "'?" : "", c->about.name);
 }
@@ -204,6 +213,7 @@ int command_main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--version") == 0) return printf("sinkscope %s\n", ss_version()) < 0;
     entry names[MAX_COMMANDS];
+    if (CLI_COMMAND_COUNT > MAX_COMMANDS) abort();
     for (int i = 0; i < CLI_COMMAND_COUNT; i++) names[i] = CLI_COMMANDS[i]->about;
     const entry *found = entry_find(names, sizeof *names, CLI_COMMAND_COUNT, "command", argv[1], NULL, &err);
     if (!found) {

@@ -202,6 +202,7 @@ static void release(compare_facts *f) {
         free(f->metric[i].a);
         free(f->metric[i].b);
     }
+    free(f->metric);
     for (int i = 0; i < f->n_pairs; i++) {
         free(f->pair[i].words);
         free(f->pair[i].tag);
@@ -219,6 +220,8 @@ static ss_status gather(compare_facts *f, const store *s, const char *a, const c
     if (f->a == f->b) return error_set(err, SS_ERR_USAGE, NULL, "'%s' is compared with itself", a);
     SS_TRY(gather_images(f, s, rows, err));
     SS_TRY(scores_read(&f->scores, s, err));
+    f->metric = calloc((size_t)f->scores.n_metrics + 1, sizeof *f->metric);
+    if (!f->metric) return error_no_memory(err, "a comparison", (size_t)f->scores.n_metrics * sizeof *f->metric);
     for (int m = 0; m < f->scores.n_metrics; m++) SS_TRY(gather_metric(f, m, err));
     return gather_paths(f, s, err);
 }

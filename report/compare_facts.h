@@ -31,7 +31,7 @@ typedef struct compare_facts {
     int a, b; /* conditions */
     scores scores;
     int n_metrics;
-    compare_metric metric[2 * STUDY_MAX_METRICS];
+    compare_metric *metric;
     int n_pairs, n_shown, n_failed; /* n_failed: pairs in which one or both have failed */
     compare_pair *pair;             /* the most different first */
     report_table paths;             /* condition, step, latent_rmse, velocity_cosine: means over images */

@@ -1,6 +1,7 @@
 /* LaTeX. Relies on report/words for the numbers. */
 #include "report/latex.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/parts.h"
@@ -204,8 +205,8 @@ static void add_grid(const parts_grid *g, const char *title, const parts_metric 
 /* Two tables a metric: effects by tag, scores by condition and tag. */
 static void add_by_tag(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
-    parts_metric on[PARTS_MAX_METRICS];
-    int n = parts_metrics(a, on);
+    int n;
+    parts_metric *on = parts_metrics(a, &n, out);
     for (int i = 0; i < n; i++)
         for (int is_effect = 1; is_effect >= 0; is_effect--) {
             parts_grid g =
@@ -214,6 +215,7 @@ static void add_by_tag(const report_facts *f, text *out) {
             out->failed |= g.failed;
             parts_free(&g);
         }
+    free(on);
 }
 
 void latex_tables(const report_facts *f, text *out) {

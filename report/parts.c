@@ -12,16 +12,23 @@
 static int add_metric(parts_metric *m, int n, parts_metric added) {
     int i = 0;
     while (i < n && strcmp(m[i].name, added.name) != 0) i++;
-    if (i == PARTS_MAX_METRICS) return n;
     if (i == n) m[n++] = added;
     m[i].is_main |= added.is_main;
     m[i].is_binary |= added.is_binary;
     return n;
 }
 
-int parts_metrics(const analysis *a, parts_metric out[PARTS_MAX_METRICS]) {
-    parts_metric all[PARTS_MAX_METRICS];
-    int n = 0, placed = 0;
+parts_metric *parts_metrics(const analysis *a, int *count, text *out) {
+    size_t most = (size_t)a->n_rows + (size_t)a->n_means + 1;
+    parts_metric *all = malloc(most * sizeof *all), *placed = malloc(most * sizeof *placed);
+    int n = 0, done = 0;
+    *count = 0;
+    if (!all || !placed) {
+        out->failed = 1;
+        free(all);
+        free(placed);
+        return NULL;
+    }
     for (int primary = 1; primary >= 0; primary--)
         for (int i = 0; i < a->n_rows; i++) {
             const analysis_row *r = &a->rows[i];
@@ -34,8 +41,10 @@ int parts_metrics(const analysis *a, parts_metric out[PARTS_MAX_METRICS]) {
     }
     for (int is_main = 1; is_main >= 0; is_main--)
         for (int i = 0; i < n; i++)
-            if (all[i].is_main == is_main) out[placed++] = all[i];
-    return n;
+            if (all[i].is_main == is_main) placed[done++] = all[i];
+    free(all);
+    *count = n;
+    return placed;
 }
 
 void parts_add_metric(text *out, const parts_metric *m) {

@@ -11,10 +11,9 @@ typedef struct parts_metric {
     int is_binary; /* its shares of right images are in the accuracy */
 } parts_metric;
 
-enum { PARTS_MAX_METRICS = 2 * STUDY_MAX_METRICS };
-
-/* Every metric that has a row or a mean, once; how many. */
-int parts_metrics(const analysis *a, parts_metric out[PARTS_MAX_METRICS]);
+/* Every metric that has a row or a mean, once: *n of them, the caller's to free. NULL, *n = 0 and out->failed when out
+ * of memory. */
+parts_metric *parts_metrics(const analysis *a, int *n, text *out);
 
 /* "hps-v2", "hps-v2 (random weights: its values mean nothing)" */
 void parts_add_metric(text *out, const parts_metric *m);

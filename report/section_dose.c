@@ -174,12 +174,13 @@ static void add_metrics(text *out, const report_facts *f, const parts_metric *on
 
 void section_dose(const void *facts, text *out) {
     const report_facts *f = facts;
-    parts_metric on[PARTS_MAX_METRICS];
     text others = {0};
-    int n = parts_metrics(f->analysis, on), shown = 0;
+    int n, shown = 0;
+    parts_metric *on = parts_metrics(f->analysis, &n, out);
     while (shown < n && on[shown].is_main) shown++;
     add_metrics(out, f, on, shown);
-    add_metrics(&others, f, on + shown, n - shown);
+    if (on) add_metrics(&others, f, on + shown, n - shown);
+    free(on);
     if (others.len) {
         text_add(out, "<details><summary>Other metrics</summary>\n");
         text_add_n(out, others.s, others.len);

@@ -129,8 +129,8 @@ static void add_all_figures(text *out, const analysis *a, const char *on) {
 void section_effects(const void *facts, text *out) {
     const report_facts *f = facts;
     const analysis *a = f->analysis;
-    parts_metric on[PARTS_MAX_METRICS];
-    int n = parts_metrics(a, on), others = 0;
+    int n, others = 0;
+    parts_metric *on = parts_metrics(a, &n, out);
     for (int i = 0; a->n_rows && i < n; i++) {
         text title = {0};
         parts_add_metric(&title, &on[i]);
@@ -142,4 +142,5 @@ void section_effects(const void *facts, text *out) {
         if (!on[i].is_main) text_add(out, "</details>\n");
         text_free(&title);
     }
+    free(on);
 }

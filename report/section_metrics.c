@@ -63,11 +63,11 @@ static void add_set_rows(text *out, const report_facts *f, const study_contrast 
     }
 }
 
-static void add_table(text *out, const report_facts *f, const study_contrast *const *contrast, int n) {
+/* on[0..metrics): the rows. */
+static void add_table(text *out, const report_facts *f, const parts_metric *on, int metrics,
+                      const study_contrast *const *contrast, int n) {
     const analysis *a = f->analysis;
     const char *primary = f->study->metric[f->study->primary].row->about.name;
-    parts_metric on[PARTS_MAX_METRICS];
-    int metrics = parts_metrics(a, on);
     text_add(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>metric</th>");
     for (int i = 0; i < n; i++) {
         text name = {0}, k = {0}, none = {0};
@@ -90,11 +90,12 @@ void section_metrics(const void *facts, text *out) {
     const report_facts *f = facts;
     const analysis *a = f->analysis;
     const study_contrast **contrast = malloc(((size_t)a->n_rows + 1) * sizeof *contrast);
-    parts_metric on[PARTS_MAX_METRICS];
+    int metrics;
+    parts_metric *on = parts_metrics(a, &metrics, out);
     int n = contrast ? list_contrasts(a, contrast) : 0;
     if (!contrast) out->failed = 1;
-    if (n > 0 && (parts_metrics(a, on) > 1 || f->sets.rows)) { /* else the answer has it all */
-        add_table(out, f, contrast, n);
+    if (n > 0 && (metrics > 1 || f->sets.rows)) { /* else the answer has it all */
+        add_table(out, f, on, metrics, contrast, n);
         page_element(out, "p", "soft",
                      "Mean differences over prompts with 95 % intervals, and p, corrected within each metric (Holm). "
                      "The answer rests on the primary metric; the other rows are sensitivity analyses. A distance of "
@@ -102,5 +103,6 @@ void section_metrics(const void *facts, text *out) {
                      "baseline's image has no contrast with the baseline. What a metric with random "
                      "weights says means nothing.");
     }
+    free(on);
     free(contrast);
 }

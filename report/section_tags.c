@@ -133,8 +133,8 @@ static void add_metric(text *out, const shown *s, const parts_metric *m, const p
 
 /* Whether something was written. */
 static int add_metrics(text *out, const shown *s) {
-    parts_metric on[PARTS_MAX_METRICS];
-    int n = parts_metrics(s->a, on), some = 0, others = 0;
+    int n, some = 0, others = 0;
+    parts_metric *on = parts_metrics(s->a, &n, out);
     for (int i = 0; i < n; i++) {
         if (!s->at && on[i].is_binary) continue;
         parts_grid g = s->at ? parts_of_effects(s->at, s->n, on[i].name) : parts_of_means(s->a, on[i].name);
@@ -144,6 +144,7 @@ static int add_metrics(text *out, const shown *s) {
         out->failed |= g.failed;
         parts_free(&g);
     }
+    free(on);
     return some;
 }
 

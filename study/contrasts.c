@@ -29,7 +29,7 @@ static ss_status find_side(loader *l, const yaml_node *at, const char *s, size_t
     memcpy(out->name, s, n);
     out->name[n] = '\0';
     out->n = out->listed = 0;
-    const char *names[128];
+    const char *names[STUDY_MAX_CONDITIONS];
     int count = 0;
     for (int i = 0; i < y->n_conditions; i++) {
         const study_condition *c = &y->condition[i];
@@ -38,7 +38,7 @@ static ss_status find_side(loader *l, const yaml_node *at, const char *s, size_t
             out->index[out->n++] = i;
             out->listed = c->k_listed;
         } else if (strcmp(c->name, out->name) == 0) out->index[out->n++] = i;
-        if (count < 128 && (count == 0 || strcmp(names[count - 1], c->family) != 0)) names[count++] = c->family;
+        if (count == 0 || strcmp(names[count - 1], c->family) != 0) names[count++] = c->family;
     }
     if (out->n > 0) return SS_OK;
     text hint = {0};

@@ -12,6 +12,7 @@
 #include "io/csv.h"
 #include "io/json.h"
 #include "study/run.h"
+#include "study/scores.h"
 #include "study/store_internal.h"
 
 enum { RESULTS_LIMIT = 1 << 30 };
@@ -219,6 +220,9 @@ static ss_status check_names(const intake *w, ss_error *err) {
         if (strspn(r->metric, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != strlen(r->metric))
             return error_set(err, SS_ERR_INPUT, w->path,
                              "the metric '%s': expected letters, digits, '-', '_' and '.' in its name", r->metric);
+        if (strlen(r->metric) >= sizeof((scores_metric *)NULL)->name)
+            return error_set(err, SS_ERR_INPUT, w->path, "the metric '%s': expected a name of at most %d characters",
+                             r->metric, (int)sizeof((scores_metric *)NULL)->name - 1);
         if (i && compare_metrics(r - 1, r) == 0)
             return error_set(err, SS_ERR_INPUT, w->path, "gives the metric '%s' twice for unit %lld", r->metric,
                              (long long)r->unit);

@@ -109,6 +109,12 @@ static ss_status add_group(plan *p, int prompt, int seed_index, int with_shams, 
  * drawn. Groups are drawn for `limit` seed by seed, so that few groups are many prompts. */
 static ss_status lay_out(plan *p, const int *order, int prompts, ss_error *err) {
     const study *y = p->study;
+    int64_t images = (int64_t)prompts * (y->n_seeds + y->n_calibration) * y->n_conditions;
+    if (images > INT32_MAX)
+        return error_set(err, SS_ERR_INPUT, y->prompts_file,
+                         "gives %lld images: %d prompts x %d seeds x %d conditions; a study has at most %d. Sample the "
+                         "prompts or take fewer seeds",
+                         (long long)images, prompts, y->n_seeds + y->n_calibration, y->n_conditions, INT32_MAX);
     int all = prompts * y->n_seeds, drawn = p->limit > 0 && p->limit < all ? p->limit : all;
     int shams = y->sham_groups == STUDY_ALL ? drawn : y->sham_groups;
     p->group = calloc((size_t)prompts * (size_t)(y->n_seeds + y->n_calibration), sizeof *p->group);

@@ -10,12 +10,22 @@
 static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
     static const char *const KIND[] = {"alignment", "preference", "distance", "similarity"};
     store_rows *r;
-    int more;
+    int more, capacity = 0;
     SS_TRY(store_select(&r, s, err,
                         "SELECT name, kind, is_binary, needs_baseline, is_primary, options LIKE '%" STUDY_RANDOM_WEIGHTS
                         "' FROM metric ORDER BY metric"));
-    while ((more = store_rows_next(r, err)) == 1 && d->n_metrics < 2 * STUDY_MAX_METRICS) {
+    while ((more = store_rows_next(r, err)) == 1) {
+        if (d->n_metrics == capacity) {
+            capacity = capacity ? 2 * capacity : 32;
+            scores_metric *grown = realloc(d->metric, (size_t)capacity * sizeof *grown);
+            if (!grown) {
+                store_rows_close(r);
+                return error_no_memory(err, "metrics", (size_t)capacity * sizeof *grown);
+            }
+            d->metric = grown;
+        }
         scores_metric *m = &d->metric[d->n_metrics++];
+        *m = (scores_metric){0};
         snprintf(m->name, sizeof m->name, "%s", store_rows_text(r, 0));
         for (int i = 0; i < 4; i++)
             if (strcmp(store_rows_text(r, 1), KIND[i]) == 0) m->kind = (metric_kind)i;
@@ -140,6 +150,7 @@ ss_status scores_read(scores *out, const store *s, ss_error *err) {
 void scores_free(scores *d) {
     for (int64_t i = 0; i < d->n_prompts; i++) free(d->prompt[i].tag);
     free(d->prompt);
+    free(d->metric);
     free(d->v);
     *d = (scores){0};
 }

@@ -33,7 +33,7 @@ typedef struct scores {
     int64_t n;
     score_value *v; /* sorted by (metric, condition, prompt, seed) */
     int n_metrics;
-    scores_metric metric[2 * STUDY_MAX_METRICS];
+    scores_metric *metric; /* [n_metrics] */
     int64_t n_prompts;
     scores_prompt *prompt; /* ascending; a damaged store has any number in it, so no array may be indexed by one */
 } scores;

@@ -202,6 +202,9 @@ awk -F, 'NR == 1; NR > 1 { for (i = 0; i < 150; i++) print $1 "," $2 "," (i ? "c
     scores.csv | awk -F, '!seen[$1 $2 $3]++' >wide.csv
 try 'stats: 140 contrasts' 0 'c140-c1' sinkscope stats wide.csv $(seq -f '--contrast=c%g-c1' 2 140)
 check 'stats: every contrast is told' test "$(grep -c '^  verdict ' said.out)" -eq 139
+try 'flags: hyphens' 0 'verdict' sinkscope stats scores.csv --contrast a-b --flips-exact 20 --ranks-exact 50
+try 'flags: underscores, as they were once' 0 'verdict' sinkscope stats scores.csv --contrast a-b --flips_exact 20
+try 'help of a command by -h' 0 'usage: sinkscope generate MODEL' sinkscope generate -h
 try 'stats from a pipe name' 3 'missing.csv' sinkscope stats missing.csv --contrast a-b
 
 # ---- standard output that fails ----

@@ -47,6 +47,12 @@ model 'a type not known' "has dtype 'Q32'; sinkscope reads F32" "set_header $wei
 model 'a type of another size' 'has 96 bytes of data; expected 48' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"F16\"'"
 model 'no weights' 'broken/transformer: has no weights; looked for' "rm $weights"
 model 'weights in another format' 'broken/vae: has no weights; looked for' "mv $vae vae/diffusion_pytorch_model.bin"
+lfs='version https://git-lfs.github.com/spec/v1'
+model 'a Git LFS pointer for weights' 'is a Git LFS pointer, not the file itself' "echo '$lfs' >$weights"
+model 'a Git LFS pointer for a config' 'config.json: is a Git LFS pointer' "echo '$lfs' >transformer/config.json"
+model 'a login page for weights' 'is an HTML page' "echo '<!DOCTYPE html><html>' >$weights"
+model 'a login page for a vocabulary' 'merges.txt: is an HTML page' "echo '<html>' >tokenizer/merges.txt"
+model 'a Git LFS pointer for a tokenizer' 'spiece.model: is a Git LFS pointer' "echo '$lfs' >tokenizer_3/spiece.model"
 model 'weights cut' '(truncated?)' "cut_to $weights 20000"
 model 'weights cut in the header' 'begins with 8 bytes of header length' "cut_to $weights 5"
 model 'weights of no bytes' 'is empty; expected weights' ": >$vae"

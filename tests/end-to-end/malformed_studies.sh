@@ -61,6 +61,19 @@ try 'an empty study' 3 'empty.yaml:1:1: the file is empty' sinkscope run empty.y
 try 'no study' 3 'nowhere.yaml: cannot open' sinkscope run nowhere.yaml -o store
 try 'a folder for a study' 3 'tiny: is not a regular file' sinkscope run tiny -o store
 
+# ---- prompt files ----
+printf '["a red star", {"prompt": "two rings", "tag": "t"}]' >list.json
+printf '\357\273\277prompt,tag\na red star,\n"two rings",t\n' >list.CSV
+for list in list.json list.CSV; do
+    sed "s/prompts.jsonl/$list/" study.yaml >listed.yaml
+    check "$list: a study" sinkscope run listed.yaml --plan
+    check "$list: generate" sinkscope generate tiny --prompts $list --steps 1 -o $list.out
+    check "$list: two pictures" test "$(ls $list.out/*.png | wc -l)" -eq 2
+done
+cp list.json list.txt
+try 'JSON is not drawn' 3 'list.txt: is JSON; expected text' sinkscope generate tiny --prompts list.txt -o drawn
+check 'JSON is not drawn: no pictures' test -z "$(ls drawn 2>/dev/null)"
+
 # prompts WHAT WORDS LINE: a file of that line, in a study and on the command line.
 prompts() {
     printf "$3" >bad.jsonl

@@ -103,6 +103,16 @@ try 'a list with bad images' 0 '(2 could not be scored)' sinkscope score list.cs
 check 'a failure has no value' grep -qE '^broken.png,.*clip-t,[0-9a-f]+,,0,,' c.csv
 printf 'image,words\nx.png,y\n' >wordless.csv
 try 'a list without prompts' 3 'prompt' sinkscope score wordless.csv --metric "$clip_t"
+printf 'image,prompt\n%s/00000/samples/0000.png,a red star\n%s/00001/samples/0000.png,\n' $images $images >some-words.csv
+try 'an empty prompt is a row with a problem' 0 '(1 could not be scored)' \
+    sinkscope score some-words.csv --metric "$clip_t" -o some.csv
+check 'the row has its reason' grep -q 'has no prompt, which clip-t needs' some.csv
+printf 'image,prompt\nmissing.png,nothing\nbroken.png,x\n' >none.csv
+try 'no picture could be scored' 3 'nothing could be scored (2 rows); the first: missing.png' \
+    sinkscope score none.csv --metric "$clip_t"
+cp $images/00000/samples/0000.png CAPITALS.PNG && mkdir capitals && mv CAPITALS.PNG capitals
+try 'extensions in capitals' 3 'has no CAPITALS.PNG' sinkscope score capitals --against $images --metric ssim
+try 'a list of JSON lines' 3 'is JSON; expected CSV' sinkscope score prompts.jsonl --metric "$clip_t"
 try 'a folder without prompts' 2 'clip-t needs prompts' sinkscope score $images/00000/samples --metric "$clip_t"
 try 'a metric without pairs' 2 'ssim needs paired images: --against' sinkscope score $images --metric ssim
 try 'pairs that are missing' 3 'has no 00000/samples/0000.png' sinkscope score $images --against "$SOURCE/models/shapes-sd3" --metric ssim
@@ -144,6 +154,12 @@ try 'import' 0 'scores taken in' sinkscope score one --import beauty.csv --kind 
 sinkscope report one >said.out
 check 'an imported metric has its effects' grep -qE ',beauty,' one/report/effects.csv
 check 'import again replaces' sinkscope score one --import beauty.csv --kind preference
+awk -F, 'NR == 1; NR > 1 { for (i = 1; i <= 70; i++) print $1 "," $2 ",m" i "," $4 + i }' beauty.csv >many.csv
+cp -r one many
+try '70 imported metrics' 0 'scores taken in' sinkscope score many --import many.csv --kind preference
+sinkscope report many >said.out
+check 'no metric is left out' test "$(cut -d, -f1-9 many/report/effects.csv | grep -oE ',m[0-9]+,' | sort -u | wc -l)" -eq 70
+check 'none on the page' test "$(grep -oE '>m[0-9]+<' many/report/index.html | sort -u | wc -l)" -ge 70
 sed '2s/,[0-9a-f]*,beauty/,00,beauty/' beauty.csv >forged.csv
 try 'another image' 3 'forged.csv:2' sinkscope score one --import forged.csv
 sed 's/beauty/ssim/' beauty.csv >ours.csv

@@ -336,6 +336,23 @@ static void test_a_set_of_texts_numbers_them_as_they_come(void **state) {
     text_set_free(&set);
 }
 
+/* A table of any length: the last row is found and suggested. */
+static void test_a_long_table(void **state) {
+    (void)state;
+    enum { N = 200 };
+    static char name[N][16];
+    static entry rows[N];
+    ss_error err;
+    for (int i = 0; i < N; i++) {
+        snprintf(name[i], sizeof *name, "entry-%03d", i);
+        rows[i].name = name[i];
+    }
+    assert_ptr_equal(entry_find(rows, sizeof *rows, N, "row", "entry-199", NULL, &err), &rows[N - 1]);
+    snprintf(name[N - 1], sizeof *name, "quite-another");
+    assert_null(entry_find(rows, sizeof *rows, N, "row", "quite-anoter", NULL, &err));
+    assert_non_null(strstr(err.message, "did you mean 'quite-another'?"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),
@@ -352,6 +369,7 @@ int main(void) {
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),
         cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
+        cmocka_unit_test(test_a_long_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
