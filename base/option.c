@@ -115,7 +115,7 @@ const entry *entry_find(const void *table, size_t stride, int n, const char *kin
                         ss_error *err) {
     for (int i = 0; i < n; i++)
         if (strcmp(entry_at(table, stride, i)->name, name) == 0) return entry_at(table, stride, i);
-    const char **names = malloc(((size_t)n + 1) * sizeof *names);
+    const char **names = calloc((size_t)n + 1, sizeof *names);
     if (!names) {
         error_no_memory(err, "names", (size_t)n * sizeof *names);
         return NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/seed.h"
 
 static ss_status bad_row(const score_table *t, int64_t row, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
 static ss_status bad_row(const score_table *t, int64_t row, ss_error *err, const char *fmt, ...) {
@@ -48,15 +49,12 @@ static ss_status number(text_set *w, const char *s, int32_t *out, ss_error *err)
 
 /* A program that holds seeds as floating point writes 1.0. */
 static ss_status read_seed(const score_table *t, score_entry *e, ss_error *err) {
-    char s[24];
-    const char *cell = csv_cell(t->csv, e->row, t->seed_column);
-    size_t n = strlen(cell), whole = strcspn(cell, ".");
-    if (whole < n && whole < sizeof s && strspn(cell + whole + 1, "0") == n - whole - 1) {
-        memcpy(s, cell, whole);
-        s[whole] = '\0';
-        if (text_to_int(s, &e->seed) == 0) return SS_OK;
-    }
-    return csv_get_int(t->csv, e->row, t->seed_column, &e->seed, err);
+    image_seed seed;
+    if (seed_parse_cell(csv_cell(t->csv, e->row, t->seed_column), &seed) != 0)
+        return bad_row(t, e->row, err, "column 'seed' has '%s'; expected a whole number from -2^63 to 2^64 - 1",
+                       csv_cell(t->csv, e->row, t->seed_column));
+    e->seed = seed_key(seed);
+    return SS_OK;
 }
 
 static ss_status read_rows(score_table *t, const char *by, ss_error *err) {
