@@ -65,7 +65,8 @@ try 'a folder for a study' 3 'tiny: is not a regular file' sinkscope run tiny -o
 printf '["a red star", {"prompt": "two rings", "tag": "t"}]' >list.json
 printf '\357\273\277prompt,tag\na red star,\n"two rings",t\n' >list.CSV
 for list in list.json list.CSV; do
-    sed "s/prompts.jsonl, sample: 4/$list, sample: 2/" study.yaml >listed.yaml
+    printf 'study: listed\nmodel: tiny\nprompts: %s\nseeds: [1]\nmetrics: [psnr]\nprimary: psnr\n' $list >listed.yaml
+    printf 'conditions: {sink: {select: top, edit: mask, k: ~}}\n' >>listed.yaml
     check "$list: a study" sinkscope run listed.yaml --plan
     check "$list: generate" sinkscope generate tiny --prompts $list --steps 1 -o $list.out
     check "$list: two pictures" test "$(ls $list.out/*.png | wc -l)" -eq 2
