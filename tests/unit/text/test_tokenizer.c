@@ -286,7 +286,7 @@ static void test_t5_refused(void **state) {
     expect_refusal("t5-old", FILES(C, T5_CONFIG), "cannot open");
     expect_refusal("t5-old", FILES(C, T5_CONFIG, S, ""), "is empty; expected a SentencePiece model");
     expect_refusal("t5-old", FILES(C, T5_CONFIG, S, "version https://git-lfs.github.com/spec/v1\n"),
-                   "is not a sentencepiece model");
+                   "is a Git LFS pointer, not the file itself");
     expect_refusal("t5-old", FILES(C, T5_CONFIG, S, "\x0a\x50\x0a"), "a field is cut off at byte 2");
     expect_refusal("t5-old", FILES(C, T5_CONFIG, S, "\x12\x02\x18\x02"),
                    "is a sentencepiece model of type 2; expected 1");
