@@ -192,10 +192,23 @@ static const snapshot *snapshot_at(const runner *r, int step) {
  * nothing could be compared with it. */
 static int may_fail(const runner *r, const plan_unit *u) { return role_of(r, u) == CONDITION_STUDIED; }
 
+/* The error, with the unit that it is about. */
+static ss_status name_failure(const runner *r, const plan_unit *u, ss_error *err) {
+    ss_error was = *err;
+    text name = {0};
+    plan_unit_name(r->p, u, &name);
+    if (!name.failed && name.s)
+        error_set(err, SS_ERR_INPUT, was.where, "%s: %s; what everything is compared with must be finite", name.s,
+                  was.message);
+    text_free(&name);
+    return SS_ERR_INPUT;
+}
+
 /* After a step (its number) or decoding (-1) that ended with `status`: an image that may fail has failed where it is
  * broken, and the rest goes on. */
 static ss_status take_failure(runner *r, job *j, ss_status status, int step, ss_error *err) {
-    if (status != SS_ERR_INPUT || !denoise_is_broken(j->state) || !may_fail(r, j->unit)) return status;
+    if (status != SS_ERR_INPUT || !denoise_is_broken(j->state)) return status;
+    if (!may_fail(r, j->unit)) return name_failure(r, j->unit, err);
     j->failed = 1;
     j->failed_step = step;
     snprintf(j->reason, sizeof j->reason, "%s", err->message); /* not where: equal studies give equal bytes */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/facts.h"
+#include "report/compare.h"
 #include "report/report.h"
 #include "wellformed.h"
 #include "world.h"
@@ -122,7 +123,55 @@ static void test_prompts_are_known(void **state) {
     world_close(&w);
 }
 
+/* Images that failed are counted, and shown as such; the page stays well-formed, without a number that is none. */
+static void test_failed_images(void **state) {
+    (void)state;
+    static const char STUDY[] = "study: world\nmodel: model\nprompts: {file: prompts.jsonl, sample: 4, stratify: tag}\n"
+                                "seeds: [2, 1]\nsampler: {steps: 6}\nprobes: [mass, census, trajectory]\n"
+                                "measure: {sinks: 1}\nconditions:\n"
+                                "  burst: {select: top, k: [1, 2, 3], edit: burst}\n"
+                                "  other: {prompt: swap-attribute}\n"
+                                "metrics: [glow, right, pixel-rmse]\nprimary: glow\ncontrasts:\n"
+                                "  - {what: burst - baseline, margin: calibrated}\n";
+    world w;
+    ss_error err;
+    store *s;
+    world_open(&w, STUDY, 12, 0);
+    assert_int_equal(world_run(&w, "a", &(run_options){.batch = 4}, &err), SS_OK);
+    write_report(&w, "a", "report");
+    char *folder = file_join(w.folder, "report"), *page = slurp(folder, "index.html");
+    assert_null(find_malformed(page));
+    assert_false(has_bad_number(page));
+    assert_non_null(strstr(page, "<section id=\"failed\">"));
+    assert_non_null(strstr(page, "at most "));
+    free(page);
+    page = slurp(folder, "failed.csv");
+    assert_string_equal(page, "condition,metric,images,failed\nburst k=1,,8,4\nburst k=2,,8,4\nburst k=3,,8,4\n");
+    free(page);
+    page = slurp(folder, "trends.csv");
+    assert_non_null(strstr(page, ",method,failed\n"));
+    assert_non_null(strstr(page, ",12\n")); /* four at each k */
+    free(page);
+    page = slurp(folder, "tables.tex");
+    assert_non_null(strstr(page, "burst k=1 & picture & 4 & 8 "));
+    free(page);
+    assert_int_equal(store_open(&s, world_path(&w, "a"), STORE_READ, NULL, &err), SS_OK);
+    char *other = file_join(folder, "pair.html");
+    assert_int_equal(compare_write(s, "burst k=1", "baseline", 8, other, &err), SS_OK);
+    store_close(s);
+    page = slurp(folder, "pair.html");
+    assert_null(find_malformed(page));
+    assert_false(has_bad_number(page));
+    assert_non_null(strstr(page, " 4 have failed under one or both"));
+    assert_non_null(strstr(page, "<span class=\"blank\">failed</span>"));
+    free(page);
+    free(other);
+    free(folder);
+    world_close(&w);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_report), cmocka_unit_test(test_prompts_are_known)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_report), cmocka_unit_test(test_failed_images),
+                                       cmocka_unit_test(test_prompts_are_known)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,7 @@ static void test_a_baseline_ends_the_run(void **state) {
     fake.defect = FAKE_BURST_ALL;
     assert_int_equal(world_run(&w, "broken", &(run_options){.batch = 4}, &err), SS_ERR_INPUT);
     assert_string_equal(err.where, "fake network");
+    assert_non_null(strstr(err.message, "', seed 2, baseline: block 1 is not finite at step 3; what everything"));
     assert_int_equal(number(&w, "broken",
                             "SELECT count(*) FROM unit JOIN condition USING (condition) WHERE role <>"
                             " 'studied' AND image IS NULL"),
