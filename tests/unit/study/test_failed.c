@@ -445,6 +445,57 @@ static void test_share_of_draws(void **state) {
     world_close(&w);
 }
 
+/* Scores that came from elsewhere have no row for a failed image: it is wrong all the same, where the metric was taken
+ * over for its condition at all. */
+static void test_imported_answers(void **state) {
+    (void)state;
+    world w;
+    world_open(&w, STUDY, 12, 0);
+    free(world_reference(&w));
+    assert_true(stored_open(&w, "reference"));
+    stored_sql(
+        "INSERT INTO metric VALUES(3, 'seen', 'alignment', 1, 0, 0, 1, '');"
+        "INSERT INTO score SELECT unit, 3, 1, 0, '' FROM unit JOIN condition USING (condition) WHERE image IS NOT"
+        " NULL AND name IN ('baseline', 'burst k=1')");
+    analysis *a = stored_analyse();
+    const analysis_row *r = row_of(a, "burst - baseline", 1, "seen");
+    assert_int_equal(r->stats.pairs, 3 * PROMPTS);
+    stored_near(r->stats.mean, -2.0 / 3);
+    r = row_of(a, "burst - baseline", 3, "seen"); /* not taken over */
+    assert_int_equal(r->stats.n, 0);
+    stored_done(a);
+    stored_close();
+    world_close(&w);
+}
+
+/* Over k, a failed image has the last rank of its prompt. */
+static void test_trend(void **state) {
+    (void)state;
+    static const char OVER_K[] = "study: world\nmodel: model\nprompts: {file: prompts.jsonl, sample: 6}\nseeds: [1]\n"
+                                 "sampler: {steps: 6}\nconditions:\n  sink: {select: top, k: [1, 2, 3], edit: mask}\n"
+                                 "metrics: [glow]\nprimary: glow\ncontrasts:\n  - {what: sink - baseline}\n";
+    world w;
+    world_open(&w, OVER_K, 12, 0);
+    free(world_reference(&w));
+    assert_true(stored_open(&w, "reference"));
+    stored_set(0, 0, "0.9");
+    stored_set(0, 1, "0.5 + 0.01 * prompt");
+    stored_set(0, 2, "0.4 + 0.01 * prompt");
+    stored_sql("CREATE TEMP TABLE lost AS SELECT unit FROM unit WHERE condition = 3;"
+               "INSERT INTO failure SELECT unit, 0, 'x' FROM lost;"
+               "UPDATE unit SET image = NULL, pixels = NULL WHERE unit IN lost; DELETE FROM score WHERE unit IN lost");
+    analysis *a = stored_analyse();
+    assert_int_equal(a->n_trends, 1);
+    assert_int_equal(a->trends[0].stats.n, 6);
+    assert_int_equal(a->trends[0].failed, 6);
+    stored_near(a->trends[0].stats.l, 6 * (1 * 3 + 2 * 2 + 3 * 1));
+    assert_true(a->trends[0].stats.p.state == STATS_DEFINED && a->trends[0].stats.p.value < 0.01);
+    assert_int_equal(a->trends[0].stats.slope.state, STATS_FAILED);
+    stored_done(a);
+    stored_close();
+    world_close(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_rest_goes_on),
@@ -459,6 +510,8 @@ int main(void) {
         cmocka_unit_test(test_score_later),
         cmocka_unit_test(test_analysis),
         cmocka_unit_test(test_share_of_draws),
+        cmocka_unit_test(test_imported_answers),
+        cmocka_unit_test(test_trend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
