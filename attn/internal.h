@@ -39,7 +39,8 @@ uint8_t *attn_run_marks(attn_run *run, int intervention, int block, int head, at
 
 /* ---- keys ---- */
 
-/* The k largest of mass[n] by falling mass, the lower index first among equals; returns how many (k, or n). */
+/* The k largest of mass[n] by falling mass, the lower index first among equals; returns how many (k, or n). Where some
+ * are NaN: k different ones, the same every time. */
 int attn_largest_keys(const double *mass, int n, int k, int32_t *out);
 
 /* The set of `head`, whose predecessors are there already: `n` keys, put in ascending order. */

@@ -30,7 +30,7 @@ void activations_head_norms_plain(compute *c, tensor x, const float *gram, float
             double sum = 0;
             for (int64_t a = 0; a < d; a++)
                 for (int64_t b = 0; b < d; b++) sum += (double)row[a] * (double)g[a * d + b] * (double)row[b];
-            projected[at * n + j] = sum > 0 ? (float)sqrt(sum) : 0;
+            projected[at * n + j] = sum < 0 ? 0 : (float)sqrt(sum);
         }
 }
 

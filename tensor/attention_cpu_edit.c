@@ -266,7 +266,7 @@ static int cancels(attention_lengths l, double factor) {
 }
 
 /* |o' - o|^2 / |o|^2; 0 where o = 0. */
-static double dose_of(attention_lengths l) { return l.before > 0 ? l.moved / l.before : 0; }
+static double dose_of(attention_lengths l) { return l.before == 0 ? 0 : l.moved / l.before; }
 
 /* What a row became: to the results by rows, and to `out` unless this is a preview. */
 static void finish_row(const edit_plan *p, const edit_pair *pair, int64_t row, float *o, const float *edited,

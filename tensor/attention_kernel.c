@@ -74,7 +74,7 @@ static inline vec exp_lanes(vec x) {
     p = madd(p, r, spread(1.6666665459e-1f));
     p = madd(p, r, spread(5.0000001201e-1f));
     p = madd(p * r, r, r) + 1.0f;
-    return zero_below((vec)((ivec)p + ((ivec)t << 23)), x, low);
+    return zero_below(times_power(p, n), x, low);
 }
 
 /* The same width in double. */

@@ -36,7 +36,7 @@ static double edit_head(const attention_kernel *in_use, const attention_args *a,
             memcpy(o, mean, sizeof *mean * (size_t)d);
         }
         attention_lengths l = in_use->lengths(before, o, d);
-        sum += l.before > 0 ? l.moved / l.before : 0;
+        sum += l.before == 0 ? 0 : l.moved / l.before;
     }
     return e->row_end > e->row_begin ? sqrt(sum / (double)(e->row_end - e->row_begin)) : 0;
 }

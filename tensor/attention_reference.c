@@ -21,11 +21,14 @@ static double log_add(double a, double b) {
     return low == -INFINITY ? high : high + log1p(exp(low - high));
 }
 
+/* NaN where one is NaN. */
+static double larger_of(double a, double b) { return b > a || isnan(b) ? b : a; }
+
 /* log sum_j exp(l_j) over the entries with in[j] == want (all where `in` is NULL); -inf for none. */
 static double log_sum(const double *l, const uint8_t *in, int want, int64_t n) {
     double max = -INFINITY, sum = 0;
     for (int64_t j = 0; j < n; j++)
-        if ((!in || in[j] == want) && l[j] > max) max = l[j];
+        if (!in || in[j] == want) max = larger_of(max, l[j]);
     if (max == -INFINITY) return max;
     for (int64_t j = 0; j < n; j++)
         if (!in || in[j] == want) sum += exp(l[j] - max);
@@ -51,7 +54,7 @@ static double sum_of_largest(const double *p, int64_t n, int r) {
     double top[ATTENTION_MAX_R] = {0}, sum = 0; /* falling */
     for (int64_t j = 0; j < n; j++)
         for (int at = 0; at < r; at++)
-            if (p[j] > top[at]) {
+            if (p[j] > top[at] || (isnan(p[j]) && !isnan(top[at]))) { /* NaN is the largest */
                 memmove(top + at + 1, top + at, sizeof *top * (size_t)(r - 1 - at));
                 top[at] = p[j];
                 break;
@@ -65,7 +68,7 @@ static void row_observe(const attention_stats *stats, int64_t at, const double *
     double rows = (double)(stats->row_end - stats->row_begin), entropy = 0;
     for (int64_t j = 0; j < n; j++) {
         p[j] = exp(log_p[j]);
-        if (p[j] > 0) entropy -= p[j] * log_p[j];
+        if (p[j] != 0) entropy -= p[j] * log_p[j];
     }
     if (stats->mass)
         for (int64_t j = 0; j < n; j++) stats->mass[at * n + j] += p[j] / rows;
@@ -92,7 +95,7 @@ void attention_reference(compute *c, const attention_args *a, const attention_st
             double lse = log_sum(s, NULL, 0, n_keys), max = -INFINITY;
             for (int64_t j = 0; j < n_keys; j++) {
                 s[j] -= lse;
-                if (s[j] > max) max = s[j];
+                max = larger_of(max, s[j]);
             }
             float *o = attention_row(a->out, b, i, h);
             for (int64_t x = 0; x < d; x++) {
@@ -202,7 +205,7 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
         size += old * old;
     }
     r.push = sqrt(moved);
-    r.dose = size > 0 ? moved / size : 0;
+    r.dose = size == 0 ? 0 : moved / size;
     return r;
 }
 

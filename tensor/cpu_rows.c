@@ -185,7 +185,7 @@ static void group_moments(const double *sums, int64_t height, int64_t width, int
         double m = sum / n, variance = squares / n - m * m;
         for (int64_t i = first; i < first + group; i++) {
             mean[i] = (float)m;
-            factor[i] = (float)(1 / sqrt((variance > 0 ? variance : 0) + (double)eps));
+            factor[i] = (float)(1 / sqrt((variance < 0 ? 0 : variance) + (double)eps));
         }
     }
 }
@@ -263,10 +263,13 @@ static float *pixel_at(tensor t, int64_t b, int64_t y, int64_t x) {
     return (float *)t.data + b * t.stride[0] + y * t.stride[1] + x * t.stride[2];
 }
 
-/* One window's pixels into `to`: the larger (NaN wins) or the sum, channel by channel. */
+/* NaN where one is NaN. */
+static inline float larger_of(float a, float b) { return b > a || b != b ? b : a; }
+
+/* One window's pixels into `to`: the larger or the sum, channel by channel. */
 static void pool_pixel(float *to, const float *from, pool_kind kind, int64_t channels) {
     if (kind == POOL_MAX)
-        for (int64_t i = 0; i < channels; i++) to[i] = from[i] <= to[i] ? to[i] : from[i];
+        for (int64_t i = 0; i < channels; i++) to[i] = larger_of(to[i], from[i]);
     else
         for (int64_t i = 0; i < channels; i++) to[i] += from[i];
 }

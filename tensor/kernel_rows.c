@@ -32,7 +32,7 @@ static inline vec exp_of(vec x) {
     p = madd(p, r, spread(1.6666665459e-1f));
     p = madd(p, r, spread(5.0000001201e-1f));
     p = madd(p * r, r, r) + 1.0f;
-    return (vec)((ivec)p + ((ivec)t << 23));
+    return times_power(p, n);
 }
 
 /* 1 / d within 3 units of 2^-24 for 1 <= d <= 2^126, without a division, which costs as much as a third of an
@@ -230,7 +230,7 @@ static double dot(const float *x, const float *y, int64_t d) {
     for (int j = 0; j < 8; j++) lane[j] += lane[j + 8];
     for (int j = 0; j < 4; j++) lane[j] += lane[j + 4];
     sum = (lane[0] + lane[2]) + (lane[1] + lane[3]);
-    return sum > 0 ? (double)sum : 0; /* x . x and x . G x have no negative value but by rounding */
+    return sum < 0 ? 0 : (double)sum; /* x . x and x . G x have no negative value but by rounding */
 }
 
 static void layer_norm(float *out, const float *x, int64_t n, const float *scale, const float *shift, float one,

@@ -54,7 +54,7 @@ static double activate(activation act, double x) {
     case ACT_GELU_ERF: return x * 0.5 * erfc(-x * 0.70710678118654752440);
     case ACT_GELU_TANH: return x / (1 + exp(-2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case ACT_QUICK_GELU: return x / (1 + exp(-1.702 * x));
-    case ACT_RELU: return x > 0 ? x : 0;
+    case ACT_RELU: return x < 0 ? 0 : x;
     }
     return x;
 }
@@ -319,7 +319,7 @@ static double pool_at(tensor x, int64_t b, int64_t top, int64_t left, int64_t ch
         for (int64_t xx = left; xx < left + size; xx++) {
             if (y < 0 || y >= x.dim[1] || xx < 0 || xx >= x.dim[2]) continue;
             double v = (double)pixel(x, b, y, xx)[channel];
-            if (!(v <= largest)) largest = v;
+            if (v > largest || isnan(v)) largest = v; /* a NaN stays: nothing is larger */
             sum += v;
             n++;
         }

@@ -22,12 +22,14 @@ typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
 /* spread: x in every lane. madd: a b + c, rounded once where there is an instruction for it. larger, smaller: b where
- * one is NaN. */
+ * one is NaN. times_power: x 2^n for a whole n from -126 to 127 where the result is normal; exact. NaN stays NaN,
+ * whatever its bits (adding n to the exponent would make a number of some). */
 #if defined(__AVX512F__)
 static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
 static inline vec smaller(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+static inline vec times_power(vec x, vec n) { return (vec)_mm512_scalef_ps((__m512)x, (__m512)n); }
 #elif defined(__AVX2__)
 static inline vec spread(float x) { return (vec)_mm256_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
@@ -43,6 +45,13 @@ static inline vec larger(vec a, vec b) {
 static inline vec smaller(vec a, vec b) {
     ivec m = (ivec)(a < b);
     return (vec)(((ivec)a & m) | ((ivec)b & ~m));
+}
+#endif
+
+#if !defined(__AVX512F__)
+static inline vec times_power(vec x, vec n) {
+    ivec low_bits = (ivec)(n + spread(12582912.0f)); /* of 1.5 2^23 + n: n */
+    return x * (vec)((low_bits << 23) + 0x3F800000);
 }
 #endif
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "attn/internal.h"
 #include "attn_call.h"
 
 static void top_breaks_ties_by_index(void **state) {
@@ -429,6 +430,26 @@ static void persistent_controls_change_as_sinks_do(void **state) {
     attn_run_destroy(run);
 }
 
+/* Masses that are NaN have no order, but a set of them has as many keys as any, each once, the same every time. */
+static void nan_masses_give_whole_sets(void **state) {
+    (void)state;
+    enum { KEYS_OF_NAN = 12, K = 5 };
+    for (unsigned pattern = 0; pattern < 1u << KEYS_OF_NAN; pattern++) {
+        double mass[KEYS_OF_NAN];
+        int32_t first[K], again[K];
+        unsigned seen = 0;
+        for (int j = 0; j < KEYS_OF_NAN; j++) mass[j] = pattern >> j & 1 ? NAN : (j * 7 % KEYS_OF_NAN) / 80.0;
+        assert_int_equal(attn_largest_keys(mass, KEYS_OF_NAN, K, first), K);
+        assert_int_equal(attn_largest_keys(mass, KEYS_OF_NAN, K, again), K);
+        assert_memory_equal(first, again, sizeof first);
+        for (int i = 0; i < K; i++) {
+            assert_in_range(first[i], 0, KEYS_OF_NAN - 1);
+            assert_false(seen >> first[i] & 1);
+            seen |= 1u << first[i];
+        }
+    }
+}
+
 int main(void) {
     cpu = fix_compute("cpu", 1);
     const struct CMUnitTest tests[] = {
@@ -437,7 +458,7 @@ int main(void) {
         cmocka_unit_test(index_names_its_segment),      cmocka_unit_test(bottom_is_the_other_end),
         cmocka_unit_test(tops_of_a_modality),           cmocka_unit_test(type_matched_has_as_many_of_each_kind),
         cmocka_unit_test(mass_matched_is_nearest),      cmocka_unit_test(draws_are_uniform),
-        cmocka_unit_test(what_was_left_out_is_counted),
+        cmocka_unit_test(what_was_left_out_is_counted), cmocka_unit_test(nan_masses_give_whole_sets),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     compute_destroy(cpu);
