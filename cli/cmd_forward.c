@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/finite.h"
 #include "io/safetensors.h"
+#include "model/culprit.h"
 #include "model/network.h"
 
 enum { MAX_TAPS = 256 }; /* as many flags as a command line may have */
@@ -68,6 +70,32 @@ static ss_status print_taps(const model *m, ss_error *err) {
     return status;
 }
 
+static int all_finite(const model_arrays *a) {
+    for (int i = 0; i < a->n; i++)
+        if (a->at[i].f32 && finite_first_bad(a->at[i].f32, model_array_elements(&a->at[i])) >= 0) return 0;
+    return 1;
+}
+
+/* Tensors that are not finite are given as they are, since whoever looks for a fault needs them; but not in silence: a
+ * notice says where the first such value is. */
+static ss_status note_not_finite(const model *m, compute *c, const model_arrays *inputs, ss_error *err) {
+    culprit k;
+    model_arrays again = {0};
+    ss_error found;
+    if (!all_finite(inputs)) return notices_add(&c->notices, err, "inputs are not finite, and so are outputs");
+    culprit_listen(&k, c, m);
+    ss_status status = model_forward(m, c, inputs, NULL, 0, &again, err);
+    culprit_stop(&k);
+    model_arrays_free(&again);
+    SS_TRY(status);
+    const culprit_case about = {.what = "outputs"};
+    if (culprit_report(&k, &about, &found) != SS_ERR_INPUT) {
+        *err = found;
+        return found.code;
+    }
+    return notices_add(&c->notices, err, "%s: %s", found.where, found.message);
+}
+
 static ss_status run_network(const invocation *in, const model *m, compute *c, ss_error *err) {
     const char *from = invocation_flag(in, "in").text, *to = invocation_flag(in, "out").text;
     const char *taps[MAX_TAPS];
@@ -80,6 +108,7 @@ static ss_status run_network(const invocation *in, const model *m, compute *c, s
     model_arrays inputs = {0}, outputs = {0};
     ss_status status = read_inputs(from, &inputs, err);
     if (status == SS_OK) status = model_forward(m, c, &inputs, taps, n_taps, &outputs, err);
+    if (status == SS_OK && !all_finite(&outputs)) status = note_not_finite(m, c, &inputs, err);
     if (status == SS_OK) status = write_outputs(to, &outputs, err);
     model_arrays_free(&inputs);
     model_arrays_free(&outputs);
@@ -124,6 +153,7 @@ const command CLI_FORWARD = {
         "  transformer     hidden_states, encoder_hidden_states, pooled_projections, timestep -> sample\n"
         "  text_encoder*   input_ids -> last_hidden_state, penultimate, pooled\n"
         "  vae             latents -> decoded; sample -> mean, logvar\n"
+        "Values that are not finite are written as they are; a note on standard error names the first tap with one.\n"
         "  sinkscope forward models/shapes-sd3 transformer --in x.safetensors --out y.safetensors --tap proj_out",
     .run = run,
 };

@@ -1,4 +1,5 @@
 /* `inspect`: what a model folder holds, before anything runs. */
+#include "cli/inspect_check.h"
 #include "cli/tables.h"
 
 #include <math.h>
@@ -156,6 +157,10 @@ static ss_status run(const invocation *in, ss_error *err) {
     text out = {0};
     ss_status status;
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
+    if (invocation_has(in, "check")) {
+        status = inspect_check(in, folder, invocation_flag(in, "variant").text, err);
+        goto done;
+    }
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
     text_addf(&out, "%s\n", folder);
     index = file_join(folder, "model_index.json");
@@ -180,6 +185,9 @@ done:
 
 static const option FLAGS[] = {
     {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
+    {"check", OPTION_FLAG, NULL, 0, 0, "false",
+     "read every tensor of every file, count the values that are not finite, and stop"},
+    {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "of the weights that --check reads: fp16"},
     {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},
@@ -198,6 +206,9 @@ const command CLI_INSPECT = {
         "Blocks of attention that differ are listed one a line: number, kind, heads, keys, module, as a study's\n"
         "'blocks', 'heads' and 'kinds' name them.\n"
         "  sinkscope inspect models/shapes-sd3 --tensors\n"
+        "With --check every value of every tensor is read; one that is NaN or infinite is named, with its tensor and\n"
+        "file, and the command exits with 3. MODEL may then be a checkpoint's file, too.\n"
+        "  sinkscope inspect models/shapes-sd3 --check\n"
         "With --random, MODEL is a config.json of any network listed by 'list networks', or its folder: what a\n"
         "checkpoint of that size costs can be seen without having one. Scores by such weights are labelled.\n"
         "  sinkscope inspect config.json --random model.safetensors",

@@ -13,6 +13,7 @@ static void take(void *user, const char *name, tensor t) {
     culprit *k = user;
     int64_t n = tensor_elements(t), rows = t.ndim ? t.dim[0] : 1;
     if (*k->tap || n == 0) return;
+    if (k->c->tap_of) k->network = k->c->tap_of;
     float *host = malloc((size_t)n * sizeof *host);
     if (!host) {
         ss_error err;
@@ -27,7 +28,6 @@ static void take(void *user, const char *name, tensor t) {
     if (!k->bad_rows) return;
     snprintf(k->tap, sizeof k->tap, "%s", name);
     k->rows = (int)rows;
-    if (k->c->tap_of) k->network = k->c->tap_of;
 }
 
 void culprit_listen(culprit *k, compute *c, const model *m) {

@@ -9,7 +9,8 @@ enum { CULPRIT_NAME_SIZE = 256, CULPRIT_MAX_ROWS = 32 };
 
 typedef struct culprit {
     compute *c;
-    const model *network; /* whose tap it is; until one is found, whose pass it is where the context does not say */
+    const model
+        *network; /* whose tap it is; where none is found, of the last tap that the context says, else as given */
     char tap[CULPRIT_NAME_SIZE]; /* the first that holds such a value; "" = none does */
     int rows;                    /* of the tap's batch */
     uint32_t bad_rows;           /* bit i: row i (of the first CULPRIT_MAX_ROWS) holds such a value */

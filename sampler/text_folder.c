@@ -88,7 +88,8 @@ size_t text_file_bytes(const text_shape *shape) {
     return sizeof(header) + states_bytes(shape) + pooled_bytes(shape) + KEY_SIZE;
 }
 
-/* Whether the file is there and whole; its values go to `states` and `pooled` where these are not NULL. */
+/* Whether the file is there and whole, and its values finite (those of an earlier version may not be: they are made
+ * again, which names the encoder); its values go to `states` and `pooled` where these are not NULL. */
 static int read_text(const text_folder *folder, const text_shape *shape, const char *key, float *states,
                      float *pooled) {
     const size_t expected = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
@@ -103,6 +104,9 @@ static int read_text(const text_folder *folder, const text_shape *shape, const c
         file_hash_bytes(data, size - KEY_SIZE, sum);
         good = memcmp(data + size - KEY_SIZE, sum, KEY_SIZE) == 0;
     }
+    if (good) /* malloc aligns the file, and the header is whole floats long */
+        good = text_states_finite(shape, 1, (const float *)(const void *)(data + sizeof h),
+                                  (const float *)(const void *)(data + values));
     if (good && states) memcpy(states, data + sizeof h, states_bytes(shape));
     if (good && pooled) memcpy(pooled, data + values, pooled_bytes(shape));
     free(data);

@@ -193,7 +193,9 @@ ss_status clip_scorer_image(clip_scorer *s, compute *c, const rgb_image *image, 
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = compute_4d(c, 1, g->vision.size, g->vision.size, 3);
     op_upload(c, x, pixels);
+    c->tap_of = s->m;
     op_download(c, out, clip_image_forward(c, &g->vision, &w->vision, x));
+    c->tap_of = NULL;
     arena_release(c->scratch, mark);
     free(pixels);
     return compute_status(c, err);
@@ -211,7 +213,9 @@ static ss_status embed_text(clip_scorer *s, compute *c, const char *prompt, ss_e
     if (status == SS_OK) {
         clip_text_output result;
         arena_mark mark = arena_get_mark(c->scratch);
+        c->tap_of = s->m;
         clip_text_forward(c, &g->text, &w->text, ids, 1, n, &result);
+        c->tap_of = NULL;
         op_download(c, s->text_embeds, result.pooled);
         arena_release(c->scratch, mark);
         status = compute_status(c, err);

@@ -1,6 +1,11 @@
 /* The table of metrics. Adding one = its file, its functions in metrics.h and its row here. */
 #include "score/metrics.h"
 
+#include <math.h>
+#include <stdio.h>
+#include "base/finite.h"
+#include "model/culprit.h"
+
 const metric SCORE_METRICS[] = {
     {.about = {"judge", "1 where the picture does what its prompt asks (GenEval's rules; pictures of shapes only)",
                NULL},
@@ -129,4 +134,36 @@ ss_status metric_check_pair(const metric_input *in, int min_side, ss_error *err)
         return error_set(err, SS_ERR_INPUT, NULL, "the image is %d x %d; at least %d x %d are needed", a->width,
                          a->height, min_side, min_side);
     return SS_OK;
+}
+
+/* ---- numbers that are not finite ---- */
+
+/* `k` has listened to the same work once more. */
+static ss_status name_culprit(const metric *m, const culprit *k, ss_error *err) {
+    char what[96];
+    snprintf(what, sizeof what, "the numbers of the metric %s", m->about.name);
+    if (!k->network) return error_set(err, SS_ERR_INPUT, NULL, "%s are not finite", what);
+    return culprit_report(k, &(culprit_case){.what = what}, err);
+}
+
+ss_status metric_score(const metric *m, compute *c, void *state, const metric_input *in, metric_value *out,
+                       ss_error *err) {
+    culprit k;
+    metric_value again = {0};
+    SS_TRY(m->score(c, state, in, out, err));
+    if (isfinite(out->value)) return SS_OK;
+    culprit_listen(&k, c, NULL);
+    ss_status status = m->score(c, state, in, &again, err);
+    culprit_stop(&k);
+    return status == SS_OK ? name_culprit(m, &k, err) : status;
+}
+
+ss_status metric_feature(const metric *m, compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
+    culprit k;
+    SS_TRY(m->feature(c, state, image, out, err));
+    if (finite_first_bad(out, m->width(state)) < 0) return SS_OK;
+    culprit_listen(&k, c, NULL);
+    ss_status status = m->feature(c, state, image, out, err);
+    culprit_stop(&k);
+    return status == SS_OK ? name_culprit(m, &k, err) : status;
 }

@@ -69,6 +69,13 @@ typedef struct metric {
 extern const metric SCORE_METRICS[];
 extern const int SCORE_METRIC_COUNT;
 
+/* The row's score of one image, or its features (`width` of them). What is not finite is an error that names the
+ * metric's network, and the tensor and the weight where it begins; it is about the metric, not about the image alone,
+ * and out->value is then not finite (which it is after no other error). */
+ss_status metric_score(const metric *m, compute *c, void *state, const metric_input *in, metric_value *out,
+                       ss_error *err);
+ss_status metric_feature(const metric *m, compute *c, void *state, const rgb_image *image, float *out, ss_error *err);
+
 /* The row called `name`, or NULL with *err as entry_find fills it. */
 const metric *metric_find(const char *name, const char *where, ss_error *err);
 

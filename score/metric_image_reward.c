@@ -82,7 +82,9 @@ ss_status metric_image_reward_score(compute *c, void *state, const metric_input 
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = compute_4d(c, 1, g->size, g->size, 3);
     op_upload(c, x, pixels);
+    c->tap_of = t->m;
     op_download(c, &reward, image_reward_forward(c, g, t->m->weights, x, ids, &used, n));
+    c->tap_of = NULL;
     arena_release(c->scratch, mark);
     free(pixels);
     out->value = ((double)reward - MEAN) / SD;

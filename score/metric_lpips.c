@@ -86,7 +86,9 @@ static ss_status know_baseline(lpips_metric *t, compute *c, const rgb_image *bas
         return SS_OK;
     rgb_image_free(known);
     SS_TRY(upload(c, baseline, &x, err));
+    c->tap_of = t->m;
     lpips_features_of(c, t->m->config, t->m->weights, x, &t->features);
+    c->tap_of = NULL;
     SS_TRY(compute_status(c, err));
     SS_TRY(rgb_image_make(known, baseline->width, baseline->height, "the baseline", err));
     memcpy(known->rgb, baseline->rgb, image_bytes(baseline));
@@ -101,7 +103,9 @@ ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, me
     ss_status status = know_baseline(t, c, in->baseline, err);
     arena_release(c->scratch, mark);
     if (status == SS_OK) status = upload(c, in->image, &x, err);
+    c->tap_of = t->m;
     if (status == SS_OK) out->value = lpips_distance(c, t->m->config, t->m->weights, x, &t->features);
+    c->tap_of = NULL;
     arena_release(c->scratch, mark);
     return status == SS_OK ? compute_status(c, err) : status;
 }

@@ -77,7 +77,9 @@ ss_status metric_inception_feature(compute *c, void *state, const rgb_image *ima
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = compute_4d(c, 1, SIDE, SIDE, 3);
     op_upload(c, x, pixels);
+    c->tap_of = t->m;
     op_download(c, out, inception_forward(c, t->m->weights, x));
+    c->tap_of = NULL;
     arena_release(c->scratch, mark);
     free(pixels);
     return compute_status(c, err);

@@ -112,6 +112,7 @@ typedef struct scorer {
     const collection *c, *others;
     const study_metric *m;
     int n_metrics, n_images;
+    int broken; /* a metric gave a number that is not finite: it would do so of the next picture too */
     compute *compute;
     const run_options *o;
     file_scores *out;
@@ -201,9 +202,9 @@ static ss_status score_one(scorer *w, int i, int metric_index, const rgb_image *
     if ((row->needs & METRIC_NEEDS_BASELINE) && !at->baseline)
         return error_set(err, SS_ERR_INPUT, at->path, "has no paired image, which %s needs (--against)",
                          row->about.name);
-    SS_TRY(row->score(w->compute, w->state[metric_index], &in, &value, err));
-    if (!isfinite(value.value))
-        return error_set(err, SS_ERR_INPUT, at->path, "%s gives no finite number", row->about.name);
+    ss_status status = metric_score(row, w->compute, w->state[metric_index], &in, &value, err);
+    w->broken |= !isfinite(value.value);
+    SS_TRY(status);
     x->value = value.value;
     x->unreadable = value.unreadable;
     x->note = *value.note ? text_copy(value.note) : NULL;
@@ -250,8 +251,10 @@ static ss_status score_image(scorer *w, int i, ss_error *err) {
             x.value = (double)NAN;
         } else if (!recall(w, i, k, &x)) {
             status = open_metric(w, k, err);
-            if (status == SS_OK)
-                status = as_problem(score_one(w, i, k, &image, at->baseline ? &baseline : NULL, &x, err), &x, err);
+            if (status == SS_OK) {
+                status = score_one(w, i, k, &image, at->baseline ? &baseline : NULL, &x, err);
+                if (!w->broken) status = as_problem(status, &x, err);
+            }
         }
         if (status == SS_OK) status = keep(w, x, err);
     }
@@ -277,7 +280,7 @@ static ss_status make_features(scorer *w, const collection *c, int metric_index,
         rgb_image image;
         SS_TRY(check_stop(w, err));
         SS_TRY(image_read(c->image[i].path, &image, err));
-        ss_status status = row->feature(w->compute, w->state[metric_index], &image, x + i * width, err);
+        ss_status status = metric_feature(row, w->compute, w->state[metric_index], &image, x + i * width, err);
         rgb_image_free(&image);
         if (status != SS_OK) return status;
         tell(w, i + 1, c->n, row->about.name);

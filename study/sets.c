@@ -105,7 +105,7 @@ static ss_status make_features(sets *w, ss_error *err) {
         if (w->o->stop && *w->o->stop)
             return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; distances of sets begin anew");
         SS_TRY(store_image(w->s, w->unit[i], &image, err));
-        ss_status status = w->m->row->feature(w->c, w->state, &image, w->feature + i * w->width, err);
+        ss_status status = metric_feature(w->m->row, w->c, w->state, &image, w->feature + i * w->width, err);
         rgb_image_free(&image);
         if (status != SS_OK) return status;
         now.units_done = now.forwards_done = i + 1;

@@ -18,7 +18,7 @@ while read -r command flags; do
         check "manual names --$flag" grep -q -- "$(printf %s "$flag" | sed 's/-/\\\\-/g')" manual.1
     done
 done <<'END'
-inspect tensors
+inspect tensors check variant random
 forward in out tap list-taps variant
 generate prompt prompts out seed images steps guidance size original-size crop target-size negative variant round
 trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant round

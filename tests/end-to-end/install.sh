@@ -41,6 +41,8 @@ check 'the example compiles as a user would compile it' sh -c \
 check 'the example runs' env LD_LIBRARY_PATH="$dest$PREFIX/$LIBDIR" ./sink tiny 'a red star'
 check 'the example makes two pictures' test -s baseline.png -a -s masked.png
 check 'that differ' sh -c '! cmp -s baseline.png masked.png'
+cp -r tiny broken && "$SPOIL_TENSOR" broken/vae/diffusion_pytorch_model.safetensors decoder.conv_in.bias nan
+try 'the library passes on what is not finite' 3 'the tensor decoder.conv_in.bias holds 1 NaN' env LD_LIBRARY_PATH="$dest$PREFIX/$LIBDIR" ./sink broken 'a red star'
 try 'the example without a model' 3 'nowhere' env LD_LIBRARY_PATH="$dest$PREFIX/$LIBDIR" ./sink nowhere 'a red star'
 
 # ---- away again: what `ninja uninstall` runs ----
