@@ -300,15 +300,6 @@ static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *car
 
 /* ---- one finished image ---- */
 
-static ss_status score_not_finite(const plan *p, const plan_unit *u, const metric *m, ss_error *err) {
-    text name = {0};
-    plan_unit_name(p, u, &name);
-    error_set(err, SS_ERR_INPUT, m->about.name, "gave a value that is not finite for %s; look at its weights",
-              name.failed || !name.s ? "an image" : name.s);
-    text_free(&name);
-    return err->code;
-}
-
 static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *image, store_score *out, int *n,
                              ss_error *err) {
     const study *y = r->p->study;
@@ -325,8 +316,12 @@ static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *ima
                            .geneval = g->n_include > 0 ? g : NULL};
         out[*n].metric = &y->metric[i];
         out[*n].value = (metric_value){0};
-        SS_TRY(m->score(r->c, r->metric[i], &in, &out[*n].value, err));
-        if (!isfinite(out[*n].value.value) && !may_fail(r, u)) return score_not_finite(r->p, u, m, err);
+        ss_status status = metric_score(m, r->c, r->metric[i], &in, &out[*n].value, err);
+        if (status == SS_ERR_INPUT && !isfinite(out[*n].value.value)) {
+            if (!may_fail(r, u)) return name_failure(r, u, err);
+            status = SS_OK;
+        }
+        SS_TRY(status);
         ++*n;
     }
     return SS_OK;

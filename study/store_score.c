@@ -112,20 +112,21 @@ ss_status run_forget_scores(store *s, const study_metric *m, ss_error *err) {
 typedef struct pending {
     int64_t unit, baseline; /* -1 = the store has no baseline for it */
     int prompt, failed;     /* there is no picture */
+    int may_fail;           /* of a studied condition: a score that is not finite is a result */
 } pending;
 
 static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_error *err) {
     char sql[1024];
-    snprintf(
-        sql, sizeof sql,
-        "SELECT u.unit, coalesce(b.unit, -1), u.prompt, u.image IS NULL FROM unit u JOIN condition c ON c.condition ="
-        " u.condition"
-        " LEFT JOIN unit b ON b.prompt = u.prompt AND b.seed = u.seed AND b.condition = 0"
-        " WHERE c.role IN ('studied', 'positive'%s) AND NOT EXISTS"
-        " (SELECT 1 FROM score x WHERE x.unit = u.unit AND x.metric = %d) AND NOT EXISTS"
-        " (SELECT 1 FROM score_failure x WHERE x.unit = u.unit AND x.metric = %d)%s ORDER BY u.unit",
-        w->m->row->needs & METRIC_NEEDS_BASELINE ? "" : ", 'baseline', 'calibration'", w->number, w->number,
-        w->m->row->has_worst ? "" : " AND u.image IS NOT NULL");
+    snprintf(sql, sizeof sql,
+             "SELECT u.unit, coalesce(b.unit, -1), u.prompt, u.image IS NULL, c.role = 'studied' FROM unit u JOIN "
+             "condition c ON c.condition ="
+             " u.condition"
+             " LEFT JOIN unit b ON b.prompt = u.prompt AND b.seed = u.seed AND b.condition = 0"
+             " WHERE c.role IN ('studied', 'positive'%s) AND NOT EXISTS"
+             " (SELECT 1 FROM score x WHERE x.unit = u.unit AND x.metric = %d) AND NOT EXISTS"
+             " (SELECT 1 FROM score_failure x WHERE x.unit = u.unit AND x.metric = %d)%s ORDER BY u.unit",
+             w->m->row->needs & METRIC_NEEDS_BASELINE ? "" : ", 'baseline', 'calibration'", w->number, w->number,
+             w->m->row->has_worst ? "" : " AND u.image IS NOT NULL");
     store_rows *r;
     int64_t cap = 0;
     int more;
@@ -147,8 +148,8 @@ static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_er
             }
             *out = grown;
         }
-        (*out)[(*n)++] =
-            (pending){store_rows_int(r, 0), store_rows_int(r, 1), (int)store_rows_int(r, 2), (int)store_rows_int(r, 3)};
+        (*out)[(*n)++] = (pending){store_rows_int(r, 0), store_rows_int(r, 1), (int)store_rows_int(r, 2),
+                                   (int)store_rows_int(r, 3), (int)store_rows_int(r, 4)};
     }
     store_rows_close(r);
     if (status == SS_OK) return SS_OK;
@@ -180,7 +181,8 @@ static ss_status score_one(rescore *w, const pending *u, ss_error *err) {
                        .baseline = paired ? &w->baseline : NULL,
                        .prompt = g->prompt,
                        .geneval = g->n_include > 0 ? g : NULL};
-    ss_status status = w->m->row->score(w->c, w->state, &in, &value, err);
+    ss_status status = metric_score(w->m->row, w->c, w->state, &in, &value, err);
+    if (status == SS_ERR_INPUT && !isfinite(value.value) && u->may_fail) status = SS_OK;
     if (status == SS_OK) status = store_put_score(w->s, u->unit, w->number, &value, err);
     rgb_image_free(&image);
     return status;

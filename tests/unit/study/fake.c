@@ -537,6 +537,17 @@ const metric SCORE_METRICS[] = {
 };
 const int SCORE_METRIC_COUNT = 5;
 
+ss_status metric_score(const metric *m, compute *c, void *state, const metric_input *in, metric_value *out,
+                       ss_error *err) {
+    if (m->score(c, state, in, out, err) != SS_OK) return err->code;
+    if (isfinite(out->value)) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, m->about.name, "the fake score is not finite");
+}
+
+ss_status metric_feature(const metric *m, compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
+    return m->feature(c, state, image, out, err);
+}
+
 /* ---- folders ---- */
 
 const char *fake_folder(void) {
