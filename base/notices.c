@@ -71,6 +71,11 @@ ss_status notices_add(notices *list, ss_error *err, const char *fmt, ...) {
     return notices_add_text(list, &line, err);
 }
 
+ss_status notices_add_all(notices *list, const notices *other, ss_error *err) {
+    for (int i = 0; i < other->n; i++) SS_TRY(notices_add(list, err, "%s", other->line[i]));
+    return SS_OK;
+}
+
 void notices_free(notices *list) {
     for (int i = 0; i < list->n; i++) free(list->line[i]);
     free(list->line);

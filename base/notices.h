@@ -23,6 +23,9 @@ ss_status notices_add(notices *list, ss_error *err, const char *fmt, ...) BASE_P
 /* The same with a text as the line; the text is freed, whatever comes of it. */
 ss_status notices_add_text(notices *list, struct text *line, ss_error *err);
 
+/* Every line of the other list. */
+ss_status notices_add_all(notices *list, const notices *other, ss_error *err);
+
 void notices_free(notices *list);
 
 #endif

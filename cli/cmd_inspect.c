@@ -171,6 +171,7 @@ static ss_status run(const invocation *in, ss_error *err) {
         model *m = NULL;
         SS_TRY_GOTO(model_open(&m, NULL, folder, NULL, err), done);
         describe_component("", m, c, invocation_has(in, "tensors"), &out);
+        status = notices_add_all(&c->notices, &m->notices, err);
         model_close(m);
     }
     if (out.failed) status = error_no_memory(err, "output", out.len);

@@ -78,6 +78,8 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
     SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
     SS_TRY(plan_read_texts(s->plan, s->pl, err));
+    SS_TRY(study_note_metrics(s->study->metric, s->study->n_metrics, &s->c->notices, err));
+    SS_TRY(study_note_metrics(s->study->set_metric, s->study->n_set_metrics, &s->c->notices, err));
     cli_tell(&s->c->notices);
     SS_TRY(plan_forecast(s->plan, s->c, s->pl, s->options.batch, err));
     plan_describe(s->plan, &words);
@@ -242,7 +244,7 @@ static ss_status export(const invocation *in, ss_error *err) {
 
 static const option EXPORT_FLAGS[] = {
     {"csv", OPTION_FLAG, NULL, 0, 0, "true", "as CSV (the only form)"},
-    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks, blocks or failures"},
+    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks, blocks, failures, cuts or actions"},
     {0},
 };
 

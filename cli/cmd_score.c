@@ -69,6 +69,8 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
     else {
         SS_TRY(cli_compute(in, &s->c, err));
         SS_TRY(read_metrics(s, in, store_study(s->store), err));
+        SS_TRY(study_note_metrics(s->metric, s->n, &s->c->notices, err));
+        cli_tell(&s->c->notices);
         for (int i = 0; i < s->n_images && invocation_has(in, "again"); i++)
             SS_TRY(run_forget_scores(s->store, &s->metric[i], err));
         SS_TRY(run_score(s->store, s->c, s->metric, s->n_images, &s->options, err));
@@ -100,6 +102,8 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
     SS_TRY(study_empty(&s->no_study, &places, err));
     SS_TRY(read_metrics(s, in, s->no_study, err));
     SS_TRY(cli_compute(in, &s->c, err));
+    SS_TRY(study_note_metrics(s->metric, s->n, &s->c->notices, err));
+    cli_tell(&s->c->notices);
     for (int i = 0; i < s->n_images; i++) paired |= (s->metric[i].row->needs & METRIC_NEEDS_BASELINE) != 0;
     ss_status status = collection_read(invocation_arg(in, 0), &images, err);
     if (status == SS_OK && against) status = collection_read(against, &others, err);

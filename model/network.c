@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/text.h"
+#include "model/neighbours.h"
 
 /* ---- named arrays ---- */
 
@@ -221,6 +222,7 @@ static ss_status bind_and_pack(model *m, compute *c, const char *config_path, co
     s.file = m->files;
     s.config_name = short_name(config_path);
     s.ignore = m->net->ignore;
+    s.notices = &m->notices;
     SS_TRY(weights_bind(&m->set, m->net->bind, m->config, m->weights, &s, err));
     if (s.mode == WEIGHTS_LIST || !c) return SS_OK;
     m->packed_for = c;
@@ -238,6 +240,9 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
     SS_TRY_GOTO(read_config(m, config_path, err), end);
     SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, variant, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
+    SS_TRY_GOTO(model_note_other_weights(&m->notices, checkpoint_path(m->files), variant, err), end);
+    SS_TRY_GOTO(model_note_lora(&m->notices, folder, err), end);
+    if (c) SS_TRY_GOTO(notices_add_all(&c->notices, &m->notices, err), end);
     *out = m;
     m = NULL;
 end:
@@ -296,6 +301,7 @@ ss_status model_pack(model *m, compute *c, const char *const *prefixes, int n, s
 
 void model_close(model *m) {
     if (!m) return;
+    notices_free(&m->notices);
     weights_free(&m->set, m->packed_for);
     checkpoint_close(m->files);
     free(m->config);

@@ -88,6 +88,7 @@ struct model {
     weight_set set;
     checkpoint *files; /* NULL unless opened from a checkpoint */
     compute *packed_for;
+    notices notices; /* about its files; those of a model that was opened with a context are in the context's too */
 };
 
 /* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in checkpoint_open_folder.

@@ -186,6 +186,34 @@ static const checkpoint_entry *find_entry(binder *b, const char *prefix, const c
     return NULL;
 }
 
+static int same_tensor(const checkpoint_entry *a, const checkpoint_entry *b) {
+    return a->dtype == b->dtype && a->count == b->count &&
+           memcmp(a->data, b->data, (size_t)a->count * checkpoint_dtype_size(a->dtype)) == 0;
+}
+
+/* A file may have the tensor under several of the row's names (tied weights, saved twice). `e` is the one that is
+ * bound; another that differs is not what some other program would compute with. */
+static void compare_names(binder *b, const char *prefix, const weight_row *row, const checkpoint_entry *e) {
+    for (const char *p = row->name; b->source->notices && going(b) && *p; p += *p == '|') {
+        text one = {0}, ignored = {0};
+        size_t length = strcspn(p, "|");
+        text_add_n(&one, p, length);
+        const checkpoint_entry *other = one.failed ? NULL : find_entry(b, prefix, one.s, &ignored);
+        if (one.failed || ignored.failed) error_no_memory(&b->error, "weight tables", length);
+        else if (other && other != e && !same_tensor(e, other))
+            notices_add(b->source->notices, &b->error, "%s: %s is used; %s, another name of the same tensor, differs",
+                        e->file, e->name, other->name);
+        if (other && other != e) {
+            size_t size = checkpoint_dtype_size(e->dtype);
+            checkpoint_forget(b->source->file, e->data, (size_t)e->count * size);
+            checkpoint_forget(b->source->file, other->data, (size_t)other->count * size);
+        }
+        text_free(&one);
+        text_free(&ignored);
+        p += length;
+    }
+}
+
 static void bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
                            const row_shape *shape, text *name) {
     text message = {0};
@@ -216,6 +244,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
     item->file = e->file;
     item->type = e->dtype;
+    compare_names(b, prefix, row, e);
 }
 
 /* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */

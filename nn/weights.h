@@ -77,6 +77,7 @@ typedef struct weight_source {
     const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
     uint64_t seed;           /* WEIGHTS_RANDOM */
     const char *config_name; /* "transformer/config.json", for messages */
+    notices *notices;        /* where names of one tensor with different values are noted; NULL = nowhere */
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
 } weight_source;
 

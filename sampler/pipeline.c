@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/finite.h"
+#include "model/neighbours.h"
 #include "sampler/pipeline_parts.h"
 
 static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL, &PIPELINE_SD};
@@ -129,6 +130,7 @@ ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const ch
     } else {
         p->c = c;
         status = open_index(p, path, variant, err);
+        if (status == SS_OK) status = model_note_lora(&c->notices, folder, err);
     }
     free(path);
     if (status == SS_OK) *out = p;

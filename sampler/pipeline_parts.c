@@ -22,6 +22,7 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
     if (status == SS_OK && strcmp((*out)->net->about.name, class_name) != 0)
         status = error_set(err, SS_ERR_INPUT, folder, "expected a %s, found a %s in config.json", class_name,
                            (*out)->net->about.name);
+    if (status == SS_OK) status = notices_add_all(&p->c->notices, &(*out)->notices, err);
     free(folder);
     return status;
 }

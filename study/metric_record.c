@@ -45,6 +45,14 @@ ss_status study_metric_describe(const study_metric *m, text *out, ss_error *err)
     return out->failed ? error_no_memory(err, "options", out->len) : SS_OK;
 }
 
+ss_status study_note_metrics(const study_metric *m, int n, notices *list, ss_error *err) {
+    for (int i = 0; i < n; i++)
+        if (m[i].is_random)
+            SS_TRY(notices_add(list, err, "the metric '%s' has random weights: its values mean nothing",
+                               m[i].row->about.name));
+    return SS_OK;
+}
+
 int study_metric_same(const char *described, const char *other) {
     const char *a = strstr(described, STUDY_METRIC_CHECKSUM), *b = strstr(other, STUDY_METRIC_CHECKSUM);
     size_t n = sizeof STUDY_METRIC_CHECKSUM - 1 + sizeof(file_sha256) - 1;

@@ -9,7 +9,8 @@ typedef struct asked {
     int condition, intervention;
     int prompts;
     int lacking, partly;           /* that have none; that have some, and more beyond what an encoder takes */
-    plan_unit first, first_partly; /* of them */
+    plan_unit first, first_partly; /* one of each; `first` is one where the word is cut off, if there is any */
+    int is_cut;
 } asked;
 
 enum { MAX_ASKED = 256 };
@@ -112,12 +113,14 @@ static int contains_fold(const char *s, const char *word) {
 static ss_status find_cut_word(const plan *p, pipeline *pl, const asked *a, const plan_unit *u, text *out, int *some,
                                ss_error *err) {
     const option_value *word = option_of(intervention_of(p, a), "word");
-    const char *prompt = plan_unit_prompt(p, u);
+    const sample_settings *s = &p->condition[a->condition].settings;
+    int negative = intervention_of(p, a)->branches == 1u << BRANCH_UNCOND;
+    const char *prompt = negative ? s->negative : plan_unit_prompt(p, u);
     text_cut cut[PIPELINE_MAX_ENCODERS];
     int n;
     *some = 0;
     if (!word || !word->text || !*word->text) return SS_OK;
-    SS_TRY(pipeline_find_cuts(pl, &p->condition[a->condition].settings, prompt, cut, &n, err));
+    SS_TRY(pipeline_find_cuts(pl, s, prompt, cut, &n, err));
     for (int i = 0; i < n; i++) {
         if (!contains_fold(prompt + cut[i].from, word->text)) continue;
         if (out)
@@ -138,12 +141,11 @@ static ss_status look_for(const plan *p, pipeline *pl, int prompt, asked *a, ss_
         e};
     a->prompts++;
     int64_t keys = attn_intervention_keys(intervention_of(p, a), p->block, p->sites.blocks, &text_);
-    if (keys == 0 && a->lacking++ == 0) a->first = unit;
     embedding_free(e);
-    if (keys == 0) return SS_OK;
     int cut;
     SS_TRY(find_cut_word(p, pl, a, &unit, NULL, &cut, err));
-    if (cut && a->partly++ == 0) a->first_partly = unit;
+    if (keys == 0 && (a->lacking++ == 0 || (cut && !a->is_cut))) a->first = unit, a->is_cut = cut;
+    if (keys > 0 && cut && a->partly++ == 0) a->first_partly = unit;
     return SS_OK;
 }
 
@@ -170,7 +172,7 @@ static ss_status judge(const plan *p, pipeline *pl, const asked *a, ss_error *er
     add_selector(v, &line);
     if (a->lacking == a->prompts) text_add(&line, ") finds no key in any prompt");
     else text_addf(&line, ") finds no key in %d of %d prompts", a->lacking, a->prompts);
-    text_add(&line, "; the first is ");
+    text_add(&line, ", for example in ");
     text_add_quote(&line, plan_unit_prompt(p, &a->first), 200);
     ss_status status = find_cut_word(p, pl, a, &a->first, &by, &cut, err);
     if (cut) text_addf(&line, ", where the word is cut off by %s", by.failed || !by.s ? "" : by.s);
@@ -195,7 +197,7 @@ static ss_status note_partly(const plan *p, pipeline *pl, const asked *a, ss_err
     if (a->partly == 0) return SS_OK;
     text_addf(&line, "the condition '%s' (", p->study->condition[a->condition].name);
     add_selector(intervention_of(p, a), &line);
-    text_addf(&line, ") finds some of its tokens alone in %d of %d prompts; the first is ", a->partly, a->prompts);
+    text_addf(&line, ") finds some of its tokens alone in %d of %d prompts, for example in ", a->partly, a->prompts);
     text_add_quote(&line, plan_unit_prompt(p, &a->first_partly), 200);
     text_add(&line, ", where the word is cut off by ");
     ss_status status = find_cut_word(p, pl, a, &a->first_partly, &line, &cut, err);

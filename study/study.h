@@ -190,6 +190,9 @@ ss_status study_metric_hash(const study_metric *m, file_sha256 out, ss_error *er
 /* Append the options as one would write them, that checksum, and whether the weights are random. */
 ss_status study_metric_describe(const study_metric *m, text *out, ss_error *err);
 
+/* A notice for each metric whose weights are random. */
+ss_status study_note_metrics(const study_metric *m, int n, notices *list, ss_error *err);
+
 /* Whether two descriptions are of the same values, as far as they say. */
 int study_metric_same(const char *described, const char *other);
 

@@ -307,6 +307,68 @@ static void calls_that_cannot_be_answered(void **state) {
     attn_run_destroy(text_run);
 }
 
+/* At how many sites of one call each intervention of `p` acted. */
+static void expect_acted(const attn_program *p, int64_t first, int64_t second) {
+    attn_measure m = {.r = 5};
+    attn_run *run = run_of(p, &m);
+    fixture *f = call_fixture(1, 3);
+    free(forward_one(f, run, 1, BRANCH_COND));
+    assert_int_equal(attn_run_acted(run, 0), first);
+    assert_int_equal(attn_run_acted(run, 1), second);
+    fixture_free(f);
+    attn_run_destroy(run);
+}
+
+static void runs_count_where_they_acted(void **state) {
+    (void)state;
+    attn_program top = program("top", 2, "mask", 0), empty = program("top", 0, "mask", 0),
+                 token = program("token", 2, "zero", 0), null = program("top", 1, "null", 0);
+    expect_acted(&top, HEADS, 0);
+    expect_acted(&empty, 0, 0);
+    expect_acted(&null, HEADS, 0);                      /* an edit that needs no keys acts everywhere */
+    token.intervention[0].selector_options[0].word = 2; /* class: word */
+    expect_acted(&token, HEADS, 0);
+    token.intervention[0].selector_options[1].text = "absent";
+    expect_acted(&token, 0, 0);
+    top.intervention[0].heads = (attn_bits){{0}};
+    bits_set(&top.intervention[0].heads, 1);
+    top.intervention[top.n++] = token.intervention[0];
+    expect_acted(&top, 1, 0);
+    top.intervention[1] = top.intervention[0];
+    bits_set(&top.intervention[1].heads, 2);
+    expect_acted(&top, 1, 2);
+    top.intervention[0].steps = (attn_bits){{0}};
+    expect_acted(&top, 0, 2);
+}
+
+static const char *word_of(const void *words, attn_branch branch, int key) {
+    (void)words;
+    return branch == BRANCH_COND && key == IMAGE + 1 ? "star" : "";
+}
+
+static void keys_that_a_text_leaves(void **state) {
+    (void)state;
+    attn_program top = program("top", 2, "mask", 0), token = program("token", 2, "mask", 0);
+    attn_intervention *v = &token.intervention[0];
+    attn_block block[2] = {{.kind = ATTN_JOINT, .heads = HEADS, .keys = KEYS, .n_segments = 3},
+                           {.kind = ATTN_SELF, .heads = HEADS, .keys = IMAGE, .n_segments = 1}};
+    memcpy(block[0].segment, SEGMENTS, sizeof SEGMENTS);
+    block[1].segment[0] = SEGMENTS[0];
+    const attn_text both = {{KEY_CLASS, KEY_CLASS}, word_of, NULL}, one = {{KEY_CLASS, NULL}, word_of, NULL};
+    assert_int_equal(attn_intervention_keys(&top.intervention[0], block, 2, &both), -1);
+    v->selector_options[0].word = 2; /* class: word; a clip key and three of t5 */
+    assert_int_equal(attn_intervention_keys(v, block, 2, &both), 2 * 4);
+    assert_int_equal(attn_intervention_keys(v, block, 2, &one), 4);
+    v->selector_options[1].text = "STAR";
+    assert_int_equal(attn_intervention_keys(v, block, 2, &both), 1);
+    v->branches = 1u << BRANCH_UNCOND;
+    assert_int_equal(attn_intervention_keys(v, block, 2, &both), 0);
+    v->branches = 3;
+    v->blocks = (attn_bits){{0}};
+    bits_set(&v->blocks, 1); /* no text there */
+    assert_int_equal(attn_intervention_keys(v, block, 2, &both), 0);
+}
+
 int main(void) {
     cpu = fix_compute("cpu", 1);
     const struct CMUnitTest tests[] = {
@@ -319,6 +381,8 @@ int main(void) {
         cmocka_unit_test(names_of_keys),
         cmocka_unit_test(programs_are_checked_beforehand),
         cmocka_unit_test(forks_share_the_record),
+        cmocka_unit_test(runs_count_where_they_acted),
+        cmocka_unit_test(keys_that_a_text_leaves),
         cmocka_unit_test(dry_runs_account_for_scratch),
         cmocka_unit_test(calls_that_cannot_be_answered),
     };

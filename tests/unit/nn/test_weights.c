@@ -335,6 +335,46 @@ static void test_faults(void **state) {
     weights_free(&s, NULL);
 }
 
+/* A tensor that a file has under two names: silent where they are the same numbers, told where not. */
+static void test_two_names_that_differ(void **state) {
+    (void)state;
+    float other[6];
+    ss_error err = {0};
+    weight_set s, again;
+    toy w, v;
+    safetensors_output out[TENSORS + 1];
+    static const char *const ignore[] = {"old_norm.gamma", NULL};
+    check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
+    int n = outputs_of(&s, out);
+    out[n] = *named(out, n, "blocks.1.norm.weight");
+    out[n].name = "blocks.1.old_norm.gamma";
+    memcpy(other, out[n].data, sizeof other);
+    out[n].data = other;
+    for (int differ = 0; differ < 2; differ++) {
+        notices told = {0};
+        checkpoint *file;
+        other[5] += (float)differ;
+        check(safetensors_write(path, out, n + 1, &err), &err);
+        check(checkpoint_open(&file, path, &err), &err);
+        check(bind(&again, &v, &CONFIG,
+                   (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore, .notices = &told}, &err),
+              &err);
+        assert_int_equal(told.n, differ);
+        if (differ) {
+            char expected[256];
+            snprintf(expected, sizeof expected,
+                     "%s: blocks.1.norm.weight is used; blocks.1.old_norm.gamma, another name of the same tensor, "
+                     "differs",
+                     path);
+            assert_string_equal(told.line[0], expected);
+        }
+        weights_free(&again, NULL);
+        checkpoint_close(file);
+        notices_free(&told);
+    }
+    weights_free(&s, NULL);
+}
+
 /* Timesteps against the definition in double. */
 static void test_timestep_embedding(void **state) {
     (void)state;
@@ -357,6 +397,7 @@ int main(void) {
                                        cmocka_unit_test(test_parts),
                                        cmocka_unit_test(test_packed_once),
                                        cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_two_names_that_differ),
                                        cmocka_unit_test(test_timestep_embedding)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -60,7 +60,7 @@ static void test_words_that_are_not_there(void **state) {
     (void)state;
     expect("select: top, k: 1, edit: mask", 0, 0, "", "");
     expect("select: token, word: star, k: 1, edit: mask", 0, 0,
-           "the condition 'word' (token, word: star) finds no key in 7 of 12 prompts; the first is 'a photo of", "");
+           "the condition 'word' (token, word: star) finds no key in 7 of 12 prompts, for example in 'a photo of", "");
     expect("select: token, word: star, k: 1, edit: mask", 0, 0, "write 'missing: allow'", "");
     expect("select: token, word: STAR, missing: allow, k: 1, edit: mask", 0, 0, "", "finds no key in 7 of 12 prompts");
     expect("select: token, word: moon, missing: allow, k: 1, edit: mask", 0, 0, "finds no key in any prompt", "");

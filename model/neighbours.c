@@ -1,0 +1,95 @@
+/* Files beside the weights that a user may believe to be in use: weights of another format, LoRA files. Relies on names
+ * and times alone; nothing is read. */
+#define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
+#include "model/neighbours.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+
+/* Names under which diffusers and transformers write all weights of a component; a variant goes before the last dot. */
+static const struct {
+    const char *stem, *extension;
+} WEIGHTS[] = {{"diffusion_pytorch_model.safetensors.index", "json"},
+               {"diffusion_pytorch_model", "safetensors"},
+               {"diffusion_pytorch_model.bin.index", "json"},
+               {"diffusion_pytorch_model", "bin"},
+               {"model.safetensors.index", "json"},
+               {"model", "safetensors"},
+               {"pytorch_model.bin.index", "json"},
+               {"pytorch_model", "bin"}};
+enum { WEIGHTS_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0] };
+
+static int is_newer(const struct stat *a, const struct stat *b) {
+    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec
+                                                  : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+ss_status model_note_other_weights(notices *list, const char *used, const char *variant, ss_error *err) {
+    const char *slash = strrchr(used, '/'), *own = slash ? slash + 1 : used;
+    struct stat mine, other;
+    text line = {0};
+    int some = 0;
+    if (stat(used, &mine) != 0) return SS_OK; /* it is open: whoever took its name away since knows */
+    text_addf(&line, "%s is used, not ", used);
+    for (int i = 0; i < WEIGHTS_COUNT; i++) {
+        text name = {0}, path = {0};
+        text_addf(&name, "%s%s%s.%s", WEIGHTS[i].stem, variant ? "." : "", variant ? variant : "",
+                  WEIGHTS[i].extension);
+        text_add_n(&path, used, (size_t)(own - used));
+        if (!name.failed) text_add(&path, name.s);
+        if (name.failed || path.failed) line.failed = 1;
+        else if (strcmp(name.s, own) != 0 && stat(path.s, &other) == 0 && S_ISREG(other.st_mode))
+            text_addf(&line, "%s%s beside it%s", some++ ? ", nor " : "", name.s,
+                      is_newer(&other, &mine) ? ", which is newer" : "");
+        text_free(&name);
+        text_free(&path);
+    }
+    if (some || line.failed) return notices_add_text(list, &line, err);
+    text_free(&line);
+    return SS_OK;
+}
+
+/* "pytorch_lora_weights.safetensors", "style.LoRA.safetensors", "style.lora", "adapter_model.safetensors" (peft). */
+static int is_lora(const char *name) {
+    static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".lora"};
+    int weights = 0, named = strncmp(name, "adapter_model.", 14) == 0;
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof ends / sizeof ends[0]; i++) weights |= text_equal_fold(dot, ends[i]);
+    for (size_t i = 0, n = strlen(name); weights && !named && i + 4 <= n; i++) {
+        const char four[] = {name[i], name[i + 1], name[i + 2], name[i + 3], '\0'};
+        named = text_equal_fold(four, "lora");
+    }
+    return weights && named;
+}
+
+static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+ss_status model_note_lora(notices *list, const char *folder, ss_error *err) {
+    enum { SHOWN = 8 };
+    char *name[SHOWN] = {0};
+    int n = 0, more = 0;
+    text line = {0};
+    DIR *d = opendir(folder);
+    if (!d) return SS_OK; /* whatever is to be read there fails by itself */
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!is_lora(e->d_name)) continue;
+        if (n == SHOWN) more++;
+        else if ((name[n] = text_copy(e->d_name))) n++;
+        else line.failed = 1;
+    }
+    closedir(d);
+    qsort(name, (size_t)n, sizeof *name, compare_names);
+    text_addf(&line, "%s: ", folder);
+    for (int i = 0; i < n; i++) text_addf(&line, "%s%s", i ? ", " : "", name[i]);
+    if (more) text_addf(&line, " and %d more", more);
+    text_addf(&line, "%s not applied; LoRA is not supported, merge it into the model's weights",
+              n + more == 1 ? " is" : " are");
+    for (int i = 0; i < n; i++) free(name[i]);
+    if (n || line.failed) return notices_add_text(list, &line, err);
+    text_free(&line);
+    return SS_OK;
+}
