@@ -244,7 +244,8 @@ static ss_status export(const invocation *in, ss_error *err) {
 
 static const option EXPORT_FLAGS[] = {
     {"csv", OPTION_FLAG, NULL, 0, 0, "true", "as CSV (the only form)"},
-    {"table", OPTION_TEXT, NULL, 0, 0, "scores", "scores, units, sites, trajectories, sinks, blocks, failures, cuts or actions"},
+    {"table", OPTION_TEXT, NULL, 0, 0, "scores",
+     "scores, units, sites, trajectories, sinks, blocks, failures, cuts or actions"},
     {0},
 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/text.h"
 
 /* Names under which diffusers and transformers write all weights of a component; a variant goes before the last dot. */
 static const struct {
