@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.sh"
 
 weights=tiny/transformer/diffusion_pytorch_model.safetensors
-check 'a weight is scaled' "$SCALE_TENSOR" $weights transformer_blocks.1.attn.to_out.0.weight 1e34
+check 'a weight is scaled' "$SPOIL_TENSOR" $weights transformer_blocks.1.attn.to_out.0.weight x1e34
 study() { # NAME SD
     cat >"$1.yaml" <<YAML
 study: loud
@@ -73,7 +73,7 @@ check 'stats count them' grep -qE '^  failed_b +12 ' said.out
 try 'stats, side unknown' 2 '--worst' sinkscope stats failed/scores.csv --metric rmse --contrast 'sink-loud'
 
 # A weight so large that the baseline is not finite ends the run.
-check 'a weight is scaled further' "$SCALE_TENSOR" $weights transformer_blocks.1.attn.to_out.0.weight 1e4
+check 'a weight is scaled further' "$SPOIL_TENSOR" $weights transformer_blocks.1.attn.to_out.0.weight x1e4
 rm -rf broken
 try 'a baseline that is not finite' 3 'not finite' sinkscope run loud.yaml -o broken --quiet
 finish
