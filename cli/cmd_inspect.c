@@ -54,9 +54,10 @@ static ss_status describe_components(const char *folder, compute *c, int tensors
             char *component = file_join(folder, name), *config = component ? file_join(component, "config.json") : NULL;
             model *m = NULL;
             const char *class_name = json_string_value(json_array_get(value, 1));
-            if (config && file_exists(config) && !is_network(class_name)) {
+            if (!config) status = error_no_memory(err, "file name", 0);
+            else if (file_exists(config) && !is_network(class_name)) {
                 text_addf(out, "  %-16s %-32s not used\n", name, class_name ? class_name : "");
-            } else if (config && file_exists(config)) {
+            } else if (file_exists(config)) {
                 status = model_open(&m, NULL, component, NULL, err);
                 if (status == SS_OK) status = describe_component(name, m, c, tensors, out);
             }
@@ -164,7 +165,8 @@ static ss_status run(const invocation *in, ss_error *err) {
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
     text_addf(&out, "%s\n", folder);
     index = file_join(folder, "model_index.json");
-    if (index && file_exists(index)) {
+    if (!index) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
+    if (file_exists(index)) {
         SS_TRY_GOTO(describe_components(folder, c, invocation_has(in, "tensors"), &out, err), done);
         SS_TRY_GOTO(describe_pipeline(folder, c, &out, err), done);
     } else {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "base/file.h"
+#include "cli/progress.h"
 #include "report/report.h"
 
 /* The command that makes the study again from the copy of its file in the store. */
@@ -21,7 +22,8 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
     if (status == SS_OK) {
         analysis_describe(a, &words);
         analysis_describe_trends(a, &words);
-        if (!words.failed) printf("%s\nreport  %s/index.html\n", words.s ? words.s : "", folder);
+        text_addf(&words, "\nreport  %s/index.html\n", folder);
+        status = cli_print(&words, err);
     }
     text_free(&repeat);
     text_free(&words);

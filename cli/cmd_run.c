@@ -83,12 +83,13 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     cli_tell(&s->c->notices);
     SS_TRY(plan_forecast(s->plan, s->c, s->pl, s->options.batch, err));
     plan_describe(s->plan, &words);
-    cli_print(&words);
+    SS_TRY(cli_print(&words, err));
     fflush(stdout);
     if (only_plan) return SS_OK;
-    numeric_class_describe(s->c, s->plan->study, &numeric);
-    snprintf(class_line, sizeof class_line, "%s", numeric.failed || !numeric.s ? "" : numeric.s);
+    ss_status status = numeric_class_describe(s->c, s->plan->study, &numeric, err);
+    snprintf(class_line, sizeof class_line, "%s", status == SS_OK ? numeric.s : "");
     text_free(&numeric);
+    SS_TRY(status);
     SS_TRY(store_create(&s->store, folder, s->plan, class_line, err));
     SS_TRY(execute(s, err));
     return cli_print_answer(s->store, err);
@@ -130,8 +131,8 @@ static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text numeric = {0};
     SS_TRY(store_open(&s->store, invocation_arg(in, 0), STORE_WRITE, cli_data_folder(), err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
-    numeric_class_describe(s->c, s->plan->study, &numeric);
-    ss_status status = store_complete(s->store, s->plan, numeric.failed || !numeric.s ? "" : numeric.s, err);
+    ss_status status = numeric_class_describe(s->c, s->plan->study, &numeric, err);
+    if (status == SS_OK) status = store_complete(s->store, s->plan, numeric.s, err);
     text_free(&numeric);
     if (status != SS_OK) return status;
     SS_TRY(execute(s, err));
@@ -175,7 +176,7 @@ static void describe_verification(const verify_report *r, const study *y, text *
     }
     text_addf(out, "model    %lld files, differing: %lld\n", (long long)r->model_files,
               (long long)r->model_files_differing);
-    if (r->problems.s) text_addf(out, "%s", r->problems.s);
+    text_add(out, text_for(&r->problems, out));
     text_add(out, r->n_problems ? "NOT VERIFIED\n" : "verified\n");
 }
 
@@ -188,8 +189,8 @@ static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
         verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
     if (status == SS_OK) {
         describe_verification(&r, store_study(s->store), &words);
-        cli_print(&words);
-        if (r.n_problems)
+        status = cli_print(&words, err);
+        if (status == SS_OK && r.n_problems)
             status = error_set(err, SS_ERR_STORE, store_folder(s->store), "%d problems found", r.n_problems);
     }
     verify_free(&r);

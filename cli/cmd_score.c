@@ -22,15 +22,16 @@ typedef struct scoring {
 } scoring;
 
 /* A damaged store is still one: any of its files tells. */
-static int is_store(const char *folder) {
+static ss_status is_store(const char *folder, int *is, ss_error *err) {
     static const char *const FILES[] = {"manifest.json", "results.sqlite", "study.yaml"};
-    int is = 0;
-    for (int i = 0; i < 3 && !is; i++) {
+    *is = 0;
+    for (int i = 0; i < 3 && !*is; i++) {
         char *path = file_join(folder, FILES[i]);
-        is = path && file_exists(path);
+        if (!path) return error_no_memory(err, "a file name", 1);
+        *is = file_exists(path);
         free(path);
     }
-    return is;
+    return SS_OK;
 }
 
 static ss_status read_metrics(scoring *s, const invocation *in, study *y, ss_error *err) {
@@ -38,9 +39,9 @@ static ss_status read_metrics(scoring *s, const invocation *in, study *y, ss_err
     for (int i = 0; invocation_repeat(in, "metric", i); i++)
         text_addf(&list, "%s%s", i ? ", " : "", invocation_repeat(in, "metric", i));
     ss_status status =
-        list.s && !list.failed
-            ? study_parse_metrics(y, list.s, "--metric", s->metric, STUDY_MAX_METRICS, &s->n, &s->n_images, err)
-            : error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
+        list.failed ? error_no_memory(err, "--metric", list.len)
+        : list.s    ? study_parse_metrics(y, list.s, "--metric", s->metric, STUDY_MAX_METRICS, &s->n, &s->n_images, err)
+                 : error_set(err, SS_ERR_USAGE, NULL, "give at least one --metric NAME; see 'sinkscope list metrics'");
     text_free(&list);
     return status;
 }
@@ -54,8 +55,7 @@ static ss_status import(const invocation *in, scoring *s, ss_error *err) {
     text t = {0};
     text_add_grouped(&t, n);
     text_add(&t, " scores taken in\n");
-    cli_print(&t);
-    return SS_OK;
+    return cli_print(&t, err);
 }
 
 static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
@@ -113,8 +113,10 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
                              &scores, err);
     if (status == SS_OK && out) file_scores_describe(&scores, &images, s->metric, s->n, &t);
     else if (status == SS_OK) file_scores_add_csv(&scores, &images, s->metric, &t);
-    if (out && output_is_standard(out)) fputs(t.failed || !t.s ? "" : t.s, stderr), text_free(&t);
-    else cli_print(&t);
+    if (status == SS_OK && !(out && output_is_standard(out))) status = cli_print(&t, err);
+    else if (status == SS_OK && t.failed) status = error_no_memory(err, "the output", t.len);
+    else if (status == SS_OK && t.s) fputs(t.s, stderr);
+    text_free(&t);
     if (status == SS_OK) status = check_scored(&scores, err);
     file_scores_free(&scores);
     collection_free(&images);
@@ -124,8 +126,10 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
 
 static ss_status score(const invocation *in, ss_error *err) {
     scoring s = {0};
+    int is_study;
+    SS_TRY(is_store(invocation_arg(in, 0), &is_study, err));
     progress_begin(&s.line, in, &s.options);
-    ss_status status = is_store(invocation_arg(in, 0)) ? score_study(in, &s, err) : score_collection(in, &s, err);
+    ss_status status = is_study ? score_study(in, &s, err) : score_collection(in, &s, err);
     store_close(s.store);
     cli_compute_close(s.c);
     study_free(s.no_study);

@@ -59,9 +59,11 @@ void progress_show(void *user, const run_progress *now) {
     text_free(&t);
 }
 
-void cli_print(text *t) {
+ss_status cli_print(text *t, ss_error *err) {
+    ss_status status = t->failed ? error_no_memory(err, "the output", t->len) : SS_OK;
     if (t->s && !t->failed) fputs(t->s, stdout);
     text_free(t);
+    return status;
 }
 
 /* The main table, and how to go on. */
@@ -78,6 +80,7 @@ ss_status cli_print_answer(store *s, ss_error *err) {
     text_addf(&t, "\nstore   %s\nreport  sinkscope report %s\nrepeat  sinkscope run %s/study.yaml -o NEW-FOLDER\n",
               store_folder(s), store_folder(s), store_folder(s));
     analysis_free(a);
-    cli_print(&t);
+    if (status == SS_OK) return cli_print(&t, err);
+    text_free(&t);
     return status;
 }

@@ -18,7 +18,7 @@ void progress_begin(progress_line *line, const invocation *in, run_options *o);
 void progress_show(void *user, const run_progress *now);
 
 /* Print to standard output and free; nothing where memory ran out. */
-void cli_print(text *t);
+ss_status cli_print(text *t, ss_error *err);
 
 /* A store's main table, and how to go on. */
 ss_status cli_print_answer(store *s, ss_error *err);

@@ -49,7 +49,7 @@ ss_status report_table_add_words(report_table *t, const char *s, ss_error *err) 
     return add_cell(t, (report_cell){.number = NAN, .words = copy}, err);
 }
 
-static ss_status read_row(report_table *t, const store_rows *r, ss_error *err) {
+static ss_status read_row(report_table *t, store_rows *r, ss_error *err) {
     for (int i = 0; i < t->columns; i++) {
         int kind = store_rows_is_number(r, i);
         if (kind == 1) SS_TRY(report_table_add_whole(t, store_rows_int(r, i), err));
@@ -60,7 +60,7 @@ static ss_status read_row(report_table *t, const store_rows *r, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status read_columns(report_table *t, const store_rows *r, ss_error *err) {
+static ss_status read_columns(report_table *t, store_rows *r, ss_error *err) {
     int n = store_rows_columns(r);
     const char **name = calloc((size_t)n + 1, sizeof *name);
     if (!name) return error_no_memory(err, "a table", (unsigned long long)n);

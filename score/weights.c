@@ -31,9 +31,10 @@ static int scheme_of(const char *written) {
 
 int weights_is_published(const char *written) { return scheme_of(written) < SCHEMES; }
 
-/* Takes the path where it exists. */
+/* Takes the path where it exists. A path that could not be written fails `looked`. */
 static void look(search *s, text *path) {
     struct stat st;
+    if (path->failed) s->looked.failed = 1;
     if (!s->found && path->s && !path->failed) {
         text_addf(&s->looked, "\n    %s", path->s);
         if (stat(path->s, &st) == 0) {
@@ -74,8 +75,9 @@ static void cache_folder(scheme kind, text *out) {
 }
 
 /* The revision that refs/main names, else the one there is. */
-static int read_revision(const char *repository, char out[MAX_REVISION]) {
+static int read_revision(search *s, const char *repository, char out[MAX_REVISION]) {
     char *path = file_join(repository, "refs/main");
+    if (!path) s->looked.failed = 1;
     FILE *f = path ? fopen(path, "r") : NULL;
     int n = f && fgets(out, MAX_REVISION, f) ? (int)strcspn(out, " \r\n") : 0;
     if (f) fclose(f);
@@ -83,6 +85,7 @@ static int read_revision(const char *repository, char out[MAX_REVISION]) {
     out[n] = 0;
     if (n) return 1;
     path = file_join(repository, "snapshots");
+    if (!path) s->looked.failed = 1;
     DIR *folder = path ? opendir(path) : NULL;
     int count = 0;
     for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;) {
@@ -104,9 +107,9 @@ static void look_in_hub(search *s, const char *name) {
     size_t length = strcspn(rest, "/");
     cache_folder(SCHEME_HF, &repository);
     text_addf(&repository, "/models--%.*s--%.*s", (int)owner, name, (int)length, rest);
-    if (!repository.failed && read_revision(repository.s, revision))
+    if (!repository.failed && read_revision(s, repository.s, revision))
         text_addf(&path, "%s/snapshots/%s%s", repository.s, revision, rest + length);
-    else text_addf(&path, "%s/snapshots/REVISION%s", repository.failed ? "" : repository.s, rest + length);
+    else text_addf(&path, "%s/snapshots/REVISION%s", text_for(&repository, &path), rest + length);
     look(s, &path);
     text_free(&repository);
 }
@@ -147,6 +150,11 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
     look_in_own(&s, name);
     if (kind == SCHEME_HF) look_in_hub(&s, name);
     if (kind == SCHEME_TORCH) look_in_torch(&s, name);
+    if (s.looked.failed) {
+        free(s.found);
+        text_free(&s.looked);
+        return error_no_memory(err, written, 1);
+    }
     *path = s.found;
     if (!s.found) {
         text how = {0};
@@ -155,7 +163,7 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
             err, SS_ERR_INPUT, written,
             "is not on this machine, and nothing is downloaded. Get it:\n    %s into the folder $SINKSCOPE_WEIGHTS,"
             " or name its path\n  looked in%s",
-            how.failed ? "" : how.s, s.looked.s && !s.looked.failed ? s.looked.s : " no folder");
+            text_for(&how, &s.looked), s.looked.s ? s.looked.s : " no folder");
         text_free(&how);
     }
     text_free(&s.looked);
@@ -175,8 +183,8 @@ ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
     if (!d) return error_set_errno(err, SS_ERR_INPUT, folder, "cannot open the folder");
     for (const struct dirent *e; status == SS_OK && (e = readdir(d)) != NULL;) {
         if (e->d_name[0] == '.') continue;
-        if (n == MOST || !(names[n] = text_copy(e->d_name)))
-            status = error_set(err, SS_ERR_INPUT, folder, "holds more than %d files", (int)MOST);
+        if (n == MOST) status = error_set(err, SS_ERR_INPUT, folder, "holds more than %d files", (int)MOST);
+        else if (!(names[n] = text_copy(e->d_name))) status = error_no_memory(err, folder, 1);
         else n++;
     }
     closedir(d);
@@ -196,24 +204,27 @@ ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
 }
 
 /* Files of other kinds are not opened: a vocabulary is no checkpoint. */
-static int says_random(const char *path) {
+static ss_status says_random(const char *path, int *random, ss_error *err) {
     checkpoint *file;
-    ss_error ignored;
-    if (!content_has_extension(path, ".safetensors") || checkpoint_open(&file, path, &ignored) != SS_OK) return 0;
+    *random = 0;
+    if (!content_has_extension(path, ".safetensors")) return SS_OK;
+    if (checkpoint_open(&file, path, err) != SS_OK) return err->code == SS_ERR_RESOURCE ? err->code : SS_OK;
     const char *note = checkpoint_note(file);
-    int random = note && strcmp(note, WEIGHTS_RANDOM_NOTE) == 0;
+    *random = note && strcmp(note, WEIGHTS_RANDOM_NOTE) == 0;
     checkpoint_close(file);
-    return random;
+    return SS_OK;
 }
 
-int weights_are_random(const char *path) {
+ss_status weights_are_random(const char *path, int *random, ss_error *err) {
     static const char *const NAMES[] = {"model.safetensors", "open_clip_model.safetensors"};
-    if (!file_is_folder(path)) return says_random(path);
-    int random = 0;
-    for (int i = 0; i < 2 && !random; i++) {
+    if (!file_is_folder(path)) return says_random(path, random, err);
+    ss_status status = SS_OK;
+    *random = 0;
+    for (int i = 0; status == SS_OK && i < 2 && !*random; i++) {
         char *file = file_join(path, NAMES[i]);
-        random = file && file_exists(file) && says_random(file);
+        if (!file) status = error_no_memory(err, path, 1);
+        else if (file_exists(file)) status = says_random(file, random, err);
         free(file);
     }
-    return random;
+    return status;
 }

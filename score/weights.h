@@ -19,8 +19,8 @@ int weights_is_published(const char *written);
 ss_status weights_find(const char *written, char **path, ss_error *err);
 
 /* Whether a file, or the weights in a folder, say of themselves that they are random (nn/weights.h): a score by them
- * means nothing. 0 for what is no checkpoint. */
-int weights_are_random(const char *path);
+ * means nothing. 0 for what is no checkpoint; only memory (or the disk) is an error. */
+ss_status weights_are_random(const char *path, int *random, ss_error *err);
 
 /* Append " NAME SHA-256" of every regular file of a folder, links followed, sorted by name; subfolders are not entered
  * (a component lies in one folder). */

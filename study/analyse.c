@@ -296,7 +296,7 @@ static ss_status make(owner *o, store *s, ss_error *err) {
         SS_TRY(judge(o, m, 0, err));
         SS_TRY(judge(o, m, 1, err));
     }
-    for (int i = 0; i < o->a.n_rows; i++) analysis_read(&o->a, &o->a.rows[i]);
+    for (int i = 0; i < o->a.n_rows; i++) SS_TRY(analysis_read(&o->a, &o->a.rows[i], err));
     SS_TRY(scores_tags(&o->d, &o->tag, &o->n_tags, err));
     SS_TRY(add_accuracy(o, err));
     SS_TRY(analysis_add_trends(&o->a, &o->d, err));

@@ -36,12 +36,12 @@ static int class_number(sink_classes *out, const char *name, ss_error *err) {
 }
 
 /* Column `i` of a row as an index below `limit`; -1 where it is none. */
-static int index_at(const store_rows *r, int i, int limit) {
+static int index_at(store_rows *r, int i, int limit) {
     int64_t x = store_rows_int(r, i);
     return x >= 0 && x < limit ? (int)x : -1;
 }
 
-static int acts_at(const attn_intervention *v, const store_rows *r) {
+static int acts_at(const attn_intervention *v, store_rows *r) {
     int step = index_at(r, 2, ATTN_MAX_STEPS), block = index_at(r, 3, ATTN_MAX_BLOCKS),
         head = index_at(r, 4, ATTN_MAX_HEADS);
     attn_branch branch = strcmp(store_rows_text(r, 5), "cond") == 0 ? BRANCH_COND : BRANCH_UNCOND;
@@ -78,7 +78,7 @@ static ss_status begin_image(const tally *t, int64_t prompt, int64_t seed, ss_er
     return SS_OK;
 }
 
-static ss_status count_sink(const tally *t, const store_rows *r, ss_error *err) {
+static ss_status count_sink(const tally *t, store_rows *r, ss_error *err) {
     sink_classes *out = t->out;
     int64_t prompt = store_rows_int(r, 0), seed = store_rows_int(r, 1);
     const sink_image *last = out->n ? &out->image[out->n - 1] : NULL;

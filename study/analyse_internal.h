@@ -35,6 +35,6 @@ ss_status analysis_add_classes(analysis *a, const scores *d, const sink_classes 
 ss_status analysis_add_means(analysis *a, const scores *d, const char *const *tag, int n_tags, ss_error *err);
 ss_status analysis_add_trends(analysis *a, const scores *d, ss_error *err);
 
-void analysis_read(const analysis *a, analysis_row *row); /* fills row->reads */
+ss_status analysis_read(const analysis *a, analysis_row *row, ss_error *err); /* fills row->reads */
 
 #endif

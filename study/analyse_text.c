@@ -65,7 +65,7 @@ static void add_failed_words(const stats_contrast *s, text *out) {
 }
 
 /* The last column: the verdict with the number that belongs to it. A difference that was found may still be small. */
-void analysis_read(const analysis *a, analysis_row *r) {
+ss_status analysis_read(const analysis *a, analysis_row *r, ss_error *err) {
     const stats_contrast *s = &r->stats;
     text t = {0};
     if (s->n == 0) text_add(&t, "no images yet");
@@ -91,8 +91,10 @@ void analysis_read(const analysis *a, analysis_row *r) {
         if (r->idle[side] > 0)
             text_addf(&t, "; %s acted on no key in %d of %d images",
                       a->study->condition[side ? r->contrast->b : r->contrast->a].family, r->idle[side], r->acts[side]);
-    snprintf(r->reads, sizeof r->reads, "%s", t.failed || !t.s ? "" : t.s);
+    ss_status status = t.failed ? error_no_memory(err, "a verdict", t.len) : SS_OK;
+    snprintf(r->reads, sizeof r->reads, "%s", status == SS_OK ? t.s : "");
     text_free(&t);
+    return status;
 }
 
 /* ---- columns ---- */

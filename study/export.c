@@ -39,7 +39,7 @@ static void add_number(text *out, int column, double x) {
     csv_add_double(out, column, x, (double)(float)x == x ? 9 : 17);
 }
 
-static void add_row(const store_rows *r, text *out) {
+static void add_row(store_rows *r, text *out) {
     for (int i = 0; i < store_rows_columns(r); i++) {
         int kind = store_rows_is_number(r, i);
         if (kind == 1) csv_add_int(out, i, store_rows_int(r, i));

@@ -74,9 +74,8 @@ static ss_status find_unit(intake *w, const char *image, int line, int64_t *unit
     if (code != SQLITE_ROW && code != SQLITE_DONE) return store_sql_error(w->s, "cannot read", err);
     if (code == SQLITE_DONE) return bad(w, line, err, "'%s' is not an image of %s", image, store_folder(w->s));
     *unit = sqlite3_column_int64(w->find, 0);
-    *pixels = (const char *)sqlite3_column_text(w->find, 1);
-    *path = (const char *)sqlite3_column_text(w->find, 2);
-    return SS_OK;
+    SS_TRY(store_column_text(w->s, w->find, 1, pixels, err));
+    return store_column_text(w->s, w->find, 2, path, err);
 }
 
 /* ---- CSV ---- */

@@ -159,22 +159,24 @@ ss_status loader_picture_sizes(loader *l, const yaml_node *mapping, picture_size
     return SS_OK;
 }
 
-/* `written` below `folder` ("" = as it is) if it is there (malloc). */
-static char *path_in(const char *folder, const char *written) {
-    if (!folder) return NULL;
+/* `written` below `folder` ("" = as it is) if it is there (malloc), else NULL. */
+static ss_status path_in(loader *l, const char *folder, const char *written, char **out) {
+    *out = NULL;
+    if (!folder) return SS_OK;
     char *path = *folder ? file_join(folder, written) : text_copy(written);
-    if (path && access(path, F_OK) == 0) return path;
-    free(path);
-    return NULL;
+    if (!path) return loader_no_memory(l);
+    if (access(path, F_OK) == 0) *out = path;
+    else free(path);
+    return SS_OK;
 }
 
 ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
     const study *y = l->y;
     const char *places[] = {y->base_folder, y->current_folder, y->data_folder};
     char *path = NULL;
-    if (written[0] == '/') path = path_in("", written);
+    if (written[0] == '/') SS_TRY(path_in(l, "", written, &path));
     else
-        for (int i = 0; i < 3 && !path; i++) path = path_in(places[i], written);
+        for (int i = 0; i < 3 && !path; i++) SS_TRY(path_in(l, places[i], written, &path));
     if (path) {
         *out = loader_keep(l->y, path);
         free(path);
@@ -195,8 +197,11 @@ ss_status loader_weights(loader *l, const yaml_node *at, const char *written, co
     char *path;
     ss_error missing;
     if (!weights_is_published(written)) return loader_path(l, at, written, what, out);
-    if (weights_find(written, &path, &missing) != SS_OK)
-        return yaml_error(l->f, at, NULL, l->err, "%s %s %s", what, missing.where, missing.message);
+    if (weights_find(written, &path, &missing) != SS_OK && missing.code == SS_ERR_RESOURCE) {
+        *l->err = missing;
+        return missing.code;
+    }
+    if (!path) return yaml_error(l->f, at, NULL, l->err, "%s %s %s", what, missing.where, missing.message);
     *out = loader_keep(l->y, path);
     free(path);
     return *out ? SS_OK : loader_no_memory(l);

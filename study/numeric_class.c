@@ -9,7 +9,7 @@
 #include "study/run.h"
 #include "tensor/backend.h"
 
-void numeric_class_describe(const compute *c, const study *y, text *out) {
+ss_status numeric_class_describe(const compute *c, const study *y, text *out, ss_error *err) {
     char backend_class[128] = "";
     struct utsname machine;
     text_add(out, c->be->about.name);
@@ -22,4 +22,5 @@ void numeric_class_describe(const compute *c, const study *y, text *out) {
 #endif
     text_addf(out, "; zlib %s", zlibVersion());
     if (y->weights != FORM_STORED) text_addf(out, "; weights %s", WEIGHT_FORM_NAMES[y->weights]);
+    return out->failed ? error_no_memory(err, "the numeric class", out->len) : SS_OK;
 }

@@ -64,6 +64,6 @@ ss_status sets_describe(const store *s, text *out, ss_error *err);
 /* What decides bits on this machine (instruction set, compiler, libc, zlib) and in this study (rounded weights). One
  * line.
  */
-void numeric_class_describe(const compute *c, const study *y, text *out);
+ss_status numeric_class_describe(const compute *c, const study *y, text *out, ss_error *err);
 
 #endif

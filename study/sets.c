@@ -81,16 +81,20 @@ static ss_status have_all(const sets *w, const char *options, int *all, ss_error
     *all = 1;
     SS_TRY(store_prepare(w->s, "SELECT n, n_baseline, options FROM set_score WHERE metric = ? AND condition = ?", &q,
                          err));
-    for (int64_t i = baseline; i < w->n && *all; i += count_from(w, i)) {
+    ss_status status = SS_OK;
+    for (int64_t i = baseline; status == SS_OK && i < w->n && *all; i += count_from(w, i)) {
         sqlite3_reset(q);
         sqlite3_bind_text(q, 1, w->m->row->about.name, -1, SQLITE_STATIC);
         sqlite3_bind_int64(q, 2, w->condition[i]);
-        const char *written = sqlite3_step(q) == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 2) : NULL;
+        const char *written = NULL;
+        int code = sqlite3_step(q);
+        if (code == SQLITE_ROW) status = store_column_text(w->s, q, 2, &written, err);
+        else if (code != SQLITE_DONE) status = store_sql_error(w->s, "table set_score", err);
         *all = written && study_metric_same(written, options) && sqlite3_column_int64(q, 0) == count_from(w, i) &&
                sqlite3_column_int64(q, 1) == baseline;
     }
     sqlite3_finalize(q);
-    return SS_OK;
+    return status;
 }
 
 static ss_status make_features(sets *w, ss_error *err) {

@@ -66,11 +66,12 @@ static ss_status take_lock(store *s, ss_error *err) {
     return status;
 }
 
-static int is_there(const store *s, const char *name) {
+static ss_status is_there(const store *s, const char *name, int *there, ss_error *err) {
     char *path = file_join(s->folder, name);
-    int there = path && file_exists(path);
+    if (!path) return error_no_memory(err, "a file name", 1);
+    *there = file_exists(path);
     free(path);
-    return there;
+    return SS_OK;
 }
 
 /* ---- sweeping ---- */
@@ -198,7 +199,10 @@ ss_status store_create(store **out, const char *folder, const plan *p, const cha
 static ss_status open_store(store *s, const char *data, ss_error *err) {
     if (!file_is_folder(s->folder))
         return error_set(err, SS_ERR_STORE, s->folder, "there is no such folder; expected a results store");
-    if (!file_exists(s->db_path) && !(is_there(s, "study.yaml") && is_there(s, "manifest.json")))
+    int has_study, has_manifest;
+    SS_TRY(is_there(s, "study.yaml", &has_study, err));
+    SS_TRY(is_there(s, "manifest.json", &has_manifest, err));
+    if (!file_exists(s->db_path) && !(has_study && has_manifest))
         return error_set(
             err, SS_ERR_STORE, s->folder,
             "is not a results store (no results.sqlite); begin one with 'sinkscope run STUDY.yaml -o DIR'");
@@ -211,7 +215,7 @@ static ss_status open_store(store *s, const char *data, ss_error *err) {
         SS_TRY(store_open_db(s, s->mode == STORE_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, err));
         SS_TRY(store_check_version(s, err));
     }
-    if (!is_there(s, "study.yaml"))
+    if (!has_study)
         return error_set(err, SS_ERR_STORE, s->folder, "the store has lost its study.yaml; restore it from a copy");
     SS_TRY(read_study(s, data, err));
     if (s->db && s->version < STORE_VERSION) SS_TRY(store_read_older(s, err));
@@ -234,10 +238,12 @@ static ss_status check_class(store *s, const char *numeric_class, ss_error *err)
     sqlite3_stmt *stmt;
     SS_TRY(store_prepare(s, "SELECT description FROM class WHERE class = 0", &stmt, err));
     int code = sqlite3_step(stmt);
-    const char *was = code == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-    ss_status status = SS_OK;
-    if (!was) status = store_damaged(s, err, "table class has no row");
-    else if (strcmp(was, numeric_class) != 0)
+    const char *was = NULL;
+    ss_status status = code == SQLITE_ROW    ? store_column_text(s, stmt, 0, &was, err)
+                       : code == SQLITE_DONE ? SS_OK
+                                             : store_sql_error(s, "table class", err);
+    if (status == SS_OK && !was) status = store_damaged(s, err, "table class has no row");
+    else if (status == SS_OK && strcmp(was, numeric_class) != 0)
         status = error_set(err, SS_ERR_STORE, s->folder,
                            "its images were made under the numeric class '%s', this machine has '%s'; their bits would "
                            "differ: resume there, or begin a new store here",
@@ -263,8 +269,9 @@ ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_
     text problems = {0};
     ss_status status = store_check_files(s, &files, &differing, &problems, err);
     if (status == SS_OK && differing > 0)
-        status = error_set(err, SS_ERR_STORE, s->folder, "%srestore the files, or begin a new store",
-                           problems.failed ? "files have changed; " : problems.s);
+        status = problems.failed
+                     ? error_no_memory(err, "a message", problems.len)
+                     : error_set(err, SS_ERR_STORE, s->folder, "%srestore the files, or begin a new store", problems.s);
     text_free(&problems);
     SS_TRY(status);
     if (!s->db) {

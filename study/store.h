@@ -112,9 +112,9 @@ int store_rows_columns(const store_rows *r);
 const char *store_rows_name(const store_rows *r, int column);
 int store_rows_is_null(const store_rows *r, int column);
 int64_t store_rows_int(const store_rows *r, int column);
-int store_rows_is_number(const store_rows *r, int column);    /* 1 whole, 2 not, 0 no number */
-double store_rows_double(const store_rows *r, int column);    /* NAN for NULL */
-const char *store_rows_text(const store_rows *r, int column); /* "" for NULL */
-void store_rows_close(store_rows *r);                         /* NULL is allowed */
+int store_rows_is_number(const store_rows *r, int column); /* 1 whole, 2 not, 0 no number */
+double store_rows_double(const store_rows *r, int column); /* NAN for NULL */
+const char *store_rows_text(store_rows *r, int column);    /* "" for NULL */
+void store_rows_close(store_rows *r);                      /* NULL is allowed */
 
 #endif

@@ -45,6 +45,8 @@ ss_status store_exec(store *s, const char *sql, ss_error *err);
 ss_status store_prepare(const store *s, const char *sql, sqlite3_stmt **out, ss_error *err);
 /* Run a statement with its bindings, then reset it. */
 ss_status store_step(const store *s, sqlite3_stmt *stmt, const char *what, ss_error *err);
+/* A column's text, NULL for NULL; memory that ran out is an error, not NULL. */
+ss_status store_column_text(const store *s, sqlite3_stmt *stmt, int column, const char **out, ss_error *err);
 ss_status store_begin(store *s, ss_error *err);
 ss_status store_commit(store *s, ss_error *err);
 void store_rollback(store *s);

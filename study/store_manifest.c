@@ -175,14 +175,15 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
 static ss_status write_root(const store *s, const json_t *root, ss_error *err) {
     char *path = file_join(s->folder, "manifest.json"),
          *written = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    ss_status status =
-        written && path ? file_write(path, written, strlen(written), err) : error_no_memory(err, "the manifest", 1);
+    ss_status status = written && path && !json_starved() ? file_write(path, written, strlen(written), err)
+                                                          : error_no_memory(err, "the manifest", 1);
     free(written);
     free(path);
     return status;
 }
 
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err) {
+    json_watch();
     json_t *root = json_object();
     ss_status status = fill_manifest(root, p, numeric_class, err);
     if (status == SS_OK) status = write_root(s, root, err);
@@ -191,6 +192,7 @@ ss_status store_write_manifest(const store *s, const plan *p, const char *numeri
 }
 
 ss_status store_describe_metric(store *s, const study_metric *m, ss_error *err) {
+    json_watch();
     json_t *models, *now = json_array();
     const char *role;
     ss_status status = json_get_array(s->manifest, "models", s->folder, &models, err);
@@ -216,6 +218,7 @@ ss_status store_record_notices(store *s, const notices *list, ss_error *err) {
     json_t *told = json_object_get(s->manifest, "notices");
     int added = 0;
     if (list->n == 0) return SS_OK;
+    json_watch();
     if (!json_is_array(told)) {
         told = json_array();
         if (!told || json_object_set_new(s->manifest, "notices", told) != 0)
@@ -268,18 +271,22 @@ static ss_status check_file(const store *s, const char *folder, const json_t *fi
     char *path = folder ? file_join(folder, name) : text_copy(name);
     if (!path) return error_no_memory(err, "a file name", 1);
     file_sha256 now = "";
-    ss_error unreadable;
+    ss_status status = SS_OK;
     *same = 0;
     if (stat(path, &st) == 0) {
         *same = st.st_size == size && (int64_t)st.st_dev == device && (int64_t)st.st_ino == inode &&
                 st.st_mtim.tv_sec == mtime && st.st_mtim.tv_nsec == mtime_ns;
-        if (!*same) *same = file_hash(path, now, &unreadable) == SS_OK && strcmp(now, hash) == 0;
+        if (!*same) {
+            status = file_hash(path, now, err);
+            *same = status == SS_OK && strcmp(now, hash) == 0;
+            if (status != SS_ERR_RESOURCE) status = SS_OK; /* unreadable is a difference */
+        }
         if (!*same)
             text_addf(problems, "%s has changed since the run began (SHA-256 %.12s.., then %.12s..)\n", path, now,
                       hash);
     } else text_addf(problems, "%s is gone\n", path);
     free(path);
-    return SS_OK;
+    return status;
 }
 
 ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, text *problems, ss_error *err) {

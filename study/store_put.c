@@ -77,11 +77,11 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     const study_condition *condition = &p->study->condition[u->condition];
     text folder = {0}, settings = {0}, seed = {0};
     add_prompt_folder(p, u, &folder);
-    text_addf(relative, "%s/samples/%04d.png", folder.s ? folder.s : "", u->seed_index);
+    text_addf(relative, "%s/samples/%04d.png", text_for(&folder, relative), u->seed_index);
     sample_settings_add_words(&c->settings, &settings);
     text_addf(&seed, "%llu", (unsigned long long)((int64_t)u->seed + condition->seed_add));
-    char *samples = folder.s ? file_join(folder.s, "samples") : NULL;
-    char *path = relative->s ? file_join(s->folder, relative->s) : NULL;
+    char *samples = folder.failed ? NULL : file_join(folder.s, "samples");
+    char *path = relative->failed ? NULL : file_join(s->folder, relative->s);
     ss_status status = SS_OK;
     if (!samples || !path || settings.failed || seed.failed) status = error_no_memory(err, "a file name", 1);
     if (status == SS_OK) status = make_folders(s, samples, err);
@@ -124,7 +124,7 @@ static ss_status write_trace(const store *s, const plan *p, const store_result *
     int branches = r->key_class[BRANCH_UNCOND] ? 2 : 1;
     hdf5_writer *w = NULL;
     text_addf(relative, "traces/%lld.h5", (long long)r->unit->id);
-    char *path = relative->s ? file_join(s->folder, relative->s) : NULL;
+    char *path = relative->failed ? NULL : file_join(s->folder, relative->s);
     float *masses = gather_masses(r->run, shape, branches);
     hdf5_array array = {.name = "mass",
                         .ndim = 5,

@@ -9,6 +9,7 @@
 struct store_rows {
     const store *s;
     sqlite3_stmt *stmt;
+    int starved; /* a text could not be handed out: the next row is an error */
 };
 
 ss_status store_select(store_rows **out, const store *s, ss_error *err, const char *sql) {
@@ -26,6 +27,10 @@ ss_status store_select(store_rows **out, const store *s, ss_error *err, const ch
 }
 
 int store_rows_next(store_rows *r, ss_error *err) {
+    if (r->starved) {
+        error_no_memory(err, r->s->db_path, 1);
+        return -1;
+    }
     int code = sqlite3_step(r->stmt);
     if (code == SQLITE_ROW) return 1;
     if (code == SQLITE_DONE) return 0;
@@ -44,9 +49,11 @@ int64_t store_rows_int(const store_rows *r, int column) { return sqlite3_column_
 double store_rows_double(const store_rows *r, int column) {
     return store_rows_is_null(r, column) ? NAN : sqlite3_column_double(r->stmt, column);
 }
-const char *store_rows_text(const store_rows *r, int column) {
-    const unsigned char *s = sqlite3_column_text(r->stmt, column);
-    return s ? (const char *)s : "";
+const char *store_rows_text(store_rows *r, int column) {
+    const char *s;
+    ss_error err;
+    if (store_column_text(r->s, r->stmt, column, &s, &err) != SS_OK) r->starved = 1;
+    return s ? s : "";
 }
 
 void store_rows_close(store_rows *r) {
@@ -95,20 +102,30 @@ static int is_own_path(const char *path, const char *folder) {
     return strncmp(path, folder, strlen(folder)) == 0 && !strstr(path, "..");
 }
 
+/* The name of a unit's file and its checksum, NULL where it has none. */
+static ss_status read_file_columns(const store *s, sqlite3_stmt *q, const char **name, const char **hash,
+                                   ss_error *err) {
+    *name = *hash = NULL;
+    int code = sqlite3_step(q);
+    if (code == SQLITE_DONE) return SS_OK;
+    if (code != SQLITE_ROW) return store_sql_error(s, "table unit", err);
+    SS_TRY(store_column_text(s, q, 0, name, err));
+    return store_column_text(s, q, 1, hash, err);
+}
+
 ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *err) {
     sqlite3_stmt *q;
     *out = (rgb_image){0};
     SS_TRY(store_prepare(s, "SELECT image, pixels FROM unit WHERE unit = ?", &q, err));
     sqlite3_bind_int64(q, 1, unit);
-    int code = sqlite3_step(q);
-    const char *image = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
-    const char *pixels = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 1) : NULL;
-    char *path = image && is_own_path(image, "images/") ? file_join(s->folder, image) : NULL;
     file_sha256 hash;
-    ss_status status = SS_OK;
-    if (code != SQLITE_ROW && code != SQLITE_DONE) status = store_sql_error(s, "table unit", err);
-    else if (!path || !pixels) status = store_damaged(s, err, "table unit: unit %lld has no image", (long long)unit);
-    else status = png_read(path, out, err);
+    const char *image, *pixels;
+    char *path = NULL;
+    ss_status status = read_file_columns(s, q, &image, &pixels, err);
+    if (status == SS_OK && (!image || !pixels || !is_own_path(image, "images/")))
+        status = store_damaged(s, err, "table unit: unit %lld has no image", (long long)unit);
+    if (status == SS_OK && !(path = file_join(s->folder, image))) status = error_no_memory(err, "a file name", 1);
+    if (status == SS_OK) status = png_read(path, out, err);
     if (status == SS_ERR_INPUT) err->code = status = SS_ERR_STORE;
     if (status == SS_OK) status = rgb_image_hash(out, hash, err);
     if (status == SS_OK && strcmp(hash, pixels) != 0)
@@ -125,15 +142,17 @@ ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good,
     sqlite3_stmt *q;
     SS_TRY(store_prepare(s, "SELECT trace, trace_sha256 FROM unit WHERE unit = ?", &q, err));
     sqlite3_bind_int64(q, 1, unit);
-    int code = sqlite3_step(q);
-    const char *trace = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
-    const char *recorded = code == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 1) : NULL;
-    char *path = trace && is_own_path(trace, "traces/") ? file_join(s->folder, trace) : NULL;
     file_sha256 hash;
-    ss_error unreadable;
+    const char *trace, *recorded;
+    char *path = NULL;
+    ss_status status = read_file_columns(s, q, &trace, &recorded, err);
     *there = trace != NULL;
-    *good = path && recorded && file_hash(path, hash, &unreadable) == SS_OK && strcmp(hash, recorded) == 0;
-    ss_status status = code == SQLITE_ROW || code == SQLITE_DONE ? SS_OK : store_sql_error(s, "table unit", err);
+    *good = 0;
+    if (status == SS_OK && trace && recorded && is_own_path(trace, "traces/")) {
+        if (!(path = file_join(s->folder, trace))) status = error_no_memory(err, "a file name", 1);
+        else if (file_hash(path, hash, err) == SS_OK) *good = strcmp(hash, recorded) == 0;
+        else if (err->code == SS_ERR_RESOURCE) status = err->code;
+    }
     sqlite3_finalize(q);
     free(path);
     return status;

@@ -119,19 +119,22 @@ static ss_status add_score_view(store *s, const char *create, const char *name, 
     SS_TRY(store_prepare(s, "SELECT metric, name FROM metric ORDER BY metric", &metrics, err));
     text_addf(out, "%s VIEW %s AS SELECT %s", create, name, UNIT_COLUMNS);
     int code;
+    ss_status status = SS_OK;
     while ((code = sqlite3_step(metrics)) == SQLITE_ROW) {
         int number = sqlite3_column_int(metrics, 0);
-        const unsigned char *column = sqlite3_column_text(metrics, 1);
+        const char *column;
+        if (store_column_text(s, metrics, 1, &column, err) != SS_OK) status = err->code;
         text_addf(out, ", (SELECT value FROM score x WHERE x.unit = u.unit AND x.metric = %d) AS \"", number);
-        add_column_name(column ? (const char *)column : "", out);
+        add_column_name(column ? column : "", out);
         text_add(out, "\"");
     }
     text_addf(out,
               ", (SELECT max(unreadable) FROM score x WHERE x.unit = u.unit) AS unreadable, u.image AS image,"
               " EXISTS (SELECT 1 FROM failure f WHERE f.unit = u.unit) AS failed%s WHERE %s;",
               UNIT_TABLES, where);
+    if (status == SS_OK && code != SQLITE_DONE) status = store_sql_error(s, "reading table metric", err);
     sqlite3_finalize(metrics);
-    return code == SQLITE_DONE ? SS_OK : store_sql_error(s, "reading table metric", err);
+    return status;
 }
 
 /* Of a row x of table sink or token, in segment g. */

@@ -16,8 +16,8 @@ ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_NOMEM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, message);
+    case SQLITE_PERM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, message);
+    case SQLITE_NOMEM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: out of memory", what);
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return error_set(err, SS_ERR_STORE, s->db_path, "%s: another program is using the file", what);
     case SQLITE_CORRUPT:
@@ -54,6 +54,12 @@ ss_status store_step(const store *s, sqlite3_stmt *stmt, const char *what, ss_er
     ss_status status = code == SQLITE_DONE || code == SQLITE_ROW ? SS_OK : store_sql_error(s, what, err);
     sqlite3_reset(stmt);
     return status;
+}
+
+ss_status store_column_text(const store *s, sqlite3_stmt *stmt, int column, const char **out, ss_error *err) {
+    int is_null = sqlite3_column_type(stmt, column) == SQLITE_NULL; /* before the call that may fail */
+    *out = (const char *)sqlite3_column_text(stmt, column);
+    return *out || is_null ? SS_OK : error_no_memory(err, s->db_path, 1);
 }
 
 ss_status store_begin(store *s, ss_error *err) { return store_exec(s, "BEGIN IMMEDIATE", err); }
@@ -223,7 +229,8 @@ static ss_status put_conditions(store *s, const plan *p, ss_error *err) {
         sqlite3_bind_int(stmt, 14, c->draw_of);
         bind_text(stmt, 15, source.s);
         bind_text(stmt, 16, v && !v->kinds ? "all" : kinds.s);
-        status = store_step(s, stmt, "table condition", err);
+        status = source.failed || kinds.failed ? error_no_memory(err, "table condition", source.len)
+                                               : store_step(s, stmt, "table condition", err);
         text_free(&kinds);
         text_free(&source);
     }

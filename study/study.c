@@ -233,7 +233,9 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
             if (o->type != OPTION_PATH || !*m->options[k].text) continue;
             const yaml_node *at = options->kind == YAML_MAPPING ? yaml_find(options, o->name) : NULL;
             SS_TRY(loader_weights(l, at ? at : name, m->options[k].text, o->name, &m->options[k].text));
-            m->is_random |= weights_are_random(m->options[k].text);
+            int random;
+            SS_TRY(weights_are_random(m->options[k].text, &random, l->err));
+            m->is_random |= random;
         }
     }
     return SS_OK;

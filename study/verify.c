@@ -38,7 +38,7 @@ static ss_status check_model_files(const store *s, verify_report *v, ss_error *e
     text changed = {0};
     ss_status status = store_check_files(s, &v->model_files, &v->model_files_differing, &changed, err);
     v->n_problems += (int)v->model_files_differing;
-    if (changed.s) text_add(&v->problems, changed.s);
+    text_add(&v->problems, text_for(&changed, &v->problems));
     text_free(&changed);
     return status;
 }
@@ -54,6 +54,10 @@ static ss_status check_units(const store *s, const plan *p, const uint8_t *done,
         if (o && o->stop && *o->stop) return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted");
         v->files++;
         if (store_image(s, p->unit[i].id, &image, &bad) != SS_OK) {
+            if (bad.code == SS_ERR_RESOURCE) {
+                *err = bad;
+                return err->code;
+            }
             v->files_damaged++;
             problem(v, "%s: %s", bad.where, bad.message);
         }
@@ -72,7 +76,7 @@ static void check_complete(const plan *p, const uint8_t *done, verify_report *v)
         if (done[i]) continue;
         text name = {0};
         plan_unit_name(p, &p->unit[i], &name);
-        problem(v, "not there yet: %s (sinkscope resume)", name.s ? name.s : "a unit");
+        problem(v, "not there yet: %s (sinkscope resume)", text_for(&name, &v->problems));
         text_free(&name);
     }
 }
@@ -161,11 +165,11 @@ static ss_status check_class(const store *s, const study *y, const compute *c, v
     text here = {0};
     SS_TRY(store_select(&r, s, err, "SELECT description FROM class ORDER BY class"));
     int more = store_rows_next(r, err);
-    numeric_class_describe(c, y, &here);
-    v->same_class = more == 1 && here.s && strcmp(store_rows_text(r, 0), here.s) == 0;
+    ss_status status = more < 0 ? err->code : numeric_class_describe(c, y, &here, err);
+    v->same_class = status == SS_OK && more == 1 && strcmp(store_rows_text(r, 0), here.s) == 0;
     text_free(&here);
     store_rows_close(r);
-    return more < 0 ? err->code : SS_OK;
+    return status;
 }
 
 /* Largest difference of two images in levels; 256 where their sizes differ. */
@@ -191,7 +195,7 @@ static void must_be_same(const plan *p, const plan_unit *u, const rgb_image *sto
     text name = {0};
     plan_unit_name(p, u, &name);
     v->remade_differing++;
-    problem(v, "made again, it differs by up to %d levels: %s", d, name.s ? name.s : "a unit");
+    problem(v, "made again, it differs by up to %d levels: %s", d, text_for(&name, &v->problems));
     text_free(&name);
 }
 
@@ -212,7 +216,7 @@ static void remade_badly(const plan *p, const plan_unit *u, const char *what, ve
     plan_unit_name(p, u, &name);
     v->remade++;
     v->remade_differing++;
-    problem(v, "made again, %s: %s", what, name.s ? name.s : "a unit");
+    problem(v, "made again, %s: %s", what, text_for(&name, &v->problems));
     text_free(&name);
 }
 
@@ -235,7 +239,11 @@ static ss_status remake_unit(const store *s, const plan *p, const plan_unit *u, 
     ss_error bad;
     int broken = 0;
     if (failed) return remake_failed(p, u, pl, o, take, v, err);
-    if (store_image(s, u->id, &stored, &bad) != SS_OK) return SS_OK; /* already reported */
+    if (store_image(s, u->id, &stored, &bad) != SS_OK) {
+        if (bad.code != SS_ERR_RESOURCE) return SS_OK; /* already reported */
+        *err = bad;
+        return err->code;
+    }
     ss_status status = run_unit(p, u, pl, o, &made, &broken, err);
     if (status == SS_OK) take(p, u, &stored, &made, v);
     else if (broken && take == must_be_same) {
