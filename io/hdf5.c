@@ -35,7 +35,7 @@ static herr_t keep_message(unsigned n, const H5E_error2_t *e, void *out) {
 }
 
 static ss_status fail(ss_error *err, ss_status code, const char *where, const char *what) {
-    char message[128] = "unknown error";
+    char message[128] = "no reason given; memory may have run out";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_message, message);
     return error_set(err, code, where, "%s: HDF5: %s", what, message);
 }

@@ -74,6 +74,7 @@ static void add_scatter(text *out, const compare_facts *f, const compare_metric 
     text_addf(&y, "%s: a%s", m->about->name, less);
     text_addf(&caption, "%s, a dot an image; on the line both conditions do the same.", m->about->name);
     if (m->failed) text_addf(&caption, " %d images that failed have no dot.", m->failed);
+    if (x.failed || y.failed || caption.failed) out->failed = 1;
     if (point && title && !x.failed && !y.failed && !caption.failed) {
         page_figure_begin(out, "scatter");
         figure_scatter(point, m->n, x.s, y.s, out);

@@ -140,7 +140,7 @@ static void add_tick_label(text *out, const char *classes, double x, double y, d
     if (decimals > 5 && value != 0)
         text_add_double(&label, fabs(value), 2); /* "4e-07": many zeros run into each other */
     else text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : fabs(value), decimals > 5 ? 0 : decimals);
-    if (!label.failed) add_label(out, x, y, classes, label.s);
+    add_label(out, x, y, classes, text_for(&label, out));
     text_free(&label);
 }
 
@@ -320,7 +320,8 @@ static void add_scale(text *out, const shading *range, double right, double y) {
     text low = {0}, high = {0};
     text_add_double(&low, range->low, 3);
     text_add_double(&high, range->high, 3);
-    if (!low.failed && !high.failed) {
+    if (low.failed || high.failed) out->failed = 1;
+    else {
         double end = right - text_width(high.s) - 4, start = end - PARTS * PART;
         add_label(out, start - 6, y + 9, "tick end", low.s);
         for (int i = 0; i < PARTS; i++) {
@@ -375,7 +376,7 @@ void figure_heat(const figure_grid *g, text *out) {
 static void add_share_label(text *out, double x, double y, double share) {
     text note = {0};
     words_add_percent(&note, share, 1);
-    if (!note.failed) add_label(out, x + 6, y, "tick", note.s);
+    add_label(out, x + 6, y, "tick", text_for(&note, out));
     text_free(&note);
 }
 

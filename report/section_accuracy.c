@@ -100,6 +100,7 @@ static void add_figure(text *out, const analysis *a, const char *on) {
     }
     text_addf(&caption, "Images that %s calls right, all prompts, with 95 %% Wilson intervals over images.", on);
     text_addf(&axis, "%s, %% of images", on);
+    if (caption.failed || axis.failed) out->failed = 1;
     if (n > 0 && !caption.failed && !axis.failed) {
         page_figure_begin(out, "forest");
         figure_forest(row, n, axis.s, 0, 0, out);

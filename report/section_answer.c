@@ -86,7 +86,7 @@ static void add_summary(text *out, const report_facts *f) {
     add_verdict(&words, a, STATS_TOO_BLUNT, "Metric too blunt to tell");
     add_verdict(&words, a, STATS_NOT_JUDGED, "Not judged");
     add_assay(&words, a);
-    if (!words.failed) page_element(out, "p", "answer", words.s);
+    page_element(out, "p", "answer", text_for(&words, out));
     text_free(&words);
     if (count_verdicts(a, STATS_UNDECIDED))
         page_element(out, "p", "soft",
@@ -155,7 +155,7 @@ void section_answer(const void *facts, text *out) {
         text_add(&words, " of ");
         text_add_grouped(&words, a->images_planned);
         text_add(&words, " images are there. What follows is of these alone.");
-        if (!words.failed) page_element(out, "p", "notice", words.s);
+        page_element(out, "p", "notice", text_for(&words, out));
         text_free(&words);
     }
     add_summary(out, f);

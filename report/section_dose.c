@@ -109,6 +109,7 @@ static void add_figure(text *out, const report_facts *f, const parts_metric *m, 
         else text_add(&caption, " from the baseline against the edit's mean dose");
         text_add(&caption, ", with 95 % intervals.");
         page_figure_begin(out, "dose");
+        if (y.failed) out->failed = 1;
         if (!y.failed)
             figure_lines(c.series, c.n, what == AGAINST_K ? "k (log scale)" : "dose: rms of |o' − o| / |o|", y.s,
                          what == AGAINST_K ? FIGURE_LOG : FIGURE_LINEAR, out);

@@ -65,6 +65,7 @@ static void add_forest(text *out, const report_facts *f, const char *on, int is_
     text_addf(&caption, "Mean difference in %s over prompts, with 95 %% bootstrap intervals (BCa)", on);
     text_add(&caption, is_primary ? "; the primary metric." : "; sensitivity analysis.");
     if (margin > 0) text_add(&caption, " Shaded: the margin of equivalence.");
+    if (axis.failed || caption.failed) out->failed = 1;
     if (n > 0 && !axis.failed && !caption.failed) {
         page_figure_begin(out, "forest");
         figure_forest(row, n, axis.s, margin, 1, out);

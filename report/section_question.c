@@ -154,7 +154,7 @@ void section_repeat(const void *facts, text *out) {
                  "The same study on the same model files gives the same bytes within one numeric class (processor "
                  "features and libraries). The store can be checked, and this report made again from it:");
     text_addf(&report, "sinkscope verify %s\nsinkscope report %s", f->store_folder, f->store_folder);
-    if (!report.failed) add_command(out, report.s);
+    add_command(out, text_for(&report, out));
     text_free(&report);
     if (f->n_entries == 0) return;
     text_add(out, "<details><summary>Versions, numeric class, hashes</summary>\n");

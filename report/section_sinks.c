@@ -140,6 +140,7 @@ static void add_grid(text *out, const report_table *t, int begin, int end, int o
     text_add(&caption, "Where in the image the image tokens lie that are sinks; counts over all calls and images");
     if (!only) text_addf(&caption, " of blocks that see it as %d × %d tokens", grid.rows, grid.columns);
     text_add(&caption, ".");
+    if (caption.failed) out->failed = 1;
     if (value && !caption.failed) {
         page_figure_begin(out, "places");
         figure_heat(&grid, out);

@@ -45,6 +45,7 @@ static void add_figure(text *out, const shown *s, const parts_grid *g, const cha
     }
     text_addf(&axis, "difference in %s", on);
     text_addf(&caption, "Mean difference in %s over %s, with 95 %% BCa intervals.", on, s->over);
+    if (axis.failed || caption.failed) out->failed = 1;
     if (!axis.failed && !caption.failed) {
         if (g->n > MOST_OPEN) text_add(out, "<details><summary>Figure</summary>\n");
         page_figure_begin(out, "forest");

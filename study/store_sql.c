@@ -13,8 +13,10 @@ ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
     case SQLITE_FULL:
         return error_set(err, SS_ERR_RESOURCE, s->db_path,
                          "%s: the disk is full; what was there is safe: make room, then resume", what);
-    case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
+        return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s (no memory, no room or no permission)", what,
+                         message);
+    case SQLITE_IOERR:
     case SQLITE_READONLY:
     case SQLITE_PERM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, message);
     case SQLITE_NOMEM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: out of memory", what);

@@ -154,7 +154,9 @@ static ss_status encode_pieces(const clip_bpe *c, const char *s, size_t n, token
         int found = pcre2_match(c->pattern, (PCRE2_SPTR)s, n, at, PCRE2_NO_UTF_CHECK, data, NULL);
         if (found == PCRE2_ERROR_NOMATCH) break;
         if (found < 0) {
-            status = error_set(err, SS_ERR_INTERNAL, NULL, "PCRE2 gave up on a prompt (error %d)", found);
+            status = found == PCRE2_ERROR_NOMEMORY
+                         ? error_no_memory(err, "a match", 1)
+                         : error_set(err, SS_ERR_INTERNAL, NULL, "PCRE2 gave up on a prompt (error %d)", found);
             break;
         }
         const PCRE2_SIZE *range = pcre2_get_ovector_pointer(data);

@@ -82,7 +82,9 @@ static ss_status substitute(const pcre2_code *pattern, const text *in, replace_m
         int found = pcre2_match(pattern, (PCRE2_SPTR)in->s, in->len, at, PCRE2_NO_UTF_CHECK, data, NULL);
         if (found == PCRE2_ERROR_NOMATCH) break;
         if (found < 0) {
-            status = error_set(err, SS_ERR_INTERNAL, NULL, "PCRE2 gave up on a prompt (error %d)", found);
+            status = found == PCRE2_ERROR_NOMEMORY
+                         ? error_no_memory(err, "a match", 1)
+                         : error_set(err, SS_ERR_INTERNAL, NULL, "PCRE2 gave up on a prompt (error %d)", found);
             break;
         }
         const PCRE2_SIZE *range = pcre2_get_ovector_pointer(data);

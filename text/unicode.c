@@ -103,10 +103,10 @@ struct unicode_case {
     pcre2_code *cased, *ignorable;
 };
 
-static pcre2_code *compile(const char *pattern) {
-    int code;
+/* *code: why not, where NULL. */
+static pcre2_code *compile(const char *pattern, int *code) {
     PCRE2_SIZE at;
-    return pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, &code, &at,
+    return pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, code, &at,
                          NULL);
 }
 
@@ -115,13 +115,15 @@ ss_status unicode_case_create(unicode_case **out, ss_error *err) {
     *out = NULL;
     if (!c) return error_no_memory(err, "case tables", sizeof *c);
     /* names in lower case: PCRE2 10.42 folds them with tolower(), which leaves an I alone in a Turkish locale */
-    c->cased = compile("\\p{cased}");
-    c->ignorable = compile("\\p{ci}");
+    int code = 0;
+    c->cased = compile("\\p{cased}", &code);
+    if (c->cased) c->ignorable = compile("\\p{ci}", &code);
     if (c->cased && c->ignorable) {
         *out = c;
         return SS_OK;
     }
     unicode_case_free(c);
+    if (code == PCRE2_ERROR_HEAP_FAILED) return error_no_memory(err, "case tables", 1);
     return error_set(err, SS_ERR_RESOURCE, NULL, "PCRE2 knows no property Cased; version 10.40 or newer is needed");
 }
 
@@ -132,12 +134,14 @@ void unicode_case_free(unicode_case *c) {
     free(c);
 }
 
-/* Whether the one code point at s has the property; out of memory reads as no. */
-static int has(const pcre2_code *property, const char *s, size_t n) {
+/* Whether the one code point at s has the property; out of memory fails `out`. */
+static int has(const pcre2_code *property, const char *s, size_t n, text *out) {
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    int found = data && pcre2_match(property, (PCRE2_SPTR)s, n, 0, PCRE2_NO_UTF_CHECK, data, NULL) >= 0;
+    int found =
+        data ? pcre2_match(property, (PCRE2_SPTR)s, n, 0, PCRE2_NO_UTF_CHECK, data, NULL) : PCRE2_ERROR_NOMEMORY;
+    if (found == PCRE2_ERROR_NOMEMORY) out->failed = 1;
     pcre2_match_data_free(data);
-    return found;
+    return found >= 0;
 }
 
 static size_t start_before(const char *s, size_t i) {
@@ -148,19 +152,19 @@ static size_t start_before(const char *s, size_t i) {
 
 /* handle_capital_sigma of CPython's Objects/unicodeobject.c: final where the nearest sign before that is not
  * case-ignorable is cased, and the nearest after is not. */
-static int is_final_sigma(const char *s, size_t n, size_t i, size_t after, const unicode_case *c) {
+static int is_final_sigma(const char *s, size_t n, size_t i, size_t after, const unicode_case *c, text *out) {
     size_t j = i;
     int cased = 0;
     while (j > 0) {
         j = start_before(s, j);
-        if (has(c->ignorable, s + j, n - j)) continue;
-        cased = has(c->cased, s + j, n - j);
+        if (has(c->ignorable, s + j, n - j, out)) continue;
+        cased = has(c->cased, s + j, n - j, out);
         break;
     }
     if (!cased) return 0;
     for (j = after; j < n;) {
         int32_t cp;
-        if (!has(c->ignorable, s + j, n - j)) return !has(c->cased, s + j, n - j);
+        if (!has(c->ignorable, s + j, n - j, out)) return !has(c->cased, s + j, n - j, out);
         j += unicode_next(s + j, n - j, &cp);
     }
     return 1;
@@ -171,7 +175,7 @@ void unicode_add_lower(text *out, const char *s, size_t n, const unicode_case *c
         int32_t cp;
         size_t after = i + unicode_next(s + i, n - i, &cp);
         if (cp == CAPITAL_SIGMA) {
-            unicode_append(out, is_final_sigma(s, n, i, after, c) ? FINAL_SIGMA : SIGMA);
+            unicode_append(out, is_final_sigma(s, n, i, after, c, out) ? FINAL_SIGMA : SIGMA);
         } else if (cp == CAPITAL_I_DOT) { /* the one code point that lower-cases to two */
             unicode_append(out, 'i');
             unicode_append(out, COMBINING_DOT);

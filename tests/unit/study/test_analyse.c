@@ -162,6 +162,7 @@ static void test_different_in_either_order(void **state) {
         const study_contrast c = {.a = CASES[i].a, .b = CASES[i].b, .k = -1};
         analysis_row r = {.contrast = &c, .kind = CASES[i].kind};
         r.stats = (stats_contrast){.n = 6, .mean = stats_defined(CASES[i].mean), .verdict = STATS_DIFFERENT};
+        ss_error err;
         assert_int_equal(analysis_read(&a, &r, &err), SS_OK);
         assert_string_equal(r.reads, CASES[i].reads);
     }
