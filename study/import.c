@@ -69,7 +69,7 @@ static const char *below_store(const char *path) {
 static ss_status find_unit(intake *w, const char *image, int line, int64_t *unit, const char **pixels,
                            const char **path, ss_error *err) {
     sqlite3_reset(w->find);
-    sqlite3_bind_text(w->find, 1, below_store(image), -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(w->find, 1, below_store(image), -1, SQLITE_STATIC);
     int code = sqlite3_step(w->find);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return store_sql_error(w->s, "cannot read", err);
     if (code == SQLITE_DONE) return bad(w, line, err, "'%s' is not an image of %s", image, store_folder(w->s));

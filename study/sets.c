@@ -220,7 +220,7 @@ static ss_status count_failed(const store *s, const char *condition, int64_t *n,
                       "SELECT count(*) FROM unit u JOIN condition c ON c.condition = u.condition WHERE c.name = ? AND"
                       " u.image IS NULL",
                       &q, err));
-    sqlite3_bind_text(q, 1, condition, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(q, 1, condition, -1, SQLITE_STATIC);
     int code = sqlite3_step(q);
     *n = code == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
     ss_status status = code == SQLITE_ROW ? SS_OK : store_sql_error(s, "table unit", err);

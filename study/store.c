@@ -92,7 +92,7 @@ static ss_status sweep(store *s, const char *below, int depth, sqlite3_stmt *kno
             if (depth > 0) status = sweep(s, relative, depth - 1, known, err);
         } else if (strstr(e->d_name, ".tmp-")) remove(full);
         else if (*below && dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".h5") == 0)) {
-            sqlite3_bind_text(known, 1, relative, -1, SQLITE_TRANSIENT);
+            sqlite3_bind_text(known, 1, relative, -1, SQLITE_STATIC);
             int code = sqlite3_step(known);
             if (code == SQLITE_DONE) remove(full);
             else if (code != SQLITE_ROW) status = store_sql_error(s, "table unit", err);

@@ -350,7 +350,7 @@ static ss_status put_cut(store *s, int prompt, attn_branch branch, const char *t
         sqlite3_bind_text(q, 3, cut->encoder, -1, SQLITE_STATIC);
         sqlite3_bind_int(q, 4, cut->tokens);
         sqlite3_bind_int(q, 5, cut->kept);
-        sqlite3_bind_text(q, 6, words.s ? words.s : "", -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(q, 6, words.s ? words.s : "", -1, SQLITE_STATIC);
         status = store_step(s, q, "table cut", err);
     }
     text_free(&words);

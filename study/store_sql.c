@@ -147,8 +147,10 @@ ss_status store_prepare_writer(store *s, ss_error *err) {
 
 /* ---- static rows of a new store ---- */
 
+/* Until the statement has run, the text stays where it is. SQLite makes no copy, so a binding needs no memory: without
+ * it, a binding that failed would read NULL. */
 static void bind_text(sqlite3_stmt *stmt, int i, const char *s) {
-    if (s) sqlite3_bind_text(stmt, i, s, -1, SQLITE_TRANSIENT);
+    if (s) sqlite3_bind_text(stmt, i, s, -1, SQLITE_STATIC);
     else sqlite3_bind_null(stmt, i);
 }
 
