@@ -34,7 +34,7 @@ static void add_estimates(const void *facts, text *out) {
             text value = {0};
             if (mean[j].state == STATS_DEFINED)
                 words_add_number(&value, mean[j].value, words_decimals(NAN, NAN, mean[j].value) + 1, 0);
-            page_element(out, "td", NULL, value.failed || !value.len ? "–" : value.s);
+            page_element(out, "td", NULL, *text_for(&value, out) ? value.s : "–");
             text_free(&value);
         }
         page_element(out, "td", "nowrap", text_for(&words, out));

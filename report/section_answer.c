@@ -110,7 +110,7 @@ static void add_row(text *out, const analysis_row *r, int with_metric) {
         text_free(&classes);
     }
     page_element(out, "td", "nowrap", text_for(&estimate, out));
-    page_element(out, "td", "n", p.failed || !p.len ? "–" : p.s);
+    page_element(out, "td", "n", *text_for(&p, out) ? p.s : "–");
     page_element(out, "td", "words", r->reads);
     text_add(out, "</tr>\n");
     text_free(&words);

@@ -52,7 +52,10 @@ static void add_forest(text *out, const report_facts *f, const char *on, int is_
         if (!belongs(&a->rows[i], on)) continue;
         words_add_contrast(&label[2 * n], a->rows[i].contrast);
         words_add_difference(&label[2 * n + 1], s);
-        if (label[2 * n].failed || label[2 * n + 1].failed) continue;
+        if (label[2 * n].failed || label[2 * n + 1].failed) {
+            out->failed = 1;
+            continue;
+        }
         row[n] = (figure_estimate){.label = label[2 * n].s,
                                    .note = label[2 * n + 1].s,
                                    .low = stats_value(s->ci_low),
@@ -90,7 +93,7 @@ static void add_figure_row(text *out, const analysis *a, const char *on, const s
         text words = {0};
         if (strcmp(a->rows[i].metric, on) != 0) continue;
         stats_field_add(field, &a->rows[i].stats, 5, &words);
-        page_element(out, "td", NULL, words.failed || !words.len ? "" : words.s);
+        page_element(out, "td", NULL, text_for(&words, out));
         text_free(&words);
     }
     text_add(out, "</tr>\n");

@@ -20,7 +20,7 @@ static void add_picture(text *out, const report_facts *f, const facts_picture *p
         if (p->unreadable && !(p->note && strncmp(p->note, "unreadable", 10) == 0))
             text_addf(&words, "%sunreadable", words.len ? ", " : "");
         if (p->note) text_addf(&words, "%s%s", words.len ? "; " : "", p->note);
-        page_element(out, "small", NULL, words.failed || !words.len ? "" : words.s);
+        page_element(out, "small", NULL, text_for(&words, out));
         text_free(&words);
     }
     text_add(out, "</td>");

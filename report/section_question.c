@@ -78,11 +78,11 @@ static void add_conditions(text *out, const study *y) {
         if (seen) continue;
         text ks = {0}, words = {0};
         words_add_family_ks(&ks, y, c);
-        words_add_condition(&words, c, ks.len ? ks.s : "");
+        words_add_condition(&words, c, text_for(&ks, out));
         text_add(out, "<tr>");
         page_element(out, "th", NULL, c->family);
         page_element(out, "td", "nowrap", words_role(c->role));
-        page_element(out, "td", "words", words.failed || !words.len ? "" : words.s);
+        page_element(out, "td", "words", text_for(&words, out));
         text_add(out, "</tr>\n");
         text_free(&ks);
         text_free(&words);

@@ -175,7 +175,7 @@ static ss_status judge(const plan *p, pipeline *pl, const asked *a, ss_error *er
     text_add(&line, ", for example in ");
     text_add_quote(&line, plan_unit_prompt(p, &a->first), 200);
     ss_status status = find_cut_word(p, pl, a, &a->first, &by, &cut, err);
-    if (cut) text_addf(&line, ", where the word is cut off by %s", by.failed || !by.s ? "" : by.s);
+    if (cut) text_addf(&line, ", where the word is cut off by %s", text_for(&by, &line));
     if (by.failed) line.failed = 1;
     text_free(&by);
     if (status != SS_OK || !refused) {

@@ -91,7 +91,9 @@ static ss_status add_special(bert_wordpiece *w, const json_t *item, const char *
 }
 
 static ss_status add_named(bert_wordpiece *w, const char *content, const char *where, ss_error *err) {
+    json_watch();
     json_t *item = json_string(content);
+    if (json_starved()) return error_no_memory(err, where, strlen(content));
     if (!item) return error_set(err, SS_ERR_INPUT, where, "an added token is not UTF-8");
     ss_status status = add_special(w, item, where, err);
     json_decref(item);
