@@ -37,13 +37,13 @@ store 'a trace changed' 'traces/1.h5 is missing or was changed' 'poke traces/1.h
 store 'a trace gone' 'traces/1.h5 is missing or was changed' 'rm traces/1.h5' 'verify bad'
 everywhere 'no manifest' 'bad/manifest.json: cannot open' 'rm manifest.json'
 everywhere 'a manifest cut' 'bad/manifest.json:2:0: is not JSON' 'echo "{" >manifest.json'
-everywhere 'a newer manifest' 'knows formats up to 2: use a newer one' 'sed -i "s/\"format\": 2/\"format\": 7/" manifest.json'
+everywhere 'a newer manifest' 'knows formats up to 3: use a newer one' 'sed -i "s/\"format\": 3/\"format\": 7/" manifest.json'
 everywhere 'a study changed' 'bad/study.yaml: is not the study that was run' 'echo "# more" >>study.yaml'
 everywhere 'no study' 'bad: the store has lost its study.yaml' 'rm study.yaml'
 everywhere 'no database to read' 'bad/results.sqlite: ' 'echo hello >results.sqlite'
 everywhere 'an empty database' 'is not a results store of sinkscope' ': >results.sqlite'
 everywhere 'a database cut' 'the file is damaged' 'head -c 20000 results.sqlite >cut; mv cut results.sqlite'
-everywhere 'a database of another version' 'bad/results.sqlite: is of version 9; this program knows versions up to 2' \
+everywhere 'a database of another version' 'bad/results.sqlite: is of version 9; this program knows versions 1 to 3' \
     'printf "\\000\\000\\000\\011" | dd of=results.sqlite bs=1 seek=60 conv=notrunc 2>/dev/null'
 everywhere 'a database of another program' 'is not a results store of sinkscope (application id' 'poke results.sqlite 68'
 store 'no database' "finish it with 'sinkscope resume'" 'rm results.sqlite' 'verify bad' 'export bad' 'report bad'
