@@ -199,7 +199,7 @@ ss_status store_create(store **out, const char *folder, const plan *p, const cha
 static ss_status open_store(store *s, const char *data, ss_error *err) {
     if (!file_is_folder(s->folder))
         return error_set(err, SS_ERR_STORE, s->folder, "there is no such folder; expected a results store");
-    int has_study, has_manifest;
+    int has_study = 0, has_manifest = 0;
     SS_TRY(is_there(s, "study.yaml", &has_study, err));
     SS_TRY(is_there(s, "manifest.json", &has_manifest, err));
     if (!file_exists(s->db_path) && !(has_study && has_manifest))
