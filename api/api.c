@@ -7,8 +7,6 @@
 #include "attn/run.h"
 #include "sampler/pipeline.h"
 
-static const size_t SCRATCH_BYTES = (size_t)64 << 30; /* address space, committed as it is used */
-
 struct ss_model {
     compute *c;
     pipeline *p;
@@ -17,7 +15,7 @@ struct ss_model {
 ss_status ss_model_open(ss_model **out, const char *folder, int threads, ss_error *err) {
     ss_model *m = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "model", sizeof *m);
-    ss_status status = compute_create(&m->c, "cpu", threads, SCRATCH_BYTES, err);
+    ss_status status = compute_create(&m->c, "cpu", threads, 0, err);
     if (status == SS_OK) status = pipeline_open(&m->p, m->c, folder, NULL, err);
     if (status == SS_OK) *out = m;
     else ss_model_close(m);

@@ -1,4 +1,7 @@
-/* Arena over one reserved mapping. Relies on mmap with MAP_NORESERVE; never moves a block. */
+/* Arena over mappings of its own. A limit of address space (ulimit -v) and strict overcommit count what is mapped, used
+ * or not, so a piece is made when it is needed and not before. Positions (marks, top, peak) count the bytes that were
+ * asked for, whatever lies unused at the end of a piece; so they are the same for every way to cut an arena into
+ * pieces, and for a counting arena. Relies on mmap; never moves a block. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
 #include "base/arena.h"
 
@@ -7,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ARENA_ALIGN = 64 };
+enum { ARENA_ALIGN = 64, PAGE = 4096, MAX_PIECES = 64, SMALLEST_PIECE = 4 << 20 };
 #ifdef SS_ARENA_REDZONES
 enum { REDZONE = 64 };
 #else
@@ -15,34 +18,105 @@ enum { REDZONE = 0 };
 #endif
 static const unsigned char REDZONE_BYTE = 0xA5;
 
-struct arena {
+/* No process has memory here: x86-64 has no such addresses. */
+static const uintptr_t NOWHERE = (uintptr_t)1 << 63;
+
+typedef struct piece {
     unsigned char *base;
-    size_t capacity, top, peak, touched;
-    int failed;
+    size_t size;
+    size_t begin; /* position of its first byte; of those above the current piece without meaning */
+} piece;
+
+struct arena {
+    int counting, failed;
+    size_t limit, top, peak, touched;
+    size_t most; /* the highest top ever: what an empty arena is made for */
+    piece piece[MAX_PIECES];
+    int n_pieces, current; /* the top lies in the current piece; those after it are empty */
 };
 
 static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-ss_status arena_create(arena **out, size_t capacity, ss_error *err) {
+static ss_status create(arena **out, size_t limit, int counting, ss_error *err) {
     arena *a = calloc(1, sizeof *a);
-    if (!a) return error_no_memory(err, "arena", sizeof *a);
-    a->capacity = round_up(capacity ? capacity : 1, 4096);
-    a->base = mmap(NULL, a->capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (a->base == MAP_FAILED) {
-        size_t wanted = a->capacity;
-        free(a);
-        return error_no_memory(err, "arena", wanted);
-    }
-    madvise(a->base, a->capacity, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
     *out = a;
+    if (!a) return error_no_memory(err, "arena", sizeof *a);
+    a->counting = counting;
+    a->limit = limit ? limit : SIZE_MAX / 2;
     return SS_OK;
+}
+
+ss_status arena_create(arena **out, size_t limit, ss_error *err) { return create(out, limit, 0, err); }
+
+ss_status arena_create_counting(arena **out, size_t limit, ss_error *err) { return create(out, limit, 1, err); }
+
+int arena_is_counting(const arena *a) { return a->counting; }
+
+/* ---- pieces ---- */
+
+/* Unmap the pieces from number n on. */
+static void drop_pieces(arena *a, int n) {
+    while (a->n_pieces > n) {
+        const piece *p = &a->piece[--a->n_pieces];
+        munmap(p->base, p->size);
+    }
+    if (a->current >= n) a->current = n > 0 ? n - 1 : 0;
+}
+
+static int add_piece(arena *a, size_t bytes) {
+    size_t size = round_up(bytes, PAGE);
+    if (size < bytes || a->n_pieces == MAX_PIECES) return 0;
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return 0;
+    madvise(base, size, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
+    a->piece[a->n_pieces++] = (piece){.base = base, .size = size};
+    return 1;
+}
+
+/* An empty arena gets one piece in the place of all. */
+static int join_pieces(arena *a, size_t bytes) {
+    drop_pieces(a, 0);
+    return add_piece(a, bytes);
+}
+
+static size_t room_in(const arena *a) {
+    const piece *p = &a->piece[a->current];
+    return a->n_pieces ? p->size - (a->top - p->begin) : 0;
+}
+
+/* The next piece has room for `need` bytes and is the current one. */
+static int next_piece(arena *a, size_t need) {
+    size_t roomy = arena_reserved(a) / 4;
+    int next = a->n_pieces ? a->current + 1 : 0;
+    if (next < a->n_pieces && a->piece[next].size < need) drop_pieces(a, next);
+    if (roomy < SMALLEST_PIECE) roomy = SMALLEST_PIECE;
+    if (next == a->n_pieces && !(roomy > need && add_piece(a, roomy)) && !add_piece(a, need)) return 0;
+    a->current = next;
+    a->piece[next].begin = a->top;
+    return 1;
+}
+
+/* Room for `need` bytes at the top. */
+static int make_room(arena *a, size_t need) {
+    size_t whole = a->most > need ? a->most : need;
+    if (a->top == 0 && (a->n_pieces > 1 || room_in(a) < whole) && a->n_pieces > 0 && join_pieces(a, whole)) return 1;
+    return need <= room_in(a) || next_piece(a, need);
+}
+
+void arena_reserve(arena *a, size_t bytes) {
+    if (a->counting || a->top > 0 || bytes > a->limit) return;
+    if (bytes > a->most) a->most = bytes;
+    if (a->n_pieces == 1 && a->piece[0].size >= a->most) return;
+    join_pieces(a, a->most);
 }
 
 void arena_destroy(arena *a) {
     if (!a) return;
-    munmap(a->base, a->capacity);
+    drop_pieces(a, 0);
     free(a);
 }
+
+/* ---- blocks ---- */
 
 /* A redzone follows its block: where the block starts, then bytes that nobody may change. */
 static void write_redzone(unsigned char *zone, size_t block_start) {
@@ -58,26 +132,39 @@ static size_t check_redzone(const unsigned char *zone) {
     return block_start;
 }
 
+/* The byte at a position of the current piece. */
+static unsigned char *byte_at(const arena *a, size_t position) {
+    const piece *p = &a->piece[a->current];
+    return a->counting ? (unsigned char *)(NOWHERE + position) : p->base + (position - p->begin);
+}
+
 void *arena_alloc(arena *a, size_t bytes) {
     size_t need = round_up(bytes, ARENA_ALIGN) + REDZONE;
-    if (need < bytes || need > a->capacity - a->top) {
+    if (need < bytes || need > a->limit - a->top || (!a->counting && !make_room(a, need ? need : ARENA_ALIGN))) {
         a->failed = 1;
         return NULL;
     }
-    unsigned char *p = a->base + a->top;
-    if (REDZONE) write_redzone(p + need - REDZONE, a->top);
+    unsigned char *p = byte_at(a, a->top);
+    if (REDZONE && !a->counting) write_redzone(p + need - REDZONE, a->top);
     a->top += need;
     if (a->top > a->peak) a->peak = a->top;
     if (a->top > a->touched) a->touched = a->top;
+    if (a->top > a->most) a->most = a->top;
     return p;
 }
 
 arena_mark arena_get_mark(const arena *a) { return a->top; }
 
+/* A piece that begins at the top is empty. */
+static void set_top(arena *a, size_t top) {
+    a->top = top;
+    while (a->current > 0 && a->piece[a->current].begin >= top) a->current--;
+}
+
 void arena_release(arena *a, arena_mark mark) {
     if (mark > a->top) abort(); /* a mark of another time: a defect, and memory is at stake */
-    while (REDZONE && a->top > mark) a->top = check_redzone(a->base + a->top - REDZONE);
-    a->top = mark;
+    while (REDZONE && !a->counting && a->top > mark) set_top(a, check_redzone(byte_at(a, a->top - REDZONE)));
+    set_top(a, mark);
 }
 
 size_t arena_used(const arena *a) { return a->top; }
@@ -86,8 +173,18 @@ void arena_reset_peak(arena *a) { a->peak = a->top; }
 size_t arena_touched(const arena *a) { return a->touched; }
 int arena_failed(const arena *a) { return a->failed; }
 
+size_t arena_reserved(const arena *a) {
+    size_t n = 0;
+    for (int i = 0; i < a->n_pieces; i++) n += a->piece[i].size;
+    return n;
+}
+
 void arena_trim(arena *a) {
-    size_t from = round_up(a->top, 4096);
-    if (from < a->capacity) madvise(a->base + from, a->capacity - from, MADV_DONTNEED);
+    if (a->n_pieces > 0) {
+        drop_pieces(a, a->current + 1);
+        const piece *p = &a->piece[a->current];
+        size_t from = round_up(a->top - p->begin, PAGE);
+        if (from < p->size) madvise(p->base + from, p->size - from, MADV_DONTNEED);
+    }
     a->touched = a->top;
 }

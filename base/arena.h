@@ -1,6 +1,7 @@
-/* Arena: stack-like scratch memory for compute code. Address space is reserved once, pages are committed as
- * they are touched, pointers never move, and the high-water mark is known (a dry run of a forward pass on
- * the `dry` backend gives the peak before any real run). Not thread-safe: one owner at a time. */
+/* Arena: stack-like scratch memory for compute code. It holds as much address space as was needed so far: it grows by
+ * pieces while it is in use, so that pointers never move, and becomes one piece again as soon as it is empty. The
+ * high-water mark is known; a counting arena (the `dry` backend's) has no memory at all and tells it beforehand. Not
+ * thread-safe: one owner at a time. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -9,11 +10,20 @@
 
 typedef struct arena arena;
 
-/* Reserve up to `capacity` bytes of address space (rounded up to pages). Free with arena_destroy. */
-ss_status arena_create(arena **out, size_t capacity, ss_error *err);
-void arena_destroy(arena *a); /* NULL is allowed */
+/* An arena of at most `limit` bytes in use; 0 = no limit. No address space is taken yet. Free with arena_destroy. */
+ss_status arena_create(arena **out, size_t limit, ss_error *err);
 
-/* `bytes` of memory aligned to 64, NOT zeroed; NULL when the capacity is used up (then arena_failed() is set).
+/* The same without memory: the pointers it gives differ and are aligned, and nobody may look behind them. */
+ss_status arena_create_counting(arena **out, size_t limit, ss_error *err);
+
+void arena_destroy(arena *a); /* NULL is allowed */
+int arena_is_counting(const arena *a);
+
+/* What comes next needs `bytes` in all: an arena that is empty gets them in one piece, another one is left alone. Where
+ * there is not so much address space, arena_alloc says so later. */
+void arena_reserve(arena *a, size_t bytes);
+
+/* `bytes` of memory aligned to 64, NOT zeroed; NULL when there is no more (then arena_failed() is set).
  * With sanitizers or -DSS_ARENA_REDZONES each block is followed by a redzone that arena_release checks. */
 void *arena_alloc(arena *a, size_t bytes);
 
@@ -26,6 +36,7 @@ size_t arena_used(const arena *a);
 size_t arena_peak(const arena *a);
 void arena_reset_peak(arena *a); /* peak becomes what is in use now */
 int arena_failed(const arena *a);
+size_t arena_reserved(const arena *a); /* address space that it has */
 
 /* The most that was in use since the last arena_trim: what of the arena may be in memory. */
 size_t arena_touched(const arena *a);

@@ -236,7 +236,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_asked MODEL PROMPT THREADS ROUNDS [NAME]\n");
         return 2;
     }
-    must(compute_create(&cpu, "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&cpu, "cpu", threads, 0, &err), &err);
     open_model(argv[1]);
     prompt = argv[2];
     list_ways(argc > 5 ? argv[5] : NULL);

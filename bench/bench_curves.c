@@ -65,7 +65,7 @@ static void curve(const bench *b, const char *title, const point *points, int n)
     model *m;
     printf("\n%s\n%6s %6s %8s %10s %8s %8s %10s %11s %11s %11s\n", title, "side", "batch", "threads", "s, median",
            "min", "max", "GFLOP/s", "of roof", "linear", "attention");
-    must(compute_create(&c, "cpu", points[0].threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&c, "cpu", points[0].threads, 0, &err), &err);
     must(model_open(&m, c, b->folder, NULL, &err), &err);
     for (int i = 0; i < n; i++) measure(b, m, c, &points[i]);
     model_close(m);

@@ -77,7 +77,7 @@ static void note_shape(bench *b, const model *m, int i) {
     model_arrays out = {0};
     b->shape[i] = (attn_shape){.steps = 1};
     watch.noted = &b->shape[i];
-    must(compute_create(&dry, "dry", 1, (size_t)1 << 40, &err), &err);
+    must(compute_create(&dry, "dry", 1, 0, &err), &err);
     forward(m, dry, &b->in[i], &out);
     compute_destroy(dry);
     model_arrays_free(&out);
@@ -284,7 +284,7 @@ int main(int argc, char **argv) {
     }
     b.folder = argv[1];
     b.peer_arguments = argv + 10;
-    must(compute_create(&b.c, "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&b.c, "cpu", threads, 0, &err), &err);
     prepare(&b);
     for (int round = 0; round < rounds; round++) {
         our_turn(&b);

@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_image MODEL PROMPT THREADS ROUNDS [PEER ARGUMENT...]\n");
         return 2;
     }
-    must(compute_create(&b.c, "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&b.c, "cpu", threads, 0, &err), &err);
     must(pipeline_open(&b.p, b.c, argv[1], NULL, &err), &err);
     b.prompt = argv[2];
     b.settings = (sample_settings){.guidance = NAN};

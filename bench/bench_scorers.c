@@ -186,7 +186,7 @@ static void compare(const scorer *s, const char *path, int threads, int rounds, 
     peer p = {0};
     json_t *json = config_of(s);
     model_arrays in = {0};
-    must(compute_create(&c, "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&c, "cpu", threads, 0, &err), &err);
     must(model_open_files(&m, c, s->class_name, json, s->name, &path, 1, NULL, &err), &err);
     json_decref(json);
     for (const way *w = s->ways; w->part; w++) {

@@ -25,7 +25,7 @@ typedef struct bench {
 
 static void open_one(bench *b, int way, const char *folder, int threads) {
     ss_error err;
-    must(compute_create(&b->c[way], "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&b->c[way], "cpu", threads, 0, &err), &err);
     b->c[way]->storage = way == FLOAT32 ? STORAGE_FLOAT32 : STORAGE_FILE;
     malloc_trim(0);
     size_t before = memory_resident();

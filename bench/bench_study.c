@@ -96,7 +96,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_study MODEL PROMPTS.jsonl THREADS ROUNDS (absolute paths)\n");
         return 2;
     }
-    must(compute_create(&c, "cpu", threads, (size_t)64 << 30, &err), &err);
+    must(compute_create(&c, "cpu", threads, 0, &err), &err);
     must(pipeline_open(&pl, c, argv[1], NULL, &err), &err);
     write_study(folder, argv[1], argv[2]);
     for (int round = 0; round <= rounds; round++) { /* the first is not timed */

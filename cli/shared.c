@@ -11,7 +11,7 @@
 #include "tensor/profile.h"
 
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
-    SS_TRY(compute_create(out, "cpu", invocation_threads(in), CLI_SCRATCH_BYTES, err));
+    SS_TRY(compute_create(out, "cpu", invocation_threads(in), 0, err));
     if (invocation_has(in, "verbose")) {
         char class[160];
         compute_numeric_class(*out, class, sizeof class);

@@ -9,9 +9,6 @@
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
     CLI_COMPARE, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
 
-/* Address space that a command reserves for activations. */
-static const size_t CLI_SCRATCH_BYTES = (size_t)64 << 30;
-
 /* A compute context on the cpu backend with the threads and the stop flag of the command line; with --profile its
  * operations are timed. */
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err);

@@ -64,7 +64,7 @@ int32_t *nn_scratch_ids(compute *c, int64_t n) {
         error_no_memory(&err, "token positions in scratch", (unsigned long long)n * sizeof *ids);
         compute_fail(c, &err);
     }
-    return ids;
+    return arena_is_counting(c->scratch) ? NULL : ids;
 }
 
 void nn_add_positions(compute *c, tensor x, const weight *table) {

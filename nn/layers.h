@@ -74,7 +74,8 @@ void nn_add_positions(compute *c, tensor x, const weight *table);
 tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *patch, const weight *class_token,
                         const weight *positions);
 
-/* Room for `n` integers in the context's scratch; NULL when there is none (then the context has failed). */
+/* Room for `n` integers in the context's scratch; NULL when there is none (then the context has failed), and
+ * where scratch is only counted. */
 int32_t *nn_scratch_ids(compute *c, int64_t n);
 
 /* New scratch of the shape of `t`. */

@@ -364,7 +364,7 @@ ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pi
     sample_settings full = *s;
     SS_TRY(pipeline_defaults(p, &full, err));
     compute *dry;
-    SS_TRY(compute_create(&dry, "dry", p->c->threads, (size_t)1 << 40, err));
+    SS_TRY(compute_create(&dry, "dry", p->c->threads, 0, err));
     dry->storage = p->c->storage;
     ss_status status = dry_run(p, dry, &full, images, out, err);
     out->network_bytes = weights_packed_bytes(&p->network->set, p->c);

@@ -12,6 +12,7 @@
 
 struct backend {
     entry about;
+    int counts; /* scratch is counted, not there */
     ss_status (*create)(compute *c); /* fills c->state; errors into c->error; NULL = the backend keeps nothing */
     void (*destroy)(compute *c);     /* NULL = nothing to free */
     /* One line for the manifest: what decides bits here (ISA in use, library versions). */

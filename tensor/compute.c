@@ -19,7 +19,7 @@ static const backend *find_backend(const char *name, ss_error *err) {
     return e ? ROWS[e - about] : NULL;
 }
 
-ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_bytes, ss_error *err) {
+ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_limit, ss_error *err) {
     *out = NULL;
     const backend *be = find_backend(name, err);
     if (!be) return err->code;
@@ -27,7 +27,8 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
     if (!c) return error_no_memory(err, "compute context", sizeof *c);
     c->be = be;
     c->threads = threads > 0 ? threads : thread_default_count();
-    ss_status status = arena_create(&c->scratch, scratch_bytes, err);
+    ss_status status = be->counts ? arena_create_counting(&c->scratch, scratch_limit, err)
+                                  : arena_create(&c->scratch, scratch_limit, err);
     if (status == SS_OK && be->create && be->create(c) != SS_OK) {
         *err = c->error;
         status = err->code;

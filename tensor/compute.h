@@ -54,9 +54,9 @@ typedef struct compute {
     notices notices;                  /* what was found on the way that a user should read; owned */
 } compute;
 
-/* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). scratch_bytes: address
- * space for activations (reserved, not committed). */
-ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_bytes, ss_error *err);
+/* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). At most scratch_limit
+ * bytes of scratch are in use at once (0 = no limit); it is taken as it is needed (base/arena.h). */
+ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_limit, ss_error *err);
 void compute_destroy(compute *c);
 
 /* SS_OK, or the first error since creation or the last call, copied to *err and cleared from the context. */
@@ -139,7 +139,7 @@ void op_linears(compute *c, const linear_call *call, int n);
 void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                activation act);
 
-void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids); /* out [n, D]; ids on the host */
+void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids); /* out [n, D]; ids on the host (dry: or NULL) */
 
 void op_copy(compute *c, tensor out, tensor x);
 void op_fill(compute *c, tensor out, float value);

@@ -230,6 +230,7 @@ static void dry_sizes(compute *c, tensor x, float *largest, float *p95) {
 
 const backend backend_dry = {
     .about = {"dry", "computes nothing: scratch memory, operation count and tap names of a forward pass", NULL},
+    .counts = 1,
     .create = cpu_isa_choose,
     .numeric_class = dry_numeric_class,
     .weight_pack = dry_weight_pack,

@@ -138,7 +138,7 @@ void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
     if (!fits(c, table->kind == WEIGHT_TABLE && out.ndim == 2 && out.dim[1] == s.dim[1], op, "out [n, D] and [V, D]",
               out, s))
         return;
-    for (int64_t i = 0; i < out.dim[0]; i++)
+    for (int64_t i = 0; ids && i < out.dim[0]; i++)
         if (ids[i] < 0 || ids[i] >= s.dim[0]) {
             error_set(&c->error, SS_ERR_INTERNAL, NULL, "embed: expected ids below %lld, found %d", (long long)s.dim[0],
                       (int)ids[i]);
