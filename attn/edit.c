@@ -19,6 +19,12 @@ void *attn_room(compute *c, size_t n, size_t size) {
     return NULL;
 }
 
+void *attn_room_of(compute *c, size_t n, size_t size, int byte) {
+    void *p = attn_room(c, n, size);
+    if (p && !arena_is_counted(p)) memset(p, byte, n * size);
+    return p;
+}
+
 ss_status attn_find_rows(const attn_call *call, attn_rows rows, row_range *out, ss_error *err) {
     int64_t begin = INT64_MAX, end = 0, count = 0;
     if (rows == ROWS_ALL) {
@@ -54,22 +60,18 @@ attention_args attn_slice(const attention_args *a, int begin, int n) {
 /* ---- choosing keys ---- */
 
 static int sets_allocate(compute *c, key_sets *sets, size_t pairs, size_t most) {
-    sets->begin = attn_room(c, pairs + 1, sizeof *sets->begin);
+    sets->begin = attn_room_of(c, pairs + 1, sizeof *sets->begin, 0);
     sets->key = attn_room(c, pairs * most, sizeof *sets->key);
-    sets->left_out = attn_room(c, pairs, sizeof *sets->left_out);
-    if (!sets->begin || !sets->key || !sets->left_out) return 0;
-    memset(sets->begin, 0, (pairs + 1) * sizeof *sets->begin);
-    memset(sets->left_out, 0, pairs * sizeof *sets->left_out);
-    return 1;
+    sets->left_out = attn_room_of(c, pairs, sizeof *sets->left_out, 0);
+    return sets->begin && sets->key && sets->left_out;
 }
 
 /* Room for edits of the output. */
 static int output_allocate(compute *c, const attn_call *call, item_edit *e, size_t pairs) {
     const attention_args *a = &call->args;
     size_t rows = (size_t)a->q.dim[1], width = (size_t)a->q.dim[3];
-    e->touched = attn_room(c, pairs, sizeof *e->touched);
+    e->touched = attn_room_of(c, pairs, sizeof *e->touched, 0);
     if (!e->touched) return 0;
-    memset(e->touched, 0, pairs * sizeof *e->touched);
     if (e->n_outputs == 0) return 1;
     e->rest = attn_room(c, pairs * rows, sizeof *e->rest);
     e->push = attn_room(c, pairs * rows, sizeof *e->push);
@@ -92,17 +94,15 @@ int attn_edit_most_items(const attn_call *call) {
 int attn_edit_allocate(compute *c, const attn_call *call, item_edit *e) {
     size_t pairs = (size_t)e->items * (size_t)call->args.q.dim[2], keys = (size_t)call->args.k.dim[1];
     size_t rows = (size_t)call->args.q.dim[1], width = (size_t)call->args.q.dim[3], most = keys > rows ? keys : rows;
-    double *numbers = attn_room(c, 6 * pairs, sizeof *numbers);
+    double *numbers = attn_room_of(c, 6 * pairs, sizeof *numbers, 0);
     e->room_mass = attn_room(c, most, sizeof *e->room_mass);
     e->room_key = attn_room(c, 3 * most, sizeof *e->room_key);
     e->room_mark = attn_room(c, most, 1);
-    e->direct = attn_room(c, 2 * pairs, sizeof *e->direct);
+    e->direct = attn_room_of(c, 2 * pairs, sizeof *e->direct, 0);
     e->member = attn_room(c, pairs * keys + keys, 1);
     e->noise = attn_room(c, pairs * keys * width, sizeof *e->noise);
     e->draw = attn_room(c, pairs * keys, sizeof *e->draw);
     if (!compute_ok(c) || !sets_allocate(c, &e->set, pairs, keys)) return 0;
-    memset(numbers, 0, 6 * pairs * sizeof *numbers);
-    memset(e->direct, 0, 2 * pairs * sizeof *e->direct);
     e->before = numbers;
     e->after = numbers + pairs;
     e->dose = numbers + 2 * pairs;

@@ -67,6 +67,8 @@ typedef struct item_edit {
 
 /* `n` elements of scratch, or NULL and the context's error. */
 void *attn_room(compute *c, size_t n, size_t size);
+/* The same with every byte set, where scratch is more than counted. */
+void *attn_room_of(compute *c, size_t n, size_t size, int byte);
 
 /* One batch item of the call's operands, or several. */
 attention_args attn_slice(const attention_args *a, int begin, int n);

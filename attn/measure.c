@@ -1,7 +1,6 @@
 /* Statistics of a call: their room, and those that are not the kernel's: lengths of values and outputs, sizes of
  * activations. Relies on the backend for every look at a tensor. */
 #include <math.h>
-#include <string.h>
 
 #include "attn/edit.h"
 #include "tensor/backend.h"
@@ -18,8 +17,7 @@ void attn_allocate_stats(compute *c, const attn_call *call, call_stats *out) {
                         .value_projected = attn_room(c, pairs * keys, sizeof(float)),
                         .output_norm = attn_room(c, pairs * rows, sizeof(float)),
                         .output_projected = attn_room(c, pairs * rows, sizeof(float))};
-    if (call->kind == ATTN_SELF) out->image_class = attn_room(c, keys, 1);
-    if (out->image_class) memset(out->image_class, KEY_IMAGE, keys);
+    if (call->kind == ATTN_SELF) out->image_class = attn_room_of(c, keys, 1, KEY_IMAGE);
     for (int i = 0; i < 2; i++) {
         out->input_sizes[i] = attn_room(c, batch, sizeof(float));
         out->context_sizes[i] = attn_room(c, batch, sizeof(float));

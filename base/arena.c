@@ -51,6 +51,7 @@ ss_status arena_create(arena **out, size_t limit, ss_error *err) { return create
 ss_status arena_create_counting(arena **out, size_t limit, ss_error *err) { return create(out, limit, 1, err); }
 
 int arena_is_counting(const arena *a) { return a->counting; }
+int arena_is_counted(const void *p) { return (uintptr_t)p >= NOWHERE; }
 
 /* ---- pieces ---- */
 

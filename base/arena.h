@@ -18,6 +18,7 @@ ss_status arena_create_counting(arena **out, size_t limit, ss_error *err);
 
 void arena_destroy(arena *a); /* NULL is allowed */
 int arena_is_counting(const arena *a);
+int arena_is_counted(const void *p); /* a pointer of a counting arena */
 
 /* What comes next needs `bytes` in all: an arena that is empty gets them in one piece, another one is left alone. Where
  * there is not so much address space, arena_alloc says so later. */

@@ -1,6 +1,6 @@
 /* Files through POSIX calls; SHA-256 through libcrypto's plain functions, which need no memory and cannot fail: those
  * of EVP crash where memory runs out at their first use. Must never leave a half-written file under its final name. */
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* pread */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/file.h"
 
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,47 +19,48 @@ static ss_status open_for_reading(const char *path, int *fd, size_t *size, ss_er
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot open");
-    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+    ss_status status = SS_OK;
+    if (fstat(*fd, &st) != 0) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot look at the file");
+    else if (!S_ISREG(st.st_mode)) status = error_set(err, SS_ERR_INPUT, path, "is not a regular file");
+    if (status != SS_OK) {
         close(*fd);
-        return error_set(err, SS_ERR_INPUT, path, "is not a regular file");
+        return status;
     }
     *size = (size_t)st.st_size;
     return SS_OK;
 }
 
-ss_status file_map_open(file_map *m, const char *path, ss_error *err) {
-    int fd;
-    *m = (file_map){0};
-    size_t size;
-    SS_TRY(open_for_reading(path, &fd, &size, err));
-    void *data = NULL;
-    ss_status status = SS_OK;
-    if (size > 0) data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot map %zu bytes", size);
-    close(fd);
-    if (status != SS_OK) return status;
-    m->path = text_copy(path);
-    m->data = data;
-    m->size = size;
-    if (m->path) return SS_OK;
-    file_map_close(m);
-    return error_no_memory(err, "file name", strlen(path));
+ss_status file_reader_open(file_reader *r, const char *path, ss_error *err) {
+    *r = (file_reader){.fd = -1};
+    char *copy = text_copy(path);
+    if (!copy) return error_no_memory(err, "file name", strlen(path));
+    ss_status status = open_for_reading(path, &r->fd, &r->size, err);
+    if (status == SS_OK) r->path = copy;
+    else free(copy);
+    return status;
 }
 
-void file_map_close(file_map *m) {
-    if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
-    free(m->path);
-    *m = (file_map){0};
+void file_reader_close(file_reader *r) {
+    if (r->path) close(r->fd);
+    free(r->path);
+    *r = (file_reader){.fd = -1};
 }
 
-void file_map_forget(const file_map *m, const void *data, size_t size) {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t base = (uintptr_t)m->data, first = (uintptr_t)data, last = first + size;
-    if (first < base) first = base;
-    if (last > base + m->size) last = base + m->size;
-    first = (first + page - 1) / page * page;
-    if (last < base + m->size) last = last / page * page; /* else to the end of the file's last page */
-    if (first < last) madvise((void *)first, last - first, MADV_DONTNEED);
+ss_status file_reader_read(const file_reader *r, size_t at, void *out, size_t n, const char *what, ss_error *err) {
+    size_t got = 0;
+    const char *space = what ? " " : "";
+    while (got < n) {
+        ssize_t some = pread(r->fd, (char *)out + got, n - got, (off_t)(at + got));
+        if (some < 0 && errno == EINTR) continue;
+        if (some < 0) return error_set_errno(err, SS_ERR_RESOURCE, r->path, "%s%scannot read", what ? what : "", space);
+        if (some == 0) break;
+        got += (size_t)some;
+    }
+    if (got == n) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, r->path,
+                     "%s%shas %zu bytes from byte %zu on; expected %zu (the file became shorter while it was in use: "
+                     "restore it and start again)",
+                     what ? what : "", space, got, at, n);
 }
 
 ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, size_t *size, ss_error *err) {
@@ -120,16 +120,19 @@ ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss
         close(fd);
         return error_no_memory(err, path, expected);
     }
+    ss_status status = SS_OK;
     while (got < expected) {
         ssize_t n = read(fd, data + got, expected - got);
         if (n < 0 && errno == EINTR) continue;
+        if (n < 0) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot read");
+        if (n == 0) status = error_set(err, SS_ERR_INPUT, path, "ended after %zu of %zu bytes", got, expected);
         if (n <= 0) break;
         got += (size_t)n;
     }
     close(fd);
-    if (got < expected) {
+    if (status != SS_OK) {
         free(data);
-        return error_set(err, SS_ERR_INPUT, path, "ended after %zu of %zu bytes", got, expected);
+        return status;
     }
     data[got] = '\0';
     *out = data;
@@ -234,19 +237,25 @@ static void digest_to_hex(const unsigned char digest[32], file_sha256 out) {
 }
 
 ss_status file_hash(const char *path, file_sha256 out, ss_error *err) {
-    enum { PIECE = 16 << 20 }; /* so that a checkpoint is never in memory as a whole */
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    file_map m;
+    enum { PIECE = 1 << 20 }; /* so that a checkpoint is never in memory as a whole */
+    unsigned char digest[SHA256_DIGEST_LENGTH], *piece = malloc(PIECE);
+    file_reader r;
     SHA256_CTX sum;
-    SS_TRY(file_map_open(&m, path, err));
+    ss_status status = piece ? file_reader_open(&r, path, err) : error_no_memory(err, path, PIECE);
+    if (status != SS_OK) {
+        free(piece);
+        return status;
+    }
     SHA256_Init(&sum);
-    for (size_t at = 0; at < m.size; at += PIECE) {
-        size_t n = m.size - at < PIECE ? m.size - at : PIECE;
-        SHA256_Update(&sum, m.data + at, n);
-        file_map_forget(&m, m.data + at, n);
+    for (size_t at = 0; status == SS_OK && at < r.size; at += PIECE) {
+        size_t n = r.size - at < PIECE ? r.size - at : PIECE;
+        status = file_reader_read(&r, at, piece, n, NULL, err);
+        if (status == SS_OK) SHA256_Update(&sum, piece, n);
     }
     SHA256_Final(digest, &sum);
-    file_map_close(&m);
+    file_reader_close(&r);
+    free(piece);
+    if (status != SS_OK) return status;
     digest_to_hex(digest, out);
     return SS_OK;
 }

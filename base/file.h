@@ -1,4 +1,4 @@
-/* Files: mapped for reading, written whole or not at all. */
+/* Files: read by pieces or whole, written whole or not at all. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -7,21 +7,20 @@
 #include "base/error.h"
 #include "base/text.h"
 
-/* A read-only mapping of a whole file. The size is taken once, at open. Reading past a later truncation raises
- * SIGBUS, which cli/ turns into a message and an exit. An empty file maps to size 0. */
-typedef struct file_map {
-    const unsigned char *data;
+/* A regular file open for reading at any place. Nothing of it is mapped: a file that becomes shorter while it is open
+ * gives an error where its end is met, and no signal. The size is taken once, at open. */
+typedef struct file_reader {
+    int fd;
     size_t size;
-    char *path; /* owned */
-} file_map;
+    char *path; /* owned; NULL: not open */
+} file_reader;
 
-ss_status file_map_open(file_map *m, const char *path, ss_error *err);
-void file_map_close(file_map *m);
+ss_status file_reader_open(file_reader *r, const char *path, ss_error *err);
+void file_reader_close(file_reader *r);
 
-/* Take the pages that lie wholly inside [data, data + size) out of this process's memory: what is in them has been used
- * and does not count any more. They are read again where they are touched again. Bytes outside the mapping are left
- * alone. */
-void file_map_forget(const file_map *m, const void *data, size_t size);
+/* The `n` bytes from `at` on. Fewer is an error, of the input, that gives both numbers. `what` stands in messages
+ * before what happened to the bytes ("blocks.3.weight"); NULL: the file itself. */
+ss_status file_reader_read(const file_reader *r, size_t at, void *out, size_t n, const char *what, ss_error *err);
 
 /* Whole file as a terminated string (malloc; the caller frees). More than `limit` bytes is an input error. */
 ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss_error *err);

@@ -1,9 +1,14 @@
-/* Thread count from the affinity mask and the cgroup quota. Relies on Linux. */
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT */
+/* Thread count from the affinity mask and the cgroup quota, and what of it can be had. Relies on Linux and glibc. */
+#define _GNU_SOURCE /* sched_getaffinity, CPU_ALLOC, pthread_setattr_default_np */
 #include "base/thread.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 
 /* Processors that a quota of `quota` microseconds in every `period` amounts to; 0 = no limit. */
 static int quota_threads(long long quota, long long period) {
@@ -30,10 +35,78 @@ static int cgroup_limit(void) {
     return n == 2 ? quota_threads(quota, period) : 0;
 }
 
+/* The kernel refuses a mask that is smaller than its own. */
+static int affinity_count(void) {
+    const size_t FIRST = 1024, LAST = 1 << 22;
+    for (size_t processors = FIRST; processors <= LAST; processors *= 2) {
+        size_t size = CPU_ALLOC_SIZE(processors);
+        cpu_set_t *set = CPU_ALLOC(processors);
+        if (!set) return 1;
+        int failed = sched_getaffinity(0, size, set) != 0 ? errno : 0;
+        int n = failed ? 1 : CPU_COUNT_S(size, set);
+        CPU_FREE(set);
+        if (failed != EINVAL) return n;
+    }
+    return 1;
+}
+
 int thread_default_count(void) {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    int limit = cgroup_limit();
+    int n = affinity_count(), limit = cgroup_limit();
     if (limit > 0 && limit < n) n = limit;
     return n > 0 ? n : 1;
+}
+
+/* ---- what can be had ---- */
+
+/* Threads that do nothing until all have been started. */
+typedef struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opens;
+    int is_open;
+} gate;
+
+static void *wait_at_gate(void *context) {
+    gate *g = context;
+    pthread_mutex_lock(&g->lock);
+    while (!g->is_open) pthread_cond_wait(&g->opens, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}
+
+int thread_available_count(int wanted) {
+    gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    int n = 0;
+    pthread_t *thread = wanted > 1 ? malloc((size_t)(wanted - 1) * sizeof *thread) : NULL;
+    while (thread && n < wanted - 1 && pthread_create(&thread[n], NULL, wait_at_gate, &g) == 0) n++;
+    pthread_mutex_lock(&g.lock);
+    g.is_open = 1;
+    pthread_cond_broadcast(&g.opens);
+    pthread_mutex_unlock(&g.lock);
+    for (int i = 0; i < n; i++) pthread_join(thread[i], NULL);
+    free(thread);
+    return n + 1;
+}
+
+static size_t stack_bytes(void) {
+    size_t bytes = 0;
+    pthread_attr_t attributes;
+    if (pthread_getattr_default_np(&attributes) != 0) return (size_t)8 << 20;
+    pthread_attr_getstacksize(&attributes, &bytes);
+    pthread_attr_destroy(&attributes);
+    return bytes;
+}
+
+int thread_roomy_count(void) {
+    const size_t WORK = 1 << 20; /* a product's rows and panels, attention's scores */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INT_MAX;
+    rlim_t n = limit.rlim_cur / 4 / (stack_bytes() + WORK);
+    return n < 1 ? 1 : n > INT_MAX ? INT_MAX : (int)n;
+}
+
+void thread_set_small_stacks(void) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return;
+    if (pthread_attr_setstacksize(&attributes, 1 << 20) == 0) pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
 }

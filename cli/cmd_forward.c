@@ -23,17 +23,15 @@ static ss_status take_input(const checkpoint_entry *e, model_arrays *in, ss_erro
                          (int)TENSOR_MAX_DIMS);
     model_array *a = model_arrays_add(in, e->name, integers, e->ndim, e->shape, err);
     if (!a) return err->code;
-    if (e->dtype == CHECKPOINT_F32) memcpy(a->f32, e->data, (size_t)e->count * sizeof(float));
-    else if (e->dtype == CHECKPOINT_I32) memcpy(a->i32, e->data, (size_t)e->count * sizeof(int32_t));
-    else
-        for (int64_t i = 0; i < e->count; i++) {
-            int64_t v = ((const int64_t *)e->data)[i];
-            if (v < INT32_MIN || v > INT32_MAX)
-                return error_set(err, SS_ERR_INPUT, e->file, "%s holds %lld at %lld; it does not fit 32 bits", e->name,
-                                 (long long)v, (long long)i);
-            a->i32[i] = (int32_t)v;
-        }
-    return SS_OK;
+    if (e->dtype != CHECKPOINT_I64) return checkpoint_read(e, 0, e->count, a->f32 ? (void *)a->f32 : a->i32, err);
+    const int64_t *wide = checkpoint_values(e, err);
+    for (int64_t i = 0; wide && i < e->count; i++) {
+        if (wide[i] < INT32_MIN || wide[i] > INT32_MAX)
+            return error_set(err, SS_ERR_INPUT, e->file, "%s holds %lld at %lld; it does not fit 32 bits", e->name,
+                             (long long)wide[i], (long long)i);
+        a->i32[i] = (int32_t)wide[i];
+    }
+    return wide ? SS_OK : err->code;
 }
 
 static ss_status read_inputs(const char *path, model_arrays *in, ss_error *err) {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+#include "base/thread.h"
 
 /* GNU OpenMP's threads wait for one another by spinning, by default for some 10 ms: beside other work on the machine
  * that makes a run many times slower (docs/PITFALLS.md, measured). It reads its environment before main, so the program
@@ -18,6 +19,7 @@ static void start_with_short_waits(char **argv) {
 
 int main(int argc, char **argv) {
     start_with_short_waits(argv);
+    thread_set_small_stacks();
     signals_install();
     return command_main(argc, argv);
 }

@@ -1,6 +1,5 @@
 /* Signals. The first SIGINT or SIGTERM sets a flag that the library polls at every operation; the second exits at
- * once. SIGBUS is a mapped file that became shorter while in use: a message and an exit instead of a crash. The flag
- * is the program's only mutable global: a handler can reach nothing else. */
+ * once. The flag is the program's only mutable global: a handler can reach nothing else. */
 #include "cli/command.h"
 
 #include <string.h>
@@ -14,15 +13,6 @@ static void on_stop(int signal_number) {
     stop_requested = 1;
 }
 
-static void on_truncated(int signal_number) {
-    static const char message[] =
-        "sinkscope: a file (model or store) became shorter while it was in use; start again with whole files\n";
-    (void)signal_number;
-    ssize_t n = write(STDERR_FILENO, message, sizeof message - 1);
-    (void)n;
-    _exit(SS_ERR_INPUT);
-}
-
 void signals_install(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
@@ -30,8 +20,6 @@ void signals_install(void) {
     action.sa_handler = on_stop;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = on_truncated;
-    sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN; /* EPIPE is an error value: an export to a closed pipe ends quietly */
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGXFSZ, &action, NULL); /* and so is EFBIG, of a file beyond the process's limit */

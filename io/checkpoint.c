@@ -44,14 +44,17 @@ static int by_name(const void *a, const void *b) {
     return strcmp(((const checkpoint_entry *)a)->name, ((const checkpoint_entry *)b)->name);
 }
 
-/* Map one file and read it by what its first bytes say it is. */
+/* Open one file and read it by what its first bytes say it is. */
 static ss_status load_shard(checkpoint *st, const char *path, ss_error *err) {
     shard *s = &st->shards[st->shard_count];
-    SS_TRY(file_map_open(&s->map, path, err));
+    unsigned char first[1024]; /* what tells formats apart is in it */
+    SS_TRY(file_reader_open(&s->file, path, err));
     st->shard_count++;
-    SS_TRY(content_check(s->map.data, s->map.size, CONTENT_BINARY | CONTENT_ZIP | CONTENT_UTF16,
+    size_t n = s->file.size < sizeof first ? s->file.size : sizeof first;
+    SS_TRY(file_reader_read(&s->file, 0, first, n, NULL, err));
+    SS_TRY(content_check(first, n, CONTENT_BINARY | CONTENT_ZIP | CONTENT_UTF16,
                          "weights (safetensors, or what torch.save wrote)", path, err));
-    return torch_recognises(&s->map) ? torch_read_shard(s, err) : safetensors_read_shard(s, err);
+    return torch_recognises(first, n) ? torch_read_shard(s, err) : safetensors_read_shard(s, err);
 }
 
 /* The entries of all shards as one sorted list; each name once. */
@@ -189,23 +192,57 @@ ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int 
     return finish(out, st, load_shards(st, "", 0, paths, n, err));
 }
 
+static void close_shard(shard *s) {
+    json_decref(s->header);
+    free(s->names);
+    free(s->layouts);
+    free(s->entries);
+    while (s->kept) {
+        kept_values *next = s->kept->next;
+        free(s->kept);
+        s->kept = next;
+    }
+    file_reader_close(&s->file);
+}
+
 void checkpoint_close(checkpoint *s) {
     if (!s) return;
-    for (int i = 0; i < s->shard_count; i++) {
-        json_decref(s->shards[i].header);
-        free(s->shards[i].names);
-        free(s->shards[i].copies);
-        free(s->shards[i].entries);
-        file_map_close(&s->shards[i].map);
-    }
+    for (int i = 0; i < s->shard_count; i++) { close_shard(&s->shards[i]); }
     free(s->shards);
     free(s->entries);
     free(s->path);
     free(s);
 }
 
-void checkpoint_forget(const checkpoint *s, const void *data, size_t size) {
-    for (int i = 0; i < s->shard_count; i++) file_map_forget(&s->shards[i].map, data, size);
+/* ---- values ---- */
+
+ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err) {
+    size_t size = checkpoint_dtype_size(e->dtype);
+    if (n == 0) return SS_OK;
+    if (e->layout) return torch_read_values(e, first, n, out, err);
+    return file_reader_read(&e->shard->file, e->at + (size_t)first * size, out, (size_t)n * size, e->name, err);
+}
+
+const void *checkpoint_values(const checkpoint_entry *e, ss_error *err) {
+    shard *s = e->shard;
+    for (const kept_values *k = s->kept; k; k = k->next)
+        if (k->at == e->at && k->layout == e->layout && k->count == e->count) return k->values;
+    size_t bytes = sizeof(kept_values) + (size_t)e->count * checkpoint_dtype_size(e->dtype);
+    kept_values *k = malloc(bytes);
+    if (!k) {
+        error_no_memory(err, e->name, bytes);
+        return NULL;
+    }
+    if (checkpoint_read(e, 0, e->count, k->values, err) != SS_OK) {
+        free(k);
+        return NULL;
+    }
+    k->next = s->kept;
+    k->at = e->at;
+    k->layout = e->layout;
+    k->count = e->count;
+    s->kept = k;
+    return k->values;
 }
 
 /* diffusers: the index first (modeling_utils.py); transformers: the single file first (modeling_utils.py), safetensors
@@ -262,4 +299,4 @@ const char *checkpoint_note(const checkpoint *s) {
 
 const char *checkpoint_path(const checkpoint *s) { return s->path; }
 int checkpoint_file_count(const checkpoint *s) { return s->shard_count; }
-const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].map.path; }
+const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].file.path; }

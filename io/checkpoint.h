@@ -1,6 +1,6 @@
-/* Tensors of a checkpoint: one file, or several shards named by a `*.index.json`, behind one handle. Files are mapped,
- * not read; a tensor is a pointer into the mapping, valid until close. All of the layout is checked at open: nothing
- * later can run past the mapping (a file truncated meanwhile aside, see base/file.h).
+/* Tensors of a checkpoint: one file, or several shards named by a `*.index.json`, behind one handle. Opening reads what
+ * describes the tensors and checks all of the layout against the size of the file; their values are read when somebody
+ * asks, and a file that became shorter meanwhile is an error then.
  *
  * Formats, told apart by content: safetensors, and both that torch.save has had (.pt, .pth, .bin), the zip archive and
  * the one before it. The pickle in those is never executed: it is read by a machine that knows the containers and
@@ -8,7 +8,7 @@
  * - nested dicts, lists and tuples: a tensor's name is its keys joined by '.', "state_dict.conv1.weight",
  *   "optimizer.state.0.exp_avg"; what is not a tensor is left out;
  * - types: F64 is rounded to F32, I16 and I8 become I32, bool U8 (0 and 1);
- * - these, and tensors whose elements do not lie row-major in the file, are copied at open. */
+ * - these, and tensors whose elements do not lie row-major in the file, are brought into form as they are read. */
 #ifndef IO_CHECKPOINT_H
 #define IO_CHECKPOINT_H
 
@@ -36,8 +36,11 @@ typedef struct checkpoint_entry {
     checkpoint_dtype dtype;
     int ndim; /* 0 = a scalar */
     int64_t shape[CHECKPOINT_MAX_DIMS];
-    int64_t count;    /* elements, the product of shape */
-    const void *data; /* row-major, aligned to the element's size (copied at open where the file does not align it) */
+    int64_t count; /* elements, the product of shape */
+    /* where its values are; for io/ alone */
+    struct shard *shard;
+    size_t at;                         /* byte of the first element */
+    const struct torch_layout *layout; /* NULL: row-major, in dtype */
 } checkpoint_entry;
 
 typedef struct checkpoint checkpoint;
@@ -56,9 +59,11 @@ ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const cha
 
 void checkpoint_close(checkpoint *s); /* NULL is allowed */
 
-/* The `size` bytes of a tensor at `data` have been used: what is in a mapping need not stay in memory (it is read again
- * where it is touched again); a copy made at open stays. */
-void checkpoint_forget(const checkpoint *s, const void *data, size_t size);
+/* Elements [first, first + n) of a tensor, row-major, in its dtype. Until its checkpoint is closed. */
+ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err);
+
+/* All values of a small tensor, kept until the checkpoint is closed; NULL after a failure. */
+const void *checkpoint_values(const checkpoint_entry *e, ss_error *err);
 
 /* Entries are sorted by name (bytewise). */
 size_t checkpoint_count(const checkpoint *s);

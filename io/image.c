@@ -1,6 +1,7 @@
 /* Which reader an image is for, by its first bytes. */
 #include "io/image.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "io/content.h"
@@ -19,10 +20,11 @@ ss_status image_decode(const void *bytes, size_t size, const char *name, rgb_ima
 }
 
 ss_status image_read(const char *path, rgb_image *out, ss_error *err) {
-    file_map m;
+    char *bytes;
+    size_t size;
     *out = (rgb_image){0};
-    SS_TRY(file_map_open(&m, path, err));
-    ss_status status = image_decode(m.data, m.size, path, out, err);
-    file_map_close(&m);
+    SS_TRY(file_read(path, IMAGE_FILE_LIMIT, &bytes, &size, err));
+    ss_status status = image_decode(bytes, size, path, out, err);
+    free(bytes);
     return status;
 }

@@ -237,11 +237,12 @@ ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image
 }
 
 ss_status png_read(const char *path, rgb_image *out, ss_error *err) {
-    file_map m;
+    char *bytes;
+    size_t size;
     *out = (rgb_image){0};
-    SS_TRY(file_map_open(&m, path, err));
-    ss_status status = png_decode(m.data, m.size, path, out, err);
-    file_map_close(&m);
+    SS_TRY(file_read(path, IMAGE_FILE_LIMIT, &bytes, &size, err));
+    ss_status status = png_decode(bytes, size, path, out, err);
+    free(bytes);
     return status;
 }
 

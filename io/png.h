@@ -12,7 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 
-enum { PNG_MAX_SIDE = 16384 }; /* pixels; larger images are refused */
+enum { PNG_MAX_SIDE = 16384 };                          /* pixels; larger images are refused */
+static const size_t IMAGE_FILE_LIMIT = (size_t)4 << 30; /* bytes; larger files are refused */
 
 /* 8-bit RGB, [height, width, 3] row-major. Zero-initialise; free with rgb_image_free. */
 typedef struct rgb_image {

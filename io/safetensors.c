@@ -1,6 +1,6 @@
 /* Reading one safetensors file. The header is JSON and is read with the same strictness as every other JSON file; the
- * layout (offsets, sizes, overlaps, gaps) is checked in full before anything is handed out. Must never make a pointer
- * from a number that was not checked against the size of the mapping. */
+ * layout (offsets, sizes, overlaps, gaps) is checked in full before anything is handed out. Must never take a
+ * place from a number that was not checked against the size of the file. */
 #include "io/safetensors.h"
 
 #include <stdlib.h>
@@ -46,14 +46,14 @@ static ss_status parse_shape(const json_t *tensor, const char *name, const char 
 }
 
 /* One tensor of the header; data_offsets are relative to the end of the header, `data_size` bytes lie there. */
-static ss_status parse_entry(const char *name, const json_t *tensor, const shard *s, size_t data_at,
-                             checkpoint_entry *e, ss_error *err) {
-    const char *file = s->map.path;
-    size_t bytes = 0, data_size = s->map.size - data_at;
+static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, size_t data_at, checkpoint_entry *e,
+                             ss_error *err) {
+    const char *file = s->file.path;
+    size_t bytes = 0, data_size = s->file.size - data_at;
     if (!json_is_object(tensor))
         return shard_fail(err, file, name, "is %s in the header; expected an object with dtype, shape and data_offsets",
                           json_type_name(tensor));
-    *e = (checkpoint_entry){.name = name, .file = file};
+    *e = (checkpoint_entry){.name = name, .file = file, .shard = s};
     SS_TRY(parse_dtype(tensor, name, file, &e->dtype, err));
     SS_TRY(parse_shape(tensor, name, file, e, &bytes, err));
     const json_t *offsets = json_object_get(tensor, "data_offsets");
@@ -70,80 +70,63 @@ static ss_status parse_entry(const char *name, const json_t *tensor, const shard
     if ((size_t)(end - begin) != bytes)
         return shard_fail(err, file, name, "has %lld bytes of data; expected %zu, from its shape x %s",
                           (long long)(end - begin), bytes, checkpoint_dtype_name(e->dtype));
-    e->data = s->map.data + data_at + begin;
+    e->at = data_at + (size_t)begin;
     return SS_OK;
 }
 
 static size_t bytes_of(const checkpoint_entry *e) { return (size_t)e->count * checkpoint_dtype_size(e->dtype); }
 
-static int by_address(const void *a, const void *b) {
+static int by_place(const void *a, const void *b) {
     const checkpoint_entry *x = a, *y = b;
-    if (x->data != y->data) return (uintptr_t)x->data < (uintptr_t)y->data ? -1 : 1;
+    if (x->at != y->at) return x->at < y->at ? -1 : 1;
     return x->count < y->count ? -1 : x->count > y->count; /* empty tensors first */
 }
 
-/* Entries sorted by address must tile the data: the format allows neither overlaps nor holes. */
+/* Entries sorted by their place must tile the data: the format allows neither overlaps nor holes. */
 static ss_status check_tiling(const shard *s, size_t data_at, ss_error *err) {
-    const unsigned char *expected = s->map.data + data_at, *end = s->map.data + s->map.size;
+    size_t expected = data_at, end = s->file.size;
     const checkpoint_entry *last = NULL;
     for (size_t i = 0; i < s->count; i++) {
         const checkpoint_entry *e = &s->entries[i];
-        const unsigned char *begin = e->data;
-        if (begin < expected)
-            return shard_fail(err, s->map.path, e->name, "overlaps %s by %zu bytes", last ? last->name : "the header",
-                              (size_t)(expected - begin));
-        if (begin > expected)
-            return shard_fail(err, s->map.path, e->name,
-                              "begins %zu bytes after the end of %s; the format allows no holes",
-                              (size_t)(begin - expected), last ? last->name : "the header");
-        expected = begin + bytes_of(e);
+        if (e->at < expected)
+            return shard_fail(err, s->file.path, e->name, "overlaps %s by %zu bytes", last ? last->name : "the header",
+                              expected - e->at);
+        if (e->at > expected)
+            return shard_fail(err, s->file.path, e->name,
+                              "begins %zu bytes after the end of %s; the format allows no holes", e->at - expected,
+                              last ? last->name : "the header");
+        expected = e->at + bytes_of(e);
         last = e;
     }
     if (expected < end)
-        return shard_fail(err, s->map.path, NULL, "has %zu bytes after the last tensor; expected none",
-                          (size_t)(end - expected));
-    return SS_OK;
-}
-
-/* Copy the tensors that do not lie on a multiple of their element's size (old writers did not pad the header). */
-static ss_status move_unaligned(shard *s, ss_error *err) {
-    size_t need = 0;
-    for (size_t i = 0; i < s->count; i++)
-        if ((uintptr_t)s->entries[i].data % checkpoint_dtype_size(s->entries[i].dtype))
-            need += (bytes_of(&s->entries[i]) + 7) / 8 * 8;
-    if (need == 0) return SS_OK;
-    unsigned char *p = s->copies = malloc(need);
-    if (!p) return error_no_memory(err, s->map.path, need);
-    for (size_t i = 0; i < s->count; i++) {
-        checkpoint_entry *e = &s->entries[i];
-        size_t bytes = bytes_of(e);
-        if ((uintptr_t)e->data % checkpoint_dtype_size(e->dtype) == 0) continue;
-        memcpy(p, e->data, bytes);
-        e->data = p;
-        p += (bytes + 7) / 8 * 8;
-    }
+        return shard_fail(err, s->file.path, NULL, "has %zu bytes after the last tensor; expected none",
+                          end - expected);
     return SS_OK;
 }
 
 static ss_status parse_header(shard *s, size_t *data_at, ss_error *err) {
-    const file_map *m = &s->map;
+    const file_reader *f = &s->file;
     uint64_t length = 0;
-    if (m->size < 8)
-        return shard_fail(err, m->path, NULL, "has %zu bytes; a safetensors file begins with 8 bytes of header length",
-                          m->size);
-    memcpy(&length, m->data, 8);
+    if (f->size < 8)
+        return shard_fail(err, f->path, NULL, "has %zu bytes; a safetensors file begins with 8 bytes of header length",
+                          f->size);
+    SS_TRY(file_reader_read(f, 0, &length, 8, NULL, err));
     if (length > SAFETENSORS_HEADER_LIMIT)
-        return shard_fail(err, m->path, NULL,
+        return shard_fail(err, f->path, NULL,
                           "gives a header length of %llu bytes; at most %d are allowed (not a safetensors file?)",
                           (unsigned long long)length, SAFETENSORS_HEADER_LIMIT);
-    if (length > m->size - 8)
-        return shard_fail(err, m->path, NULL, "gives a header length of %llu bytes; %zu follow (truncated?)",
-                          (unsigned long long)length, m->size - 8);
-    if (length == 0 || m->data[8] != '{')
-        return shard_fail(err, m->path, NULL, "has a header that does not begin with '{'");
-    SS_TRY(json_read_bytes(m->data + 8, length, m->path, &s->header, err));
+    if (length > f->size - 8)
+        return shard_fail(err, f->path, NULL, "gives a header length of %llu bytes; %zu follow (truncated?)",
+                          (unsigned long long)length, f->size - 8);
+    char *header = malloc(length + 1);
+    if (!header) return error_no_memory(err, f->path, length + 1);
+    ss_status status = file_reader_read(f, 8, header, length, NULL, err);
+    if (status == SS_OK && (length == 0 || header[0] != '{'))
+        status = shard_fail(err, f->path, NULL, "has a header that does not begin with '{'");
+    if (status == SS_OK) status = json_read_bytes(header, length, f->path, &s->header, err);
+    free(header);
     *data_at = 8 + (size_t)length;
-    return SS_OK;
+    return status;
 }
 
 static ss_status check_metadata(const json_t *metadata, const char *file, ss_error *err) {
@@ -169,13 +152,12 @@ ss_status safetensors_read_shard(shard *s, ss_error *err) {
     if (!s->entries) return error_no_memory(err, "the list of tensors", room);
     json_object_foreach(s->header, name, value) {
         if (strcmp(name, "__metadata__") == 0) {
-            SS_TRY(check_metadata(value, s->map.path, err));
+            SS_TRY(check_metadata(value, s->file.path, err));
             continue;
         }
         SS_TRY(parse_entry(name, value, s, data_at, &s->entries[s->count], err));
         s->count++;
     }
-    qsort(s->entries, s->count, sizeof *s->entries, by_address);
-    SS_TRY(check_tiling(s, data_at, err));
-    return move_unaligned(s, err);
+    qsort(s->entries, s->count, sizeof *s->entries, by_place);
+    return check_tiling(s, data_at, err);
 }

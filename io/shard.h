@@ -7,23 +7,38 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 
+/* Values that checkpoint_values keeps. */
+typedef struct kept_values {
+    struct kept_values *next;
+    size_t at; /* of the entry, with its layout */
+    const struct torch_layout *layout;
+    int64_t count;
+    double values[]; /* aligned for every type */
+} kept_values;
+
 typedef struct shard {
-    file_map map;
-    json_t *header;        /* owns the names (safetensors), or NULL */
-    char *names;           /* owns the names (PyTorch), or NULL */
-    unsigned char *copies; /* tensors that cannot be read where they lie in the file, or NULL */
+    file_reader file;
+    json_t *header;               /* owns the names (safetensors), or NULL */
+    char *names;                  /* owns the names (PyTorch), or NULL */
+    struct torch_layout *layouts; /* of tensors that do not lie in the file as an entry says, or NULL */
+    kept_values *kept;
     checkpoint_entry *entries;
     size_t count;
 } shard;
 
-/* Fill names, copies and entries from the mapping, which is open. What is there after a failure is freed by the caller,
+/* Fill names, layouts and entries from the file, which is open. What is there after a failure is freed by the caller,
  * with the rest. Entries are in any order; their names may not be unique yet. */
 ss_status safetensors_read_shard(shard *s, ss_error *err);
 ss_status torch_read_shard(shard *s, ss_error *err);
 
-/* Whether the file is one for torch_read_shard: a zip archive, a pickle or a tar archive by its first bytes. The header
- * length of a safetensors file may happen to look like the first two; what follows it then tells them apart. */
-int torch_recognises(const file_map *m);
+/* Whether the file is one for torch_read_shard: a zip archive, a pickle or a tar archive by its first bytes, of which
+ * `n` are given, TORCH_MAGIC_BYTES of a file that has so many. The header length of a safetensors file may happen to
+ * look like the first two; what follows it then tells them apart. */
+enum { TORCH_MAGIC_BYTES = 262 };
+int torch_recognises(const unsigned char *bytes, size_t n);
+
+/* checkpoint_read of a tensor with a layout. */
+ss_status torch_read_values(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err);
 
 /* An input error about one tensor, or about the file where `tensor` is NULL. */
 ss_status shard_fail(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) BASE_PRINTF(4, 5);

@@ -13,12 +13,11 @@
 enum { PROTOCOL_VERSION = 1001, TAR_MAGIC_AT = 257 };
 
 /* Where a safetensors file may begin as one of these does, byte 4 to 7 of its header length are 0 and '{' follows. */
-int torch_recognises(const file_map *m) {
-    const unsigned char *p = m->data;
-    if (m->size >= 9 && bytes_u32(p + 4) == 0 && p[8] == '{') return 0;
-    if (m->size >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || memcmp(p, "PK\5\6", 4) == 0)) return 1;
-    if (m->size >= TAR_MAGIC_AT + 5 && memcmp(p + TAR_MAGIC_AT, "ustar", 5) == 0) return 1;
-    return m->size >= 2 && p[0] == 0x80 && p[1] >= 1 && p[1] <= 5;
+int torch_recognises(const unsigned char *p, size_t n) {
+    if (n >= 9 && bytes_u32(p + 4) == 0 && p[8] == '{') return 0;
+    if (n >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || memcmp(p, "PK\5\6", 4) == 0)) return 1;
+    if (n >= TAR_MAGIC_AT + 5 && memcmp(p + TAR_MAGIC_AT, "ustar", 5) == 0) return 1;
+    return n >= 2 && p[0] == 0x80 && p[1] >= 1 && p[1] <= 5;
 }
 
 size_t torch_type_size(torch_type type) {
@@ -47,17 +46,30 @@ static const zip_record *find_named(const zip_archive *z, const char *file) {
 
 static ss_status check_byte_order(const torch_file *f, ss_error *err) {
     const zip_record *order = find_named(&f->zip, "byteorder");
-    if (order) SS_TRY(zip_check_stored(order, f->map->path, err));
-    if (!order || (order->size == 6 && memcmp(order->data, "little", 6) == 0)) return SS_OK;
-    return error_set(err, SS_ERR_INPUT, f->map->path,
+    unsigned char word[16];
+    if (!order) return SS_OK;
+    size_t n = order->size < sizeof word ? order->size : sizeof word;
+    SS_TRY(zip_check_stored(order, f->file->path, err));
+    SS_TRY(file_reader_read(f->file, order->at, word, n, NULL, err));
+    if (order->size == 6 && memcmp(word, "little", 6) == 0) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, f->file->path,
                      "has its numbers in '%s' byte order; sinkscope reads little-endian: load the file in PyTorch and "
                      "save it again",
-                     bytes_printable(order->data, order->size).s);
+                     bytes_printable(word, n).s);
+}
+
+/* `n` bytes of the file from `at` on become f->bytes, in the place of what was there. */
+static ss_status load_bytes(torch_file *f, size_t at, size_t n, ss_error *err) {
+    free(f->bytes);
+    f->n_bytes = n;
+    f->bytes = malloc(n + 1);
+    if (!f->bytes) return error_no_memory(err, f->file->path, n);
+    return file_reader_read(f->file, at, f->bytes, n, NULL, err);
 }
 
 static ss_status open_zip(torch_file *f, ss_error *err) {
-    const char *path = f->map->path;
-    SS_TRY(zip_open(&f->zip, f->map->data, f->map->size, path, err));
+    const char *path = f->file->path;
+    SS_TRY(zip_open(&f->zip, f->file, err));
     const zip_record *object = find_named(&f->zip, "data.pkl");
     if (find_named(&f->zip, "constants.pkl"))
         return error_set(err, SS_ERR_INPUT, path,
@@ -68,14 +80,15 @@ static ss_status open_zip(torch_file *f, ss_error *err) {
                          "is a zip archive without a data.pkl; expected one that torch.save wrote");
     SS_TRY(check_byte_order(f, err));
     SS_TRY(zip_check_stored(object, path, err));
-    return pickle_read(&f->objects, object->data, object->size, path, "data.pkl", 0, err);
+    SS_TRY(load_bytes(f, object->at, object->size, err));
+    return pickle_read(&f->objects, f->bytes, f->n_bytes, path, "data.pkl", 0, err);
 }
 
 /* The older format ----------------------------------------------------------------------------------------------- */
 
 /* The next pickle of the file; `*at` moves past it. */
 static ss_status next_pickle(const torch_file *f, size_t *at, pickle *p, ss_error *err) {
-    SS_TRY(pickle_read(p, f->map->data + *at, f->map->size - *at, f->map->path, NULL, *at, err));
+    SS_TRY(pickle_read(p, f->bytes + *at, f->n_bytes - *at, f->file->path, NULL, *at, err));
     *at += p->used;
     return SS_OK;
 }
@@ -134,7 +147,7 @@ static ss_status list_storages(torch_file *f, ss_error *err) {
         torch_storage *last = f->storage_count ? &f->storages[f->storage_count - 1] : NULL;
         if (!last || by_key(last, &f->storages[i]) != 0) f->storages[f->storage_count++] = f->storages[i];
         else if (last->type != f->storages[i].type || last->elements != f->storages[i].elements)
-            return error_set(err, SS_ERR_INPUT, f->map->path, "has two types or sizes for storage '%s'; expected one",
+            return error_set(err, SS_ERR_INPUT, f->file->path, "has two types or sizes for storage '%s'; expected one",
                              bytes_printable(last->key, last->key_length).s);
     }
     return SS_OK;
@@ -150,24 +163,27 @@ static ss_status place_storage(const torch_file *f, const pickle *keys, const pi
                                ss_error *err) {
     torch_storage *s = key->kind == PICKLE_TEXT ? find_listed(f, key) : NULL;
     size_t bytes = 0;
-    if (!s || s->data)
+    unsigned char number[8];
+    if (!s || s->is_placed)
         return pickle_fail(keys, key->at, err, "lists '%s' %s; expected each storage that a tensor has, once",
                            key->kind == PICKLE_TEXT ? bytes_printable(key->text.bytes, key->text.length).s
                                                     : pickle_kind_name(key),
                            s ? "again" : "as a storage");
     const bytes_name name = bytes_printable(s->key, s->key_length);
-    if (f->map->size - *at < 8)
-        return error_set(err, SS_ERR_INPUT, f->map->path, "ends before storage '%s' (truncated?)", name.s);
-    int64_t elements = (int64_t)bytes_u64(f->map->data + *at);
+    if (f->file->size - *at < 8)
+        return error_set(err, SS_ERR_INPUT, f->file->path, "ends before storage '%s' (truncated?)", name.s);
+    SS_TRY(file_reader_read(f->file, *at, number, sizeof number, NULL, err));
+    int64_t elements = (int64_t)bytes_u64(number);
     if (elements != s->elements)
-        return error_set(err, SS_ERR_INPUT, f->map->path, "has %lld elements in storage '%s'; its tensors say %lld",
+        return error_set(err, SS_ERR_INPUT, f->file->path, "has %lld elements in storage '%s'; its tensors say %lld",
                          (long long)elements, name.s, (long long)s->elements);
     *at += 8;
     if (__builtin_mul_overflow((size_t)elements, torch_type_size((torch_type)s->type), &bytes) ||
-        bytes > f->map->size - *at)
-        return error_set(err, SS_ERR_INPUT, f->map->path, "ends inside of storage '%s' of %lld elements (truncated?)",
+        bytes > f->file->size - *at)
+        return error_set(err, SS_ERR_INPUT, f->file->path, "ends inside of storage '%s' of %lld elements (truncated?)",
                          name.s, (long long)elements);
-    s->data = f->map->data + *at;
+    s->is_placed = 1;
+    s->at = *at;
     *at += bytes;
     return SS_OK;
 }
@@ -181,45 +197,73 @@ static ss_status place_storages(const torch_file *f, const pickle *keys, size_t 
     return SS_OK;
 }
 
-static ss_status open_pickles(torch_file *f, ss_error *err) {
+static void drop_pickles(torch_file *f, pickle *keys) {
+    pickle_free(keys);
+    pickle_free(&f->objects);
+    free(f->storages);
+    f->storages = NULL;
+    f->storage_count = 0;
+    f->objects = *keys = (pickle){0};
+}
+
+/* The pickles of f->bytes; `*at` is where they end. On failure the caller drops them. */
+static ss_status read_pickles(torch_file *f, pickle *keys, size_t *at, ss_error *err) {
     static ss_status (*const CHECKS[])(const pickle *, ss_error *) = {check_magic, check_version, check_machine};
-    pickle p;
-    size_t at = 0;
+    *at = 0;
     for (int i = 0; i < 3; i++) {
-        SS_TRY(next_pickle(f, &at, &p, err));
+        pickle p;
+        SS_TRY(next_pickle(f, at, &p, err));
         ss_status status = CHECKS[i](&p, err);
         pickle_free(&p);
         SS_TRY(status);
     }
-    SS_TRY(next_pickle(f, &at, &f->objects, err));
+    SS_TRY(next_pickle(f, at, &f->objects, err));
     SS_TRY(list_storages(f, err));
-    SS_TRY(next_pickle(f, &at, &p, err));
-    ss_status status = place_storages(f, &p, at, err);
-    pickle_free(&p);
+    return next_pickle(f, at, keys, err);
+}
+
+/* How long the pickles are is known when they have been read: more and more of the file is looked at until they are
+ * whole. */
+static ss_status open_pickles(torch_file *f, ss_error *err) {
+    const size_t FIRST = 1 << 20, LAST = (size_t)1 << 30;
+    pickle keys = {0};
+    size_t at = 0;
+    ss_status status;
+    for (size_t n = FIRST;; n *= 4) {
+        size_t bytes = n < f->file->size ? n : f->file->size;
+        SS_TRY(load_bytes(f, 0, bytes, err));
+        status = read_pickles(f, &keys, &at, err);
+        if (status == SS_OK || status == SS_ERR_RESOURCE || bytes == f->file->size || n >= LAST) break;
+        drop_pickles(f, &keys);
+    }
+    if (status == SS_OK) status = place_storages(f, &keys, at, err);
+    pickle_free(&keys);
     return status;
 }
 
 /* Both ----------------------------------------------------------------------------------------------------------- */
 
-ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, const unsigned char **out,
-                             ss_error *err) {
+ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, size_t *at, ss_error *err) {
     const pickle_object *key = pickle_at(&f->objects, storage, 2);
     const bytes_name name = bytes_printable(key->text.bytes, key->text.length);
     int64_t elements = pickle_at(&f->objects, storage, 4)->integer;
     size_t have = 0, need = 0;
-    *out = NULL;
+    int found = 0;
+    *at = 0;
     if (__builtin_mul_overflow((size_t)elements, torch_type_size((torch_type)storage->type), &need)) need = SIZE_MAX;
     if (f->zip.records) {
         const zip_record *record = find_record(&f->zip, "data/", key->text.bytes, key->text.length);
-        if (record) SS_TRY(zip_check_stored(record, f->map->path, err));
-        *out = record ? record->data : NULL;
+        if (record) SS_TRY(zip_check_stored(record, f->file->path, err));
+        found = record != NULL;
+        *at = record ? record->at : 0;
         have = record ? record->size : 0;
     } else {
         const torch_storage *s = find_listed(f, key);
-        *out = s ? s->data : NULL;
+        found = s && s->is_placed;
+        *at = s ? s->at : 0;
         have = need; /* checked as it was placed */
     }
-    if (!*out)
+    if (!found)
         return pickle_fail(&f->objects, storage->at, err, "has a tensor of storage '%s', which is not in the file",
                            name.s);
     if (need > have)
@@ -229,17 +273,20 @@ ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, 
 }
 
 ss_status torch_read_shard(shard *s, ss_error *err) {
-    torch_file f = {.map = &s->map};
-    ss_status status;
-    if (s->map.data[0] == 'P') status = open_zip(&f, err);
-    else if (s->map.data[0] == 0x80) status = open_pickles(&f, err);
+    torch_file f = {.file = &s->file};
+    unsigned char first = 0;
+    ss_status status = file_reader_read(&s->file, 0, &first, 1, NULL, err);
+    if (status != SS_OK) return status;
+    if (first == 'P') status = open_zip(&f, err);
+    else if (first == 0x80) status = open_pickles(&f, err);
     else
-        status = error_set(err, SS_ERR_INPUT, s->map.path,
+        status = error_set(err, SS_ERR_INPUT, s->file.path,
                            "is a tar archive, as the earliest torch.save wrote; load the file in PyTorch and save "
                            "it again");
     if (status == SS_OK) status = torch_read_tensors(&f, s, err);
     pickle_free(&f.objects);
     zip_close(&f.zip);
     free(f.storages);
+    free(f.bytes);
     return status;
 }

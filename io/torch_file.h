@@ -9,15 +9,18 @@
 
 /* A storage of the older format. */
 typedef struct torch_storage {
-    const unsigned char *key; /* in the file, not terminated */
+    const unsigned char *key; /* in the pickle, not terminated */
     size_t key_length;
     int type; /* torch_type */
     int64_t elements;
-    const unsigned char *data; /* NULL: not in the file's list */
+    int is_placed; /* it is in the file's list */
+    size_t at;     /* of its bytes in the file */
 } torch_storage;
 
 typedef struct torch_file {
-    const file_map *map;
+    const file_reader *file;
+    unsigned char *bytes; /* that hold the pickles */
+    size_t n_bytes;       /* from the beginning of the file on, in the older format */
     pickle objects;
     zip_archive zip;         /* the format since PyTorch 1.6, or */
     torch_storage *storages; /* the one before it, sorted by key */
@@ -26,10 +29,15 @@ typedef struct torch_file {
 
 size_t torch_type_size(torch_type type); /* bytes of one element */
 
-/* The bytes of a storage, an object of kind PICKLE_STORAGE: as many as its number of elements says, at any alignment.
- */
-ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, const unsigned char **out,
-                             ss_error *err);
+/* How the elements of a tensor lie in the file, where it is not as an entry of a checkpoint says. */
+typedef struct torch_layout {
+    torch_type type;
+    int64_t stride[CHECKPOINT_MAX_DIMS]; /* in elements of the type */
+} torch_layout;
+
+/* Where the bytes of a storage lie, an object of kind PICKLE_STORAGE: as many as its number of elements says, at any
+ * alignment. */
+ss_status torch_find_storage(const torch_file *f, const pickle_object *storage, size_t *at, ss_error *err);
 
 /* Fill a shard with the tensors below the root of the pickle. */
 ss_status torch_read_tensors(const torch_file *f, shard *s, ss_error *err);

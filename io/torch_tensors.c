@@ -1,6 +1,7 @@
-/* The tensors below the root of a pickle, as entries of a checkpoint: their names from the keys on the way, their data
- * where it lies in the file or, where it does not lie there as an entry needs it, in a copy. Must never read outside of
- * a tensor's storage, nor make copies out of proportion to the file: a few bytes can describe any number of elements.
+/* The tensors below the root of a pickle, as entries of a checkpoint: their names from the keys on the way, their
+ * places in the file and, where they do not lie there as an entry says, how; and the reading of those. Must never read
+ * outside of a tensor's storage, nor take memory out of proportion to the file: a few bytes can describe any number of
+ * elements.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,10 @@ enum {
 
 /* A tensor on its way to an entry. */
 typedef struct found {
-    checkpoint_entry entry; /* all but name and data */
+    checkpoint_entry entry; /* all but name and layout */
     size_t name_at;         /* in the names */
-    torch_type type;
-    const unsigned char *source; /* its first element in the file */
-    int64_t stride[CHECKPOINT_MAX_DIMS];
-    int copied;
+    torch_layout layout;
+    int is_shaped; /* the entry needs the layout */
 } found;
 
 typedef struct walker {
@@ -74,7 +73,7 @@ static int is_clean_text(const unsigned char *s, size_t n) {
 
 /* Size and strides of a tensor, and its number of elements. */
 static ss_status read_shape(const walker *w, const pickle_object *tensor, found *t) {
-    const char *file = w->f->map->path, *name = w->name.s;
+    const char *file = w->f->file->path, *name = w->name.s;
     const pickle_object *size = pickle_at(w->p, tensor, 2), *stride = pickle_at(w->p, tensor, 3);
     if (size->kind != PICKLE_TUPLE || stride->kind != PICKLE_TUPLE)
         return shard_fail(w->err, file, name, "has %s for its shape and %s for its strides; expected tuples",
@@ -92,18 +91,18 @@ static ss_status read_shape(const walker *w, const pickle_object *tensor, found 
         if (n->kind != PICKLE_INT || step->kind != PICKLE_INT || n->integer < 0 || step->integer < 0)
             return shard_fail(w->err, file, name, "has other than non-negative integers for its shape and strides");
         t->entry.shape[i] = n->integer;
-        t->stride[i] = n->integer == 1 ? 0 : step->integer; /* the stride of a single element has no meaning */
+        t->layout.stride[i] = n->integer == 1 ? 0 : step->integer; /* the stride of a single element has no meaning */
         if (__builtin_mul_overflow(t->entry.count, n->integer, &t->entry.count))
             return shard_fail(w->err, file, name, "has a shape whose number of elements does not fit 63 bits");
     }
     return SS_OK;
 }
 
-static int is_contiguous(const found *t) {
+static int is_contiguous(const checkpoint_entry *e, const int64_t *stride) {
     int64_t expected = 1;
-    for (int i = t->entry.ndim - 1; i >= 0; i--) {
-        if (t->entry.shape[i] != 1 && t->stride[i] != expected) return 0;
-        expected *= t->entry.shape[i];
+    for (int i = e->ndim - 1; i >= 0; i--) {
+        if (e->shape[i] != 1 && stride[i] != expected) return 0;
+        expected *= e->shape[i];
     }
     return 1;
 }
@@ -118,32 +117,31 @@ static ss_status read_view(const walker *w, const pickle_object *storage, int64_
     *start = pickle_at(w->p, view, 1)->integer;
     *elements = pickle_at(w->p, view, 2)->integer;
     if (*start <= all && *elements <= all - *start) return SS_OK;
-    return shard_fail(w->err, w->f->map->path, w->name.s,
+    return shard_fail(w->err, w->f->file->path, w->name.s,
                       "lies in elements %lld and %lld more of a storage of %lld elements", (long long)*start,
                       (long long)*elements, (long long)all);
 }
 
 /* Where the first element lies; every element lies in the storage. */
 static ss_status read_place(const walker *w, const pickle_object *tensor, found *t) {
-    const char *file = w->f->map->path, *name = w->name.s;
+    const char *file = w->f->file->path, *name = w->name.s;
     const pickle_object *storage = pickle_at(w->p, tensor, 0), *offset = pickle_at(w->p, tensor, 1);
-    const unsigned char *data = NULL;
+    size_t at = 0;
     int64_t start = 0, elements = 0;
     if (offset->kind != PICKLE_INT || offset->integer < 0)
         return shard_fail(w->err, file, name, "has no non-negative integer for its offset");
-    SS_TRY(torch_find_storage(w->f, storage, &data, w->err));
+    SS_TRY(torch_find_storage(w->f, storage, &at, w->err));
     SS_TRY(read_view(w, storage, &start, &elements));
-    t->source = w->f->map->data;
     if (t->entry.count == 0) return SS_OK;
     int64_t last = offset->integer, span = 0;
     int past = 0;
     for (int i = 0; i < t->entry.ndim; i++)
-        past |= __builtin_mul_overflow(t->entry.shape[i] - 1, t->stride[i], &span) ||
+        past |= __builtin_mul_overflow(t->entry.shape[i] - 1, t->layout.stride[i], &span) ||
                 __builtin_add_overflow(last, span, &last);
     if (past || last >= elements)
         return shard_fail(w->err, file, name, "runs past the end of its storage of %lld elements", (long long)elements);
-    t->source = data + (size_t)(start + offset->integer) * torch_type_size(t->type);
-    t->copied = is_converted(t->type) || !is_contiguous(t) || (uintptr_t)t->source % torch_type_size(t->type);
+    t->entry.at = at + (size_t)(start + offset->integer) * torch_type_size(t->layout.type);
+    t->is_shaped = is_converted(t->layout.type) || !is_contiguous(&t->entry, t->layout.stride);
     return SS_OK;
 }
 
@@ -161,9 +159,9 @@ static ss_status add_tensor(walker *w, const pickle_object *tensor) {
         w->room = room;
     }
     found *t = &w->tensors[w->count];
-    *t = (found){.name_at = w->names.len, .type = (torch_type)pickle_at(w->p, tensor, 0)->type};
-    t->entry.file = w->f->map->path;
-    t->entry.dtype = dtype_of(t->type);
+    *t = (found){.name_at = w->names.len, .layout = {.type = (torch_type)pickle_at(w->p, tensor, 0)->type}};
+    t->entry.file = w->f->file->path;
+    t->entry.dtype = dtype_of(t->layout.type);
     if (metadata && metadata->kind != PICKLE_NONE && !(metadata->kind == PICKLE_DICT && metadata->items.count == 0))
         return shard_fail(w->err, t->entry.file, w->name.s,
                           "has a state beside its data (a view of the negative or the conjugate); save a copy of it");
@@ -209,78 +207,123 @@ static ss_status walk(walker *w, pickle_ref ref, int depth) {
     return SS_OK;
 }
 
-/* Copies ---------------------------------------------------------------------------------------------------------- */
+/* Values ---------------------------------------------------------------------------------------------------------- */
 
-/* n elements, `step` elements apart in the file. */
-static void copy_row(const found *t, unsigned char *to, const unsigned char *from, int64_t n, int64_t step) {
-    const size_t size = torch_type_size(t->type), stride = (size_t)step * size, count = (size_t)n;
-    if (!is_converted(t->type)) {
+/* n elements, `step` elements apart in `from`. */
+static void copy_row(torch_type type, unsigned char *to, const unsigned char *from, int64_t n, int64_t step) {
+    const size_t size = torch_type_size(type), stride = (size_t)step * size, count = (size_t)n;
+    if (!is_converted(type)) {
         if (step == 1) memcpy(to, from, count * size);
         else
             for (size_t i = 0; i < count; i++) memcpy(to + i * size, from + i * stride, size);
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        if (t->type == TORCH_F64) {
+        if (type == TORCH_F64) {
             double x;
             memcpy(&x, from + i * stride, sizeof x);
             const float y = (float)x;
             memcpy(to + i * sizeof y, &y, sizeof y);
         } else {
             const unsigned char *p = from + i * stride;
-            const int32_t y = t->type == TORCH_I16 ? (int16_t)bytes_u16(p) : (signed char)*p;
+            const int32_t y = type == TORCH_I16 ? (int16_t)bytes_u16(p) : (signed char)*p;
             memcpy(to + i * sizeof y, &y, sizeof y);
         }
     }
 }
 
-/* Row after row, a row being the last dimension. */
-static void copy_tensor(const found *t, unsigned char *to) {
-    const size_t size = torch_type_size(t->type), out = checkpoint_dtype_size(t->entry.dtype);
-    const int last = t->entry.ndim - 1;
+/* All elements, row after row, a row being the last dimension. from: the first of them. */
+static void copy_tensor(const checkpoint_entry *e, unsigned char *to, const unsigned char *from) {
+    const torch_layout *l = e->layout;
+    const size_t size = torch_type_size(l->type), out = checkpoint_dtype_size(e->dtype);
+    const int last = e->ndim - 1;
     int64_t index[CHECKPOINT_MAX_DIMS] = {0}, at = 0;
-    if (is_contiguous(t)) {
-        copy_row(t, to, t->source, t->entry.count, 1);
-        return;
-    }
     for (int d = last; d >= 0;) {
-        copy_row(t, to, t->source + (size_t)at * size, t->entry.shape[last], t->stride[last]);
-        to += (size_t)t->entry.shape[last] * out;
+        copy_row(l->type, to, from + (size_t)at * size, e->shape[last], l->stride[last]);
+        to += (size_t)e->shape[last] * out;
         for (d = last - 1; d >= 0; d--) {
-            at += t->stride[d];
-            if (++index[d] < t->entry.shape[d]) break;
-            at -= t->stride[d] * t->entry.shape[d];
+            at += l->stride[d];
+            if (++index[d] < e->shape[d]) break;
+            at -= l->stride[d] * e->shape[d];
             index[d] = 0;
         }
     }
 }
 
-/* Bytes of the copies of all tensors, each on a multiple of 8. */
-static ss_status size_copies(const walker *w, size_t *total) {
-    const size_t limit = w->f->map->size * COPIES_TO_FILE;
-    *total = 0;
+/* The bytes of the file that hold all elements, in new memory; the caller frees it. */
+static ss_status read_span(const checkpoint_entry *e, unsigned char **out, ss_error *err) {
+    int64_t span = 1;
+    for (int i = 0; i < e->ndim; i++) span += (e->shape[i] - 1) * e->layout->stride[i];
+    const size_t bytes = (size_t)span * torch_type_size(e->layout->type);
+    *out = malloc(bytes);
+    if (!*out) return error_no_memory(err, e->name, bytes);
+    ss_status status = file_reader_read(&e->shard->file, e->at, *out, bytes, e->name, err);
+    if (status == SS_OK) return SS_OK;
+    free(*out);
+    *out = NULL;
+    return status;
+}
+
+/* Elements of a tensor that lies in a row, some at a time. */
+static ss_status read_row(const checkpoint_entry *e, int64_t first, int64_t n, unsigned char *to, ss_error *err) {
+    enum { PIECE = 1 << 13 };
+    unsigned char some[PIECE * sizeof(double)];
+    const size_t size = torch_type_size(e->layout->type), out = checkpoint_dtype_size(e->dtype);
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t count = n - i < PIECE ? n - i : PIECE;
+        SS_TRY(file_reader_read(&e->shard->file, e->at + (size_t)(first + i) * size, some, (size_t)count * size,
+                                e->name, err));
+        copy_row(e->layout->type, to + (size_t)i * out, some, count, 1);
+    }
+    return SS_OK;
+}
+
+ss_status torch_read_values(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err) {
+    const size_t size = checkpoint_dtype_size(e->dtype);
+    unsigned char *span, *all = out;
+    if (is_contiguous(e, e->layout->stride)) return read_row(e, first, n, out, err);
+    SS_TRY(read_span(e, &span, err));
+    if (n < e->count && !(all = malloc((size_t)e->count * size))) {
+        free(span);
+        return error_no_memory(err, e->name, (size_t)e->count * size);
+    }
+    copy_tensor(e, all, span);
+    free(span);
+    if (all == out) return SS_OK;
+    memcpy(out, all + (size_t)first * size, (size_t)n * size);
+    free(all);
+    return SS_OK;
+}
+
+/* Entries ---------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of all tensors that do not lie in the file as they are read: who reads them needs so much memory. */
+static ss_status check_sizes(const walker *w, size_t *n_shaped) {
+    size_t left = w->f->file->size * COPIES_TO_FILE;
+    *n_shaped = 0;
     for (size_t i = 0; i < w->count; i++) {
         const checkpoint_entry *e = &w->tensors[i].entry;
         size_t bytes = 0;
-        if (!w->tensors[i].copied) continue;
+        if (!w->tensors[i].is_shaped) continue;
+        ++*n_shaped;
         if (__builtin_mul_overflow((size_t)e->count, checkpoint_dtype_size(e->dtype), &bytes) || bytes > SIZE_MAX - 7 ||
-            (bytes = (bytes + 7) / 8 * 8) > limit - *total)
+            (bytes = (bytes + 7) / 8 * 8) > left)
             return shard_fail(
                 w->err, e->file, w->names.s + w->tensors[i].name_at,
                 "repeats the elements of its storage (%lld from a file of %zu bytes); save a contiguous copy",
-                (long long)e->count, w->f->map->size);
-        *total += bytes;
+                (long long)e->count, w->f->file->size);
+        left -= bytes;
     }
     return SS_OK;
 }
 
 static ss_status make_entries(walker *w, shard *s) {
-    size_t total = 0, room = (w->count + 1) * sizeof *s->entries;
-    SS_TRY(size_copies(w, &total));
+    size_t n_shaped = 0, room = (w->count + 1) * sizeof *s->entries;
+    SS_TRY(check_sizes(w, &n_shaped));
     s->entries = malloc(room);
-    if (!s->entries) return error_no_memory(w->err, "the list of tensors", room);
-    if (total && !(s->copies = malloc(total))) return error_no_memory(w->err, s->map.path, total);
-    unsigned char *copy = s->copies;
+    s->layouts = malloc((n_shaped + 1) * sizeof *s->layouts);
+    if (!s->entries || !s->layouts) return error_no_memory(w->err, "the list of tensors", room);
+    torch_layout *layout = s->layouts;
     s->names = w->names.s;
     w->names = (text){0};
     for (; s->count < w->count; s->count++) {
@@ -288,10 +331,10 @@ static ss_status make_entries(walker *w, shard *s) {
         checkpoint_entry *e = &s->entries[s->count];
         *e = t->entry;
         e->name = s->names + t->name_at;
-        e->data = t->copied ? copy : t->source;
-        if (!t->copied) continue;
-        copy_tensor(t, copy);
-        copy += ((size_t)e->count * checkpoint_dtype_size(e->dtype) + 7) / 8 * 8;
+        e->shard = s;
+        if (!t->is_shaped) continue;
+        *layout = t->layout;
+        e->layout = layout++;
     }
     return SS_OK;
 }

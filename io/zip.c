@@ -24,12 +24,13 @@ enum {
     EXTRA_ZIP64 = 1
 };
 
-/* A place in the archive being read. */
+/* The archive being read. */
 typedef struct reader {
-    const unsigned char *data;
+    const file_reader *file;
     size_t size;
     const char *path;
     ss_error *err;
+    unsigned char *local; /* room for a local header and its name */
 } reader;
 
 /* The central directory, as the end record gives it. */
@@ -42,33 +43,39 @@ static ss_status record_error(const reader *r, const zip_record *record, const c
                      bytes_printable(record->name, record->name_length).s, what);
 }
 
-/* The end record is last but for a comment that it gives the length of. */
-static ss_status find_end(const reader *r, size_t *at) {
-    for (size_t comment = 0; comment <= UINT16_MAX && comment + END_SIZE <= r->size; comment++) {
-        *at = r->size - END_SIZE - comment;
-        if (bytes_u32(r->data + *at) == END && bytes_u16(r->data + *at + 20) == comment) return SS_OK;
+static ss_status read_at(const reader *r, size_t at, void *out, size_t n) {
+    return file_reader_read(r->file, at, out, n, NULL, r->err);
+}
+
+/* The end record is last but for a comment that it gives the length of. tail: the last `n` bytes of the file. */
+static ss_status find_end(const reader *r, const unsigned char *tail, size_t n, size_t *at) {
+    for (size_t comment = 0; comment <= UINT16_MAX && comment + END_SIZE <= n; comment++) {
+        *at = n - END_SIZE - comment;
+        if (bytes_u32(tail + *at) == END && bytes_u16(tail + *at + 20) == comment) return SS_OK;
     }
     return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive without an end record (truncated?)");
 }
 
 static ss_status read_end64(const reader *r, const unsigned char *locator, directory *d) {
     uint64_t at = bytes_u64(locator + 8);
-    if (r->size < END64_SIZE || at > r->size - END64_SIZE || bytes_u32(r->data + at) != END64)
+    unsigned char end[END64_SIZE] = {0};
+    if (r->size >= END64_SIZE && at <= r->size - END64_SIZE) SS_TRY(read_at(r, (size_t)at, end, sizeof end));
+    if (bytes_u32(end) != END64)
         return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive without the zip64 end record at byte %llu",
                          (unsigned long long)at);
-    const unsigned char *end = r->data + at;
     *d = (directory){.count = bytes_u64(end + 32), .size = bytes_u64(end + 40), .at = bytes_u64(end + 48)};
     d->disks = bytes_u32(end + 16) | bytes_u32(end + 20) | bytes_u32(locator + 4) | (bytes_u64(end + 24) ^ d->count);
     return SS_OK;
 }
 
-static ss_status find_directory(const reader *r, directory *d) {
-    size_t end_at = 0;
-    SS_TRY(find_end(r, &end_at));
-    const unsigned char *end = r->data + end_at;
+static ss_status parse_end(const reader *r, const unsigned char *tail, size_t n, directory *d) {
+    size_t at = 0;
+    SS_TRY(find_end(r, tail, n, &at));
+    const unsigned char *end = tail + at;
+    const size_t end_at = r->size - n + at;
     *d = (directory){.count = bytes_u16(end + 10), .size = bytes_u32(end + 12), .at = bytes_u32(end + 16)};
     d->disks = bytes_u16(end + 4) | bytes_u16(end + 6) | (bytes_u16(end + 8) ^ d->count);
-    if (end_at >= LOCATOR64_SIZE && bytes_u32(end - LOCATOR64_SIZE) == LOCATOR64)
+    if (at >= LOCATOR64_SIZE && bytes_u32(end - LOCATOR64_SIZE) == LOCATOR64)
         SS_TRY(read_end64(r, end - LOCATOR64_SIZE, d));
     if (d->disks) return error_set(r->err, SS_ERR_INPUT, r->path, "is part of a zip archive in several files");
     if (d->at > end_at || d->size > end_at - d->at || d->count > d->size / CENTRAL_SIZE)
@@ -77,6 +84,16 @@ static ss_status find_directory(const reader *r, directory *d) {
                          "file (truncated?)",
                          (unsigned long long)d->count, (unsigned long long)d->size, (unsigned long long)d->at);
     return SS_OK;
+}
+
+static ss_status find_directory(const reader *r, directory *d) {
+    const size_t most = UINT16_MAX + END_SIZE + LOCATOR64_SIZE, n = r->size < most ? r->size : most;
+    unsigned char *tail = malloc(most);
+    if (!tail) return error_no_memory(r->err, r->path, most);
+    ss_status status = read_at(r, r->size - n, tail, n);
+    if (status == SS_OK) status = parse_end(r, tail, n, d);
+    free(tail);
+    return status;
 }
 
 /* Sizes and offset of a large record stand in an extra field, those that do not fit the 32 bits, in this order. */
@@ -101,9 +118,10 @@ static ss_status read_zip64(const reader *r, const zip_record *record, const uns
 
 /* The local header agrees with the directory, and the data lies before it. */
 static ss_status read_local(const reader *r, const directory *d, zip_record *record, uint64_t at) {
-    if (d->at < LOCAL_SIZE || at > d->at - LOCAL_SIZE || bytes_u32(r->data + at) != LOCAL)
-        return record_error(r, record, "has no local header where the directory says");
-    const unsigned char *local = r->data + at;
+    unsigned char *local = r->local;
+    memset(local, 0, LOCAL_SIZE);
+    if (d->at >= LOCAL_SIZE && at <= d->at - LOCAL_SIZE) SS_TRY(read_at(r, (size_t)at, local, LOCAL_SIZE));
+    if (bytes_u32(local) != LOCAL) return record_error(r, record, "has no local header where the directory says");
     unsigned flags = bytes_u16(local + 6);
     size_t name_length = bytes_u16(local + 26), room = d->at - at - LOCAL_SIZE;
     size_t before = name_length + bytes_u16(local + 28);
@@ -111,18 +129,20 @@ static ss_status read_local(const reader *r, const directory *d, zip_record *rec
     if (bytes_u16(local + 8) != record->method)
         return record_error(r, record, "has another method in its local header");
     if (before > room || record->size > room - before) return record_error(r, record, "runs into the directory");
+    SS_TRY(read_at(r, (size_t)at + LOCAL_SIZE, local + LOCAL_SIZE, name_length));
     if (name_length != record->name_length || memcmp(local + LOCAL_SIZE, record->name, name_length) != 0)
         return record_error(r, record, "has another name in its local header");
     if (!(flags & FLAG_DESCRIPTOR) && bytes_u32(local + 18) != UINT32_MAX && bytes_u32(local + 18) != record->size)
         return record_error(r, record, "has another size in its local header");
     record->header_at = at;
-    record->data = local + LOCAL_SIZE + before;
+    record->at = (size_t)at + LOCAL_SIZE + before;
     return SS_OK;
 }
 
 /* One entry of the central directory; `*at` moves past it. */
-static ss_status read_central(const reader *r, const directory *d, size_t *at, zip_record *record) {
-    const unsigned char *entry = r->data + *at;
+static ss_status read_central(const reader *r, const directory *d, const unsigned char *bytes, size_t *at,
+                              zip_record *record) {
+    const unsigned char *entry = bytes + (*at - d->at);
     size_t room = d->at + d->size - *at;
     if (room < CENTRAL_SIZE || bytes_u32(entry) != CENTRAL)
         return error_set(r->err, SS_ERR_INPUT, r->path, "is a zip archive with no directory entry at byte %zu", *at);
@@ -159,7 +179,7 @@ static int by_name(const void *a, const void *b) {
 static ss_status check_records(const reader *r, zip_archive *z) {
     qsort(z->records, z->count, sizeof *z->records, by_place);
     for (size_t i = 1; i < z->count; i++)
-        if (r->data + z->records[i].header_at < z->records[i - 1].data + z->records[i - 1].size)
+        if (z->records[i].header_at < z->records[i - 1].at + z->records[i - 1].size)
             return record_error(r, &z->records[i], "overlaps another");
     qsort(z->records, z->count, sizeof *z->records, by_name);
     for (size_t i = 1; i < z->count; i++)
@@ -172,9 +192,12 @@ static ss_status read_directory(const reader *r, zip_archive *z) {
     SS_TRY(find_directory(r, &d));
     size_t at = d.at, room = ((size_t)d.count + 1) * sizeof *z->records; /* never empty: qsort wants a pointer */
     z->records = malloc(room);
-    if (!z->records) return error_no_memory(r->err, "the records of a zip archive", room);
+    z->directory = malloc((size_t)d.size + 1);
+    if (!z->records || !z->directory)
+        return error_no_memory(r->err, "the records of a zip archive", room + (size_t)d.size);
+    SS_TRY(read_at(r, (size_t)d.at, z->directory, (size_t)d.size));
     while (z->count < d.count) {
-        SS_TRY(read_central(r, &d, &at, &z->records[z->count]));
+        SS_TRY(read_central(r, &d, z->directory, &at, &z->records[z->count]));
         z->count++;
     }
     if (at != d.at + d.size)
@@ -186,16 +209,19 @@ static ss_status read_directory(const reader *r, zip_archive *z) {
     return check_records(r, z);
 }
 
-ss_status zip_open(zip_archive *z, const unsigned char *data, size_t size, const char *path, ss_error *err) {
-    const reader r = {.data = data, .size = size, .path = path, .err = err};
+ss_status zip_open(zip_archive *z, const file_reader *file, ss_error *err) {
+    reader r = {.file = file, .size = file->size, .path = file->path, .err = err};
     *z = (zip_archive){0};
-    ss_status status = read_directory(&r, z);
+    r.local = malloc(LOCAL_SIZE + UINT16_MAX);
+    ss_status status = r.local ? read_directory(&r, z) : error_no_memory(err, file->path, LOCAL_SIZE + UINT16_MAX);
+    free(r.local);
     if (status != SS_OK) zip_close(z);
     return status;
 }
 
 void zip_close(zip_archive *z) {
     free(z->records);
+    free(z->directory);
     *z = (zip_archive){0};
 }
 

@@ -1,16 +1,15 @@
-/* The records of a zip archive in memory, as torch.save writes one: stored, not compressed, in one file. Internal to
- * io/. Format: APPNOTE.TXT 6.3 of PKWARE, with zip64. Relies on nothing but the bytes; hands out pointers into them. */
+/* The records of a zip archive, as torch.save writes one: stored, not compressed, in one file. Internal to io/. Format:
+ * APPNOTE.TXT 6.3 of PKWARE, with zip64. Reads the directory and the records' headers, not their data. */
 #ifndef IO_ZIP_H
 #define IO_ZIP_H
 
 #include <stddef.h>
-#include "base/error.h"
+#include "base/file.h"
 
 typedef struct zip_record {
-    const char *name; /* in the archive, not terminated */
+    const char *name; /* in the directory, not terminated */
     size_t name_length;
-    const unsigned char *data; /* in the archive, at any alignment */
-    size_t size;
+    size_t at, size;  /* of its data in the file */
     unsigned method;  /* of compression; 0: stored */
     size_t header_at; /* byte position of its local header */
 } zip_record;
@@ -18,14 +17,15 @@ typedef struct zip_record {
 typedef struct zip_archive {
     zip_record *records; /* sorted by name, names are unique, no two overlap */
     size_t count;
-    const char *first_name; /* of the first record in the central directory */
+    unsigned char *directory; /* the central directory: owns the names */
+    const char *first_name;   /* of the first record in the central directory */
     size_t first_name_length;
 } zip_archive;
 
-/* Read the central directory and check every record against its local header. `path` is for messages. Refused:
+/* Read the central directory and check every record against its local header. Refused:
  * compressed, encrypted, split, overlapping and repeated records. Checksums are not looked at: torch.save may be told
  * to leave them out. */
-ss_status zip_open(zip_archive *z, const unsigned char *data, size_t size, const char *path, ss_error *err);
+ss_status zip_open(zip_archive *z, const file_reader *file, ss_error *err);
 void zip_close(zip_archive *z);
 
 /* NULL: no such record. */

@@ -136,7 +136,7 @@ static void add_expected(text *t, const binder *b, const row_shape *shape) {
 static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor_type type, const void *data) {
     int64_t all = 1;
     for (int i = 0; i < ndim; i++) all *= dim[i];
-    void *p = (void *)(uintptr_t)data; /* never written through: a checkpoint's mapping is read-only */
+    void *p = (void *)(uintptr_t)data; /* never written through */
     switch (kind) {
     case WEIGHT_VECTOR: return tensor_1d(p, type, all);
     case WEIGHT_TABLE: return tensor_2d(p, type, all / dim[ndim - 1], dim[ndim - 1]);
@@ -186,9 +186,22 @@ static const checkpoint_entry *find_entry(binder *b, const char *prefix, const c
     return NULL;
 }
 
-static int same_tensor(const checkpoint_entry *a, const checkpoint_entry *b) {
-    return a->dtype == b->dtype && a->count == b->count &&
-           memcmp(a->data, b->data, (size_t)a->count * checkpoint_dtype_size(a->dtype)) == 0;
+/* Whether two tensors hold the same bytes; a failure to read them is kept. */
+static int same_tensor(binder *b, const checkpoint_entry *x, const checkpoint_entry *y) {
+    enum { PIECE = 1 << 16 };
+    const size_t size = checkpoint_dtype_size(x->dtype);
+    if (x->dtype != y->dtype || x->count != y->count) return 0;
+    char *one = malloc(2 * PIECE * size);
+    char *other = one ? one + PIECE * size : NULL;
+    int same = 1;
+    if (!one) error_no_memory(&b->error, x->name, 2 * PIECE * size);
+    for (int64_t at = 0; going(b) && same && at < x->count; at += PIECE) {
+        int64_t n = x->count - at < PIECE ? x->count - at : PIECE;
+        same = checkpoint_read(x, at, n, one, &b->error) == SS_OK &&
+               checkpoint_read(y, at, n, other, &b->error) == SS_OK && memcmp(one, other, (size_t)n * size) == 0;
+    }
+    free(one);
+    return same;
 }
 
 /* A file may have the tensor under several of the row's names (tied weights, saved twice). `e` is the one that is
@@ -200,18 +213,38 @@ static void compare_names(binder *b, const char *prefix, const weight_row *row, 
         text_add_n(&one, p, length);
         const checkpoint_entry *other = one.failed ? NULL : find_entry(b, prefix, one.s, &ignored);
         if (one.failed || ignored.failed) error_no_memory(&b->error, "weight tables", length);
-        else if (other && other != e && !same_tensor(e, other))
+        else if (other && other != e && !same_tensor(b, e, other) && going(b))
             notices_add(b->source->notices, &b->error, "%s: %s is used; %s, another name of the same tensor, differs",
                         e->file, e->name, other->name);
-        if (other && other != e) {
-            size_t size = checkpoint_dtype_size(e->dtype);
-            checkpoint_forget(b->source->file, e->data, (size_t)e->count * size);
-            checkpoint_forget(b->source->file, other->data, (size_t)other->count * size);
-        }
         text_free(&one);
         text_free(&ignored);
         p += length;
     }
+}
+
+/* [rows, columns] values as [columns, rows]. */
+static void turn_values(char *out, const char *data, int64_t rows, int64_t columns, size_t element) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < columns; i++)
+            memcpy(out + (size_t)(i * rows + r) * element, data + (size_t)(r * columns + i) * element, element);
+}
+
+static ss_status read_values(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
+    return checkpoint_read(from, first, n, out, err);
+}
+
+/* All values of a tensor [I, O] as [O, I]. */
+static ss_status read_turned(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
+    const checkpoint_entry *e = from;
+    size_t element = checkpoint_dtype_size(e->dtype), bytes = (size_t)e->count * element;
+    (void)first; /* of a linear layer all are asked for at once */
+    (void)n;
+    char *data = malloc(bytes ? bytes : 1);
+    if (!data) return error_no_memory(err, e->name, bytes);
+    ss_status status = checkpoint_read(e, 0, e->count, data, err);
+    if (status == SS_OK && e->count) turn_values(out, data, e->shape[0], e->count / e->shape[0], element);
+    free(data);
+    return status;
 }
 
 static void bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
@@ -241,7 +274,8 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
     else if (!fits) error_set(&b->error, SS_ERR_INPUT, e ? e->file : checkpoint_path(b->source->file), "%s", message.s);
     text_free(&message);
     if (!fits) return;
-    item->w->source = source_view(row->kind, e->ndim, e->shape, type, e->data);
+    item->w->source = source_view(row->kind, e->ndim, e->shape, type, NULL);
+    item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? read_turned : read_values, e};
     item->file = e->file;
     item->type = e->dtype;
     compare_names(b, prefix, row, e);
@@ -269,20 +303,12 @@ static void make_random(const weight_item *item, uint64_t seed, tensor_type type
     }
 }
 
-/* A copy of [I, O] values as [O, I]; NULL without memory. */
-static void *turned(binder *b, const void *data, int64_t rows, int64_t columns, size_t element) {
-    char *copy = binder_array(b, rows * columns, element);
-    for (int64_t r = 0; copy && r < rows; r++)
-        for (int64_t i = 0; i < columns; i++)
-            memcpy(copy + (size_t)(i * rows + r) * element, (const char *)data + (size_t)(r * columns + i) * element,
-                   element);
-    return copy;
-}
-
 /* The bound source, [I, O], becomes [O, I]. */
 static void turn(binder *b, weight *w) {
     tensor s = w->source;
-    void *data = s.data ? turned(b, s.data, s.dim[0], s.dim[1], tensor_type_size(s.type)) : NULL;
+    size_t element = tensor_type_size(s.type);
+    char *data = s.data ? binder_array(b, tensor_elements(s), element) : NULL;
+    if (data) turn_values(data, s.data, s.dim[0], s.dim[1], element);
     w->kind = WEIGHT_LINEAR;
     w->source = tensor_2d(data, s.type, s.dim[1], s.dim[0]);
 }
@@ -319,8 +345,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
             source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
     }
     item.name = name.s;
-    item.data = item.w->source.data;
-    if (b->source->mode == WEIGHTS_RANDOM && item.data)
+    if (b->source->mode == WEIGHTS_RANDOM && item.w->source.data)
         make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
     if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
     if (going(b)) s->item[s->n++] = item;
@@ -396,16 +421,10 @@ static size_t source_bytes(const weight_item *item) {
     return (size_t)tensor_elements(item->w->source) * tensor_type_size(item->w->source.type);
 }
 
-static void forget(const weight_set *s, const weight_item *item) {
-    if (s->file) checkpoint_forget(s->file, item->data, source_bytes(item));
-}
-
 void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
     for (int i = 0; i < s->n; i++) {
         weight *w = s->item[i].w;
-        if (w->packed || !in_part(&s->item[i], prefix)) continue;
-        weight_pack(c, w);
-        if (w->packed) forget(s, &s->item[i]);
+        if (!w->packed && in_part(&s->item[i], prefix)) weight_pack(c, w);
     }
 }
 
@@ -417,9 +436,8 @@ void weights_pack(const weight_set *s, compute *c) { weights_pack_part(s, c, "")
 
 void weights_unpack_part(const weight_set *s, compute *c, const char *prefix) {
     for (int i = 0; i < s->n; i++) {
-        if (!in_part(&s->item[i], prefix)) continue;
-        if (s->item[i].w->packed) weight_free(c, s->item[i].w);
-        forget(s, &s->item[i]);
+        weight *w = s->item[i].w;
+        if (w->packed && in_part(&s->item[i], prefix)) weight_free(c, w);
     }
 }
 
@@ -450,11 +468,12 @@ size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const ch
 size_t weights_packed_bytes(const weight_set *s, const compute *c) { return weights_packed_part_bytes(s, c, ""); }
 
 size_t weights_packing_bytes(const weight_set *s, const compute *c) {
-    size_t packed = 0, most = 0;
+    size_t packed = 0, read = 0, most = 0;
     for (int i = 0; i < s->n; i++) {
         size_t bytes = weight_packed_bytes(c, s->item[i].w), source = bytes && s->file ? source_bytes(&s->item[i]) : 0;
         packed += bytes;
-        if (packed + source > most) most = packed + source;
+        if (source > read) read = source;
+        if (packed + read > most) most = packed + read;
     }
     return most;
 }

@@ -16,7 +16,7 @@
  * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
  * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
  * linear layer over patches, and a table may have leading ones. WEIGHT_TURNED is [I, O] in the file and bound as the
- * linear layer [O, I] of a turned copy. */
+ * linear layer [O, I], turned as it is read. */
 typedef struct weight_row {
     size_t offset; /* of a `weight` in the module's struct */
     weight_kind kind;
@@ -52,7 +52,6 @@ typedef struct weight_item {
     checkpoint_dtype type; /* F32 unless bound to something else */
     int ndim;              /* as in the file, before the view of weight_row */
     int64_t dim[CHECKPOINT_MAX_DIMS];
-    const void *data; /* likewise; NULL where there are no values */
 } weight_item;
 
 /* All tensors of one network in the walk's order, and the memory of its module arrays. Zero-initialise; free with
@@ -91,13 +90,12 @@ ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void
 /* From now on weights are packed in this form. Nothing may be packed. */
 void weights_set_form(const weight_set *s, weight_form form);
 
-/* Give every weight the backend's form; a source in a file that the backend has copied is not kept in memory (but may
- * be read again). The first failure is in the context (compute_status). */
+/* Give every weight the backend's form. Values in a file are in scratch meanwhile, one tensor's at a time. The first
+ * failure is in the context (compute_status). */
 void weights_pack(const weight_set *s, compute *c);
 
 /* The same for the tensors alone whose names in the file begin with `prefix` ("encoder.block.3."): a part that is
- * needed for a while. What is packed already stays as it is. Back: their packed forms are freed, whoever made them, and
- * what was read of the file (tables are looked up in it) is not kept in memory. */
+ * needed for a while. What is packed already stays as it is. Back: their packed forms are freed, whoever made them. */
 void weights_pack_part(const weight_set *s, compute *c, const char *prefix);
 void weights_unpack_part(const weight_set *s, compute *c, const char *prefix);
 
@@ -108,7 +106,8 @@ int64_t weights_parameter_count(const weight_set *s);
 size_t weights_packed_bytes(const weight_set *s, const compute *c);
 size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const char *prefix);
 
-/* The most that is in memory while weights_pack packs all: what is packed so far, and the tensor in the file. */
+/* The most that is in memory while weights_pack packs all: what is packed so far, and the scratch for the largest
+ * tensor that was read so far. */
 size_t weights_packing_bytes(const weight_set *s, const compute *c);
 
 /* What weights_write_random notes in the file, for weights_are_random (score/weights.h). */

@@ -203,6 +203,30 @@ ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states,
     return SS_OK;
 }
 
+/* ---- scratch ---- */
+
+typedef struct step_batch {
+    denoise_state *const *states;
+    int n;
+} step_batch;
+
+/* The step of a batch like this one. */
+static ss_status walk_step(pipeline *p, compute *dry, const void *what, ss_error *err) {
+    const step_batch *b = what;
+    denoise_state **d = calloc((size_t)b->n, sizeof *d);
+    ss_status status = d ? SS_OK : error_no_memory(err, "images in the making", (size_t)b->n * sizeof *d);
+    for (int i = 0; status == SS_OK && i < b->n; i++)
+        status = denoise_new(&d[i], p, &b->states[i]->settings, b->states[i]->text, NULL, err);
+    if (status == SS_OK) status = denoise_step_on(p, dry, d, b->n, err);
+    for (int i = 0; d && i < b->n; i++) denoise_free(d[i]);
+    free(d);
+    return status;
+}
+
 ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err) {
+    const denoise_state *first = states[0];
+    scratch_key key = {.height = first->height, .width = first->width, .text = first->text->n_text};
+    for (int i = 0; i < n; i++) key.rows += states[i]->text->branches;
+    SS_TRY(pipeline_reserve(p, SCRATCH_STEP, &key, walk_step, &(step_batch){states, n}, err));
     return denoise_step_on(p, p->c, states, n, err);
 }

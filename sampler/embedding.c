@@ -103,11 +103,37 @@ ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, c
     return status;
 }
 
+typedef struct texts_batch {
+    const sample_settings *settings;
+    const char *const *texts;
+    int n;
+} texts_batch;
+
+static ss_status walk_texts(pipeline *p, compute *dry, const void *what, ss_error *err) {
+    const texts_batch *b = what;
+    text_shape shape;
+    float *states, *pooled;
+    p->row->text_shape(p, b->settings, &shape);
+    ss_status status = text_states_allocate(&shape, b->n, &states, &pooled, err);
+    if (status == SS_OK) status = encode_texts(p, dry, b->settings, b->texts, b->n, states, pooled, err);
+    free(states);
+    free(pooled);
+    return status;
+}
+
+/* Scratch for the first batch, which is the largest. */
+static ss_status reserve_texts(pipeline *p, const sample_settings *s, const char *const *texts, int n, ss_error *err) {
+    texts_batch b = {s, texts, n < TEXT_BATCH ? n : TEXT_BATCH};
+    const scratch_key key = {.rows = b.n, .text = s->max_text_tokens};
+    return pipeline_reserve(p, SCRATCH_ENCODE, &key, walk_texts, &b, err);
+}
+
 ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err) {
     text_shape shape;
     ss_status status = SS_OK;
     p->row->text_shape(p, s, &shape);
+    if (c == p->c && n > 0) status = reserve_texts(p, s, texts, n, err);
     for (int i = 0; status == SS_OK && i < n; i += TEXT_BATCH) {
         int some = n - i < TEXT_BATCH ? n - i : TEXT_BATCH;
         ss_error first;

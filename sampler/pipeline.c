@@ -217,7 +217,26 @@ void pipeline_trim(compute *c) {
     if (arena_touched(c->scratch) > arena_used(c->scratch) + KEPT_SCRATCH) arena_trim(c->scratch);
 }
 
-ss_status pipeline_pack_network(pipeline *p, ss_error *err) { return model_pack(p->network, p->c, NULL, 0, err); }
+ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *key, scratch_walk walk,
+                           const void *what, ss_error *err) {
+    compute *dry;
+    if (memcmp(&p->reserved[phase], key, sizeof *key) == 0) return SS_OK;
+    SS_TRY(compute_create(&dry, "dry", p->c->threads, 0, err));
+    dry->storage = p->c->storage;
+    ss_status status = walk(p, dry, what, err);
+    if (status == SS_OK) arena_reserve(p->c->scratch, arena_peak(dry->scratch));
+    if (status == SS_OK) p->reserved[phase] = *key;
+    compute_destroy(dry);
+    return status;
+}
+
+/* What only the packing needed of scratch does not stay. */
+ss_status pipeline_pack_network(pipeline *p, ss_error *err) {
+    size_t before = p->c->packed_bytes;
+    ss_status status = model_pack(p->network, p->c, NULL, 0, err);
+    if (p->c->packed_bytes > before) pipeline_trim(p->c);
+    return status;
+}
 
 /* The other half of the autoencoder stays in its file. */
 ss_status pipeline_pack_decoder(pipeline *p, ss_error *err) {
@@ -277,8 +296,17 @@ static ss_status decode_with(pipeline *p, compute *c, denoise_state *d, rgb_imag
     return status;
 }
 
+static ss_status walk_decode(pipeline *p, compute *dry, const void *what, ss_error *err) {
+    arena_mark mark = arena_get_mark(dry->scratch);
+    pipeline_decode(p, dry, what);
+    arena_release(dry->scratch, mark);
+    return compute_status(dry, err);
+}
+
 ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err) {
+    const scratch_key key = {.rows = 1, .height = d->height, .width = d->width};
     SS_TRY(pipeline_pack_decoder(p, err));
+    SS_TRY(pipeline_reserve(p, SCRATCH_DECODE, &key, walk_decode, d, err));
     ss_status status = decode_with(p, p->c, d, out, err);
     pipeline_trim(p->c);
     return status;

@@ -102,6 +102,12 @@ typedef struct pipeline_row {
     tensor (*predict)(pipeline *p, compute *c, const call_batch *batch);
 } pipeline_row;
 
+/* What decides how much scratch a phase takes. */
+typedef enum scratch_phase { SCRATCH_ENCODE, SCRATCH_STEP, SCRATCH_DECODE, SCRATCH_PHASES } scratch_phase;
+typedef struct scratch_key {
+    int64_t rows, height, width, text;
+} scratch_key;
+
 struct pipeline {
     const pipeline_row *row;
     compute *c;
@@ -111,7 +117,8 @@ struct pipeline {
     model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */
     weight_form form; /* of the denoiser's weights */
     scheduler sampling;
-    void *impl; /* the row's own */
+    scratch_key reserved[SCRATCH_PHASES]; /* what scratch was last made for */
+    void *impl;                           /* the row's own */
 };
 
 extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL, PIPELINE_SD;
@@ -155,6 +162,14 @@ size_t text_file_bytes(const text_shape *shape); /* of one text */
  * after a picture is decoded. Little is kept as it is, since memory that comes anew costs time. */
 enum { KEPT_SCRATCH = 64 << 20 };
 void pipeline_trim(compute *c);
+
+/* What takes scratch, to be done on the dry backend. */
+typedef ss_status (*scratch_walk)(pipeline *p, compute *dry, const void *what, ss_error *err);
+
+/* Make scratch for what comes next, in one piece: as much as the walk takes, unless the last one of the phase had this
+ * key. Measuring may need more, which the arena gets as it goes. */
+ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *key, scratch_walk walk,
+                           const void *what, ss_error *err);
 
 /* Pack the denoiser, or what decoding needs, where that has not been done. */
 ss_status pipeline_pack_network(pipeline *p, ss_error *err);

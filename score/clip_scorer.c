@@ -173,6 +173,7 @@ ss_status clip_scorer_scale(const clip_scorer *s, double *out, ss_error *err) {
     const checkpoint_entry *e = checkpoint_find(s->m->files, "logit_scale");
     tensor_type type;
     float scale;
+    uint32_t stored; /* of any of the types */
     if (!e || e->count != 1 || !weights_type(e->dtype, &type))
         return error_set(err, SS_ERR_INPUT, checkpoint_path(s->m->files),
                          "expected logit_scale, one number (F32, F16 or BF16) whose exponential this score multiplies "
@@ -180,7 +181,8 @@ ss_status clip_scorer_scale(const clip_scorer *s, double *out, ss_error *err) {
                          !e              ? "no such tensor"
                          : e->count != 1 ? "several"
                                          : checkpoint_dtype_name(e->dtype));
-    half_convert(&scale, e->data, type, 1);
+    SS_TRY(checkpoint_read(e, 0, 1, &stored, err));
+    half_convert(&scale, &stored, type, 1);
     *out = exp((double)scale);
     return SS_OK;
 }

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 #include "tensor/cpu.h"
 
@@ -78,6 +79,16 @@ static edit_room room_of(const edit_plan *p, int thread) {
     return r;
 }
 
+/* A list that the plan itself is made from: real memory where scratch is only counted, which
+ * attention_cpu_edit_reserve frees. */
+static void *list_room(compute *c, size_t n, size_t size) {
+    void *p = attention_scratch(c, n, size);
+    if (!p || !arena_is_counted(p)) return p;
+    void *list = calloc(n ? n : 1, size);
+    if (!list) error_no_memory(&c->error, "the plan of an edit", n * size);
+    return list;
+}
+
 static int plan_make(edit_plan *p, compute *c, const attention_args *a, const attention_edit *e) {
     int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
     *p = (edit_plan){.kernel = cpu_attention_kernel(c), .a = a, .e = e, .d = d, .threads = c->threads};
@@ -90,7 +101,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
         p->with_mean |= e->step[s].op == EDIT_VALUE_LERP && e->step[s].to_mean;
         p->with_noise |= e->step[s].op == EDIT_VALUE_NOISE;
     }
-    p->pair = attention_scratch(c, (size_t)pairs, sizeof *p->pair);
+    p->pair = list_room(c, (size_t)pairs, sizeof *p->pair);
     if (!p->pair) return 0;
     for (int64_t at = 0; at < pairs; at++) {
         int64_t begin = e->set_begin[at], n = e->set_begin[at + 1] - begin;
@@ -436,7 +447,7 @@ static int direct_scores(direct_plan *dp, compute *c, const edit_plan *p) {
 
 /* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
 static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all) {
-    *dp = (direct_plan){.job = attention_scratch(c, (size_t)p->n_pairs, sizeof *dp->job)};
+    *dp = (direct_plan){.job = list_room(c, (size_t)p->n_pairs, sizeof *dp->job)};
     for (int64_t at = 0; compute_ok(c) && at < p->n_pairs; at++) {
         int64_t rows = all ? p->n_rows : direct_count(p, at);
         if (rows == 0) continue;
@@ -454,7 +465,7 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
 /* A job for each thread, with room for those of any pair. */
 static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p) {
     *dp = (direct_plan){.n_jobs = p->threads, .s_floats = ATTENTION_ROWS * padded(p, p->a->k.dim[1])};
-    dp->job = attention_scratch(c, (size_t)dp->n_jobs, sizeof *dp->job);
+    dp->job = list_room(c, (size_t)dp->n_jobs, sizeof *dp->job);
     for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++) direct_room(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
     return direct_scores(dp, c, p);
 }
@@ -586,20 +597,23 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
 }
 
 void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
-    edit_plan plan;
-    direct_plan direct;
     int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2, rows = a->q.dim[1];
     arena_mark mark = arena_get_mark(c->scratch);
-    int32_t *begin = attention_scratch(c, (size_t)pairs + 1, sizeof *begin);
+    int32_t *begin = list_room(c, (size_t)pairs + 1, sizeof *begin);
     for (int64_t at = 0; begin && at <= pairs; at++) begin[at] = (int32_t)(at * half);
     attention_edit e = {
         .row_end = rows, .n_steps = 2, .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}}, .set_begin = begin};
     for (int few = 0; begin && half > 0 && few < 2; few++) { /* of all rows, and of so few that it goes by pairs */
+        edit_plan plan;
+        direct_plan direct = {0};
         arena_mark inner = arena_get_mark(c->scratch);
         if (few && rows > CHUNK_ROWS) e.row_end = CHUNK_ROWS;
         if (plan_make(&plan, c, a, &e) && plan.chunks > 1) direct_make(&direct, c, &plan, 1);
         else if (compute_ok(c)) direct_make_by_thread(&direct, c, &plan);
         arena_release(c->scratch, inner);
+        free(plan.pair);
+        free(direct.job);
     }
     arena_release(c->scratch, mark);
+    free(begin);
 }

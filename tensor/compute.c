@@ -19,6 +19,21 @@ static const backend *find_backend(const char *name, ss_error *err) {
     return e ? ROWS[e - about] : NULL;
 }
 
+/* As many threads as were asked for, or an error; where it was left to us, as many as there are. */
+static ss_status choose_threads(compute *c, int asked, ss_error *err) {
+    static const char LIMITS[] = "limits of processes (ulimit -u), address space (ulimit -v) or the control group";
+    int wanted = asked > 0 ? asked : thread_default_count(), roomy = asked > 0 ? wanted : thread_roomy_count();
+    c->threads = 1;
+    if (c->be->counts) c->threads = wanted; /* nobody runs */
+    else c->threads = thread_available_count(wanted < roomy ? wanted : roomy);
+    if (c->threads == wanted) return SS_OK;
+    if (asked > 0)
+        return error_set(err, SS_ERR_RESOURCE, NULL,
+                         "%d threads were asked for and %d can be started: %s; ask for fewer", asked, c->threads,
+                         LIMITS);
+    return notices_add(&c->notices, err, "%d threads for %d processors: %s", c->threads, wanted, LIMITS);
+}
+
 ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_limit, ss_error *err) {
     *out = NULL;
     const backend *be = find_backend(name, err);
@@ -26,15 +41,17 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
     compute *c = calloc(1, sizeof *c);
     if (!c) return error_no_memory(err, "compute context", sizeof *c);
     c->be = be;
-    c->threads = threads > 0 ? threads : thread_default_count();
-    ss_status status = be->counts ? arena_create_counting(&c->scratch, scratch_limit, err)
-                                  : arena_create(&c->scratch, scratch_limit, err);
+    ss_status status = choose_threads(c, threads, err);
+    if (status == SS_OK)
+        status = be->counts ? arena_create_counting(&c->scratch, scratch_limit, err)
+                            : arena_create(&c->scratch, scratch_limit, err);
     if (status == SS_OK && be->create && be->create(c) != SS_OK) {
         *err = c->error;
         status = err->code;
     }
     if (status != SS_OK) {
         arena_destroy(c->scratch);
+        notices_free(&c->notices);
         free(c);
         return status;
     }
@@ -106,6 +123,21 @@ static int weight_dims(weight_kind kind) {
     return 0;
 }
 
+weight weight_with_values(compute *c, const weight *w) {
+    weight out = *w;
+    if (w->source.data || !w->values.read || !compute_ok(c)) return out;
+    int64_t n = tensor_elements(w->source);
+    size_t bytes = (size_t)n * tensor_type_size(w->source.type);
+    ss_error err;
+    void *data = arena_alloc(c->scratch, bytes);
+    if (!data) {
+        error_no_memory(&err, "the values of a weight", bytes);
+        compute_fail(c, &err);
+    } else if (!c->be->counts && w->values.read(w->values.from, 0, n, data, &err) != SS_OK) compute_fail(c, &err);
+    else out.source.data = data;
+    return out;
+}
+
 void weight_pack(compute *c, weight *w) {
     if (!op_begin(c)) return;
     char shape[OP_SHAPE_TEXT];
@@ -114,7 +146,12 @@ void weight_pack(compute *c, weight *w) {
                   weight_dims(w->kind), op_shape_text(w->source, shape));
         return;
     }
-    c->be->weight_pack(c, w);
+    if (w->kind == WEIGHT_TABLE) return;
+    arena_mark mark = arena_get_mark(c->scratch);
+    weight whole = weight_with_values(c, w);
+    if (compute_ok(c)) c->be->weight_pack(c, &whole);
+    w->packed = whole.packed;
+    arena_release(c->scratch, mark);
     if (!w->packed) return;
     c->packed_bytes += weight_packed_bytes(c, w);
     if (c->packed_bytes > c->packed_peak) c->packed_peak = c->packed_bytes;

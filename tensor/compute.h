@@ -79,12 +79,13 @@ tensor compute_4d(compute *c, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 void op_upload(compute *c, tensor out, const float *host);
 void op_download(compute *c, float *host, tensor x);
 
-/* A weight as the backend keeps it. `source` points into the checkpoint (any type); `packed` is the backend's form,
- * made once by weight_pack and freed by weight_free. Tables stay in the checkpoint, which must outlive them; the
- * source of other kinds is not read again. weight_packed_bytes may be asked before packing. */
+/* A weight as the backend keeps it. `source` is what a checkpoint has (any type); `packed` is the backend's form, made
+ * once by weight_pack and freed by weight_free. Values of the source that are not in memory are read by `values` into
+ * scratch while the weight is packed, and by rows where a table is looked up; so the checkpoint must outlive it.
+ * weight_packed_bytes may be asked before packing. */
 typedef enum weight_kind {
     WEIGHT_VECTOR, /* bias, norm scale: [D], converted to float32 */
-    WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; kept in the file's type */
+    WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; never packed */
     WEIGHT_LINEAR, /* [O, I], torch.nn.Linear */
     WEIGHT_CONV,   /* [O, I, kh, kw], torch.nn.Conv2d */
     WEIGHT_TURNED, /* [I, O] of a file: for nn/weights.h alone, which makes a WEIGHT_LINEAR of it */
@@ -104,9 +105,16 @@ typedef enum weight_form {
 } weight_form;
 extern const char *const WEIGHT_FORM_NAMES[]; /* in this order */
 
+/* Where values come from that are not in memory: elements [first, first + n) of the source, in its type. */
+typedef struct weight_values {
+    ss_status (*read)(const void *from, int64_t first, int64_t n, void *out, ss_error *err); /* NULL: nowhere */
+    const void *from;
+} weight_values;
+
 typedef struct weight {
     weight_kind kind;
-    tensor source;
+    tensor source; /* without data where `values` has them */
+    weight_values values;
     weight_form form; /* set before it is packed; of other kinds of weights it changes nothing */
     void *packed;
 } weight;
@@ -116,9 +124,12 @@ typedef struct batch_norm {
     weight gamma, beta, mean, var;
 } batch_norm;
 
-void weight_pack(compute *c, weight *w); /* kind and source set by the caller */
+void weight_pack(compute *c, weight *w); /* kind, source and values set by the caller */
 void weight_free(compute *c, weight *w);
 size_t weight_packed_bytes(const compute *c, const weight *w);
+/* The weight with the data of its source, which are read into scratch where they are not in memory: they are there
+ * until the caller releases that. After a failure, which is the context's, without. */
+weight weight_with_values(compute *c, const weight *w);
 
 typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU } activation;
 
@@ -139,7 +150,8 @@ void op_linears(compute *c, const linear_call *call, int n);
 void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
                activation act);
 
-void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids); /* out [n, D]; ids on the host (dry: or NULL) */
+void op_embed(compute *c, tensor out, const weight *table,
+              const int32_t *ids); /* out [n, D]; ids on the host (dry: or NULL) */
 
 void op_copy(compute *c, tensor out, tensor x);
 void op_fill(compute *c, tensor out, float value);

@@ -167,7 +167,7 @@ static void dry_patches(compute *c, tensor out, tensor x, int p) {
 }
 
 static void clear(void *host, int64_t n, size_t size) {
-    if (host) memset(host, 0, (size_t)n * size);
+    if (host && !arena_is_counted(host)) memset(host, 0, (size_t)n * size);
 }
 
 static void dry_attention(compute *c, const attention_args *a, const attention_stats *s) {

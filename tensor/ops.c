@@ -131,6 +131,46 @@ void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *
     c->be->conv2d(c, out, x, w, bias, stride, pad, act);
 }
 
+/* Rows ids[0 .. n) of a table that is not in memory: each once into `rows`, neighbours by one reading. order[i] is
+ * where row ids[i] is. */
+static int read_rows(compute *c, const weight *table, const int32_t *ids, int n, char *rows, int32_t *order) {
+    int64_t width = table->source.dim[1];
+    size_t row_bytes = (size_t)width * tensor_type_size(table->source.type);
+    ss_error err;
+    for (int i = 0; i < n;) {
+        int run = 1, same = i > 0 && ids[i] == ids[i - 1];
+        while (!same && i + run < n && ids[i + run] == ids[i] + run) run++;
+        if (!same && table->values.read(table->values.from, ids[i] * width, run * width, rows + (size_t)i * row_bytes,
+                                        &err) != SS_OK) {
+            compute_fail(c, &err);
+            return 0;
+        }
+        for (int k = 0; k < run; k++, i++) order[i] = same ? order[i - 1] : i;
+    }
+    return 1;
+}
+
+static void embed_from_file(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    enum { SOME = 64 };
+    int32_t order[SOME];
+    int64_t width = table->source.dim[1];
+    arena_mark mark = arena_get_mark(c->scratch);
+    size_t bytes = SOME * (size_t)width * tensor_type_size(table->source.type);
+    char *rows = arena_alloc(c->scratch, bytes);
+    ss_error err;
+    if (!rows) {
+        error_no_memory(&err, "the rows of a table", bytes);
+        compute_fail(c, &err);
+    }
+    const weight some = {.kind = WEIGHT_TABLE, .source = tensor_2d(rows, table->source.type, SOME, width)};
+    for (int64_t first = 0; compute_ok(c) && !c->be->counts && first < out.dim[0]; first += SOME) {
+        int n = out.dim[0] - first < SOME ? (int)(out.dim[0] - first) : SOME;
+        if (read_rows(c, table, ids + first, n, rows, order))
+            c->be->embed(c, tensor_slice(out, 0, first, n), &some, order);
+    }
+    arena_release(c->scratch, mark);
+}
+
 void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
     static const char op[] = "embed";
     if (!op_begin(c) || !both_usable(c, op, out, out)) return;
@@ -144,7 +184,8 @@ void op_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
                       (int)ids[i]);
             return;
         }
-    c->be->embed(c, out, table, ids);
+    if (s.data || !table->values.read) c->be->embed(c, out, table, ids);
+    else embed_from_file(c, out, table, ids);
 }
 
 /* ---- element by element ---- */
@@ -361,7 +402,7 @@ void op_attention_edit(compute *c, const attention_args *a, const attention_edit
                   e->n_steps);
         return;
     }
-    int64_t keys = e->set_begin[a->q.dim[0] * a->q.dim[2]];
+    int64_t keys = arena_is_counted(e->set_begin) ? 0 : e->set_begin[a->q.dim[0] * a->q.dim[2]];
     c->flops += 4.0 * (double)(e->row_end - e->row_begin) * (double)keys * (double)a->q.dim[3];
     c->be->attention_edit(c, a, e);
 }
@@ -408,9 +449,12 @@ void op_sizes(compute *c, tensor x, float *largest, float *p95) {
 
 void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
     static const char op[] = "weight_head_gram";
-    if (!op_begin(c) ||
-        !fits(c, w->kind == WEIGHT_LINEAR && w->source.data && heads > 0 && w->source.dim[1] % heads == 0, op,
-              "[O, H d]", w->source, w->source))
+    if (!op_begin(c) || !fits(c, w->kind == WEIGHT_LINEAR && heads > 0 && w->source.dim[1] % heads == 0, op, "[O, H d]",
+                              w->source, w->source))
         return;
-    c->be->head_gram(w, heads, gram);
+    arena_mark mark = arena_get_mark(c->scratch);
+    const weight whole = weight_with_values(c, w);
+    if (compute_ok(c) && fits(c, whole.source.data != NULL, op, "values", w->source, w->source))
+        c->be->head_gram(&whole, heads, gram);
+    arena_release(c->scratch, mark);
 }

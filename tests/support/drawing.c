@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "support/drawing.h"
+#include "tests/support/values.h"
 
 static void check(ss_status status, const ss_error *err) {
     if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
@@ -53,7 +54,7 @@ static const checkpoint_entry *find(const checkpoint *file, const char *name, co
 void drawing_compare(const drawing *d, const checkpoint *file, const char *name) {
     const checkpoint_entry *e = find(file, name, "latents");
     assert_int_equal(e->count, d->elements * d->steps);
-    const float *expected = e->data;
+    const float *expected = values_of(e);
     double worst = 0, square = 0;
     for (int64_t i = 0; i < e->count; i++) {
         double x = (double)expected[i], difference = fabs(x - (double)d->latents[i]);
@@ -65,7 +66,7 @@ void drawing_compare(const drawing *d, const checkpoint *file, const char *name)
     e = find(file, name, "picture");
     assert_int_equal(e->shape[0], d->picture.height);
     assert_int_equal(e->shape[1], d->picture.width);
-    const uint8_t *pixels = e->data;
+    const uint8_t *pixels = values_of(e);
     int64_t near = 0, equal = 0;
     for (int64_t i = 0; i < e->count; i++) {
         near += abs(pixels[i] - d->picture.rgb[i]) <= 1;

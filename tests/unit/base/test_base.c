@@ -45,6 +45,45 @@ static void test_arena(void **state) {
     arena_destroy(a);
 }
 
+/* The arena grows while it is in use and moves nothing; empty, it is one piece that holds what was needed. A counting
+ * arena tells the same positions and has no memory. */
+static void test_arena_grows(void **state) {
+    (void)state;
+    enum { BLOCK = 3 << 20, BLOCKS = 12 };
+    arena *a, *counting;
+    ss_error err;
+    unsigned char *block[BLOCKS];
+    assert_int_equal(arena_create(&a, 0, &err), SS_OK);
+    assert_int_equal(arena_create_counting(&counting, 0, &err), SS_OK);
+    assert_int_equal(arena_reserved(a), 0);
+    for (int round = 0; round < 3; round++) {
+        arena_mark mark[BLOCKS];
+        for (int i = 0; i < BLOCKS; i++) {
+            mark[i] = arena_get_mark(a);
+            assert_int_equal(mark[i], arena_get_mark(counting));
+            block[i] = arena_alloc(a, BLOCK + (size_t)i);
+            assert_non_null(arena_alloc(counting, BLOCK + (size_t)i));
+            assert_int_equal((uintptr_t)block[i] % 64, 0);
+            memset(block[i], i, BLOCK);
+        }
+        for (int i = 0; i < BLOCKS; i++) assert_true(block[i][0] == i && block[i][BLOCK - 1] == i);
+        assert_int_equal(arena_peak(a), arena_peak(counting));
+        arena_release(a, mark[5]); /* what is left stays where it was, and what is new lies above it */
+        memset(arena_alloc(a, 2 * BLOCK), 99, 2 * BLOCK);
+        for (int i = 0; i < 5; i++) assert_true(block[i][0] == i && block[i][BLOCK - 1] == i);
+        arena_release(a, mark[0]);
+        arena_release(counting, mark[0]);
+        assert_int_equal(arena_used(a), 0);
+        if (round > 0) assert_true(arena_reserved(a) < arena_peak(a) + 8192);
+    }
+    arena_reserve(a, (size_t)100 << 20);
+    assert_int_equal(arena_reserved(a), (size_t)100 << 20);
+    assert_int_equal(arena_reserved(counting), 0);
+    assert_non_null(arena_alloc(counting, (size_t)1 << 50));
+    arena_destroy(a);
+    arena_destroy(counting);
+}
+
 /* Philox4x32-10, from Random123's kat_vectors. */
 static void test_philox_known_answers(void **state) {
     (void)state;
@@ -197,11 +236,11 @@ static void test_files(void **state) {
     assert_int_equal(file_read(path, 10, &content, &size, &err), SS_OK);
     assert_string_equal(content, "abc");
     free(content);
-    file_map map;
-    assert_int_equal(file_map_open(&map, path, &err), SS_OK);
-    assert_int_equal(map.size, 3);
-    file_map_close(&map);
-    assert_int_equal(file_map_open(&map, folder, &err), SS_ERR_INPUT);
+    file_reader reader;
+    assert_int_equal(file_reader_open(&reader, path, &err), SS_OK);
+    assert_int_equal(reader.size, 3);
+    file_reader_close(&reader);
+    assert_int_equal(file_reader_open(&reader, folder, &err), SS_ERR_INPUT);
     assert_int_equal(file_make_folder(path, &err), SS_ERR_RESOURCE); /* a file is in the way */
     assert_true(file_write("/nowhere/x", "", 0, &err) != SS_OK);
     assert_true(strstr(err.where, "/nowhere/x") == err.where);
@@ -212,44 +251,34 @@ static void test_files(void **state) {
     }
 }
 
-/* Bytes of mapped files that are in this process's memory. */
-static long resident(void) {
-    long all, files = -1;
-    FILE *f = fopen("/proc/self/statm", "r");
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%*d %ld %ld", &all, &files), 2);
-    fclose(f);
-    return files * sysconf(_SC_PAGESIZE);
-}
-
-/* What is forgotten leaves memory and is the same when it is read again; what lies elsewhere is left alone. */
-static void test_forget(void **state) {
+/* A file is read by pieces, and hashed. Where it became shorter while it was open, that is an error. */
+static void test_reader(void **state) {
     (void)state;
-    enum { SIZE = (8 << 20) + 5, KEPT = 4096 };
-    char path[64], *content = malloc(SIZE);
+    enum { SIZE = (3 << 20) + 5 };
+    char path[64], *content = malloc(SIZE), *found = malloc(SIZE);
     file_sha256 hash, expected;
-    file_map map;
+    file_reader reader;
     ss_error err;
-    assert_non_null(content);
+    assert_true(content && found);
     for (int i = 0; i < SIZE; i++) content[i] = (char)(i * 7 + i / 4096);
     snprintf(path, sizeof path, "test-base-%ld", (long)getpid());
     assert_int_equal(file_write(path, content, SIZE, &err), SS_OK);
-    assert_int_equal(file_map_open(&map, path, &err), SS_OK);
-    long before = resident();
-    assert_memory_equal(map.data, content, SIZE);
-    assert_in_range(resident() - before, SIZE / 4096 * 4096, SIZE + (1 << 20));
-    file_map_forget(&map, map.data + 1, KEPT); /* no whole page */
-    assert_true(resident() - before >= SIZE / 4096 * 4096);
-    file_map_forget(&map, map.data, SIZE);
-    assert_true(resident() - before < 1 << 20);
-    file_map_forget(&map, content, SIZE);
-    assert_memory_equal(map.data, content, SIZE);
-    file_map_close(&map);
     file_hash_bytes(content, SIZE, expected);
     assert_int_equal(file_hash(path, hash, &err), SS_OK);
     assert_string_equal(hash, expected);
+    assert_int_equal(file_reader_open(&reader, path, &err), SS_OK);
+    assert_int_equal(file_reader_read(&reader, 4099, found, SIZE - 4099, NULL, &err), SS_OK);
+    assert_memory_equal(found, content + 4099, SIZE - 4099);
+    assert_int_equal(truncate(path, 5000), 0);
+    assert_int_equal(file_reader_read(&reader, 4000, found, 1000, NULL, &err), SS_OK);
+    assert_int_equal(file_reader_read(&reader, 4001, found, 1000, "a.weight", &err), SS_ERR_INPUT);
+    assert_string_equal(err.where, path);
+    assert_non_null(strstr(err.message, "a.weight has 999 bytes from byte 4001 on; expected 1000 (the file became"));
+    file_reader_close(&reader);
+    file_reader_close(&reader); /* nothing is open */
     unlink(path);
     free(content);
+    free(found);
 }
 
 static void test_errors(void **state) {
@@ -356,6 +385,7 @@ static void test_a_long_table(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_arena_grows),
         cmocka_unit_test(test_notices),
         cmocka_unit_test(test_philox_known_answers),
         cmocka_unit_test(test_philox_streams),
@@ -365,7 +395,7 @@ int main(void) {
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_files),
-        cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_reader),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),
         cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),

@@ -16,6 +16,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "model/network.h"
+#include "tests/support/values.h"
 
 enum { SEED = 1 };
 
@@ -33,7 +34,7 @@ static void draw_input(const checkpoint_entry *e, model_arrays *in) {
     int64_t shape[TENSOR_MAX_DIMS];
     const char *last = strrchr(folder, '/');
     snprintf(name, sizeof name, "%s/%s", last ? last + 1 : folder, e->name + 5);
-    for (int64_t i = 0; i < e->count; i++) shape[i] = ((const int32_t *)e->data)[i];
+    for (int64_t i = 0; i < e->count; i++) shape[i] = ((const int32_t *)values_of(e))[i];
     model_array *a = model_arrays_add(in, e->name + 5, 0, (int)e->count, shape, &err);
     assert_non_null(a);
     philox stream;
@@ -54,7 +55,7 @@ static void read_inputs(const checkpoint *file, model_arrays *in) {
         if (strncmp(e->name, "in/", 3) != 0) continue;
         model_array *a = model_arrays_add(in, e->name + 3, e->dtype == CHECKPOINT_I32, e->ndim, e->shape, &err);
         assert_non_null(a);
-        memcpy(a->i32 ? (void *)a->i32 : (void *)a->f32, e->data, (size_t)e->count * 4);
+        memcpy(a->i32 ? (void *)a->i32 : (void *)a->f32, values_of(e), (size_t)e->count * 4);
     }
 }
 
@@ -66,7 +67,7 @@ static const model_array *find(const model_arrays *a, const char *name) {
 
 /* Largest difference over the rms of the expected values. */
 static double distance(const checkpoint_entry *e, const model_array *found) {
-    const float *x = e->data;
+    const float *x = values_of(e);
     double sum = 0, worst = 0;
     for (int64_t i = 0; i < e->count; i++) {
         double d = fabs((double)x[i] - (double)found->f32[i]);
@@ -78,7 +79,7 @@ static double distance(const checkpoint_entry *e, const model_array *found) {
 
 /* The same where the file has part of a tensor: its rms, then elements (i x stride) mod n; see model_vectors.py. */
 static double distance_of_part(const checkpoint_entry *e, const model_array *found) {
-    const float *x = e->data;
+    const float *x = values_of(e);
     double worst = 0, sum = 0;
     int64_t n = model_array_elements(found);
     for (int64_t i = 0; i + 1 < e->count; i++) {

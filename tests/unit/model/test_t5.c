@@ -9,6 +9,7 @@
 
 #include "io/checkpoint.h"
 #include "model/t5.h"
+#include "tests/support/values.h"
 
 static void test_buckets(void **state) {
     (void)state;
@@ -21,7 +22,7 @@ static void test_buckets(void **state) {
         char *end; /* "buckets/distance limit" */
         int64_t buckets = strtoll(e->name, &end, 10), limit = strtoll(end + 1, NULL, 10), reach = e->count / 2;
         for (int64_t d = -reach; d <= reach; d++) {
-            int32_t expected = ((const int32_t *)e->data)[d + reach], found = t5_bucket(d, buckets, limit);
+            int32_t expected = ((const int32_t *)values_of(e))[d + reach], found = t5_bucket(d, buckets, limit);
             if (found != expected)
                 fail_msg("%s, distance %d: expected bucket %d, found %d", e->name, (int)d, expected, found);
         }

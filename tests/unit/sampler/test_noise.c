@@ -9,6 +9,7 @@
 
 #include "io/checkpoint.h"
 #include "sampler/torch_noise.h"
+#include "tests/support/values.h"
 
 static void test_randn(void **state) {
     (void)state;
@@ -18,7 +19,7 @@ static void test_randn(void **state) {
     assert_true(checkpoint_count(file) > 100);
     for (size_t i = 0; i < checkpoint_count(file); i++) {
         const checkpoint_entry *e = checkpoint_at(file, i); /* "seed/length" */
-        const float *expected = e->data;
+        const float *expected = values_of(e);
         float *found = calloc((size_t)e->count, sizeof *found);
         assert_non_null(found);
         torch_randn(strtoull(e->name, NULL, 10), found, e->count);

@@ -18,6 +18,7 @@
 #include "io/checkpoint.h"
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
+#include "tests/support/values.h"
 
 #define REGENERATE "regenerate with 'python tests/generators/paper_arithmetic.py'"
 
@@ -94,10 +95,10 @@ static paper_case case_of(const json_t *j) {
                     .n_blocks = (int)json_array_size(blocks),
                     .heads = (int)sets->shape[3],
                     .size = (int)sets->shape[4],
-                    .sets = sets->data,
-                    .masses = masses->data,
+                    .sets = values_of(sets),
+                    .masses = values_of(masses),
                     .keys = masses->shape[3],
-                    .latents = vector_of(name, "latents")->data};
+                    .latents = values_of(vector_of(name, "latents"))};
     if (strcmp(json_string_value(json_object_get(j, "scope")), "layer") == 0) c.scope = SCOPE_LAYER;
     for (int i = 0; i < c.n_blocks; i++) c.block[i] = (int)json_integer_value(json_array_get(blocks, (size_t)i));
     assert_int_equal(sets->shape[0], c.settings.steps);

@@ -9,6 +9,7 @@
 
 #include "io/checkpoint.h"
 #include "sampler/scheduler_flow_match.h"
+#include "tests/support/values.h"
 
 static void compare(const checkpoint *file, const char *name, const char *part, const float *found, int64_t n) {
     char full[64];
@@ -16,7 +17,7 @@ static void compare(const checkpoint *file, const char *name, const char *part, 
     const checkpoint_entry *e = checkpoint_find(file, full);
     assert_non_null(e);
     assert_int_equal(e->count, n);
-    const float *expected = e->data;
+    const float *expected = values_of(e);
     for (int64_t i = 0; i < n; i++)
         if (expected[i] != found[i])
             fail_msg("%s [%lld]: expected %.9g, found %.9g", full, (long long)i, (double)expected[i], (double)found[i]);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 #include "sampler/scheduler.h"
+#include "tests/support/values.h"
 
 enum { MAX_N = 16 };
 
@@ -75,7 +76,7 @@ typedef struct deviations {
 
 static void compare_calls(const schedule *s, const checkpoint_entry *e, const char *name, deviations *d) {
     assert_int_equal(e->shape[0], s->calls);
-    const float *expected = e->data;
+    const float *expected = values_of(e);
     for (int i = 0; i < s->calls; i++, expected += 3) {
         const schedule_call *k = &s->call[i];
         const float found[] = {k->timestep, k->input_scale, k->sigma};
@@ -98,10 +99,10 @@ static void compare_path(const schedule *s, const checkpoint *file, const char *
     int64_t n = first->count;
     float x[MAX_N], slots[SCHEDULE_MAX_SLOTS * MAX_N];
     assert_true(n <= MAX_N);
-    memcpy(x, first->data, (size_t)n * sizeof *x);
+    memcpy(x, values_of(first), (size_t)n * sizeof *x);
     for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) slots[i] = NAN; /* what is not written is not read */
     for (int call = 0; call < s->calls; call++) {
-        const float *expected = (const float *)path->data + call * n;
+        const float *expected = (const float *)values_of(path) + call * n;
         network(s, call, x, slots, n);
         schedule_advance(s, call, x, slots, n);
         double off = distance(x, expected, n) / rms(expected, n);
@@ -113,7 +114,7 @@ static void compare_path(const schedule *s, const checkpoint *file, const char *
 
 /* The last case, a flow, starts from the same noise, unscaled. */
 static void compare_first(const schedule *s, const checkpoint *file, const char *name, int steps) {
-    const float *scaled = find(file, name, steps, "first")->data, *noise = find(file, "37", steps, "first")->data;
+    const float *scaled = values_of(find(file, name, steps, "first")), *noise = values_of(find(file, "37", steps, "first"));
     for (int i = 0; i < 4; i++)
         assert_true(fabs((double)(noise[i] * s->initial_scale - scaled[i])) <= 1e-6 * fabs((double)scaled[i]));
 }
@@ -121,7 +122,7 @@ static void compare_first(const schedule *s, const checkpoint *file, const char 
 static void compare_alphas(const scheduler *g, const checkpoint_entry *e) {
     ss_error err = {0};
     float *found;
-    const float *expected = e->data;
+    const float *expected = values_of(e);
     check(diffusion_alpha_bar(&g->diffusion, &found, &err), &err);
     for (int64_t i = 0; i < e->count; i++) {
         int64_t t = i + 1 < e->count ? 111 * i : g->diffusion.train_timesteps - 1;

@@ -21,6 +21,7 @@
 #include "model/network.h"
 #include "score/metrics.h"
 #include "tensor/half.h"
+#include "tests/support/values.h"
 
 #define CONFIGS TEST_DATA "/score/scorers/"
 
@@ -68,10 +69,11 @@ static void write_weights(const char *name, const char *config, const char *pref
 
 static void copy(const char *from, const char *to) {
     ss_error err = {0};
-    file_map map;
-    check(file_map_open(&map, from, &err), &err);
-    check(file_write(to, map.data, map.size, &err), &err);
-    file_map_close(&map);
+    char *bytes;
+    size_t size;
+    check(file_read(from, 1 << 26, &bytes, &size, &err), &err);
+    check(file_write(to, bytes, size, &err), &err);
+    free(bytes);
 }
 
 static void write_lpips(const char *net, const char *backbone, const char *linear) {
@@ -262,7 +264,7 @@ static void test_scale_in_16_bits(void **state) {
     check(checkpoint_open(&file, MODELS "/shapes-clip/model.safetensors", &err), &err);
     const checkpoint_entry *e = checkpoint_find(file, "logit_scale");
     assert_int_equal(e->dtype, CHECKPOINT_F16);
-    double scale = exp((double)half_from_f16(*(const uint16_t *)e->data));
+    double scale = exp((double)half_from_f16(*(const uint16_t *)values_of(e)));
     rgb_image image = made_image(3, 128, 128);
     metric_input in = {.image = &image, .prompt = "a red circle"};
     metric_value a = {0}, b = {0};
