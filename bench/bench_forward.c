@@ -173,7 +173,7 @@ static void compare(bench *b, int i) {
     const model_array *ours = &b->out[i].at[0];
     const checkpoint_entry *theirs = checkpoint_find(file, "output");
     if (!theirs || theirs->count != model_array_elements(ours)) stop("the peer's output has another shape");
-    const float *values = checkpoint_values(theirs, &err);
+    const float *values = checkpoint_keep(theirs, &err);
     if (!values) must(err.code, &err);
     double difference = 0, all = 0;
     for (int64_t k = 0; k < theirs->count; k++) {

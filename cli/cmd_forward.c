@@ -24,7 +24,7 @@ static ss_status take_input(const checkpoint_entry *e, model_arrays *in, ss_erro
     model_array *a = model_arrays_add(in, e->name, integers, e->ndim, e->shape, err);
     if (!a) return err->code;
     if (e->dtype != CHECKPOINT_I64) return checkpoint_read(e, 0, e->count, a->f32 ? (void *)a->f32 : a->i32, err);
-    const int64_t *wide = checkpoint_values(e, err);
+    const int64_t *wide = checkpoint_keep(e, err);
     for (int64_t i = 0; wide && i < e->count; i++) {
         if (wide[i] < INT32_MIN || wide[i] > INT32_MAX)
             return error_set(err, SS_ERR_INPUT, e->file, "%s holds %lld at %lld; it does not fit 32 bits", e->name,

@@ -223,7 +223,7 @@ ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, v
     return file_reader_read(&e->shard->file, e->at + (size_t)first * size, out, (size_t)n * size, e->name, err);
 }
 
-const void *checkpoint_values(const checkpoint_entry *e, ss_error *err) {
+const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err) {
     shard *s = e->shard;
     for (const kept_values *k = s->kept; k; k = k->next)
         if (k->at == e->at && k->layout == e->layout && k->count == e->count) return k->values;

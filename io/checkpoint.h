@@ -63,7 +63,7 @@ void checkpoint_close(checkpoint *s); /* NULL is allowed */
 ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err);
 
 /* All values of a small tensor, kept until the checkpoint is closed; NULL after a failure. */
-const void *checkpoint_values(const checkpoint_entry *e, ss_error *err);
+const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err);
 
 /* Entries are sorted by name (bytewise). */
 size_t checkpoint_count(const checkpoint *s);

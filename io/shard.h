@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "io/checkpoint.h"
 
-/* Values that checkpoint_values keeps. */
+/* Values that checkpoint_keep keeps. */
 typedef struct kept_values {
     struct kept_values *next;
     size_t at; /* of the entry, with its layout */

@@ -20,7 +20,7 @@ static inline void fuzz_read_checkpoint_at(const char *path) {
     }
     for (size_t i = 0; i < checkpoint_count(st); i++) {
         const checkpoint_entry *e = checkpoint_at(st, i);
-        const unsigned char *p = checkpoint_values(e, &err);
+        const unsigned char *p = checkpoint_keep(e, &err);
         size_t bytes = (size_t)e->count * checkpoint_dtype_size(e->dtype);
         FUZZ_CHECK(p != NULL);
         for (size_t k = 0; p && k < bytes; k++) seen = p[k];

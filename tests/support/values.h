@@ -10,7 +10,7 @@
 /* Until the checkpoint is closed. */
 static inline const void *values_of(const checkpoint_entry *e) {
     ss_error err;
-    const void *values = checkpoint_values(e, &err);
+    const void *values = checkpoint_keep(e, &err);
     if (values) return values;
     fprintf(stderr, "%s: %s\n", err.where, err.message);
     abort();

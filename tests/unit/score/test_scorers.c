@@ -50,20 +50,25 @@ static void write_weights(const char *name, const char *config, const char *pref
     model *m;
     safetensors_output out[MAX_TENSORS + 1];
     int n = 0, others = prefix[0] == '!';
-    check(model_open_config(&m, NULL, config, WEIGHTS_RANDOM, 1, &err), &err);
+    checkpoint *all; /* as files have them: a turned weight is not */
+    check(model_open_config(&m, NULL, config, WEIGHTS_LIST, 1, &err), &err);
+    check(weights_write_random(&m->set, 1, TENSOR_F32, 1, in_folder("all.safetensors"), &err), &err);
+    check(checkpoint_open(&all, in_folder("all.safetensors"), &err), &err);
     for (int i = 0; i < m->set.n; i++) {
         const weight_item *w = &m->set.item[i];
         int begins = strncmp(w->name, prefix + others, strlen(prefix + others)) == 0;
         if (begins == others) continue;
         assert_true(n < MAX_TENSORS);
-        out[n] = (safetensors_output){.name = w->name, .ndim = w->ndim, .data = w->data};
+        float *x = (float *)(uintptr_t)values_of(checkpoint_find(all, w->name));
+        out[n] = (safetensors_output){.name = w->name, .ndim = w->ndim, .data = x};
         memcpy(out[n++].shape, w->dim, sizeof w->dim);
-        float *x = w->w->source.data;
         for (int64_t k = 0; strcmp(m->net->about.name, "LPIPS") == 0 && k < tensor_elements(w->w->source); k++)
             x[k] = strncmp(w->name, "lin", 3) == 0 ? fabsf(x[k]) : w->ndim > 1 ? x[k] * GAIN : x[k];
     }
     if (with_scale) out[n++] = (safetensors_output){.name = "logit_scale", .data = &LOGIT_SCALE};
     check(safetensors_write(in_folder(name), out, n, &err), &err);
+    checkpoint_close(all);
+    unlink(in_folder("all.safetensors"));
     model_close(m);
 }
 
