@@ -14,7 +14,7 @@ typedef struct pipeline pipeline;
 
 /* ---- opening ---- */
 
-/* Map and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are packed
+/* Open and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are packed
  * for `c`, which must outlive the pipeline, when they are needed: the denoiser's by the first denoise_begin, the
  * decoder's by the first denoise_decode, the text encoders' block by block while texts are encoded. `variant`: NULL or
  * "fp16"... */

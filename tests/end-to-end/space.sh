@@ -58,8 +58,14 @@ try 'findings' 0 '' under findings plain -o findings.md
 try 'score' 0 '' under score plain --metric psnr
 try 'score of folders' 0 '' under score out-shapes-sd3 --against free-shapes-sd3 --metric rmse -o rescored.csv
 try 'list' 0 '' under list
-sinkscope export plain --table scores >scores.csv
-try 'stats' 0 '' under stats scores.csv --contrast 'sink k=1-baseline' --metric rmse
+cat >scores.csv <<'END'
+condition,prompt,seed,metric,value
+sink,a,1,rmse,0.5
+baseline,a,1,rmse,0.25
+sink,b,1,rmse,0.75
+baseline,b,1,rmse,0.5
+END
+try 'stats' 0 '' under stats scores.csv --contrast sink-baseline --metric rmse
 try 'list of taps' 0 '' under forward "$sd3" transformer --list-taps
 
 # ---- threads ----
