@@ -35,7 +35,7 @@ ss_status error_set(ss_error *err, ss_status code, const char *where, const char
 
 static int errno_is_resource(int e) {
     return e == ENOSPC || e == EDQUOT || e == ENOMEM || e == EACCES || e == EPERM || e == EROFS || e == EMFILE ||
-           e == ENFILE || e == EIO || e == EFBIG || e == EAGAIN;
+           e == ENFILE || e == EIO || e == EFBIG || e == EAGAIN || e == ESTALE;
 }
 
 ss_status error_set_errno(ss_error *err, ss_status code, const char *where, const char *fmt, ...) {

@@ -15,8 +15,8 @@
  * with "..." at the end. `err` must not be NULL. */
 ss_status error_set(ss_error *err, ss_status code, const char *where, const char *fmt, ...) BASE_PRINTF(4, 5);
 
-/* As error_set, with errno's text appended after ": ". The code is SS_ERR_RESOURCE for ENOSPC, EDQUOT,
- * ENOMEM, EACCES, EPERM, EROFS, EMFILE and ENFILE, else `code`. */
+/* As error_set, with errno's text appended after ": ". The code is SS_ERR_RESOURCE for what a disk or the
+ * system refuses (ENOSPC, EDQUOT, ENOMEM, EACCES, EPERM, EROFS, EMFILE, ENFILE, EIO, EFBIG, ESTALE), else `code`. */
 ss_status error_set_errno(ss_error *err, ss_status code, const char *where, const char *fmt, ...) BASE_PRINTF(4, 5);
 
 /* Out of memory while allocating `bytes` for `what`. */
