@@ -13,6 +13,7 @@ struct ss_model {
 };
 
 ss_status ss_model_open(ss_model **out, const char *folder, int threads, ss_error *err) {
+    *out = NULL;
     ss_model *m = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "model", sizeof *m);
     ss_status status = compute_create(&m->c, "cpu", threads, 0, err);
@@ -116,6 +117,8 @@ ss_status ss_generate(ss_model *model, const ss_request *request, ss_image *out,
 }
 
 ss_status ss_image_write_png(const ss_image *image, const char *path, ss_error *err) {
+    if (!image->rgb)
+        return error_set(err, SS_ERR_INPUT, NULL, "the image has no pixels; expected one that ss_generate made");
     const rgb_image rgb = {image->width, image->height, image->rgb};
     return png_write(path, &rgb, NULL, 0, err);
 }

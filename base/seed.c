@@ -63,6 +63,7 @@ int seed_add(image_seed a, int64_t n, image_seed *out) {
 }
 
 uint32_t seed_noise(image_seed a) { return (uint32_t)a.bits; }
+int seed_is_int64(image_seed a) { return a.negative || a.bits <= (uint64_t)INT64_MAX; }
 int64_t seed_key(image_seed a) { return (int64_t)a.bits; }
 
 typedef struct numbered {

@@ -39,6 +39,7 @@ uint32_t seed_noise(image_seed a);
 
 /* A name among seeds of different noise, for tables of 64-bit numbers: the number itself where it fits. */
 int64_t seed_key(image_seed a);
+int seed_is_int64(image_seed a); /* whether it does */
 
 /* The first of the seeds that has the noise of one before it: its index, and the other's in *first; -1 = none,
  * -2 = no memory. */

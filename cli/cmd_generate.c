@@ -5,28 +5,62 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "cli/pictures.h"
 #include "sampler/pipeline.h"
 #include "score/geneval.h"
 
-/* A picture's parameters, for its text chunks. */
-static ss_status write_picture(const char *folder, const char *name, const rgb_image *image, const char *prompt,
-                               const sample_settings *s, uint64_t seed, const pipeline *p, ss_error *err) {
+/* What the pictures of one command share. */
+typedef struct drawing {
+    pipeline *p;
+    const sample_settings *settings;
+    const char *folder;
+    picture_seeds seeds;
+} drawing;
+
+/* A picture's file, named by what it is of: the number of the prompt and the seed. */
+static char *picture_path(const drawing *d, int index, image_seed seed, ss_error *err) {
+    char name[64];
+    seed_text words;
+    snprintf(name, sizeof name, "%05d-%s.png", index, seed_write(seed, words));
+    char *path = file_join(d->folder, name);
+    if (!path) error_no_memory(err, "a file name", 1);
+    return path;
+}
+
+/* Its parameters, for its text chunks. */
+static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss_error *err) {
+    const sample_settings *s = d->settings;
+    seed_text words;
+    text_addf(out, "model: %s, ", pipeline_folder(d->p));
+    if (pipeline_form(d->p) != FORM_STORED) text_addf(out, "weights: %s, ", WEIGHT_FORM_NAMES[pipeline_form(d->p)]);
+    text_addf(out, "seed: %s, steps: %d, guidance: ", seed_write(seed, words), s->steps);
+    text_add_double(out, s->guidance, 6);
+    text_addf(out, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
+    picture_sizes_add_words(&s->sizes, ", ", out);
+    text_addf(out, ", sinkscope: %s", ss_version());
+    return out->failed ? error_no_memory(err, "a picture's parameters", out->len) : SS_OK;
+}
+
+/* Write a picture; without one, check that no other is in its place. */
+static ss_status put_picture(const drawing *d, int index, image_seed seed, const char *prompt, const rgb_image *image,
+                             ss_error *err) {
     text parameters = {0};
-    text_addf(&parameters, "model: %s, ", pipeline_folder(p));
-    if (pipeline_form(p) != FORM_STORED) text_addf(&parameters, "weights: %s, ", WEIGHT_FORM_NAMES[pipeline_form(p)]);
-    text_addf(&parameters, "seed: %llu, steps: %d, guidance: ", (unsigned long long)seed, s->steps);
-    text_add_double(&parameters, s->guidance, 6);
-    text_addf(&parameters, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
-    picture_sizes_add_words(&s->sizes, ", ", &parameters);
-    text_addf(&parameters, ", sinkscope: %s", ss_version());
-    char *path = file_join(folder, name);
-    ss_status status = SS_OK;
-    if (!path || parameters.failed) status = error_no_memory(err, "picture", 0);
+    char *path = picture_path(d, index, seed, err);
+    ss_status status = path ? add_parameters(d, seed, &parameters, err) : err->code;
     const png_note notes[] = {{"prompt", prompt}, {"parameters", parameters.s}};
-    if (status == SS_OK) status = png_write(path, image, notes, 2, err);
+    if (status == SS_OK) status = image ? png_write(path, image, notes, 2, err) : picture_check(path, notes, 2, err);
+    if (status == SS_OK && image) printf("%s  %s\n", path, prompt);
     free(path);
     text_free(&parameters);
     return status;
+}
+
+/* Before hours of work. */
+static ss_status check_pictures(const drawing *d, const geneval_prompts *prompts, ss_error *err) {
+    for (int i = 0; i < prompts->n; i++)
+        for (int k = 0; k < d->seeds.n; k++)
+            SS_TRY(put_picture(d, i, d->seeds.at[k], prompts->prompt[i].prompt, NULL, err));
+    return SS_OK;
 }
 
 /* Denoise and decode one image. */
@@ -43,32 +77,24 @@ static ss_status make_picture(pipeline *p, const sample_settings *s, const embed
     return status;
 }
 
-/* One prompt, `images` seeds from `seed` on. Files: <index>.png, or <index>-<seed>.png where there are several. */
-static ss_status run_prompt(pipeline *p, const invocation *in, const sample_settings *s, const embedding *e,
-                            const char *prompt, int index, ss_error *err) {
-    uint64_t seed = (uint64_t)invocation_flag(in, "seed").integer;
-    int images = (int)invocation_flag(in, "images").integer;
-    const char *folder = invocation_flag(in, "out").text;
+/* One prompt, every seed. */
+static ss_status run_prompt(const drawing *d, const embedding *e, const char *prompt, int index, ss_error *err) {
     ss_status status = SS_OK;
-    for (int i = 0; status == SS_OK && i < images; i++) {
+    for (int i = 0; status == SS_OK && i < d->seeds.n; i++) {
         rgb_image image = {0};
-        char name[64];
-        uint64_t this_seed = seed + (uint64_t)i;
-        if (images == 1) snprintf(name, sizeof name, "%05d.png", index);
-        else snprintf(name, sizeof name, "%05d-%llu.png", index, (unsigned long long)this_seed);
-        status = make_picture(p, s, e, this_seed, &image, err);
-        if (status == SS_OK) status = write_picture(folder, name, &image, prompt, s, this_seed, p, err);
+        status = make_picture(d->p, d->settings, e, d->seeds.at[i].bits, &image, err);
+        if (status == SS_OK) status = put_picture(d, index, d->seeds.at[i], prompt, &image, err);
         rgb_image_free(&image);
-        if (status == SS_OK) printf("%s/%s  %s\n", folder, name, prompt);
         fflush(stdout);
     }
     return status;
 }
 
 /* Some prompts at a time through the text encoders, which are not in memory while pictures are made. */
-static ss_status run_prompts(pipeline *p, const invocation *in, const sample_settings *s,
-                             const geneval_prompts *prompts, ss_error *err) {
+static ss_status run_prompts(const drawing *d, const geneval_prompts *prompts, ss_error *err) {
     enum { SOME = 16 };
+    pipeline *p = d->p;
+    const sample_settings *s = d->settings;
     ss_status status = SS_OK;
     for (int first = 0; status == SS_OK && first < prompts->n; first += SOME) {
         embedding *e[SOME];
@@ -79,7 +105,7 @@ static ss_status run_prompts(pipeline *p, const invocation *in, const sample_set
         cli_tell(pipeline_notices(p));
         if (status != SS_OK) return status;
         status = pipeline_encode_many(p, s, each, n, e, err);
-        for (int i = 0; status == SS_OK && i < n; i++) status = run_prompt(p, in, s, e[i], each[i], first + i, err);
+        for (int i = 0; status == SS_OK && i < n; i++) status = run_prompt(d, e[i], each[i], first + i, err);
         for (int i = 0; i < n; i++) embedding_free(e[i]);
     }
     return status;
@@ -97,20 +123,25 @@ static ss_status read_prompts(const invocation *in, geneval_prompts *out, ss_err
 
 static ss_status run(const invocation *in, ss_error *err) {
     compute *c = NULL;
-    pipeline *p = NULL;
     char *folder = NULL;
     geneval_prompts prompts = {0};
     sample_settings s;
+    drawing d = {.settings = &s, .folder = invocation_flag(in, "out").text};
     ss_status status;
+    SS_TRY_GOTO(
+        picture_seeds_read(invocation_flag(in, "seed").text, (int)invocation_flag(in, "images").integer, &d.seeds, err),
+        done);
     SS_TRY_GOTO(read_prompts(in, &prompts, err), done);
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
-    SS_TRY_GOTO(file_make_folder(invocation_flag(in, "out").text, err), done);
+    SS_TRY_GOTO(file_make_folder(d.folder, err), done);
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
-    SS_TRY_GOTO(pipeline_open(&p, c, folder, invocation_flag(in, "variant").text, err), done);
-    SS_TRY_GOTO(cli_read_settings(in, p, &s, err), done);
-    status = run_prompts(p, in, &s, &prompts, err);
+    SS_TRY_GOTO(pipeline_open(&d.p, c, folder, invocation_flag(in, "variant").text, err), done);
+    SS_TRY_GOTO(cli_read_settings(in, d.p, &s, err), done);
+    if (!invocation_has(in, "force")) SS_TRY_GOTO(check_pictures(&d, &prompts, err), done);
+    status = run_prompts(&d, &prompts, err);
 done:
-    pipeline_close(p);
+    pipeline_close(d.p);
+    free(d.seeds.at);
     cli_compute_close(c);
     geneval_free(&prompts);
     free(folder);
@@ -122,9 +153,10 @@ static const option FLAGS[] = {
     {"prompts", OPTION_TEXT, NULL, 0, 0, NULL,
      "a file of prompts: text with one a line, GenEval's .jsonl, .json (a list), .csv (column prompt)"},
     {"out", OPTION_FOLDER, NULL, 0, 0, "out", "folder for the PNGs (-o)"},
-    {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0",
-     "seed of the noise; the same image as diffusers' with that CPU generator"},
-    {"images", OPTION_INT, NULL, 1, 1000000, "1", "images for each prompt, with seeds seed, seed + 1, ..."},
+    {"seed", OPTION_TEXT, NULL, 0, 0, "0",
+     "seed of the noise, or several: 1,2,7; the same image as diffusers' with that CPU generator"},
+    {"images", OPTION_INT, NULL, 1, 1000000, "1", "images for each prompt and seed, with seeds seed, seed + 1, ..."},
+    {"force", OPTION_FLAG, NULL, 0, 0, "false", "overwrite pictures of other parameters"},
     {0},
 };
 
@@ -134,7 +166,9 @@ const command CLI_GENERATE = {
     .arguments = "MODEL",
     .min_args = 1,
     .max_args = 1,
-    .description = "Runs a diffusers folder's pipeline and writes PNGs with their parameters in text chunks.\n"
+    .description = "Runs a diffusers folder's pipeline and writes PNGs with their parameters in text chunks, called\n"
+                   "PROMPT-SEED.png by the number of the prompt in its file (from 0) and the seed. A picture that is\n"
+                   "there already is overwritten by one of the same parameters alone.\n"
                    "  sinkscope generate models/shapes-sd3 --prompt 'a red circle and a blue star' --seed 7 -o out",
     .run = run,
 };

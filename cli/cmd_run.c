@@ -132,7 +132,7 @@ static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     SS_TRY(store_open(&s->store, invocation_arg(in, 0), STORE_WRITE, cli_data_folder(), err));
     SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
     ss_status status = numeric_class_describe(s->c, s->plan->study, &numeric, err);
-    if (status == SS_OK) status = store_complete(s->store, s->plan, numeric.s, err);
+    if (status == SS_OK) status = store_complete(s->store, s->plan, numeric.s, &s->c->notices, err);
     text_free(&numeric);
     if (status != SS_OK) return status;
     SS_TRY(execute(s, err));

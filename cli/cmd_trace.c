@@ -3,6 +3,9 @@
 #include "cli/trace_map.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "cli/pictures.h"
 #include "report/trace.h"
 
 /* Everything that making and describing one trace holds. */
@@ -68,6 +71,19 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     return pipeline_blocks(t->p, &t->settings, &t->block, err);
 }
 
+/* The folder is of this picture, or of none yet: by what is written in its file (`made` = 0), by its pixels. */
+static ss_status check_folder(const tracing *t, const invocation *in, int made, ss_error *err) {
+    const char *folder = invocation_flag(in, "out").text;
+    seed_text seed;
+    if (!folder || invocation_has(in, "force")) return SS_OK;
+    char *path = file_join(folder, "image.png");
+    if (!path) return error_no_memory(err, "a file name", strlen(folder));
+    const png_note notes[] = {{"prompt", t->trace.prompt}, {"seed", seed_write(t->trace.seed, seed)}};
+    ss_status status = made ? picture_check_pixels(path, &t->image, err) : picture_check(path, notes, 2, err);
+    free(path);
+    return status;
+}
+
 static ss_status make_image(tracing *t, uint64_t seed, ss_error *err) {
     SS_TRY(denoise_begin(&t->state, t->p, &t->settings, t->text, seed, t->run, err));
     while (denoise_step_number(t->state) < t->settings.steps) {
@@ -79,7 +95,7 @@ static ss_status make_image(tracing *t, uint64_t seed, ss_error *err) {
 
 static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     const char *prompt = invocation_flag(in, "prompt").text;
-    uint64_t seed = (uint64_t)invocation_flag(in, "seed").integer;
+    image_seed seed = invocation_flag(in, "seed").seed;
     if (!prompt) return error_set(err, SS_ERR_USAGE, NULL, "say what to draw: --prompt TEXT");
     SS_TRY(open_model(t, in, err));
     t->measure = measure_all((int)invocation_flag(in, "top").integer);
@@ -99,6 +115,7 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
                        .measure = &t->measure,
                        .branches = t->settings.guidance > 1 ? 2 : 1,
                        .image = &t->image};
+    SS_TRY(check_folder(t, in, 0, err));
     for (int branch = 0; branch < t->trace.branches; branch++) SS_TRY(find_words(t, branch, err));
     const char *map = invocation_flag(in, "map").text;
     if (map) {
@@ -107,15 +124,16 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
         t->measure.map = &t->map.map;
         t->trace.map = map;
     }
-    SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed}, shape, err));
+    SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed.bits}, shape, err));
     t->trace.run = t->run;
-    return make_image(t, seed, err);
+    return make_image(t, seed.bits, err);
 }
 
 static ss_status tell(const tracing *t, const invocation *in, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     int as_json = invocation_has(in, "json");
     text out = {0};
+    SS_TRY(check_folder(t, in, 1, err));
     if (folder) SS_TRY(trace_write(&t->trace, folder, err));
     if (as_json) trace_json(&t->trace, &out);
     else trace_describe(&t->trace, (int)invocation_flag(in, "step").integer, &out);
@@ -138,7 +156,7 @@ static ss_status run(const invocation *in, ss_error *err) {
 
 static const option FLAGS[] = {
     {"prompt", OPTION_TEXT, NULL, 0, 0, NULL, "what to draw"},
-    {"seed", OPTION_INT, NULL, 0, 9007199254740991.0, "0", "seed of the noise"},
+    {"seed", OPTION_SEED, NULL, 0, 0, "0", "seed of the noise"},
     {"out", OPTION_FOLDER, NULL, 0, 0, NULL, "folder for image.png, trace.csv and trace.html (-o); none if not given"},
     {"top", OPTION_INT, NULL, 1, 255, "5", "keys to keep of every head and step, by falling mass"},
     {"step", OPTION_INT, NULL, -1, 1000, "-1", "the step that the table speaks of; -1 = means over all steps"},
@@ -146,6 +164,7 @@ static const option FLAGS[] = {
      "also show a part of the attention itself on the page: 'key clip 0' or 'word red' (who looks at it), 'row 3 4' "
      "(what that place of the image looks at, in tokens of the finest grid); blocks without such a key are left out"},
     {"json", OPTION_FLAG, NULL, 0, 0, "false", "every row, as JSON"},
+    {"force", OPTION_FLAG, NULL, 0, 0, "false", "overwrite the trace of another picture in the folder"},
     {0},
 };
 

@@ -20,7 +20,8 @@ void cli_compute_close(compute *c);
 /* Print the notices that are not printed yet to the standard error, "sinkscope: note: ..." each. */
 void cli_tell(notices *list);
 
-/* Where the words go that a command says beside its output at `path`: to standard error where that is standard output. */
+/* Where the words go that a command says beside its output at `path`: to standard error where that is standard output.
+ */
 FILE *cli_words(const char *path);
 
 /* Open a store for reading; a note is printed where it is of an older version and holds values that are not finite. */

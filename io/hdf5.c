@@ -114,6 +114,13 @@ ss_status hdf5_put_int(hdf5_writer *w, const char *name, int64_t value, ss_error
     return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
 }
 
+ss_status hdf5_put_seed(hdf5_writer *w, const char *name, image_seed value, ss_error *err) {
+    if (seed_is_int64(value)) return hdf5_put_int(w, name, seed_key(value), err);
+    be_quiet();
+    int good = put_attribute(w->file, name, H5T_NATIVE_UINT64, H5Screate(H5S_SCALAR), &value.bits);
+    return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
+}
+
 ss_status hdf5_put_double(hdf5_writer *w, const char *name, double value, ss_error *err) {
     be_quiet();
     int good = put_attribute(w->file, name, H5T_NATIVE_DOUBLE, H5Screate(H5S_SCALAR), &value);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "base/seed.h"
 
 enum { HDF5_MAX_DIMS = 8 };
 
@@ -28,6 +29,8 @@ ss_status hdf5_create(hdf5_writer **out, const char *path, ss_error *err);
 /* Attributes of the root group. */
 ss_status hdf5_put_text(hdf5_writer *w, const char *name, const char *value, ss_error *err);
 ss_status hdf5_put_int(hdf5_writer *w, const char *name, int64_t value, ss_error *err);
+/* A 64-bit integer, signed where it fits, else unsigned. */
+ss_status hdf5_put_seed(hdf5_writer *w, const char *name, image_seed value, ss_error *err);
 ss_status hdf5_put_double(hdf5_writer *w, const char *name, double value, ss_error *err);
 
 /* Chunked along the first dimension, shuffled and deflated. */

@@ -43,6 +43,9 @@ ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsig
                      ss_error *err);
 ss_status png_write(const char *path, const rgb_image *image, const png_note *notes, int n, ss_error *err);
 
+/* The text chunk `key` of a file (malloc); NULL where it has none, or is no PNG. Compressed chunks are not read. */
+ss_status png_read_note(const char *path, const char *key, char **out, ss_error *err);
+
 /* Decode to RGB. `name` stands for the file in errors. Damaged, truncated and oversized images are input errors. */
 ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image *out, ss_error *err);
 ss_status png_read(const char *path, rgb_image *out, ss_error *err);

@@ -91,7 +91,7 @@ static int by_difference(const void *a, const void *b) {
     const compare_pair *x = a, *y = b;
     if (x->difference != y->difference) return x->difference > y->difference ? -1 : 1;
     if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
-    return (x->seed > y->seed) - (x->seed < y->seed);
+    return seed_compare(x->seed, y->seed);
 }
 
 static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
@@ -110,7 +110,7 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
     for (int i = 0; status == SS_OK && i < t.rows; i++) {
         compare_pair *p = &f->pair[f->n_pairs++];
         *p = (compare_pair){.prompt = report_whole(&t, i, 0),
-                            .seed = report_whole(&t, i, 1),
+                            .seed = report_seed(&t, i, 1),
                             .unit = {report_whole(&t, i, 4), report_whole(&t, i, 2), report_whole(&t, i, 3)},
                             .words = text_copy(report_words(&t, i, 5)),
                             .tag = text_copy(report_words(&t, i, 6)),

@@ -9,20 +9,21 @@
 
 /* An image that both conditions have. */
 typedef struct compare_pair {
-    int64_t prompt, seed, unit[3]; /* of the baseline (-1 = not made), of a, of b */
-    int failed[2];                 /* a, b: there is no picture */
-    char *words, *tag;             /* owned */
-    double difference;             /* rms of the pixels of a - b, 0..1; infinite where one has failed */
-    text img[4];                   /* baseline, a, b, |a - b|: <img> of the rows that are shown */
+    image_seed seed;
+    int64_t prompt, unit[3]; /* of the baseline (-1 = not made), of a, of b */
+    int failed[2];           /* a, b: there is no picture */
+    char *words, *tag;       /* owned */
+    double difference;       /* rms of the pixels of a - b, 0..1; infinite where one has failed */
+    text img[4];             /* baseline, a, b, |a - b|: <img> of the rows that are shown */
 } compare_pair;
 
 /* One metric: both conditions against each other, and each against the baseline. */
 typedef struct compare_metric {
     const scores_metric *about;
     stats_contrast a_b;
-    int n, failed; /* images that have values; that failed under a or b and have not */
-    int64_t *prompt, *seed;
-    double *a, *b; /* against the baseline; a distance as it is */
+    int n, failed;          /* images that have values; that failed under a or b and have not */
+    int64_t *prompt, *seed; /* by seed_key */
+    double *a, *b;          /* against the baseline; a distance as it is */
 } compare_metric;
 
 typedef struct compare_facts {

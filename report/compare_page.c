@@ -59,12 +59,21 @@ static const char *words_of(const compare_facts *f, int64_t prompt) {
     return "";
 }
 
+/* The seed that is called `key` (seed_key). */
+static image_seed seed_called(const compare_facts *f, int64_t prompt, int64_t key) {
+    for (int i = 0; i < f->n_pairs; i++)
+        if (f->pair[i].prompt == prompt && seed_key(f->pair[i].seed) == key) return f->pair[i].seed;
+    return seed_of(key);
+}
+
 static void add_scatter(text *out, const compare_facts *f, const compare_metric *m) {
     figure_point *point = calloc((size_t)m->n + 1, sizeof *point);
     text *title = calloc((size_t)m->n + 1, sizeof *title), x = {0}, y = {0}, caption = {0};
     const char *less = m->about->paired ? "" : " − baseline";
     for (int i = 0; point && title && i < m->n; i++) {
-        text_addf(&title[i], "%s, seed %lld: a ", words_of(f, m->prompt[i]), (long long)m->seed[i]);
+        seed_text seed;
+        text_addf(&title[i], "%s, seed %s: a ", words_of(f, m->prompt[i]),
+                  seed_write(seed_called(f, m->prompt[i], m->seed[i]), seed));
         words_add_number(&title[i], m->a[i], 4, 1);
         text_add(&title[i], ", b ");
         words_add_number(&title[i], m->b[i], 4, 1);
@@ -131,7 +140,8 @@ static void add_row(text *out, const compare_pair *p) {
     text_add(out, "<tr><th>");
     text_add_html(out, p->words);
     if (*p->tag) text_addf(&note, "%s, ", p->tag);
-    text_addf(&note, "seed %lld", (long long)p->seed);
+    seed_text seed;
+    text_addf(&note, "seed %s", seed_write(p->seed, seed));
     page_element(out, "small", NULL, text_for(&note, out));
     text_add(out, "</th>");
     for (int i = 0; i < 4; i++) {

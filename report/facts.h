@@ -20,7 +20,8 @@ typedef struct facts_picture {
 
 /* A prompt and seed of the samples. */
 typedef struct facts_sample {
-    int64_t prompt, seed;
+    int64_t prompt;
+    image_seed seed;
     char *words, *tag, *swapped; /* owned; tag and swapped may be NULL */
 } facts_sample;
 

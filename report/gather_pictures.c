@@ -50,7 +50,7 @@ static ss_status choose_samples(report_facts *f, const store *s, ss_error *err) 
     for (int i = 0; status == SS_OK && i < t.rows && i < FACTS_MAX_PICTURE_ROWS; i++) {
         facts_sample *sample = &f->sample[f->n_samples++];
         sample->prompt = report_whole(&t, i, 0);
-        sample->seed = report_whole(&t, i, 1);
+        sample->seed = report_seed(&t, i, 1);
         status = keep(&sample->words, report_words(&t, i, 2), err);
         if (status == SS_OK) status = keep(&sample->tag, report_words(&t, i, 3), err);
         if (status == SS_OK) status = keep(&sample->swapped, report_words(&t, i, 4), err);
@@ -67,12 +67,14 @@ static ss_status gather_picture(report_facts *f, const store *s, int row, int co
     report_table t = {0};
     text sql = {0}, what = {0};
     rgb_image image = {0};
+    seed_text seed;
+    const char *quote = seed_is_int64(sample->seed) ? "" : "'"; /* from 2^63 on it is text */
     text_addf(&sql,
               "SELECT u.unit, x.value, x.unreadable, x.note, u.failed FROM units u LEFT JOIN long_scores x ON x.unit = "
               "u.unit AND"
-              " x.metric = '%s' WHERE u.prompt = %lld AND u.seed = %lld AND u.condition = '%s'",
-              f->study->metric[f->study->primary].row->about.name, (long long)sample->prompt, (long long)sample->seed,
-              c->name);
+              " x.metric = '%s' WHERE u.prompt = %lld AND u.seed = %s%s%s AND u.condition = '%s'",
+              f->study->metric[f->study->primary].row->about.name, (long long)sample->prompt, quote,
+              seed_write(sample->seed, seed), quote, c->name);
     text_addf(&what, "%s: %s", c->name, sample->words ? sample->words : "");
     ss_status status = sql.failed || what.failed ? error_no_memory(err, "a question", 1) : SS_OK;
     if (status == SS_OK) status = report_table_read(&t, s, sql.s, err);

@@ -57,9 +57,10 @@ static void paper_seeds(const pair *x, text *out) {
 }
 
 static void own_seeds(const pair *x, text *out) {
+    seed_text seed;
     const study *y = x->f->study;
     if (y->seeds_by_prompt)
-        text_addf(out, "one image a prompt, seed %llu + the prompt's number", (unsigned long long)y->seed[0]);
+        text_addf(out, "one image a prompt, seed %s + the prompt's number", seed_write(y->seed[0], seed));
     else text_addf(out, "%d seed%s for every prompt", y->n_seeds, y->n_seeds == 1 ? "" : "s");
 }
 

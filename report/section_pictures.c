@@ -32,7 +32,8 @@ static void add_sample(text *out, const report_facts *f, int row) {
     text_add(out, "<tr><th>");
     text_add_html(out, s->words ? s->words : "");
     if (s->tag) text_addf(&note, "%s, ", s->tag);
-    text_addf(&note, "seed %lld", (long long)s->seed);
+    seed_text seed;
+    text_addf(&note, "seed %s", seed_write(s->seed, seed));
     if (s->swapped) text_addf(&note, "; swapped: %s", s->swapped);
     page_element(out, "small", NULL, text_for(&note, out));
     text_add(out, "</th>");

@@ -45,13 +45,14 @@ static void add_cuts(text *out, const report_facts *f) {
 }
 
 static void add_seeds(text *out, const study *y) {
+    seed_text seed;
     enum { SHOWN = 12 };
     if (y->seeds_by_prompt) {
-        text_addf(out, "one a prompt: %llu + the prompt's number", (unsigned long long)y->seed[0]);
+        text_addf(out, "one a prompt: %s + the prompt's number", seed_write(y->seed[0], seed));
         return;
     }
     for (int i = 0; i < y->n_seeds && i < SHOWN; i++)
-        text_addf(out, "%s%llu", i ? ", " : "", (unsigned long long)y->seed[i]);
+        text_addf(out, "%s%s", i ? ", " : "", seed_write(y->seed[i], seed));
     if (y->n_seeds > SHOWN) text_addf(out, ", ... (%d)", y->n_seeds);
     text_add(out, y->n_seeds == 1 ? " (one image a prompt and condition)" : " for each prompt");
 }

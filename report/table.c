@@ -102,6 +102,12 @@ static const report_cell *cell_at(const report_table *t, int row, int column) {
 
 int64_t report_whole(const report_table *t, int row, int column) { return cell_at(t, row, column)->whole; }
 
+image_seed report_seed(const report_table *t, int row, int column) {
+    image_seed seed = seed_of(report_whole(t, row, column));
+    seed_parse(report_words(t, row, column), &seed); /* from 2^63 on it is text */
+    return seed;
+}
+
 double report_number(const report_table *t, int row, int column) { return cell_at(t, row, column)->number; }
 
 const char *report_words(const report_table *t, int row, int column) {

@@ -33,6 +33,7 @@ ss_status report_table_add_words(report_table *t, const char *s, ss_error *err);
 void report_table_free(report_table *t);
 
 int64_t report_whole(const report_table *t, int row, int column);     /* 0 where there is none */
+image_seed report_seed(const report_table *t, int row, int column);   /* of a column that the store has as a seed */
 double report_number(const report_table *t, int row, int column);     /* NAN where there is none */
 const char *report_words(const report_table *t, int row, int column); /* "" where there is none */
 

@@ -196,13 +196,14 @@ static void add_json_site(const trace *t, int step, int block, int head, attn_br
 }
 
 void trace_json(const trace *t, text *out) {
+    seed_text seed;
     trace_column columns[TRACE_MAX_COLUMNS];
     int n = trace_columns(t, columns, TRACE_MAX_COLUMNS);
     text_add(out, "{\"prompt\": ");
     text_add_json(out, t->prompt);
     text_add(out, ", \"model\": ");
     text_add_json(out, t->model);
-    text_addf(out, ", \"seed\": %llu, \"steps\": %d", (unsigned long long)t->seed, t->settings->steps);
+    text_addf(out, ", \"seed\": %s, \"steps\": %d", seed_write(t->seed, seed), t->settings->steps);
     add_json_number(out, "guidance", t->settings->guidance);
     text_add(out, ", \"blocks\": [");
     for (int i = 0; i < t->sites->blocks; i++) {
@@ -296,14 +297,11 @@ void trace_describe(const trace *t, int step, text *out) {
 /* ---- files ---- */
 
 static ss_status write_picture(const trace *t, const char *folder, ss_error *err) {
-    text seed = {0};
+    seed_text seed;
     char *path = file_join(folder, "image.png");
-    text_addf(&seed, "%llu", (unsigned long long)t->seed);
-    const png_note notes[] = {{"prompt", t->prompt}, {"seed", seed.s}};
-    ss_status status =
-        path && !seed.failed ? png_write(path, t->image, notes, 2, err) : error_no_memory(err, "a file name", 1);
+    const png_note notes[] = {{"prompt", t->prompt}, {"seed", seed_write(t->seed, seed)}};
+    ss_status status = path ? png_write(path, t->image, notes, 2, err) : error_no_memory(err, "a file name", 1);
     free(path);
-    text_free(&seed);
     return status;
 }
 

@@ -13,7 +13,7 @@
 typedef struct trace {
     const char *prompt, *model;
     weight_form weights; /* of the denoiser */
-    uint64_t seed;
+    image_seed seed;
     const sample_settings *settings; /* complete */
     const pipeline_sites *sites;
     const attn_block *block;     /* [sites->blocks], their layouts numbered */

@@ -38,7 +38,8 @@ static void add_image(const void *facts, text *out) {
     text_add(&words, t->model);
     if (t->weights != FORM_STORED) text_addf(&words, ", weights %s", WEIGHT_FORM_NAMES[t->weights]);
     add_term(out, "Model", &words);
-    text_addf(&words, "%llu", (unsigned long long)t->seed);
+    seed_text seed;
+    text_add(&words, seed_write(t->seed, seed));
     add_term(out, "Seed", &words);
     sample_settings_add_words(t->settings, &words);
     add_term(out, "Sampler", &words);

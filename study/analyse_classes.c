@@ -80,7 +80,7 @@ static ss_status begin_image(const tally *t, int64_t prompt, int64_t seed, ss_er
 
 static ss_status count_sink(const tally *t, store_rows *r, ss_error *err) {
     sink_classes *out = t->out;
-    int64_t prompt = store_rows_int(r, 0), seed = store_rows_int(r, 1);
+    int64_t prompt = store_rows_int(r, 0), seed = seed_key(store_rows_seed(r, 1));
     const sink_image *last = out->n ? &out->image[out->n - 1] : NULL;
     int class = class_number(out, store_rows_text(r, 6), err);
     if (class < 0) return err->code;

@@ -250,7 +250,7 @@ static ss_status read_also(loader *l, const yaml_node *m, study_condition *c) {
 
 /* What differs from the baseline beside attention: prompt, seed, sampler settings. */
 static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c) {
-    static const option ADD[] = {{"add", OPTION_INT, NULL, -9e15, 9e15, NULL, "added to the image seed"}, {0}};
+    static const option ADD[] = {{"add", OPTION_INT, NULL, -0x1p63, 0x1p63, NULL, "added to the image seed"}, {0}};
     static const option SAMPLER[] = {{"steps", OPTION_INT, NULL, 1, ATTN_MAX_STEPS, "0", "denoising steps"},
                                      {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "", "guidance scale"},
                                      PICTURE_SIZE_OPTIONS,
@@ -268,6 +268,12 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
         SS_TRY(loader_check_keys(l, seed, add, 1, "key of seed"));
         SS_TRY(loader_get(l, seed, ADD, "add", &o));
         c->seed_add = o.integer;
+        if (o.integer != 0 && (uint32_t)o.integer == 0 && l->y->store_version == 0)
+            return yaml_error(
+                l->f, yaml_find(seed, "add"), NULL, l->err,
+                "%s is a multiple of 2^32: torch's generator takes seeds modulo 2^32, so this is the same "
+                "noise; expected another number",
+                yaml_find(seed, "add")->text);
     }
     if (sampler) {
         SS_TRY(loader_expect(l, sampler, YAML_MAPPING, "sampler"));

@@ -13,6 +13,8 @@ const int STUDY_PROBE_COUNT = sizeof STUDY_PROBES / sizeof *STUDY_PROBES;
     { name, OPTION_TEXT, NULL, 0, 0, by_default, help }
 #define INT_KEY(name, low, high, by_default, help)                                                                     \
     { name, OPTION_INT, NULL, low, high, by_default, help }
+#define SEED_KEY(name, by_default, help)                                                                               \
+    { name, OPTION_SEED, NULL, 0, 0, by_default, help }
 
 const option STUDY_KEYS[] = {
     INT_KEY("format", 1, 1e9, "1", "version of the study format"),
@@ -28,7 +30,7 @@ const option STUDY_KEYS[] = {
      "both make other pictures"},
     TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
     TEXT_KEY("seeds", NULL, "image seeds of every prompt: a list, or {base: N, add: prompt}"),
-    INT_KEY("study-seed", 0, 9007199254740992.0, "0", "names the random streams of the study itself"),
+    SEED_KEY("study-seed", "0", "names the random streams of the study itself"),
     TEXT_KEY("sampler", "the model's",
              "{steps, guidance, size, negative, max-text-tokens, original-size, crop, target-size}"),
     TEXT_KEY("probes", "[]", "what is measured: a list of probes (see 'sinkscope help probes')"),
@@ -52,7 +54,7 @@ const option STUDY_PROMPT_KEYS[] = {
 };
 
 const option STUDY_SEED_KEYS[] = {
-    INT_KEY("base", 0, 9007199254740992.0, NULL, "the first prompt's image seed"),
+    SEED_KEY("base", NULL, "the first prompt's image seed"),
     {"add", OPTION_WORD, "prompt", 0, 0, NULL, "add the number of the prompt (from 0) in its file"},
     {0},
 };

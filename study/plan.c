@@ -68,9 +68,17 @@ static ss_status order_prompts(const plan *p, int *order, ss_error *err) {
 /* ---- units ---- */
 
 /* The image seed of a prompt's seed_index-th group; those after the study's own are for calibration. */
-static uint64_t group_seed(const study *y, int prompt, int seed_index) {
+static image_seed group_seed(const study *y, int prompt, int seed_index) {
     if (seed_index >= y->n_seeds) return y->calibration_seed[seed_index - y->n_seeds];
-    return y->seeds_by_prompt ? y->seed[0] + (uint64_t)prompt : y->seed[seed_index];
+    image_seed seed = y->seed[y->seeds_by_prompt ? 0 : seed_index];
+    if (y->seeds_by_prompt) seed_add(seed, prompt, &seed); /* check_seeds has looked at the range */
+    return seed;
+}
+
+image_seed plan_unit_seed(const plan *p, const plan_unit *u) {
+    image_seed seed = u->seed;
+    seed_add(seed, p->study->condition[u->condition].seed_add, &seed); /* likewise */
+    return seed;
 }
 
 static ss_status add_unit(plan *p, int prompt, int seed_index, int condition, ss_error *err) {
@@ -154,11 +162,37 @@ static ss_status check_prompts(const plan *p, ss_error *err) {
                 return error_set(err, SS_ERR_INPUT, y->prompts_file,
                                  "the metric '%s' needs GenEval metadata (*.jsonl); prompt %d has none",
                                  y->metric[i].row->about.name, j + 1);
-    for (int i = 0; y->seeds_by_prompt && i < y->n_calibration; i++)
-        if (y->calibration_seed[i] >= y->seed[0] && y->calibration_seed[i] - y->seed[0] < (uint64_t)p->prompts.n)
+    return SS_OK;
+}
+
+/* Every seed with what is added to it is one, and no prompt has one noise twice; the lists were looked at when they
+ * were read. */
+static ss_status check_seeds(const plan *p, ss_error *err) {
+    const study *y = p->study;
+    seed_text first, second;
+    for (int i = 0; y->seeds_by_prompt && i < y->n_calibration; i++) {
+        uint32_t prompt = seed_noise(y->calibration_seed[i]) - seed_noise(y->seed[0]);
+        if (prompt >= (uint32_t)p->prompts.n || y->store_version > 0) continue;
+        image_seed own = group_seed(y, (int)prompt, 0);
+        if (seed_compare(own, y->calibration_seed[i]) == 0)
+            return error_set(err, SS_ERR_INPUT, y->path, "calibration seed %s is a seed of the study; expected others",
+                             seed_write(own, first));
+        return error_set(err, SS_ERR_INPUT, y->path,
+                         "calibration seed %s and the seed %s of prompt %d are one noise: torch's generator takes "
+                         "seeds modulo 2^32; expected seeds that differ",
+                         seed_write(y->calibration_seed[i], first), seed_write(own, second), (int)prompt + 1);
+    }
+    for (int c = 0; c < y->n_conditions; c++)
+        for (int i = 0; i < y->n_seeds; i++) {
+            image_seed at = y->seed[i];
+            if ((!y->seeds_by_prompt || seed_add(at, p->prompts.n - 1, &at) == 0) &&
+                seed_add(at, y->condition[c].seed_add, &at) == 0 &&
+                seed_add(y->seed[i], y->condition[c].seed_add, &at) == 0)
+                continue;
             return error_set(err, SS_ERR_INPUT, y->path,
-                             "calibration seed %llu is a seed of the study; expected others",
-                             (unsigned long long)y->calibration_seed[i]);
+                             "condition '%s': the seed %s with what is added to it is beyond -2^63 to 2^64 - 1",
+                             y->condition[c].name, seed_write(y->seed[i], first));
+        }
     return SS_OK;
 }
 
@@ -225,6 +259,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     p->settings = y->sampler;
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
+    SS_TRY(check_seeds(p, err));
     SS_TRY(plan_complete_settings(p, pl, &p->settings, err));
     SS_TRY(check_size(p, err));
     SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));

@@ -13,13 +13,13 @@ typedef struct plan_unit {
     int64_t id;
     int prompt; /* index into plan.prompts */
     int seed_index;
-    uint64_t seed; /* image seed of the group (a condition may add to it) */
-    int condition; /* index into study.condition */
+    image_seed seed; /* of the group (a condition may add to it) */
+    int condition;   /* index into study.condition */
 } plan_unit;
 
 typedef struct plan_group {
     int prompt, seed_index;
-    uint64_t seed;
+    image_seed seed;
     int first_unit, n_units;
 } plan_group;
 
@@ -103,6 +103,9 @@ ss_status plan_forecast(plan *p, compute *c, pipeline *pl, int batch, ss_error *
 
 /* The plan in words, as `run --plan` prints it. */
 void plan_describe(const plan *p, text *out);
+
+/* The seed of the unit's noise: the group's, with what the condition adds. */
+image_seed plan_unit_seed(const plan *p, const plan_unit *u);
 
 /* "'two stars', seed 2, like k=5" */
 void plan_unit_name(const plan *p, const plan_unit *u, text *out);

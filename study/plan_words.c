@@ -10,7 +10,8 @@ const char *plan_unit_prompt(const plan *p, const plan_unit *u) {
 }
 
 void plan_unit_name(const plan *p, const plan_unit *u, text *out) {
-    text_addf(out, "'%s', seed %llu, %s", p->prompts.prompt[u->prompt].prompt, (unsigned long long)u->seed,
+    seed_text seed;
+    text_addf(out, "'%s', seed %s, %s", p->prompts.prompt[u->prompt].prompt, seed_write(u->seed, seed),
               p->study->condition[u->condition].name);
 }
 

@@ -166,7 +166,7 @@ static ss_status encode_texts_first(runner *r, ss_error *err) {
 static attn_stream_name stream_name(const plan *p, const plan_unit *u) {
     return (attn_stream_name){.study_seed = p->study->study_seed,
                               .prompt = (uint64_t)u->prompt,
-                              .image_seed = u->seed + (uint64_t)p->study->condition[u->condition].seed_add,
+                              .image_seed = plan_unit_seed(p, u).bits,
                               .draw = (uint64_t)p->study->condition[u->condition].draw};
 }
 

@@ -38,6 +38,21 @@ static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
+static int compare_values(const void *a, const void *b) {
+    const score_value *x = a, *y = b;
+    if (x->metric != y->metric) return x->metric < y->metric ? -1 : 1;
+    if (x->condition != y->condition) return x->condition < y->condition ? -1 : 1;
+    if (x->prompt != y->prompt) return x->prompt < y->prompt ? -1 : 1;
+    return (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+/* SQLite orders seeds from 2^63 on, which are text there, by their digits. */
+static void sort_values(scores *d) {
+    int64_t i = 1;
+    while (i < d->n && compare_values(&d->v[i - 1], &d->v[i]) <= 0) i++;
+    if (i < d->n) qsort(d->v, (size_t)d->n, sizeof *d->v, compare_values);
+}
+
 static ss_status read_values(const store *s, scores *d, ss_error *err) {
     store_rows *r;
     int64_t cap = 0;
@@ -60,11 +75,12 @@ static ss_status read_values(const store *s, scores *d, ss_error *err) {
         d->v[d->n++] = (score_value){.metric = (int)store_rows_int(r, 0),
                                      .condition = (int)store_rows_int(r, 1),
                                      .prompt = store_rows_int(r, 2),
-                                     .seed = store_rows_int(r, 3),
+                                     .seed = seed_key(store_rows_seed(r, 3)),
                                      .x = store_rows_double(r, 4),
                                      .unreadable = (int)store_rows_int(r, 5)};
     }
     store_rows_close(r);
+    sort_values(d);
     return more < 0 ? err->code : SS_OK;
 }
 

@@ -74,38 +74,6 @@ static ss_status is_there(const store *s, const char *name, int *there, ss_error
     return SS_OK;
 }
 
-/* ---- sweeping ---- */
-
-/* Delete what the run wrote and nobody refers to: temporaries, images and traces without a committed unit
- * (`known` asks for those; a folder without images and traces does without it). */
-static ss_status sweep(store *s, const char *below, int depth, sqlite3_stmt *known, ss_error *err) {
-    char *folder = file_join(s->folder, below);
-    DIR *d = folder ? opendir(folder) : NULL;
-    ss_status status = SS_OK;
-    for (struct dirent *e; d && status == SS_OK && (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
-        char *relative = *below ? file_join(below, e->d_name) : text_copy(e->d_name);
-        char *full = relative ? file_join(s->folder, relative) : NULL;
-        const char *dot = strrchr(e->d_name, '.');
-        if (!full) status = error_no_memory(err, "a file name", 1);
-        else if (file_is_folder(full)) {
-            if (depth > 0) status = sweep(s, relative, depth - 1, known, err);
-        } else if (strstr(e->d_name, ".tmp-")) remove(full);
-        else if (*below && dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".h5") == 0)) {
-            sqlite3_bind_text(known, 1, relative, -1, SQLITE_STATIC);
-            int code = sqlite3_step(known);
-            if (code == SQLITE_DONE) remove(full);
-            else if (code != SQLITE_ROW) status = store_sql_error(s, "table unit", err);
-            sqlite3_reset(known);
-        }
-        free(relative);
-        free(full);
-    }
-    if (d) closedir(d);
-    free(folder);
-    return status;
-}
-
 /* ---- making ---- */
 
 /* A folder for a new store holds nothing, or the traces of a creation that was cut short. */
@@ -139,7 +107,7 @@ static ss_status write_study(const store *s, const study *y, ss_error *err) {
 
 static ss_status read_study(store *s, const char *data, ss_error *err) {
     json_t *part;
-    study_places places = {.data = data};
+    study_places places = {.data = data, .store_version = s->version ? s->version : STORE_VERSION};
     char *path = file_join(s->folder, "study.yaml");
     const char *hash = NULL;
     if (!path) return error_no_memory(err, "a file name", 1);
@@ -175,7 +143,7 @@ static ss_status create(store *s, const plan *p, const char *numeric_class, ss_e
     SS_TRY(check_empty(s, err)); /* before the lock, which is a file in the folder; after it, for who came second */
     SS_TRY(take_lock(s, err));
     SS_TRY(check_empty(s, err));
-    SS_TRY(sweep(s, "", 0, NULL, err)); /* temporaries of a creation that was killed */
+    SS_TRY(store_sweep(s, NULL, NULL, err)); /* temporaries of a creation that was killed */
     SS_TRY(write_study(s, p->study, err));
     SS_TRY(store_write_manifest(s, p, numeric_class, err));
     SS_TRY(store_read_manifest(s, err));
@@ -252,19 +220,7 @@ static ss_status check_class(store *s, const char *numeric_class, ss_error *err)
     return status;
 }
 
-static ss_status sweep_all(store *s, ss_error *err) {
-    enum { IMAGE_DEPTH = 4 };
-    sqlite3_stmt *known;
-    SS_TRY(store_prepare(s, "SELECT 1 FROM unit WHERE image = ?1 OR trace = ?1", &known, err));
-    ss_status status = sweep(s, "", 0, known, err);
-    if (status == SS_OK) status = sweep(s, "images", IMAGE_DEPTH, known, err);
-    if (status == SS_OK) status = sweep(s, "traces", 0, known, err);
-    if (status == SS_OK) status = sweep(s, "text", 0, known, err);
-    sqlite3_finalize(known);
-    return status;
-}
-
-ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_error *err) {
+ss_status store_complete(store *s, const plan *p, const char *numeric_class, notices *told, ss_error *err) {
     int64_t files, differing;
     text problems = {0};
     ss_status status = store_check_files(s, &files, &differing, &problems, err);
@@ -279,5 +235,5 @@ ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_
         SS_TRY(open_for_writing(s, err));
     }
     SS_TRY(check_class(s, numeric_class, err));
-    return sweep_all(s, err);
+    return store_sweep(s, p, told, err);
 }

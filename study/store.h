@@ -10,7 +10,7 @@
  *
  * One writer at a time (a lock on the file `lock`). A unit's files are written under temporary names, synced and
  * renamed; then one transaction records them with their checksums: that is the sole commit point, so a kill at any
- * moment leaves whole units and files that nobody refers to, which store_sweep deletes. All SQL of the program is in
+ * moment leaves whole units and files that nobody refers to, which the next run replaces. All SQL of the program is in
  * this folder's store_*.c. */
 #ifndef STUDY_STORE_H
 #define STUDY_STORE_H
@@ -37,8 +37,10 @@ ss_status store_open(store **out, const char *folder, store_mode mode, const cha
 void store_close(store *s); /* NULL is allowed */
 
 /* For writers, after plan_make on the store's study: finish a creation that was cut short, check that model files and
- * numeric class are those of the store (SS_ERR_STORE says what differs), and delete files nobody refers to. */
-ss_status store_complete(store *s, const plan *p, const char *numeric_class, ss_error *err);
+ * numeric class are those of the store (SS_ERR_STORE says what differs), and remove the temporaries
+ * of a run that was cut short (store_sweep.c); `told` (NULL = nobody) hears of them, and of files that are not the
+ * store's own. */
+ss_status store_complete(store *s, const plan *p, const char *numeric_class, notices *told, ss_error *err);
 
 /* For writers: the notices that the manifest does not have yet go there, under "notices". Without notices no byte of
  * the manifest changes. */
@@ -112,6 +114,7 @@ int store_rows_columns(const store_rows *r);
 const char *store_rows_name(const store_rows *r, int column);
 int store_rows_is_null(const store_rows *r, int column);
 int64_t store_rows_int(const store_rows *r, int column);
+image_seed store_rows_seed(store_rows *r, int column);
 int store_rows_is_number(const store_rows *r, int column); /* 1 whole, 2 not, 0 no number */
 double store_rows_double(const store_rows *r, int column); /* NAN for NULL */
 const char *store_rows_text(store_rows *r, int column);    /* "" for NULL */

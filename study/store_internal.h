@@ -79,6 +79,8 @@ ss_status store_read_older(store *s, ss_error *err);
 /* Values that are not finite and belong to nothing that is marked as failed: *n, and a line for each kind. */
 ss_status store_find_not_finite(const store *s, text *found, int64_t *n, ss_error *err);
 
+/* ---- store_sweep.c ---- */
+ss_status store_sweep(const store *s, const plan *p, notices *told, ss_error *err);
 /* ---- store_manifest.c ---- */
 ss_status store_write_manifest(const store *s, const plan *p, const char *numeric_class, ss_error *err);
 ss_status store_read_manifest(store *s, ss_error *err);

@@ -75,20 +75,21 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     const plan_unit *u = r->unit;
     const plan_condition *c = &p->condition[u->condition];
     const study_condition *condition = &p->study->condition[u->condition];
-    text folder = {0}, settings = {0}, seed = {0};
+    text folder = {0}, settings = {0};
+    seed_text seed;
     add_prompt_folder(p, u, &folder);
     text_addf(relative, "%s/samples/%04d.png", text_for(&folder, relative), u->seed_index);
     sample_settings_add_words(&c->settings, &settings);
-    text_addf(&seed, "%llu", (unsigned long long)((int64_t)u->seed + condition->seed_add));
+    seed_write(plan_unit_seed(p, u), seed);
     char *samples = folder.failed ? NULL : file_join(folder.s, "samples");
     char *path = relative->failed ? NULL : file_join(s->folder, relative->s);
     ss_status status = SS_OK;
-    if (!samples || !path || settings.failed || seed.failed) status = error_no_memory(err, "a file name", 1);
+    if (!samples || !path || settings.failed) status = error_no_memory(err, "a file name", 1);
     if (status == SS_OK) status = make_folders(s, samples, err);
     if (status == SS_OK) status = write_metadata(s, p, u, folder.s, err);
     if (status == SS_OK) {
         const png_note notes[] = {{"prompt", plan_unit_prompt(p, u)},
-                                  {"seed", seed.s},
+                                  {"seed", seed},
                                   {"sampler", settings.s},
                                   {"condition", condition->name},
                                   {"study", p->study->name}};
@@ -98,7 +99,6 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     free(path);
     text_free(&folder);
     text_free(&settings);
-    text_free(&seed);
     return status;
 }
 
@@ -135,7 +135,7 @@ static ss_status write_trace(const store *s, const plan *p, const store_result *
     SS_TRY_GOTO(status, done);
     SS_TRY_GOTO(hdf5_create(&w, path, err), done);
     SS_TRY_GOTO(hdf5_put_text(w, "prompt", p->prompts.prompt[r->unit->prompt].prompt, err), done);
-    SS_TRY_GOTO(hdf5_put_int(w, "seed", (int64_t)r->unit->seed, err), done);
+    SS_TRY_GOTO(hdf5_put_seed(w, "seed", r->unit->seed, err), done);
     SS_TRY_GOTO(hdf5_put_text(w, "condition", p->study->condition[r->unit->condition].name, err), done);
     SS_TRY_GOTO(hdf5_put_array(w, &array, err), done);
     status = hdf5_commit(w, err);
@@ -150,13 +150,20 @@ done:
 
 /* ---- rows ---- */
 
+/* As a whole number where SQLite has it; from 2^63 on its digits, as text. */
+static void bind_seed(sqlite3_stmt *q, int column, image_seed seed, seed_text digits) {
+    if (seed_is_int64(seed)) sqlite3_bind_int64(q, column, seed_key(seed));
+    else sqlite3_bind_text(q, column, seed_write(seed, digits), -1, SQLITE_STATIC);
+}
+
 static ss_status put_unit(store *s, const store_result *r, const char *image, const char *pixels, const char *trace,
                           const char *trace_hash, ss_error *err) {
     sqlite3_stmt *q = s->statement[PUT_UNIT];
     const plan_unit *u = r->unit;
+    seed_text seed;
     sqlite3_bind_int64(q, 1, u->id);
     sqlite3_bind_int(q, 2, u->prompt);
-    sqlite3_bind_int64(q, 3, (int64_t)u->seed);
+    bind_seed(q, 3, u->seed, seed);
     sqlite3_bind_int(q, 4, u->condition);
     sqlite3_bind_int(q, 5, s->numeric_class);
     sqlite3_bind_text(q, 6, image, -1, SQLITE_STATIC);

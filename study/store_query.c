@@ -46,6 +46,11 @@ int store_rows_is_number(const store_rows *r, int column) {
     return type == SQLITE_INTEGER ? 1 : type == SQLITE_FLOAT ? 2 : 0;
 }
 int64_t store_rows_int(const store_rows *r, int column) { return sqlite3_column_int64(r->stmt, column); }
+image_seed store_rows_seed(store_rows *r, int column) {
+    image_seed seed = seed_of(store_rows_int(r, column));
+    if (sqlite3_column_type(r->stmt, column) == SQLITE_TEXT) seed_parse(store_rows_text(r, column), &seed);
+    return seed;
+}
 double store_rows_double(const store_rows *r, int column) {
     return store_rows_is_null(r, column) ? NAN : sqlite3_column_double(r->stmt, column);
 }
@@ -85,7 +90,7 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
         while (i < p->n_units && sorted[i]->id < id) i++;
         if (i == p->n_units || sorted[i]->id != id) continue; /* of a larger --limit */
         const plan_unit *u = sorted[i];
-        if (u->prompt != store_rows_int(r, 1) || (int64_t)u->seed != store_rows_int(r, 2) ||
+        if (u->prompt != store_rows_int(r, 1) || seed_compare(u->seed, store_rows_seed(r, 2)) != 0 ||
             u->condition != store_rows_int(r, 3))
             status = store_damaged(s, err, "table unit: unit %lld is not what the study plans", (long long)id);
         done[u - p->unit] = store_rows_int(r, 4) ? UNIT_FAILED : UNIT_MADE;

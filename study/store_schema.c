@@ -34,9 +34,10 @@ static const store_table TABLES[] = {
      "block INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, heads INTEGER NOT NULL,"
      " queries INTEGER NOT NULL, keys INTEGER NOT NULL, layout INTEGER NOT NULL",
      ""},
-    /* image and pixels: NULL where the unit has failed (table failure) */
+    /* seed: a whole number, from 2^63 on its digits as text (no type: INTEGER would make them a float).
+     * image and pixels: NULL where the unit has failed (table failure) */
     {"unit", 1,
-     "unit INTEGER PRIMARY KEY, prompt INTEGER NOT NULL REFERENCES prompt, seed INTEGER NOT NULL,"
+     "unit INTEGER PRIMARY KEY, prompt INTEGER NOT NULL REFERENCES prompt, seed NOT NULL,"
      " condition INTEGER NOT NULL REFERENCES condition, class INTEGER NOT NULL REFERENCES class,"
      " image TEXT, pixels TEXT, trace TEXT, trace_sha256 TEXT, UNIQUE(prompt, seed, condition)",
      ""},

@@ -64,7 +64,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));
     y->weights = (weight_form)o.word; /* its words are the forms' names */
     SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
-    y->study_seed = (uint64_t)o.integer;
+    y->study_seed = o.seed.bits;
     return SS_OK;
 }
 
@@ -89,10 +89,24 @@ static ss_status read_prompts(loader *l, const yaml_node *root) {
     return yaml_error(l->f, at, NULL, l->err, "prompts '%s' is not a file", o.text);
 }
 
+/* ---- seeds ---- */
+
+static ss_status same_noise(loader *l, const yaml_node *at, image_seed a, image_seed b) {
+    seed_text first, second;
+    return yaml_error(
+        l->f, at, NULL, l->err,
+        "the seeds %s and %s are one noise: torch's generator takes them modulo 2^32, so their images are "
+        "the same; expected seeds that differ",
+        seed_write(a, first), seed_write(b, second));
+}
+
+/* A study is refused that counts one noise twice; in a store that an older program made it is read (and told). */
+static int takes_same_noise(const study *y) { return y->store_version > 0; }
+
 /* A list of different seeds (or one seed alone). */
-static ss_status read_seed_list(loader *l, const yaml_node *n, const char *what, uint64_t *seed, int *count) {
-    static const option SEED = {"seed", OPTION_INT, NULL, 0, 9007199254740992.0, NULL, "image seed"};
-    int items = n->kind == YAML_SCALAR ? 1 : n->count;
+static ss_status read_seed_list(loader *l, const yaml_node *n, const char *what, image_seed *seed, int *count) {
+    static const option SEED = {"seed", OPTION_SEED, NULL, 0, 0, NULL, "image seed"};
+    int items = n->kind == YAML_SCALAR ? 1 : n->count, first;
     if (n->kind == YAML_MAPPING || items == 0)
         return yaml_error(l->f, n, NULL, l->err, "%s: expected a list of seeds", what);
     if (items > STUDY_MAX_SEEDS)
@@ -102,10 +116,13 @@ static ss_status read_seed_list(loader *l, const yaml_node *n, const char *what,
         option_value o;
         SS_TRY(loader_parse(l, item, &SEED, &o));
         for (int j = 0; j < i; j++)
-            if (seed[j] == (uint64_t)o.integer)
+            if (seed_compare(seed[j], o.seed) == 0)
                 return yaml_error(l->f, item, NULL, l->err, "seed %s is listed twice", item->text);
-        seed[i] = (uint64_t)o.integer;
+        seed[i] = o.seed;
     }
+    int again = takes_same_noise(l->y) ? -1 : seed_find_same_noise(seed, items, &first);
+    if (again == -2) return loader_no_memory(l);
+    if (again >= 0) return same_noise(l, &n->items[again], seed[first], seed[again]);
     *count = items;
     return SS_OK;
 }
@@ -120,7 +137,7 @@ static ss_status read_seeds(loader *l, const yaml_node *root) {
     SS_TRY(loader_check_keys(l, n, tables, 1, "key of seeds"));
     SS_TRY(loader_get(l, n, STUDY_SEED_KEYS, "add", &o));
     SS_TRY(loader_get(l, n, STUDY_SEED_KEYS, "base", &o));
-    y->seed[0] = (uint64_t)o.integer;
+    y->seed[0] = o.seed;
     y->n_seeds = y->seeds_by_prompt = 1;
     return SS_OK;
 }
@@ -290,24 +307,46 @@ static ss_status read_sham(loader *l, const yaml_node *root) {
     return SS_OK;
 }
 
-/* Calibration seeds: as written, or the two after the study's largest. Only where a margin is calibrated, or they were
+/* Whether `a` has the noise of one of `n` seeds. */
+static int is_noise_of(image_seed a, const image_seed *seed, int n) {
+    for (int i = 0; i < n; i++)
+        if (seed_noise(seed[i]) == seed_noise(a)) return 1;
+    return 0;
+}
+
+/* Two seeds from the largest on that are no noise of the study; where the range ends there, from the smallest on. Seeds
+ * by prompt run upwards from the base: stay clear of them. */
+static ss_status default_calibration(loader *l) {
+    enum { CLEAR = 999999999, ROOM = 2 * STUDY_MAX_SEEDS };
+    study *y = l->y;
+    image_seed at = y->seed[0], smallest = y->seed[0], unused;
+    int64_t clear = y->seeds_by_prompt ? CLEAR : 0;
+    for (int i = 1; i < y->n_seeds; i++) {
+        if (seed_compare(y->seed[i], at) > 0) at = y->seed[i];
+        if (seed_compare(y->seed[i], smallest) < 0) smallest = y->seed[i];
+    }
+    if (seed_add(at, clear + ROOM, &unused) != 0) {
+        at = smallest;
+        clear = y->seeds_by_prompt ? -CLEAR : 0;
+    }
+    seed_add(at, clear, &at);
+    while (y->n_calibration < 2) {
+        seed_add(at, 1, &at);
+        int older = y->store_version == 1 || y->store_version == 2; /* knew of no noise */
+        if (older || !is_noise_of(at, y->seed, y->n_seeds)) y->calibration_seed[y->n_calibration++] = at;
+    }
+    return SS_OK;
+}
+
+/* Calibration seeds: as written, or two that the study does not use. Only where a margin is calibrated, or they were
  * written. */
 static ss_status read_calibration(loader *l, const yaml_node *root) {
     study *y = l->y;
     const option *tables[] = {STUDY_CALIBRATION_KEYS};
     const yaml_node *n = yaml_find(root, "calibration");
     int asked = 0;
-    uint64_t largest = 0;
     for (int i = 0; i < y->n_contrasts; i++) asked |= y->contrast[i].margin_kind == MARGIN_CALIBRATED;
-    for (int i = 0; i < y->n_seeds; i++) largest = y->seed[i] > largest ? y->seed[i] : largest;
-    if (!n && !asked) return SS_OK;
-    if (!n) {
-        /* seeds by prompt run upwards from the base: stay clear of them */
-        y->calibration_seed[0] = largest + (y->seeds_by_prompt ? 1000000000 : 1);
-        y->calibration_seed[1] = y->calibration_seed[0] + 1;
-        y->n_calibration = 2;
-        return SS_OK;
-    }
+    if (!n) return asked ? default_calibration(l) : SS_OK;
     SS_TRY(loader_expect(l, n, YAML_MAPPING, "calibration"));
     SS_TRY(loader_check_keys(l, n, tables, 1, "key of calibration"));
     const yaml_node *list = yaml_find(n, "seeds");
@@ -318,11 +357,15 @@ static ss_status read_calibration(loader *l, const yaml_node *root) {
         return yaml_error(l->f, list, NULL, l->err, "calibration needs at least two seeds a prompt, found %d",
                           y->n_calibration);
     for (int i = 0; i < y->n_calibration; i++)
-        for (int j = 0; j < y->n_seeds; j++)
-            if (y->calibration_seed[i] == y->seed[j])
-                return yaml_error(l->f, list->kind == YAML_SEQUENCE ? &list->items[i] : list, NULL, l->err,
-                                  "calibration seed %llu is a seed of the study; expected others",
-                                  (unsigned long long)y->seed[j]);
+        for (int j = 0; j < y->n_seeds; j++) {
+            const yaml_node *at = list->kind == YAML_SEQUENCE ? &list->items[i] : list;
+            if (seed_compare(y->calibration_seed[i], y->seed[j]) == 0)
+                return yaml_error(l->f, at, NULL, l->err, "calibration seed %s is a seed of the study; expected others",
+                                  at->text);
+            if (seed_noise(y->calibration_seed[i]) == seed_noise(y->seed[j]) && !takes_same_noise(y) &&
+                !y->seeds_by_prompt)
+                return same_noise(l, at, y->seed[j], y->calibration_seed[i]);
+        }
     return SS_OK;
 }
 
@@ -390,6 +433,7 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     *out = NULL;
     study *y = calloc(1, sizeof *y);
     if (!y) return error_no_memory(err, "a study", sizeof *y);
+    y->store_version = places ? places->store_version : 0;
     loader l = {.y = y, .err = err};
     ss_status status = load(&l, path, places);
     if (status == SS_OK) *out = y;

@@ -38,6 +38,7 @@ extern const int STUDY_PROBE_COUNT;
  * (NULL = the process's), `data` (the installed program's data folder; NULL = none). */
 typedef struct study_places {
     const char *base, *current, *data;
+    int store_version; /* of the store that the study is read from, 0 = from none: what an older program took is read */
 } study_places;
 
 typedef enum condition_role {
@@ -96,7 +97,7 @@ typedef struct study_condition {
     int draw, draw_of; /* number of the draw of its random sets, from 0; index of the condition of draw 0 */
     int k_listed;      /* k was a list: the condition is one of several of its family */
     prompt_change prompt;
-    int64_t seed_add;      /* added to the image seed */
+    int64_t seed_add;      /* added to the image seed; no multiple of 2^32 but 0 */
     double guidance;       /* NAN = the study's */
     int sampler_steps;     /* 0 = the study's */
     picture_sizes sizes;   /* those given differ from the study's */
@@ -137,10 +138,11 @@ typedef struct study {
     int stratify;                         /* by tag */
     uint64_t study_seed;                  /* of the program's own random streams */
     int n_seeds;                          /* image seeds of each prompt */
-    uint64_t seed[STUDY_MAX_SEEDS];
+    image_seed seed[STUDY_MAX_SEEDS];
+    int store_version;   /* as in study_places */
     int seeds_by_prompt; /* {base, add: prompt}: seed[0] + number of the prompt; n_seeds is 1 */
     int n_calibration;
-    uint64_t calibration_seed[STUDY_MAX_SEEDS];
+    image_seed calibration_seed[STUDY_MAX_SEEDS];
     sample_settings sampler; /* as written: unset members are the model's defaults */
 
     int n_probes;

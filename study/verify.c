@@ -153,8 +153,8 @@ static ss_status check_shams(const store *s, verify_report *v, ss_error *err) {
         v->shams++;
         if (store_rows_int(r, 3)) continue;
         v->shams_differing++;
-        problem(v, "sham '%s' differs from the baseline: '%s', seed %lld", store_rows_text(r, 0), store_rows_text(r, 1),
-                (long long)store_rows_int(r, 2));
+        problem(v, "sham '%s' differs from the baseline: '%s', seed %s", store_rows_text(r, 0), store_rows_text(r, 1),
+                store_rows_text(r, 2));
     }
     store_rows_close(r);
     return more < 0 ? err->code : SS_OK;

@@ -20,8 +20,8 @@ while read -r command flags; do
 done <<'END'
 inspect tensors check variant random
 forward in out tap list-taps variant
-generate prompt prompts out seed images steps guidance size original-size crop target-size negative variant round
-trace prompt seed out top step map json steps guidance size original-size crop target-size negative variant round
+generate prompt prompts out seed images force steps guidance size original-size crop target-size negative variant round
+trace prompt seed out top step map json force steps guidance size original-size crop target-size negative variant round
 run out limit plan
 resume
 score metric again
@@ -81,13 +81,13 @@ check 'generate again' sinkscope generate tiny --prompts prompts.jsonl --seed 7 
 check 'one picture a prompt' test "$(ls g1 | wc -l)" -eq 6
 for other in g2 g4 g8 again; do same "the same pictures in $other" g1 $other; done
 check 'other seeds, other pictures' sinkscope generate tiny --prompt 'a red star' --seed 7 --images 2 -o seeds
-same 'a prompt and seed is the same picture anywhere' seeds/00000-7.png g1/00000.png
+same 'a prompt and seed is the same picture anywhere' seeds/00000-7.png g1/00000-7.png
 check 'another seed is another picture' sh -c '! cmp -s seeds/00000-7.png seeds/00000-8.png'
 sinkscope generate tiny --prompt 'a red star' --negative blue --steps 3 --size 64x32 --guidance 2.5 --seed 9 -o one >said.out
-check 'says where the picture is' grep -qF 'one/00000.png  a red star' said.out
+check 'says where the picture is' grep -qF 'one/00000-9.png  a red star' said.out
 for chunk in 'tEXtprompt' 'a red star' 'tEXtparameters' \
     'model: tiny, seed: 9, steps: 3, guidance: 2.5, size: 64x32, negative: blue, sinkscope: 0.'; do
-    check "the picture's chunk: $chunk" grep -aqF "$chunk" one/00000.png
+    check "the picture's chunk: $chunk" grep -aqF "$chunk" one/00000-9.png
 done
 
 # ---- inspect ----
@@ -107,11 +107,11 @@ done
 same 'the same picture by weights as stored and as float32' wstored wfloat32
 for form in int8 bf16; do
     check "a picture by weights in $form" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --round $form -o "r$form"
-    check "it says $form" grep -aq "weights: $form" "r$form/00000.png"
+    check "it says $form" grep -aq "weights: $form" "r$form/00000-3.png"
     try "a trace in $form" 0 '' sinkscope trace "$model" --prompt 'a red star' --steps 2 --round $form -o "t$form"
     check "the trace says $form" grep -q "weights $form" "t$form/trace.html"
 done
-check 'a picture as stored does not speak of it' sh -c '! grep -aq "weights:" wstored/00000.png'
+check 'a picture as stored does not speak of it' sh -c '! grep -aq "weights:" wstored/00000-3.png'
 for type in F32 F16 BF16; do
     check "random weights of type $type" sinkscope inspect tiny/transformer --random $type.safetensors --type $type
     check "they are $type" grep -aqF "\"dtype\":\"$type\"" $type.safetensors

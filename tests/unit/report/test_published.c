@@ -82,7 +82,7 @@ static void make(fixture *f) {
                        .n_contrasts = 2,
                        .contrast = f->contrast,
                        .n_metrics = 2};
-    f->study.seed[0] = 1000;
+    f->study.seed[0] = seed_of(1000);
     f->study.metric[0].row = metric_find("lpips-alex", NULL, &err);
     f->study.metric[1].row = metric_find("clip-t", NULL, &err);
     f->study.metric[1].options[0].text = "/weights/clip-vit-base-patch32";
@@ -129,7 +129,7 @@ static void other_model(fixture *f) { make_modules(&f->facts.modules, 24, "trans
 static void other_weights(fixture *f) { f->study.weights = FORM_INT8; }
 static void other_prompts(fixture *f) { f->facts.prompts_sha256[0] = 'x'; }
 static void other_n(fixture *f) { f->row[0].stats.n = f->row[1].stats.n = 63; }
-static void other_seed(fixture *f) { f->study.seed[0] = 42; }
+static void other_seed(fixture *f) { f->study.seed[0] = seed_of(42); }
 static void no_seed_by_prompt(fixture *f) { f->study.seeds_by_prompt = 0; }
 static void other_steps(fixture *f) { f->study.sampler.steps = 0; }
 static void other_guidance(fixture *f) { f->study.sampler.guidance = 7.5; }
@@ -229,7 +229,7 @@ static void test_sights(void **state) {
     for (int same = 0; same < 2; same++) {
         make(f);
         f->analysis.n_rows = 0;
-        f->study.seed[0] = 42;
+        f->study.seed[0] = seed_of(42);
         f->facts.first_image_key = 0.015625;
         assert_int_equal(report_table_columns(&f->facts.baseline, SITES, 3, &err), SS_OK);
         for (int i = 0; i < 24; i++) {

@@ -238,7 +238,7 @@ static void make_facts(fixture *f) {
     r->n_columns = 2;
     r->column[1] = 1;
     r->sample[0] =
-        (facts_sample){.prompt = 3, .seed = 9, .words = copy(HOSTILE), .tag = copy(HOSTILE), .swapped = copy(HOSTILE)};
+        (facts_sample){.prompt = 3, .seed = seed_of(9), .words = copy(HOSTILE), .tag = copy(HOSTILE), .swapped = copy(HOSTILE)};
     r->picture[0][0].value = 1;
     r->picture[0][0].note = copy(HOSTILE);
     r->picture[0][1].value = NAN;

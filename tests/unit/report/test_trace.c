@@ -97,7 +97,7 @@ static void make(fixture *f, int branches, int measured) {
     f->image = (rgb_image){.width = 2, .height = 2, .rgb = f->rgb};
     f->trace = (trace){.prompt = "</title><script>\"&",
                        .model = "a, \"model\"",
-                       .seed = 7,
+                       .seed = seed_of(7),
                        .settings = &f->settings,
                        .sites = &f->sites,
                        .block = f->block,

@@ -125,13 +125,13 @@ static void test_other_class_and_files(void **state) {
     world_open(&w, WORLD_STUDY, 12, 2);
     free(world_reference(&w));
     assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_WRITE, NULL, &err), SS_OK);
-    assert_int_equal(store_complete(s, w.p, "another class", &err), SS_ERR_STORE);
+    assert_int_equal(store_complete(s, w.p, "another class", NULL, &err), SS_ERR_STORE);
     assert_non_null(strstr(err.message, "'test class', this machine has 'another class'"));
-    assert_int_equal(store_complete(s, w.p, "test class", &err), SS_OK);
+    assert_int_equal(store_complete(s, w.p, "test class", NULL, &err), SS_OK);
     fake_write(w.folder, "model/weights.safetensors", "0123456789"); /* rewritten, the same bytes */
-    assert_int_equal(store_complete(s, w.p, "test class", &err), SS_OK);
+    assert_int_equal(store_complete(s, w.p, "test class", NULL, &err), SS_OK);
     fake_write(w.folder, "model/weights.safetensors", "0123456780");
-    assert_int_equal(store_complete(s, w.p, "test class", &err), SS_ERR_STORE);
+    assert_int_equal(store_complete(s, w.p, "test class", NULL, &err), SS_ERR_STORE);
     assert_non_null(strstr(err.message, "weights.safetensors has changed since the run began"));
     store_close(s);
     world_close(&w);

@@ -95,7 +95,7 @@ static void test_expansion(void **state) {
     assert_true(y->contrast[6].is_positive && y->contrast[6].is_added);
 
     assert_int_equal(y->n_calibration, 2); /* by default: the two after the largest */
-    assert_int_equal(y->calibration_seed[0], 3);
+    assert_int_equal(y->calibration_seed[0].bits, 3);
     assert_int_equal(y->n_probes, 1);
     assert_int_equal(y->top, 1);
     assert_int_equal(y->study_seed, 77);
@@ -196,7 +196,7 @@ static void test_scalars_and_defaults(void **state) {
     assert_true(y->condition[1].intervention.blocks.all);
     assert_int_equal(y->condition[1].intervention.branches, 3);
     assert_string_equal(y->condition[1].intervention.selector_options[0].text, "clip");
-    assert_true(y->seeds_by_prompt && y->seed[0] == 1000 && y->n_seeds == 1);
+    assert_true(y->seeds_by_prompt && y->seed[0].bits == 1000 && y->n_seeds == 1);
     assert_int_equal(y->sample, 4);
     assert_int_equal(y->stratify, 0);
     assert_int_equal(y->n_calibration, 3);
@@ -303,6 +303,11 @@ static const wrong WRONG[] = {
      8, 22},
     {"conditions: {s: {prompt: swap-attribute}}\ncalibration: {seeds: [3, 1]}\n",
      "calibration seed 1 is a seed of the study", 8, 26},
+    {"conditions: {s: {prompt: swap-attribute}}\ncalibration: {seeds: [3, 4294967298]}\n",
+     "the seeds 2 and 4294967298 are one noise", 8, 26},
+    {"conditions: {s: {prompt: swap-attribute}}\ncalibration: {seeds: [3, 4294967299]}\n",
+     "the seeds 3 and 4294967299 are one noise", 8, 26},
+    {"conditions:\n  s: {seed: {add: -4294967296}}\n", "-4294967296 is a multiple of 2^32", 8, 19},
     {"conditions: {s: {prompt: swap-attribute}}\ncalibration: {}\n", "the key 'seeds' is missing", 8, 14},
     {"conditions: {s: {prompt: swap-attribute}}\nsampler: {steps: 0}\n", "steps is '0'", 8, 18},
     {"conditions: {s: {prompt: swap-attribute}}\nsampler: {size: 10by10}\n", "size is '10by10'", 8, 17},
@@ -348,7 +353,13 @@ static const wrong WRONG[] = {
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\n", "the key 'seeds' is missing", 1, 1},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: []\n", "expected a list of seeds", 4, 8},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [1, 1]\n", "seed 1 is listed twice", 4, 12},
-    {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [-4]\n", "seed is '-4'", 4, 9},
+    {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [x]\n", "seed is 'x'", 4, 9},
+    {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [2, 1, 4294967297]\n",
+     "the seeds 1 and 4294967297 are one noise", 4, 15},
+    {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [-1, 18446744073709551615]\n",
+     "the seeds -1 and 18446744073709551615 are one noise", 4, 13},
+    {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [18446744073709551616]\n",
+     "expected a whole number from -9223372036854775808 to 18446744073709551615", 4, 9},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: {base: 3}\n", "the key 'add' is missing", 4, 8},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [1]\n", "the key 'metrics' is missing", 1, 1},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\nseeds: [1]\nmetrics: [glo]\n",

@@ -73,7 +73,7 @@ ss_status world_run(const world *w, const char *name, const run_options *o, ss_e
     } else {
         status = store_open(&s, path, STORE_WRITE, NULL, err);
         if (status == SS_OK) status = plan_make(&p, store_study(s), fake_pipeline(), store_limit(s), err);
-        if (status == SS_OK) status = store_complete(s, p, "test class", err);
+        if (status == SS_OK) status = store_complete(s, p, "test class", NULL, err);
         if (status == SS_OK) status = run_plan(s, p, w->c, fake_pipeline(), o, err);
     }
     store_close(s);
