@@ -124,7 +124,7 @@ static ss_status read_failed(const store *s, scores *d, ss_error *err) {
         score_value v = {.metric = (int)store_rows_int(r, 0),
                          .condition = (int)store_rows_int(r, 1),
                          .prompt = store_rows_int(r, 2),
-                         .seed = store_rows_int(r, 3)};
+                         .seed = seed_key(store_rows_seed(r, 3))};
         status = more < 0 ? err->code : add_failed(d, sorted, v, store_rows_int(r, 4), store_rows_int(r, 5), err);
     }
     store_rows_close(r);

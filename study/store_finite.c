@@ -81,6 +81,25 @@ ss_status store_find_not_finite(const store *s, text *found, int64_t *n, ss_erro
     return found->failed ? error_no_memory(err, "what is not finite", found->len) : SS_OK;
 }
 
+/* Earlier programs took seeds that are equal modulo 2^32: one noise, counted twice (base/seed.h). */
+static ss_status tell_same_noise(const store *s, notices *list, ss_error *err) {
+    store_rows *r;
+    SS_TRY(store_select(&r, s, err,
+                        "SELECT p.text, min(x.seed), max(x.seed) FROM (SELECT DISTINCT prompt, seed FROM unit) x JOIN"
+                        " prompt p ON p.prompt = x.prompt GROUP BY x.prompt, x.seed & 4294967295 HAVING count(*) > 1"
+                        " ORDER BY x.prompt LIMIT 1"));
+    int more = store_rows_next(r, err);
+    ss_status status = more < 0 ? err->code : SS_OK;
+    if (more == 1)
+        status =
+            notices_add(list, err,
+                        "%s: the seeds %s and %s of '%s' are one noise (torch's generator takes seeds modulo 2^32): "
+                        "its images are counted twice, and its n, intervals and p values are not to be trusted",
+                        s->folder, store_rows_text(r, 1), store_rows_text(r, 2), store_rows_text(r, 0));
+    store_rows_close(r);
+    return status;
+}
+
 ss_status store_tell_older(const store *s, notices *list, ss_error *err) {
     text found = {0};
     int64_t n = 0;
@@ -92,5 +111,5 @@ ss_status store_tell_older(const store *s, notices *list, ss_error *err) {
                              "such; its figures are not to be trusted ('sinkscope verify' lists them)",
                              s->folder, s->version, (long long)n);
     text_free(&found);
-    return status;
+    return status == SS_OK ? tell_same_noise(s, list, err) : status;
 }

@@ -108,8 +108,7 @@ static ss_status check_failures(const store *s, verify_report *v, ss_error *err)
         int failed = (int)store_rows_int(r, 4);
         v->failed += failed;
         if (failed == (int)store_rows_int(r, 3)) continue;
-        problem(v, "'%s', seed %lld, %s: %s", store_rows_text(r, 0), (long long)store_rows_int(r, 1),
-                store_rows_text(r, 2),
+        problem(v, "'%s', seed %s, %s: %s", store_rows_text(r, 0), store_rows_text(r, 1), store_rows_text(r, 2),
                 failed ? "has failed, and has a picture" : "has no picture, and nothing says why");
     }
     store_rows_close(r);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,35 @@ static void test_by_prompt(void **state) {
     refuse("{base: 18446744073709551610, add: prompt}", "calibration: {seeds: [500, 600]}\n", "beyond -2^63");
     world w; /* another prompt's noise is no collision */
     world_open(&w, with_seeds("{base: -3, add: prompt}"), 12, 0);
+    world_close(&w);
+}
+
+/* A store of an earlier version that has them is read, and its reader is told. */
+static void test_older_store(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    store *s;
+    sqlite3 *db;
+    notices told = {0};
+    world_open(&w, WORLD_STUDY, 12, 0);
+    free(world_reference(&w));
+    char *path = file_join(world_path(&w, "reference"), "results.sqlite");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(
+            sqlite3_exec(db, i ? "UPDATE unit SET seed = 4294967297 WHERE seed = 2" : "PRAGMA user_version = 2", NULL,
+                         NULL, NULL),
+            SQLITE_OK);
+        sqlite3_close(db);
+        assert_int_equal(store_open(&s, world_path(&w, "reference"), STORE_READ, NULL, &err), SS_OK);
+        assert_int_equal(store_tell_older(s, &told, &err), SS_OK);
+        assert_int_equal(told.n, i);
+        store_close(s);
+    }
+    assert_non_null(strstr(told.line[0], "the seeds 1 and 4294967297 of '"));
+    notices_free(&told);
+    free(path);
     world_close(&w);
 }
 
