@@ -198,7 +198,8 @@ static void add_failed_score_view(const char *create, text *out) {
         " AND NOT EXISTS (SELECT 1 FROM score x WHERE x.unit = v.unit AND x.metric = n.metric)"
         " AND (EXISTS (SELECT 1 FROM unit y WHERE y.condition = w.condition AND (EXISTS (SELECT 1 FROM score x"
         " WHERE x.unit = y.unit AND x.metric = n.metric) OR EXISTS (SELECT 1 FROM score_failure x WHERE x.unit ="
-        " y.unit AND x.metric = n.metric))) OR NOT EXISTS (SELECT 1 FROM unit y WHERE y.condition = w.condition AND y.image"
+        " y.unit AND x.metric = n.metric))) OR NOT EXISTS (SELECT 1 FROM unit y WHERE y.condition = w.condition AND "
+        "y.image"
         " IS NOT NULL))) f ON f.unit = u.unit JOIN metric m ON m.metric = f.metric;",
         create, UNIT_COLUMNS, UNIT_TABLES);
 }

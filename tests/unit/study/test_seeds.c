@@ -230,6 +230,7 @@ int main(void) {
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_default_calibration),
         cmocka_unit_test(test_by_prompt),
+        cmocka_unit_test(test_older_store),
         cmocka_unit_test(test_foreign_files_stay),
         cmocka_unit_test(test_restored_database),
     };
