@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,19 @@
 #include "base/file.h"
 #include "io/content.h"
 
-/* jansson does not always say that memory ran out: its lexer drops a byte that it cannot keep, or calls a token that it
- * could not copy a syntax error. So it allocates through here, unless the program that uses this library has given it
- * functions already; the flag is the thread's own. */
+/* jansson does not always say that memory ran out: its lexer drops a byte that it cannot keep, and then writes behind a
+ * buffer that it measured without it. So it allocates through here, unless the program that uses this library has given
+ * it functions already; a parse is left at once, by a jump, and what it had allocated is lost. Both are the thread's
+ * own. */
 static _Thread_local int starved;
+static _Thread_local jmp_buf *way_out; /* while jansson parses */
 
 static void *watched_malloc(size_t size) {
     void *p = malloc(size);
-    if (!p) starved = 1;
-    return p;
+    if (p) return p;
+    starved = 1;
+    if (way_out) longjmp(*way_out, 1);
+    return NULL;
 }
 
 static void watch(void) {
@@ -37,17 +42,26 @@ void json_watch(void) {
 
 int json_starved(void) { return starved; }
 
+/* NULL where it is not JSON, or memory ran out. */
+static json_t *parse(const void *bytes, size_t size, size_t flags, json_error_t *e) {
+    jmp_buf out_of_memory;
+    json_watch();
+    if (setjmp(out_of_memory)) {
+        way_out = NULL;
+        return NULL;
+    }
+    way_out = &out_of_memory;
+    json_t *value = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | flags, e);
+    way_out = NULL;
+    return value;
+}
+
 static ss_status read_bytes(const void *bytes, size_t size, const char *name, size_t flags, json_t **out,
                             ss_error *err) {
     json_error_t e;
     char where[512];
-    json_watch();
-    *out = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | flags, &e);
-    if (starved || (!*out && json_error_code(&e) == json_error_out_of_memory)) {
-        json_decref(*out);
-        *out = NULL;
-        return error_no_memory(err, name, size);
-    }
+    *out = parse(bytes, size, flags, &e);
+    if (starved) return error_no_memory(err, name, size);
     if (*out) return SS_OK;
     snprintf(where, sizeof where, "%s:%d:%d", name, e.line, e.column);
     return error_set(err, SS_ERR_INPUT, where, "is not JSON: %s", e.text);

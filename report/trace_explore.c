@@ -12,7 +12,7 @@ enum { MASS_UNIT = 10000 }; /* masses are whole numbers of 1 / MASS_UNIT */
 static void add_string(text *out, const char *s) {
     text quoted = {0};
     text_add_json(&quoted, s);
-    for (const char *c = quoted.failed ? "\"\"" : quoted.s; *c; c++)
+    for (const char *c = text_for(&quoted, out); *c; c++)
         if (*c == '<') text_add(out, "\\u003c");
         else text_add_n(out, c, 1);
     text_free(&quoted);
