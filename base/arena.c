@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ARENA_ALIGN = 64, PAGE = 4096, MAX_PIECES = 64, SMALLEST_PIECE = 4 << 20 };
+enum { ARENA_ALIGN = 64, PAGE = 4096, HUGE_PAGE = 2 << 20, MAX_PIECES = 64, SMALLEST_PIECE = 4 << 20 };
 #ifdef SS_ARENA_REDZONES
 enum { REDZONE = 64 };
 #else
@@ -64,12 +64,26 @@ static void drop_pieces(arena *a, int n) {
     if (a->current >= n) a->current = n > 0 ? n - 1 : 0;
 }
 
+/* A mapping that begins on a huge page and is made of whole ones, where it is larger than one. */
+static void *map_piece(size_t bytes, size_t *size) {
+    size_t page = bytes > HUGE_PAGE ? HUGE_PAGE : PAGE;
+    *size = round_up(bytes, page);
+    size_t all = *size + page - PAGE;
+    if (*size < bytes || all < *size) return NULL;
+    void *base = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    size_t before = round_up((uintptr_t)base, page) - (uintptr_t)base, after = all - before - *size;
+    unsigned char *first = (unsigned char *)base + before;
+    if (before) munmap(base, before);
+    if (after) munmap(first + *size, after);
+    madvise(first, *size, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
+    return first;
+}
+
 static int add_piece(arena *a, size_t bytes) {
-    size_t size = round_up(bytes, PAGE);
-    if (size < bytes || a->n_pieces == MAX_PIECES) return 0;
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED) return 0;
-    madvise(base, size, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
+    size_t size;
+    void *base = a->n_pieces < MAX_PIECES ? map_piece(bytes, &size) : NULL;
+    if (!base) return 0;
     a->piece[a->n_pieces++] = (piece){.base = base, .size = size};
     return 1;
 }
