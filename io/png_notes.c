@@ -31,14 +31,17 @@ static const unsigned char *text_of(const unsigned char *type, const unsigned ch
 
 ss_status png_read_note(const char *path, const char *key, char **out, ss_error *err) {
     enum { SIGNATURE = 8, FRAME = 12 }; /* of a chunk: length, type, checksum */
-    file_map m;
+    const size_t MOST = (size_t)1 << 31;
+    char *bytes;
+    size_t size;
     ss_status status = SS_OK;
     *out = NULL;
-    SS_TRY(file_map_open(&m, path, err));
-    for (size_t at = SIGNATURE; status == SS_OK && !*out && m.size >= FRAME && at <= m.size - FRAME;) {
-        size_t length = big_endian(m.data + at);
-        if (length > m.size - at - FRAME) break;
-        const unsigned char *data = m.data + at + 8, *words = text_of(m.data + at + 4, data, data + length, key);
+    SS_TRY(file_read(path, MOST, &bytes, &size, err));
+    const unsigned char *file = (const unsigned char *)bytes;
+    for (size_t at = SIGNATURE; status == SS_OK && !*out && size >= FRAME && at <= size - FRAME;) {
+        size_t length = big_endian(file + at);
+        if (length > size - at - FRAME) break;
+        const unsigned char *data = file + at + 8, *words = text_of(file + at + 4, data, data + length, key);
         if (words) {
             size_t n = (size_t)(data + length - words);
             *out = malloc(n + 1);
@@ -47,6 +50,6 @@ ss_status png_read_note(const char *path, const char *key, char **out, ss_error 
         }
         at += length + FRAME;
     }
-    file_map_close(&m);
+    free(bytes);
     return status;
 }
