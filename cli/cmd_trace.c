@@ -115,7 +115,6 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
                        .measure = &t->measure,
                        .branches = t->settings.guidance > 1 ? 2 : 1,
                        .image = &t->image};
-    SS_TRY(check_folder(t, in, 0, err));
     for (int branch = 0; branch < t->trace.branches; branch++) SS_TRY(find_words(t, branch, err));
     const char *map = invocation_flag(in, "map").text;
     if (map) {
@@ -124,6 +123,7 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
         t->measure.map = &t->map.map;
         t->trace.map = map;
     }
+    SS_TRY(check_folder(t, in, 0, err));
     SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed.bits}, shape, err));
     t->trace.run = t->run;
     return make_image(t, seed.bits, err);
