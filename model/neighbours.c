@@ -3,12 +3,12 @@
 #define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
 #include "model/neighbours.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "base/folder.h"
 
 /* Names under which diffusers and transformers write all weights of a component; a variant goes before the last dot. */
 static const struct {
@@ -66,29 +66,20 @@ static int is_lora(const char *name) {
     return weights && named;
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
 ss_status model_note_lora(notices *list, const char *folder, ss_error *err) {
     enum { SHOWN = 8 };
-    char *name[SHOWN] = {0};
-    int n = 0, more = 0;
+    folder_names names;
+    int n = 0;
     text line = {0};
-    DIR *d = opendir(folder);
-    if (!d) return SS_OK; /* whatever is to be read there fails by itself */
-    for (struct dirent *e; (e = readdir(d));) {
-        if (!is_lora(e->d_name)) continue;
-        if (n == SHOWN) more++;
-        else if ((name[n] = text_copy(e->d_name))) n++;
-        else line.failed = 1;
-    }
-    closedir(d);
-    qsort(name, (size_t)n, sizeof *name, compare_names);
+    if (!file_is_folder(folder)) return SS_OK; /* whatever is to be read there fails by itself */
+    SS_TRY(folder_list(folder, &names, err));
     text_addf(&line, "%s: ", folder);
-    for (int i = 0; i < n; i++) text_addf(&line, "%s%s", i ? ", " : "", name[i]);
-    if (more) text_addf(&line, " and %d more", more);
+    for (int i = 0; i < names.n; i++)
+        if (is_lora(names.at[i]) && n++ < SHOWN) text_addf(&line, "%s%s", n > 1 ? ", " : "", names.at[i]);
+    folder_names_free(&names);
+    if (n > SHOWN) text_addf(&line, " and %d more", n - SHOWN);
     text_addf(&line, "%s not applied; LoRA is not supported, merge it into the model's weights",
-              n + more == 1 ? " is" : " are");
-    for (int i = 0; i < n; i++) free(name[i]);
+              n == 1 ? " is" : " are");
     if (n || line.failed) return notices_add_text(list, &line, err);
     text_free(&line);
     return SS_OK;

@@ -2,12 +2,12 @@
  * (models--OWNER--NAME/{refs/main, snapshots/REVISION/}) and of torch.hub's. Reads folders, never the network. */
 #include "score/weights.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "io/content.h"
 #include "nn/weights.h"
@@ -86,14 +86,13 @@ static int read_revision(search *s, const char *repository, char out[MAX_REVISIO
     if (n) return 1;
     path = file_join(repository, "snapshots");
     if (!path) s->looked.failed = 1;
-    DIR *folder = path ? opendir(path) : NULL;
-    int count = 0;
-    for (const struct dirent *e; folder && (e = readdir(folder)) != NULL;) {
-        if (e->d_name[0] == '.') continue;
-        count++;
-        snprintf(out, MAX_REVISION, "%.*s", MAX_REVISION - 1, e->d_name);
-    }
-    if (folder) closedir(folder);
+    folder_names names = {0};
+    ss_error unreadable; /* then no revision is found, and the search says where it looked */
+    if (path && folder_list(path, &names, &unreadable) != SS_OK && unreadable.code == SS_ERR_RESOURCE)
+        s->looked.failed = 1;
+    int count = names.n;
+    if (count == 1) snprintf(out, MAX_REVISION, "%.*s", MAX_REVISION - 1, names.at[0]);
+    folder_names_free(&names);
     free(path);
     return count == 1;
 }
@@ -172,34 +171,21 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
 
 /* ---- checksums ---- */
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
 ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
-    enum { MOST = 4096 };
-    char *names[MOST];
-    int n = 0;
-    DIR *d = opendir(folder);
+    folder_names names;
+    SS_TRY(folder_list(folder, &names, err));
     ss_status status = SS_OK;
-    if (!d) return error_set_errno(err, SS_ERR_INPUT, folder, "cannot open the folder");
-    for (const struct dirent *e; status == SS_OK && (e = readdir(d)) != NULL;) {
-        if (e->d_name[0] == '.') continue;
-        if (n == MOST) status = error_set(err, SS_ERR_INPUT, folder, "holds more than %d files", (int)MOST);
-        else if (!(names[n] = text_copy(e->d_name))) status = error_no_memory(err, folder, 1);
-        else n++;
-    }
-    closedir(d);
-    qsort(names, (size_t)n, sizeof *names, compare_names);
-    for (int i = 0; i < n; i++) {
-        char *path = file_join(folder, names[i]);
+    for (int i = 0; status == SS_OK && i < names.n; i++) {
+        char *path = file_join(folder, names.at[i]);
         file_sha256 hash;
-        if (status == SS_OK && !path) status = error_no_memory(err, folder, 1);
-        if (status == SS_OK && file_exists(path)) {
+        if (!path) status = error_no_memory(err, folder, 1);
+        else if (file_exists(path)) {
             status = file_hash(path, hash, err);
-            if (status == SS_OK) text_addf(out, " %s %s", names[i], hash);
+            if (status == SS_OK) text_addf(out, " %s %s", names.at[i], hash);
         }
         free(path);
-        free(names[i]);
     }
+    folder_names_free(&names);
     return status;
 }
 

@@ -2,51 +2,15 @@
  * DIR/<digits>/samples/. Looks at names alone: pictures are opened when they are scored. */
 #include "study/collection.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "base/text_set.h"
 #include "io/content.h"
 #include "io/csv.h"
-
-typedef struct names {
-    int n, capacity;
-    char **at;
-} names;
-
-static void names_free(names *l) {
-    for (int i = 0; i < l->n; i++) free(l->at[i]);
-    free(l->at);
-    *l = (names){0};
-}
-
-static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-/* Entries of a folder that `wanted` takes, sorted. */
-static ss_status list_folder(const char *folder, int (*wanted)(const char *name), names *out, ss_error *err) {
-    DIR *d = opendir(folder);
-    ss_status status = SS_OK;
-    *out = (names){0};
-    if (!d) return error_set_errno(err, SS_ERR_INPUT, folder, "cannot open the folder");
-    for (const struct dirent *e; status == SS_OK && (e = readdir(d)) != NULL;) {
-        if (e->d_name[0] == '.' || !wanted(e->d_name)) continue;
-        if (out->n == out->capacity) {
-            int capacity = out->capacity ? 2 * out->capacity : 64;
-            char **grown = realloc(out->at, (size_t)capacity * sizeof *grown);
-            if (!grown) status = error_no_memory(err, folder, (unsigned long long)capacity);
-            else out->at = grown, out->capacity = capacity;
-        }
-        if (status == SS_OK && !(out->at[out->n] = text_copy(e->d_name))) status = error_no_memory(err, folder, 1);
-        if (status == SS_OK) out->n++;
-    }
-    closedir(d);
-    if (out->n > 1) qsort(out->at, (size_t)out->n, sizeof *out->at, compare_names);
-    if (status != SS_OK) names_free(out);
-    return status;
-}
 
 static int is_number(const char *name) { return *name && name[strspn(name, "0123456789")] == '\0'; }
 
@@ -55,6 +19,17 @@ static int is_picture(const char *name) {
     for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
         if (content_has_extension(name, ENDS[i])) return 1;
     return 0;
+}
+
+/* Entries of a folder that `wanted` takes. */
+static ss_status list_some(const char *folder, int (*wanted)(const char *name), folder_names *out, ss_error *err) {
+    SS_TRY(folder_list(folder, out, err));
+    int n = 0;
+    for (int i = 0; i < out->n; i++)
+        if (wanted(out->at[i])) out->at[n++] = out->at[i];
+        else free(out->at[i]);
+    out->n = n;
+    return SS_OK;
 }
 
 /* Takes the texts, also on failure; `lost`: one of them could not be copied. */
@@ -78,10 +53,10 @@ static ss_status add_image(collection *c, collection_image image, int lost, ss_e
 
 static ss_status add_folder(collection *c, const char *folder, const char *below, const geneval_prompt *prompt,
                             ss_error *err) {
-    names pictures;
+    folder_names pictures;
     char *path = *below ? file_join(folder, below) : text_copy(folder);
     if (!path) return error_no_memory(err, folder, 1);
-    ss_status status = list_folder(path, is_picture, &pictures, err);
+    ss_status status = list_some(path, is_picture, &pictures, err);
     for (int i = 0; status == SS_OK && i < pictures.n; i++) {
         collection_image image = {.path = file_join(path, pictures.at[i])};
         image.name = *below ? file_join(below, pictures.at[i]) : text_copy(pictures.at[i]);
@@ -93,7 +68,7 @@ static ss_status add_folder(collection *c, const char *folder, const char *below
         int lost = prompt && (!image.prompt || (prompt->tag && !image.tag));
         status = add_image(c, image, lost, err);
     }
-    names_free(&pictures);
+    folder_names_free(&pictures);
     free(path);
     return status;
 }
@@ -116,14 +91,14 @@ static ss_status add_prompt_folder(collection *c, const char *folder, const char
 }
 
 static ss_status read_folder(const char *path, collection *c, ss_error *err) {
-    names numbers;
-    SS_TRY(list_folder(path, is_number, &numbers, err));
+    folder_names numbers;
+    SS_TRY(list_some(path, is_number, &numbers, err));
     ss_status status = SS_OK;
     c->metadata = calloc((size_t)numbers.n + 1, sizeof *c->metadata);
     if (!c->metadata) status = error_no_memory(err, path, 1);
     for (int i = 0; status == SS_OK && i < numbers.n; i++) status = add_prompt_folder(c, path, numbers.at[i], err);
     if (status == SS_OK && numbers.n == 0) status = add_folder(c, path, "", NULL, err);
-    names_free(&numbers);
+    folder_names_free(&numbers);
     return status;
 }
 

@@ -2,7 +2,6 @@
  * store_manifest.c; must never touch a file that it did not write. */
 #include "study/store_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/json.h"
+#include "base/folder.h"
 
 const char *store_folder(const store *s) { return s->folder; }
 study *store_study(store *s) { return s->study; }
@@ -81,18 +81,18 @@ static ss_status check_empty(const store *s, ss_error *err) {
     if (file_exists(s->db_path))
         return error_set(err, SS_ERR_USAGE, s->folder,
                          "holds a store already; continue it with 'sinkscope resume', or choose another folder");
-    DIR *d = opendir(s->folder);
-    if (!d) return error_set_errno(err, SS_ERR_RESOURCE, s->folder, "cannot list");
+    folder_names names;
+    SS_TRY(folder_list(s->folder, &names, err));
     ss_status status = SS_OK;
-    for (struct dirent *e; status == SS_OK && (e = readdir(d));) {
-        const char *n = e->d_name;
+    for (int i = 0; status == SS_OK && i < names.n; i++) {
+        const char *n = names.at[i];
         int ours = strcmp(n, "lock") == 0 || strncmp(n, "study.yaml", 10) == 0 ||
-                   strncmp(n, "manifest.json", 13) == 0 || strncmp(n, "results.sqlite.tmp-", 19) == 0 || n[0] == '.';
+                   strncmp(n, "manifest.json", 13) == 0 || strncmp(n, "results.sqlite.tmp-", 19) == 0;
         if (!ours)
             status =
                 error_set(err, SS_ERR_USAGE, s->folder, "is not empty ('%s'); choose a new folder for the store", n);
     }
-    closedir(d);
+    folder_names_free(&names);
     return status;
 }
 

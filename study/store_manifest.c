@@ -3,13 +3,13 @@
 #define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
 #include "study/store_internal.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "io/content.h"
 #include "io/json.h"
+#include "base/folder.h"
 
 enum { MANIFEST_LIMIT = 16 << 20, FOLDER_DEPTH = 8 };
 
@@ -44,12 +44,10 @@ static ss_status list_add(file_list *l, char *path, ss_error *err) {
 
 static ss_status list_folder(const char *root, const char *below, int depth, file_list *l, ss_error *err) {
     char *folder = *below ? file_join(root, below) : text_copy(root);
-    DIR *d = folder ? opendir(folder) : NULL;
-    ss_status status = d ? SS_OK : error_set_errno(err, SS_ERR_INPUT, root, "cannot list");
-    struct dirent *e;
-    while (status == SS_OK && (e = readdir(d))) {
-        if (e->d_name[0] == '.') continue;
-        char *relative = *below ? file_join(below, e->d_name) : text_copy(e->d_name);
+    folder_names names = {0};
+    ss_status status = folder ? folder_list(folder, &names, err) : error_no_memory(err, "a file name", 1);
+    for (int i = 0; status == SS_OK && i < names.n; i++) {
+        char *relative = *below ? file_join(below, names.at[i]) : text_copy(names.at[i]);
         char *full = relative ? file_join(root, relative) : NULL;
         if (!full) status = error_no_memory(err, "a file name", 1);
         else if (file_is_folder(full) && depth > 0) status = list_folder(root, relative, depth - 1, l, err);
@@ -60,7 +58,7 @@ static ss_status list_folder(const char *root, const char *below, int depth, fil
         free(relative);
         free(full);
     }
-    if (d) closedir(d);
+    folder_names_free(&names);
     free(folder);
     return status;
 }

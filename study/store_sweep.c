@@ -3,10 +3,10 @@
  * A file whose name is none of the store's is never touched. */
 #include "study/store_internal.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/folder.h"
 
 typedef struct sweeper {
     const store *s;
@@ -90,11 +90,10 @@ static int is_walked(const char *relative) {
 static ss_status sweep(sweeper *w, const char *below, int depth, ss_error *err) {
     char *folder = file_join(w->s->folder, below);
     if (!folder) return error_no_memory(err, "a file name", strlen(below));
-    DIR *d = opendir(folder);
-    ss_status status = SS_OK;
-    for (struct dirent *e; d && status == SS_OK && (e = readdir(d));) {
-        if (e->d_name[0] == '.') continue;
-        char *relative = *below ? file_join(below, e->d_name) : text_copy(e->d_name);
+    folder_names names = {0};
+    ss_status status = file_is_folder(folder) ? folder_list(folder, &names, err) : SS_OK;
+    for (int i = 0; status == SS_OK && i < names.n; i++) {
+        char *relative = *below ? file_join(below, names.at[i]) : text_copy(names.at[i]);
         char *full = relative ? file_join(w->s->folder, relative) : NULL;
         if (!full) status = error_no_memory(err, "a file name", 1);
         else if (file_is_folder(full)) {
@@ -106,7 +105,7 @@ static ss_status sweep(sweeper *w, const char *below, int depth, ss_error *err) 
         free(relative);
         free(full);
     }
-    if (d) closedir(d);
+    folder_names_free(&names);
     free(folder);
     return status;
 }

@@ -1,12 +1,12 @@
 /* See texts.h. Relies on the manifest for the checksums of the encoders, which are not computed again. */
 #include "study/texts.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "study/store_internal.h"
+#include "base/folder.h"
 
 ss_status texts_open(run_texts *t, const store *s, ss_error *err) {
     text identity = {0};
@@ -50,15 +50,16 @@ ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const u
 }
 
 void texts_remove(const run_texts *t) {
-    DIR *d = opendir(t->path);
-    if (!d) return;
-    for (struct dirent *e; (e = readdir(d));) {
-        const char *dot = strrchr(e->d_name, '.');
-        char *path = dot && strcmp(dot, ".text") == 0 ? file_join(t->path, e->d_name) : NULL;
+    folder_names names;
+    ss_error unreadable; /* what stays there does no harm */
+    if (folder_list(t->path, &names, &unreadable) != SS_OK) return;
+    for (int i = 0; i < names.n; i++) {
+        const char *dot = strrchr(names.at[i], '.');
+        char *path = dot && strcmp(dot, ".text") == 0 ? file_join(t->path, names.at[i]) : NULL;
         if (path) remove(path);
         free(path);
     }
-    closedir(d);
+    folder_names_free(&names);
     rmdir(t->path); /* stays where somebody else's file is in it */
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/notices.h"
 #include "base/option.h"
 #include "base/philox.h"
@@ -251,6 +252,37 @@ static void test_files(void **state) {
     }
 }
 
+/* All names but hidden ones, sorted; no folder and a file in its place are errors that leave nothing. */
+static void test_folder(void **state) {
+    (void)state;
+    static const char *const NAMES[] = {"b", "a", ".hidden", "B", "10", "9"}, *const SORTED[] = {"10", "9", "B", "a",
+                                                                                                 "b"};
+    char folder[64], path[128];
+    folder_names names;
+    ss_error err;
+    snprintf(folder, sizeof folder, "test-base-folder-%ld", (long)getpid());
+    assert_int_equal(folder_list(folder, &names, &err), SS_ERR_INPUT);
+    assert_int_equal(names.n, 0);
+    assert_int_equal(file_make_folder(folder, &err), SS_OK);
+    assert_int_equal(folder_list(folder, &names, &err), SS_OK);
+    assert_int_equal(names.n, 0);
+    folder_names_free(&names);
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, NAMES[i]);
+        assert_int_equal(file_write(path, "", 0, &err), SS_OK);
+    }
+    assert_int_equal(folder_list(path, &names, &err), SS_ERR_INPUT);
+    assert_int_equal(folder_list(folder, &names, &err), SS_OK);
+    assert_int_equal(names.n, 5);
+    for (int i = 0; i < 5; i++) assert_string_equal(names.at[i], SORTED[i]);
+    folder_names_free(&names);
+    for (int i = 0; i < 6; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, NAMES[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* A file is read by pieces, and hashed. Where it became shorter while it was open, that is an error. */
 static void test_reader(void **state) {
     (void)state;
@@ -384,21 +416,14 @@ static void test_a_long_table(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_arena_grows),
-        cmocka_unit_test(test_notices),
-        cmocka_unit_test(test_philox_known_answers),
-        cmocka_unit_test(test_philox_streams),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_text_for),
-        cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_files),
-        cmocka_unit_test(test_reader),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_redzone),
-        cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
+        cmocka_unit_test(test_arena),          cmocka_unit_test(test_arena_grows),
+        cmocka_unit_test(test_notices),        cmocka_unit_test(test_philox_known_answers),
+        cmocka_unit_test(test_philox_streams), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_text_for),       cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_reader),         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_redzone),        cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
         cmocka_unit_test(test_a_long_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
