@@ -103,11 +103,12 @@ void activations_head_norms(compute *c, tensor x, const float *gram, float *norm
     arena_release(c->scratch, mark);
 }
 
-void activations_head_gram(const weight *w, int64_t heads, float *out) {
+int activations_head_gram(const weight *w, int64_t heads, float *out) {
     int64_t rows = w->source.dim[0], width = w->source.dim[1], d = width / heads;
     float *row = malloc(sizeof *row * (size_t)width);
+    if (!row) return 0;
     memset(out, 0, sizeof *out * (size_t)(width * d));
-    for (int64_t o = 0; row && o < rows; o++) {
+    for (int64_t o = 0; o < rows; o++) {
         half_convert(row, (const char *)w->source.data + (size_t)(o * width) * tensor_type_size(w->source.type),
                      w->source.type, width);
         for (int64_t a = 0; a < width; a++) {
@@ -116,9 +117,8 @@ void activations_head_gram(const weight *w, int64_t heads, float *out) {
             for (int64_t b = 0; b < d; b++) g[b] += wa * head[b];
         }
     }
-    if (!row) /* no room for a row: nothing can be said */
-        for (int64_t i = 0; i < width * d; i++) out[i] = NAN;
     free(row);
+    return 1;
 }
 
 /* ---- sizes ---- */

@@ -12,7 +12,7 @@ void activations_head_norms_reserve(compute *c, tensor x);
 void activations_head_norms_plain(compute *c, tensor x, const float *gram, float *norm, float *projected);
 void activations_sizes(compute *c, tensor x, float *largest, float *p95);
 
-/* weight_head_gram of compute.h, by the host. */
-void activations_head_gram(const weight *w, int64_t heads, float *out);
+/* weight_head_gram of compute.h, by the host. 0: no memory. */
+int activations_head_gram(const weight *w, int64_t heads, float *out);
 
 #endif

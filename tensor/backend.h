@@ -12,7 +12,7 @@
 
 struct backend {
     entry about;
-    int counts; /* scratch is counted, not there */
+    int counts;                      /* scratch is counted, not there */
     ss_status (*create)(compute *c); /* fills c->state; errors into c->error; NULL = the backend keeps nothing */
     void (*destroy)(compute *c);     /* NULL = nothing to free */
     /* One line for the manifest: what decides bits here (ISA in use, library versions). */
@@ -54,7 +54,7 @@ struct backend {
     void (*normals)(compute *c, const normal_run *run, int64_t n);
     void (*attention_part)(compute *c, const attention_args *a, const double *lse, attention_part part,
                            const int32_t *index, int n, double *out);
-    void (*head_gram)(const weight *w, int64_t heads, float *gram);
+    int (*head_gram)(const weight *w, int64_t heads, float *gram); /* 0: no memory */
     void (*head_norms)(compute *c, tensor x, const float *gram, float *norm, float *projected);
     void (*sizes)(compute *c, tensor x, float *largest, float *p95);
 };

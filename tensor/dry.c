@@ -210,8 +210,9 @@ static void dry_attention_part(compute *c, const attention_args *a, const double
     clear(out, a->q.dim[2] * (part == PART_ROW ? a->k.dim[1] : a->q.dim[1]), sizeof *out);
 }
 
-static void dry_head_gram(const weight *w, int64_t heads, float *gram) {
+static int dry_head_gram(const weight *w, int64_t heads, float *gram) {
     clear(gram, w->source.dim[1] * w->source.dim[1] / heads, sizeof *gram);
+    return 1;
 }
 
 static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {

@@ -103,7 +103,7 @@ static void numeric_class(const compute *c, char *out, size_t n) { c->profile->i
 static void weight_packing(compute *c, weight *w) { c->profile->inner->weight_pack(c, w); }
 static void weight_freeing(compute *c, weight *w) { c->profile->inner->weight_free(c, w); }
 static size_t packed_bytes(const compute *c, const weight *w) { return c->profile->inner->weight_packed_bytes(c, w); }
-static void head_gram(const weight *w, int64_t heads, float *gram) { backend_cpu.head_gram(w, heads, gram); }
+static int head_gram(const weight *w, int64_t heads, float *gram) { return backend_cpu.head_gram(w, heads, gram); }
 
 static void upload(compute *c, tensor out, const float *host) {
     timed t = begin(c);
