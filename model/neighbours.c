@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "base/file.h"
 #include "base/folder.h"
 
 /* Names under which diffusers and transformers write all weights of a component; a variant goes before the last dot. */
