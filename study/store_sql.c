@@ -83,6 +83,10 @@ ss_status store_open_db(store *s, int flags, ss_error *err) {
     enum { BUSY_MS = 10000 };
     if (sqlite3_open_v2(s->db_path, &s->db, flags | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
         return store_sql_error(s, "cannot open", err);
+    /* SQLite opens what it cannot write for reading, and would say later that somebody had asked for that. */
+    if (flags & SQLITE_OPEN_READWRITE && sqlite3_db_readonly(s->db, "main") == 1)
+        return error_set(err, SS_ERR_RESOURCE, s->db_path,
+                         "cannot open the file for writing (no permission, or no more files may be open)");
     sqlite3_busy_timeout(s->db, BUSY_MS);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     return store_exec(s, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL", err);
