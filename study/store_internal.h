@@ -38,6 +38,9 @@ struct store {
 
 /* ---- errors: SQLite's as ours, naming the file and what was being done ---- */
 ss_status store_sql_error(const store *s, const char *what, ss_error *err);
+/* Whether the last trouble with the database's file was that the disk could not be read (EIO). SQLite calls such a file
+ * corrupt (SQLITE_IOERR_CORRUPTFS), which it need not be. */
+int store_read_failed(const store *s);
 ss_status store_damaged(const store *s, ss_error *err, const char *fmt, ...) BASE_PRINTF(3, 4);
 
 /* ---- store_sql.c ---- */

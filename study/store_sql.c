@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether the database's file could not be read: SQLite then calls it corrupt (SQLITE_IOERR_CORRUPTFS), which it need
- * not be. */
-static int read_failed(const store *s) {
+int store_read_failed(const store *s) {
     int last = 0;
     return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &last) == SQLITE_OK && last == EIO;
 }
@@ -32,7 +30,7 @@ ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
     case SQLITE_LOCKED: return error_set(err, SS_ERR_STORE, s->db_path, "%s: another program is using the file", what);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        if (read_failed(s)) return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, strerror(EIO));
+        if (store_read_failed(s)) return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, strerror(EIO));
         return error_set(err, SS_ERR_STORE, s->db_path,
                          "%s: the file is damaged (%s); restore it from a copy, or run the study anew", what, message);
     case SQLITE_ERROR: return error_set(err, SS_ERR_STORE, s->db_path, "%s: %s", what, message);

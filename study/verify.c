@@ -2,6 +2,7 @@
  * checks impossible is an error. */
 #include "study/verify.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,13 @@ void verify_free(verify_report *r) { text_free(&r->problems); }
 
 static ss_status check_database(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
-    int more;
+    int more, before = v->n_problems;
     SS_TRY(store_select(&r, s, err, "PRAGMA integrity_check(10)"));
     while ((more = store_rows_next(r, err)) == 1)
         if (strcmp(store_rows_text(r, 0), "ok") != 0) problem(v, "results.sqlite: %s", store_rows_text(r, 0));
     store_rows_close(r);
+    if (more == 0 && v->n_problems > before && store_read_failed(s)) /* told as a row, as if the file were damaged */
+        return error_set(err, SS_ERR_RESOURCE, s->db_path, "cannot read: %s", strerror(EIO));
     return more < 0 ? err->code : SS_OK;
 }
 
