@@ -196,7 +196,9 @@ static int store_is_sound(const sweep *s, process *p, const command_row *row, co
         path_of(b, s->inputs, row->store);
         return tree_same(a, b, first);
     }
-    if (code != 0) {
+    if (code != 0) { /* what was not touched goes on as it would have begun */
+        if (row->store) path_of(b, s->inputs, row->store);
+        if (row->store ? tree_same(a, b, first) : access(a, F_OK) != 0) return 1;
         path_of(b, folder, "out/manifest.json");
         int begun = access(b, F_OK) == 0;
         snprintf(first, TREE_PATH, "going on failed");
