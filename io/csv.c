@@ -26,6 +26,16 @@ typedef struct cursor {
     ss_error *err;
 } cursor;
 
+ss_status csv_error(ss_error *err, const char *path, int line, const char *fmt, ...) {
+    char where[600], message[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    snprintf(where, sizeof where, "%s:%d", path, line);
+    return error_set(err, SS_ERR_INPUT, where, "%s", message);
+}
+
 static ss_status bad(const cursor *c, const char *fmt, ...) BASE_PRINTF(2, 3);
 
 static ss_status bad(const cursor *c, const char *fmt, ...) {

@@ -26,6 +26,9 @@ const char *csv_column_name(const csv_table *t, int column);
 const char *csv_cell(const csv_table *t, int64_t row, int column);
 int csv_line(const csv_table *t, int64_t row); /* 1-based line on which the row starts */
 
+/* An input error at "path:line". */
+ss_status csv_error(ss_error *err, const char *path, int line, const char *fmt, ...) BASE_PRINTF(4, 5);
+
 /* Index of the column called `name`; where there is none, an error that names the nearest and lists them all. */
 ss_status csv_find_column(const csv_table *t, const char *name, int *column, ss_error *err);
 

@@ -31,17 +31,6 @@ typedef struct intake {
     import_row *row;
 } intake;
 
-static ss_status bad(const intake *w, int line, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
-static ss_status bad(const intake *w, int line, ss_error *err, const char *fmt, ...) {
-    char where[600], message[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
-    va_end(args);
-    snprintf(where, sizeof where, "%s:%d", w->path, line);
-    return error_set(err, SS_ERR_INPUT, where, "%s", message);
-}
-
 static ss_status add(intake *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
     if (w->n == w->capacity) {
         int64_t capacity = w->capacity ? 2 * w->capacity : 256;
@@ -72,7 +61,8 @@ static ss_status find_unit(intake *w, const char *image, int line, int64_t *unit
     sqlite3_bind_text(w->find, 1, below_store(image), -1, SQLITE_STATIC);
     int code = sqlite3_step(w->find);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return store_sql_error(w->s, "cannot read", err);
-    if (code == SQLITE_DONE) return bad(w, line, err, "'%s' is not an image of %s", image, store_folder(w->s));
+    if (code == SQLITE_DONE)
+        return csv_error(err, w->path, line, "'%s' is not an image of %s", image, store_folder(w->s));
     *unit = sqlite3_column_int64(w->find, 0);
     SS_TRY(store_column_text(w->s, w->find, 1, pixels, err));
     return store_column_text(w->s, w->find, 2, path, err);
@@ -96,8 +86,8 @@ static ss_status check_row(intake *w, const csv_table *t, int64_t r, const colum
     SS_TRY(find_unit(w, image, line, unit, &pixels, &path, err));
     if (c->pixels >= 0) {
         if (strcmp(csv_cell(t, r, c->pixels), pixels) == 0) return SS_OK;
-        return bad(w, line, err, "%s has pixels %.12s.. in the store, %.12s.. here: it is another image", image, pixels,
-                   csv_cell(t, r, c->pixels));
+        return csv_error(err, w->path, line, "%s has pixels %.12s.. in the store, %.12s.. here: it is another image",
+                         image, pixels, csv_cell(t, r, c->pixels));
     }
     file_sha256 hash;
     char *file = file_join(store_folder(w->s), path);
@@ -106,8 +96,8 @@ static ss_status check_row(intake *w, const csv_table *t, int64_t r, const colum
     free(file);
     SS_TRY(status);
     if (strcmp(csv_cell(t, r, c->sha256), hash) == 0) return SS_OK;
-    return bad(w, line, err, "%s has SHA-256 %.12s.. in the store, %.12s.. here: it is another file", image, hash,
-               csv_cell(t, r, c->sha256));
+    return csv_error(err, w->path, line, "%s has SHA-256 %.12s.. in the store, %.12s.. here: it is another file", image,
+                     hash, csv_cell(t, r, c->sha256));
 }
 
 static ss_status read_rows(intake *w, const csv_table *t, const char *name, ss_error *err) {
@@ -126,7 +116,7 @@ static ss_status read_rows(intake *w, const csv_table *t, const char *name, ss_e
         SS_TRY(csv_get_double(t, r, c.value, &value, err));
         SS_TRY(check_row(w, t, r, &c, &unit, err));
         const char *metric_name = name ? name : csv_cell(t, r, c.metric);
-        if (!*metric_name) return bad(w, csv_line(t, r), err, "metric is empty");
+        if (!*metric_name) return csv_error(err, w->path, csv_line(t, r), "metric is empty");
         SS_TRY(add(w, unit, value, metric_name, err));
     }
     return SS_OK;

@@ -11,17 +11,6 @@
 #include "base/file.h"
 #include "base/seed.h"
 
-static ss_status bad_row(const score_table *t, int64_t row, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
-static ss_status bad_row(const score_table *t, int64_t row, ss_error *err, const char *fmt, ...) {
-    char where[600], message[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(message, sizeof message, fmt, args);
-    va_end(args);
-    snprintf(where, sizeof where, "%s:%d", t->path, csv_line(t->csv, row));
-    return error_set(err, SS_ERR_INPUT, where, "%s", message);
-}
-
 /* ---- reading ---- */
 
 /* How programs write that there is no number. */
@@ -51,8 +40,9 @@ static ss_status number(text_set *w, const char *s, int32_t *out, ss_error *err)
 static ss_status read_seed(const score_table *t, score_entry *e, ss_error *err) {
     image_seed seed;
     if (seed_parse_cell(csv_cell(t->csv, e->row, t->seed_column), &seed) != 0)
-        return bad_row(t, e->row, err, "column 'seed' has '%s'; expected a whole number from -2^63 to 2^64 - 1",
-                       csv_cell(t->csv, e->row, t->seed_column));
+        return csv_error(err, t->path, csv_line(t->csv, e->row),
+                         "column 'seed' has '%s'; expected a whole number from -2^63 to 2^64 - 1",
+                         csv_cell(t->csv, e->row, t->seed_column));
     e->seed = seed_key(seed);
     return SS_OK;
 }
@@ -129,8 +119,8 @@ static ss_status check_twice(const score_table *t, const char *by, ss_error *err
         const score_entry *p = &t->at[i - 1], *q = &t->at[i];
         if (compare(p, q) != 0) continue;
         if (p->row > q->row) p = &t->at[i], q = &t->at[i - 1];
-        return bad_row(
-            t, q->row, err,
+        return csv_error(
+            err, t->path, csv_line(t->csv, q->row),
             "prompt '%s', seed %s, condition '%s', metric '%s' is given twice, first on line %d: expected one "
             "value of each%s",
             csv_cell(t->csv, q->row, t->prompt_column), csv_cell(t->csv, q->row, t->seed_column),
@@ -221,10 +211,10 @@ ss_status score_table_parts(const score_table *t, int metric, int **out, int *n,
 
 static ss_status check_value(const score_table *t, const score_entry *e, ss_error *err) {
     if (isfinite(e->value) || e->failed) return SS_OK;
-    return bad_row(t, e->row, err,
-                   "has the value '%s' in a contrast; expected a number. Leave the prompt and seed away in both "
-                   "conditions, or score the image again",
-                   csv_cell(t->csv, e->row, t->value_column));
+    return csv_error(err, t->path, csv_line(t->csv, e->row),
+                     "has the value '%s' in a contrast; expected a number. Leave the prompt and seed away in both "
+                     "conditions, or score the image again",
+                     csv_cell(t->csv, e->row, t->value_column));
 }
 
 ss_status score_table_join(const score_table *t, int metric, int part, int a, int b, score_join *out, ss_error *err) {
