@@ -27,7 +27,7 @@ static ss_status describe_component(const char *name, const model *m, const comp
     text_addf(out, " in memory, %d tensors\n", m->set.n);
     for (int i = 0; tensors && i < m->set.n; i++) {
         const weight_item *w = &m->set.item[i];
-        text_addf(out, "    %-72s %-4s [", w->name, checkpoint_dtype_name(w->type));
+        text_addf(out, "    %-72s %-4s [", w->name, w->stored);
         for (int d = 0; d < w->ndim; d++) text_addf(out, "%s%lld", d ? ", " : "", (long long)w->dim[d]);
         text_addf(out, "]  %s\n", w->shape);
     }

@@ -35,7 +35,7 @@ static void clear(checking *k) {
 /* ---- files ---- */
 
 static void add_bad(text *out, const checkpoint_entry *e, const checkpoint_values *v) {
-    text_addf(out, "    %s  %s: ", e->name, checkpoint_dtype_name(e->dtype));
+    text_addf(out, "    %s  %s: ", e->name, checkpoint_stored_name(e));
     checkpoint_add_values(out, e, v);
     text_addf(out, "  (%s)\n", e->file);
 }

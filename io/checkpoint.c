@@ -11,6 +11,7 @@
 #include "io/content.h"
 #include "io/json.h"
 #include "io/shard.h"
+#include "io/stored_type.h"
 
 enum { MAX_FILES = 1000, INDEX_LIMIT = 64 << 20 };
 
@@ -29,6 +30,9 @@ static const struct {
 
 const char *checkpoint_dtype_name(checkpoint_dtype t) { return DTYPES[t].name; }
 size_t checkpoint_dtype_size(checkpoint_dtype t) { return DTYPES[t].size; }
+const char *checkpoint_stored_name(const checkpoint_entry *e) {
+    return e->stored ? e->stored->name : checkpoint_dtype_name(e->dtype);
+}
 
 ss_status shard_fail(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) {
     char message[1024];
@@ -220,6 +224,7 @@ ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, v
     size_t size = checkpoint_dtype_size(e->dtype);
     if (n == 0) return SS_OK;
     if (e->layout) return torch_read_values(e, first, n, out, err);
+    if (e->stored) return stored_read(e, first, n, out, err);
     return file_reader_read(&e->shard->file, e->at + (size_t)first * size, out, (size_t)n * size, e->name, err);
 }
 

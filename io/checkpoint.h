@@ -7,8 +7,10 @@
  * tensors of a state dict and refuses all else by name (io/pickle.h). What they add to safetensors:
  * - nested dicts, lists and tuples: a tensor's name is its keys joined by '.', "state_dict.conv1.weight",
  *   "optimizer.state.0.exp_avg"; what is not a tensor is left out;
- * - types: F64 is rounded to F32, I16 and I8 become I32, bool U8 (0 and 1);
- * - these, and tensors whose elements do not lie row-major in the file, are brought into form as they are read. */
+ * - tensors whose elements do not lie row-major in the file are brought into form as they are read.
+ *
+ * Types in a file that are none of checkpoint_dtype are converted as they are read, in both formats: F64 is rounded to
+ * F32, F8_E4M3 and F8_E5M2 become F16 (every value of theirs is one of F16), I16 and I8 I32, bool U8 (0 and 1). */
 #ifndef IO_CHECKPOINT_H
 #define IO_CHECKPOINT_H
 
@@ -32,16 +34,19 @@ size_t checkpoint_dtype_size(checkpoint_dtype t);      /* bytes of one element *
 
 typedef struct checkpoint_entry {
     const char *name;
-    const char *file; /* path of the file it lies in */
-    checkpoint_dtype dtype;
-    int ndim; /* 0 = a scalar */
+    const char *file;       /* path of the file it lies in */
+    checkpoint_dtype dtype; /* of what is read */
+    int ndim;               /* 0 = a scalar */
     int64_t shape[CHECKPOINT_MAX_DIMS];
     int64_t count; /* elements, the product of shape */
     /* where its values are; for io/ alone */
     struct shard *shard;
     size_t at;                         /* byte of the first element */
-    const struct torch_layout *layout; /* NULL: row-major, in dtype */
+    const struct torch_layout *layout; /* NULL: row-major, in dtype or what `stored` says */
+    const struct stored_type *stored;  /* what the file has, where elements are converted; NULL: dtype */
 } checkpoint_entry;
+
+const char *checkpoint_stored_name(const checkpoint_entry *e); /* of its type in the file: "F8_E4M3", "F32" */
 
 typedef struct checkpoint checkpoint;
 

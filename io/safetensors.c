@@ -8,16 +8,24 @@
 
 #include "io/json.h"
 #include "io/shard.h"
+#include "io/stored_type.h"
 
-static ss_status parse_dtype(const json_t *tensor, const char *name, const char *file, checkpoint_dtype *out,
+/* The type of what is read and, where the file has another, that one. */
+static ss_status parse_dtype(const json_t *tensor, const char *name, const char *file, checkpoint_entry *e,
                              ss_error *err) {
     const json_t *value = json_object_get(tensor, "dtype");
     if (!json_is_string(value))
         return shard_fail(err, file, name, "has %s for its dtype; expected a string", json_type_name(value));
-    for (*out = CHECKPOINT_F32; *out <= CHECKPOINT_U8; ++*out)
-        if (strcmp(json_string_value(value), checkpoint_dtype_name(*out)) == 0) return SS_OK;
-    return shard_fail(err, file, name, "has dtype '%s'; sinkscope reads F32, F16, BF16, I32, I64 and U8",
-                      json_string_value(value));
+    for (e->dtype = CHECKPOINT_F32; e->dtype <= CHECKPOINT_U8; ++e->dtype)
+        if (strcmp(json_string_value(value), checkpoint_dtype_name(e->dtype)) == 0) return SS_OK;
+    e->stored = stored_type_find(json_string_value(value));
+    if (!e->stored)
+        return shard_fail(err, file, name,
+                          "has dtype '%s'; sinkscope reads F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, I32, I16, I8, "
+                          "U8 and BOOL",
+                          json_string_value(value));
+    e->dtype = e->stored->dtype;
+    return SS_OK;
 }
 
 /* The shape, its number of elements and of bytes; an overflow of either is an error. */
@@ -40,7 +48,7 @@ static ss_status parse_shape(const json_t *tensor, const char *name, const char 
         if (__builtin_mul_overflow(e->count, e->shape[i], &e->count))
             return shard_fail(err, file, name, "has a shape whose number of elements does not fit 63 bits");
     }
-    if (__builtin_mul_overflow((size_t)e->count, checkpoint_dtype_size(e->dtype), bytes))
+    if (__builtin_mul_overflow((size_t)e->count, stored_size(e), bytes))
         return shard_fail(err, file, name, "has a shape whose number of bytes does not fit 64 bits");
     return SS_OK;
 }
@@ -54,7 +62,7 @@ static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, s
         return shard_fail(err, file, name, "is %s in the header; expected an object with dtype, shape and data_offsets",
                           json_type_name(tensor));
     *e = (checkpoint_entry){.name = name, .file = file, .shard = s};
-    SS_TRY(parse_dtype(tensor, name, file, &e->dtype, err));
+    SS_TRY(parse_dtype(tensor, name, file, e, err));
     SS_TRY(parse_shape(tensor, name, file, e, &bytes, err));
     const json_t *offsets = json_object_get(tensor, "data_offsets");
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
@@ -69,12 +77,12 @@ static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, s
                           (long long)end, data_size);
     if ((size_t)(end - begin) != bytes)
         return shard_fail(err, file, name, "has %lld bytes of data; expected %zu, from its shape x %s",
-                          (long long)(end - begin), bytes, checkpoint_dtype_name(e->dtype));
+                          (long long)(end - begin), bytes, checkpoint_stored_name(e));
     e->at = data_at + (size_t)begin;
     return SS_OK;
 }
 
-static size_t bytes_of(const checkpoint_entry *e) { return (size_t)e->count * checkpoint_dtype_size(e->dtype); }
+static size_t bytes_of(const checkpoint_entry *e) { return (size_t)e->count * stored_size(e); }
 
 static int by_place(const void *a, const void *b) {
     const checkpoint_entry *x = a, *y = b;
@@ -132,8 +140,9 @@ static ss_status parse_header(shard *s, size_t *data_at, ss_error *err) {
 static ss_status check_metadata(const json_t *metadata, const char *file, ss_error *err) {
     const char *key;
     json_t *value;
+    if (json_is_null(metadata)) return SS_OK; /* Option<HashMap> of the reference: some writers leave null */
     if (!json_is_object(metadata))
-        return shard_fail(err, file, "__metadata__", "is %s; expected an object", json_type_name(metadata));
+        return shard_fail(err, file, "__metadata__", "is %s; expected an object or null", json_type_name(metadata));
     json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
         if (!json_is_string(value))
             return shard_fail(err, file, "__metadata__", "has %s under '%s'; expected strings", json_type_name(value),

@@ -266,7 +266,8 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
             text_add(&message, "\n  ");
             add_expected(&message, b, shape);
         } else if (!weights_type(e->dtype, &type)) {
-            text_addf(&message, "%s has dtype %s; expected F32, F16 or BF16", e->name, checkpoint_dtype_name(e->dtype));
+            text_addf(&message, "%s has dtype %s; expected F64, F32, F16, BF16 or F8", e->name,
+                      checkpoint_stored_name(e));
             fits = 0;
         }
     }
@@ -278,6 +279,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
     item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? read_turned : read_values, e};
     item->file = e->file;
     item->type = e->dtype;
+    item->stored = checkpoint_stored_name(e);
     compare_names(b, prefix, row, e);
 }
 
@@ -341,6 +343,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
         tensor *source = &item.w->source;
         *source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
         item.type = CHECKPOINT_F32;
+        item.stored = checkpoint_dtype_name(CHECKPOINT_F32);
         if (b->source->mode == WEIGHTS_RANDOM)
             source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
     }

@@ -50,6 +50,7 @@ typedef struct weight_item {
     const char *shape;     /* symbolic, the row's */
     const char *file;      /* of a bound tensor; NULL otherwise */
     checkpoint_dtype type; /* F32 unless bound to something else */
+    const char *stored;    /* name of the type in the file: "F8_E4M3", read as F16; "F32" unless bound */
     int ndim;              /* as in the file, before the view of weight_row */
     int64_t dim[CHECKPOINT_MAX_DIMS];
 } weight_item;

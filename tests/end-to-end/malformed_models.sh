@@ -42,7 +42,7 @@ model 'a tensor unclaimed' 'text_model.encoder.layers.1' 'set_config text_encode
 model 'a tensor renamed' 'context_embedder.weight is missing' "set_header $weights context_embedder.weight context_embedder.wait__"
 model 'a shape from another config' 'expected [1700, 16], from vocab_size 1700' 'set_config text_encoder/config.json vocab_size 1700'
 model 'latents of another depth' 'from 2 x latent_channels 8' 'set_config vae/config.json latent_channels 8'
-model 'a type that holds no weights' 'context_embedder.bias has dtype I32; expected F32, F16 or BF16' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"I32\"'"
+model 'a type that holds no weights' 'context_embedder.bias has dtype I32; expected F64, F32, F16, BF16 or F8' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"I32\"'"
 model 'a type not known' "has dtype 'Q32'; sinkscope reads F32" "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"Q32\"'"
 model 'a type of another size' 'has 96 bytes of data; expected 48' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"F16\"'"
 model 'no weights' 'broken/transformer: has no weights; looked for' "rm $weights"

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,84 @@ static void test_unaligned_header(void **state) {
     checkpoint_close(st);
 }
 
+static float f16_value(uint16_t h) {
+    const int exponent = h >> 10 & 0x1F, fraction = h & 0x3FF;
+    const float size = exponent == 31
+                           ? fraction ? NAN : INFINITY
+                           : ldexpf((float)(fraction + (exponent ? 1024 : 0)), (exponent ? exponent : 1) - 25);
+    return h & 0x8000 ? -size : size;
+}
+
+/* Every value of each type is what torch makes of it; whole tensors and pieces alike. */
+static void test_stored_types(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        checkpoint_dtype read_as;
+    } types[] = {{"F64", CHECKPOINT_F32}, {"F8_E4M3", CHECKPOINT_F16}, {"F8_E5M2", CHECKPOINT_F16},
+                 {"I16", CHECKPOINT_I32}, {"I8", CHECKPOINT_I32},      {"BOOL", CHECKPOINT_U8}};
+    ss_error err;
+    checkpoint *st;
+    assert_int_equal(checkpoint_open(&st, DATA "/stored-types.safetensors", &err), SS_OK);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "want.%s", types[i].name);
+        const checkpoint_entry *e = checkpoint_find(st, types[i].name), *want = checkpoint_find(st, name);
+        assert_non_null(e);
+        assert_int_equal(e->dtype, types[i].read_as);
+        assert_string_equal(checkpoint_stored_name(e), types[i].name);
+        assert_int_equal(e->count, want->count);
+        const size_t size = checkpoint_dtype_size(e->dtype);
+        const char *got = values_of(e), *expected = values_of(want);
+        char one[8];
+        for (int64_t j = 0; j < e->count; j++) {
+            assert_int_equal(checkpoint_read(e, j, 1, one, &err), SS_OK);
+            assert_memory_equal(one, got + (size_t)j * size, size);
+            if (e->dtype == CHECKPOINT_F16 || e->dtype == CHECKPOINT_F32) {
+                const float x = e->dtype == CHECKPOINT_F32 ? ((const float *)(const void *)got)[j]
+                                                           : f16_value(((const uint16_t *)(const void *)got)[j]);
+                const float y = ((const float *)(const void *)expected)[j];
+                if (isnan(y) ? !isnan(x) : memcmp(&x, &y, sizeof x) != 0)
+                    fail_msg("%s: value %d is %a; torch has %a", types[i].name, (int)j, (double)x, (double)y);
+            } else assert_memory_equal(one, expected + (size_t)j * size, size);
+        }
+    }
+    checkpoint_close(st);
+}
+
+/* A tensor larger than the piece that is read at a time. */
+static void test_stored_types_in_pieces(void **state) {
+    (void)state;
+    enum { N = 3 * 65536 + 17 };
+    static unsigned char file[8 + 128 + N];
+    static uint16_t got[N];
+    ss_error err;
+    checkpoint *st;
+    int n =
+        snprintf((char *)file + 8, 128, "{\"a\":{\"dtype\":\"F8_E5M2\",\"shape\":[%d],\"data_offsets\":[0,%d]}}", N, N);
+    const uint64_t length = (uint64_t)n;
+    memcpy(file, &length, sizeof length);
+    for (int i = 0; i < N; i++) file[8 + n + i] = (unsigned char)(i * 7 + i / 251);
+    assert_int_equal(file_write(folder_at("big.safetensors"), file, (size_t)(8 + n + N), &err), SS_OK);
+    assert_int_equal(checkpoint_open(&st, folder_at("big.safetensors"), &err), SS_OK);
+    assert_int_equal(checkpoint_read(checkpoint_at(st, 0), 5, N - 5, got, &err), SS_OK);
+    for (int i = 5; i < N; i++) assert_int_equal(got[i - 5], (unsigned char)(i * 7 + i / 251) << 8);
+    checkpoint_close(st);
+}
+
+/* Some writers leave null where there is no metadata. */
+static void test_null_metadata(void **state) {
+    (void)state;
+    ss_error err;
+    checkpoint *st;
+    write_raw("null.safetensors",
+              "{\"__metadata__\":null,\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4);
+    assert_int_equal(checkpoint_open(&st, folder_at("null.safetensors"), &err), SS_OK);
+    assert_int_equal(checkpoint_count(st), 1);
+    assert_null(checkpoint_note(st));
+    checkpoint_close(st);
+}
+
 static void test_damage(void **state) {
     (void)state;
 #define ENTRY(dtype, shape, offsets) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
@@ -115,7 +194,10 @@ static void test_damage(void **state) {
         {"{\"a\":1} x", 0, "is not JSON"},
         {"{\"a\":1}", 0, "a is an integer in the header"},
         {"{\"a\":" ENTRY("F32", "[1]", "[0,4]") ",\"a\":" ENTRY("F32", "[1]", "[4,8]") "}", 8, "duplicate"},
-        {"{\"a\":" ENTRY("F64", "[1]", "[0,8]") "}", 8, "a has dtype 'F64'; sinkscope reads F32"},
+        {"{\"a\":" ENTRY("F8_E8M0", "[1]", "[0,1]") "}", 1, "a has dtype 'F8_E8M0'; sinkscope reads F64, F32"},
+        {"{\"a\":" ENTRY("F64", "[2]", "[0,8]") "}", 8, "a has 8 bytes of data; expected 16, from its shape x F64"},
+        {"{\"a\":" ENTRY("F8_E4M3", "[2]", "[0,4]") "}", 4, "expected 2, from its shape x F8_E4M3"},
+        {"{\"a\":" ENTRY("F64", "[2305843009213693952]", "[0,8]") "}", 8, "does not fit 64 bits"},
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "a has nothing for its dtype"},
         {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "a has nothing for its shape"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "no pair of integers for its data_offsets"},
@@ -266,6 +348,9 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_same_bytes_whatever_the_order),
         cmocka_unit_test(test_unaligned_header),
+        cmocka_unit_test(test_stored_types),
+        cmocka_unit_test(test_stored_types_in_pieces),
+        cmocka_unit_test(test_null_metadata),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_header_length),
         cmocka_unit_test(test_shards),
