@@ -18,6 +18,12 @@ static void add_bytes(text *t, double bytes) {
     text_addf(t, " %s", UNITS[u]);
 }
 
+static void add_tensor(const char *name, const char *type, int ndim, const int64_t *dim, const char *what, text *out) {
+    text_addf(out, "    %-72s %-4s [", name, type);
+    for (int d = 0; d < ndim; d++) text_addf(out, "%s%lld", d ? ", " : "", (long long)dim[d]);
+    text_addf(out, "]  %s\n", what);
+}
+
 /* One line on a component, and its tensors where asked. */
 static ss_status describe_component(const char *name, const model *m, const compute *c, int tensors, text *out) {
     text_addf(out, "  %-16s %-32s ", name, m->net->about.name);
@@ -27,9 +33,12 @@ static ss_status describe_component(const char *name, const model *m, const comp
     text_addf(out, " in memory, %d tensors\n", m->set.n);
     for (int i = 0; tensors && i < m->set.n; i++) {
         const weight_item *w = &m->set.item[i];
-        text_addf(out, "    %-72s %-4s [", w->name, w->stored);
-        for (int d = 0; d < w->ndim; d++) text_addf(out, "%s%lld", d ? ", " : "", (long long)w->dim[d]);
-        text_addf(out, "]  %s\n", w->shape);
+        add_tensor(w->name, w->entry ? checkpoint_stored_name(w->entry) : checkpoint_dtype_name(w->type), w->ndim,
+                   w->dim, w->shape, out);
+    }
+    for (size_t i = 0; tensors && m->files && i < checkpoint_count(m->files); i++) {
+        const checkpoint_entry *e = checkpoint_at(m->files, i);
+        if (!m->set.claimed[i]) add_tensor(e->name, checkpoint_stored_name(e), e->ndim, e->shape, "ignored", out);
     }
     return SS_OK;
 }

@@ -70,7 +70,7 @@ ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, v
 /* All values of a small tensor, kept until the checkpoint is closed; NULL after a failure. */
 const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err);
 
-/* Entries are sorted by name (bytewise). */
+/* Entries are one array, sorted by name (bytewise). */
 size_t checkpoint_count(const checkpoint *s);
 const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i);
 const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name); /* NULL: no such tensor */

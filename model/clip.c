@@ -37,6 +37,11 @@ static ss_status parse_text(const json_t *json, const char *where, clip_text_con
 
 ss_status clip_text_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err) {
     clip_text_config *g = config;
+    json_t *part;
+    if (json_has(json, "text_config")) { /* of a whole CLIP; a "text_config_dict" is not looked at (CLIPTextConfig) */
+        SS_TRY(json_get_object(json, "text_config", where, &part, err));
+        json = part;
+    }
     SS_TRY(parse_text(json, where, g, err));
     if (strcmp(class_name, "CLIPTextModelWithProjection") != 0) return SS_OK;
     return config_size(json, "projection_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->projection, err);
@@ -108,22 +113,27 @@ static const weight_row VISION_PROJECTION_ROWS[] = {
     NN_LINEAR_NO_BIAS_ROW(clip_vision_weights, projection, "visual_projection", "P", "D"),
 };
 
-static clip_layer *bind_layers(binder *b, const clip_encoder_config *g, const char *prefix) {
+/* `bare`: the prefix may be missing. */
+static clip_layer *bind_layers(binder *b, const clip_encoder_config *g, const char *prefix, int bare) {
     binder_symbol(b, "F", g->inner, "intermediate_size %lld", (long long)g->inner);
     clip_layer *layers = binder_array(b, g->layers, sizeof *layers);
-    for (int64_t i = 0; layers && i < g->layers; i++)
-        binder_rows(b, &layers[i], LAYER_ROWS, NN_COUNT(LAYER_ROWS), "%s.encoder.layers.%lld.", prefix, (long long)i);
+    for (long long i = 0; layers && i < g->layers; i++)
+        if (bare)
+            binder_rows(b, &layers[i], LAYER_ROWS, NN_COUNT(LAYER_ROWS), "%s.encoder.layers.%lld.|encoder.layers.%lld.",
+                        prefix, i, i);
+        else binder_rows(b, &layers[i], LAYER_ROWS, NN_COUNT(LAYER_ROWS), "%s.encoder.layers.%lld.", prefix, i);
     return layers;
 }
 
+/* transformers 5 saves CLIPTextModel without "text_model.", and reads both text models with and without. */
 void clip_text_bind(binder *b, const void *config, void *weights) {
     const clip_text_config *g = config;
     clip_text_weights *w = weights;
     binder_symbol(b, "V", g->vocabulary, "vocab_size %lld", (long long)g->vocabulary);
     binder_symbol(b, "N", g->positions, "max_position_embeddings %lld", (long long)g->positions);
     binder_symbol(b, "D", g->encoder.width, "hidden_size %lld", (long long)g->encoder.width);
-    binder_rows(b, w, TEXT_ROWS, NN_COUNT(TEXT_ROWS), "text_model.");
-    w->layers = bind_layers(b, &g->encoder, "text_model");
+    binder_rows(b, w, TEXT_ROWS, NN_COUNT(TEXT_ROWS), "text_model.|");
+    w->layers = bind_layers(b, &g->encoder, "text_model", 1);
     if (!g->projection) return;
     binder_symbol(b, "P", g->projection, "projection_dim %lld", (long long)g->projection);
     binder_rows(b, w, TEXT_PROJECTION_ROWS, NN_COUNT(TEXT_PROJECTION_ROWS), "%s", "");
@@ -140,7 +150,7 @@ static void vision_bind(binder *b, const clip_vision_config *g, clip_vision_weig
                   (long long)g->size, (long long)g->patch);
     binder_symbol(b, "P", g->projection, "projection_dim %lld", (long long)g->projection);
     binder_rows(b, w, VISION_ROWS, NN_COUNT(VISION_ROWS), "vision_model.");
-    w->layers = bind_layers(b, &g->encoder, "vision_model");
+    w->layers = bind_layers(b, &g->encoder, "vision_model", 0);
     binder_rows(b, w, VISION_PROJECTION_ROWS, NN_COUNT(VISION_PROJECTION_ROWS), "%s", "");
 }
 

@@ -56,9 +56,9 @@ static int is_part(const char *name, const culprit_case *about) {
 static ss_status find_bad_weights(const model *m, const culprit_case *about, bad_weights *out, ss_error *err) {
     *out = (bad_weights){0};
     for (int i = 0; m->files && i < m->set.n; i++) {
-        const checkpoint_entry *e = checkpoint_find(m->files, m->set.item[i].name);
+        const checkpoint_entry *e = m->set.item[i].entry;
         checkpoint_values v;
-        if (!e || !is_part(e->name, about)) continue;
+        if (!e || !is_part(m->set.item[i].name, about)) continue;
         SS_TRY(checkpoint_count_values(m->files, e, &v, err));
         if (v.first < 0) continue;
         if (out->n++ == 0) {

@@ -183,16 +183,34 @@ static const char *short_name(const char *path) {
     return p ? p : path;
 }
 
-static ss_status class_of(const json_t *json, const char *path, const char **out, ss_error *err) {
+/* The class that a config names; NULL where it names none. */
+static ss_status named_class(const json_t *json, const char *path, const char **out, ss_error *err) {
+    *out = NULL;
     if (json_has(json, "_class_name")) return json_get_text(json, "_class_name", path, out, err);
-    if (!json_has(json, "architectures"))
-        return error_set(err, SS_ERR_INPUT, path,
-                         "expected \"_class_name\" or \"architectures\" to say which network this is, found neither");
+    if (!json_has(json, "architectures")) return SS_OK;
     json_t *list;
     SS_TRY(json_get_array(json, "architectures", path, &list, err));
     *out = json_string_value(json_array_get(list, 0));
     if (!*out) return error_set(err, SS_ERR_INPUT, path, "architectures: expected a list with a class name first");
     return SS_OK;
+}
+
+/* The class to open: `wanted` (NULL = any) where the config's class is it or has it as a part. */
+static ss_status class_of(const json_t *json, const char *path, const char *wanted, const char **out, ss_error *err) {
+    const char *found;
+    SS_TRY(named_class(json, path, &found, err));
+    *out = wanted ? wanted : found;
+    if (!*out)
+        return error_set(err, SS_ERR_INPUT, path,
+                         "expected \"_class_name\" or \"architectures\" to say which network this is, found neither");
+    int fits = !found || strcmp(found, *out) == 0;
+    for (int i = 0; !fits && i < MODEL_PART_COUNT; i++)
+        fits = strcmp(MODEL_PARTS[i].wanted, *out) == 0 && strcmp(MODEL_PARTS[i].found, found) == 0;
+    if (fits) return SS_OK;
+    /* a misspelt name is told as such */
+    if (!entry_find(MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT, "network", found, path, err))
+        return err->code;
+    return error_set(err, SS_ERR_INPUT, path, "expected a %s, found a %s", wanted, found);
 }
 
 /* Choose the row and parse the config: what every way of opening begins with. */
@@ -206,11 +224,11 @@ static ss_status take_config(model *m, const char *class_name, const json_t *jso
     return m->net->parse(json, m->net->about.name, where, m->config, err);
 }
 
-static ss_status read_config(model *m, const char *config_path, ss_error *err) {
+static ss_status read_config(model *m, const char *config_path, const char *wanted, ss_error *err) {
     json_t *json;
     const char *class_name;
     SS_TRY(json_read_file(config_path, JSON_CONFIG_LIMIT, &json, err));
-    ss_status status = class_of(json, config_path, &class_name, err);
+    ss_status status = class_of(json, config_path, wanted, &class_name, err);
     if (status == SS_OK) status = take_config(m, class_name, json, config_path, err);
     json_decref(json);
     return status;
@@ -231,13 +249,18 @@ static ss_status bind_and_pack(model *m, compute *c, const char *config_path, co
 }
 
 ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err) {
+    return model_open_as(out, c, NULL, folder, variant, err);
+}
+
+ss_status model_open_as(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
+                        ss_error *err) {
     *out = NULL;
     char *config_path = file_join(folder, "config.json");
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!config_path || !m || !(m->folder = text_copy(folder)))
         SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, err), end);
+    SS_TRY_GOTO(read_config(m, config_path, class_name, err), end);
     SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, variant, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
     SS_TRY_GOTO(model_note_other_weights(&m->notices, checkpoint_path(m->files), variant, err), end);
@@ -258,7 +281,7 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(config_path))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, err), end);
+    SS_TRY_GOTO(read_config(m, config_path, NULL, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &source, err), end);
     *out = m;
     m = NULL;
@@ -277,14 +300,15 @@ ss_status model_open_files(model **out, compute *c, const char *class_name, cons
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err) {
     *out = NULL;
+    weight_source source = {.mode = WEIGHTS_FROM_FILE, .others_fail = 1};
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(files[0]))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(take_config(m, class_name, config, config_name, err), end);
     SS_TRY_GOTO(checkpoint_open_files(&m->files, files, n_files, err), end);
     if (prefix && !has_prefix(m->files, prefix)) prefix = NULL;
-    SS_TRY_GOTO(bind_and_pack(m, c, config_name, &(weight_source){.mode = WEIGHTS_FROM_FILE, .prefix = prefix}, err),
-                end);
+    source.prefix = prefix;
+    SS_TRY_GOTO(bind_and_pack(m, c, config_name, &source, err), end);
     *out = m;
     m = NULL;
 end:

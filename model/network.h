@@ -78,6 +78,13 @@ typedef struct network {
 extern const network MODEL_NETWORKS[];
 extern const int MODEL_NETWORK_COUNT;
 
+/* A network that can be opened from the folder of another class. */
+typedef struct model_part {
+    const char *wanted, *found; /* `found`: of config.json; it need not be a network */
+} model_part;
+extern const model_part MODEL_PARTS[];
+extern const int MODEL_PART_COUNT;
+
 /* ---- a component ---- */
 
 struct model {
@@ -94,6 +101,10 @@ struct model {
 /* Read config.json, choose the row, bind the checkpoint, pack for `c`. `variant` as in checkpoint_open_folder.
  * `c` must outlive the model; NULL = nothing is packed yet. */
 ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err);
+
+/* The same, as a network of this class, whatever config.json names: its own class, one of MODEL_PARTS, or none. */
+ss_status model_open_as(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
+                        ss_error *err);
 
 /* The same without a checkpoint: only config.json is read. WEIGHTS_LIST: for inspect and dry runs; nothing is
  * packed, and `c` may be NULL. WEIGHTS_RANDOM: seeded weights, packed for `c` unless it is NULL. */

@@ -55,7 +55,7 @@ const network MODEL_NETWORKS[] = {
      sizeof(t5_weights),
      t5_parse,
      t5_bind,
-     T5_IGNORE,
+     NULL,
      t5_example,
      t5_forward_named},
     {{"AutoencoderKL", "autoencoder: latents to pictures and back", NULL},
@@ -99,4 +99,17 @@ const network MODEL_NETWORKS[] = {
      inception_example,
      inception_forward_named},
 };
+
+/* Checkpoints of a whole model serve where a part of it is wanted, and a text encoder where another head is. */
+const model_part MODEL_PARTS[] = {
+    {"CLIPTextModel", "CLIPTextModelWithProjection"},
+    {"CLIPTextModel", "CLIPModel"},
+    {"CLIPTextModelWithProjection", "CLIPTextModel"},
+    {"CLIPTextModelWithProjection", "CLIPModel"},
+    {"T5EncoderModel", "T5ForConditionalGeneration"},
+    {"T5EncoderModel", "T5WithLMHeadModel"}, /* its older name */
+    {"T5EncoderModel", "T5Model"},
+};
+const int MODEL_PART_COUNT = NN_COUNT(MODEL_PARTS);
+
 const int MODEL_NETWORK_COUNT = NN_COUNT(MODEL_NETWORKS);

@@ -9,8 +9,6 @@
 #include "model/checks.h"
 
 /* A second name of shared.weight, which some files have beside it. */
-const char *const T5_IGNORE[] = {"encoder.embed_tokens.weight", NULL};
-
 /* ---- config.json ---- */
 
 /* "relu", "gated-gelu", ...: configuration_t5.py, where gated-gelu alone means the tanh form. */
@@ -46,6 +44,8 @@ ss_status t5_parse(const json_t *json, const char *class_name, const char *where
 /* ---- weights ---- */
 
 static const weight_row ROWS[] = {
+    /* Where a file has both and they differ, transformers 5 leaves them apart, and the encoder reads its own; up
+     * to 4.57 the first was taken. */
     {offsetof(t5_weights, token), WEIGHT_TABLE, "shared.weight|encoder.embed_tokens.weight", "V D"},
     {offsetof(t5_weights, relative), WEIGHT_TABLE,
      "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "R H"},

@@ -47,6 +47,4 @@ void t5_bind(binder *b, const void *config, void *weights);
 ss_status t5_example(const void *config, model_arrays *in, ss_error *err);
 ss_status t5_forward_named(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
 
-extern const char *const T5_IGNORE[];
-
 #endif

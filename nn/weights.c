@@ -19,6 +19,7 @@
 #include "tensor/half.h"
 
 enum { MAX_SYMBOLS = 32, SYMBOL_SIZE = 8, ORIGIN_SIZE = 112, PREFIX_SIZE = 160 };
+enum { MAX_NAMES = 8 }; /* of one tensor in one file */
 
 typedef struct symbol {
     char name[SYMBOL_SIZE];
@@ -161,29 +162,34 @@ int weights_type(checkpoint_dtype dtype, tensor_type *out) {
     return 0;
 }
 
-/* The entry called prefix + one of the row's names, or NULL with `name` holding the first of them (or with b's error,
- * where memory ran out). */
-static const checkpoint_entry *find_entry(binder *b, const char *prefix, const char *names, text *name) {
-    for (const char *p = names; *p;) {
-        size_t length = strcspn(p, "|");
-        text candidate = {0};
-        if (b->source->prefix) text_add(&candidate, b->source->prefix);
-        text_add(&candidate, prefix);
-        text_add_n(&candidate, p, length);
-        if (candidate.failed) {
-            text_free(&candidate);
-            error_no_memory(&b->error, "the name of a tensor", length);
-            return NULL;
+/* Prefix + one of the row's names, behind the prefix of all. */
+static int make_name(binder *b, const char *prefix, size_t prefix_length, const char *own, size_t length, text *out) {
+    if (b->source->prefix) text_add(out, b->source->prefix);
+    text_add_n(out, prefix, prefix_length);
+    text_add_n(out, own, length);
+    if (out->failed) error_no_memory(&b->error, "the name of a tensor", length);
+    return !out->failed;
+}
+
+/* Every entry that is called one of the prefixes + one of the row's names; how many. */
+static int find_entries(binder *b, const char *prefixes, const char *names, const checkpoint_entry *out[MAX_NAMES]) {
+    int n = 0;
+    for (const char *p = prefixes;; p++) {
+        const size_t prefix = strcspn(p, "|");
+        for (const char *own = names; going(b); own++) {
+            const size_t length = strcspn(own, "|");
+            text name = {0};
+            const checkpoint_entry *e =
+                make_name(b, p, prefix, own, length, &name) ? checkpoint_find(b->source->file, name.s) : NULL;
+            text_free(&name);
+            if (e && n < MAX_NAMES) out[n++] = e;
+            own += length;
+            if (!*own) break;
         }
-        const checkpoint_entry *e = checkpoint_find(b->source->file, candidate.s);
-        if (e || p == names) {
-            text_free(name);
-            *name = candidate;
-        } else text_free(&candidate);
-        if (e) return e;
-        p += length + (p[length] == '|');
+        p += prefix;
+        if (!*p || !going(b)) break;
     }
-    return NULL;
+    return n;
 }
 
 /* Whether two tensors hold the same bytes; a failure to read them is kept. */
@@ -204,22 +210,13 @@ static int same_tensor(binder *b, const checkpoint_entry *x, const checkpoint_en
     return same;
 }
 
-/* A file may have the tensor under several of the row's names (tied weights, saved twice). `e` is the one that is
- * bound; another that differs is not what some other program would compute with. */
-static void compare_names(binder *b, const char *prefix, const weight_row *row, const checkpoint_entry *e) {
-    for (const char *p = row->name; b->source->notices && going(b) && *p; p += *p == '|') {
-        text one = {0}, ignored = {0};
-        size_t length = strcspn(p, "|");
-        text_add_n(&one, p, length);
-        const checkpoint_entry *other = one.failed ? NULL : find_entry(b, prefix, one.s, &ignored);
-        if (one.failed || ignored.failed) error_no_memory(&b->error, "weight tables", length);
-        else if (other && other != e && !same_tensor(b, e, other) && going(b))
+/* A file may have the tensor under several names (tied weights, saved twice). `used` is the one that is bound; another
+ * that differs is not what some other program would compute with. */
+static void compare_names(binder *b, const checkpoint_entry *const *found, int n, const checkpoint_entry *used) {
+    for (int i = 0; b->source->notices && going(b) && i < n; i++)
+        if (found[i] != used && !same_tensor(b, used, found[i]) && going(b))
             notices_add(b->source->notices, &b->error, "%s: %s is used; %s, another name of the same tensor, differs",
-                        e->file, e->name, other->name);
-        text_free(&one);
-        text_free(&ignored);
-        p += length;
-    }
+                        used->file, used->name, found[i]->name);
 }
 
 /* [rows, columns] values as [columns, rows]. */
@@ -247,15 +244,18 @@ static ss_status read_turned(const void *from, int64_t first, int64_t n, void *o
     return status;
 }
 
-static void bind_from_file(binder *b, weight_item *item, const char *prefix, const weight_row *row,
-                           const row_shape *shape, text *name) {
+static void bind_from_file(binder *b, weight_item *item, const char *prefixes, const weight_row *row,
+                           const row_shape *shape) {
     text message = {0};
-    const checkpoint_entry *e = find_entry(b, prefix, row->name, name);
+    const checkpoint_entry *found[MAX_NAMES];
+    const int n = find_entries(b, prefixes, row->name, found);
     if (!going(b)) return;
+    const checkpoint_entry *e = n ? found[n - 1] : NULL;
+    for (int i = 0; i < n; i++) b->set->claimed[found[i] - checkpoint_at(b->source->file, 0)] = 1;
     tensor_type type;
     int fits = 1;
     if (!e) {
-        text_addf(&message, "%s is missing\n  ", name->s);
+        text_addf(&message, "%s is missing\n  ", item->name);
         add_expected(&message, b, shape);
         fits = 0;
     } else {
@@ -277,10 +277,9 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefix, con
     if (!fits) return;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, NULL);
     item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? read_turned : read_values, e};
-    item->file = e->file;
+    item->entry = e;
     item->type = e->dtype;
-    item->stored = checkpoint_stored_name(e);
-    compare_names(b, prefix, row, e);
+    compare_names(b, found, n, e);
 }
 
 /* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */
@@ -315,39 +314,36 @@ static void turn(binder *b, weight *w) {
     w->source = tensor_2d(data, s.type, s.dim[1], s.dim[0]);
 }
 
-static void visit_row(binder *b, char *base, const weight_row *row, const char *prefix) {
+static void visit_row(binder *b, char *base, const weight_row *row, const char *prefixes) {
     row_shape shape;
     weight_set *s = b->set;
     if (!parse_shape(b, row->shape, &shape)) {
-        error_set(&b->error, SS_ERR_INTERNAL, NULL, "weight tables: cannot read shape '%s' of %s%s", row->shape, prefix,
-                  row->name);
+        error_set(&b->error, SS_ERR_INTERNAL, NULL, "weight tables: cannot read shape '%s' of %s%s", row->shape,
+                  prefixes, row->name);
         return;
     }
     text name = {0};
-    if (b->source->prefix) text_add(&name, b->source->prefix);
-    text_add(&name, prefix);
-    text_add_n(&name, row->name, strcspn(row->name, "|"));
     void *list = s->item;
-    if (name.failed || !grow(&list, s->n, &s->capacity, sizeof *s->item)) {
+    if (!make_name(b, prefixes, strcspn(prefixes, "|"), row->name, strcspn(row->name, "|"), &name) ||
+        !grow(&list, s->n, &s->capacity, sizeof *s->item)) {
         text_free(&name);
         error_no_memory(&b->error, "weight tables", sizeof *s->item);
         return;
     }
     s->item = list;
-    weight_item item = {.w = (weight *)(void *)(base + row->offset), .shape = row->shape, .ndim = shape.ndim};
+    weight_item item = {
+        .w = (weight *)(void *)(base + row->offset), .name = name.s, .shape = row->shape, .ndim = shape.ndim};
     memcpy(item.dim, shape.dim, sizeof shape.dim);
     item.w->kind = row->kind;
     if (b->source->mode == WEIGHTS_FROM_FILE) {
-        bind_from_file(b, &item, prefix, row, &shape, &name);
+        bind_from_file(b, &item, prefixes, row, &shape);
     } else {
         tensor *source = &item.w->source;
         *source = source_view(row->kind, shape.ndim, shape.dim, TENSOR_F32, NULL);
         item.type = CHECKPOINT_F32;
-        item.stored = checkpoint_dtype_name(CHECKPOINT_F32);
         if (b->source->mode == WEIGHTS_RANDOM)
             source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
     }
-    item.name = name.s;
     if (b->source->mode == WEIGHTS_RANDOM && item.w->source.data)
         make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
     if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
@@ -365,38 +361,57 @@ void binder_rows(binder *b, void *base, const weight_row *rows, int n, const cha
     for (int i = 0; i < n && going(b); i++) visit_row(b, base, &rows[i], prefix);
 }
 
-/* ---- the whole ---- */
+/* ---- tensors that no row has ---- */
 
-static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-static int is_ignored(const char *name, const char *const *ignore) {
-    for (; ignore && *ignore; ignore++)
-        if (text_ends_with(name, *ignore)) return 1;
+static int ends_in_one(const char *name, const char *const *ends) {
+    for (; ends && *ends; ends++)
+        if (text_ends_with(name, *ends)) return 1;
     return 0;
 }
 
-/* Every tensor of the file is some row's, or on the list of those that nobody needs. */
-static ss_status check_claims(const weight_set *s, const weight_source *source, ss_error *err) {
-    const char **names = malloc(sizeof *names * (size_t)(s->n ? s->n : 1));
-    if (!names) return error_no_memory(err, "weight tables", sizeof *names * (size_t)s->n);
-    for (int i = 0; i < s->n; i++) names[i] = s->item[i].name;
-    qsort(names, (size_t)s->n, sizeof *names, by_name);
-    const checkpoint_entry *first = NULL;
-    int others = -1;
-    for (size_t i = 0; i < checkpoint_count(source->file); i++) {
-        const checkpoint_entry *e = checkpoint_at(source->file, i);
-        if (is_ignored(e->name, source->ignore) || bsearch(&e->name, names, (size_t)s->n, sizeof *names, by_name))
-            continue;
-        if (source->prefix && strncmp(e->name, source->prefix, strlen(source->prefix)) != 0) continue;
-        if (!first) first = e;
-        others++;
+/* Adds "a, b, c", or, where they are many, "vision_model.* (196), logit_scale". */
+static void add_unclaimed(text *t, const weight_set *s, int others) {
+    enum { SHOWN = 8 };
+    const int in_groups = others > SHOWN;
+    int shown = 0, rest = 0;
+    size_t count = checkpoint_count(s->file);
+    for (size_t i = 0, next; i < count; i = next) {
+        const char *name = checkpoint_at(s->file, i)->name;
+        const size_t group = strcspn(name, ".");
+        int n = !s->claimed[i];
+        for (next = i + 1; in_groups && name[group] && next < count; next++) { /* entries are sorted by name */
+            if (strncmp(checkpoint_at(s->file, next)->name, name, group + 1) != 0) break;
+            n += !s->claimed[next];
+        }
+        if (n == 0) continue;
+        if (shown == SHOWN) rest += n;
+        else if (n == 1 && next == i + 1) text_addf(t, "%s%s", shown++ ? ", " : "", name);
+        else text_addf(t, "%s%.*s.* (%d)", shown++ ? ", " : "", (int)group, name, n);
     }
-    free(names);
-    if (!first) return SS_OK;
+    if (rest) text_addf(t, " and %d more", rest);
+}
+
+/* Weights in 8 bits that are to be multiplied by a number beside them: without it they mean nothing. */
+static ss_status check_scales(const weight_set *s, const checkpoint_entry *e, ss_error *err) {
+    static const char *const scales[] = {"scaled_fp8", ".scale_weight", ".weight_scale", NULL};
+    if (!ends_in_one(e->name, scales)) return SS_OK;
+    for (int i = 0; i < s->n; i++) {
+        const char *stored = s->item[i].entry ? checkpoint_stored_name(s->item[i].entry) : "";
+        if (strncmp(stored, "F8_", 3) == 0)
+            return error_set(err, SS_ERR_INPUT, e->file,
+                             "%s: the weights in %s have scales beside them, which is not supported; expected plain "
+                             "weights (of 16 bits, or F8 without scales)",
+                             e->name, stored);
+    }
+    return SS_OK;
+}
+
+static ss_status fail_unclaimed(const weight_set *s, const weight_source *source, const checkpoint_entry *first,
+                                int others, ss_error *err) {
     text shape = {0};
     add_shape(&shape, first->ndim, first->shape);
     char more[64] = "";
-    if (others) snprintf(more, sizeof more, " (and %d more)", others);
+    if (others > 1) snprintf(more, sizeof more, " (and %d more)", others - 1);
     error_set(err, SS_ERR_INPUT, first->file,
               "%s %s%s is not part of the network that %s describes; expected %d tensors, found %zu", first->name,
               shape.s ? shape.s : "", more, source->config_name, s->n, checkpoint_count(source->file));
@@ -404,10 +419,37 @@ static ss_status check_claims(const weight_set *s, const weight_source *source, 
     return err->code;
 }
 
+/* Every tensor of the file is some row's, or on the list of those that nobody needs, or noted. */
+static ss_status check_claims(weight_set *s, const weight_source *source, ss_error *err) {
+    const checkpoint_entry *first = NULL;
+    int others = 0;
+    for (size_t i = 0; i < checkpoint_count(source->file); i++) {
+        const checkpoint_entry *e = checkpoint_at(source->file, i);
+        s->claimed[i] |= ends_in_one(e->name, source->ignore) ||
+                         (source->prefix && strncmp(e->name, source->prefix, strlen(source->prefix)) != 0);
+        if (s->claimed[i]) continue;
+        SS_TRY(check_scales(s, e, err));
+        if (!first) first = e;
+        others++;
+    }
+    if (!first) return SS_OK;
+    if (source->others_fail) return fail_unclaimed(s, source, first, others, err);
+    text line = {0};
+    text_addf(&line,
+              "%s: %d tensor%s no part of the network that %s describes, and ignored: ", checkpoint_path(source->file),
+              others, others == 1 ? " is" : "s are", source->config_name);
+    add_unclaimed(&line, s, others);
+    return notices_add_text(source->notices, &line, err);
+}
+
+/* ---- the whole ---- */
+
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err) {
     binder b = {.set = s, .source = source};
     s->file = source->mode == WEIGHTS_FROM_FILE ? source->file : NULL;
+    if (s->file && !(s->claimed = calloc(checkpoint_count(s->file) + 1, 1)))
+        return error_no_memory(err, "weight tables", checkpoint_count(s->file));
     walk(&b, config, weights);
     if (!going(&b)) {
         *err = b.error;
@@ -452,6 +494,7 @@ void weights_free(weight_set *s, compute *c) {
     for (int i = 0; i < s->n_memory; i++) free(s->memory[i]);
     free(s->item);
     free(s->memory);
+    free(s->claimed);
     *s = (weight_set){0};
 }
 

@@ -12,7 +12,8 @@
 #include "tensor/compute.h"
 
 /* One tensor of a module. `name`: suffix after the module's prefix; several names by which files know the tensor are
- * separated by '|', the usual one first. `shape`: dimensions separated by spaces, each a number, a symbol or a number
+ * separated by '|', the usual one first. Where a file has several, the last of them counts, as in diffusers and
+ * transformers of today (docs/FORMATS.md). `shape`: dimensions separated by spaces, each a number, a symbol or a number
  * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
  * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
  * linear layer over patches, and a table may have leading ones. WEIGHT_TURNED is [I, O] in the file and bound as the
@@ -31,7 +32,9 @@ typedef struct binder binder;
  * where the value comes from, for messages: "num_attention_heads 24 x attention_head_dim 64". */
 void binder_symbol(binder *b, const char *name, int64_t value, const char *origin_format, ...) BASE_PRINTF(4, 5);
 
-/* Visit the `n` rows of the module at `base`; the format makes the prefix of the names ("transformer_blocks.%d."). */
+/* Visit the `n` rows of the module at `base`; the format makes the prefix of the names ("transformer_blocks.%d."), or
+ * several prefixes separated by '|', to which the same holds as to several names ("text_model.|" is with or without).
+ */
 void binder_rows(binder *b, void *base, const weight_row *rows, int n, const char *prefix_format, ...)
     BASE_PRINTF(5, 6);
 
@@ -46,12 +49,11 @@ typedef void (*weight_walk)(binder *b, const void *config, void *weights);
 
 typedef struct weight_item {
     weight *w;
-    char *name;            /* as in the file */
-    const char *shape;     /* symbolic, the row's */
-    const char *file;      /* of a bound tensor; NULL otherwise */
-    checkpoint_dtype type; /* F32 unless bound to something else */
-    const char *stored;    /* name of the type in the file: "F8_E4M3", read as F16; "F32" unless bound */
-    int ndim;              /* as in the file, before the view of weight_row */
+    char *name;                    /* the usual one */
+    const char *shape;             /* symbolic, the row's */
+    const checkpoint_entry *entry; /* of a bound tensor, its own name included; NULL otherwise */
+    checkpoint_dtype type;         /* F32 unless bound to something else */
+    int ndim;                      /* as in the file, before the view of weight_row */
     int64_t dim[CHECKPOINT_MAX_DIMS];
 } weight_item;
 
@@ -63,6 +65,7 @@ typedef struct weight_set {
     int n_memory, memory_capacity;
     void **memory;
     const checkpoint *file; /* what the sources lie in, or NULL */
+    uint8_t *claimed;       /* [checkpoint_count(file)] whether a tensor is a row's, or of `ignore` or another prefix */
 } weight_set;
 
 typedef enum weight_mode {
@@ -77,8 +80,9 @@ typedef struct weight_source {
     const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
     uint64_t seed;           /* WEIGHTS_RANDOM */
     const char *config_name; /* "transformer/config.json", for messages */
-    notices *notices;        /* where names of one tensor with different values are noted; NULL = nowhere */
+    notices *notices; /* what is noted: names of one tensor with different values, ignored tensors; may be NULL */
     const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
+    int others_fail;           /* a tensor of the file that no row has is an error; else it is ignored, and noted */
 } weight_source;
 
 /* What a weight of a checkpoint's type is in memory; 0 where no weight has the type. */

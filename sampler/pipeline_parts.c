@@ -18,10 +18,7 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
                          class_name);
     char *folder = file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
-    ss_status status = model_open(out, NULL, folder, variant, err);
-    if (status == SS_OK && strcmp((*out)->net->about.name, class_name) != 0)
-        status = error_set(err, SS_ERR_INPUT, folder, "expected a %s, found a %s in config.json", class_name,
-                           (*out)->net->about.name);
+    ss_status status = model_open_as(out, NULL, class_name, folder, variant, err);
     if (status == SS_OK) status = notices_add_all(&p->c->notices, &(*out)->notices, err);
     free(folder);
     return status;

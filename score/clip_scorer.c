@@ -53,9 +53,7 @@ static ss_status read_preprocessor(const char *folder, preprocess *p, ss_error *
 
 static ss_status open_hugging_face(clip_scorer *s, compute *c, const char *folder, const char *tokenizer_folder,
                                    ss_error *err) {
-    SS_TRY(model_open(&s->m, c, folder, NULL, err));
-    if (strcmp(s->m->net->about.name, "CLIPModel") != 0)
-        return error_set(err, SS_ERR_INPUT, folder, "is a %s; expected a CLIPModel", s->m->net->about.name);
+    SS_TRY(model_open_as(&s->m, c, "CLIPModel", folder, NULL, err));
     const char *beside = tokenizer_folder && *tokenizer_folder ? tokenizer_folder : folder;
     SS_TRY(tokenizer_open(&s->words, beside, err));
     return read_preprocessor(beside, &s->pixels, err);

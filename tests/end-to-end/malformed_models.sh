@@ -38,12 +38,11 @@ model 'heads that do not fit' 'caption_projection_dim is 24; expected 32' 'set_c
 model 'an activation not known' "unknown activation 'swish2'" 'sed -i s/quick_gelu/swish2/ text_encoder/config.json'
 model 'a normalization not known' "qk_norm is 'layer_norm'" 'sed -i s/rms_norm/layer_norm/ transformer/config.json'
 model 'a layer too many' 'layers.2' 'set_config text_encoder/config.json num_hidden_layers 3'
-model 'a tensor unclaimed' 'text_model.encoder.layers.1' 'set_config text_encoder/config.json num_hidden_layers 1'
 model 'a tensor renamed' 'context_embedder.weight is missing' "set_header $weights context_embedder.weight context_embedder.wait__"
 model 'a shape from another config' 'expected [1700, 16], from vocab_size 1700' 'set_config text_encoder/config.json vocab_size 1700'
 model 'latents of another depth' 'from 2 x latent_channels 8' 'set_config vae/config.json latent_channels 8'
 model 'a type that holds no weights' 'context_embedder.bias has dtype I32; expected F64, F32, F16, BF16 or F8' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"I32\"'"
-model 'a type not known' "has dtype 'Q32'; sinkscope reads F32" "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"Q32\"'"
+model 'a type not known' "has dtype 'Q32'; sinkscope reads F64, F32" "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"Q32\"'"
 model 'a type of another size' 'has 96 bytes of data; expected 48' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"F16\"'"
 model 'no weights' 'broken/transformer: has no weights; looked for' "rm $weights"
 model 'weights in another format' 'broken/vae: has no weights; looked for' "mv $vae vae/diffusion_pytorch_model.bin"
@@ -74,7 +73,14 @@ model 'a shift below 0' 'shift is not a positive number' 'set_config scheduler/s
 model 'a default not known' "unknown key 'stepz'; did you mean 'steps'?" "echo '{\"stepz\": 3}' >sinkscope.json"
 model 'a default size that does not divide' 'multiples of 8' 'set_config sinkscope.json width 33'
 
-rm -rf broken && echo x >broken
+# Tensors that the network does not have are ignored, as diffusers does, and told.
+rm -rf broken pictures && cp -r tiny broken && set_config broken/text_encoder/config.json num_hidden_layers 1
+try 'tensors unclaimed' 0 '16 tensors are no part of the network that text_encoder/config.json describes, and ignored: text_model.* (16)' \
+    sinkscope generate broken --prompt 'a red star' -o pictures
+try 'tensors unclaimed, listed' 0 'text_model.encoder.layers.1.mlp.fc1.bias' sinkscope inspect broken/text_encoder --tensors
+check 'tensors unclaimed, listed as ignored' grep -q 'layers.1.mlp.fc1.bias .* ignored' said.out
+
+rm -rf broken pictures && echo x >broken
 try 'a file for a folder' 3 "expected a model's folder, found a file" sinkscope generate broken --prompt x -o pictures
 try 'no such model' 3 'nowhere' sinkscope inspect nowhere
 try 'a component that is not one' 3 'tokenizer' sinkscope forward tiny tokenizer --list-taps

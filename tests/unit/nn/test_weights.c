@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "io/safetensors.h"
 #include "nn/layers.h"
 #include "tensor/half.h"
@@ -49,7 +50,14 @@ static void toy_walk(binder *b, const void *config, void *weights) {
     binder_rows(b, w, ROWS, NN_COUNT(ROWS), "%s", "");
     w->block = binder_array(b, g->layers, sizeof *w->block);
     for (int i = 0; i < g->layers; i++)
-        binder_rows(b, w->block ? &w->block[i] : NULL, BLOCK_ROWS, NN_COUNT(BLOCK_ROWS), "blocks.%d.", i);
+        binder_rows(b, w->block ? &w->block[i] : NULL, BLOCK_ROWS, NN_COUNT(BLOCK_ROWS), "blocks.%d.|%d.", i, i);
+}
+
+/* Its table alone. */
+static void table_walk(binder *b, const void *config, void *weights) {
+    (void)config;
+    binder_symbol(b, "D", 6, "6");
+    binder_rows(b, weights, ROWS, 1, "%s", "");
 }
 
 static const toy_config CONFIG = {2, 3, 2};
@@ -124,7 +132,8 @@ static void expect(const safetensors_output *out, int n, const char *const *igno
     check(safetensors_write(path, out, n, &err), &err);
     check(checkpoint_open(&file, path, &err), &err);
     ss_status status =
-        bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore}, &err);
+        bind(&s, &w, &CONFIG,
+             (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore, .others_fail = 1}, &err);
     if (message) {
         assert_int_equal(status, SS_ERR_INPUT);
         assert_string_equal(err.where, path);
@@ -147,7 +156,7 @@ static void test_list(void **state) {
     assert_string_equal(s.item[4].shape, "4D D");
     assert_int_equal(s.item[4].dim[0], 24);
     assert_int_equal(s.item[4].dim[1], 6);
-    assert_null(s.item[4].file);
+    assert_null(s.item[4].entry);
     assert_int_equal(weights_parameter_count(&s), 30 + 72 + 108 + 4 + 2 * (144 + 24 + 6 + 6));
     /* dimensions merged as weight_row says */
     assert_int_equal(w.table.source.ndim, 2);
@@ -191,7 +200,7 @@ static void test_random_and_file(void **state) {
     assert_int_equal(b.n, a.n);
     for (int i = 0; i < a.n; i++) {
         assert_string_equal(a.item[i].name, b.item[i].name);
-        assert_string_equal(b.item[i].file, path);
+        assert_string_equal(b.item[i].entry->file, path);
         expect_values(b.item[i].w, a.item[i].w->source.data);
     }
     weights_free(&a, NULL);
@@ -368,44 +377,154 @@ static void test_faults(void **state) {
     weights_free(&s, NULL);
 }
 
-/* A tensor that a file has under two names: silent where they are the same numbers, told where not. */
+/* Bind a file of these tensors; what was noted is in *told. The checkpoint is left open. */
+static checkpoint *bind_noted(weight_set *s, toy *w, const safetensors_output *out, int n, const char *const *ignore,
+                              notices *told) {
+    ss_error err = {0};
+    checkpoint *file;
+    *told = (notices){0};
+    check(safetensors_write(path, out, n, &err), &err);
+    check(checkpoint_open(&file, path, &err), &err);
+    check(bind(s, w, &CONFIG,
+               (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore, .notices = told}, &err),
+          &err);
+    return file;
+}
+
+static void free_noted(weight_set *s, checkpoint *file, notices *told) {
+    weights_free(s, NULL);
+    checkpoint_close(file);
+    notices_free(told);
+}
+
+/* A tensor that a file has under two names: silent where they are the same numbers, told where not; the last of the
+ * row's names counts, and the last of the prefixes. */
 static void test_two_names_that_differ(void **state) {
     (void)state;
+    static const char *const others[] = {"blocks.1.old_norm.gamma", "1.norm.weight", "1.old_norm.gamma"};
     float other[6];
     ss_error err = {0};
     weight_set s, again;
     toy w, v;
     safetensors_output out[TENSORS + 1];
-    static const char *const ignore[] = {"old_norm.gamma", NULL};
     check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
     int n = outputs_of(&s, out);
-    out[n] = *named(out, n, "blocks.1.norm.weight");
-    out[n].name = "blocks.1.old_norm.gamma";
-    memcpy(other, out[n].data, sizeof other);
-    out[n].data = other;
-    for (int differ = 0; differ < 2; differ++) {
-        notices told = {0};
-        checkpoint *file;
-        other[5] += (float)differ;
-        check(safetensors_write(path, out, n + 1, &err), &err);
-        check(checkpoint_open(&file, path, &err), &err);
-        check(bind(&again, &v, &CONFIG,
-                   (weight_source){.mode = WEIGHTS_FROM_FILE, .file = file, .ignore = ignore, .notices = &told}, &err),
-              &err);
-        assert_int_equal(told.n, differ);
-        if (differ) {
-            char expected[256];
-            snprintf(expected, sizeof expected,
-                     "%s: blocks.1.norm.weight is used; blocks.1.old_norm.gamma, another name of the same tensor, "
-                     "differs",
-                     path);
-            assert_string_equal(told.line[0], expected);
+    for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
+        out[n] = *named(out, n, "blocks.1.norm.weight");
+        out[n].name = others[k];
+        memcpy(other, out[n].data, sizeof other);
+        out[n].data = other;
+        for (int differ = 0; differ < 2; differ++) {
+            notices told;
+            other[5] += (float)differ;
+            checkpoint *file = bind_noted(&again, &v, out, n + 1, NULL, &told);
+            assert_int_equal(told.n, differ);
+            expect_values(&v.block[1].norm.gamma, other);
+            if (differ) {
+                char expected[256];
+                snprintf(expected, sizeof expected,
+                         "%s: %s is used; blocks.1.norm.weight, another name of the same tensor, differs", path,
+                         others[k]);
+                assert_string_equal(told.line[0], expected);
+            }
+            free_noted(&again, file, &told);
         }
-        weights_free(&again, NULL);
-        checkpoint_close(file);
-        notices_free(&told);
     }
     weights_free(&s, NULL);
+}
+
+/* Whole blocks without their prefix: bound, and still packed by the usual names. */
+static void test_names_without_prefix(void **state) {
+    (void)state;
+    static char names[TENSORS][40];
+    ss_error err = {0};
+    weight_set s, again;
+    toy w, v;
+    safetensors_output out[TENSORS];
+    notices told;
+    compute *c;
+    check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
+    int n = outputs_of(&s, out);
+    for (int i = 0; i < n; i++) {
+        const int in_block = strncmp(out[i].name, "blocks.", 7) == 0;
+        snprintf(names[i], sizeof names[i], "%s", out[i].name + (in_block ? 7 : 0));
+        out[i].name = names[i];
+    }
+    checkpoint *file = bind_noted(&again, &v, out, n, NULL, &told);
+    assert_int_equal(told.n, 0);
+    expect_values(&v.block[1].up.w, w.block[1].up.w.source.data);
+    check(compute_create(&c, "cpu", 1, 0, &err), &err);
+    weights_pack_part(&again, c, "blocks.1.");
+    check(compute_status(c, &err), &err);
+    assert_non_null(v.block[1].up.w.packed);
+    assert_null(v.block[0].up.w.packed);
+    for (int i = 0; i < again.n; i++) assert_string_equal(again.item[i].name, s.item[i].name);
+    weights_unpack_part(&again, c, "");
+    free_noted(&again, file, &told);
+    compute_destroy(c);
+    weights_free(&s, NULL);
+}
+
+/* Tensors that no row has are listed, singly or by their first word; those of `ignore` are not. */
+static void test_tensors_to_ignore(void **state) {
+    (void)state;
+    enum { MANY = 12 };
+    static const float x[6] = {0};
+    static const char *const ignore[] = {"position_ids", NULL};
+    static char names[MANY][32];
+    ss_error err = {0};
+    weight_set s, again;
+    toy w, v;
+    notices told;
+    safetensors_output out[TENSORS + MANY + 2];
+    check(bind(&s, &w, &CONFIG, (weight_source){.mode = WEIGHTS_RANDOM}, &err), &err);
+    int n = outputs_of(&s, out);
+    out[n++] = (safetensors_output){"text.position_ids", CHECKPOINT_F32, 1, {6}, x};
+    checkpoint *file = bind_noted(&again, &v, out, n, ignore, &told);
+    assert_int_equal(told.n, 0);
+    free_noted(&again, file, &told);
+
+    out[n++] = (safetensors_output){"logit_scale", CHECKPOINT_F32, 0, {0}, x};
+    file = bind_noted(&again, &v, out, n, ignore, &told);
+    assert_int_equal(told.n, 1);
+    assert_non_null(strstr(told.line[0], "toy.safetensors: 1 tensor is no part of the network that toy/config.json "
+                                         "describes, and ignored: logit_scale"));
+    assert_int_equal(again.claimed[0], 1);
+    free_noted(&again, file, &told);
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "vision.layers.%d", i);
+        out[n++] = (safetensors_output){names[i], CHECKPOINT_F32, 1, {6}, x};
+    }
+    file = bind_noted(&again, &v, out, n, NULL, &told);
+    assert_int_equal(told.n, 1);
+    assert_non_null(strstr(told.line[0], "14 tensors are no part of the network that toy/config.json describes, and "
+                                         "ignored: logit_scale, text.position_ids, vision.* (12)"));
+    free_noted(&again, file, &told);
+    weights_free(&s, NULL);
+}
+
+/* 8-bit weights with scales beside them would be read as other numbers. */
+static void test_scaled_weights(void **state) {
+    (void)state;
+    static const char header[] =
+        "{\"positions\":{\"dtype\":\"F8_E4M3\",\"shape\":[1,5,6],\"data_offsets\":[0,30]},"
+        "\"positions.scale_weight\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[30,34]}}";
+    static unsigned char bytes[8 + sizeof header - 1 + 34];
+    const uint64_t length = sizeof header - 1;
+    ss_error err = {0};
+    weight_set s = {0};
+    toy w = {0};
+    checkpoint *file;
+    memcpy(bytes, &length, sizeof length);
+    memcpy(bytes + 8, header, sizeof header - 1);
+    check(file_write(path, bytes, sizeof bytes, &err), &err);
+    check(checkpoint_open(&file, path, &err), &err);
+    const weight_source source = {.mode = WEIGHTS_FROM_FILE, .file = file, .config_name = "toy/config.json"};
+    assert_int_equal(weights_bind(&s, table_walk, NULL, &w, &source, &err), SS_ERR_INPUT);
+    assert_non_null(strstr(err.message, "positions.scale_weight: the weights in F8_E4M3 have scales beside them"));
+    weights_free(&s, NULL);
+    checkpoint_close(file);
 }
 
 /* Timesteps against the definition in double. */
@@ -432,6 +551,9 @@ int main(void) {
                                        cmocka_unit_test(test_truncated_in_use),
                                        cmocka_unit_test(test_faults),
                                        cmocka_unit_test(test_two_names_that_differ),
+                                       cmocka_unit_test(test_names_without_prefix),
+                                       cmocka_unit_test(test_tensors_to_ignore),
+                                       cmocka_unit_test(test_scaled_weights),
                                        cmocka_unit_test(test_timestep_embedding)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -143,7 +143,8 @@ static void test_folders_refused(void **state) {
         {"scheduler/scheduler_config.json", "{", "[{", "/scheduler/scheduler_config.json", ""},
         {"vae/config.json", "\"scaling_factor\"", "\"latents_std\": [1, 1, 1, 1], \"scaling_factor\"",
          "/vae/config.json", "latents_std is set, which is not supported; expected null"},
-        {"text_encoder/config.json", "\"CLIPTextModel\"", "\"CLIPTextModelWithProjection\"", "/text_encoder", ""},
+        {"text_encoder/config.json", "\"CLIPTextModel\"", "\"T5EncoderModel\"", "/text_encoder/config.json",
+         "expected a CLIPTextModel, found a T5EncoderModel"},
     };
     tiny_pipeline_refuses(&tiny[SD15], cases, sizeof cases / sizeof cases[0]);
 }

@@ -276,7 +276,8 @@ static void test_folders_refused(void **state) {
          "steps is 1200; expected at most 1000, since the model has 1000"},
         {"vae/config.json", "\"scaling_factor\"", "\"latents_mean\": [0, 0, 0, 0], \"scaling_factor\"",
          "/vae/config.json", "latents_mean is set, which is not supported; expected null"},
-        {"text_encoder/config.json", "CLIPTextModel", "CLIPTextModelWithProjection", "/text_encoder", ""},
+        {"text_encoder/config.json", "CLIPTextModel", "AutoencoderKL", "/text_encoder/config.json",
+         "expected a CLIPTextModel, found a AutoencoderKL"},
         {"text_encoder_2/config.json", "\"hidden_size\": 20", "\"hidden_size\": 24", "", ""},
     };
     tiny_pipeline_refuses(&tiny, cases, sizeof cases / sizeof cases[0]);
