@@ -92,7 +92,8 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     SS_TRY(status);
     SS_TRY(store_create(&s->store, folder, s->plan, class_line, err));
     SS_TRY(execute(s, err));
-    return cli_print_answer(s->store, err);
+    SS_TRY(cli_print_answer(s->store, err));
+    return store_settle(s->store, err);
 }
 
 static ss_status run(const invocation *in, ss_error *err) {
@@ -136,7 +137,8 @@ static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text_free(&numeric);
     if (status != SS_OK) return status;
     SS_TRY(execute(s, err));
-    return cli_print_answer(s->store, err);
+    SS_TRY(cli_print_answer(s->store, err));
+    return store_settle(s->store, err);
 }
 
 static ss_status resume(const invocation *in, ss_error *err) {

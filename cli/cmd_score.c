@@ -78,7 +78,8 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
         cli_tell(&s->c->notices);
         SS_TRY(store_record_notices(s->store, &s->c->notices, err));
     }
-    return cli_print_answer(s->store, err);
+    SS_TRY(cli_print_answer(s->store, err));
+    return store_settle(s->store, err);
 }
 
 /* ---- images of no study ---- */

@@ -16,10 +16,31 @@ const char *store_folder(const store *s) { return s->folder; }
 study *store_study(store *s) { return s->study; }
 int store_limit(const store *s) { return s->limit; }
 
+/* Statements that are open would keep the log. */
+static void end_statements(store *s) {
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        sqlite3_finalize(s->statement[i]);
+        s->statement[i] = NULL;
+    }
+}
+
+static const char SETTLE[] = "PRAGMA journal_mode = DELETE";
+
+ss_status store_settle(store *s, ss_error *err) {
+    end_statements(s);
+    if (store_exec(s, SETTLE, err) == SS_OK) return SS_OK;
+    char why[sizeof err->message];
+    snprintf(why, sizeof why, "%s", err->message);
+    return error_set(err, SS_ERR_RESOURCE, s->db_path,
+                     "cannot fold the log (results.sqlite-wal) in: %s; nothing is lost: keep both files, and run "
+                     "'sinkscope resume %s' when the disk is well",
+                     why, s->folder);
+}
+
 void store_close(store *s) {
     if (!s) return;
-    for (int i = 0; i < STORE_STATEMENTS; i++) sqlite3_finalize(s->statement[i]);
-    if (s->db && s->mode == STORE_WRITE) sqlite3_exec(s->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    end_statements(s);
+    if (s->db && s->mode == STORE_WRITE) sqlite3_exec(s->db, SETTLE, NULL, NULL, NULL);
     sqlite3_close(s->db);
     if (s->lock >= 0) close(s->lock);
     json_decref(s->manifest);

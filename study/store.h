@@ -34,7 +34,12 @@ ss_status store_create(store **out, const char *folder, const plan *p, const cha
  * Its study is read from study.yaml with its first place; `data` is the program's data folder or NULL. A store whose
  * creation was cut short is SS_ERR_STORE when reading; when writing it opens, and store_complete finishes it. */
 ss_status store_open(store **out, const char *folder, store_mode mode, const char *data, ss_error *err);
-void store_close(store *s); /* NULL is allowed */
+
+/* For writers, the last act: fold the log (results.sqlite-wal) into results.sqlite, which is then the whole store and
+ * can be read where nothing can be written. SS_ERR_RESOURCE when the disk refuses; no result is lost then. */
+ss_status store_settle(store *s, ss_error *err);
+
+void store_close(store *s); /* NULL is allowed; settles where it can, and tells nobody if it cannot */
 
 /* For writers, after plan_make on the store's study: finish a creation that was cut short, check that model files and
  * numeric class are those of the store (SS_ERR_STORE says what differs), and remove the temporaries

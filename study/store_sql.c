@@ -15,16 +15,23 @@ int store_read_failed(const store *s) {
 ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
     int code = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
     const char *message = s->db ? sqlite3_errmsg(s->db) : "out of memory";
+    int reason = s->db ? sqlite3_system_errno(s->db) : 0;
     switch (code & 0xff) {
     case SQLITE_FULL:
         return error_set(err, SS_ERR_RESOURCE, s->db_path,
                          "%s: the disk is full; what was there is safe: make room, then resume", what);
-    case SQLITE_CANTOPEN:
-        return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s (no memory, no room or no permission)", what,
-                         message);
+    case SQLITE_CANTOPEN: /* its errno may be that of a second attempt, without writing: no reason to be told */
+        return error_set(err, SS_ERR_RESOURCE, s->db_path,
+                         "%s: cannot open the file or its log (no memory, no room, no permission, too many open files "
+                         "or a disk that fails)",
+                         what);
     case SQLITE_IOERR:
+        return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s (%s)", what, message,
+                         reason ? strerror(reason) : "the disk");
     case SQLITE_READONLY:
-    case SQLITE_PERM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: %s", what, message);
+    case SQLITE_PERM:
+        return error_set(err, SS_ERR_RESOURCE, s->db_path,
+                         "%s: the file, or its log beside it, cannot be opened for writing (%s)", what, message);
     case SQLITE_NOMEM: return error_set(err, SS_ERR_RESOURCE, s->db_path, "%s: out of memory", what);
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return error_set(err, SS_ERR_STORE, s->db_path, "%s: another program is using the file", what);
