@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/checkpoint.h"
+#include "tests/support/folder.h"
 #include "tests/unit/io/torch_archive.h"
 
 #define REFUSED "; only tensors and the containers around them are read (nothing in the file was executed)"
@@ -31,7 +31,6 @@ typedef struct hostile {
     const char *message; /* after "data.pkl, byte ", or NULL where it is read */
 } hostile;
 
-static char path[] = "/tmp/sinkscope-pickle-XXXXXX";
 static const float VALUES[6] = {0, 1, 2, 3, 4, 5};
 
 static ss_status open_pickle(const char *bytes, size_t size, checkpoint **st, ss_error *err) {
@@ -39,10 +38,10 @@ static ss_status open_pickle(const char *bytes, size_t size, checkpoint **st, ss
     const archive_record records[] = {{"m/data.pkl", bytes, size, 0}, {"m/data/0", VALUES, sizeof VALUES, 0}};
     assert_non_null(a.bytes);
     archive_make(&a, records, 2);
-    FILE *f = fopen(path, "wb");
+    FILE *f = fopen(folder_at("a.pt"), "wb");
     assert_true(f && fwrite(a.bytes, a.size, 1, f) == 1 && fclose(f) == 0);
     free(a.bytes);
-    return checkpoint_open(st, path, err);
+    return checkpoint_open(st, folder_at("a.pt"), err);
 }
 
 static void expect(const hostile *c, const char *prefix) {
@@ -57,7 +56,7 @@ static void expect(const hostile *c, const char *prefix) {
     checkpoint_close(st);
     if (!c->message) return;
     assert_int_equal(status, SS_ERR_INPUT);
-    assert_string_equal(err.where, path);
+    assert_string_equal(err.where, folder_at("a.pt"));
     assert_null(st);
 }
 
@@ -460,17 +459,6 @@ static void test_every_cut_and_every_byte(void **state) {
         }
 }
 
-static int set_up(void **state) {
-    (void)state;
-    int fd = mkstemp(path);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return unlink(path);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),      cmocka_unit_test(test_opcodes),
@@ -478,5 +466,5 @@ int main(void) {
         cmocka_unit_test(test_tensors),    cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_long_names), cmocka_unit_test(test_every_cut_and_every_byte),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
