@@ -30,7 +30,8 @@ static ss_status describe_component(const char *name, const model *m, const comp
     text_add_grouped(out, weights_parameter_count(&m->set));
     text_add(out, " parameters, ");
     add_bytes(out, (double)weights_packed_bytes(&m->set, c));
-    text_addf(out, " in memory, %d tensors\n", m->set.n);
+    const char *path = m->files ? checkpoint_path(m->files) : "", *slash = strrchr(path, '/');
+    text_addf(out, " in memory, %d tensors in %s\n", m->set.n, slash ? slash + 1 : path);
     for (int i = 0; tensors && i < m->set.n; i++) {
         const weight_item *w = &m->set.item[i];
         add_tensor(w->name, w->entry ? checkpoint_stored_name(w->entry) : checkpoint_dtype_name(w->type), w->ndim,
@@ -50,7 +51,8 @@ static int is_network(const char *class_name) {
 }
 
 /* The component folders that model_index.json names: those with a config.json of a network. */
-static ss_status describe_components(const char *folder, compute *c, int tensors, text *out, ss_error *err) {
+static ss_status describe_components(const char *folder, const char *variant, compute *c, int tensors, text *out,
+                                     ss_error *err) {
     json_t *index = NULL;
     char *path = file_join(folder, "model_index.json");
     ss_status status =
@@ -67,7 +69,9 @@ static ss_status describe_components(const char *folder, compute *c, int tensors
             else if (file_exists(config) && !is_network(class_name)) {
                 text_addf(out, "  %-16s %-32s not used\n", name, class_name ? class_name : "");
             } else if (file_exists(config)) {
-                status = model_open(&m, NULL, component, NULL, err);
+                int has = 0;
+                if (variant) status = checkpoint_folder_has_variant(component, variant, &has, err);
+                if (status == SS_OK) status = model_open_as(&m, NULL, class_name, component, has ? variant : NULL, err);
                 if (status == SS_OK) status = describe_component(name, m, c, tensors, out);
             }
             model_close(m);
@@ -112,13 +116,13 @@ static void describe_memory(const pipeline_cost *cost, text *out) {
     add_bytes(out, (double)cost->encode_scratch_bytes);
 }
 
-static ss_status describe_pipeline(const char *folder, compute *c, text *out, ss_error *err) {
+static ss_status describe_pipeline(const char *folder, const char *variant, compute *c, text *out, ss_error *err) {
     attn_block *block = NULL;
     pipeline *p = NULL;
     sample_settings s = {.guidance = NAN};
     pipeline_sites sites;
     pipeline_cost cost;
-    ss_status status = pipeline_open(&p, c, folder, NULL, err);
+    ss_status status = pipeline_open(&p, c, folder, variant, err);
     if (status == SS_OK) status = pipeline_defaults(p, &s, err);
     if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
     if (status == SS_OK) status = pipeline_blocks(p, &s, &block, err);
@@ -160,15 +164,15 @@ done:
 }
 
 static ss_status run(const invocation *in, ss_error *err) {
-    const char *random = invocation_flag(in, "random").text;
+    const char *random = invocation_flag(in, "random").text, *variant = invocation_flag(in, "variant").text;
     if (random) return write_random(in, random, err);
     compute *c = NULL;
     char *folder = NULL, *index = NULL;
-    text out = {0};
+    text out = {0}, whole = {0};
     ss_status status;
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     if (invocation_has(in, "check")) {
-        status = inspect_check(in, folder, invocation_flag(in, "variant").text, err);
+        status = inspect_check(in, folder, variant, err);
         goto done;
     }
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
@@ -176,11 +180,12 @@ static ss_status run(const invocation *in, ss_error *err) {
     index = file_join(folder, "model_index.json");
     if (!index) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
     if (file_exists(index)) {
-        SS_TRY_GOTO(describe_components(folder, c, invocation_has(in, "tensors"), &out, err), done);
-        SS_TRY_GOTO(describe_pipeline(folder, c, &out, err), done);
+        SS_TRY_GOTO(describe_pipeline(folder, variant, c, &whole, err), done); /* first: what is wrong, it says best */
+        SS_TRY_GOTO(describe_components(folder, variant, c, invocation_has(in, "tensors"), &out, err), done);
+        text_add(&out, text_for(&whole, &out));
     } else {
         model *m = NULL;
-        SS_TRY_GOTO(model_open(&m, NULL, folder, NULL, err), done);
+        SS_TRY_GOTO(model_open(&m, NULL, folder, variant, err), done);
         describe_component("", m, c, invocation_has(in, "tensors"), &out);
         status = notices_add_all(&c->notices, &m->notices, err);
         model_close(m);
@@ -189,6 +194,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     else fputs(out.s, stdout);
 done:
     cli_compute_close(c);
+    text_free(&whole);
     text_free(&out);
     free(index);
     free(folder);
@@ -199,7 +205,7 @@ static const option FLAGS[] = {
     {"tensors", OPTION_FLAG, NULL, 0, 0, "false", "list every tensor with type, shape and symbolic shape"},
     {"check", OPTION_FLAG, NULL, 0, 0, "false",
      "read every tensor of every file, count the values that are not finite, and stop"},
-    {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "of the weights that --check reads: fp16"},
+    {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},

@@ -79,7 +79,9 @@ static ss_status check_tensors(checking *k, const char *name, const checkpoint *
 
 static ss_status check_folder(checking *k, const char *name, const char *folder, text *out, ss_error *err) {
     checkpoint *file;
-    SS_TRY(checkpoint_open_folder(&file, folder, k->variant, err));
+    int has = 1;
+    if (*name && k->variant) SS_TRY(checkpoint_folder_has_variant(folder, k->variant, &has, err));
+    SS_TRY(checkpoint_open_folder(&file, folder, CHECKPOINT_ANY, has ? k->variant : NULL, err));
     ss_status status = check_tensors(k, name, file, out, err);
     checkpoint_close(file);
     return status;

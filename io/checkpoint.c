@@ -112,33 +112,35 @@ static ss_status list_shards(const json_t *weight_map, const char *path, const c
     return SS_OK;
 }
 
-/* Every tensor of the weight_map lies where it says, and no shard has another. */
+/* Every tensor of the weight_map is there. In which shard, and what else they hold, matters to nobody: like diffusers
+ * and transformers, what is read is all that is in the shards. */
 static ss_status check_weight_map(const checkpoint *st, const json_t *weight_map, const char *path, ss_error *err) {
     const char *tensor;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)weight_map, tensor, value) {
-        const checkpoint_entry *e = checkpoint_find(st, tensor);
-        const char *file = json_string_value(value), *slash = e ? strrchr(e->file, '/') : NULL;
-        if (!e) return shard_fail(err, path, tensor, "is in the weight_map but not in '%s'", file);
-        if (strcmp(slash ? slash + 1 : e->file, file) != 0)
-            return shard_fail(err, path, tensor, "is in '%s'; the weight_map says '%s'", e->file, file);
+        if (!checkpoint_find(st, tensor))
+            return shard_fail(err, path, tensor, "is in the weight_map but not in '%s'", json_string_value(value));
     }
-    for (size_t i = 0; i < st->count; i++)
-        if (!json_object_get(weight_map, st->entries[i].name))
-            return shard_fail(err, st->entries[i].file, st->entries[i].name, "is not in the weight_map of '%s'", path);
     return SS_OK;
 }
 
-/* Files of this folder, which is a prefix of paths. */
+/* Files of this folder, which is a prefix of paths; `is_index`: st->path names them. */
 static ss_status load_shards(checkpoint *st, const char *folder, size_t folder_length, const char *const *names,
-                             int count, ss_error *err) {
+                             int count, int is_index, ss_error *err) {
     st->shards = calloc((size_t)count, sizeof *st->shards);
     if (!st->shards) return error_no_memory(err, st->path, (size_t)count * sizeof *st->shards);
     for (int i = 0; i < count; i++) {
         text file = {0};
         text_add_n(&file, folder, folder_length);
         text_add(&file, names[i]);
-        ss_status status = file.failed ? error_no_memory(err, st->path, folder_length) : load_shard(st, file.s, err);
+        ss_status status = file.failed ? error_no_memory(err, st->path, folder_length) : SS_OK;
+        if (status == SS_OK && is_index && !file_exists(file.s))
+            status =
+                shard_fail(err, st->path, NULL,
+                           "names %s, which is not there: the download did not end, or the index is of other files "
+                           "(then remove it); expected every shard beside it",
+                           names[i]);
+        if (status == SS_OK) status = load_shard(st, file.s, err);
         text_free(&file);
         SS_TRY(status);
     }
@@ -153,7 +155,7 @@ static ss_status load_index(checkpoint *st, const char *path, ss_error *err) {
     SS_TRY(json_read_file(path, INDEX_LIMIT, &index, err));
     SS_TRY_GOTO(json_get_object(index, "weight_map", path, &weight_map, err), done);
     SS_TRY_GOTO(list_shards(weight_map, path, &names, &count, err), done);
-    SS_TRY_GOTO(load_shards(st, path, slash ? (size_t)(slash - path) + 1 : 0, names, count, err), done);
+    SS_TRY_GOTO(load_shards(st, path, slash ? (size_t)(slash - path) + 1 : 0, names, count, 1, err), done);
     status = check_weight_map(st, weight_map, path, err);
 done:
     free(names);
@@ -182,7 +184,7 @@ ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
     if (!st) return err->code;
     return finish(out, st,
                   content_has_extension(path, ".json") ? load_index(st, path, err)
-                                                       : load_shards(st, "", 0, &path, 1, err));
+                                                       : load_shards(st, "", 0, &path, 1, 0, err));
 }
 
 ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err) {
@@ -193,7 +195,7 @@ ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int 
     if (all.failed) error_no_memory(err, paths[0], all.len);
     text_free(&all);
     if (!st) return err->code;
-    return finish(out, st, load_shards(st, "", 0, paths, n, err));
+    return finish(out, st, load_shards(st, "", 0, paths, n, 0, err));
 }
 
 static void close_shard(shard *s) {
@@ -248,41 +250,6 @@ const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err) {
     k->count = e->count;
     s->kept = k;
     return k->values;
-}
-
-/* diffusers: the index first (modeling_utils.py); transformers: the single file first (modeling_utils.py), safetensors
- * before what torch.save wrote. The variant goes before the last extension in both (`_add_variant`). */
-static const struct {
-    const char *stem, *extension;
-} CANDIDATES[] = {{"diffusion_pytorch_model.safetensors.index", "json"},
-                  {"diffusion_pytorch_model", "safetensors"},
-                  {"model", "safetensors"},
-                  {"model.safetensors.index", "json"},
-                  {"pytorch_model", "bin"}};
-enum { CANDIDATE_COUNT = sizeof CANDIDATES / sizeof CANDIDATES[0] };
-
-ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err) {
-    text looked = {0};
-    for (int i = 0; i < CANDIDATE_COUNT; i++) {
-        text name = {0}, path = {0};
-        text_addf(&name, "%s%s%s.%s", CANDIDATES[i].stem, variant ? "." : "", variant ? variant : "",
-                  CANDIDATES[i].extension);
-        text_addf(&path, "%s%s%s", folder, *folder && text_ends_with(folder, "/") ? "" : "/", text_for(&name, &path));
-        text_addf(&looked, "%s%s", i ? ", " : "", text_for(&name, &looked));
-        int found = !path.failed && file_exists(path.s);
-        ss_status status = found ? checkpoint_open(out, path.s, err) : SS_OK;
-        if (path.failed) looked.failed = 1;
-        text_free(&name);
-        text_free(&path);
-        if (!found) continue;
-        text_free(&looked);
-        return status;
-    }
-    *out = NULL;
-    ss_status status = looked.failed ? error_no_memory(err, folder, looked.len)
-                                     : error_set(err, SS_ERR_INPUT, folder, "has no weights; looked for %s", looked.s);
-    text_free(&looked);
-    return status;
 }
 
 size_t checkpoint_count(const checkpoint *s) { return s->count; }

@@ -57,10 +57,23 @@ ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err);
  * checkpoint_path is then the list of the paths. */
 ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err);
 
-/* Open the weights of a component folder: `diffusion_pytorch_model` or `model`, a single file or an index, else
- * `pytorch_model.bin`. `variant` ("fp16") may be NULL: then files without a variant. Two candidates in one folder are
- * settled as diffusers does: the index first. The error when there is none lists what was looked for. */
-ss_status checkpoint_open_folder(checkpoint **out, const char *folder, const char *variant, ss_error *err);
+/* How the weights of a component folder are called: as diffusers' networks save them ("diffusion_pytorch_model"), or as
+ * transformers' do ("model", "pytorch_model"). */
+typedef enum checkpoint_naming { CHECKPOINT_ANY, CHECKPOINT_DIFFUSERS, CHECKPOINT_TRANSFORMERS } checkpoint_naming;
+
+/* Open the weights of a component folder. `variant` ("fp16") may be NULL: then files without a variant. Where there are
+ * several, the one counts that the library of that naming takes (docs/FORMATS.md). The error when there is none lists
+ * what was looked for, and what is there. */
+ss_status checkpoint_open_folder(checkpoint **out, const char *folder, checkpoint_naming naming, const char *variant,
+                                 ss_error *err);
+
+/* Whether diffusers reads a pipeline's component in this variant, rather than without: a file there has it between its
+ * first two dots, or begins so. No such folder: 0. */
+ss_status checkpoint_folder_has_variant(const char *folder, const char *variant, int *has, ss_error *err);
+
+/* The names that weights may have, first to last: 0 beyond the last. *out is replaced. */
+struct text;
+int checkpoint_file_name(int i, const char *variant, struct text *out);
 
 void checkpoint_close(checkpoint *s); /* NULL is allowed */
 

@@ -10,19 +10,7 @@
 #include "base/text.h"
 #include "base/file.h"
 #include "base/folder.h"
-
-/* Names under which diffusers and transformers write all weights of a component; a variant goes before the last dot. */
-static const struct {
-    const char *stem, *extension;
-} WEIGHTS[] = {{"diffusion_pytorch_model.safetensors.index", "json"},
-               {"diffusion_pytorch_model", "safetensors"},
-               {"diffusion_pytorch_model.bin.index", "json"},
-               {"diffusion_pytorch_model", "bin"},
-               {"model.safetensors.index", "json"},
-               {"model", "safetensors"},
-               {"pytorch_model.bin.index", "json"},
-               {"pytorch_model", "bin"}};
-enum { WEIGHTS_COUNT = sizeof WEIGHTS / sizeof WEIGHTS[0] };
+#include "io/checkpoint.h"
 
 static int is_newer(const struct stat *a, const struct stat *b) {
     return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec
@@ -36,19 +24,18 @@ ss_status model_note_other_weights(notices *list, const char *used, const char *
     int some = 0;
     if (stat(used, &mine) != 0) return SS_OK; /* it is open: whoever took its name away since knows */
     text_addf(&line, "%s is used, not ", used);
-    for (int i = 0; i < WEIGHTS_COUNT; i++) {
-        text name = {0}, path = {0};
-        text_addf(&name, "%s%s%s.%s", WEIGHTS[i].stem, variant ? "." : "", variant ? variant : "",
-                  WEIGHTS[i].extension);
+    text name = {0};
+    for (int i = 0; checkpoint_file_name(i, variant, &name); i++) {
+        text path = {0};
         text_add_n(&path, used, (size_t)(own - used));
         if (!name.failed) text_add(&path, name.s);
         if (name.failed || path.failed) line.failed = 1;
         else if (strcmp(name.s, own) != 0 && stat(path.s, &other) == 0 && S_ISREG(other.st_mode))
             text_addf(&line, "%s%s beside it%s", some++ ? ", nor " : "", name.s,
                       is_newer(&other, &mine) ? ", which is newer" : "");
-        text_free(&name);
         text_free(&path);
     }
+    text_free(&name);
     if (some || line.failed) return notices_add_text(list, &line, err);
     text_free(&line);
     return SS_OK;

@@ -224,10 +224,13 @@ static ss_status take_config(model *m, const char *class_name, const json_t *jso
     return m->net->parse(json, m->net->about.name, where, m->config, err);
 }
 
-static ss_status read_config(model *m, const char *config_path, const char *wanted, ss_error *err) {
+/* `naming`: of the weights beside it; may be NULL. */
+static ss_status read_config(model *m, const char *config_path, const char *wanted, checkpoint_naming *naming,
+                             ss_error *err) {
     json_t *json;
     const char *class_name;
     SS_TRY(json_read_file(config_path, JSON_CONFIG_LIMIT, &json, err));
+    if (naming) *naming = json_has(json, "_class_name") ? CHECKPOINT_DIFFUSERS : CHECKPOINT_TRANSFORMERS;
     ss_status status = class_of(json, config_path, wanted, &class_name, err);
     if (status == SS_OK) status = take_config(m, class_name, json, config_path, err);
     json_decref(json);
@@ -255,13 +258,14 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
 ss_status model_open_as(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
                         ss_error *err) {
     *out = NULL;
+    checkpoint_naming naming;
     char *config_path = file_join(folder, "config.json");
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!config_path || !m || !(m->folder = text_copy(folder)))
         SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, class_name, err), end);
-    SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, variant, err), end);
+    SS_TRY_GOTO(read_config(m, config_path, class_name, &naming, err), end);
+    SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, naming, variant, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
     SS_TRY_GOTO(model_note_other_weights(&m->notices, checkpoint_path(m->files), variant, err), end);
     SS_TRY_GOTO(model_note_lora(&m->notices, folder, err), end);
@@ -281,7 +285,7 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(config_path))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, NULL, err), end);
+    SS_TRY_GOTO(read_config(m, config_path, NULL, NULL, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &source, err), end);
     *out = m;
     m = NULL;

@@ -115,6 +115,7 @@ static ss_status open_index(pipeline *p, const char *path, const char *variant, 
     SS_TRY(json_read_file(path, JSON_CONFIG_LIMIT, &index, err));
     ss_status status = json_get_text(index, "_class_name", path, &class_name, err);
     if (status == SS_OK && !(p->row = find_row(class_name, path, err))) status = err->code;
+    if (status == SS_OK) status = pipeline_check_variant(p, index, path, variant, err);
     if (status == SS_OK) status = p->row->open(p, index, path, variant, err);
     json_decref(index);
     return status == SS_OK ? read_defaults(p, err) : status;

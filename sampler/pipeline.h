@@ -17,7 +17,7 @@ typedef struct pipeline pipeline;
 /* Open and bind every component of the folder: errors name file, tensor, expected and found shape. Weights are packed
  * for `c`, which must outlive the pipeline, when they are needed: the denoiser's by the first denoise_begin, the
  * decoder's by the first denoise_decode, the text encoders' block by block while texts are encoded. `variant`: NULL or
- * "fp16"... */
+ * "fp16", of the components that have it; none has it: an error. */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 void pipeline_close(pipeline *p);
 

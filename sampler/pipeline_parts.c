@@ -18,7 +18,9 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
                          class_name);
     char *folder = file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
-    ss_status status = model_open_as(out, NULL, class_name, folder, variant, err);
+    int has = 0;
+    ss_status status = variant ? checkpoint_folder_has_variant(folder, variant, &has, err) : SS_OK;
+    if (status == SS_OK) status = model_open_as(out, NULL, class_name, folder, has ? variant : NULL, err);
     if (status == SS_OK) status = notices_add_all(&p->c->notices, &(*out)->notices, err);
     free(folder);
     return status;

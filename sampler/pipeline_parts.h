@@ -12,7 +12,12 @@
 /* Whether model_index.json names the component: ["library", "Class"]; [null, null] and no entry mean without. */
 int pipeline_has_component(const json_t *index, const char *name);
 
-/* Open the component, which must be there and of the class. Its weights are not packed. */
+/* Some component has weights of the variant (NULL: none is asked for); a note says which, where others have not. */
+ss_status pipeline_check_variant(const pipeline *p, const json_t *index, const char *index_path, const char *variant,
+                                 ss_error *err);
+
+/* Open the component, which must be there and of the class, in the variant where it has it. Its weights are not packed.
+ */
 ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index, const char *index_path,
                                   const char *name, const char *class_name, const char *variant, ss_error *err);
 

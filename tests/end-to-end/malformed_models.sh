@@ -45,7 +45,7 @@ model 'a type that holds no weights' 'context_embedder.bias has dtype I32; expec
 model 'a type not known' "has dtype 'Q32'; sinkscope reads F64, F32" "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"Q32\"'"
 model 'a type of another size' 'has 96 bytes of data; expected 48' "set_header $weights '\"dtype\":\"F32\"' '\"dtype\":\"F16\"'"
 model 'no weights' 'broken/transformer: has no weights; looked for' "rm $weights"
-model 'weights in another format' 'broken/vae: has no weights; looked for' "mv $vae vae/diffusion_pytorch_model.bin"
+model 'weights in another format' 'broken/vae: has no weights; looked for' "mv $vae vae/diffusion_flax_model.msgpack"
 lfs='version https://git-lfs.github.com/spec/v1'
 model 'a Git LFS pointer for weights' 'is a Git LFS pointer, not the file itself' "echo '$lfs' >$weights"
 model 'a Git LFS pointer for a config' 'config.json: is a Git LFS pointer' "echo '$lfs' >transformer/config.json"
@@ -58,7 +58,7 @@ model 'weights of no bytes' 'is empty; expected weights' ": >$vae"
 model 'a header without end' 'at most 100000000 are allowed' "printf '\\377\\377\\377\\377\\377\\377\\377\\177' | dd of=$vae conv=notrunc bs=1 2>/dev/null"
 model 'a header that is not JSON' 'safetensors:1:2: is not JSON' "set_header $vae '{\"' '{{'"
 model 'bytes after the last tensor' 'has 5 bytes after the last tensor' "echo junk >>$vae"
-model 'a shard not there' '00002-of-00002.safetensors: cannot open' "mv $vae vae/diffusion_pytorch_model-00001-of-00002.safetensors &&
+model 'a shard not there' 'names diffusion_pytorch_model-00002-of-00002.safetensors, which is not there' "mv $vae vae/diffusion_pytorch_model-00001-of-00002.safetensors &&
     echo '{\"weight_map\": {\"decoder.conv_in.weight\": \"diffusion_pytorch_model-00002-of-00002.safetensors\"}}' >$vae.index.json"
 model 'no vocab.json' 'broken/tokenizer/vocab.json: cannot open' 'rm tokenizer/vocab.json'
 model 'a vocabulary of another kind' 'vocab.json: is an array; expected an object' 'echo "[1]" >tokenizer/vocab.json'

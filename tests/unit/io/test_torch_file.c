@@ -433,11 +433,11 @@ static void test_folders_and_indices(void **state) {
     static const char index[] = "{\"weight_map\":{\"lin.weight\":\"b.bin\",\"lin.view\":\"b.bin\",\"0\":\"a.bin\","
                                 "\"1.a\":\"a.bin\"}}";
     copy_to(data("list", "", "pt"), "pytorch_model.bin");
-    assert_int_equal(checkpoint_open_folder(&st, folder, NULL, &err), SS_OK);
+    assert_int_equal(checkpoint_open_folder(&st, folder, CHECKPOINT_TRANSFORMERS, NULL, &err), SS_OK);
     assert_string_equal(checkpoint_path(st), at("pytorch_model.bin"));
     checkpoint_close(st);
     copy_to(data("list", "", "safetensors"), "model.safetensors");
-    assert_int_equal(checkpoint_open_folder(&st, folder, NULL, &err), SS_OK);
+    assert_int_equal(checkpoint_open_folder(&st, folder, CHECKPOINT_TRANSFORMERS, NULL, &err), SS_OK);
     assert_string_equal(checkpoint_path(st), at("model.safetensors"));
     checkpoint_close(st);
     copy_to(data("list", "-legacy", "pt"), "a.bin");
