@@ -26,11 +26,12 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
     return status;
 }
 
-ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, tokenizer_kind kind,
-                                  const model *encoder, int64_t vocabulary, ss_error *err) {
+ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json_t *index, const char *name,
+                                  tokenizer_kind kind, const model *encoder, int64_t vocabulary, ss_error *err) {
     char *folder = file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
-    ss_status status = tokenizer_open(out, folder, err);
+    const char *class_name = json_string_value(json_array_get(json_object_get(index, name), 1));
+    ss_status status = tokenizer_open(out, folder, class_name, p->rules.tokenizer, err);
     if (status == SS_OK && tokenizer_get_kind(*out) != kind)
         status = error_set(err, SS_ERR_INPUT, folder, "expected a %s tokenizer, found %s", tokenizer_kind_name(kind),
                            tokenizer_kind_name(tokenizer_get_kind(*out)));
@@ -67,7 +68,7 @@ ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const
     static const char *const tokenizers[MAX_CLIPS] = {"tokenizer", "tokenizer_2"};
     for (int i = 0; i < m->n; i++) {
         SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, ENCODERS[i], classes[i], variant, err));
-        SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
+        SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, index, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
                                        clip_texts_config(m, i)->vocabulary, err));
     }
     m->tokens = tokenizer_max_length(m->tokenizer[0]);

@@ -22,7 +22,7 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
                                   const char *name, const char *class_name, const char *variant, ss_error *err);
 
 /* Open the tokenizer in folder `name`, which must be of the kind and have no token that `encoder` lacks. */
-ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, tokenizer_kind kind,
+ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json_t *index, const char *name, tokenizer_kind kind,
                                   const model *encoder, int64_t vocabulary, ss_error *err);
 
 /* p->sampling from scheduler/scheduler_config.json; `changes` as in scheduler_open. */

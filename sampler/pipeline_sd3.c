@@ -40,7 +40,7 @@ static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char 
     if (!pipeline_has_component(index, "text_encoder_3")) return SS_OK;
     SS_TRY(check_t5_folder(p, index_path, err));
     SS_TRY(pipeline_open_component(&m->t5, p, index, index_path, "text_encoder_3", "T5EncoderModel", variant, err));
-    return pipeline_open_tokenizer(&m->t5_tokenizer, p, "tokenizer_3", TOKENIZER_T5, m->t5,
+    return pipeline_open_tokenizer(&m->t5_tokenizer, p, index, "tokenizer_3", TOKENIZER_T5, m->t5,
                                    ((const t5_config *)m->t5->config)->vocabulary, err);
 }
 

@@ -55,7 +55,7 @@ static ss_status open_hugging_face(clip_scorer *s, compute *c, const char *folde
                                    ss_error *err) {
     SS_TRY(model_open_as(&s->m, c, "CLIPModel", folder, NULL, err));
     const char *beside = tokenizer_folder && *tokenizer_folder ? tokenizer_folder : folder;
-    SS_TRY(tokenizer_open(&s->words, beside, err));
+    SS_TRY(tokenizer_open(&s->words, beside, NULL, TOKENIZER_TRANSFORMERS_5, err));
     return read_preprocessor(beside, &s->pixels, err);
 }
 

@@ -45,7 +45,7 @@ static ss_status open_model(reward_metric *t, compute *c, const char *weights, c
 static ss_status open_words(reward_metric *t, const char *vocabulary, ss_error *err) {
     static const char *const added[] = {"[DEC]", "[ENC]"}; /* blip.py, init_tokenizer */
     const reward_config *g = t->m->config;
-    SS_TRY(tokenizer_open_wordpiece(&t->words, vocabulary, added, 2, err));
+    SS_TRY(tokenizer_open_wordpiece(&t->words, vocabulary, added, 2, TOKENIZER_TRANSFORMERS_5, err));
     if (tokenizer_vocabulary_size(t->words) > g->vocabulary)
         return error_set(err, SS_ERR_INPUT, vocabulary, "has %d words with [DEC] and [ENC]; the model knows %lld",
                          tokenizer_vocabulary_size(t->words), (long long)g->vocabulary);

@@ -11,16 +11,31 @@
 #include "text/clip_bpe.h"
 #include "text/t5_unigram.h"
 #include "text/token_builder.h"
+#include "text/transformers5.h"
 #include "text/unicode.h"
 
 struct tokenizer {
     tokenizer_kind kind;
-    clip_bpe *clip; /* the one of its kind, the others are NULL */
+    json_tokenizer *json; /* by the rules of transformers 5; the others are NULL then */
+    clip_bpe *clip;       /* else the one of its kind */
     t5_unigram *t5;
     bert_wordpiece *bert;
     int max_length, size;
-    int32_t start, end, padding; /* start -1: none */
+    post_ids around; /* what stands before and after a text */
+    int32_t padding;
 };
+
+static const char *const RULES[TOKENIZER_RULES_COUNT] = {
+    [TOKENIZER_TRANSFORMERS_5] = "transformers-5", [TOKENIZER_TRANSFORMERS_4] = "transformers-4"};
+
+const char *tokenizer_rules_name(tokenizer_rules rules) { return RULES[rules]; }
+
+ss_status tokenizer_rules_find(const char *name, tokenizer_rules *out, const char *where, ss_error *err) {
+    for (int i = 0; i < TOKENIZER_RULES_COUNT; i++)
+        if (strcmp(RULES[i], name) == 0) return *out = (tokenizer_rules)i, SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "'%s' names no rules of tokenizers; expected %s or %s", name, RULES[0],
+                     RULES[1]);
+}
 
 const char *token_class_name(token_class c) {
     static const char *const NAMES[] = {"start", "word", "end", "padding"};
@@ -79,12 +94,19 @@ static ss_status read_folder(tokenizer *t, const tokenizer_files *f, ss_error *e
 
 /* The facts that are asked for most, by kind. */
 static void note_facts(tokenizer *t) {
-    t->start = t->clip ? clip_bpe_start_id(t->clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
-    t->end = t->clip ? clip_bpe_end_id(t->clip) : t->bert ? bert_wordpiece_end_id(t->bert) : t5_unigram_end_id(t->t5);
+    if (t->json) {
+        t->size = json_tokenizer_size(t->json);
+        return;
+    }
+    int32_t start = t->clip ? clip_bpe_start_id(t->clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
+    int32_t end = t->clip   ? clip_bpe_end_id(t->clip)
+                  : t->bert ? bert_wordpiece_end_id(t->bert)
+                            : t5_unigram_end_id(t->t5);
     t->padding = t->clip   ? clip_bpe_padding_id(t->clip)
                  : t->bert ? bert_wordpiece_padding_id(t->bert)
                            : t5_unigram_padding_id(t->t5);
     t->size = t->clip ? clip_bpe_size(t->clip) : t->bert ? bert_wordpiece_size(t->bert) : t5_unigram_size(t->t5);
+    t->around = (post_ids){.before = {start}, .n_before = start >= 0, .after = {end}, .n_after = 1};
 }
 
 static ss_status finish(tokenizer **out, tokenizer *t, ss_status status) {
@@ -102,9 +124,31 @@ static tokenizer *begin(tokenizer **out, tokenizer_kind kind, int max_length) {
     return t;
 }
 
-ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err) {
-    tokenizer_files files;
+/* Takes over what transformers 5 would build. */
+static ss_status finish_json(tokenizer **out, ss_status status, const transformers5 *made, const char *where,
+                             ss_error *err) {
     *out = NULL;
+    SS_TRY(status);
+    tokenizer *t = calloc(1, sizeof *t);
+    if (!t) {
+        json_tokenizer_close(made->json);
+        return error_no_memory(err, where, sizeof *t);
+    }
+    *t = (tokenizer){.kind = made->kind,
+                     .json = made->json,
+                     .max_length = made->max_length,
+                     .around = made->around,
+                     .padding = made->padding};
+    return finish(out, t, SS_OK);
+}
+
+ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_name, tokenizer_rules rules,
+                         ss_error *err) {
+    tokenizer_files files;
+    transformers5 made;
+    *out = NULL;
+    if (rules == TOKENIZER_TRANSFORMERS_5)
+        return finish_json(out, transformers5_open(&made, folder, class_name, err), &made, folder, err);
     SS_TRY(tokenizer_files_open(&files, folder, err));
     tokenizer *t = calloc(1, sizeof *t);
     ss_status status = t ? read_folder(t, &files, err) : error_no_memory(err, folder, sizeof *t);
@@ -127,7 +171,11 @@ ss_status tokenizer_open_open_clip(tokenizer **out, const char *path, ss_error *
 }
 
 ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, const char *const *added, int n_added,
-                                   ss_error *err) {
+                                   tokenizer_rules rules, ss_error *err) {
+    transformers5 made;
+    if (rules == TOKENIZER_TRANSFORMERS_5)
+        return finish_json(out, transformers5_open_wordpiece(&made, vocab_path, added, n_added, err), &made, vocab_path,
+                           err);
     tokenizer *t = begin(out, TOKENIZER_BERT, 512);
     return t ? finish(out, t, bert_wordpiece_open(&t->bert, vocab_path, added, n_added, err))
              : error_no_memory(err, vocab_path, sizeof *t);
@@ -135,6 +183,7 @@ ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, cons
 
 void tokenizer_close(tokenizer *t) {
     if (!t) return;
+    json_tokenizer_close(t->json);
     clip_bpe_close(t->clip);
     t5_unigram_close(t->t5);
     bert_wordpiece_close(t->bert);
@@ -144,11 +193,12 @@ void tokenizer_close(tokenizer *t) {
 tokenizer_kind tokenizer_get_kind(const tokenizer *t) { return t->kind; }
 int tokenizer_max_length(const tokenizer *t) { return t->max_length; }
 int tokenizer_vocabulary_size(const tokenizer *t) { return t->size; }
-int32_t tokenizer_start_id(const tokenizer *t) { return t->start; }
-int32_t tokenizer_end_id(const tokenizer *t) { return t->end; }
+int32_t tokenizer_start_id(const tokenizer *t) { return t->around.n_before ? t->around.before[0] : -1; }
+int32_t tokenizer_end_id(const tokenizer *t) { return t->around.n_after ? t->around.after[t->around.n_after - 1] : -1; }
 int32_t tokenizer_padding_id(const tokenizer *t) { return t->padding; }
 
 const char *tokenizer_piece(const tokenizer *t, int32_t id) {
+    if (t->json) return json_tokenizer_piece(t->json, id);
     if (t->bert) return bert_wordpiece_piece(t->bert, id);
     return t->clip ? clip_bpe_piece(t->clip, id) : t5_unigram_piece(t->t5, id);
 }
@@ -163,17 +213,18 @@ void tokens_free(tokens *t) {
 /* Cut to what fits before the end token, drop the words that are gone, end and pad. */
 static ss_status fit(const tokenizer *t, int max_length, token_builder *b, ss_error *err) {
     tokens *o = &b->out;
-    o->untruncated = o->count + 1;
-    if (o->count > max_length - 1) o->count = max_length - 1;
+    const post_ids *p = &t->around;
+    o->untruncated = o->count + p->n_after;
+    if (o->count > max_length - p->n_after) o->count = max_length - p->n_after;
     int last = o->count ? o->at[o->count - 1].word : -1; /* words are numbered in the order of their tokens */
     while (o->word_count > last + 1) free(o->words[--o->word_count]);
-    SS_TRY(token_builder_add(b, tokenizer_end_id(t), TOKEN_END, 0, err));
+    for (int i = 0; i < p->n_after; i++) SS_TRY(token_builder_add(b, p->after[i], TOKEN_END, 0, err));
     o->used = o->count;
     while (o->count < max_length) SS_TRY(token_builder_add(b, tokenizer_padding_id(t), TOKEN_PADDING, 0, err));
     return SS_OK;
 }
 
-/* All tokens of the text but the end token, none cut off. */
+/* All tokens of the text but those at its end, none cut off. */
 static ss_status encode_all(const tokenizer *t, const char *utf8, size_t n, token_builder *b, ss_error *err) {
     if (n > TOKENIZER_MAX_BYTES)
         return error_set(err, SS_ERR_INPUT, NULL, "the prompt has %zu bytes; at most %d are expected", n,
@@ -182,21 +233,24 @@ static ss_status encode_all(const tokenizer *t, const char *utf8, size_t n, toke
     if (invalid < n)
         return error_set(err, SS_ERR_INPUT, NULL, "the prompt is not UTF-8: byte %zu is 0x%02X", invalid,
                          (unsigned char)utf8[invalid]);
-    if (t->start >= 0) SS_TRY(token_builder_add(b, t->start, TOKEN_START, 0, err));
+    for (int i = 0; i < t->around.n_before; i++) SS_TRY(token_builder_add(b, t->around.before[i], TOKEN_START, 0, err));
+    if (t->json) return json_tokenizer_encode(t->json, utf8, n, b, err);
     return t->clip   ? clip_bpe_encode(t->clip, utf8, n, b, err)
            : t->bert ? bert_wordpiece_encode(t->bert, utf8, n, b, err)
                      : t5_unigram_encode(t->t5, utf8, n, b, err);
 }
 
-static ss_status check_length(int max_length, ss_error *err) {
-    if (max_length >= 2 && max_length <= TOKENIZER_MAX_LENGTH) return SS_OK;
-    return error_set(err, SS_ERR_USAGE, NULL, "max_length %d; expected 2 .. %d", max_length, TOKENIZER_MAX_LENGTH);
+static ss_status check_length(const tokenizer *t, int max_length, ss_error *err) {
+    int least = t->around.n_before + t->around.n_after > 2 ? t->around.n_before + t->around.n_after : 2;
+    if (max_length >= least && max_length <= TOKENIZER_MAX_LENGTH) return SS_OK;
+    return error_set(err, SS_ERR_USAGE, NULL, "max_length %d; expected %d .. %d", max_length, least,
+                     TOKENIZER_MAX_LENGTH);
 }
 
 ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length, tokens *out, ss_error *err) {
     token_builder b = {0};
     *out = (tokens){0};
-    SS_TRY(check_length(max_length, err));
+    SS_TRY(check_length(t, max_length, err));
     ss_status status = encode_all(t, utf8, strlen(utf8), &b, err);
     if (status == SS_OK) status = fit(t, max_length, &b, err);
     if (status == SS_OK) *out = b.out;
@@ -254,12 +308,13 @@ static ss_status find_start(const tokenizer *t, const char *utf8, size_t n, int6
 ss_status tokenizer_find_cut(const tokenizer *t, const char *utf8, int max_length, token_cut *out, ss_error *err) {
     token_builder b = {0};
     size_t n = strlen(utf8);
-    SS_TRY(check_length(max_length, err));
+    SS_TRY(check_length(t, max_length, err));
     ss_status status = encode_all(t, utf8, n, &b, err);
-    *out = (token_cut){.tokens = b.out.count + 1, .kept = b.out.count + 1, .from = n};
+    int all = b.out.count + t->around.n_after;
+    *out = (token_cut){.tokens = all, .kept = all, .from = n};
     if (status == SS_OK && out->tokens > max_length) {
         out->kept = max_length;
-        status = find_start(t, utf8, n, covered(&b.out, max_length - 1), &out->from, err);
+        status = find_start(t, utf8, n, covered(&b.out, max_length - t->around.n_after), &out->from, err);
     }
     tokens_free(&b.out);
     return status;

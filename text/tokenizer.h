@@ -1,9 +1,10 @@
-/* Text to token ids, as the tokenizers of a diffusers SD3 pipeline and those of the scorers do it, and beside each id
- * what the token is: the class and the word that method.md's census of sinks speaks of. One interface over three kinds:
- *   CLIP  byte-level BPE (text/clip_bpe.h), ids equal to transformers' slow CLIPTokenizer, or to the SimpleTokenizer of
- *         openai/CLIP, open_clip and hpsv2
- *   T5    unigram (text/t5_unigram.h), ids equal to transformers' T5TokenizerFast
- *   BERT  WordPiece (text/bert_wordpiece.h), ids equal to transformers' slow BertTokenizer, uncased
+/* Text to token ids, as the tokenizers of diffusers' pipelines and those of the scorers do it, and beside each id
+ * what the token is: the class and the word that method.md's census of sinks speaks of. One interface over three kinds,
+ * each under two sets of rules, those of transformers 5 (text/transformers5.h) and of transformers 4:
+ *   CLIP  byte-level BPE; transformers 4: the slow CLIPTokenizer (text/clip_bpe.h). Also the SimpleTokenizer of
+ *         openai/CLIP, open_clip and hpsv2, which has rules of its own
+ *   T5    unigram; transformers 4: T5TokenizerFast (text/t5_unigram.h)
+ *   BERT  WordPiece; transformers 4: the slow BertTokenizer, uncased (text/bert_wordpiece.h)
  * A tokenizer is read-only after opening: any number of threads may encode with it at once. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
@@ -35,8 +36,9 @@ typedef struct token {
 /* The result of encoding: `count` tokens, of which the first `used` are not padding. Words are as the tokenizer sees
  * them. CLIP: a run of letters, one digit, or a run of other signs, lower-cased. T5: between spaces, a run of letters
  * and digits or of other signs, case kept; a lone space is an empty word. BERT: between spaces, a run without
- * punctuation or one sign of it, lower-cased, without accents. Compare with case folded. Zero-initialise; free with
- * tokens_free. */
+ * punctuation or one sign of it, lower-cased, without accents. A tokenizer.json of another making: its pieces before
+ * the model, or where they begin with a sign for space, words as of T5. Compare with case folded. Zero-initialise; free
+ * with tokens_free. */
 typedef struct tokens {
     token *at;
     int count, used;
@@ -49,10 +51,20 @@ void tokens_free(tokens *t);
 
 typedef struct tokenizer tokenizer;
 
-/* Open a tokenizer folder; its tokenizer_config.json says which kind it is. CLIP: vocab.json, merges.txt. T5:
- * spiece.model (tokenizer.json, where present, decides the steps around the model, as it does in transformers). BERT:
- * vocab.txt. */
-ss_status tokenizer_open(tokenizer **out, const char *folder, ss_error *err);
+/* Whose ids: a folder's files mean one thing to transformers 5 and another to transformers 4. */
+typedef enum tokenizer_rules { TOKENIZER_TRANSFORMERS_5, TOKENIZER_TRANSFORMERS_4 } tokenizer_rules;
+enum { TOKENIZER_RULES_COUNT = 2 };
+
+const char *tokenizer_rules_name(tokenizer_rules rules); /* "transformers-5", "transformers-4" */
+/* The rules of a name; an error that lists the names. `where` as in error_set. */
+ss_status tokenizer_rules_find(const char *name, tokenizer_rules *out, const char *where, ss_error *err);
+
+/* Open a tokenizer folder. transformers 5: tokenizer.json, or the older files below; `class_name` is the class that
+ * opens it (of model_index.json), NULL: tokenizer_config.json says which. transformers 4: tokenizer_config.json says
+ * which kind it is. CLIP: vocab.json, merges.txt. T5: spiece.model (tokenizer.json, where present, decides the steps
+ * around the model). BERT: vocab.txt. */
+ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_name, tokenizer_rules rules,
+                         ss_error *err);
 
 /* CLIP as openai/CLIP has it: text repaired as by ftfy, padding with id 0, at most 77 tokens. `path` is the file of
  * merges alone (merges.txt, bpe_simple_vocab_16e6.txt, either also as .gz), from which the vocabulary follows, or a
@@ -68,7 +80,7 @@ ss_status tokenizer_open_open_clip(tokenizer **out, const char *path, ss_error *
 /* BERT from vocab.txt alone, with `added[n_added]` as further special tokens: one that is not in the file has the id
  * that follows the last (ImageReward: "[DEC]", "[ENC]"). At most 512 tokens. */
 ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, const char *const *added, int n_added,
-                                   ss_error *err);
+                                   tokenizer_rules rules, ss_error *err);
 void tokenizer_close(tokenizer *t); /* NULL is allowed */
 
 tokenizer_kind tokenizer_get_kind(const tokenizer *t);
@@ -77,7 +89,7 @@ int tokenizer_vocabulary_size(const tokenizer *t); /* ids are below this, added 
 /* model_max_length; 0 = the files set no limit (transformers writes 1e30 then). */
 int tokenizer_max_length(const tokenizer *t);
 
-/* Ids of the special tokens; -1 where the kind has none (T5: start). */
+/* Ids of the special tokens; -1 where there is none (T5: start). */
 int32_t tokenizer_start_id(const tokenizer *t);
 int32_t tokenizer_end_id(const tokenizer *t);
 int32_t tokenizer_padding_id(const tokenizer *t);

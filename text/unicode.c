@@ -33,6 +33,13 @@ void unicode_append(text *out, int32_t cp) {
 
 void unicode_append_upper(text *out, int32_t cp) { unicode_append(out, utf8proc_toupper(cp)); }
 
+void unicode_append_lower(text *out, int32_t cp) {
+    if (cp == CAPITAL_I_DOT) { /* the one code point that has two */
+        unicode_append(out, 'i');
+        unicode_append(out, COMBINING_DOT);
+    } else unicode_append(out, utf8proc_tolower(cp));
+}
+
 int unicode_is_space(int32_t cp) {
     return (cp >= 9 && cp <= 13) || cp == 0x20 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
            (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
@@ -97,6 +104,10 @@ ss_status unicode_add_nfd(text *out, const char *s, size_t n, ss_error *err) {
 
 ss_status unicode_add_nfkc(text *out, const char *s, size_t n, ss_error *err) {
     return add_normalized(out, s, n, UTF8PROC_COMPOSE | UTF8PROC_COMPAT, err);
+}
+
+ss_status unicode_add_nfkd(text *out, const char *s, size_t n, ss_error *err) {
+    return add_normalized(out, s, n, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, err);
 }
 
 struct unicode_case {
@@ -176,12 +187,7 @@ void unicode_add_lower(text *out, const char *s, size_t n, const unicode_case *c
         size_t after = i + unicode_next(s + i, n - i, &cp);
         if (cp == CAPITAL_SIGMA) {
             unicode_append(out, is_final_sigma(s, n, i, after, c, out) ? FINAL_SIGMA : SIGMA);
-        } else if (cp == CAPITAL_I_DOT) { /* the one code point that lower-cases to two */
-            unicode_append(out, 'i');
-            unicode_append(out, COMBINING_DOT);
-        } else {
-            unicode_append(out, utf8proc_tolower(cp));
-        }
+        } else unicode_append_lower(out, cp);
         i = after;
     }
 }

@@ -16,6 +16,7 @@ size_t unicode_next(const char *s, size_t n, int32_t *cp);
 
 void unicode_append(text *out, int32_t cp);
 void unicode_append_upper(text *out, int32_t cp); /* its capital, where that is one code point */
+void unicode_append_lower(text *out, int32_t cp); /* its small letter by itself: no final sigma */
 
 int unicode_is_space(int32_t cp);       /* White_Space, Rust's char::is_whitespace */
 int unicode_is_control(int32_t cp);     /* category C*, unassigned included */
@@ -26,10 +27,11 @@ int unicode_is_mark(int32_t cp);        /* category Mn */
 int unicode_is_digit(int32_t cp);       /* category Nd, \d of Python */
 int unicode_is_punctuation(int32_t cp); /* category P*, or a sign of ASCII: _is_punctuation of transformers */
 
-/* Append s in Normalization Form C, D or KC. */
+/* Append s in Normalization Form C, D, KC or KD. */
 ss_status unicode_add_nfc(text *out, const char *s, size_t n, ss_error *err);
 ss_status unicode_add_nfd(text *out, const char *s, size_t n, ss_error *err);
 ss_status unicode_add_nfkc(text *out, const char *s, size_t n, ss_error *err);
+ss_status unicode_add_nfkd(text *out, const char *s, size_t n, ss_error *err);
 
 /* Two compiled patterns for Python's rule of the final sigma. */
 typedef struct unicode_case unicode_case;

@@ -10,7 +10,8 @@ static const tokenizer *get_tokenizer(int kind) {
     static const char *const FOLDERS[KINDS] = {DATA "/clip", DATA "/clip-bang", DATA "/t5", DATA "/t5-made"};
     static tokenizer *open[KINDS]; /* kept for the life of the process: opening costs more than a run */
     ss_error err;
-    if (!open[kind]) FUZZ_CHECK(tokenizer_open(&open[kind], FOLDERS[kind], &err) == SS_OK);
+    if (!open[kind])
+        FUZZ_CHECK(tokenizer_open(&open[kind], FOLDERS[kind], NULL, TOKENIZER_TRANSFORMERS_4, &err) == SS_OK);
     return open[kind];
 }
 

@@ -18,8 +18,11 @@ static const tokenizer *get_tokenizer(int kind) {
     switch (kind) {
     case 0: FUZZ_CHECK(tokenizer_open_openai(&open[kind], DATA "/clip", &err) == SS_OK); break;
     case 1: FUZZ_CHECK(tokenizer_open_open_clip(&open[kind], DATA "/clip/merges.txt", &err) == SS_OK); break;
-    case 2: FUZZ_CHECK(tokenizer_open_wordpiece(&open[kind], DATA "/bert/vocab.txt", ADDED, 2, &err) == SS_OK); break;
-    default: FUZZ_CHECK(tokenizer_open(&open[kind], DATA "/bert", &err) == SS_OK);
+    case 2:
+        FUZZ_CHECK(tokenizer_open_wordpiece(&open[kind], DATA "/bert/vocab.txt", ADDED, 2, TOKENIZER_TRANSFORMERS_4,
+                                            &err) == SS_OK);
+        break;
+    default: FUZZ_CHECK(tokenizer_open(&open[kind], DATA "/bert", NULL, TOKENIZER_TRANSFORMERS_4, &err) == SS_OK);
     }
     return open[kind];
 }

@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     snprintf(path, sizeof path, "/tmp/sinkscope-fuzz-vocabulary-%ld", (long)getpid());
     fuzz_write(path, data + 1, size - 1);
-    ss_status status =
-        data[0] & 1 ? tokenizer_open_wordpiece(&t, path, ADDED, 2, &err) : tokenizer_open_openai(&t, path, &err);
+    ss_status status = data[0] & 1 ? tokenizer_open_wordpiece(&t, path, ADDED, 2, TOKENIZER_TRANSFORMERS_4, &err)
+                                   : tokenizer_open_openai(&t, path, &err);
     unlink(path);
     if (status != SS_OK) {
         FUZZ_CHECK(t == NULL && err.message[0]);

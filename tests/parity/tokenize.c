@@ -1,8 +1,8 @@
 /* Prints token ids, for the comparison of tests/parity/tokenize_geneval.py:
  *   tokenize KIND PATH MAX_LENGTH FILE.jsonl
- * KIND says how PATH is opened: folder (tokenizer_open), openai, open_clip (a file of merges), imagereward (BERT's
- * vocab.txt, with [DEC] and [ENC] added). One line a prompt (member "prompt" of each line of the file): the ids, padded
- * to MAX_LENGTH. */
+ * KIND says how PATH is opened: folder (tokenizer_open), folder-4 (the same by the rules of transformers 4), openai,
+ * open_clip (a file of merges), imagereward (BERT's vocab.txt, with [DEC] and [ENC] added). One line a prompt (member
+ * "prompt" of each line of the file): the ids, padded to MAX_LENGTH. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +28,14 @@ static ss_status print_ids(const tokenizer *t, const json_t *line, const char *w
 
 static ss_status open_kind(tokenizer **t, const char *kind, const char *path, ss_error *err) {
     static const char *const ADDED[] = {"[DEC]", "[ENC]"};
-    if (strcmp(kind, "folder") == 0) return tokenizer_open(t, path, err);
+    if (strcmp(kind, "folder") == 0) return tokenizer_open(t, path, NULL, TOKENIZER_TRANSFORMERS_5, err);
+    if (strcmp(kind, "folder-4") == 0) return tokenizer_open(t, path, NULL, TOKENIZER_TRANSFORMERS_4, err);
     if (strcmp(kind, "openai") == 0) return tokenizer_open_openai(t, path, err);
     if (strcmp(kind, "open_clip") == 0) return tokenizer_open_open_clip(t, path, err);
-    if (strcmp(kind, "imagereward") == 0) return tokenizer_open_wordpiece(t, path, ADDED, 2, err);
-    return error_set(err, SS_ERR_USAGE, kind, "no such kind; expected folder, openai, open_clip or imagereward");
+    if (strcmp(kind, "imagereward") == 0)
+        return tokenizer_open_wordpiece(t, path, ADDED, 2, TOKENIZER_TRANSFORMERS_5, err);
+    return error_set(err, SS_ERR_USAGE, kind,
+                     "no such kind; expected folder, folder-4, openai, open_clip or imagereward");
 }
 
 static ss_status print_all(const char *kind, const char *vocabulary, int max_length, const char *path, ss_error *err) {

@@ -112,7 +112,7 @@ static void test_folder(void **state) {
     ss_error err = {0};
     tokenizer *plain;
     tokenizer *t = open_openai(DATA "/clip");
-    assert_int_equal(tokenizer_open(&plain, DATA "/clip", &err), SS_OK);
+    assert_int_equal(tokenizer_open(&plain, DATA "/clip", NULL, TOKENIZER_TRANSFORMERS_4, &err), SS_OK);
     assert_int_equal(tokenizer_end_id(t), tokenizer_end_id(plain));
     assert_int_equal(tokenizer_vocabulary_size(t), tokenizer_vocabulary_size(plain));
     expect(t, "a star", 5, "1712:- 320:a 1062:star 1713:- 0:-");
@@ -168,7 +168,8 @@ static tokenizer *open_words(const char *vocabulary, const char *const *added, i
     tokenizer *t;
     char path[512];
     put("vocab.txt", vocabulary);
-    if (tokenizer_open_wordpiece(&t, path_of(path, "vocab.txt"), added, n_added, &err) != SS_OK)
+    if (tokenizer_open_wordpiece(&t, path_of(path, "vocab.txt"), added, n_added, TOKENIZER_TRANSFORMERS_4, &err) !=
+        SS_OK)
         fail_msg("%s: %s", err.where, err.message);
     return t;
 }
@@ -212,7 +213,8 @@ static void refuse_words(const char *vocabulary, const char *message) {
     tokenizer *t;
     char path[512];
     put("vocab.txt", vocabulary);
-    assert_int_equal(tokenizer_open_wordpiece(&t, path_of(path, "vocab.txt"), NULL, 0, &err), SS_ERR_INPUT);
+    assert_int_equal(tokenizer_open_wordpiece(&t, path_of(path, "vocab.txt"), NULL, 0, TOKENIZER_TRANSFORMERS_4, &err),
+                     SS_ERR_INPUT);
     assert_string_equal(err.where, path);
     assert_string_equal(err.message, message);
     assert_null(t);
@@ -233,7 +235,7 @@ static ss_status open_folder(tokenizer **t, const char *settings, ss_error *err)
     put("vocab.txt", SPECIAL "star\n##s\n");
     put("tokenizer_config.json", config.s);
     text_free(&config);
-    return tokenizer_open(t, folder, err);
+    return tokenizer_open(t, folder, NULL, TOKENIZER_TRANSFORMERS_4, err);
 }
 
 static void test_bert_folder(void **state) {

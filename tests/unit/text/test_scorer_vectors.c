@@ -109,7 +109,8 @@ static void test_bert(void **state) {
     static const char *const ADDED[] = {"[DEC]", "[ENC]"};
     ss_error err = {0};
     tokenizer *t;
-    assert_int_equal(tokenizer_open_wordpiece(&t, DATA "/bert/vocab.txt", ADDED, 2, &err), SS_OK);
+    assert_int_equal(tokenizer_open_wordpiece(&t, DATA "/bert/vocab.txt", ADDED, 2, TOKENIZER_TRANSFORMERS_4, &err),
+                     SS_OK);
     compare("bert", t, 35);
     tokenizer_close(t);
 }

@@ -20,7 +20,8 @@ static tokenizer *open_data(const char *name) {
     tokenizer *t;
     char path[512];
     snprintf(path, sizeof path, DATA "/%s", name);
-    if (tokenizer_open(&t, path, &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    if (tokenizer_open(&t, path, NULL, TOKENIZER_TRANSFORMERS_4, &err) != SS_OK)
+        fail_msg("%s: %s", err.where, err.message);
     return t;
 }
 
@@ -224,7 +225,7 @@ static void expect_refusal(const char *from, const char *const *files, const cha
     ss_error err = {0};
     tokenizer *t;
     make_folder(from, files);
-    ss_status status = tokenizer_open(&t, folder, &err);
+    ss_status status = tokenizer_open(&t, folder, NULL, TOKENIZER_TRANSFORMERS_4, &err);
     if (status != SS_ERR_INPUT || !strstr(err.message, message))
         fail_msg("expected: %s\nfound: %d %s: %s", message, (int)status, err.where, err.message);
     assert_null(t);
@@ -341,7 +342,8 @@ static void expect_ids(const char *from, const char *const *files, const char *p
     tokenizer *t;
     text s = {0};
     make_folder(from, files);
-    if (tokenizer_open(&t, folder, &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    if (tokenizer_open(&t, folder, NULL, TOKENIZER_TRANSFORMERS_4, &err) != SS_OK)
+        fail_msg("%s: %s", err.where, err.message);
     tokens out = encode(t, prompt, max_length);
     for (int i = 0; i < out.count; i++) text_addf(&s, "%s%d", i ? " " : "", out.at[i].id);
     assert_string_equal(s.s, expected);

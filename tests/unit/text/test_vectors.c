@@ -56,7 +56,8 @@ static void compare(const char *name, int limit) {
     tokenizer *t;
     size_t at = 0, bad = 0;
     snprintf(path, sizeof path, DATA "/%s", name);
-    if (tokenizer_open(&t, path, &err) != SS_OK) fail_msg("%s: %s", err.where, err.message);
+    if (tokenizer_open(&t, path, NULL, TOKENIZER_TRANSFORMERS_4, &err) != SS_OK)
+        fail_msg("%s: %s", err.where, err.message);
     snprintf(path, sizeof path, DATA "/ids-%s.bin", name);
     assert_int_equal(file_read(path, 1 << 26, &ids, &size, &err), SS_OK);
     assert_int_equal(json_array_size(strings), 2000);
