@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/clip.h"
+#include "score/prompt_ids.h"
 #include "tensor/half.h"
-#include "text/tokenizer.h"
 
 struct clip_scorer {
     model *m;
@@ -205,11 +205,9 @@ static ss_status embed_text(clip_scorer *s, compute *c, const char *prompt, ss_e
     const clip_config *g = config_of(s);
     const clip_weights *w = s->m->weights;
     int n = (int)g->text.positions;
-    tokens words = {0};
     int32_t *ids = malloc((size_t)n * sizeof *ids);
     if (!ids) return error_no_memory(err, "token ids", (size_t)n * sizeof *ids);
-    ss_status status = tokenizer_encode(s->words, prompt, n, &words, err);
-    for (int i = 0; status == SS_OK && i < n; i++) ids[i] = words.at[i].id;
+    ss_status status = prompt_ids(c, s->m, s->words, prompt, n, ids, NULL, err);
     if (status == SS_OK) {
         clip_text_output result;
         arena_mark mark = arena_get_mark(c->scratch);
@@ -220,7 +218,6 @@ static ss_status embed_text(clip_scorer *s, compute *c, const char *prompt, ss_e
         arena_release(c->scratch, mark);
         status = compute_status(c, err);
     }
-    tokens_free(&words);
     free(ids);
     return status;
 }

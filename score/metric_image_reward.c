@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "model/image_reward.h"
 #include "score/preprocess.h"
-#include "text/tokenizer.h"
+#include "score/prompt_ids.h"
 
 enum { TOKENS = 35 };
 static const double MEAN = 0.16717362830052426, SD = 1.0333394966054072;
@@ -72,12 +72,8 @@ ss_status metric_image_reward_score(compute *c, void *state, const metric_input 
     const reward_config *g = t->m->config;
     int n = g->positions < TOKENS ? (int)g->positions : TOKENS;
     int32_t ids[TOKENS], used;
-    tokens words = {0};
     float *pixels, reward = 0;
-    SS_TRY(tokenizer_encode(t->words, in->prompt, n, &words, err));
-    for (int i = 0; i < n; i++) ids[i] = words.at[i].id;
-    used = words.used;
-    tokens_free(&words);
+    SS_TRY(prompt_ids(c, t->m, t->words, in->prompt, n, ids, &used, err));
     SS_TRY(preprocess_image(&t->pixels, in->image, &pixels, err));
     arena_mark mark = arena_get_mark(c->scratch);
     tensor x = compute_4d(c, 1, g->size, g->size, 3);

@@ -83,6 +83,11 @@ check 'the report names cut texts' grep -q 'Cut texts' allowed/report/index.html
 check 'the report shows what was noticed' grep -q 'Noticed' allowed/report/index.html
 try 'a long prompt does not trouble verify' 0 'verified' sinkscope verify allowed
 
+try 'a scorer of short texts' 0 '' \
+    sinkscope score allowed --metric "{clip-t: {model: $SOURCE/models/shapes-clip, merges: $SOURCE/models/clip-bpe/merges.txt}}"
+said 'a scorer that cuts prompts' 'tokens of a prompt, and some prompts are longer: scores do not see their ends'
+check 'the manifest names that scorer' grep -q 'scores do not see their ends' allowed/manifest.json
+
 # ---- files that are not used ----
 cp -r tiny files
 cp files/text_encoder/model.safetensors files/text_encoder/pytorch_model.bin
