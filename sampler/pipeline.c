@@ -122,14 +122,6 @@ static ss_status open_index(pipeline *p, const char *path, const char *variant, 
 }
 
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err) {
-    const pipeline_rules todays = {0};
-    return pipeline_open_by(out, c, folder, variant, &todays, err);
-}
-
-const pipeline_rules *pipeline_get_rules(const pipeline *p) { return &p->rules; }
-
-ss_status pipeline_open_by(pipeline **out, compute *c, const char *folder, const char *variant,
-                           const pipeline_rules *rules, ss_error *err) {
     *out = NULL;
     pipeline *p = calloc(1, sizeof *p);
     char *path = file_join(folder, "model_index.json");
@@ -138,7 +130,6 @@ ss_status pipeline_open_by(pipeline **out, compute *c, const char *folder, const
         status = error_no_memory(err, "pipeline", sizeof *p);
     } else {
         p->c = c;
-        p->rules = *rules;
         status = open_index(p, path, variant, err);
         if (status == SS_OK) status = model_note_lora(&c->notices, folder, err);
     }

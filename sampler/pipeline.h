@@ -9,7 +9,6 @@
 #include "io/png.h"
 #include "sampler/picture_sizes.h"
 #include "tensor/compute.h"
-#include "text/tokenizer.h"
 
 typedef struct pipeline pipeline;
 
@@ -20,17 +19,6 @@ typedef struct pipeline pipeline;
  * decoder's by the first denoise_decode, the text encoders' block by block while texts are encoded. `variant`: NULL or
  * "fp16", of the components that have it; none has it: an error. */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
-
-/* What diffusers and transformers did in another way before: a study that was begun under older rules keeps them. All
- * zero: today's. */
-typedef struct pipeline_rules {
-    tokenizer_rules tokenizer; /* whose token ids */
-} pipeline_rules;
-
-/* pipeline_open by these rules. */
-ss_status pipeline_open_by(pipeline **out, compute *c, const char *folder, const char *variant,
-                           const pipeline_rules *rules, ss_error *err);
-const pipeline_rules *pipeline_get_rules(const pipeline *p);
 void pipeline_close(pipeline *p);
 
 /* Pack what making images needs now, not when it is first asked for; give it back until it is asked for again. */

@@ -31,7 +31,7 @@ ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json
     char *folder = file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
     const char *class_name = json_string_value(json_array_get(json_object_get(index, name), 1));
-    ss_status status = tokenizer_open(out, folder, class_name, p->rules.tokenizer, err);
+    ss_status status = tokenizer_open(out, folder, class_name, TOKENIZER_TRANSFORMERS_5, err);
     if (status == SS_OK && tokenizer_get_kind(*out) != kind)
         status = error_set(err, SS_ERR_INPUT, folder, "expected a %s tokenizer, found %s", tokenizer_kind_name(kind),
                            tokenizer_kind_name(tokenizer_get_kind(*out)));

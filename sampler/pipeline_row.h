@@ -112,7 +112,6 @@ struct pipeline {
     const pipeline_row *row;
     compute *c;
     char *folder;
-    pipeline_rules rules;
     sample_settings by_default;
     model *vae;       /* AutoencoderKL */
     model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */
