@@ -228,6 +228,23 @@ static ss_status count_failed(const store *s, const char *condition, int64_t *n,
     return status;
 }
 
+/* Conditions of which failures have left too little for a distance. */
+static ss_status describe_without(const store *s, text *out, ss_error *err) {
+    store_rows *r;
+    int more;
+    SS_TRY(
+        store_select(&r, s, err,
+                     "SELECT m.metric, c.name, count(u.image), sum(u.image IS NULL)"
+                     " FROM (SELECT DISTINCT metric FROM set_scores) m, condition c JOIN unit u"
+                     " ON u.condition = c.condition WHERE c.name NOT IN (SELECT condition FROM set_scores)"
+                     " GROUP BY m.metric, c.condition HAVING sum(u.image IS NULL) > 0 ORDER BY m.metric, c.condition"));
+    while ((more = store_rows_next(r, err)) == 1)
+        text_addf(out, "%-8s %-24s %7lld  none: %lld images failed\n", store_rows_text(r, 0), store_rows_text(r, 1),
+                  (long long)store_rows_int(r, 2), (long long)store_rows_int(r, 3));
+    store_rows_close(r);
+    return more < 0 ? err->code : SS_OK;
+}
+
 ss_status sets_describe(const store *s, text *out, ss_error *err) {
     store_rows *r;
     int more, first = 1;
@@ -255,5 +272,6 @@ ss_status sets_describe(const store *s, text *out, ss_error *err) {
         text_add(out, "\n");
     }
     store_rows_close(r);
+    if (status == SS_OK && more >= 0 && !first) return describe_without(s, out, err);
     return more < 0 ? err->code : status;
 }

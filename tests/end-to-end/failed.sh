@@ -38,6 +38,12 @@ check 'the step, the block and the edit are named' grep -qE ',1,"?transformer: .
 check 'their scores are written' test "$(grep -c ',loud,rmse,failed,' failed/scores.csv)" -eq 12
 check 'their pictures are not' test ! -e loud/images/loud
 
+# A distance between sets has nothing to hold: it says so.
+try 'a set without images' 0 '' \
+    sinkscope score loud --metric "{cmmd: {model: $SOURCE/models/shapes-clip, merges: $SOURCE/models/clip-bpe/merges.txt}}"
+check 'a set of images that all failed' grep -qE '^cmmd +loud +0 +none: 12 images failed$' said.out
+check 'the other sets are whole' grep -qE '^cmmd +other +12 ' said.out
+
 # The same study with an edit that is not too large: nothing else has moved by a bit.
 check 'run, quietly' sinkscope run quiet.yaml -o quiet --quiet
 export_all quiet quietly
