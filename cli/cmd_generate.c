@@ -126,8 +126,10 @@ static ss_status run(const invocation *in, ss_error *err) {
     char *folder = NULL;
     geneval_prompts prompts = {0};
     sample_settings s;
+    model_parts parts;
     drawing d = {.settings = &s, .folder = invocation_flag(in, "out").text};
     ss_status status;
+    cli_read_parts(in, &parts);
     SS_TRY_GOTO(
         picture_seeds_read(invocation_flag(in, "seed").text, (int)invocation_flag(in, "images").integer, &d.seeds, err),
         done);
@@ -135,7 +137,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     SS_TRY_GOTO(file_make_folder(d.folder, err), done);
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
-    SS_TRY_GOTO(pipeline_open(&d.p, c, folder, invocation_flag(in, "variant").text, err), done);
+    SS_TRY_GOTO(pipeline_open_parts(&d.p, c, folder, &parts, err), done);
     SS_TRY_GOTO(cli_read_settings(in, d.p, &s, err), done);
     if (!invocation_has(in, "force")) SS_TRY_GOTO(check_pictures(&d, &prompts, err), done);
     status = run_prompts(&d, &prompts, err);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "io/json.h"
 #include "model/network.h"
+#include "model/original.h"
 #include "sampler/pipeline.h"
 
 static void add_bytes(text *t, double bytes) {
@@ -116,13 +117,13 @@ static void describe_memory(const pipeline_cost *cost, text *out) {
     add_bytes(out, (double)cost->encode_scratch_bytes);
 }
 
-static ss_status describe_pipeline(const char *folder, const char *variant, compute *c, text *out, ss_error *err) {
+static ss_status describe_pipeline(const char *folder, const model_parts *parts, compute *c, text *out, ss_error *err) {
     attn_block *block = NULL;
     pipeline *p = NULL;
     sample_settings s = {.guidance = NAN};
     pipeline_sites sites;
     pipeline_cost cost;
-    ss_status status = pipeline_open(&p, c, folder, variant, err);
+    ss_status status = pipeline_open_parts(&p, c, folder, parts, err);
     if (status == SS_OK) status = pipeline_defaults(p, &s, err);
     if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
     if (status == SS_OK) status = pipeline_blocks(p, &s, &block, err);
@@ -141,6 +142,53 @@ static ss_status describe_pipeline(const char *folder, const char *variant, comp
     free(block);
     pipeline_close(p);
     return status;
+}
+
+/* ---- a single file ---- */
+
+/* A component of the file, its names mapped and its shapes checked; what it does not hold is said. */
+static ss_status describe_part(const original *o, const char *name, const char *class_name, const compute *c,
+                               int tensors, text *out, ss_error *err) {
+    const json_t *config = original_config(o, name);
+    checkpoint *weights;
+    model *m;
+    SS_TRY(original_weights(o, name, &weights, err));
+    if (!weights) {
+        text_addf(out, "  %-16s not in the file\n", name);
+        return SS_OK;
+    }
+    SS_TRY(model_open_weights(&m, class_name, config, name, weights, err));
+    text_addf(out, "  %-16s from %s*\n", name, original_prefix(o, name));
+    ss_status status = describe_component(name, m, c, tensors, out);
+    model_close(m);
+    return status;
+}
+
+/* What a file was taken for. Whether a picture can be made of it is another question: the second answer may be an
+ * error that says what is missing. */
+static ss_status describe_single(const char *path, const model_parts *parts, compute *c, int tensors, text *out,
+                                 ss_error *err) {
+    original *o;
+    const char *name;
+    json_t *value;
+    ss_error missing;
+    SS_TRY(original_open(&o, path, parts->config, err));
+    text_addf(out, "  recognised as %s (%s)\n", original_family(o),
+              original_config_folder(o) ? "configs of that folder" : "by its tensors; configs are that model's own");
+    ss_status status = SS_OK;
+    json_object_foreach((json_t *)(uintptr_t)original_index(o), name, value) {
+        const char *class_name = json_string_value(json_array_get(value, 1));
+        if (status == SS_OK && is_network(class_name))
+            status = describe_part(o, name, class_name, c, tensors, out, err);
+    }
+    original_close(o);
+    SS_TRY(status);
+    size_t before = out->len;
+    if (describe_pipeline(path, parts, c, out, &missing) == SS_OK) return SS_OK;
+    if (missing.code != SS_ERR_INPUT) return *err = missing, missing.code;
+    if (!out->failed) out->s[out->len = before] = '\0';
+    text_addf(out, "\nno picture can be made of it as it is: %s\n", missing.message);
+    return SS_OK;
 }
 
 /* --random: a checkpoint of random weights with the shapes of a config, for trying things out. */
@@ -169,7 +217,9 @@ static ss_status run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     char *folder = NULL, *index = NULL;
     text out = {0}, whole = {0};
+    model_parts parts;
     ss_status status;
+    cli_read_parts(in, &parts);
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     if (invocation_has(in, "check")) {
         status = inspect_check(in, folder, variant, err);
@@ -180,9 +230,11 @@ static ss_status run(const invocation *in, ss_error *err) {
     index = file_join(folder, "model_index.json");
     if (!index) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
     if (file_exists(index)) {
-        SS_TRY_GOTO(describe_pipeline(folder, variant, c, &whole, err), done); /* first: what is wrong, it says best */
+        SS_TRY_GOTO(describe_pipeline(folder, &parts, c, &whole, err), done); /* first: what is wrong, it says best */
         SS_TRY_GOTO(describe_components(folder, variant, c, invocation_has(in, "tensors"), &out, err), done);
         text_add(&out, text_for(&whole, &out));
+    } else if (file_exists(folder)) {
+        SS_TRY_GOTO(describe_single(folder, &parts, c, invocation_has(in, "tensors"), &out, err), done);
     } else {
         model *m = NULL;
         SS_TRY_GOTO(model_open(&m, NULL, folder, variant, err), done);
@@ -206,6 +258,7 @@ static const option FLAGS[] = {
     {"check", OPTION_FLAG, NULL, 0, 0, "false",
      "read every tensor of every file, count the values that are not finite, and stop"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
+    CLI_PART_OPTIONS,
     {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},
@@ -220,7 +273,9 @@ const command CLI_INSPECT = {
     .max_args = 1,
     .description =
         "Opens every component, checks each tensor against config.json, and says what running it takes.\n"
-        "MODEL is a pipeline's folder (with model_index.json) or one component's.\n"
+        "MODEL is a pipeline's folder (with model_index.json), one component's, or a checkpoint in one file, of which "
+        "it\n"
+        "says what it was recognised as, and what of a pipeline it holds.\n"
         "Blocks of attention that differ are listed one a line: number, kind, heads, keys, module, as a study's\n"
         "'blocks', 'heads' and 'kinds' name them.\n"
         "  sinkscope inspect models/shapes-sd3 --tensors\n"

@@ -61,7 +61,9 @@ static ss_status find_words(tracing *t, int branch, ss_error *err) {
 static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(cli_find_data(invocation_arg(in, 0), &t->model, err));
     SS_TRY(cli_compute(in, &t->c, err));
-    SS_TRY(pipeline_open(&t->p, t->c, t->model, invocation_flag(in, "variant").text, err));
+    model_parts parts;
+    cli_read_parts(in, &parts);
+    SS_TRY(pipeline_open_parts(&t->p, t->c, t->model, &parts, err));
     SS_TRY(cli_read_settings(in, t->p, &t->settings, err));
     int step = (int)invocation_flag(in, "step").integer;
     if (step >= t->settings.steps)

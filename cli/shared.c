@@ -68,11 +68,27 @@ const option CLI_SAMPLER_FLAGS[] = {
     PICTURE_SIZE_OPTIONS,
     {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
+    CLI_PART_OPTIONS,
     {"round", OPTION_WORD, "none|int8|bf16", 0, 0, "none",
      "weights of the denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
      "too, faster where the processor has AVX512-BF16; both make pictures that differ"},
     {0},
 };
+
+void cli_read_parts(const invocation *in, model_parts *out) {
+    static const char *const tokenizers[] = {"tokenizer", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
+                                                                                             "text-encoder",
+                                                                                             "text-encoder-2",
+                                                                                             "text-encoder-3"};
+    *out = (model_parts){.variant = invocation_flag(in, "variant").text,
+                         .data = cli_data_folder(),
+                         .config = invocation_flag(in, "config").text,
+                         .vae = invocation_flag(in, "vae").text};
+    for (int i = 0; i < PIPELINE_MAX_ENCODERS; i++) {
+        out->tokenizer[i] = invocation_flag(in, tokenizers[i]).text;
+        out->text_encoder[i] = invocation_flag(in, encoders[i]).text;
+    }
+}
 
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {
     option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");

@@ -7,7 +7,7 @@
 #include "study/store.h"
 
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
-    CLI_COMPARE, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
+    CLI_COMPARE, CLI_CONVERT, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
 
 /* A compute context on the cpu backend with the threads and the stop flag of the command line; with --profile its
  * operations are timed. */
@@ -33,6 +33,32 @@ const char *cli_data_folder(void);
 /* A model folder as given, or, where there is none of that name, under the installed data folder ("models/x").
  * malloc; the caller frees. */
 ss_status cli_find_data(const char *name, char **out, ss_error *err);
+
+/* What a model is made of beside its folder or file (model_parts), as flags of every command that opens a pipeline. */
+#define CLI_PART_OPTIONS                                                                                               \
+    {"config",                                                                                                         \
+     OPTION_TEXT,                                                                                                      \
+     NULL,                                                                                                             \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     NULL,                                                                                                             \
+     "of a single file: a folder in diffusers' form whose configs, scheduler and tokenizers it takes"},                \
+        {"tokenizer", OPTION_TEXT, NULL, 0, 0, NULL, "a folder in place of the model's tokenizer"},                    \
+        {"tokenizer-2", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_2"},                                     \
+        {"tokenizer-3", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_3, T5's"},                               \
+        {"text-encoder",                                                                                               \
+         OPTION_TEXT,                                                                                                  \
+         NULL,                                                                                                         \
+         0,                                                                                                            \
+         0,                                                                                                            \
+         NULL,                                                                                                         \
+         "a component's folder, or its weights alone, in place of the model's text_encoder"},                          \
+        {"text-encoder-2", OPTION_TEXT, NULL, 0, 0, NULL, "the same of text_encoder_2"},                               \
+        {"text-encoder-3", OPTION_TEXT, NULL, 0, 0, NULL, "the same of text_encoder_3, T5; none: go without it"}, {    \
+        "vae", OPTION_TEXT, NULL, 0, 0, NULL,                                                                          \
+            "a component's folder, or its weights alone, in place of the model's vae"                                  \
+    }
+void cli_read_parts(const invocation *in, model_parts *out);
 
 /* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, round), and what they say of the
  * sampler, completed by the model's defaults; the pipeline gets its weights' form. */

@@ -8,20 +8,13 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "io/checkpoint_view.h"
 #include "io/content.h"
 #include "io/json.h"
 #include "io/shard.h"
 #include "io/stored_type.h"
 
 enum { MAX_FILES = 1000, INDEX_LIMIT = 64 << 20 };
-
-struct checkpoint {
-    char *path;
-    shard *shards;
-    int shard_count;
-    checkpoint_entry *entries;
-    size_t count;
-};
 
 static const struct {
     const char *name;
@@ -212,7 +205,9 @@ static void close_shard(shard *s) {
 }
 
 void checkpoint_close(checkpoint *s) {
-    if (!s) return;
+    if (!s || s->users-- > 0) return;
+    checkpoint_close(s->base);
+    free(s->parts);
     for (int i = 0; i < s->shard_count; i++) { close_shard(&s->shards[i]); }
     free(s->shards);
     free(s->entries);
@@ -225,6 +220,7 @@ void checkpoint_close(checkpoint *s) {
 ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err) {
     size_t size = checkpoint_dtype_size(e->dtype);
     if (n == 0) return SS_OK;
+    if (e->part) return e->part->read(e, first, n, out, err);
     if (e->layout) return torch_read_values(e, first, n, out, err);
     if (e->stored) return stored_read(e, first, n, out, err);
     return file_reader_read(&e->shard->file, e->at + (size_t)first * size, out, (size_t)n * size, e->name, err);
@@ -233,7 +229,7 @@ ss_status checkpoint_read(const checkpoint_entry *e, int64_t first, int64_t n, v
 const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err) {
     shard *s = e->shard;
     for (const kept_values *k = s->kept; k; k = k->next)
-        if (k->at == e->at && k->layout == e->layout && k->count == e->count) return k->values;
+        if (k->at == e->at && k->layout == e->layout && k->part == e->part && k->count == e->count) return k->values;
     size_t bytes = sizeof(kept_values) + (size_t)e->count * checkpoint_dtype_size(e->dtype);
     kept_values *k = malloc(bytes);
     if (!k) {
@@ -247,6 +243,7 @@ const void *checkpoint_keep(const checkpoint_entry *e, ss_error *err) {
     k->next = s->kept;
     k->at = e->at;
     k->layout = e->layout;
+    k->part = e->part;
     k->count = e->count;
     s->kept = k;
     return k->values;
@@ -261,6 +258,7 @@ const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
 }
 
 const char *checkpoint_note(const checkpoint *s) {
+    if (s->base) return checkpoint_note(s->base);
     for (int i = 0; i < s->shard_count; i++) {
         const json_t *metadata = json_object_get(s->shards[i].header, "__metadata__");
         const char *note = json_string_value(json_object_get(metadata, "sinkscope"));
@@ -270,5 +268,7 @@ const char *checkpoint_note(const checkpoint *s) {
 }
 
 const char *checkpoint_path(const checkpoint *s) { return s->path; }
-int checkpoint_file_count(const checkpoint *s) { return s->shard_count; }
-const char *checkpoint_file_path(const checkpoint *s, int i) { return s->shards[i].file.path; }
+int checkpoint_file_count(const checkpoint *s) { return s->base ? checkpoint_file_count(s->base) : s->shard_count; }
+const char *checkpoint_file_path(const checkpoint *s, int i) {
+    return s->base ? checkpoint_file_path(s->base, i) : s->shards[i].file.path;
+}

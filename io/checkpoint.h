@@ -41,9 +41,10 @@ typedef struct checkpoint_entry {
     int64_t count; /* elements, the product of shape */
     /* where its values are; for io/ alone */
     struct shard *shard;
-    size_t at;                         /* byte of the first element */
-    const struct torch_layout *layout; /* NULL: row-major, in dtype or what `stored` says */
-    const struct stored_type *stored;  /* what the file has, where elements are converted; NULL: dtype */
+    size_t at;                          /* byte of the first element */
+    const struct torch_layout *layout;  /* NULL: row-major, in dtype or what `stored` says */
+    const struct stored_type *stored;   /* what the file has, where elements are converted; NULL: dtype */
+    const struct checkpoint_part *part; /* of a view: what its values are made from; NULL: they lie in the file */
 } checkpoint_entry;
 
 const char *checkpoint_stored_name(const checkpoint_entry *e); /* of its type in the file: "F8_E4M3", "F32" */

@@ -285,6 +285,10 @@ static ss_status op_fill(machine *m) {
     if (from <= floor_of(m)) return machine_fail(m, "takes something off an empty stack");
     target = m->stack[from - 1];
     const pickle_object *o = machine_object(m, target);
+    if (o->kind == PICKLE_OPAQUE) { /* a dict or list of a class of its own: what it holds is dropped with it */
+        m->height = from;
+        return SS_OK;
+    }
     if (o->kind != (dict ? PICKLE_DICT : PICKLE_LIST))
         return machine_fail(m, "puts items into %s; expected a %s", pickle_kind_name(o), dict ? "dict" : "list");
     return collect(m, target, from);

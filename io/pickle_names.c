@@ -1,6 +1,6 @@
 /* Names that a pickle may import, and what calling one means here: an object that says what was asked for. Nothing is
- * imported, nothing is called. A name outside of the table ends the reading. Must never match by prefix or pattern: a
- * row is one module and one name. */
+ * imported, nothing is called. A name outside of the tables ends the reading. A row is one module and one name; only
+ * whole packages of training, whose objects are all dropped, are known by the first part of the module. */
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +41,19 @@ static const struct {
     /* beside the tensors in checkpoints of training: options, learning rates, milestones */
     {"argparse", "Namespace", OPAQUE, 0},
     {"collections", "Counter", OPAQUE, 0},
+    {"collections", "defaultdict", OPAQUE, 0},
+    {"pathlib", "PosixPath", OPAQUE, 0},
+    {"typing", "Any", OPAQUE, 0},
+    {"__builtin__", "dict", OPAQUE, 0}, /* as types that something is said to be of */
+    {"__builtin__", "list", OPAQUE, 0},
+    {"__builtin__", "set", OPAQUE, 0},
+    {"__builtin__", "int", OPAQUE, 0},
+    {"__builtin__", "float", OPAQUE, 0},
+    {"builtins", "dict", OPAQUE, 0},
+    {"builtins", "list", OPAQUE, 0},
+    {"builtins", "set", OPAQUE, 0},
+    {"builtins", "int", OPAQUE, 0},
+    {"builtins", "float", OPAQUE, 0},
     {"_codecs", "encode", OPAQUE, 0}, /* bytes, in protocol 2 */
     {"numpy", "dtype", OPAQUE, 0},
     {"numpy.core.multiarray", "scalar", OPAQUE, 0},
@@ -56,11 +69,26 @@ static const struct {
     {"torch", "int8", OPAQUE, 0},
     {"torch", "uint8", OPAQUE, 0},
     {"torch", "bool", OPAQUE, 0},
+    {"", "a class of a package for training", OPAQUE, 0}, /* what the packages below name; the last row */
 };
 enum { NAME_COUNT = sizeof NAMES / sizeof NAMES[0] };
 
+/* Packages that train, of whose many classes objects lie beside the tensors: callbacks, hyperparameters. Any class of
+ * theirs is as good as any other, for nothing comes of it. */
+static const char *const PACKAGES[] = {"pytorch_lightning", "lightning", "lightning_fabric", "omegaconf"};
+enum { PACKAGE_COUNT = sizeof PACKAGES / sizeof PACKAGES[0] };
+
 static int equals(const char *known, const unsigned char *bytes, size_t n) {
     return strlen(known) == n && memcmp(known, bytes, n) == 0;
+}
+
+/* Whether the module is one of these packages or lies in it: "omegaconf", "omegaconf.dictconfig". */
+static int is_of_training(const unsigned char *module, size_t n) {
+    for (int i = 0; i < PACKAGE_COUNT; i++) {
+        const size_t length = strlen(PACKAGES[i]);
+        if (n >= length && memcmp(PACKAGES[i], module, length) == 0 && (n == length || module[length] == '.')) return 1;
+    }
+    return 0;
 }
 
 static ss_status import(machine *m, const unsigned char *module, size_t module_length, const unsigned char *name,
@@ -68,6 +96,8 @@ static ss_status import(machine *m, const unsigned char *module, size_t module_l
     for (int i = 0; i < NAME_COUNT; i++)
         if (equals(NAMES[i].module, module, module_length) && equals(NAMES[i].name, name, name_length))
             return machine_push_new(m, (pickle_object){.kind = PICKLE_NAME, .type = i});
+    if (is_of_training(module, module_length))
+        return machine_push_new(m, (pickle_object){.kind = PICKLE_NAME, .type = NAME_COUNT - 1});
     char asked[2 * sizeof(bytes_name) + 2];
     snprintf(asked, sizeof asked, "%s.%s", bytes_printable(module, module_length).s,
              bytes_printable(name, name_length).s);

@@ -47,13 +47,16 @@ static ss_status check_names(const char *path, const tensor_file *all, ss_error 
     return status;
 }
 
-static ss_status make_header(const char *path, const tensor_file *all, const char *note, text *header, ss_error *err) {
+static ss_status make_header(const char *path, const tensor_file *all, const char *key, const char *note, text *header,
+                             ss_error *err) {
     const safetensors_output **order = all->order;
     int n = all->n;
     size_t offset = 0;
     text_add(header, "{");
     if (note) {
-        text_add(header, "\"__metadata__\":{\"sinkscope\":");
+        text_add(header, "\"__metadata__\":{");
+        text_add_json(header, key);
+        text_add(header, ":");
         text_add_json(header, note);
         text_add(header, n ? "}," : "}");
     }
@@ -77,7 +80,7 @@ static ss_status write_tensor(output *file, const tensor_file *all, const safete
     int64_t n = elements_of(t), count;
     for (int64_t at = 0; at < n; at += count) {
         count = n - at < SAFETENSORS_PIECE ? n - at : SAFETENSORS_PIECE;
-        all->make(all->context, (int)(t - all->list), at, count, all->piece);
+        SS_TRY(all->make(all->context, (int)(t - all->list), at, count, all->piece, err));
         SS_TRY(output_write(file, all->piece, size * (size_t)count, err));
     }
     return SS_OK;
@@ -96,11 +99,11 @@ static ss_status write_file(const char *path, const text *header, const tensor_f
 }
 
 ss_status safetensors_write(const char *path, const safetensors_output *tensors, int n, ss_error *err) {
-    return safetensors_write_noted(path, tensors, n, NULL, NULL, NULL, err);
+    return safetensors_write_noted(path, tensors, n, NULL, NULL, NULL, NULL, err);
 }
 
-ss_status safetensors_write_noted(const char *path, const safetensors_output *list, int n, const char *note,
-                                  safetensors_maker make, void *context, ss_error *err) {
+ss_status safetensors_write_noted(const char *path, const safetensors_output *list, int n, const char *key,
+                                  const char *note, safetensors_maker make, void *context, ss_error *err) {
     text header = {0};
     ss_status status = SS_OK;
     tensor_file all = {.list = list, .n = n, .make = make, .context = context};
@@ -113,7 +116,7 @@ ss_status safetensors_write_noted(const char *path, const safetensors_output *li
     for (int i = 0; i < n; i++) all.order[i] = &list[i];
     qsort(all.order, (size_t)n, sizeof *all.order, by_size_and_name);
     SS_TRY_GOTO(check_names(path, &all, err), done);
-    SS_TRY_GOTO(make_header(path, &all, note, &header, err), done);
+    SS_TRY_GOTO(make_header(path, &all, key, note, &header, err), done);
     status = write_file(path, &header, &all, err);
 done:
     text_free(&header);

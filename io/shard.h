@@ -12,6 +12,7 @@ typedef struct kept_values {
     struct kept_values *next;
     size_t at; /* of the entry, with its layout */
     const struct torch_layout *layout;
+    const struct checkpoint_part *part;
     int64_t count;
     double values[]; /* aligned for every type */
 } kept_values;
@@ -25,6 +26,18 @@ typedef struct shard {
     checkpoint_entry *entries;
     size_t count;
 } shard;
+
+struct checkpoint {
+    char *path;
+    shard *shards;
+    int shard_count;
+    checkpoint_entry *entries; /* sorted by name */
+    size_t count;
+    int users; /* further ones, each of whom closes it */
+    /* of a view (io/checkpoint_view.h) */
+    checkpoint *base;
+    struct checkpoint_part *parts;
+};
 
 /* Fill names, layouts and entries from the file, which is open. What is there after a failure is freed by the caller,
  * with the rest. Entries are in any order; their names may not be unique yet. */

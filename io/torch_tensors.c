@@ -198,7 +198,9 @@ static ss_status walk(walker *w, pickle_ref ref, int depth) {
         return pickle_fail(w->p, o->at, w->err, "is nested deeper than %d levels, or in itself", MAX_DEPTH);
     for (uint32_t i = o->items.first; i; i = w->p->items[i].next) {
         const pickle_item *item = &w->p->items[i];
-        add_key(w, o->kind == PICKLE_DICT ? pickle_get(w->p, item->key) : NULL, index++, depth);
+        const pickle_object *key = o->kind == PICKLE_DICT ? pickle_get(w->p, item->key) : NULL;
+        if (key && key->kind == PICKLE_NAME) continue; /* pytorch_lightning keeps callbacks' states by their class */
+        add_key(w, key, index++, depth);
         SS_TRY(walk(w, item->value, depth + 1));
         w->nameless = nameless;
         w->name.len = length;

@@ -320,6 +320,24 @@ end:
     return status;
 }
 
+ss_status model_open_weights(model **out, const char *class_name, const json_t *config, const char *name,
+                             checkpoint *files, ss_error *err) {
+    *out = NULL;
+    model *m = calloc(1, sizeof *m);
+    ss_status status = SS_OK;
+    if (m) m->files = files;
+    else checkpoint_close(files);
+    if (!m || !(m->folder = text_copy(name))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
+    SS_TRY_GOTO(class_of(config, name, class_name, &class_name, err), end);
+    SS_TRY_GOTO(take_config(m, class_name, config, name, err), end);
+    SS_TRY_GOTO(bind_and_pack(m, NULL, name, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
+    *out = m;
+    m = NULL;
+end:
+    model_close(m);
+    return status;
+}
+
 ss_status model_pack(model *m, compute *c, const char *const *prefixes, int n, ss_error *err) {
     m->packed_for = c;
     if (!prefixes) weights_pack(&m->set, c);

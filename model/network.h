@@ -117,6 +117,13 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
 ss_status model_open_files(model **out, compute *c, const char *class_name, const json_t *config,
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err);
+
+/* A component whose config is given and whose weights are open, under its network's names: part of a single file. The
+ * checkpoint is the model's from now on, also after a failure. `class_name` as for model_open_as. `name` stands for the
+ * component in errors. */
+ss_status model_open_weights(model **out, const char *class_name, const json_t *config, const char *name,
+                             checkpoint *files, ss_error *err);
+
 void model_close(model *m); /* NULL is allowed */
 
 /* Pack what a model opened without a context needs, by prefixes of names (weights_pack_part; NULL = all), for `c`,

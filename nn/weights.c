@@ -533,14 +533,16 @@ typedef struct random_file {
     int threads;
 } random_file;
 
-static void make_piece(void *context, int i, int64_t first, int64_t n, void *out) {
+static ss_status make_piece(void *context, int i, int64_t first, int64_t n, void *out, ss_error *err) {
     enum { PART = 1 << 14 };
     const random_file *f = context;
     size_t size = tensor_type_size(f->type);
+    (void)err;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(f->threads)
     for (int64_t at = 0; at < n; at += PART)
         make_random(&f->set->item[i], f->seed, f->type, first + at, n - at < PART ? n - at : PART,
                     (char *)out + (size_t)at * size);
+    return SS_OK;
 }
 
 ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
@@ -553,7 +555,7 @@ ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type t
         out[i] = (safetensors_output){.name = item->name, .dtype = STORED[type], .ndim = item->ndim};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
-    ss_status status = safetensors_write_noted(path, out, s->n, WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
+    ss_status status = safetensors_write_noted(path, out, s->n, "sinkscope", WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
     free(out);
     return status;
 }

@@ -30,7 +30,8 @@ static ss_status read_defaults(pipeline *p, ss_error *err) {
     static const char *const keys[] = {"steps", "guidance", "width", "height", "max_sequence_length"};
     enum { KEYS = sizeof keys / sizeof keys[0] };
     sample_settings *d = &p->by_default;
-    char *path = file_join(p->folder, "sinkscope.json");
+    const char *folder = p->single ? original_config_folder(p->single) : p->folder;
+    char *path = folder ? file_join(folder, "sinkscope.json") : text_copy("");
     json_t *json = NULL;
     ss_status status = SS_OK;
     if (!path) return error_no_memory(err, "path", strlen(p->folder));
@@ -103,40 +104,56 @@ static const pipeline_row *find_row(const char *name, const char *where, ss_erro
     return e ? ROWS[e - about] : NULL;
 }
 
-static ss_status open_index(pipeline *p, const char *path, const char *variant, ss_error *err) {
-    json_t *index;
-    const char *class_name;
+static ss_status read_index(pipeline *p, const char *path, json_t **out, ss_error *err) {
     if (!file_exists(path))
         return error_set(err, SS_ERR_INPUT, p->folder,
                          file_is_folder(p->folder)
                              ? "expected a model in diffusers' format, found no model_index.json in the folder"
-                             : "expected a model's folder, found %s",
-                         file_exists(p->folder) ? "a file" : "nothing");
-    SS_TRY(json_read_file(path, JSON_CONFIG_LIMIT, &index, err));
-    ss_status status = json_get_text(index, "_class_name", path, &class_name, err);
-    if (status == SS_OK && !(p->row = find_row(class_name, path, err))) status = err->code;
-    if (status == SS_OK) status = pipeline_check_variant(p, index, path, variant, err);
-    if (status == SS_OK) status = p->row->open(p, index, path, variant, err);
-    json_decref(index);
-    return status == SS_OK ? read_defaults(p, err) : status;
+                             : "expected a model's folder or file, found nothing");
+    return json_read_file(path, JSON_CONFIG_LIMIT, out, err);
 }
 
-ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err) {
+static ss_status open_index(pipeline *p, const json_t *index, const char *path, ss_error *err) {
+    const char *class_name;
+    SS_TRY(json_get_text(index, "_class_name", path, &class_name, err));
+    if (!(p->row = find_row(class_name, path, err))) return err->code;
+    if (!p->single) SS_TRY(pipeline_check_variant(p, index, path, p->parts->variant, err));
+    SS_TRY(p->row->open(p, index, path, p->parts->variant, err));
+    SS_TRY(read_defaults(p, err));
+    return p->single ? original_note_rest(p->single, &p->c->notices, err)
+                     : model_note_lora(&p->c->notices, p->folder, err);
+}
+
+ss_status pipeline_open_parts(pipeline **out, compute *c, const char *path, const model_parts *parts, ss_error *err) {
     *out = NULL;
     pipeline *p = calloc(1, sizeof *p);
-    char *path = file_join(folder, "model_index.json");
-    ss_status status = SS_OK;
-    if (!p || !path || !(p->folder = text_copy(folder))) {
-        status = error_no_memory(err, "pipeline", sizeof *p);
-    } else {
+    char *index_path = file_exists(path) ? text_copy(path) : file_join(path, "model_index.json");
+    json_t *index = NULL;
+    ss_status status =
+        p && index_path && (p->folder = text_copy(path)) ? SS_OK : error_no_memory(err, "pipeline", sizeof *p);
+    if (status == SS_OK) {
         p->c = c;
-        status = open_index(p, path, variant, err);
-        if (status == SS_OK) status = model_note_lora(&c->notices, folder, err);
+        p->parts = parts;
+        p->notices = &c->notices;
+        status = file_exists(path) ? source_open_single(p, &index, err) : read_index(p, index_path, &index, err);
     }
-    free(path);
+    if (status == SS_OK) status = source_leave_out(p, index, err);
+    if (status == SS_OK) status = open_index(p, index, index_path, err);
+    if (p) {
+        original_close(p->single); /* the components hold what they need of it */
+        p->single = NULL;
+        p->parts = NULL;
+        p->notices = NULL;
+    }
+    json_decref(index);
+    free(index_path);
     if (status == SS_OK) *out = p;
     else pipeline_close(p);
     return status;
+}
+
+ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err) {
+    return pipeline_open_parts(out, c, folder, &(model_parts){.variant = variant}, err);
 }
 
 void pipeline_close(pipeline *p) {

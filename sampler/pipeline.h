@@ -19,6 +19,23 @@ typedef struct pipeline pipeline;
  * decoder's by the first denoise_decode, the text encoders' block by block while texts are encoded. `variant`: NULL or
  * "fp16", of the components that have it; none has it: an error. */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
+
+/* What beside its folder or file a model is made of. NULL: what is there. */
+enum { PIPELINE_MAX_ENCODERS = 3 };
+typedef struct model_parts {
+    const char *variant;
+    const char *data; /* the folder of what ships, for CLIP's merges (models/clip-bpe) */
+    /* For a single file in an original layout (model/original.h). `config`: a folder in diffusers' form whose configs,
+     * scheduler and tokenizers it takes in place of its family's known ones. */
+    const char *config;
+    const char *tokenizer[PIPELINE_MAX_ENCODERS];    /* folders */
+    const char *text_encoder[PIPELINE_MAX_ENCODERS]; /* a component's folder, or its file; "none": go without it */
+    const char *vae;                                 /* likewise, but for "none" */
+} model_parts;
+
+/* The same of a folder, or of a single file. What of the parts the model cannot take is an error. */
+ss_status pipeline_open_parts(pipeline **out, compute *c, const char *path, const model_parts *parts, ss_error *err);
+
 void pipeline_close(pipeline *p);
 
 /* Pack what making images needs now, not when it is first asked for; give it back until it is asked for again. */
@@ -67,8 +84,6 @@ const char *pipeline_folder(const pipeline *p);
 /* ---- text ---- */
 
 /* A text that is longer than an encoder's tokens is cut there, and the rest has no part in the picture. */
-enum { PIPELINE_MAX_ENCODERS = 3 };
-
 typedef struct text_cut {
     const char *encoder;     /* its component: "text_encoder_3" */
     int tokens, kept, limit; /* that the text has; that the encoder sees; that it takes at most. Start and end count */

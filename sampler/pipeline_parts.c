@@ -16,39 +16,33 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
     if (!pipeline_has_component(index, name))
         return error_set(err, SS_ERR_INPUT, index_path, "%s: expected [library, \"%s\"], found no such component", name,
                          class_name);
-    char *folder = file_join(p->folder, name);
-    if (!folder) return error_no_memory(err, "path", strlen(name));
-    int has = 0;
-    ss_status status = variant ? checkpoint_folder_has_variant(folder, variant, &has, err) : SS_OK;
-    if (status == SS_OK) status = model_open_as(out, NULL, class_name, folder, has ? variant : NULL, err);
-    if (status == SS_OK) status = notices_add_all(&p->c->notices, &(*out)->notices, err);
-    free(folder);
-    return status;
+    SS_TRY(source_open_component(out, p, name, class_name, variant, err));
+    return notices_add_all(&p->c->notices, &(*out)->notices, err);
 }
 
 ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json_t *index, const char *name,
                                   tokenizer_kind kind, const model *encoder, int64_t vocabulary, ss_error *err) {
-    char *folder = file_join(p->folder, name);
-    if (!folder) return error_no_memory(err, "path", strlen(name));
     const char *class_name = json_string_value(json_array_get(json_object_get(index, name), 1));
-    ss_status status = tokenizer_open(out, folder, class_name, TOKENIZER_TRANSFORMERS_5, err);
+    text folder = {0};
+    SS_TRY(source_open_tokenizer(out, p, name, class_name, &folder, err));
+    ss_status status = folder.failed ? error_no_memory(err, "path", folder.len) : SS_OK;
     if (status == SS_OK && tokenizer_get_kind(*out) != kind)
-        status = error_set(err, SS_ERR_INPUT, folder, "expected a %s tokenizer, found %s", tokenizer_kind_name(kind),
+        status = error_set(err, SS_ERR_INPUT, folder.s, "expected a %s tokenizer, found %s", tokenizer_kind_name(kind),
                            tokenizer_kind_name(tokenizer_get_kind(*out)));
     else if (status == SS_OK && tokenizer_vocabulary_size(*out) > vocabulary)
-        status = error_set(err, SS_ERR_INPUT, folder, "%d tokens; expected at most vocab_size %lld of %s/config.json",
+        status = error_set(err, SS_ERR_INPUT, folder.s, "%d tokens; expected at most vocab_size %lld of %s/config.json",
                            tokenizer_vocabulary_size(*out), (long long)vocabulary, encoder->folder);
-    free(folder);
+    text_free(&folder);
     return status;
 }
 
 ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, json_t *changes, ss_error *err) {
-    char *folder = file_join(p->folder, "scheduler"),
-         *path = folder ? file_join(folder, "scheduler_config.json") : NULL;
-    ss_status status = path ? scheduler_open(&p->sampling, path, changes, family, err)
-                            : error_no_memory(err, "path", strlen(p->folder));
-    free(path);
-    free(folder);
+    json_t *config = NULL;
+    char *where = NULL;
+    ss_status status = source_read_config(p, "scheduler", &config, &where, err);
+    if (status == SS_OK) status = scheduler_open_config(&p->sampling, config, where, changes, family, err);
+    json_decref(config);
+    free(where);
     return status;
 }
 

@@ -16,14 +16,37 @@ int pipeline_has_component(const json_t *index, const char *name);
 ss_status pipeline_check_variant(const pipeline *p, const json_t *index, const char *index_path, const char *variant,
                                  ss_error *err);
 
-/* Open the component, which must be there and of the class, in the variant where it has it. Its weights are not packed.
- */
+/* Open the component, which must be there and of the class: that of p->parts, of the single file, or of the folder, in
+ * the variant where it has it. Its weights are not packed. */
 ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index, const char *index_path,
                                   const char *name, const char *class_name, const char *variant, ss_error *err);
 
+/* ---- pipeline_source.c: where components come from ---- */
+
+/* Open the single file p->folder, and make *index what its model_index.json would say, freed by the caller. */
+ss_status source_open_single(pipeline *p, json_t **index, ss_error *err);
+
+/* Take T5 out of the index where it was said to go without, or a single file does not have it and nobody named it. */
+ss_status source_leave_out(pipeline *p, json_t *index, ss_error *err);
+
+ss_status source_open_component(model **out, const pipeline *p, const char *name, const char *class_name,
+                                const char *variant, ss_error *err);
+/* *where: what the tokenizer is called in errors; freed by the caller. */
+ss_status source_open_tokenizer(tokenizer **out, const pipeline *p, const char *name, const char *class_name,
+                                text *where, ss_error *err);
+
+/* The folder that the tokenizer is read from: named, or beside the configs; 0: there is none, it is CLIP's that ships.
+ */
+int source_tokenizer_folder(const pipeline *p, const char *name, text *out);
+const char *source_merges(const pipeline *p, char **made); /* of CLIP's that ships; *made is freed by the caller */
+
+/* A component's config.json, or "scheduler"'s; the caller frees it. *where names it in errors, and is freed likewise.
+ */
+ss_status source_read_config(const pipeline *p, const char *name, json_t **out, char **where, ss_error *err);
+
 /* Open the tokenizer in folder `name`, which must be of the kind and have no token that `encoder` lacks. */
-ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json_t *index, const char *name, tokenizer_kind kind,
-                                  const model *encoder, int64_t vocabulary, ss_error *err);
+ss_status pipeline_open_tokenizer(tokenizer **out, const pipeline *p, const json_t *index, const char *name,
+                                  tokenizer_kind kind, const model *encoder, int64_t vocabulary, ss_error *err);
 
 /* p->sampling from scheduler/scheduler_config.json; `changes` as in scheduler_open. */
 ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, json_t *changes, ss_error *err);

@@ -6,6 +6,7 @@
 #define SAMPLER_PIPELINE_ROW_H
 
 #include "model/network.h"
+#include "model/original.h"
 #include "model/vae.h"
 #include "sampler/pipeline.h"
 #include "sampler/scheduler.h"
@@ -111,7 +112,10 @@ typedef struct scratch_key {
 struct pipeline {
     const pipeline_row *row;
     compute *c;
-    char *folder;
+    char *folder;             /* or the single file */
+    original *single;         /* what it holds, while it is opened; NULL: a folder */
+    const model_parts *parts; /* while it is opened */
+    notices *notices;         /* where they go while it is opened */
     sample_settings by_default;
     model *vae;       /* AutoencoderKL */
     model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */

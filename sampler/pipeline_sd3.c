@@ -23,6 +23,7 @@ static const mmdit_config *mmdit_config_of(const sd3 *m) { return m->mmdit->conf
 
 /* People leave the largest encoder out; saying so is one line, and guessing it would be silent. */
 static ss_status check_t5_folder(const pipeline *p, const char *index_path, ss_error *err) {
+    if (p->single || (p->parts && p->parts->text_encoder[2])) return SS_OK; /* its index says what there is */
     char *folder = file_join(p->folder, "text_encoder_3");
     if (!folder) return error_no_memory(err, "path", 0);
     int there = file_is_folder(folder);

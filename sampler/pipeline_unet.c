@@ -29,9 +29,9 @@ static ss_status check_components(const pipeline *p, const unet_pipeline *m, ss_
 /* Latents of such an autoencoder are normalised by channel, which the parsed config does not tell. */
 static ss_status check_vae_config(const pipeline *p, ss_error *err) {
     static const char *const keys[] = {"latents_mean", "latents_std"};
-    char *path = file_join(p->vae->folder, "config.json");
+    char *path = NULL;
     json_t *json = NULL;
-    ss_status status = path ? json_read_file(path, JSON_CONFIG_LIMIT, &json, err) : error_no_memory(err, "path", 0);
+    ss_status status = source_read_config(p, "vae", &json, &path, err);
     for (int i = 0; status == SS_OK && i < 2; i++)
         if (json_has(json, keys[i]))
             status = error_set(err, SS_ERR_INPUT, path, "%s is set, which is not supported; expected null", keys[i]);

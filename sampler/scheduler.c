@@ -46,12 +46,17 @@ ss_status scheduler_parse(const json_t *json, const char *where, scheduler_famil
     return refuse_class(name, where, family, err);
 }
 
+ss_status scheduler_open_config(scheduler *out, json_t *config, const char *where, json_t *changes,
+                                scheduler_family family, ss_error *err) {
+    if (changes && json_object_update(config, changes) != 0)
+        return error_set(err, SS_ERR_INPUT, where, "expected a scheduler's config, found %s", json_type_name(config));
+    return scheduler_parse(config, where, family, out, err);
+}
+
 ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err) {
     json_t *json = NULL;
     ss_status status = json_read_python_file(path, JSON_CONFIG_LIMIT, &json, err);
-    if (status == SS_OK && changes && json_object_update(json, changes) != 0)
-        status = error_set(err, SS_ERR_INPUT, path, "expected a scheduler's config, found %s", json_type_name(json));
-    if (status == SS_OK) status = scheduler_parse(json, path, family, out, err);
+    if (status == SS_OK) status = scheduler_open_config(out, json, path, changes, family, err);
     json_decref(json);
     return status;
 }

@@ -29,6 +29,10 @@ typedef struct scheduler {
  * `changes` (NULL = none) take the place of the file's. */
 ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err);
 
+/* The same of a config that was read, which is changed; `where` names the file in errors. */
+ss_status scheduler_open_config(scheduler *out, json_t *config, const char *where, json_t *changes,
+                                scheduler_family family, ss_error *err);
+
 /* The same from a tree; `where` names the file in errors. */
 ss_status scheduler_parse(const json_t *json, const char *where, scheduler_family family, scheduler *out,
                           ss_error *err);

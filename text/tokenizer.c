@@ -156,6 +156,12 @@ ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_
     return finish(out, t, status);
 }
 
+ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct json_t *config, const char *where,
+                              ss_error *err) {
+    transformers5 made;
+    return finish_json(out, transformers5_open_clip(&made, merges, config, where, err), &made, where, err);
+}
+
 static ss_status open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
     tokenizer *t = begin(out, TOKENIZER_CLIP, 77);
     return t ? finish(out, t, clip_bpe_open_openai(&t->clip, path, open_clip, err))

@@ -66,6 +66,12 @@ ss_status tokenizer_rules_find(const char *name, tokenizer_rules *out, const cha
 ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_name, tokenizer_rules rules,
                          ss_error *err);
 
+/* CLIP as transformers 5 has it, from the file of merges alone, from which the vocabulary follows; `config` stands for
+ * tokenizer_config.json (which token pads), called `where` in errors. */
+struct json_t;
+ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct json_t *config, const char *where,
+                              ss_error *err);
+
 /* CLIP as openai/CLIP has it: text repaired as by ftfy, padding with id 0, at most 77 tokens. `path` is the file of
  * merges alone (merges.txt, bpe_simple_vocab_16e6.txt, either also as .gz), from which the vocabulary follows, or a
  * folder with vocab.json and merges.txt. A text that is too long is cut and ends with the end token (clip.tokenize with

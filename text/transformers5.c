@@ -307,6 +307,27 @@ ss_status transformers5_open(transformers5 *out, const char *folder, const char 
     return status;
 }
 
+ss_status transformers5_open_clip(transformers5 *out, const char *merges, const json_t *config, const char *where,
+                                  ss_error *err) {
+    build b = {.files = {.folder = text_copy(where), .config_path = text_copy(where), .json_path = text_copy(merges)}};
+    json_t *model = NULL;
+    *out = (transformers5){0};
+    b.files.config = json_deep_copy(config);
+    ss_status status = b.files.folder && b.files.config_path && b.files.json_path && b.files.config
+                           ? read_merges_file(merges, &model, err)
+                           : error_no_memory(err, where, 1);
+    if (status == SS_OK && !(b.files.file = json_pack("{s:O}", "model", model)))
+        status = error_no_memory(err, where, 1);
+    if (status == SS_OK) status = open_folder(out, &b, "CLIPTokenizer", err);
+    if (status != SS_OK) {
+        json_tokenizer_close(out->json);
+        out->json = NULL;
+    }
+    json_decref(model);
+    build_free(&b);
+    return status;
+}
+
 ss_status transformers5_open_wordpiece(transformers5 *out, const char *vocab_path, const char *const *added,
                                        int n_added, ss_error *err) {
     build b = {.where = vocab_path, .files = {.config = json_object(), .config_path = text_copy(vocab_path)}};

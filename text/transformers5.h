@@ -21,6 +21,10 @@ typedef struct transformers5 {
 /* `class_name`: the class that opens it; NULL: tokenizer_config.json says which. */
 ss_status transformers5_open(transformers5 *out, const char *folder, const char *class_name, ss_error *err);
 
+/* CLIPTokenizer from a file of merges alone; `config` stands for tokenizer_config.json, called `where` in errors. */
+ss_status transformers5_open_clip(transformers5 *out, const char *merges, const json_t *config, const char *where,
+                                  ss_error *err);
+
 /* BertTokenizer from a vocab.txt alone, and added[n_added] as further special tokens. */
 ss_status transformers5_open_wordpiece(transformers5 *out, const char *vocab_path, const char *const *added,
                                        int n_added, ss_error *err);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "io/json.h"
+#include "text/clip_vocabulary.h"
 #include "text/spiece_model.h"
 #include "text/unicode.h"
 
@@ -142,6 +143,22 @@ ss_status read_bpe_files(const char *folder, json_t **out, ss_error *err) {
     json_decref(merges);
     free(vocab_path);
     free(merges_path);
+    return status;
+}
+
+ss_status read_merges_file(const char *path, json_t **out, ss_error *err) {
+    clip_vocabulary v;
+    SS_TRY(clip_vocabulary_open_openai(&v, path, CLIP_OPENAI_SPELLING, err));
+    json_watch();
+    json_t *vocab = json_object(), *merges = json_array(), *tree = NULL;
+    for (int id = 0; id < v.size; id++)
+        if (v.pieces[id]) json_object_set_new(vocab, v.pieces[id], json_integer(id));
+    ss_status status = vocab && merges ? each_line(path, add_merge, merges, err) : error_no_memory(err, path, 1);
+    if (status == SS_OK) tree = json_pack("{s:O, s:O}", "vocab", vocab, "merges", merges);
+    status = hand_out(tree, out, status, path, err);
+    json_decref(vocab);
+    json_decref(merges);
+    clip_vocabulary_close(&v);
     return status;
 }
 

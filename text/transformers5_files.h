@@ -18,6 +18,8 @@ void tokenizer_folder_close(tokenizer_folder *f);
 
 /* {"vocab": ..., "merges": ...} of vocab.json and merges.txt. */
 ss_status read_bpe_files(const char *folder, json_t **out, ss_error *err);
+/* The same of a merges.txt alone, from which CLIP's vocabulary follows. */
+ss_status read_merges_file(const char *path, json_t **out, ss_error *err);
 /* {"vocab": ...} of a vocab.txt. */
 ss_status read_wordpiece_file(const char *path, json_t **out, ss_error *err);
 /* {"vocab": [[piece, score], ...], "precompiled_charsmap": base64 or null, "added": [tokens]} of a spiece.model. */

@@ -81,7 +81,7 @@ try 'tensors unclaimed, listed' 0 'text_model.encoder.layers.1.mlp.fc1.bias' sin
 check 'tensors unclaimed, listed as ignored' grep -q 'layers.1.mlp.fc1.bias .* ignored' said.out
 
 rm -rf broken pictures && echo x >broken
-try 'a file for a folder' 3 "expected a model's folder, found a file" sinkscope generate broken --prompt x -o pictures
+try 'a file that is no checkpoint' 3 'a safetensors file begins with 8 bytes' sinkscope generate broken --prompt x -o pictures
 try 'no such model' 3 'nowhere' sinkscope inspect nowhere
 try 'a component that is not one' 3 'tokenizer' sinkscope forward tiny tokenizer --list-taps
 finish

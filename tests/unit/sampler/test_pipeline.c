@@ -308,7 +308,7 @@ static void test_folders_refused(void **state) {
     }
     pipeline *p;
     assert_int_equal(pipeline_open(&p, c, "/nonexistent/model", NULL, &err), SS_ERR_INPUT);
-    assert_string_equal(err.message, "expected a model's folder, found nothing");
+    assert_string_equal(err.message, "expected a model's folder or file, found nothing");
     assert_int_equal(pipeline_open(&p, c, DATA, NULL, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "expected a model in diffusers' format, found no model_index.json in the folder");
     compute_destroy(c);
