@@ -98,6 +98,15 @@ def long(rng):
     return rng.choice(("! ", "a ", ". ", "7", "x ", "\u661f", "red circle ", "\U0001f600", rng.choice(THINGS) + " ")) * n
 
 
+def newer(n=1000, seed=5):
+    """Prompts with code points that Python's Unicode does not have: what libraries of different ages tell apart."""
+    rng = random.Random(seed)
+    new = [c for c in range(0x370, 0x33000) if unicodedata.category(chr(c)) == "Cn"]
+    old = [c for c in range(1, 0x33000) if not 0xD800 <= c < 0xE000]
+    few = [*range(0x61, 0x7B), 0x20, 0x301, 0x323]
+    return ["".join(chr(rng.choice(rng.choice((new, old, few)))) for _ in range(rng.randrange(1, 25))) for _ in range(n)]
+
+
 def prompts(n=10000, seed=21):
     rng = random.Random(seed)
     out = ["", " ", "  ", *SPACES, *CONTROLS, *INVISIBLE, *EMOJI, *SPECIAL, *SIGMA, *CONTRACTIONS, *SENTENCES]
