@@ -187,7 +187,8 @@ static ss_status describe_single(const char *path, const model_parts *parts, com
     if (describe_pipeline(path, parts, c, out, &missing) == SS_OK) return SS_OK;
     if (missing.code != SS_ERR_INPUT) return *err = missing, missing.code;
     if (!out->failed) out->s[out->len = before] = '\0';
-    text_addf(out, "\nno picture can be made of it as it is: %s\n", missing.message);
+    text_addf(out, "\nno picture can be made of it as it is:\n  %s%s%s\n", missing.where, *missing.where ? ": " : "",
+              missing.message);
     return SS_OK;
 }
 

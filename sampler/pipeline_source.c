@@ -155,6 +155,10 @@ static ss_status open_merges(tokenizer **out, const pipeline *p, const json_t *c
     char *made;
     const char *path = source_merges(p, &made);
     ss_status status = path ? tokenizer_open_clip(out, path, config, where, err) : error_no_memory(err, "path", 1);
+    if (status == SS_ERR_INPUT && path && !file_exists(path))
+        status = error_set(err, SS_ERR_INPUT, path,
+                           "CLIP's merges are not there; expected the installed data ($SINKSCOPE_DATA), or tokenizers "
+                           "named by --tokenizer FOLDER and --tokenizer-2 FOLDER");
     free(made);
     return status;
 }
