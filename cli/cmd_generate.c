@@ -37,6 +37,7 @@ static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss
     text_add_double(out, s->guidance, 6);
     text_addf(out, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
     picture_sizes_add_words(&s->sizes, ", ", out);
+    pipeline_rules_add_words(pipeline_rules_of(d->p), out);
     text_addf(out, ", sinkscope: %s", ss_version());
     return out->failed ? error_no_memory(err, "a picture's parameters", out->len) : SS_OK;
 }
@@ -130,6 +131,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     drawing d = {.settings = &s, .folder = invocation_flag(in, "out").text};
     ss_status status;
     cli_read_parts(in, &parts);
+    cli_read_rules(in, &parts.rules);
     SS_TRY_GOTO(
         picture_seeds_read(invocation_flag(in, "seed").text, (int)invocation_flag(in, "images").integer, &d.seeds, err),
         done);

@@ -221,6 +221,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     model_parts parts;
     ss_status status;
     cli_read_parts(in, &parts);
+    cli_read_rules(in, &parts.rules);
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     if (invocation_has(in, "check")) {
         status = inspect_check(in, folder, variant, err);
@@ -260,6 +261,7 @@ static const option FLAGS[] = {
      "read every tensor of every file, count the values that are not finite, and stop"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     CLI_PART_OPTIONS,
+    PIPELINE_RULE_OPTIONS,
     {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},

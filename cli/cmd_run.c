@@ -48,7 +48,8 @@ static ss_status record_notices(session *s, ss_error *err) {
 
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
-    SS_TRY(pipeline_open(&s->pl, s->c, y->model, y->variant, err));
+    const model_parts parts = {.variant = y->variant, .rules = y->rules};
+    SS_TRY(pipeline_open_parts(&s->pl, s->c, y->model, &parts, err));
     pipeline_set_form(s->pl, y->weights);
     return plan_make(&s->plan, y, s->pl, limit, err);
 }

@@ -63,6 +63,7 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(cli_compute(in, &t->c, err));
     model_parts parts;
     cli_read_parts(in, &parts);
+    cli_read_rules(in, &parts.rules);
     SS_TRY(pipeline_open_parts(&t->p, t->c, t->model, &parts, err));
     SS_TRY(cli_read_settings(in, t->p, &t->settings, err));
     int step = (int)invocation_flag(in, "step").integer;

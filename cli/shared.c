@@ -69,6 +69,7 @@ const option CLI_SAMPLER_FLAGS[] = {
     {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     CLI_PART_OPTIONS,
+    PIPELINE_RULE_OPTIONS,
     {"round", OPTION_WORD, "none|int8|bf16", 0, 0, "none",
      "weights of the denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
      "too, faster where the processor has AVX512-BF16; both make pictures that differ"},
@@ -88,6 +89,11 @@ void cli_read_parts(const invocation *in, model_parts *out) {
         out->tokenizer[i] = invocation_flag(in, tokenizers[i]).text;
         out->text_encoder[i] = invocation_flag(in, encoders[i]).text;
     }
+}
+
+void cli_read_rules(const invocation *in, pipeline_rules *out) {
+    for (int i = 0; i < PIPELINE_RULE_COUNT; i++)
+        out->word[i] = (uint8_t)invocation_flag(in, PIPELINE_RULES[i].name).word;
 }
 
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {

@@ -60,8 +60,11 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err);
     }
 void cli_read_parts(const invocation *in, model_parts *out);
 
-/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, round), and what they say of the
- * sampler, completed by the model's defaults; the pipeline gets its weights' form. */
+/* The flags PIPELINE_RULE_OPTIONS. */
+void cli_read_rules(const invocation *in, pipeline_rules *out);
+
+/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, rules, round), and what they say of
+ * the sampler, completed by the model's defaults; the pipeline gets its weights' form. */
 extern const option CLI_SAMPLER_FLAGS[];
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err);
 

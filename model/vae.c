@@ -38,6 +38,26 @@ static ss_status parse_blocks(const json_t *json, const char *where, vae_config 
     return check_block_types(json, "up_block_types", "UpDecoderBlock2D", g->blocks, where, err);
 }
 
+/* A list of a number a channel; *set = 0 where there is none. */
+static ss_status parse_channels(const json_t *json, const char *key, const char *where, int64_t n, float *out, int *set,
+                                ss_error *err) {
+    json_t *list;
+    *set = json_has(json, key);
+    if (!*set) return SS_OK;
+    SS_TRY(json_get_array(json, key, where, &list, err));
+    if (n > VAE_MAX_NORMALISED || (int64_t)json_array_size(list) != n)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "%s: expected %lld numbers (at most %d), as latent_channels has, found %zu", key, (long long)n,
+                         VAE_MAX_NORMALISED, json_array_size(list));
+    for (int64_t i = 0; i < n; i++) {
+        const json_t *x = json_array_get(list, (size_t)i);
+        if (!json_is_number(x))
+            return error_set(err, SS_ERR_INPUT, where, "%s: expected numbers, found %s", key, json_type_name(x));
+        out[i] = (float)json_number_value(x);
+    }
+    return SS_OK;
+}
+
 ss_status vae_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err) {
     (void)class_name;
     vae_config *g = config;
@@ -53,6 +73,10 @@ ss_status vae_parse(const json_t *json, const char *class_name, const char *wher
     SS_TRY(json_get_bool_or(json, "mid_block_add_attention", where, 1, &g->mid_attention, err));
     SS_TRY(json_get_double_or(json, "scaling_factor", where, 0.18215, &g->scaling_factor, err));
     SS_TRY(json_get_double_or(json, "shift_factor", where, 0, &g->shift_factor, err));
+    int mean, std;
+    SS_TRY(parse_channels(json, "latents_mean", where, g->latent_channels, g->latents_mean, &mean, err));
+    SS_TRY(parse_channels(json, "latents_std", where, g->latent_channels, g->latents_std, &std, err));
+    g->normalised = mean && std;
     if (!(fabs(g->scaling_factor) > 0))
         return error_set(err, SS_ERR_INPUT, where, "scaling_factor is 0; expected the scale of the latents");
     return SS_OK;

@@ -7,7 +7,7 @@
 #include "model/network.h"
 #include "nn/layers.h"
 
-enum { VAE_MAX_BLOCKS = 8 };
+enum { VAE_MAX_BLOCKS = 8, VAE_MAX_NORMALISED = 64 };
 
 typedef struct vae_config {
     int64_t in_channels, out_channels, latent_channels;
@@ -16,7 +16,10 @@ typedef struct vae_config {
     int64_t layers_per_block, groups;
     activation act;
     int quant_conv, post_quant_conv, mid_attention;
-    double scaling_factor, shift_factor; /* pictures to latents: (mean - shift) x scaling */
+    /* What a pipeline may do to latents before they are decoded; which of it one does is its own business. */
+    double scaling_factor, shift_factor;
+    int normalised; /* both of these are set: of each channel */
+    float latents_mean[VAE_MAX_NORMALISED], latents_std[VAE_MAX_NORMALISED];
 } vae_config;
 
 typedef struct vae_resnet {

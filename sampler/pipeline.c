@@ -134,6 +134,7 @@ ss_status pipeline_open_parts(pipeline **out, compute *c, const char *path, cons
     if (status == SS_OK) {
         p->c = c;
         p->parts = parts;
+        p->rules = parts->rules;
         p->notices = &c->notices;
         status = file_exists(path) ? source_open_single(p, &index, err) : read_index(p, index_path, &index, err);
     }
@@ -166,6 +167,7 @@ void pipeline_close(pipeline *p) {
 
 const char *pipeline_class(const pipeline *p) { return p->row->about.name; }
 const char *pipeline_folder(const pipeline *p) { return p->folder; }
+const pipeline_rules *pipeline_rules_of(const pipeline *p) { return &p->rules; }
 notices *pipeline_notices(const pipeline *p) { return &p->c->notices; }
 
 /* ---- settings ---- */

@@ -8,6 +8,7 @@
 #include "base/option.h"
 #include "io/png.h"
 #include "sampler/picture_sizes.h"
+#include "sampler/rules.h"
 #include "tensor/compute.h"
 
 typedef struct pipeline pipeline;
@@ -24,6 +25,7 @@ ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const ch
 enum { PIPELINE_MAX_ENCODERS = 3 };
 typedef struct model_parts {
     const char *variant;
+    pipeline_rules rules;
     const char *data; /* the folder of what ships, for CLIP's merges (models/clip-bpe) */
     /* For a single file in an original layout (model/original.h). `config`: a folder in diffusers' form whose configs,
      * scheduler and tokenizers it takes in place of its family's known ones. */
@@ -80,6 +82,7 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
 const char *pipeline_folder(const pipeline *p);
+const pipeline_rules *pipeline_rules_of(const pipeline *p);
 
 /* ---- text ---- */
 

@@ -136,7 +136,12 @@ tensor pipeline_decode(const pipeline *p, compute *c, const denoise_state *d) {
     const vae_config *g = pipeline_vae_config(p);
     tensor x = compute_4d(c, 1, d->height, d->width, d->channels), shift = nn_like(c, x);
     op_upload(c, x, d->latents);
-    op_fill(c, shift, (float)g->shift_factor);
-    op_axpby(c, x, (float)(1 / g->scaling_factor), x, 1, shift);
+    op_fill(c, shift, p->row->latents == LATENTS_SHIFTED ? (float)g->shift_factor : 0);
+    if (p->row->latents == LATENTS_NORMALISED && g->normalised) {
+        const int64_t dim[] = {1, 1, 1, d->channels};
+        op_mul(c, x, x, model_upload(c, g->latents_std, 4, dim));
+        op_axpby(c, x, (float)(1 / g->scaling_factor), x, 1, shift);
+        op_add(c, x, x, model_upload(c, g->latents_mean, 4, dim));
+    } else op_axpby(c, x, (float)(1 / g->scaling_factor), x, 1, shift);
     return vae_decode(c, g, p->vae->weights, x);
 }

@@ -99,7 +99,7 @@ static inline const vae_config *pipeline_vae_config(const pipeline *p) { return 
 /* How many pixels a latent is wide. */
 int pipeline_vae_factor(const pipeline *p);
 
-/* The picture in new scratch, [1, H, W, 3], about -1 to 1: latents / scaling_factor + shift_factor, decoded. */
+/* The picture in new scratch, [1, H, W, 3], about -1 to 1: the latents as the row's latent_form says, decoded. */
 tensor pipeline_decode(const pipeline *p, compute *c, const denoise_state *d);
 
 #endif

@@ -79,11 +79,16 @@ typedef struct call_batch {
     const sample_settings *settings; /* of the first image; sizes and text length are those of all */
 } call_batch;
 
+/* What becomes of latents x before they are decoded, by the autoencoder's config: x / scaling_factor; that +
+ * shift_factor; x latents_std / scaling_factor + latents_mean where the config has both, else x / scaling_factor. */
+typedef enum latent_form { LATENTS_SCALED, LATENTS_SHIFTED, LATENTS_NORMALISED } latent_form;
+
 /* One kind of pipeline. Every function works on `p->impl`; those that compute take the context to use, which is
  * another one in a dry run. Scratch they leave behind is released by the caller. */
 typedef struct pipeline_row {
     entry about;     /* name: "_class_name" in model_index.json */
     int tells_sizes; /* the network is told picture_sizes; elsewhere whoever sets one is refused */
+    latent_form latents;
     /* Open all components; fill p->impl, p->vae, p->network, p->sampling and p->by_default. On failure `close` is still
      * called. */
     ss_status (*open)(pipeline *p, const json_t *index, const char *index_path, const char *variant, ss_error *err);
@@ -116,6 +121,7 @@ struct pipeline {
     original *single;         /* what it holds, while it is opened; NULL: a folder */
     const model_parts *parts; /* while it is opened */
     notices *notices;         /* where they go while it is opened */
+    pipeline_rules rules;
     sample_settings by_default;
     model *vae;       /* AutoencoderKL */
     model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */

@@ -112,8 +112,12 @@ static ss_status sd3_check(const pipeline *p, const sample_settings *s, ss_error
     return SS_OK;
 }
 
-/* Tokens of the third encoder; without one diffusers passes zeros of CLIP's length. */
-static int t5_tokens(const sd3 *m, const sample_settings *s) { return m->t5 ? s->max_text_tokens : m->clip.tokens; }
+/* Tokens of the third encoder. Without one diffusers passes zeros: as many as there would be tokens, and up to 0.35 as
+ * many as CLIP has (_get_t5_prompt_embeds). */
+static int t5_tokens(const pipeline *p, const sample_settings *s) {
+    const sd3 *m = p->impl;
+    return m->t5 || p->rules.word[RULE_T5_ZEROS] == RULE_TODAY ? s->max_text_tokens : m->clip.tokens;
+}
 
 static void sd3_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out) {
     const sd3 *m = p->impl;
@@ -122,11 +126,11 @@ static void sd3_sites(const pipeline *p, const sample_settings *s, pipeline_site
         image = columns * (s->height / unit);
     out->blocks = (int)g->layers;
     out->heads = (int)g->heads;
-    out->keys = image + m->clip.tokens + t5_tokens(m, s);
+    out->keys = image + m->clip.tokens + t5_tokens(p, s);
     out->n_segments = 3;
     out->segment[0] = (attn_segment){SEGMENT_IMAGE, "image", 0, image, columns};
     out->segment[1] = (attn_segment){SEGMENT_TEXT, "clip", image, m->clip.tokens, 0};
-    out->segment[2] = (attn_segment){SEGMENT_TEXT, "t5", image + m->clip.tokens, t5_tokens(m, s), 0};
+    out->segment[2] = (attn_segment){SEGMENT_TEXT, "t5", image + m->clip.tokens, t5_tokens(p, s), 0};
 }
 
 static void sd3_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
@@ -143,7 +147,7 @@ static void sd3_site(const pipeline *p, const sample_settings *s, int block, att
 static void sd3_text_shape(const pipeline *p, const sample_settings *s, text_shape *out) {
     const sd3 *m = p->impl;
     const mmdit_config *g = mmdit_config_of(m);
-    int t5 = t5_tokens(m, s);
+    int t5 = t5_tokens(p, s);
     *out = (text_shape){.n_runs = 2,
                         .count = {m->clip.tokens, t5},
                         .reader = {m->clip.tokenizer[0], m->t5_tokenizer},
@@ -190,6 +194,7 @@ static tensor sd3_predict(pipeline *p, compute *c, const call_batch *b) {
 
 const pipeline_row PIPELINE_SD3 = {
     .about = {"StableDiffusion3Pipeline", "Stable Diffusion 3 and 3.5", NULL},
+    .latents = LATENTS_SHIFTED,
     .open = sd3_open,
     .close = sd3_close,
     .check = sd3_check,

@@ -4,7 +4,6 @@
 #include "sampler/pipeline_unet.h"
 
 #include <stdlib.h>
-#include "base/file.h"
 
 /* ---- opening ---- */
 
@@ -26,27 +25,12 @@ static ss_status check_components(const pipeline *p, const unet_pipeline *m, ss_
     return pipeline_agree(p, v->out_channels, "vae's out_channels", 3, "red, green and blue", err);
 }
 
-/* Latents of such an autoencoder are normalised by channel, which the parsed config does not tell. */
-static ss_status check_vae_config(const pipeline *p, ss_error *err) {
-    static const char *const keys[] = {"latents_mean", "latents_std"};
-    char *path = NULL;
-    json_t *json = NULL;
-    ss_status status = source_read_config(p, "vae", &json, &path, err);
-    for (int i = 0; status == SS_OK && i < 2; i++)
-        if (json_has(json, keys[i]))
-            status = error_set(err, SS_ERR_INPUT, path, "%s is set, which is not supported; expected null", keys[i]);
-    json_decref(json);
-    free(path);
-    return status;
-}
-
 ss_status unet_pipeline_open(pipeline *p, const json_t *index, const char *index_path, const char *const *text_classes,
                              const char *variant, int sample_size, ss_error *err) {
     unet_pipeline *m = p->impl;
     SS_TRY(pipeline_open_component(&m->unet, p, index, index_path, "unet", "UNet2DConditionModel", variant, err));
     p->network = m->unet;
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
-    SS_TRY(check_vae_config(p, err));
     SS_TRY(clip_texts_open(&m->clip, p, index, index_path, text_classes, variant, err));
     SS_TRY(check_components(p, m, err));
     const int64_t *size = unet_config_of(m)->sample_size;

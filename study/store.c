@@ -129,10 +129,13 @@ static ss_status write_study(const store *s, const study *y, ss_error *err) {
 static ss_status read_study(store *s, const char *data, ss_error *err) {
     json_t *part;
     study_places places = {.data = data, .store_version = s->version ? s->version : STORE_VERSION};
+    pipeline_rules rules;
     char *path = file_join(s->folder, "study.yaml");
     const char *hash = NULL;
     if (!path) return error_no_memory(err, "a file name", 1);
-    ss_status status = json_get_object(s->manifest, "study", s->folder, &part, err);
+    ss_status status = pipeline_rules_read(json_object_get(s->manifest, "rules"), s->folder, &rules, err);
+    places.rules = &rules;
+    if (status == SS_OK) status = json_get_object(s->manifest, "study", s->folder, &part, err);
     if (status == SS_OK) status = json_get_text(part, "base", s->folder, &places.base, err);
     if (status == SS_OK) status = json_get_text(part, "current", s->folder, &places.current, err);
     if (status == SS_OK) status = json_get_text(part, "sha256", s->folder, &hash, err);

@@ -160,6 +160,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     set(root, "numeric_class", json_string(numeric_class));
     set(root, "study", describe_study(y));
     set(root, "limit", json_integer(p->limit));
+    set(root, "rules", pipeline_rules_write(&y->rules));
     set(root, "probes", describe_probes(y));
     set(root, "models", models);
     SS_TRY(describe_file(y->prompts_file, y->prompts_file, &prompts, err));

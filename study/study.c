@@ -63,6 +63,10 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     y->variant = o.is_set && *o.text ? o.text : NULL;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));
     y->weights = (weight_form)o.word; /* its words are the forms' names */
+    for (int i = 0; i < PIPELINE_RULE_COUNT; i++) {
+        SS_TRY(loader_get(l, root, STUDY_KEYS, PIPELINE_RULES[i].name, &o));
+        y->rules.word[i] = (uint8_t)o.word;
+    }
     SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
     y->study_seed = o.seed.bits;
     return SS_OK;
@@ -436,6 +440,7 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     y->store_version = places ? places->store_version : 0;
     loader l = {.y = y, .err = err};
     ss_status status = load(&l, path, places);
+    if (places && places->rules) y->rules = *places->rules;
     if (status == SS_OK) *out = y;
     else study_free(y);
     return status;

@@ -39,6 +39,7 @@ extern const int STUDY_PROBE_COUNT;
 typedef struct study_places {
     const char *base, *current, *data;
     int store_version; /* of the store that the study is read from, 0 = from none: what an older program took is read */
+    const pipeline_rules *rules; /* that the store was made under; NULL: those that the study says */
 } study_places;
 
 typedef enum condition_role {
@@ -133,11 +134,12 @@ typedef struct study {
     const char *name, *question, *series; /* series: "" = of none */
     const char *model, *variant;          /* resolved; variant may be NULL */
     weight_form weights;                  /* of the denoiser */
-    const char *prompts_file;             /* resolved */
-    int sample;                           /* prompts drawn; 0 = all */
-    int stratify;                         /* by tag */
-    uint64_t study_seed;                  /* of the program's own random streams */
-    int n_seeds;                          /* image seeds of each prompt */
+    pipeline_rules rules;
+    const char *prompts_file; /* resolved */
+    int sample;               /* prompts drawn; 0 = all */
+    int stratify;             /* by tag */
+    uint64_t study_seed;      /* of the program's own random streams */
+    int n_seeds;              /* image seeds of each prompt */
     image_seed seed[STUDY_MAX_SEEDS];
     int store_version;   /* as in study_places */
     int seeds_by_prompt; /* {base, add: prompt}: seed[0] + number of the prompt; n_seeds is 1 */

@@ -14,7 +14,8 @@
 #include "support/tiny_model.h"
 #include "support/tiny_pipeline.h"
 
-static const char SCHEDULER[] = "scheduler/scheduler_config.json", INDEX[] = "model_index.json";
+static const char SCHEDULER[] = "scheduler/scheduler_config.json", VAE[] = "vae/config.json",
+                  INDEX[] = "model_index.json";
 
 static void check(ss_status status, const ss_error *err) {
     if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
@@ -37,11 +38,12 @@ void tiny_pipeline_edit(const tiny_pipeline *t, const char *name, const char *fr
     check(tiny_model_edit(t->data, t->kind, t->folder, name, from, to, &err), &err);
 }
 
-static void update_scheduler(const tiny_pipeline *t, json_t *changes) {
+static void update(const tiny_pipeline *t, const char *name, json_t *changes) {
     ss_error err = {0};
     json_t *config;
     char path[256];
-    snprintf(path, sizeof path, "%s/%s", t->folder, SCHEDULER);
+    if (!changes) return;
+    snprintf(path, sizeof path, "%s/%s", t->folder, name);
     check(json_read_file(path, JSON_CONFIG_LIMIT, &config, &err), &err);
     assert_int_equal(json_object_update(config, changes), 0);
     char *words = json_dumps(config, 0);
@@ -55,13 +57,14 @@ void tiny_pipeline_change_scheduler(const tiny_pipeline *t, const char *changes)
     ss_error err = {0};
     json_t *json;
     check(json_read_bytes(changes, strlen(changes), "changes", &json, &err), &err);
-    update_scheduler(t, json);
+    update(t, SCHEDULER, json);
     json_decref(json);
 }
 
 void tiny_pipeline_restore(const tiny_pipeline *t) {
     tiny_pipeline_edit(t, INDEX, NULL, NULL);
     tiny_pipeline_edit(t, SCHEDULER, NULL, NULL);
+    tiny_pipeline_edit(t, VAE, NULL, NULL);
 }
 
 /* ---- opening ---- */
@@ -113,7 +116,8 @@ static void read_sizes(const json_t *written, picture_sizes *out) {
 static void draw_case(const tiny_pipeline *t, compute *c, const json_t *one, const checkpoint *file) {
     ss_error err = {0};
     pipeline *p;
-    update_scheduler(t, json_object_get(one, "scheduler"));
+    update(t, SCHEDULER, json_object_get(one, "scheduler"));
+    update(t, VAE, json_object_get(one, "vae"));
     if (json_is_false(json_object_get(one, "zeros")))
         tiny_pipeline_edit(t, INDEX, "\"force_zeros_for_empty_prompt\": true",
                            "\"force_zeros_for_empty_prompt\": false");

@@ -20,7 +20,7 @@ void tiny_pipeline_edit(const tiny_pipeline *t, const char *name, const char *fr
 
 /* Members of `changes` (as JSON) over those of the scheduler's config, until tiny_pipeline_restore. */
 void tiny_pipeline_change_scheduler(const tiny_pipeline *t, const char *changes);
-void tiny_pipeline_restore(const tiny_pipeline *t); /* the scheduler's config and model_index.json */
+void tiny_pipeline_restore(const tiny_pipeline *t); /* configs of scheduler and autoencoder, model_index.json */
 
 /* On a context of its own, which the caller destroys after the pipeline. */
 pipeline *tiny_pipeline_open(const tiny_pipeline *t, compute **c, int threads);
@@ -39,7 +39,7 @@ typedef struct tiny_setting {
 void tiny_pipeline_refuses_settings(const pipeline *p, const tiny_setting *cases, size_t n);
 
 /* Every one of the `n` pictures of data/sampler/NAME.json and .safetensors: prompt, negative, seed, size, steps,
- * guidance; what differs from the folder: "scheduler", "zeros" (false), "sizes". */
+ * guidance; what differs from the folder: "scheduler", "vae", "zeros" (false), "sizes". */
 void tiny_pipeline_draws(const tiny_pipeline *t, const char *name, size_t n);
 
 #endif

@@ -32,6 +32,7 @@ static void test_parity(void **state) {
     (void)state;
     tiny_pipeline_draws(&tiny[SD15], "pipeline_sd15", 6);
     tiny_pipeline_draws(&tiny[SD21], "pipeline_sd21", 3);
+    tiny_pipeline_draws(&tiny[SD15], "latents_sd15", 1);
 }
 
 /* ---- what the pipeline says of itself ---- */
@@ -141,8 +142,8 @@ static void test_folders_refused(void **state) {
         {"scheduler/scheduler_config.json", "\"skip_prk_steps\": true", "\"skip_prk_steps\": false",
          "/scheduler/scheduler_config.json", "skip_prk_steps is false; expected true"},
         {"scheduler/scheduler_config.json", "{", "[{", "/scheduler/scheduler_config.json", ""},
-        {"vae/config.json", "\"scaling_factor\"", "\"latents_std\": [1, 1, 1, 1], \"scaling_factor\"",
-         "/vae/config.json", "latents_std is set, which is not supported; expected null"},
+        {"vae/config.json", "\"scaling_factor\"", "\"latents_std\": [1, 1, 1], \"scaling_factor\"", "/vae/config.json",
+         "latents_std: expected 4 numbers (at most 64), as latent_channels has, found 3"},
         {"text_encoder/config.json", "\"CLIPTextModel\"", "\"T5EncoderModel\"", "/text_encoder/config.json",
          "expected a CLIPTextModel, found a T5EncoderModel"},
     };

@@ -34,6 +34,7 @@ static int tear_down(void **state) {
 static void test_parity(void **state) {
     (void)state;
     tiny_pipeline_draws(&tiny, "pipeline_sdxl", 12);
+    tiny_pipeline_draws(&tiny, "latents_sdxl", 3);
 }
 
 /* ---- bits ---- */
@@ -274,8 +275,8 @@ static void test_folders_refused(void **state) {
          "unknown key 'clip_skip' (keys: steps, guidance, width, height, max_sequence_length)"},
         {"sinkscope.json", "\"steps\": 4", "\"steps\": 1200", "/sinkscope.json",
          "steps is 1200; expected at most 1000, since the model has 1000"},
-        {"vae/config.json", "\"scaling_factor\"", "\"latents_mean\": [0, 0, 0, 0], \"scaling_factor\"",
-         "/vae/config.json", "latents_mean is set, which is not supported; expected null"},
+        {"vae/config.json", "\"scaling_factor\"", "\"latents_mean\": [0, 0, null, 0], \"scaling_factor\"",
+         "/vae/config.json", "latents_mean: expected numbers, found null"},
         {"text_encoder/config.json", "CLIPTextModel", "AutoencoderKL", "/text_encoder/config.json",
          "expected a CLIPTextModel, found a AutoencoderKL"},
         {"text_encoder_2/config.json", "\"hidden_size\": 20", "\"hidden_size\": 24", "", ""},
