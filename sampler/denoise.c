@@ -17,10 +17,13 @@ int64_t denoise_state_floats(const denoise_state *d) { return denoise_latent_ele
 static size_t state_bytes(const denoise_state *d) { return 2 * sizeof *d->latents * (size_t)denoise_state_floats(d); }
 
 static ss_status allocate_latents(denoise_state *d, ss_error *err) {
-    d->latents = calloc(1, state_bytes(d));
-    if (!d->latents) return error_no_memory(err, "latents", state_bytes(d));
+    int draws = schedule_draws(&d->plan);
+    size_t bytes = state_bytes(d) + (draws ? 2 * sizeof *d->noise * (size_t)denoise_latent_elements(d) : 0);
+    d->latents = calloc(1, bytes);
+    if (!d->latents) return error_no_memory(err, "latents", bytes);
     d->slots = d->latents + denoise_latent_elements(d);
     d->before = d->latents + denoise_state_floats(d);
+    if (draws) d->noise = d->before + denoise_state_floats(d);
     return SS_OK;
 }
 
@@ -31,13 +34,15 @@ ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_setti
     if (!d) return error_no_memory(err, "image in the making", sizeof *d);
     d->text = e;
     d->settings = *s;
-    d->settings.negative = NULL; /* the caller's memory; the embedding has it */
+    d->settings.negative = d->settings.scheduler = NULL; /* the caller's memory; the embedding and the plan have them */
     d->run = run;
     d->height = s->height / pipeline_vae_factor(p);
     d->width = s->width / pipeline_vae_factor(p);
     d->channels = p->row->channels(p);
     int64_t image_tokens = (d->height / p->row->patch(p)) * (d->width / p->row->patch(p));
-    ss_status status = scheduler_plan(&p->sampling, s->steps, image_tokens, &d->plan, err);
+    scheduler sampling;
+    ss_status status = pipeline_scheduler(p, s, &sampling, err);
+    if (status == SS_OK) status = scheduler_plan(&sampling, s->steps, image_tokens, &d->plan, err);
     if (status == SS_OK) status = allocate_latents(d, err);
     if (status == SS_OK) *out = d;
     else denoise_free(d);
@@ -50,7 +55,7 @@ ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run 
     if (!d) return error_no_memory(err, "image in the making", sizeof *d);
     *d = *from;
     d->run = run;
-    d->latents = d->slots = d->before = NULL;
+    d->latents = d->slots = d->before = d->noise = NULL;
     ss_status status = schedule_copy(&d->plan, &from->plan, err);
     if (status == SS_OK) status = allocate_latents(d, err);
     if (status == SS_OK) memcpy(d->latents, from->latents, state_bytes(d));
@@ -68,6 +73,14 @@ void denoise_free(denoise_state *d) {
 
 /* ---- noise ---- */
 
+/* The generator's next numbers, which lie as torch has them, [C, h, w] in `drawn`, into out [h, w, C] times `scale`. */
+static void draw_noise(denoise_state *d, float scale, float *drawn, float *out) {
+    int64_t hw = d->height * d->width;
+    torch_generator_randn(&d->generator, drawn, denoise_latent_elements(d));
+    for (int64_t i = 0; i < hw; i++)
+        for (int64_t j = 0; j < d->channels; j++) out[i * d->channels + j] = drawn[j * hw + i] * scale;
+}
+
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run, ss_error *err) {
     sample_settings full = *s;
@@ -76,16 +89,14 @@ ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings 
     SS_TRY(pipeline_pack_network(p, err));
     denoise_state *d;
     SS_TRY(denoise_new(&d, p, &full, e, run, err));
-    int64_t n = denoise_latent_elements(d), hw = d->height * d->width;
+    int64_t n = denoise_latent_elements(d);
     float *noise = malloc(sizeof *noise * (size_t)n);
     if (!noise) {
         denoise_free(d);
         return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
     }
-    torch_randn(seed, noise, n); /* [C, h, w] */
-    for (int64_t i = 0; i < hw; i++)
-        for (int64_t j = 0; j < d->channels; j++)
-            d->latents[i * d->channels + j] = noise[j * hw + i] * d->plan.initial_scale;
+    torch_generator_begin(&d->generator, full.noise, seed);
+    draw_noise(d, d->plan.initial_scale, noise, d->latents);
     free(noise);
     *out = d;
     return SS_OK;
@@ -134,8 +145,10 @@ static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
         op_axpby(c, cond, 1, uncond, (float)d->settings.guidance, difference);
     }
     int64_t n = denoise_latent_elements(d);
-    op_download(c, d->slots + d->plan.call[d->call].output * n, cond);
-    schedule_advance(&d->plan, d->call, d->latents, d->slots, n);
+    const schedule_call *k = &d->plan.call[d->call];
+    op_download(c, d->slots + k->output * n, cond);
+    if (k->draws) draw_noise(d, 1, d->noise + n, d->noise);
+    schedule_advance(&d->plan, d->call, d->latents, d->slots, d->noise, n);
 }
 
 static void call_with(pipeline *p, compute *c, denoise_state *const *states, int n, call_batch *b) {
@@ -184,6 +197,20 @@ static ss_status call_network(pipeline *p, compute *c, denoise_state *const *sta
 /* Whether the step at hand has another call. */
 static int goes_on(const denoise_state *d) { return d->call < d->plan.calls && d->plan.call[d->call].step == d->step; }
 
+/* The other calls of the step, for those that have any: together, as the first ones. */
+static ss_status call_again(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
+    denoise_state **left = calloc((size_t)n, sizeof *left);
+    ss_status status = left ? SS_OK : error_no_memory(err, "images in the making", (size_t)n * sizeof *left);
+    for (int some = 1; status == SS_OK && some;) {
+        some = 0;
+        for (int i = 0; i < n; i++)
+            if (goes_on(states[i])) left[some++] = states[i];
+        if (some) status = call_network(p, c, left, some, err);
+    }
+    free(left);
+    return status;
+}
+
 ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
     for (int i = 0; i < n; i++) {
         const denoise_state *d = states[i], *first = states[0];
@@ -194,11 +221,11 @@ ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states,
     }
     for (int i = 0; i < n; i++) {
         memcpy(states[i]->before, states[i]->latents, state_bytes(states[i]) / 2);
+        states[i]->generator_before = states[i]->generator;
         states[i]->call_before = states[i]->call;
     }
     SS_TRY(call_network(p, c, states, n, err));
-    for (int i = 0; i < n; i++)
-        while (goes_on(states[i])) SS_TRY(call_network(p, c, &states[i], 1, err));
+    SS_TRY(call_again(p, c, states, n, err));
     for (int i = 0; i < n; i++) states[i]->step++;
     return SS_OK;
 }

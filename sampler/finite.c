@@ -66,6 +66,7 @@ static ss_status step_again(pipeline *p, const denoise_state *d, attn_run *run, 
     denoise_state *again;
     SS_TRY(denoise_fork(&again, d, run, err));
     memcpy(again->latents, d->before, sizeof *d->before * (size_t)denoise_state_floats(d));
+    again->generator = d->generator_before;
     again->call = d->call_before;
     again->step--;
     culprit_listen(k, p->c, p->network);

@@ -15,13 +15,36 @@ enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 const char *const PIPELINE_DECODER[] = {"decoder.", "post_quant_conv."};
 
+/* ---- schedulers ---- */
+
+ss_status pipeline_scheduler(const pipeline *p, const sample_settings *s, scheduler *out, ss_error *err) {
+    if (s->scheduler && *s->scheduler)
+        return scheduler_choose(out, p->sampling_config, &p->sampling, p->family, s->scheduler, err);
+    *out = p->sampling;
+    return SS_OK;
+}
+
+const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s) {
+    scheduler g;
+    ss_error none;
+    return scheduler_name(pipeline_scheduler(p, s, &g, &none) == SS_OK ? &g : &p->sampling);
+}
+
+int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
+    scheduler g;
+    ss_error none;
+    return pipeline_scheduler(p, s, &g, &none) == SS_OK && g.forced;
+}
+
 /* ---- opening ---- */
 
 /* What the scheduler and the networks can do; all members are set. */
 static ss_status check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
     if (!p->row->tells_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
     SS_TRY(picture_sizes_check(&s->sizes, err));
-    SS_TRY(scheduler_check(&p->sampling, s->steps, err));
+    scheduler sampling;
+    SS_TRY(pipeline_scheduler(p, s, &sampling, err));
+    SS_TRY(scheduler_check(&sampling, s->steps, err));
     return p->row->check(p, s, err);
 }
 
@@ -161,6 +184,7 @@ void pipeline_close(pipeline *p) {
     if (!p) return;
     if (p->row) p->row->close(p);
     model_close(p->vae);
+    json_decref(p->sampling_config);
     free(p->folder);
     free(p);
 }

@@ -9,6 +9,7 @@
 #include "io/png.h"
 #include "sampler/picture_sizes.h"
 #include "sampler/rules.h"
+#include "sampler/torch_noise.h"
 #include "tensor/compute.h"
 
 typedef struct pipeline pipeline;
@@ -52,10 +53,12 @@ weight_form pipeline_form(const pipeline *p);
 typedef struct sample_settings {
     int width, height; /* pixels */
     int steps;
-    double guidance;      /* classifier-free guidance scale; <= 1 = no unconditional branch */
-    const char *negative; /* negative prompt; "" by default: none */
-    int max_text_tokens;  /* T5 length (diffusers: max_sequence_length) */
-    picture_sizes sizes;  /* what the network is told, where it is told any */
+    double guidance;       /* classifier-free guidance scale; <= 1 = no unconditional branch */
+    const char *negative;  /* negative prompt; "" by default: none */
+    int max_text_tokens;   /* T5 length (diffusers: max_sequence_length) */
+    picture_sizes sizes;   /* what the network is told, where it is told any */
+    const char *scheduler; /* another one than the model's, as scheduler_choose has it; NULL and "": the model's */
+    torch_device noise;    /* where torch would draw; {0} = on the CPU */
 } sample_settings;
 
 /* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
@@ -81,6 +84,11 @@ ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int bloc
 ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err);
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
+
+/* The class of the scheduler that makes pictures of these settings, "EulerDiscreteScheduler", and whether it was forced
+ * upon a model that predicts something else. All members of *s are set. */
+const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s);
+int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s);
 const char *pipeline_folder(const pipeline *p);
 const pipeline_rules *pipeline_rules_of(const pipeline *p);
 

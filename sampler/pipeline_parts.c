@@ -41,6 +41,8 @@ ss_status pipeline_open_scheduler(pipeline *p, scheduler_family family, json_t *
     char *where = NULL;
     ss_status status = source_read_config(p, "scheduler", &config, &where, err);
     if (status == SS_OK) status = scheduler_open_config(&p->sampling, config, where, changes, family, err);
+    p->family = family;
+    if (status == SS_OK) p->sampling_config = json_incref(config);
     json_decref(config);
     free(where);
     return status;

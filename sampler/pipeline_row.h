@@ -10,6 +10,7 @@
 #include "model/vae.h"
 #include "sampler/pipeline.h"
 #include "sampler/scheduler.h"
+#include "sampler/torch_noise.h"
 #include "text/tokenizer.h"
 
 /* A run of text tokens among the keys of a studied call. */
@@ -57,10 +58,15 @@ struct denoise_state {
     int64_t height, width, channels; /* of the latents */
     schedule plan;
     int step, call; /* steps done, calls of the network done */
-    float *latents; /* [height, width, channels]; owned, with the slots and `before` in the same memory */
+    float *latents; /* [height, width, channels]; owned, with slots, `before` and `noise` in the same memory */
     float *slots;   /* [plan.slots, height, width, channels] what the scheduler remembers */
-    /* Where the last step began: latents and slots, calls done. A step that gave what is not finite is made again. */
+    /* What the scheduler draws comes from the generator of the first noise, which goes on. */
+    torch_generator generator;
+    float *noise; /* [2, height, width, channels] room for it; NULL where the scheduler draws none */
+    /* Where the last step began: latents and slots, generator, calls done. A step that gave what is not finite is made
+     * again. */
     float *before;
+    torch_generator generator_before;
     int call_before;
     int broken; /* denoise_is_broken */
 };
@@ -123,10 +129,12 @@ struct pipeline {
     notices *notices;         /* where they go while it is opened */
     pipeline_rules rules;
     sample_settings by_default;
-    model *vae;       /* AutoencoderKL */
-    model *network;   /* the denoiser; it and the autoencoder are packed when they are first needed */
-    weight_form form; /* of the denoiser's weights */
-    scheduler sampling;
+    model *vae;              /* AutoencoderKL */
+    model *network;          /* the denoiser; it and the autoencoder are packed when they are first needed */
+    weight_form form;        /* of the denoiser's weights */
+    scheduler sampling;      /* the model's own */
+    scheduler_family family; /* what its denoiser predicts */
+    json_t *sampling_config; /* the own scheduler's settings, which another one takes over; owned */
     scratch_key reserved[SCRATCH_PHASES]; /* what scratch was last made for */
     void *impl;                           /* the row's own */
 };
@@ -184,6 +192,9 @@ ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *
 /* Pack the denoiser, or what decoding needs, where that has not been done. */
 ss_status pipeline_pack_network(pipeline *p, ss_error *err);
 ss_status pipeline_pack_decoder(pipeline *p, ss_error *err);
+
+/* The scheduler of these settings: the model's, or the one that is asked for. */
+ss_status pipeline_scheduler(const pipeline *p, const sample_settings *s, scheduler *out, ss_error *err);
 
 /* ---- denoise.c ---- */
 

@@ -6,8 +6,23 @@
 #include "base/text.h"
 #include "sampler/scheduler_row.h"
 
-const scheduler_row *const SCHEDULERS[] = {&SCHEDULER_FLOW_MATCH_EULER, &SCHEDULER_EULER, &SCHEDULER_DDIM,
-                                           &SCHEDULER_DPM_SOLVER, &SCHEDULER_PNDM};
+const scheduler_row *const SCHEDULERS[] = {&SCHEDULER_FLOW_MATCH_EULER,
+                                           &SCHEDULER_FLOW_MATCH_HEUN,
+                                           &SCHEDULER_EULER,
+                                           &SCHEDULER_EULER_ANCESTRAL,
+                                           &SCHEDULER_HEUN,
+                                           &SCHEDULER_LMS,
+                                           &SCHEDULER_DDIM,
+                                           &SCHEDULER_DDPM,
+                                           &SCHEDULER_DPM_SOLVER,
+                                           &SCHEDULER_DPM_SOLVER_SINGLE,
+                                           &SCHEDULER_UNIPC,
+                                           &SCHEDULER_DEIS,
+                                           &SCHEDULER_PNDM,
+                                           &SCHEDULER_LCM,
+                                           &SCHEDULER_TCD,
+                                           &SCHEDULER_EDM_EULER,
+                                           &SCHEDULER_EDM_DPM_SOLVER};
 const int SCHEDULER_COUNT = sizeof SCHEDULERS / sizeof SCHEDULERS[0];
 
 const entry *scheduler_about(int i) { return &SCHEDULERS[i]->about; }
@@ -33,17 +48,37 @@ static ss_status refuse_class(const char *found, const char *where, scheduler_fa
     return status;
 }
 
+static const scheduler_row *find_row(const char *name) {
+    for (int i = 0; i < SCHEDULER_COUNT; i++)
+        if (strcmp(name, SCHEDULERS[i]->about.name) == 0) return SCHEDULERS[i];
+    return NULL;
+}
+
+prediction scheduler_predicts(const scheduler *g) {
+    return g->row->family == SCHEDULER_FLOW ? PREDICTS_FLOW : g->diffusion.predicts;
+}
+
+ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
+                                scheduler *out, ss_error *err) {
+    *out = (scheduler){.row = find_row(name), .unscaled = family == SCHEDULER_FLOW};
+    /* diffusers' pipelines of diffusions ask the scheduler for scales, which those of flows do not have */
+    if (!out->row || (out->row->family == SCHEDULER_FLOW && family == SCHEDULER_DIFFUSION))
+        return refuse_class(name, where, family, err);
+    return out->row->parse(json, where, out, err);
+}
+
 ss_status scheduler_parse(const json_t *json, const char *where, scheduler_family family, scheduler *out,
                           ss_error *err) {
     const char *name;
     *out = (scheduler){0};
     SS_TRY(json_get_text(json, "_class_name", where, &name, err));
-    for (int i = 0; i < SCHEDULER_COUNT; i++)
-        if (SCHEDULERS[i]->family == family && strcmp(name, SCHEDULERS[i]->about.name) == 0) {
-            out->row = SCHEDULERS[i];
-            return out->row->parse(json, where, out, err);
-        }
-    return refuse_class(name, where, family, err);
+    SS_TRY(scheduler_parse_class(json, where, family, name, out, err));
+    if ((scheduler_predicts(out) == PREDICTS_FLOW) == (family == SCHEDULER_FLOW)) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "%s is set to prediction_type %s; the model predicts %s", name,
+                     PREDICTION_NAMES[scheduler_predicts(out)],
+                     family == SCHEDULER_FLOW ? "a flow: expected FlowMatchEulerDiscreteScheduler, or use_flow_sigmas "
+                                                "true and prediction_type flow_prediction"
+                                              : "noise: expected epsilon or v_prediction");
 }
 
 ss_status scheduler_open_config(scheduler *out, json_t *config, const char *where, json_t *changes,
@@ -73,8 +108,19 @@ ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, sc
     out->call = calloc((size_t)calls, sizeof *out->call);
     if (!out->call) return error_no_memory(err, "schedule", (size_t)calls * sizeof *out->call);
     for (int i = 0; i < calls; i++)
-        out->call[i] = (schedule_call){.step = i, .input_scale = 1, .saved = -1, .of_output = 1, .latents = 1};
-    return g->row->fill(g, steps, image_tokens, out, err);
+        out->call[i] =
+            (schedule_call){.step = i, .input_scale = 1, .saved = -1, .of_output = 1, .saved_latents = 1, .latents = 1};
+    SS_TRY(g->row->fill(g, steps, image_tokens, out, err));
+    if (!g->unscaled) return SS_OK;
+    out->initial_scale = 1;
+    for (int i = 0; i < calls; i++) out->call[i].input_scale = 1;
+    return SS_OK;
+}
+
+int schedule_draws(const schedule *s) {
+    for (int i = 0; i < s->calls; i++)
+        if (s->call[i].draws) return 1;
+    return 0;
 }
 
 ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err) {
@@ -93,16 +139,35 @@ void schedule_free(schedule *s) {
 
 /* ---- a call ---- */
 
-void schedule_advance(const schedule *s, int call, float *x, float *slots, int64_t n) {
+/* to += sum of weight[i] slot[i]. */
+static void add_slots(const schedule *s, const float *weight, const float *slots, float *to, int64_t n) {
+    for (int slot = 0; slot < s->slots; slot++) {
+        const float *m = slots + slot * n, w = weight[slot];
+        if (w == 0) continue;
+        for (int64_t i = 0; i < n; i++) to[i] = to[i] + w * m[i];
+    }
+}
+
+/* slot[saved], which may be part of its own sum. */
+static void save(const schedule *s, const schedule_call *k, const float *x, float *slots, int64_t n) {
+    float *saved = slots + k->saved * n, weight[SCHEDULE_MAX_SLOTS];
+    memcpy(weight, k->saved_weight, sizeof weight);
+    float of_itself = weight[k->saved];
+    weight[k->saved] = 0;
+    if (of_itself == 0)
+        for (int64_t i = 0; i < n; i++) saved[i] = k->saved_latents * x[i];
+    else
+        for (int64_t i = 0; i < n; i++) saved[i] = k->saved_latents * x[i] + of_itself * saved[i];
+    add_slots(s, weight, slots, saved, n);
+}
+
+void schedule_advance(const schedule *s, int call, float *x, float *slots, const float *noise, int64_t n) {
     const schedule_call *k = &s->call[call];
     float *output = slots + k->output * n;
     if (k->of_output != 1 || k->of_latents != 0)
         for (int64_t i = 0; i < n; i++) output[i] = k->of_output * output[i] + k->of_latents * x[i];
-    if (k->saved >= 0) memcpy(slots + k->saved * n, x, (size_t)n * sizeof *x);
+    if (k->saved >= 0) save(s, k, x, slots, n);
     for (int64_t i = 0; i < n; i++) x[i] = k->latents * x[i];
-    for (int slot = 0; slot < s->slots; slot++) {
-        const float *m = slots + slot * n, weight = k->weight[slot];
-        if (weight == 0) continue;
-        for (int64_t i = 0; i < n; i++) x[i] = x[i] + weight * m[i];
-    }
+    add_slots(s, k->weight, slots, x, n);
+    for (int64_t i = 0; k->noise != 0 && i < n; i++) x[i] = x[i] + k->noise * noise[i];
 }

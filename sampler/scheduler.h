@@ -1,10 +1,11 @@
 /* Schedulers: what the network is told at each of its calls, and how its outputs take noise to a picture. A scheduler
  * is a row in a table, found by "_class_name" in scheduler_config.json.
  *
- * Every one of them is linear in the latents and in the network's outputs. So a row never touches latents: it plans,
- * that is, it writes the coefficients of every call, and schedule_advance carries out a call of any of them. What a
- * multistep rule remembers lies in slots of the latents' size that the caller owns beside the latents: copying the
- * two copies the whole state of sampling. Reference: diffusers 0.35.2, src/diffusers/schedulers. */
+ * Every one of them is linear in the latents, in the network's outputs and in fresh noise. So a row never touches
+ * latents: it plans, that is, it writes the coefficients of every call, and schedule_advance carries out a call of any
+ * of them. What a multistep rule remembers lies in slots of the latents' size that the caller owns beside the latents:
+ * copying the two, and the generator that noise comes from, copies the whole state of sampling. What is not linear
+ * (clip_sample, thresholding) is refused by name. Reference: diffusers 0.42.1, src/diffusers/schedulers. */
 #ifndef SAMPLER_SCHEDULER_H
 #define SAMPLER_SCHEDULER_H
 
@@ -20,13 +21,16 @@ typedef enum scheduler_family { SCHEDULER_FLOW, SCHEDULER_DIFFUSION } scheduler_
 
 typedef struct scheduler {
     const struct scheduler_row *row;
-    flow_match_config flow;     /* SCHEDULER_FLOW */
-    diffusion_config diffusion; /* SCHEDULER_DIFFUSION */
+    flow_match_config flow;     /* of a row of SCHEDULER_FLOW */
+    diffusion_config diffusion; /* of a row of SCHEDULER_DIFFUSION */
+    int forced;                 /* it does not predict what the model predicts, and was asked for all the same */
+    int unscaled; /* diffusers' pipeline of the family scales neither the first noise nor what the network sees */
 } scheduler;
 
-/* Read a scheduler_config.json that must name a scheduler of the family. What cannot be honoured is an error that names
- * the key, its value and what would do; keys that diffusers' class does not know are ignored, as it does. Members of
- * `changes` (NULL = none) take the place of the file's. */
+/* Read a scheduler_config.json that must name a scheduler which predicts what the family does. What cannot be honoured
+ * is an error that names the key, its value and what would do; keys that diffusers' class does not know are ignored, as
+ * it does. Members of `changes` (NULL = none) take the place of the file's. *config (NULL = nobody asks): the settings,
+ * which the caller releases; NULL after a failure. */
 ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err);
 
 /* The same of a config that was read, which is changed; `where` names the file in errors. */
@@ -36,6 +40,12 @@ ss_status scheduler_open_config(scheduler *out, json_t *config, const char *wher
 /* The same from a tree; `where` names the file in errors. */
 ss_status scheduler_parse(const json_t *json, const char *where, scheduler_family family, scheduler *out,
                           ss_error *err);
+
+/* Another scheduler over the model's settings, as diffusers' from_config: `asked` is a class's name, and after commas
+ * settings (key=value, a value as in JSON) and the word `force`. What it predicts must be what the model's own
+ * predicts; with `force` it need not be, and what comes out is what diffusers makes of it. */
+ss_status scheduler_choose(scheduler *out, const json_t *config, const scheduler *own, scheduler_family family,
+                           const char *asked, ss_error *err);
 
 const char *scheduler_name(const scheduler *g); /* "EulerDiscreteScheduler" */
 
@@ -54,11 +64,13 @@ typedef struct schedule_call {
     float sigma; /* noise over picture in x; of a flow, the share of noise. For records: nothing computes with it */
     /* e lies in slot[output], and is kept as what later calls need of it:
      *   slot[output] = of_output e + of_latents x
-     *   slot[saved] = x, where saved >= 0
-     *   x = latents x + sum of weight[i] slot[i] */
-    int output, saved;
+     *   slot[saved] = saved_latents x + sum of saved_weight[i] slot[i], where saved >= 0
+     *   x = latents x + sum of weight[i] slot[i] + noise z
+     * z is fresh noise, of standard deviation 1, where draws is set. */
+    int output, saved, draws;
     float of_output, of_latents;
-    float latents, weight[SCHEDULE_MAX_SLOTS];
+    float saved_latents, saved_weight[SCHEDULE_MAX_SLOTS];
+    float latents, weight[SCHEDULE_MAX_SLOTS], noise;
 } schedule_call;
 
 typedef struct schedule {
@@ -73,9 +85,12 @@ ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, sc
 ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err);
 void schedule_free(schedule *s);
 
-/* Carry out a call, in float32: x [n], slots [s->slots, n] with e in its place. A slot whose weight is 0 is not read:
- * what lies in it does not matter. */
-void schedule_advance(const schedule *s, int call, float *x, float *slots, int64_t n);
+/* Whether some call draws noise. */
+int schedule_draws(const schedule *s);
+
+/* Carry out a call, in float32: x [n], slots [s->slots, n] with e in its place, fresh noise [n] where the call draws. A
+ * slot whose weight is 0 is not read: what lies in it does not matter. */
+void schedule_advance(const schedule *s, int call, float *x, float *slots, const float *noise, int64_t n);
 
 /* ---- the table ---- */
 

@@ -7,12 +7,12 @@
 
 static ss_status ddim_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     diffusion_config *g = &out->diffusion;
-    SS_TRY(diffusion_parse(json, where, SPACING_LEADING, g, err));
+    SS_TRY(diffusion_parse(json, where, &(diffusion_defaults){.spacing = SPACING_LEADING}, g, err));
     SS_TRY(diffusion_parse_zero_snr(json, where, g, err));
     SS_TRY(diffusion_expect_flag(json, where, "clip_sample", 1, 0, err));
     SS_TRY(diffusion_expect_flag(json, where, "thresholding", 0, 0, err));
     SS_TRY(json_get_bool_or(json, "set_alpha_to_one", where, 1, &g->alpha_to_one, err));
-    if (g->zero_snr && !g->v_prediction) /* the first step would divide by zero */
+    if (g->zero_snr && g->predicts != PREDICTS_V) /* the first step would divide by zero */
         return error_set(err, SS_ERR_INPUT, where,
                          "rescale_betas_zero_snr is true and prediction_type epsilon; expected v_prediction with it");
     return SS_OK;
@@ -45,7 +45,7 @@ static ss_status ddim_fill(const scheduler *s, int steps, int64_t image_tokens, 
     for (int i = 0; timestep && i < steps; i++) {
         int64_t t = (int64_t)timestep[i], next = t - stride; /* whatever the spacing: so does the reference */
         float a_next = next >= 0 ? alpha_bar[next] : g->alpha_to_one ? 1 : alpha_bar[0];
-        plan_call(g->v_prediction, (double)alpha_bar[t], (double)a_next, &out->call[i]);
+        plan_call(g->predicts == PREDICTS_V, (double)alpha_bar[t], (double)a_next, &out->call[i]);
         out->call[i].timestep = (float)t;
         out->call[i].sigma = diffusion_sigma(alpha_bar[t]);
     }

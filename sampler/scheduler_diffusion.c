@@ -35,6 +35,38 @@ ss_status diffusion_parse_word(const json_t *json, const char *where, const char
                      b ? b : "");
 }
 
+const char *const PREDICTION_NAMES[] = {[PREDICTS_EPSILON] = "epsilon",
+                                        [PREDICTS_V] = "v_prediction",
+                                        [PREDICTS_FLOW] = "flow_prediction",
+                                        [PREDICTS_EDM_EPSILON] = "EDM's epsilon",
+                                        [PREDICTS_EDM_V] = "EDM's v_prediction"};
+
+/* Levels of a flow and a network that predicts one go together. */
+static ss_status parse_prediction(const json_t *json, const char *where, const diffusion_defaults *by_default,
+                                  diffusion_config *out, ss_error *err) {
+    const char *found;
+    int v;
+    out->flow_shift = 1;
+    if (by_default->may_flow) {
+        SS_TRY(json_get_text_or(json, "prediction_type", where, "epsilon", &found, err));
+        SS_TRY(json_get_bool_or(json, "use_flow_sigmas", where, 0, &out->flow_sigmas, err));
+        SS_TRY(json_get_double_or(json, "flow_shift", where, 1, &out->flow_shift, err));
+        int flow = strcmp(found, PREDICTION_NAMES[PREDICTS_FLOW]) == 0;
+        if (flow != out->flow_sigmas)
+            return error_set(err, SS_ERR_INPUT, where,
+                             "prediction_type is '%s' and use_flow_sigmas %s; expected both "
+                             "of a flow or neither",
+                             found, out->flow_sigmas ? "true" : "false");
+        if (!(out->flow_shift > 0))
+            return error_set(err, SS_ERR_INPUT, where, "flow_shift is not a positive number; expected one, as 3.0");
+        out->predicts = PREDICTS_FLOW;
+        if (flow) return SS_OK;
+    }
+    SS_TRY(diffusion_parse_word(json, where, "prediction_type", "epsilon", "epsilon", "v_prediction", &v, err));
+    out->predicts = v ? PREDICTS_V : PREDICTS_EPSILON;
+    return SS_OK;
+}
+
 static ss_status parse_spacing(const json_t *json, const char *where, timestep_spacing by_default,
                                timestep_spacing *out, ss_error *err) {
     static const char *const words[] = {
@@ -50,23 +82,23 @@ static ss_status parse_spacing(const json_t *json, const char *where, timestep_s
                      found);
 }
 
-ss_status diffusion_parse(const json_t *json, const char *where, timestep_spacing by_default, diffusion_config *out,
-                          ss_error *err) {
+ss_status diffusion_parse(const json_t *json, const char *where, const diffusion_defaults *by_default,
+                          diffusion_config *out, ss_error *err) {
+    double first = by_default->beta_start, last = by_default->beta_end;
     SS_TRY(json_get_int_or(json, "num_train_timesteps", where, 1000, &out->train_timesteps, err));
     if (out->train_timesteps < 2 || out->train_timesteps > 1000000)
         return error_set(err, SS_ERR_INPUT, where, "num_train_timesteps is %lld; expected 2 to 1000000",
                          (long long)out->train_timesteps);
-    SS_TRY(json_get_double_or(json, "beta_start", where, 0.0001, &out->beta_start, err));
-    SS_TRY(json_get_double_or(json, "beta_end", where, 0.02, &out->beta_end, err));
+    SS_TRY(json_get_double_or(json, "beta_start", where, first > 0 ? first : 0.0001, &out->beta_start, err));
+    SS_TRY(json_get_double_or(json, "beta_end", where, last > 0 ? last : 0.02, &out->beta_end, err));
     if (!(out->beta_start > 0 && out->beta_start <= out->beta_end && out->beta_end < 1))
         return error_set(err, SS_ERR_INPUT, where,
                          "beta_start and beta_end: expected 0 < beta_start <= beta_end < 1, as 0.00085 and 0.012");
-    SS_TRY(diffusion_parse_word(json, where, "beta_schedule", "linear", "linear", "scaled_linear", &out->scaled_linear,
-                                err));
+    SS_TRY(diffusion_parse_word(json, where, "beta_schedule", by_default->scaled_linear ? "scaled_linear" : "linear",
+                                "linear", "scaled_linear", &out->scaled_linear, err));
     SS_TRY(diffusion_expect_none(json, where, "trained_betas", err));
-    SS_TRY(diffusion_parse_word(json, where, "prediction_type", "epsilon", "epsilon", "v_prediction",
-                                &out->v_prediction, err));
-    SS_TRY(parse_spacing(json, where, by_default, &out->spacing, err));
+    SS_TRY(parse_prediction(json, where, by_default, out, err));
+    SS_TRY(parse_spacing(json, where, by_default->spacing, &out->spacing, err));
     SS_TRY(json_get_int_or(json, "steps_offset", where, 0, &out->steps_offset, err));
     if (out->steps_offset < 0 || out->steps_offset >= out->train_timesteps)
         return error_set(err, SS_ERR_INPUT, where, "steps_offset is %lld; expected 0 to %lld",
@@ -74,12 +106,32 @@ ss_status diffusion_parse(const json_t *json, const char *where, timestep_spacin
     return SS_OK;
 }
 
-ss_status diffusion_parse_sigmas(const json_t *json, const char *where, diffusion_config *out, ss_error *err) {
-    SS_TRY(json_get_bool_or(json, "use_karras_sigmas", where, 0, &out->karras, err));
-    SS_TRY(diffusion_expect_flag(json, where, "use_exponential_sigmas", 0, 0, err));
-    SS_TRY(diffusion_expect_flag(json, where, "use_beta_sigmas", 0, 0, err));
-    return diffusion_parse_word(json, where, "final_sigmas_type", "zero", "zero", "sigma_min", &out->final_sigma_min,
-                                err);
+ss_status levels_parse(const json_t *json, const char *where, level_rule *out, ss_error *err) {
+    static const char *const keys[] = {[LEVELS_KARRAS] = "use_karras_sigmas",
+                                       [LEVELS_EXPONENTIAL] = "use_exponential_sigmas",
+                                       [LEVELS_BETA] = "use_beta_sigmas"};
+    *out = LEVELS_OF_TIMESTEPS;
+    for (int i = LEVELS_KARRAS; i <= LEVELS_BETA; i++) {
+        int set;
+        SS_TRY(json_get_bool_or(json, keys[i], where, 0, &set, err));
+        if (!set) continue;
+        if (*out)
+            return error_set(err, SS_ERR_INPUT, where, "%s and %s are true; expected one of them at most", keys[*out],
+                             keys[i]);
+        *out = (level_rule)i;
+    }
+    return SS_OK;
+}
+
+ss_status diffusion_parse_levels(const json_t *json, const char *where, diffusion_config *out, ss_error *err) {
+    return levels_parse(json, where, &out->levels, err);
+}
+
+ss_status diffusion_parse_final(const json_t *json, const char *where, diffusion_config *out, ss_error *err) {
+    int least;
+    SS_TRY(diffusion_parse_word(json, where, "final_sigmas_type", "zero", "zero", "sigma_min", &least, err));
+    out->final = least ? FINAL_SIGMA_MIN : FINAL_ZERO;
+    return SS_OK;
 }
 
 ss_status diffusion_parse_zero_snr(const json_t *json, const char *where, diffusion_config *out, ss_error *err) {
@@ -126,112 +178,3 @@ ss_status diffusion_alpha_bar(const diffusion_config *g, float **out, ss_error *
 }
 
 float diffusion_sigma(float alpha_bar) { return sqrtf((1 - alpha_bar) / alpha_bar); }
-
-/* ---- timesteps ---- */
-
-/* numpy.arange(train, 0, -ratio) with its own arithmetic, which makes one point too many for some numbers of steps. */
-static int64_t trailing_count(const diffusion_config *g, int steps) {
-    double train = (double)g->train_timesteps, ratio = train / steps;
-    return (int64_t)ceil((0 - train) / -ratio);
-}
-
-static double trailing_at(const diffusion_config *g, int steps, int i) {
-    double train = (double)g->train_timesteps, ratio = train / steps, stride = (train - ratio) - train;
-    return nearbyint(train + i * stride) - 1;
-}
-
-ss_status diffusion_check_steps(const diffusion_config *g, int steps, spacing_rule rule, ss_error *err) {
-    int extra = rule == SPACE_AS_DPM_SOLVER && g->spacing != SPACING_TRAILING;
-    if (steps > g->train_timesteps - extra)
-        return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected at most %lld, since the model has %lld", steps,
-                         (long long)g->train_timesteps - extra, (long long)g->train_timesteps);
-    if (g->spacing == SPACING_TRAILING && trailing_count(g, steps) != steps)
-        return error_set(err, SS_ERR_INPUT, NULL,
-                         "steps is %d; expected another number, as %d: for this one trailing timesteps are one too "
-                         "many in diffusers, by a rounding error",
-                         steps, steps > 1 ? steps - 1 : steps + 1);
-    if (rule != SPACE_AS_DDIM || g->spacing != SPACING_LEADING) return SS_OK;
-    int64_t first = (steps - 1) * (g->train_timesteps / steps) + g->steps_offset;
-    if (first >= g->train_timesteps)
-        return error_set(err, SS_ERR_INPUT, NULL,
-                         "steps is %d; expected fewer: with steps_offset %lld the first timestep is %lld of %lld",
-                         steps, (long long)g->steps_offset, (long long)first, (long long)g->train_timesteps);
-    return SS_OK;
-}
-
-void diffusion_timesteps(const diffusion_config *g, int steps, spacing_rule rule, double *timestep) {
-    int points = steps + (rule == SPACE_AS_DPM_SOLVER);
-    double last = (double)(g->train_timesteps - 1), stride = points > 1 ? last / (points - 1) : 0;
-    for (int i = 0; i < steps; i++) {
-        int from_end = points - 1 - i;
-        if (g->spacing == SPACING_TRAILING) {
-            timestep[i] = trailing_at(g, steps, i);
-        } else if (g->spacing == SPACING_LEADING) {
-            timestep[i] = (double)(from_end * (g->train_timesteps / points) + g->steps_offset);
-        } else {
-            double t = i == 0 && points > 1 ? last : from_end * stride;
-            timestep[i] = rule == SPACE_AS_EULER ? (double)(float)t : nearbyint(t);
-        }
-    }
-}
-
-/* numpy.interp of the sigmas of training, held at both ends. */
-static double sigma_at(const float *alpha_bar, int64_t n, double t) {
-    if (t <= 0) return (double)diffusion_sigma(alpha_bar[0]);
-    if (t >= (double)(n - 1)) return (double)diffusion_sigma(alpha_bar[n - 1]);
-    int64_t below = (int64_t)t;
-    double low = (double)diffusion_sigma(alpha_bar[below]), high = (double)diffusion_sigma(alpha_bar[below + 1]);
-    return (high - low) * (t - (double)below) + low;
-}
-
-/* The timestep whose sigma this is, between those of training on a scale of logarithms: _sigma_to_t. */
-static double timestep_of(const float *alpha_bar, int64_t n, double sigma) {
-    double log_sigma = log(sigma > 1e-10 ? sigma : 1e-10);
-    int64_t below = 0, above = n; /* sigmas grow with t: find the last that is not larger */
-    while (above - below > 1) {
-        int64_t middle = below + (above - below) / 2;
-        if ((double)(float)log((double)diffusion_sigma(alpha_bar[middle])) <= log_sigma) below = middle;
-        else above = middle;
-    }
-    if (below > n - 2) below = n - 2;
-    float low = (float)log((double)diffusion_sigma(alpha_bar[below]));
-    float high = (float)log((double)diffusion_sigma(alpha_bar[below + 1]));
-    double w = ((double)low - log_sigma) / (double)(low - high);
-    w = w < 0 ? 0 : w > 1 ? 1 : w;
-    return (1 - w) * (double)below + w * (double)(below + 1);
-}
-
-/* Equation 5 of Karras et al., rho = 7. */
-static double karras_sigma(double most, double least, int steps, int i) {
-    const double rho = 7;
-    double ramp = steps < 2 ? 0 : i == steps - 1 ? 1 : i * (1.0 / (steps - 1));
-    double a = pow(most, 1 / rho), b = pow(least, 1 / rho);
-    return pow(a + ramp * (b - a), rho);
-}
-
-static void noise_levels(const diffusion_config *g, const float *alpha_bar, int steps, spacing_rule rule, double *exact,
-                         float *timestep, float *sigma) {
-    int64_t n = g->train_timesteps;
-    diffusion_timesteps(g, steps, rule, exact);
-    double most = sigma_at(alpha_bar, n, rule == SPACE_AS_DPM_SOLVER ? (double)n : exact[0]);
-    double least = sigma_at(alpha_bar, n, rule == SPACE_AS_DPM_SOLVER ? 0 : exact[steps - 1]);
-    for (int i = 0; i < steps; i++) {
-        double level = g->karras ? karras_sigma(most, least, steps, i) : sigma_at(alpha_bar, n, exact[i]);
-        double t = g->karras ? timestep_of(alpha_bar, n, level) : exact[i];
-        sigma[i] = (float)level;
-        timestep[i] = (float)(rule == SPACE_AS_DPM_SOLVER ? nearbyint(t) : t);
-    }
-    sigma[steps] = g->final_sigma_min ? diffusion_sigma(alpha_bar[0]) : 0;
-}
-
-ss_status diffusion_sigmas(const diffusion_config *g, int steps, spacing_rule rule, float *timestep, float *sigma,
-                           ss_error *err) {
-    float *alpha_bar;
-    SS_TRY(diffusion_alpha_bar(g, &alpha_bar, err));
-    if (g->zero_snr) alpha_bar[g->train_timesteps - 1] = 0x1p-24f; /* so that the first sigma is finite */
-    double *exact = malloc((size_t)steps * sizeof *exact);
-    if (exact) noise_levels(g, alpha_bar, steps, rule, exact, timestep, sigma);
-    free(exact);
-    free(alpha_bar);
-    return exact ? SS_OK : error_no_memory(err, "schedule", (size_t)steps * sizeof *exact);
-}

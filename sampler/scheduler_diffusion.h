@@ -11,28 +11,67 @@
 
 typedef enum timestep_spacing { SPACING_LEADING, SPACING_TRAILING, SPACING_LINSPACE } timestep_spacing;
 
+/* What the network was trained to predict. */
+typedef enum prediction {
+    PREDICTS_EPSILON,
+    PREDICTS_V,
+    PREDICTS_FLOW,
+    PREDICTS_EDM_EPSILON,
+    PREDICTS_EDM_V
+} prediction;
+extern const char *const PREDICTION_NAMES[];
+
+/* How the noise levels between the first and the last are spread. */
+typedef enum level_rule { LEVELS_OF_TIMESTEPS, LEVELS_KARRAS, LEVELS_EXPONENTIAL, LEVELS_BETA } level_rule;
+
+/* The noise level after the last step: none, the least of training, or that of the last step again. */
+typedef enum final_level { FINAL_ZERO, FINAL_SIGMA_MIN, FINAL_AGAIN } final_level;
+
+/* Solvers of the exponential integrator: in the picture (++) or in the noise, with fresh noise (sde) or without. */
+typedef enum solver_algorithm { DPM_SOLVER_PP, DPM_SOLVER_PP_SDE, DPM_SOLVER, DPM_SOLVER_SDE } solver_algorithm;
+
 typedef struct diffusion_config {
     int64_t train_timesteps;
     double beta_start, beta_end;
-    int scaled_linear; /* beta_schedule: linear in the root of beta */
-    int zero_snr;      /* rescale_betas_zero_snr */
-    int v_prediction;  /* prediction_type: v_prediction rather than epsilon */
+    int scaled_linear;   /* beta_schedule: linear in the root of beta */
+    int zero_snr;        /* rescale_betas_zero_snr */
+    prediction predicts; /* prediction_type */
     timestep_spacing spacing;
     int64_t steps_offset;
-    int karras;          /* use_karras_sigmas */
-    int final_sigma_min; /* final_sigmas_type: sigma_min rather than zero */
-    int alpha_to_one;    /* set_alpha_to_one */
-    /* DPM-Solver++ */
+    level_rule levels; /* use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas */
+    final_level final; /* final_sigmas_type */
+    int flow_sigmas;   /* use_flow_sigmas: levels of a flow, x = (1 - sigma) picture + sigma noise */
+    double flow_shift;
+    int alpha_to_one; /* set_alpha_to_one */
+    /* Solvers of a higher order */
+    solver_algorithm algorithm;
     int order, heun, lower_order_final, euler_at_final;
+    int bh1, predict_x0;   /* UniPC */
+    double variance_power; /* DDPM: the noise is the variance to this power */
+    int variance_large;    /* DDPM: the variance is beta */
+    /* LCM and TCD */
+    int64_t original_steps;
+    double timestep_scaling, eta;
+    /* EDM */
+    double sigma_min, sigma_max, sigma_data, rho;
 } diffusion_config;
 
 /* ---- reading: every error names the key, its value and what is supported ---- */
 
-/* The keys that all of them have; the class's defaults where they differ. */
-ss_status diffusion_parse(const json_t *json, const char *where, timestep_spacing by_default, diffusion_config *out,
-                          ss_error *err);
-/* use_karras_sigmas, final_sigmas_type, rescale_betas_zero_snr: of the classes that have them. */
-ss_status diffusion_parse_sigmas(const json_t *json, const char *where, diffusion_config *out, ss_error *err);
+/* What differs between the classes' defaults. {0} and 0 beta: the usual ones, 0.0001 to 0.02. */
+typedef struct diffusion_defaults {
+    timestep_spacing spacing;
+    double beta_start, beta_end;
+    int scaled_linear;
+    int may_flow; /* the class knows flow_prediction */
+} diffusion_defaults;
+
+/* The keys that all of them have. */
+ss_status diffusion_parse(const json_t *json, const char *where, const diffusion_defaults *by_default,
+                          diffusion_config *out, ss_error *err);
+/* use_..._sigmas, of which one may be set; final_sigmas_type; rescale_betas_zero_snr: of the classes that have them. */
+ss_status diffusion_parse_levels(const json_t *json, const char *where, diffusion_config *out, ss_error *err);
+ss_status diffusion_parse_final(const json_t *json, const char *where, diffusion_config *out, ss_error *err);
 ss_status diffusion_parse_zero_snr(const json_t *json, const char *where, diffusion_config *out, ss_error *err);
 
 /* A key that must be `expected`, which a missing key is only where that is its default. */
@@ -43,6 +82,12 @@ ss_status diffusion_expect_none(const json_t *json, const char *where, const cha
 /* One of two words; *second = whether it is the second one. A NULL `b` leaves the first alone. */
 ss_status diffusion_parse_word(const json_t *json, const char *where, const char *key, const char *by_default,
                                const char *a, const char *b, int *second, ss_error *err);
+
+/* ---- how levels are spread: flows, too ---- */
+
+ss_status levels_parse(const json_t *json, const char *where, level_rule *out, ss_error *err);
+/* Level i of `steps`, from the most to the least. Not for LEVELS_OF_TIMESTEPS. */
+double level_at(level_rule rule, double most, double least, int steps, int i);
 
 /* ---- the noise of training ---- */
 
@@ -55,9 +100,9 @@ float diffusion_sigma(float alpha_bar);
 
 /* ---- the timesteps of an image ---- */
 
-/* DPM-Solver spaces one point more, rounds all of them and draws Karras' sigmas over the whole of training; Euler does
- * none of these. */
-typedef enum spacing_rule { SPACE_AS_EULER, SPACE_AS_DPM_SOLVER, SPACE_AS_DDIM } spacing_rule;
+/* DPM-Solver and UniPC space one point more, make them all whole numbers and spread Karras' sigmas over the whole of
+ * training; Euler does none of these. They differ in the levels of a flow. */
+typedef enum spacing_rule { SPACE_AS_EULER, SPACE_AS_DPM_SOLVER, SPACE_AS_UNIPC, SPACE_AS_DDIM } spacing_rule;
 
 /* Whether `steps` can be spaced. */
 ss_status diffusion_check_steps(const diffusion_config *g, int steps, spacing_rule rule, ss_error *err);

@@ -1,95 +1,200 @@
-/* DPMSolverMultistepScheduler: DPM-Solver++ of the first and second order, multistep (2M). Paper: Lu et al.,
- * "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models", 2022, algorithm 2. Reference:
- * diffusers schedulers/scheduling_dpmsolver_multistep.py. */
+/* DPMSolverMultistepScheduler: DPM-Solver and DPM-Solver++ of up to the third order, multistep, with fresh noise (SDE)
+ * or without. Paper: Lu et al., "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models",
+ * 2022, algorithm 2. DPMSolverSinglestepScheduler: the same orders, each group of steps from its own start. Reference:
+ * diffusers schedulers/scheduling_dpmsolver_multistep.py and scheduling_dpmsolver_singlestep.py. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "sampler/scheduler_row.h"
-
-enum { FEW_STEPS = 15 }; /* below that lower_order_final has a meaning */
+#include "sampler/scheduler_solver.h"
 
 /* Refuse what makes another solver of it. */
 static ss_status refuse_others(const json_t *json, const char *where, ss_error *err) {
-    static const char *const flags[] = {"use_lu_lambdas", "use_flow_sigmas", "use_dynamic_shifting", "thresholding"};
-    int unused;
+    static const char *const flags[] = {"use_lu_lambdas", "use_dynamic_shifting", "thresholding"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         SS_TRY(diffusion_expect_flag(json, where, flags[i], 0, 0, err));
-    SS_TRY(diffusion_parse_word(json, where, "algorithm_type", "dpmsolver++", "dpmsolver++", NULL, &unused, err));
     SS_TRY(diffusion_expect_none(json, where, "variance_type", err));
     return diffusion_expect_none(json, where, "lambda_min_clipped", err); /* -Infinity reads as null */
 }
 
-static ss_status dpm_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
-    diffusion_config *g = &out->diffusion;
-    int64_t order;
-    SS_TRY(diffusion_parse(json, where, SPACING_LINSPACE, g, err));
-    SS_TRY(diffusion_parse_sigmas(json, where, g, err));
-    SS_TRY(diffusion_parse_zero_snr(json, where, g, err));
-    SS_TRY(refuse_others(json, where, err));
-    SS_TRY(json_get_int_or(json, "solver_order", where, 2, &order, err));
-    if (order != 1 && order != 2)
-        return error_set(err, SS_ERR_INPUT, where, "solver_order is %lld; expected 1 or 2", (long long)order);
-    g->order = (int)order;
-    SS_TRY(diffusion_parse_word(json, where, "solver_type", "midpoint", "midpoint", "heun", &g->heun, err));
-    SS_TRY(json_get_bool_or(json, "lower_order_final", where, 1, &g->lower_order_final, err));
-    return json_get_bool_or(json, "euler_at_final", where, 0, &g->euler_at_final, err);
+static ss_status parse_algorithm(const json_t *json, const char *where, diffusion_config *g, ss_error *err) {
+    static const struct {
+        const char *name;
+        solver_algorithm algorithm;
+    } known[] = {{"dpmsolver++", DPM_SOLVER_PP},
+                 {"sde-dpmsolver++", DPM_SOLVER_PP_SDE},
+                 {"dpmsolver", DPM_SOLVER},
+                 {"sde-dpmsolver", DPM_SOLVER_SDE},
+                 {"deis", DPM_SOLVER_PP}}; /* another class's: diffusers takes dpmsolver++ then */
+    const char *found;
+    size_t i = 0;
+    SS_TRY(json_get_text_or(json, "algorithm_type", where, "dpmsolver++", &found, err));
+    while (i < sizeof known / sizeof known[0] && strcmp(found, known[i].name) != 0) i++;
+    if (i == sizeof known / sizeof known[0])
+        return error_set(err, SS_ERR_INPUT, where,
+                         "algorithm_type is '%s'; expected dpmsolver++, sde-dpmsolver++, dpmsolver or sde-dpmsolver",
+                         found);
+    g->algorithm = known[i].algorithm;
+    int older = g->algorithm == DPM_SOLVER || g->algorithm == DPM_SOLVER_SDE;
+    if ((older || strcmp(found, "deis") == 0) && g->final == FINAL_ZERO)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "algorithm_type is '%s' and final_sigmas_type zero; expected sigma_min with it", found);
+    if (older && g->predicts == PREDICTS_FLOW)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "algorithm_type is '%s' and prediction_type flow_prediction; expected dpmsolver++ or "
+                         "sde-dpmsolver++ with it",
+                         found);
+    if (g->algorithm == DPM_SOLVER_SDE && g->order > 2)
+        return error_set(err, SS_ERR_INPUT, where, "solver_order is %d; expected 1 or 2 with algorithm_type '%s'",
+                         g->order, found);
+    return SS_OK;
 }
 
-static ss_status dpm_check(const scheduler *g, int steps, ss_error *err) {
+static ss_status parse_solver(const json_t *json, const char *where, int lower_order_final, diffusion_config *g,
+                              ss_error *err) {
+    const diffusion_defaults by_default = {.spacing = SPACING_LINSPACE, .may_flow = 1};
+    SS_TRY(diffusion_parse(json, where, &by_default, g, err));
+    SS_TRY(diffusion_parse_levels(json, where, g, err));
+    SS_TRY(diffusion_parse_final(json, where, g, err));
+    if (g->flow_sigmas && g->levels)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "use_flow_sigmas is true together with karras, exponential or beta sigmas; expected one of "
+                         "them");
+    SS_TRY(refuse_others(json, where, err));
+    SS_TRY(solver_parse(json, where, lower_order_final, g, err));
+    return parse_algorithm(json, where, g, err);
+}
+
+static ss_status solver_check(const scheduler *g, int steps, ss_error *err) {
     return diffusion_check_steps(&g->diffusion, steps, SPACE_AS_DPM_SOLVER, err);
 }
 
-/* Noise level as the solver sees it: x = alpha picture + sigma noise, alpha^2 + sigma^2 = 1. */
-typedef struct level {
-    double ratio, alpha, sigma; /* ratio = sigma / alpha */
-} level;
+/* A row's coefficients, call by call: `a` are the levels [steps + 1]. */
+typedef void plan_solver(const diffusion_config *g, const level *a, int steps, schedule *out);
 
-static level level_of(float ratio) {
-    double r = (double)ratio, alpha = 1 / sqrt(r * r + 1);
-    return (level){r, alpha, r * alpha};
-}
-
-/* Slots remember pictures: that of this call in `now`, that of the last one in the other. With h = log(s / t) the step
- * in half log-SNR from ratio s to ratio t, exp(-h) = t / s. */
-static void plan_call(const diffusion_config *g, int order, const float *ratio, int i, schedule_call *k) {
-    level s = level_of(ratio[i]), t = level_of(ratio[i + 1]);
-    int now = i % 2;
-    k->output = now;
-    k->of_latents = (float)(g->v_prediction ? s.alpha : 1 / s.alpha);
-    k->of_output = (float)(g->v_prediction ? -s.sigma : -s.ratio);
-    k->latents = (float)(t.sigma / s.sigma);
-    double decay = t.ratio / s.ratio - 1, first = -t.alpha * decay;
-    k->weight[now] = (float)first;
-    if (order < 2) return;
-    double h = log(s.ratio / t.ratio), slope = h / log((double)ratio[i - 1] / s.ratio); /* 1 / r0 */
-    /* exp(-h) - 1 over h tends to -1 as the step vanishes, as the last one of karras to sigma_min does */
-    double second = g->heun ? (h > 0 ? t.alpha * (decay / h + 1) : 0) : 0.5 * first;
-    k->weight[now] = (float)(first + second * slope);
-    k->weight[!now] = (float)(-second * slope);
-}
-
-static ss_status dpm_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
-    (void)image_tokens;
-    const diffusion_config *g = &s->diffusion;
-    float *ratio = calloc(2 * (size_t)steps + 1, sizeof *ratio), *timestep = ratio + steps + 1;
-    if (!ratio) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *ratio);
-    ss_status status = diffusion_sigmas(g, steps, SPACE_AS_DPM_SOLVER, timestep, ratio, err);
-    for (int i = 0; status == SS_OK && i < steps; i++) {
-        int lower_at_end =
-            i == steps - 1 && (g->euler_at_final || (g->lower_order_final && steps < FEW_STEPS) || !g->final_sigma_min);
-        plan_call(g, i == 0 || lower_at_end ? 1 : g->order, ratio, i, &out->call[i]);
-        out->call[i].timestep = timestep[i];
-        out->call[i].sigma = ratio[i];
+static ss_status fill_with(const diffusion_config *g, int steps, plan_solver *plan, schedule *out, ss_error *err) {
+    size_t size = 2 * (size_t)steps + 1;
+    float *sigma = calloc(size, sizeof *sigma), *timestep = sigma ? sigma + steps + 1 : NULL;
+    level *a = calloc((size_t)steps + 1, sizeof *a);
+    ss_status status = sigma && a ? diffusion_sigmas(g, steps, SPACE_AS_DPM_SOLVER, timestep, sigma, err)
+                                  : error_no_memory(err, "schedule", size * sizeof *sigma);
+    if (status == SS_OK) {
+        for (int i = 0; i <= steps; i++) a[i] = level_of(g, sigma[i]);
+        plan(g, a, steps, out);
+        for (int i = 0; i < steps; i++) {
+            out->call[i].timestep = timestep[i];
+            out->call[i].sigma = sigma[i];
+        }
     }
-    free(ratio);
+    free(sigma);
+    free(a);
     return status;
 }
 
+/* ---- multistep ---- */
+
+static ss_status multi_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+    SS_TRY(parse_solver(json, where, 1, &out->diffusion, err));
+    return diffusion_parse_zero_snr(json, where, &out->diffusion, err);
+}
+
+static void plan_multistep(const diffusion_config *g, const level *a, int steps, schedule *out) {
+    out->slots = g->order > 2 ? 3 : 2;
+    for (int i = 0; i < steps; i++) solver_multistep(g, a, i, solver_order_at(g, steps, i), out->slots, &out->call[i]);
+}
+
+static ss_status multi_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+    (void)image_tokens;
+    return fill_with(&s->diffusion, steps, plan_multistep, out, err);
+}
+
 const scheduler_row SCHEDULER_DPM_SOLVER = {
-    .about = {"DPMSolverMultistepScheduler", "DPM-Solver++ 2M", NULL},
+    .about = {"DPMSolverMultistepScheduler", "DPM-Solver++ 2M, its SDE, and its kin", NULL},
     .family = SCHEDULER_DIFFUSION,
     .slots = 2,
-    .parse = dpm_parse,
-    .check = dpm_check,
-    .fill = dpm_fill,
+    .parse = multi_parse,
+    .check = solver_check,
+    .fill = multi_fill,
+};
+
+/* ---- single step ---- */
+
+enum { START = 3 }; /* the slot of the latents from which a group of steps begins */
+
+static ss_status single_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+    diffusion_config *g = &out->diffusion;
+    SS_TRY(parse_solver(json, where, 0, g, err));
+    g->spacing = SPACING_LINSPACE; /* the class knows no other */
+    g->steps_offset = 0;
+    if (g->algorithm == DPM_SOLVER_SDE)
+        return error_set(err, SS_ERR_INPUT, where,
+                         "algorithm_type is 'sde-dpmsolver'; expected dpmsolver++, sde-dpmsolver++ or dpmsolver");
+    return SS_OK;
+}
+
+/* get_order_list: groups of 1, 2, .. order, the last ones shorter where that is asked for, or cannot be helped. */
+static int order_in_groups(const diffusion_config *g, int steps, int i) {
+    int lower = g->lower_order_final || steps % g->order != 0 || g->final == FINAL_ZERO, whole = steps / g->order;
+    if (i == steps - 1 && g->final == FINAL_ZERO) return 1;
+    if (lower && g->order == 3 && steps % 3 == 0 && i >= 3 * (whole - 1)) return i - 3 * (whole - 1) == 1 ? 2 : 1;
+    if (lower && g->order == 2 && steps % 2 == 0 && i >= 2 * (whole - 1)) return 1;
+    return i % g->order + 1;
+}
+
+/* A step of the group that began `order` calls ago, at level a[i + 1 - order], from its start; the value there is the
+ * first of the group, and the differences are from it. */
+static void plan_in_group(const diffusion_config *g, const level *a, int i, int order, schedule_call *k) {
+    const level s = a[i + 1 - order], t = a[i + 1];
+    solver_terms f = solver_step(g->algorithm, s, t);
+    int m0 = i % 3, m1 = (i + 2) % 3, m2 = (i + 1) % 3; /* this call's, the last one's, the one before */
+    double h = log(s.ratio / t.ratio);
+    k->output = m0;
+    call_keeps(k, g->algorithm == DPM_SOLVER ? noise_of(g, a[i]) : picture_of(g, a[i]));
+    k->noise = (float)f.noise;
+    k->draws = g->algorithm == DPM_SOLVER_PP_SDE;
+    k->latents = order == 1 ? (float)f.latents : 0;
+    if (order == 1) {
+        k->saved = START;
+        k->weight[m0] = (float)f.d0;
+        return;
+    }
+    k->weight[START] = (float)f.latents;
+    double r0 = log(s.ratio / a[i].ratio) / h;
+    if (order == 2) {
+        double first = (g->heun ? f.heun : f.midpoint) / r0;
+        k->weight[m0] = (float)first;
+        k->weight[m1] = (float)(f.d0 - first);
+        return;
+    }
+    /* D1_0 = (m1 - m2) / r1, D1_1 = (m0 - m2) / r0; heun: D1 = (r0 D1_0 - r1 D1_1) / (r0 - r1), D2 = 2 (D1_1 - D1_0) /
+     * (r0 - r1) */
+    double r1 = log(s.ratio / a[i - 1].ratio) / h, of_first = 0, of_second = f.heun;
+    if (g->heun) {
+        of_first = (f.heun * r0 - 2 * f.second) / (r0 - r1);
+        of_second = (2 * f.second - f.heun * r1) / (r0 - r1);
+    }
+    k->weight[m0] = (float)(of_second / r0);
+    k->weight[m1] = (float)(of_first / r1);
+    k->weight[m2] = (float)(f.d0 - of_first / r1 - of_second / r0);
+}
+
+static void plan_singlestep(const diffusion_config *g, const level *a, int steps, schedule *out) {
+    for (int i = 0; i < steps; i++) {
+        int order = order_in_groups(g, steps, i);
+        plan_in_group(g, a, i, order <= i ? order : i + 1, &out->call[i]);
+    }
+}
+
+static ss_status single_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+    (void)image_tokens;
+    return fill_with(&s->diffusion, steps, plan_singlestep, out, err);
+}
+
+const scheduler_row SCHEDULER_DPM_SOLVER_SINGLE = {
+    .about = {"DPMSolverSinglestepScheduler", "DPM-Solver++ in groups of steps (2S, 3S)", NULL},
+    .family = SCHEDULER_DIFFUSION,
+    .slots = 4,
+    .parse = single_parse,
+    .check = solver_check,
+    .fill = single_fill,
 };

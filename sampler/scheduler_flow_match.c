@@ -8,14 +8,27 @@
 #include "sampler/scheduler_row.h"
 
 static ss_status refuse_flags(const json_t *json, const char *where, ss_error *err) {
-    static const char *const flags[] = {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas",
-                                        "invert_sigmas", "stochastic_sampling"};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        int set;
-        SS_TRY(json_get_bool_or(json, flags[i], where, 0, &set, err));
-        if (set) return error_set(err, SS_ERR_INPUT, where, "%s is true; expected false, as SD3 has it", flags[i]);
-    }
+    int set;
+    SS_TRY(json_get_bool_or(json, "invert_sigmas", where, 0, &set, err));
+    if (!set) return SS_OK;
+    return error_set(err, SS_ERR_INPUT, where, "invert_sigmas is true; expected false, as SD3 has it");
+}
+
+/* What every scheduler of flows has. */
+static ss_status parse_shift(const json_t *json, const char *where, flow_match_config *out, ss_error *err) {
+    SS_TRY(json_get_int_or(json, "num_train_timesteps", where, 1000, &out->train_timesteps, err));
+    SS_TRY(json_get_double_or(json, "shift", where, 1.0, &out->shift, err));
+    if (out->train_timesteps < 1 || out->train_timesteps > 1000000)
+        return error_set(err, SS_ERR_INPUT, where, "num_train_timesteps is %lld; expected 1 to 1000000",
+                         (long long)out->train_timesteps);
+    if (!(out->shift > 0))
+        return error_set(err, SS_ERR_INPUT, where, "shift is not a positive number; expected one, as 3.0");
     return SS_OK;
+}
+
+ss_status flow_match_parse_plain(const json_t *json, const char *where, flow_match_config *out, ss_error *err) {
+    *out = (flow_match_config){0};
+    return parse_shift(json, where, out, err);
 }
 
 ss_status flow_match_parse(const json_t *json, const char *where, flow_match_config *out, ss_error *err) {
@@ -25,8 +38,9 @@ ss_status flow_match_parse(const json_t *json, const char *where, flow_match_con
     if (strcmp(found, class_name) != 0)
         return error_set(err, SS_ERR_INPUT, where, "_class_name is '%s'; expected %s", found, class_name);
     SS_TRY(refuse_flags(json, where, err));
-    SS_TRY(json_get_int_or(json, "num_train_timesteps", where, 1000, &out->train_timesteps, err));
-    SS_TRY(json_get_double_or(json, "shift", where, 1.0, &out->shift, err));
+    SS_TRY(parse_shift(json, where, out, err));
+    SS_TRY(levels_parse(json, where, &out->levels, err));
+    SS_TRY(json_get_bool_or(json, "stochastic_sampling", where, 0, &out->stochastic, err));
     SS_TRY(json_get_bool_or(json, "use_dynamic_shifting", where, 0, &out->dynamic_shifting, err));
     SS_TRY(json_get_double_or(json, "base_shift", where, 0.5, &out->base_shift, err));
     SS_TRY(json_get_double_or(json, "max_shift", where, 1.15, &out->max_shift, err));
@@ -37,11 +51,6 @@ ss_status flow_match_parse(const json_t *json, const char *where, flow_match_con
     out->linear_shift = strcmp(type, "linear") == 0;
     if (!out->linear_shift && strcmp(type, "exponential") != 0)
         return error_set(err, SS_ERR_INPUT, where, "time_shift_type is '%s'; expected exponential or linear", type);
-    if (out->train_timesteps < 1 || out->train_timesteps > 1000000)
-        return error_set(err, SS_ERR_INPUT, where, "num_train_timesteps is %lld; expected 1 to 1000000",
-                         (long long)out->train_timesteps);
-    if (!(out->shift > 0))
-        return error_set(err, SS_ERR_INPUT, where, "shift is not a positive number; expected one, as 3.0");
     if (!(out->shift_terminal >= 0 && out->shift_terminal < 1))
         return error_set(err, SS_ERR_INPUT, where, "shift_terminal is not in [0, 1); expected null or a sigma");
     if (out->dynamic_shifting && out->base_tokens == out->max_tokens)
@@ -58,6 +67,14 @@ static float training_sigma(const flow_match_config *g, int64_t t) {
     return (float)g->shift * sigma / (1 + (float)(g->shift - 1) * sigma);
 }
 
+/* Levels between the first and the last of those that the shift gave. */
+static void spread(const flow_match_config *g, int steps, double most, double least, float *sigma, float *timestep) {
+    for (int i = 0; i < steps; i++) {
+        sigma[i] = (float)level_at(g->levels, most, least, steps, i);
+        timestep[i] = sigma[i] * (float)g->train_timesteps;
+    }
+}
+
 void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_tokens, float *sigma, float *timestep) {
     double train = (double)g->train_timesteps, mu = 0;
     double first = (double)training_sigma(g, g->train_timesteps) * train, last = (double)training_sigma(g, 1) * train;
@@ -66,7 +83,7 @@ void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_to
         mu = (double)image_tokens * slope + (g->base_shift - slope * (double)g->base_tokens);
         if (!g->linear_shift) mu = exp(mu);
     }
-    double terminal_scale = 1;
+    double terminal_scale = 1, least = 0, most = 0;
     for (int i = steps - 1; i >= 0; i--) { /* from the end: the terminal stretch is set by the last sigma */
         double t = i > 0 && i == steps - 1 ? last : (double)i * ((last - first) / (steps > 1 ? steps - 1 : 1)) + first;
         double s = t / train;
@@ -77,7 +94,10 @@ void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_to
         }
         sigma[i] = (float)s;
         timestep[i] = sigma[i] * (float)g->train_timesteps;
+        if (i == steps - 1) least = s;
+        most = s;
     }
+    if (g->levels) spread(g, steps, most, least, sigma, timestep);
     sigma[steps] = 0;
 }
 
@@ -87,7 +107,9 @@ static ss_status flow_parse(const json_t *json, const char *where, scheduler *ou
     return flow_match_parse(json, where, &out->flow, err);
 }
 
-/* x' = x + (next sigma - sigma) velocity. */
+/* x' = x + (next sigma - sigma) velocity; or the picture of which the velocity tells, and fresh noise to the next
+ * level.
+ */
 static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
@@ -96,6 +118,11 @@ static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, 
         out->call[i].timestep = timestep[i];
         out->call[i].sigma = sigma[i];
         out->call[i].weight[0] = sigma[i + 1] - sigma[i];
+        if (!s->flow.stochastic) continue;
+        out->call[i].latents = 1 - sigma[i + 1];
+        out->call[i].weight[0] = -(1 - sigma[i + 1]) * sigma[i];
+        out->call[i].noise = sigma[i + 1];
+        out->call[i].draws = 1;
     }
     free(sigma);
     return SS_OK;

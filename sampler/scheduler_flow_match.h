@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/json.h"
+#include "sampler/scheduler_diffusion.h"
 
 typedef struct flow_match_config {
     int64_t train_timesteps;
@@ -14,10 +15,15 @@ typedef struct flow_match_config {
     double base_shift, max_shift;
     int64_t base_tokens, max_tokens; /* base_image_seq_len, max_image_seq_len */
     double shift_terminal;           /* 0 = none */
+    level_rule levels;               /* use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas */
+    int stochastic;                  /* stochastic_sampling: fresh noise in every step */
 } flow_match_config;
 
 /* Read scheduler_config.json. `where` names the file in errors. */
 ss_status flow_match_parse(const json_t *json, const char *where, flow_match_config *out, ss_error *err);
+
+/* The shift alone, as FlowMatchHeunDiscreteScheduler has it. */
+ss_status flow_match_parse_plain(const json_t *json, const char *where, flow_match_config *out, ss_error *err);
 
 /* sigma[0 .. steps] (the last is 0) and timestep[0 .. steps - 1], in float32 as diffusers has them after set_timesteps.
  * image_tokens counts for dynamic shifting alone (the pipeline's calculate_shift). */

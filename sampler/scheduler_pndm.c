@@ -9,7 +9,7 @@
 enum { MEMORY = 4, SAVED = MEMORY, SLOTS };
 
 static ss_status pndm_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
-    SS_TRY(diffusion_parse(json, where, SPACING_LEADING, &out->diffusion, err));
+    SS_TRY(diffusion_parse(json, where, &(diffusion_defaults){.spacing = SPACING_LEADING}, &out->diffusion, err));
     SS_TRY(diffusion_expect_flag(json, where, "skip_prk_steps", 0, 1, err));
     return json_get_bool_or(json, "set_alpha_to_one", where, 0, &out->diffusion.alpha_to_one, err);
 }
@@ -62,7 +62,7 @@ static void plan_calls(const diffusion_config *g, const float *alpha_bar, const 
         int64_t told = (int64_t)timestep[i > 1 ? i - 1 : i], from = i == 1 ? told + stride : told, to = from - stride;
         float a_next = to >= 0 ? alpha_bar[to] : g->alpha_to_one ? 1 : alpha_bar[0];
         double latents, noise;
-        plan_transfer(g->v_prediction, (double)alpha_bar[from], (double)a_next, &latents, &noise);
+        plan_transfer(g->predicts == PREDICTS_V, (double)alpha_bar[from], (double)a_next, &latents, &noise);
         plan_memory(i, latents, noise, k);
         k->timestep = (float)told;
         k->sigma = diffusion_sigma(alpha_bar[told]);

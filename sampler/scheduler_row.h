@@ -15,7 +15,17 @@ typedef struct scheduler_row {
     ss_status (*fill)(const scheduler *g, int steps, int64_t image_tokens, schedule *out, ss_error *err);
 } scheduler_row;
 
-extern const scheduler_row SCHEDULER_FLOW_MATCH_EULER, SCHEDULER_EULER, SCHEDULER_DDIM, SCHEDULER_DPM_SOLVER,
-    SCHEDULER_PNDM;
+/* ---- scheduler.c ---- */
+
+prediction scheduler_predicts(const scheduler *g);
+
+/* A scheduler of the class, whatever it predicts. */
+ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
+                                scheduler *out, ss_error *err);
+
+extern const scheduler_row SCHEDULER_FLOW_MATCH_EULER, SCHEDULER_FLOW_MATCH_HEUN, SCHEDULER_EULER,
+    SCHEDULER_EULER_ANCESTRAL, SCHEDULER_HEUN, SCHEDULER_LMS, SCHEDULER_DDIM, SCHEDULER_DDPM, SCHEDULER_DPM_SOLVER,
+    SCHEDULER_DPM_SOLVER_SINGLE, SCHEDULER_UNIPC, SCHEDULER_DEIS, SCHEDULER_PNDM, SCHEDULER_LCM, SCHEDULER_TCD,
+    SCHEDULER_EDM_EULER, SCHEDULER_EDM_DPM_SOLVER;
 
 #endif

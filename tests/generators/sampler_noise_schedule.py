@@ -39,6 +39,11 @@ def main():
                 continue
             noise[f"{seed}/{n}"] = torch.randn(n, generator=torch.Generator("cpu").manual_seed(seed))
     save_file(noise, OUT / "noise.safetensors")
+    goes_on = {}
+    for seed, lengths in [(0, [16, 16]), (1, [17, 3, 40]), (7, [5, 5, 5]), (7, [3, 64, 3]), (2**32 + 9, [256, 256, 256]), (3, [1, 1, 16, 1])]:
+        generator = torch.Generator("cpu").manual_seed(seed)
+        goes_on["-".join(map(str, [seed] + lengths))] = torch.cat([torch.randn(n, generator=generator) for n in lengths])
+    save_file(goes_on, OUT / "noise_goes_on.safetensors")
 
     cases, values = [], {}
     for config, steps, tokens in SCHEDULES:

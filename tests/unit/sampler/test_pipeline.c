@@ -136,6 +136,62 @@ static void test_rules(void **state) {
     text_free(&words);
 }
 
+/* Another scheduler over the model's settings, forced upon it or not. */
+static void test_other_schedulers(void **state) {
+    (void)state;
+    ss_error err = {0};
+    json_t *cases;
+    checkpoint *file;
+    compute *c;
+    pipeline *p;
+    check(json_read_file(DATA "/sampler/pipeline_sd3_schedulers.json", JSON_CONFIG_LIMIT, &cases, &err), &err);
+    check(checkpoint_open(&file, DATA "/sampler/pipeline_sd3_schedulers.safetensors", &err), &err);
+    check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
+    check(pipeline_open(&p, c, folder, NULL, &err), &err);
+    assert_int_equal(json_array_size(cases), 6);
+    for (size_t i = 0; i < json_array_size(cases); i++) {
+        const json_t *one = json_array_get(cases, i);
+        const char *asked = json_string_value(json_object_get(one, "asked"));
+        sample_settings s = {.steps = (int)json_integer_value(json_object_get(one, "steps")),
+                             .guidance = json_number_value(json_object_get(one, "guidance")),
+                             .scheduler = asked};
+        uint64_t seed = strtoull(json_string_value(json_object_get(one, "seed")), NULL, 10);
+        drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
+        drawing_compare(&d, file, json_string_value(json_object_get(one, "name")));
+        drawing_free(&d);
+        assert_int_equal(pipeline_scheduler_forced(p, &s), strstr(asked, "force") != NULL);
+        assert_memory_equal(pipeline_scheduler_name(p, &s), asked, strlen(pipeline_scheduler_name(p, &s)));
+        if (!strstr(asked, "force")) continue;
+        *strstr((char *)(uintptr_t)asked, ", force") = 0;
+        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
+    }
+    pipeline_close(p);
+    compute_destroy(c);
+    checkpoint_close(file);
+    json_decref(cases);
+}
+
+/* Noise of a card: another picture, of the same distribution; the same again. */
+static void test_noise_of_cards(void **state) {
+    (void)state;
+    ss_error err = {0};
+    compute *c;
+    pipeline *p = NULL;
+    check(compute_create(&c, "cpu", 2, (size_t)1 << 30, &err), &err);
+    check(pipeline_open(&p, c, folder, NULL, &err), &err);
+    sample_settings cpu = {.guidance = NAN}, card = {.guidance = NAN, .noise = TORCH_A6000};
+    drawing a = drawing_make(p, &cpu, "a star", 3, NULL), b = drawing_make(p, &card, "a star", 3, NULL),
+            again = drawing_make(p, &card, "a star", 3, NULL);
+    size_t size = (size_t)(a.picture.width * a.picture.height * 3);
+    assert_memory_not_equal(a.picture.rgb, b.picture.rgb, size);
+    assert_memory_equal(b.picture.rgb, again.picture.rgb, size);
+    drawing_free(&a);
+    drawing_free(&b);
+    drawing_free(&again);
+    pipeline_close(p);
+    compute_destroy(c);
+}
+
 /* ---- bits ---- */
 
 static pipeline *open_on(compute **c, int threads) {
@@ -337,9 +393,10 @@ static void test_folders_refused(void **state) {
          "/transformer/diffusion_pytorch_model.safetensors",
          "time_text_embed.text_embedder.linear_1.weight has shape [24, 22]\n  expected [24, 23], from "
          "num_attention_heads 3 x attention_head_dim 8 and pooled_projection_dim 23 in transformer/config.json"},
-        {"scheduler/scheduler_config.json", "FlowMatchEulerDiscreteScheduler", "DDIMScheduler",
+        {"scheduler/scheduler_config.json", "FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler",
          "/scheduler/scheduler_config.json",
-         "_class_name is 'DDIMScheduler'; expected FlowMatchEulerDiscreteScheduler"},
+         "EulerDiscreteScheduler is set to prediction_type epsilon; the model predicts a flow: expected "
+         "FlowMatchEulerDiscreteScheduler, or use_flow_sigmas true and prediction_type flow_prediction"},
         {"text_encoder/config.json", "CLIPTextModelWithProjection", "T5EncoderModel", "/text_encoder", ""},
     };
     ss_error err = {0};
@@ -394,6 +451,8 @@ int main(void) {
         cmocka_unit_test(test_parity),
         cmocka_unit_test(test_parity_today),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_other_schedulers),
+        cmocka_unit_test(test_noise_of_cards),
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_cost),

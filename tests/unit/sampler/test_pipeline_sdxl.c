@@ -35,6 +35,7 @@ static void test_parity(void **state) {
     (void)state;
     tiny_pipeline_draws(&tiny, "pipeline_sdxl", 12);
     tiny_pipeline_draws(&tiny, "latents_sdxl", 3);
+    tiny_pipeline_draws(&tiny, "pipeline_schedulers", 15);
 }
 
 /* ---- bits ---- */
@@ -100,6 +101,9 @@ static void test_bits(void **state) {
     bits_under("{}");
     bits_under("{\"_class_name\": \"DPMSolverMultistepScheduler\"}");
     bits_under("{\"_class_name\": \"PNDMScheduler\"}");
+    bits_under("{\"_class_name\": \"HeunDiscreteScheduler\"}");
+    bits_under("{\"_class_name\": \"UniPCMultistepScheduler\"}");
+    bits_under("{\"_class_name\": \"EulerAncestralDiscreteScheduler\"}");
 }
 
 /* ---- sites, keys, cost ---- */
@@ -267,8 +271,8 @@ static void test_folders_refused(void **state) {
         {index, "\"text_encoder\": [\n  \"transformers\",\n  \"CLIPTextModel\"\n ]", "\"text_encoder\": [null, null]",
          "/model_index.json", "text_encoder: expected [library, \"CLIPTextModel\"], found no such component"},
         {SCHEDULER, "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "/scheduler/scheduler_config.json",
-         "_class_name is 'FlowMatchEulerDiscreteScheduler'; expected EulerDiscreteScheduler, DDIMScheduler, "
-         "DPMSolverMultistepScheduler or PNDMScheduler"},
+         "_class_name is 'FlowMatchEulerDiscreteScheduler'; expected EulerDiscreteScheduler, "
+         "EulerAncestralDiscreteScheduler, "},
         {SCHEDULER, "\"linear\"", "\"log_linear\"", "/scheduler/scheduler_config.json",
          "interpolation_type is 'log_linear'; expected linear"},
         {"sinkscope.json", "\"steps\": 4", "\"clip_skip\": 1", "/sinkscope.json",

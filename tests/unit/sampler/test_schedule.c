@@ -64,8 +64,9 @@ static void test_refused(void **state) {
     static const struct {
         const char *json, *message;
     } cases[] = {
-        {"{\"use_karras_sigmas\": true}", "use_karras_sigmas is true; expected false, as SD3 has it"},
-        {"{\"stochastic_sampling\": true}", "stochastic_sampling is true; expected false, as SD3 has it"},
+        {"{\"use_karras_sigmas\": true, \"use_exponential_sigmas\": true}",
+         "use_karras_sigmas and use_exponential_sigmas are true; expected one of them at most"},
+        {"{\"invert_sigmas\": true}", "invert_sigmas is true; expected false, as SD3 has it"},
         {"{\"_class_name\": \"DDIMScheduler\"}",
          "_class_name is 'DDIMScheduler'; expected FlowMatchEulerDiscreteScheduler"},
         {"{\"shift\": 0}", "shift is not a positive number; expected one, as 3.0"},
