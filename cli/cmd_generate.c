@@ -36,6 +36,11 @@ static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss
     text_addf(out, "seed: %s, steps: %d, guidance: ", seed_write(seed, words), s->steps);
     text_add_double(out, s->guidance, 6);
     text_addf(out, ", size: %dx%d, negative: %s", s->width, s->height, s->negative);
+    if (s->scheduler) text_addf(out, ", scheduler: %s", s->scheduler);
+    if (s->noise.processors) {
+        text_add(out, ", noise: ");
+        torch_device_add_words(&s->noise, out);
+    }
     picture_sizes_add_words(&s->sizes, ", ", out);
     pipeline_rules_add_words(pipeline_rules_of(d->p), out);
     text_addf(out, ", sinkscope: %s", ss_version());
@@ -158,7 +163,7 @@ static const option FLAGS[] = {
      "a file of prompts: text with one a line, GenEval's .jsonl, .json (a list), .csv (column prompt)"},
     {"out", OPTION_FOLDER, NULL, 0, 0, "out", "folder for the PNGs (-o)"},
     {"seed", OPTION_TEXT, NULL, 0, 0, "0",
-     "seed of the noise, or several: 1,2,7; the same image as diffusers' with that CPU generator"},
+     "seed of the noise, or several: 1,2,7; the same image as diffusers' with that generator (--noise)"},
     {"images", OPTION_INT, NULL, 1, 1000000, "1", "images for each prompt and seed, with seeds seed, seed + 1, ..."},
     {"force", OPTION_FLAG, NULL, 0, 0, "false", "overwrite pictures of other parameters"},
     {0},

@@ -67,6 +67,8 @@ const option CLI_SAMPLER_FLAGS[] = {
     {"size", OPTION_TEXT, NULL, 0, 0, NULL, "WIDTHxHEIGHT in pixels; the model's default if not given"},
     PICTURE_SIZE_OPTIONS,
     {"negative", OPTION_TEXT, NULL, 0, 0, "", "negative prompt"},
+    {"scheduler", OPTION_TEXT, NULL, 0, 0, NULL, SCHEDULER_HELP},
+    {"noise", OPTION_TEXT, NULL, 0, 0, "torch", NOISE_HELP},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     CLI_PART_OPTIONS,
     PIPELINE_RULE_OPTIONS,
@@ -100,7 +102,10 @@ ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *
     option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");
     *s = (sample_settings){.steps = (int)invocation_flag(in, "steps").integer,
                            .guidance = guidance.is_set ? guidance.number : NAN,
-                           .negative = invocation_flag(in, "negative").text};
+                           .negative = invocation_flag(in, "negative").text,
+                           .scheduler = invocation_flag(in, "scheduler").text};
+    if (torch_device_read(&s->noise, invocation_flag(in, "noise").text, "--noise", err) != SS_OK)
+        return err->code = SS_ERR_USAGE;
     if (size.text) {
         int64_t width, height;
         if (text_to_pair(size.text, &width, &height) != 0 || width < 1 || height < 1 || width > INT_MAX ||

@@ -173,7 +173,7 @@ static int is_plain(const study_condition *c) {
     return c->n_also == 0 && v->heads.all && (v->has_phase ? v->phase_low <= 0 && v->phase_high >= 1 : v->steps.all) &&
            v->branches == (1u << BRANCH_COND | 1u << BRANCH_UNCOND) && v->source == SOURCE_OWN &&
            v->redraw == REDRAW_STEP && !(v->share > 0) && c->prompt == PROMPT_SAME && c->seed_add == 0 &&
-           !isfinite(c->guidance) && c->sampler_steps == 0 && c->draw == 0 && !has_options(v->selector_options) &&
+           !isfinite(c->guidance) && c->sampler_steps == 0 && !c->scheduler && c->draw == 0 && !has_options(v->selector_options) &&
            !has_options(v->edit_options);
 }
 

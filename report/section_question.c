@@ -66,6 +66,11 @@ static void add_sampler(text *out, const sample_settings *s) {
     } else text_add(out, ", its default guidance");
     if (s->width) text_addf(out, ", %d × %d pixels", s->width, s->height ? s->height : s->width);
     if (s->negative && *s->negative) text_addf(out, ", negative prompt \"%s\"", s->negative);
+    scheduler_asked_add_words(s->scheduler, ", ", out);
+    if (s->noise.processors) {
+        text_add(out, ", noise ");
+        torch_device_add_words(&s->noise, out);
+    }
     picture_sizes_add_words(&s->sizes, ", ", out);
 }
 

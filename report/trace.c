@@ -205,6 +205,15 @@ void trace_json(const trace *t, text *out) {
     text_add_json(out, t->model);
     text_addf(out, ", \"seed\": %s, \"steps\": %d", seed_write(t->seed, seed), t->settings->steps);
     add_json_number(out, "guidance", t->settings->guidance);
+    if (t->settings->scheduler) {
+        text_add(out, ", \"scheduler\": ");
+        text_add_json(out, t->settings->scheduler);
+    }
+    if (t->settings->noise.processors) {
+        text_add(out, ", \"noise\": \"");
+        torch_device_add_words(&t->settings->noise, out);
+        text_add(out, "\"");
+    }
     text_add(out, ", \"blocks\": [");
     for (int i = 0; i < t->sites->blocks; i++) {
         text_addf(out, "%s\n  {\"module\": ", i ? "," : "");

@@ -184,6 +184,7 @@ void words_add_condition(text *out, const study_condition *c, const char *ks) {
     if (c->seed_add) separate(&words), text_addf(&words, "image seed %+lld", (long long)c->seed_add);
     if (isfinite(c->guidance)) separate(&words), text_add(&words, "guidance "), text_add_double(&words, c->guidance, 6);
     if (c->sampler_steps) separate(&words), text_addf(&words, "%d sampler steps", c->sampler_steps);
+    scheduler_asked_add_words(c->scheduler, words.len ? "; " : "", &words);
     picture_sizes_add_words(&c->sizes, "; ", &words);
     if (words.len == 0) {
         if (c->role == CONDITION_CALIBRATION) text_add(&words, "no intervention, at seeds that the study does not use");

@@ -196,6 +196,17 @@ notices *pipeline_notices(const pipeline *p) { return &p->c->notices; }
 
 /* ---- settings ---- */
 
+/* Whoever forces a scheduler upon a model is told what comes of it. */
+static ss_status note_forced(const pipeline *p, const sample_settings *s, ss_error *err) {
+    scheduler g;
+    SS_TRY(pipeline_scheduler(p, s, &g, err));
+    if (!g.forced) return SS_OK;
+    return notices_add(&p->c->notices, err,
+                       "%s is forced: it takes what the model predicts (%s) for %s, as diffusers does when told so",
+                       scheduler_name(&g), PREDICTION_NAMES[scheduler_predicts(&p->sampling)],
+                       PREDICTION_NAMES[scheduler_predicts(&g)]);
+}
+
 ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err) {
     const sample_settings *d = &p->by_default;
     if (!s->width) s->width = d->width;
@@ -207,7 +218,8 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
     if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
-    return check_settings(p, s, err);
+    SS_TRY(check_settings(p, s, err));
+    return note_forced(p, s, err);
 }
 
 ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {

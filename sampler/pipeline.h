@@ -61,8 +61,20 @@ typedef struct sample_settings {
     torch_device noise;    /* where torch would draw; {0} = on the CPU */
 } sample_settings;
 
+/* What --scheduler and --noise, or a study's keys of these names, mean. */
+#define SCHEDULER_HELP                                                                                                 \
+    "another scheduler over the model's settings: a class of diffusers, as DDIMScheduler; after commas settings "      \
+    "(use_karras_sigmas=true), and force where it does not predict what the model does"
+#define NOISE_HELP                                                                                                     \
+    "torch: as on the CPU; torch-cuda: as on an NVIDIA RTX A6000; torch-cuda:108x2048: as on a card of 108 "           \
+    "processors "                                                                                                      \
+    "with 2048 threads each"
+
 /* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
 ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err);
+
+/* Append "scheduler DDIMScheduler", and what `force` in it means, after `before`; nothing where none is asked for. */
+void scheduler_asked_add_words(const char *asked, const char *before, text *out);
 
 /* Append "28 steps, guidance 4.5" and what else is set of what the network is told. All members of *s are set. */
 void sample_settings_add_words(const sample_settings *s, text *out);

@@ -49,6 +49,9 @@ ss_status scheduler_choose(scheduler *out, const json_t *config, const scheduler
 
 const char *scheduler_name(const scheduler *g); /* "EulerDiscreteScheduler" */
 
+/* What it takes the network's output for. */
+prediction scheduler_predicts(const scheduler *g);
+
 /* Whether the scheduler can make so many steps (at least 1); the error says which it can. */
 ss_status scheduler_check(const scheduler *g, int steps, ss_error *err);
 

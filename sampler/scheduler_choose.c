@@ -35,11 +35,15 @@ static ss_status set_key(json_t *config, char *part, const char *name, ss_error 
 }
 
 static ss_status refuse_prediction(const scheduler *own, const scheduler *g, ss_error *err) {
+    static const char flows[] = "a flow's are FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler and "
+                                "solvers with use_flow_sigmas=true, prediction_type=flow_prediction",
+                      others[] = "set prediction_type, or choose another class";
     return error_set(err, SS_ERR_INPUT, NULL,
-                     "%s over this model's settings has prediction_type %s; the model predicts %s (%s). Set what it "
-                     "lacks, as in '%s, prediction_type=...', or add ', force' to get what diffusers makes of it",
+                     "%s over this model's settings takes the output for %s; the model predicts %s: %s; or add ', "
+                     "force' to get what diffusers makes of it",
                      scheduler_name(g), PREDICTION_NAMES[scheduler_predicts(g)],
-                     PREDICTION_NAMES[scheduler_predicts(own)], scheduler_name(own), scheduler_name(g));
+                     PREDICTION_NAMES[scheduler_predicts(own)],
+                     scheduler_predicts(own) == PREDICTS_FLOW ? flows : others);
 }
 
 /* from_config takes what the class knows of the settings at hand; the classes' own defaults are for the rest. */

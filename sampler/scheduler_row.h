@@ -17,8 +17,6 @@ typedef struct scheduler_row {
 
 /* ---- scheduler.c ---- */
 
-prediction scheduler_predicts(const scheduler *g);
-
 /* A scheduler of the class, whatever it predicts. */
 ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
                                 scheduler *out, ss_error *err);

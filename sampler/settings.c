@@ -1,10 +1,23 @@
 /* Sampling settings in words. Apart from the pipelines, since whoever only describes what was made needs none. */
 #include "sampler/pipeline.h"
 
+#include <string.h>
+
+static int has_force(const char *asked) {
+    const char *last = strrchr(asked, ',');
+    return last && strcmp(last + 1 + strspn(last + 1, " \t"), "force") == 0;
+}
+
+void scheduler_asked_add_words(const char *asked, const char *before, text *out) {
+    if (!asked || !*asked) return;
+    text_addf(out, "%sscheduler %s", before, asked);
+    if (has_force(asked)) text_add(out, " (it takes the model's output for what it expects)");
+}
+
 void sample_settings_add_words(const sample_settings *s, text *out) {
     text_addf(out, "%d steps, guidance ", s->steps);
     text_add_double(out, s->guidance, 6);
-    if (s->scheduler && *s->scheduler) text_addf(out, ", scheduler %s", s->scheduler);
+    scheduler_asked_add_words(s->scheduler, ", ", out);
     if (s->noise.processors) {
         text_add(out, ", noise ");
         torch_device_add_words(&s->noise, out);

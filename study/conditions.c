@@ -253,6 +253,7 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
     static const option ADD[] = {{"add", OPTION_INT, NULL, -0x1p63, 0x1p63, NULL, "added to the image seed"}, {0}};
     static const option SAMPLER[] = {{"steps", OPTION_INT, NULL, 1, ATTN_MAX_STEPS, "0", "denoising steps"},
                                      {"guidance", OPTION_DOUBLE, NULL, 0, 1000, "", "guidance scale"},
+                                     {"scheduler", OPTION_TEXT, NULL, 0, 0, "", SCHEDULER_HELP},
                                      PICTURE_SIZE_OPTIONS,
                                      {0}};
     const option *add[] = {ADD}, *settings[] = {SAMPLER};
@@ -285,6 +286,10 @@ static ss_status read_changes(loader *l, const yaml_node *m, study_condition *c)
         if (yaml_find(sampler, "guidance")) {
             SS_TRY(loader_get(l, sampler, SAMPLER, "guidance", &o));
             c->guidance = o.number;
+        }
+        if (yaml_find(sampler, "scheduler")) {
+            SS_TRY(loader_get(l, sampler, SAMPLER, "scheduler", &o));
+            c->scheduler = o.is_set ? o.text : NULL;
         }
         SS_TRY(loader_picture_sizes(l, sampler, &c->sizes));
     }

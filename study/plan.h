@@ -29,6 +29,8 @@ typedef struct plan_condition {
     int first_step;       /* the first step at which it differs from the baseline; = steps when never */
     int shares_prefix;    /* same prompt, seed and sampler settings as the baseline */
     sample_settings settings;
+    const char *scheduler; /* the class that makes its pictures; `forced`: upon a model that predicts something else */
+    int forced;
     int follows; /* its trajectory is compared with the baseline's, step by step (probe `trajectory`) */
 } plan_condition;
 

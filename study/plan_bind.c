@@ -156,9 +156,12 @@ static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     out->settings = p->settings;
     if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
     if (c->sampler_steps) out->settings.steps = c->sampler_steps;
+    if (c->scheduler) out->settings.scheduler = c->scheduler;
     picture_sizes_change(&out->settings.sizes, &c->sizes);
-    int settings_same = isnan(c->guidance) && !c->sampler_steps && !c->sizes.given;
+    int settings_same = isnan(c->guidance) && !c->sampler_steps && !c->scheduler && !c->sizes.given;
     if (!settings_same) SS_TRY(plan_complete_settings(p, pl, &out->settings, err));
+    out->scheduler = pipeline_scheduler_name(pl, &out->settings);
+    out->forced = pipeline_scheduler_forced(pl, &out->settings);
     int anew = c->role == CONDITION_SHAM && !c->has_intervention;
     out->shares_prefix = settings_same && c->prompt == PROMPT_SAME && c->seed_add == 0 && !anew;
     out->first_step = out->settings.steps;

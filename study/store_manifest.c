@@ -149,6 +149,30 @@ static json_t *describe_study(const study *y) {
     return o;
 }
 
+static json_t *describe_scheduler(const plan_condition *c) {
+    json_t *o = json_object();
+    set(o, "scheduler", json_string(c->scheduler));
+    if (c->settings.scheduler) set(o, "asked", json_string(c->settings.scheduler));
+    if (c->forced) set(o, "forced", json_true());
+    return o;
+}
+
+/* What made the noise and carried it to pictures; conditions by name where they differ from the baseline. */
+static json_t *describe_sampler(const plan *p) {
+    const plan_condition *baseline = &p->condition[0];
+    json_t *o = describe_scheduler(baseline), *others = json_object();
+    text noise = {0};
+    torch_device_add_words(&p->settings.noise, &noise);
+    set(o, "noise", json_string(noise.failed ? NULL : noise.s));
+    for (int i = 1; i < p->study->n_conditions; i++)
+        if (p->condition[i].settings.scheduler != baseline->settings.scheduler)
+            set(others, p->study->condition[i].name, describe_scheduler(&p->condition[i]));
+    if (json_object_size(others)) set(o, "conditions", others);
+    else json_decref(others);
+    text_free(&noise);
+    return o;
+}
+
 static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_class, ss_error *err) {
     const study *y = p->study;
     json_t *versions = json_object(), *models = json_array(), *prompts = NULL;
@@ -162,6 +186,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     set(root, "limit", json_integer(p->limit));
     set(root, "rules", pipeline_rules_write(&y->rules));
     set(root, "probes", describe_probes(y));
+    set(root, "sampler", describe_sampler(p));
     set(root, "models", models);
     SS_TRY(describe_file(y->prompts_file, y->prompts_file, &prompts, err));
     set(root, "prompts", prompts);

@@ -156,12 +156,22 @@ static int parse_size(const char *s, int *width, int *height) {
     return 0;
 }
 
+static ss_status read_noise(loader *l, const yaml_node *root) {
+    const yaml_node *n = yaml_find(root, "noise");
+    option_value o;
+    ss_error reason;
+    SS_TRY(loader_get(l, root, STUDY_KEYS, "noise", &o));
+    if (!n || torch_device_read(&l->y->sampler.noise, o.text, NULL, &reason) == SS_OK) return SS_OK;
+    return yaml_error(l->f, n, NULL, l->err, "%s", reason.message);
+}
+
 static ss_status read_sampler(loader *l, const yaml_node *root) {
     const option *tables[] = {STUDY_SAMPLER_KEYS};
     const yaml_node *n = yaml_find(root, "sampler");
     sample_settings *s = &l->y->sampler;
     option_value o;
     s->guidance = NAN;
+    SS_TRY(read_noise(l, root));
     if (!n) return SS_OK;
     SS_TRY(loader_expect(l, n, YAML_MAPPING, "sampler"));
     SS_TRY(loader_check_keys(l, n, tables, 1, "key of sampler"));
@@ -173,6 +183,8 @@ static ss_status read_sampler(loader *l, const yaml_node *root) {
     s->max_text_tokens = (int)o.integer;
     SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "negative", &o));
     s->negative = o.is_set ? o.text : NULL;
+    SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "scheduler", &o));
+    s->scheduler = o.is_set ? o.text : NULL;
     SS_TRY(loader_get(l, n, STUDY_SAMPLER_KEYS, "size", &o));
     if (o.is_set && parse_size(o.text, &s->width, &s->height) != 0)
         return yaml_error(l->f, yaml_find(n, "size"), NULL, l->err,

@@ -101,6 +101,7 @@ typedef struct study_condition {
     int64_t seed_add;      /* added to the image seed; no multiple of 2^32 but 0 */
     double guidance;       /* NAN = the study's */
     int sampler_steps;     /* 0 = the study's */
+    const char *scheduler; /* NULL = the study's */
     picture_sizes sizes;   /* those given differ from the study's */
     const yaml_node *node; /* NULL for built-in conditions */
 } study_condition;

@@ -444,9 +444,9 @@ static void test_forced(void **state) {
         ss_error err = {0};
         scheduler g;
         schedule s;
-        char forced[64], expected[64];
+        char forced[64], expected[128];
         assert_int_equal(choose(SD3, asked[i], &g, &err), SS_ERR_INPUT);
-        snprintf(expected, sizeof expected, "%s over this model's settings has prediction_type epsilon;", asked[i]);
+        snprintf(expected, sizeof expected, "%s over this model's settings takes the output for epsilon;", asked[i]);
         assert_memory_equal(err.message, expected, strlen(expected));
         snprintf(forced, sizeof forced, "%s, force", asked[i]);
         check(choose(SD3, forced, &g, &err), &err);
@@ -468,9 +468,9 @@ static void test_choices_refused(void **state) {
         {SDXL, " ", "scheduler is empty; expected a class's name"},
         {SDXL, "DDIMScheduler, steps_offset", "scheduler DDIMScheduler: 'steps_offset'; expected a setting, as "},
         {SDXL, "DDIMScheduler, steps_offset=x", "'steps_offset' is a string; expected an integer"},
-        {SDXL, "EDMEulerScheduler", "EDMEulerScheduler over this model's settings has prediction_type EDM's epsilon; "},
-        {SDXL, "DDIMScheduler, prediction_type=v_prediction",
-         "DDIMScheduler over this model's settings has prediction_"},
+        {SDXL, "EDMEulerScheduler",
+         "EDMEulerScheduler over this model's settings takes the output for EDM's epsilon; "},
+        {SDXL, "DDIMScheduler, prediction_type=v_prediction", "DDIMScheduler over this model's settings takes the "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ss_error err = {0};
