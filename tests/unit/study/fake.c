@@ -224,6 +224,12 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
 }
 
 const char *pipeline_class(const pipeline *p) { return p ? "FakePipeline" : ""; }
+const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s) {
+    return p && s->scheduler ? s->scheduler : "FakeScheduler";
+}
+int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
+    return p && s->scheduler && strstr(s->scheduler, "force") != NULL;
+}
 const char *pipeline_folder(const pipeline *p) { return p ? "model" : ""; }
 
 ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err) {
