@@ -29,8 +29,7 @@ typedef struct scheduler {
 
 /* Read a scheduler_config.json that must name a scheduler which predicts what the family does. What cannot be honoured
  * is an error that names the key, its value and what would do; keys that diffusers' class does not know are ignored, as
- * it does. Members of `changes` (NULL = none) take the place of the file's. *config (NULL = nobody asks): the settings,
- * which the caller releases; NULL after a failure. */
+ * it does. Members of `changes` (NULL = none) take the place of the file's. */
 ss_status scheduler_open(scheduler *out, const char *path, json_t *changes, scheduler_family family, ss_error *err);
 
 /* The same of a config that was read, which is changed; `where` names the file in errors. */

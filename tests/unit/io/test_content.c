@@ -103,7 +103,10 @@ static void test_readers_say_what_a_file_is(void **state) {
         {BYTES("\x89PNG\r\n\x1a\n...."), WEIGHTS | TEXTS, "is a PNG image", ""},
         {BYTES("\xFF\xD8\xFF\xE0...."), WEIGHTS | TEXTS, "is a JPEG image", ""},
         {BYTES("%PDF-1.7 "), TEXTS | PICTURE, "is a PDF document", ""},
-        {BYTES("II*\0\10\0\0\0"), TEXTS | PICTURE, "is a TIFF image", "Convert it to PNG"},
+        {BYTES("\0\0\0\x1c"
+               "ftypheic"),
+         TEXTS | PICTURE, "is an AVIF or HEIF image",
+         "Convert it to PNG: heif-convert FILE FILE.png (Debian's libheif-examples; AVIF, too)"},
         {BYTES("{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n"), WEIGHTS | CSV | PICTURE, "is JSON; expected ", ""},
         {BYTES("[\"a\", \"b\"]"), WEIGHTS | CSV | PICTURE, "is JSON; expected ", ""},
         {BYTES(""), WEIGHTS | JSON_READER | PICTURE, "is empty; expected ", ""},

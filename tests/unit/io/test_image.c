@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "io/image.h"
 
-enum { KINDS = 156 };
+enum { KINDS = 251 };
 
 static char *binary; /* images.bin */
 static size_t binary_size;
@@ -75,28 +75,35 @@ static void test_read(void **state) {
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
-    const char *const names[] = {"420.jpg", "lossy.webp", "rgb8-0.png"};
-    for (int i = 0; i < 3; i++) {
+    const char *const names[] = {"420.jpg", "lossy.webp", "plain.gif", "rgb8-0.png", "bits24.bmp", "tiles.tif"};
+    const int width[] = {61, 61, 61, 13, 13, 37};
+    for (int i = 0; i < 6; i++) {
         size_t size;
         unsigned char *bytes = copy(names[i], &size);
         rgb_image image;
         assert_int_equal(file_write(path, bytes, size, &err), SS_OK);
         assert_int_equal(image_read(path, &image, &err), SS_OK);
-        assert_int_equal(image.width, i < 2 ? 61 : 13);
+        assert_int_equal(image.width, width[i]);
         rgb_image_free(&image);
         free(bytes);
     }
-    assert_int_equal(file_write(path, "GIF89a", 6, &err), SS_OK);
+    assert_int_equal(file_write(path,
+                                "\0\0\0\x1c"
+                                "ftypavif\0\0\0\0",
+                                16, &err),
+                     SS_OK);
     rgb_image image;
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
     assert_string_equal(err.where, path);
-    assert_string_equal(err.message, "is a GIF image; expected a PNG, JPEG or WebP image. Convert it to PNG");
+    assert_string_equal(err.message,
+                        "is an AVIF or HEIF image; expected a PNG, JPEG, WebP, GIF, BMP or TIFF image. Convert it to "
+                        "PNG: heif-convert FILE FILE.png (Debian's libheif-examples; AVIF, too)");
     assert_int_equal(file_write(path, "\1\2\3", 3, &err), SS_OK);
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
-    assert_string_equal(err.message, "is not a PNG, JPEG or WebP image (it begins with 01 02 03 00)");
+    assert_string_equal(err.message, "is not a PNG, JPEG, WebP, GIF, BMP or TIFF image (it begins with 01 02 03 00)");
     assert_int_equal(file_write(path, "", 0, &err), SS_OK);
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
-    assert_string_equal(err.message, "is empty; expected a PNG, JPEG or WebP image");
+    assert_string_equal(err.message, "is empty; expected a PNG, JPEG, WebP, GIF, BMP or TIFF image");
     unlink(path);
     assert_int_equal(image_read(path, &image, &err), SS_ERR_INPUT);
     assert_non_null(strstr(err.message, "cannot open"));
@@ -124,6 +131,10 @@ static void test_truncated(void **state) {
                  {"lossy.webp", "is not a readable WebP: the file is truncated", 0},
                  {"lossless.webp", "is not a readable WebP: the file is truncated", 0},
                  {"animated.webp", "is not a readable WebP: the file is truncated", 0},
+                 {"plain.gif", "is not a readable GIF: the file is truncated", 1},
+                 {"bits24.bmp", "is not a readable BMP: the file is truncated", 0},
+                 {"os2.bmp", "is not a readable BMP: the file is truncated", 0},
+                 {"runs4.bmp", "is not a readable BMP: the file is truncated", 4},
                  {"rgb8-0.png", "is not a readable PNG: the file is truncated", 0}};
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
         size_t size;
@@ -137,6 +148,62 @@ static void test_truncated(void **state) {
         }
         free(bytes);
     }
+}
+
+/* A TIFF's tags may come last, so that what fails first differs; that something fails does not. */
+static void test_truncated_tiff(void **state) {
+    (void)state;
+    static const char *const names[] = {"tiff_lzw.tif", "tiles.tif", "palette4.tif", "apart.tif", "turned6.tif"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t size;
+        unsigned char *bytes = copy(names[i], &size);
+        for (size_t cut = 4; cut < size; cut++) {
+            ss_error err = {0};
+            rgb_image image;
+            unsigned char *part = malloc(cut);
+            assert_non_null(part);
+            memcpy(part, bytes, cut);
+            /* the end may hold what Pillow and we do not need: a resolution, a description */
+            if (image_decode(part, cut, "x", &image, &err) == SS_OK) assert_true(cut > size / 2);
+            else {
+                assert_int_equal(err.code, SS_ERR_INPUT);
+                assert_memory_equal(err.message, "is ", 3);
+            }
+            rgb_image_free(&image);
+            free(part);
+        }
+        free(bytes);
+    }
+}
+
+/* What is not read is named. */
+static void test_unsupported(void **state) {
+    (void)state;
+    size_t size;
+    unsigned char *bytes = copy("bits24.bmp", &size);
+    bytes[30] = 4; /* compression */
+    refuse(bytes, size,
+           "is not a readable BMP: its compression is not supported (JPEG or PNG inside?); convert it to PNG");
+    bytes[30] = 3;
+    refuse(bytes, size, "is not a readable BMP: its masks are not those of 8, 5 or 6 bits a colour");
+    bytes[14] = 41;
+    refuse(bytes, size, "is not a readable BMP: its header is of an unknown kind");
+    free(bytes);
+    bytes = copy("bits24.bmp", &size);
+    bytes[28] = 2;
+    refuse(bytes, size, "is not a readable BMP: expected 1, 4, 8, 16, 24 or 32 bits a pixel");
+    bytes[28] = 24;
+    bytes[20] = 1; /* width */
+    refuse(bytes, size, "is an image of 65549 x 7 pixels; sides must be 1 .. 16384");
+    free(bytes);
+    bytes = copy("black8.tif", &size);
+    for (size_t i = 0; i + 12 < size; i++) /* PhotometricInterpretation, SHORT, 1: 8 is CIELab */
+        if (memcmp(bytes + i, "\x06\x01\x03\0\1\0\0\0\1", 9) == 0) bytes[i + 8] = 8;
+    refuse(bytes, size,
+           "is a TIFF of 1 samples of 8 bits (photometric 8, sample format 1, planes together), which is not "
+           "supported; convert it to PNG");
+    free(bytes);
+    refuse((const unsigned char *)"GIF89a\1\0\1\0\0\0\0;", 14, "is not a readable GIF: No Image Descriptor detected");
 }
 
 static void test_damage(void **state) {
@@ -193,8 +260,9 @@ static void test_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),  cmocka_unit_test(test_read), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_size),
+        cmocka_unit_test(test_kinds),       cmocka_unit_test(test_read), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_damage),      cmocka_unit_test(test_size), cmocka_unit_test(test_truncated_tiff),
+        cmocka_unit_test(test_unsupported),
     };
     ss_error err;
     if (file_read(DATA "/images.bin", 1 << 20, &binary, &binary_size, &err) != SS_OK) return 1;
