@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/layers.h"
+#include "sampler/brownian.h"
 #include "sampler/pipeline_parts.h"
 #include "sampler/torch_noise.h"
 
@@ -18,7 +19,8 @@ static size_t state_bytes(const denoise_state *d) { return 2 * sizeof *d->latent
 
 static ss_status allocate_latents(denoise_state *d, ss_error *err) {
     int draws = schedule_draws(&d->plan);
-    size_t bytes = state_bytes(d) + (draws ? 2 * sizeof *d->noise * (size_t)denoise_latent_elements(d) : 0);
+    size_t rooms = draws == DRAWS_PATH ? 3 + BROWNIAN_LEVELS : draws ? 2 : 0; /* noise, and what drawing it takes */
+    size_t bytes = state_bytes(d) + rooms * sizeof *d->noise * (size_t)denoise_latent_elements(d);
     d->latents = calloc(1, bytes);
     if (!d->latents) return error_no_memory(err, "latents", bytes);
     d->slots = d->latents + denoise_latent_elements(d);
@@ -73,12 +75,25 @@ void denoise_free(denoise_state *d) {
 
 /* ---- noise ---- */
 
-/* The generator's next numbers, which lie as torch has them, [C, h, w] in `drawn`, into out [h, w, C] times `scale`. */
-static void draw_noise(denoise_state *d, float scale, float *drawn, float *out) {
+/* Numbers as torch has them, [C, h, w], into out [h, w, C] times `scale`. */
+static void turn_noise(const denoise_state *d, float scale, const float *drawn, float *out) {
     int64_t hw = d->height * d->width;
-    torch_generator_randn(&d->generator, drawn, denoise_latent_elements(d));
     for (int64_t i = 0; i < hw; i++)
         for (int64_t j = 0; j < d->channels; j++) out[i * d->channels + j] = drawn[j * hw + i] * scale;
+}
+
+/* Noise of a call, into d->noise. */
+static void draw_noise(denoise_state *d, const schedule_call *k) {
+    int64_t n = denoise_latent_elements(d);
+    float *drawn = d->noise + n;
+    if (k->draws == DRAWS_PATH) {
+        const brownian path = {.device = d->generator.device,
+                               .seed = d->plan.path_seed >= 0 ? (uint64_t)d->plan.path_seed : d->generator.seed,
+                               .low = d->plan.path_low,
+                               .high = d->plan.path_high};
+        brownian_noise(&path, k->path_from, k->path_to, drawn + n, drawn, n);
+    } else torch_generator_randn(&d->generator, drawn, n);
+    turn_noise(d, 1, drawn, d->noise);
 }
 
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
@@ -96,7 +111,8 @@ ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings 
         return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
     }
     torch_generator_begin(&d->generator, full.noise, seed);
-    draw_noise(d, d->plan.initial_scale, noise, d->latents);
+    torch_generator_randn(&d->generator, noise, n);
+    turn_noise(d, d->plan.initial_scale, noise, d->latents);
     free(noise);
     *out = d;
     return SS_OK;
@@ -147,7 +163,7 @@ static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
     int64_t n = denoise_latent_elements(d);
     const schedule_call *k = &d->plan.call[d->call];
     op_download(c, d->slots + k->output * n, cond);
-    if (k->draws) draw_noise(d, 1, d->noise + n, d->noise);
+    if (k->draws) draw_noise(d, k);
     schedule_advance(&d->plan, d->call, d->latents, d->slots, d->noise, n);
 }
 

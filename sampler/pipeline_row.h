@@ -62,7 +62,7 @@ struct denoise_state {
     float *slots;   /* [plan.slots, height, width, channels] what the scheduler remembers */
     /* What the scheduler draws comes from the generator of the first noise, which goes on. */
     torch_generator generator;
-    float *noise; /* [2, height, width, channels] room for it; NULL where the scheduler draws none */
+    float *noise; /* [height, width, channels], and room to draw it; NULL where the scheduler draws none */
     /* Where the last step began: latents and slots, generator, calls done. A step that gave what is not finite is made
      * again. */
     float *before;

@@ -16,6 +16,7 @@ const scheduler_row *const SCHEDULERS[] = {&SCHEDULER_FLOW_MATCH_EULER,
                                            &SCHEDULER_DDPM,
                                            &SCHEDULER_DPM_SOLVER,
                                            &SCHEDULER_DPM_SOLVER_SINGLE,
+                                           &SCHEDULER_DPM_SOLVER_SDE,
                                            &SCHEDULER_UNIPC,
                                            &SCHEDULER_DEIS,
                                            &SCHEDULER_PNDM,
@@ -118,9 +119,10 @@ ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, sc
 }
 
 int schedule_draws(const schedule *s) {
+    int most = DRAWS_NOTHING;
     for (int i = 0; i < s->calls; i++)
-        if (s->call[i].draws) return 1;
-    return 0;
+        if (s->call[i].draws > most) most = s->call[i].draws;
+    return most;
 }
 
 ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err) {

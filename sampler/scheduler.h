@@ -58,6 +58,8 @@ ss_status scheduler_check(const scheduler *g, int steps, ss_error *err);
 
 enum { SCHEDULE_MAX_SLOTS = 5 };
 
+enum draws { DRAWS_NOTHING, DRAWS_FRESH, DRAWS_PATH };
+
 /* One call of the network. x: the latents; e: what the network made of them, after guidance. */
 typedef struct schedule_call {
     int step;          /* of the image, 0-based: PNDM calls twice in its first step */
@@ -68,17 +70,20 @@ typedef struct schedule_call {
      *   slot[output] = of_output e + of_latents x
      *   slot[saved] = saved_latents x + sum of saved_weight[i] slot[i], where saved >= 0
      *   x = latents x + sum of weight[i] slot[i] + noise z
-     * z is fresh noise, of standard deviation 1, where draws is set. */
-    int output, saved, draws;
+     * z is noise of standard deviation 1, where draws is set: fresh, or the increment of a Brownian path. */
+    int output, saved, draws; /* enum draws */
     float of_output, of_latents;
     float saved_latents, saved_weight[SCHEDULE_MAX_SLOTS];
     float latents, weight[SCHEDULE_MAX_SLOTS], noise;
+    double path_from, path_to; /* DRAWS_PATH: between which noise levels */
 } schedule_call;
 
 typedef struct schedule {
     int calls, slots;
-    float initial_scale; /* of the noise that x starts from */
-    schedule_call *call; /* [calls], owned */
+    float initial_scale;        /* of the noise that x starts from */
+    schedule_call *call;        /* [calls], owned */
+    double path_low, path_high; /* DRAWS_PATH: the levels at the path's ends */
+    int64_t path_seed;          /* -1 = the image's */
 } schedule;
 
 /* Plan an image of so many steps, which scheduler_check allows. image_tokens counts for the dynamic shift of flows
@@ -87,7 +92,7 @@ ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, sc
 ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err);
 void schedule_free(schedule *s);
 
-/* Whether some call draws noise. */
+/* Whether some call draws noise: the largest of enum draws. */
 int schedule_draws(const schedule *s);
 
 /* Carry out a call, in float32: x [n], slots [s->slots, n] with e in its place, fresh noise [n] where the call draws. A

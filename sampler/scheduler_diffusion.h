@@ -51,6 +51,7 @@ typedef struct diffusion_config {
     int variance_large;    /* DDPM: the variance is beta */
     /* LCM and TCD */
     int64_t original_steps;
+    int64_t noise_seed; /* DPM++ SDE: of its path; -1 = the image's */
     double timestep_scaling, eta;
     /* EDM */
     double sigma_min, sigma_max, sigma_data, rho;
@@ -109,6 +110,9 @@ ss_status diffusion_check_steps(const diffusion_config *g, int steps, spacing_ru
 
 /* timestep [steps], falling. */
 void diffusion_timesteps(const diffusion_config *g, int steps, spacing_rule rule, double *timestep);
+
+/* The timestep whose noise level this is, between those of training on a scale of logarithms: _sigma_to_t. */
+double timestep_of(const float *alpha_bar, int64_t n, double sigma);
 
 /* Timesteps and the noise levels at them, sigma [steps + 1]: what Euler and DPM-Solver step between. */
 ss_status diffusion_sigmas(const diffusion_config *g, int steps, spacing_rule rule, float *timestep, float *sigma,

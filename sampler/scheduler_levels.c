@@ -61,8 +61,7 @@ static double sigma_at(const float *alpha_bar, int64_t n, double t) {
     return (high - low) * (t - (double)below) + low;
 }
 
-/* The timestep whose sigma this is, between those of training on a scale of logarithms: _sigma_to_t. */
-static double timestep_of(const float *alpha_bar, int64_t n, double sigma) {
+double timestep_of(const float *alpha_bar, int64_t n, double sigma) {
     double log_sigma = log(sigma > 1e-10 ? sigma : 1e-10);
     int64_t below = 0, above = n; /* sigmas grow with t: find the last that is not larger */
     while (above - below > 1) {

@@ -37,6 +37,7 @@ SDXL_CASES = {
     "ddpm": ({"_class_name": "DDPMScheduler"}, "a star", 22, 4, 5.0),
     "deis": ({"_class_name": "DEISMultistepScheduler"}, "a star", 23, 5, 5.0),
     "lms": ({"_class_name": "LMSDiscreteScheduler"}, "a star", 24, 6, 5.0),
+    "path": ({"_class_name": "DPMSolverSDEScheduler", "noise_sampler_seed": 5}, "a star", 26, 4, 5.0),
     "single": ({"_class_name": "DPMSolverSinglestepScheduler", "solver_order": 3}, "a star", 25, 6, 5.0),
 }
 

@@ -35,7 +35,7 @@ static void test_parity(void **state) {
     (void)state;
     tiny_pipeline_draws(&tiny, "pipeline_sdxl", 12);
     tiny_pipeline_draws(&tiny, "latents_sdxl", 3);
-    tiny_pipeline_draws(&tiny, "pipeline_schedulers", 15);
+    tiny_pipeline_draws(&tiny, "pipeline_schedulers", 16);
 }
 
 /* ---- bits ---- */
@@ -104,6 +104,7 @@ static void test_bits(void **state) {
     bits_under("{\"_class_name\": \"HeunDiscreteScheduler\"}");
     bits_under("{\"_class_name\": \"UniPCMultistepScheduler\"}");
     bits_under("{\"_class_name\": \"EulerAncestralDiscreteScheduler\"}");
+    bits_under("{\"_class_name\": \"DPMSolverSDEScheduler\"}");
 }
 
 /* ---- sites, keys, cost ---- */

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "io/checkpoint.h"
+#include "sampler/brownian.h"
 #include "sampler/scheduler.h"
 #include "sampler/torch_noise.h"
 #include "tests/support/values.h"
@@ -94,6 +95,14 @@ static void compare_calls(const schedule *s, const checkpoint_entry *e, const ch
     }
 }
 
+static void draw_noise(const schedule *s, int call, torch_generator *generator, float *noise, int64_t n) {
+    const schedule_call *k = &s->call[call];
+    float room[(BROWNIAN_LEVELS + 2) * MAX_N];
+    const brownian path = {TORCH_CPU, (uint64_t)s->path_seed, s->path_low, s->path_high};
+    if (k->draws == DRAWS_FRESH) torch_generator_randn(generator, noise, n);
+    if (k->draws == DRAWS_PATH) brownian_noise(&path, k->path_from, k->path_to, room, noise, n);
+}
+
 /* `most`: x rms that latents may be off. */
 static void compare_path(const schedule *s, const checkpoint *file, const char *name, int steps, double most,
                          deviations *d) {
@@ -109,7 +118,7 @@ static void compare_path(const schedule *s, const checkpoint *file, const char *
     for (int call = 0; call < s->calls; call++) {
         const float *expected = (const float *)values_of(path) + call * n;
         network(s, call, x, slots, n);
-        if (s->call[call].draws) torch_generator_randn(&generator, noise, n);
+        draw_noise(s, call, &generator, noise, n);
         schedule_advance(s, call, x, slots, noise, n);
         double off = distance(x, expected, n) / rms(expected, n);
         if (!(off <= most)) fail_msg("%s, %d steps, call %d: %.3g x rms off", name, steps, call, off);
@@ -185,7 +194,7 @@ static void test_parity(void **state) {
     compare_file("schedulers", 38, &d);
     print_message("%d calls: told values to %.2g, latents to %.2g x rms\n", d.calls, d.told, d.path);
     d = (deviations){0};
-    compare_file("more_schedulers", 92, &d);
+    compare_file("more_schedulers", 96, &d);
     print_message("%d more: told values to %.2g, latents to %.2g x rms\n", d.calls, d.told, d.path);
 }
 
@@ -273,6 +282,7 @@ static void test_configs_refused(void **state) {
     static const char names[] =
         "EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, HeunDiscreteScheduler, LMSDiscreteScheduler, "
         "DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, DPMSolverSinglestepScheduler, "
+        "DPMSolverSDEScheduler, "
         "UniPCMultistepScheduler, DEISMultistepScheduler, PNDMScheduler, LCMScheduler, TCDScheduler, EDMEulerScheduler "
         "or EDMDPMSolverMultistepScheduler";
     static const struct {
@@ -483,7 +493,7 @@ static void test_choices_refused(void **state) {
 
 static void test_table(void **state) {
     (void)state;
-    assert_int_equal(SCHEDULER_COUNT, 17);
+    assert_int_equal(SCHEDULER_COUNT, 18);
     for (int i = 0; i < SCHEDULER_COUNT; i++) assert_true(scheduler_about(i)->help[0] != 0);
     assert_string_equal(scheduler_about(2)->name, "EulerDiscreteScheduler");
 }
