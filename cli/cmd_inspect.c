@@ -131,6 +131,7 @@ static ss_status describe_pipeline(const char *folder, const model_parts *parts,
     if (status == SS_OK) {
         text_addf(out, "\nat its defaults: %d x %d px, %d steps, guidance ", s.width, s.height, s.steps);
         text_add_double(out, s.guidance, 4);
+        text_addf(out, ", scheduler %s", pipeline_scheduler_name(p, &s));
         describe_blocks(block, &sites, out);
         describe_memory(&cost, out);
         text_add(out, "\n  work: ");

@@ -3,6 +3,7 @@
 
 #include "attn/attn.h"
 #include "model/network.h"
+#include "sampler/scheduler.h"
 #include "score/metric.h"
 #include "study/study.h"
 
@@ -23,6 +24,7 @@ typedef struct listed {
     const char *name, *about;
     const void *rows;
     size_t stride;
+    const entry *(*row)(int i); /* in the place of the two, where rows are elsewhere */
     const int *count;
     const entry *more; /* rows of another table under the same name; NULL = none */
     const int *more_count;
@@ -56,6 +58,10 @@ static const listed TABLES[] = {
      .rows = SCORE_METRICS,
      .stride = sizeof(metric),
      .count = &SCORE_METRIC_COUNT},
+    {.name = "schedulers",
+     .about = "what carries noise to a picture (--scheduler, study key `sampler: {scheduler}`; docs/FORMATS.md)",
+     .row = scheduler_about,
+     .count = &SCHEDULER_COUNT},
     {.name = "networks",
      .about = "kinds of network that can be loaded, by the class in their config.json",
      .rows = MODEL_NETWORKS,
@@ -73,7 +79,9 @@ static ss_status print_table(const listed *t, ss_error *err) {
     text out = {0};
     text_addf(&out, "%s: %s\n", t->name, t->about);
     for (int i = 0; i < *t->count; i++)
-        entry_describe((const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
+        entry_describe(t->row ? t->row(i)
+                              : (const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride),
+                       &out);
     for (int i = 0; t->more && i < *t->more_count; i++) entry_describe(&t->more[i], &out);
     ss_status status = out.failed ? error_no_memory(err, "a table", out.len) : SS_OK;
     if (status == SS_OK) fputs(out.s, stdout);
@@ -110,6 +118,6 @@ const command CLI_HELP = {
     .about = {"help", "the same as list", NULL},
     .arguments = "[TABLE]",
     .max_args = 1,
-    .description = "sinkscope help selectors|edits|probes|metrics|networks|study",
+    .description = "sinkscope help selectors|edits|probes|kinds|metrics|schedulers|networks|study",
     .run = run,
 };

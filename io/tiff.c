@@ -68,7 +68,10 @@ static int on_warning(TIFF *tif, void *user, const char *module, const char *for
 
 static TIFF *open_source(source *s, const char *name) {
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options) return NULL;
+    if (!options) {
+        snprintf(s->message, sizeof s->message, "no memory");
+        return NULL;
+    }
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, s);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, s);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, MOST_MEMORY);
@@ -273,7 +276,17 @@ static ss_status turn(int orientation, rgb_image *image, const char *name, ss_er
 
 /* ---- all of it ---- */
 
+/* libtiff says in words alone that memory ran out; that a file asks for more than MOST_MEMORY is the file's fault. */
+static int is_memory(const char *message) {
+    static const char *const words[] = {"emory", "No space", "allocat"};
+    if (strstr(message, "beyond the")) return 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(message, words[i])) return 1;
+    return 0;
+}
+
 static ss_status unreadable(const source *s, const char *name, ss_error *err) {
+    if (is_memory(s->message)) return error_no_memory(err, "picture", s->size);
     return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: %s",
                      *s->message ? s->message : "the file is truncated or damaged");
 }

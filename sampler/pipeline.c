@@ -30,6 +30,12 @@ const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s)
     return scheduler_name(pipeline_scheduler(p, s, &g, &none) == SS_OK ? &g : &p->sampling);
 }
 
+int pipeline_calls(const pipeline *p, const sample_settings *s) {
+    scheduler g;
+    ss_error none;
+    return scheduler_calls(pipeline_scheduler(p, s, &g, &none) == SS_OK ? &g : &p->sampling, s->steps);
+}
+
 int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
     scheduler g;
     ss_error none;

@@ -101,6 +101,9 @@ const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
  * upon a model that predicts something else. All members of *s are set. */
 const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s);
 int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s);
+
+/* Calls of the network for a picture, which may be more than steps. */
+int pipeline_calls(const pipeline *p, const sample_settings *s);
 const char *pipeline_folder(const pipeline *p);
 const pipeline_rules *pipeline_rules_of(const pipeline *p);
 

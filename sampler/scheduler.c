@@ -103,8 +103,10 @@ ss_status scheduler_check(const scheduler *g, int steps, ss_error *err) {
     return g->row->check ? g->row->check(g, steps, err) : SS_OK;
 }
 
+int scheduler_calls(const scheduler *g, int steps) { return g->row->calls ? g->row->calls(steps) : steps; }
+
 ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
-    int calls = g->row->calls ? g->row->calls(steps) : steps;
+    int calls = scheduler_calls(g, steps);
     *out = (schedule){.calls = calls, .slots = g->row->slots, .initial_scale = 1};
     out->call = calloc((size_t)calls, sizeof *out->call);
     if (!out->call) return error_no_memory(err, "schedule", (size_t)calls * sizeof *out->call);

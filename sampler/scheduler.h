@@ -92,6 +92,9 @@ ss_status scheduler_plan(const scheduler *g, int steps, int64_t image_tokens, sc
 ss_status schedule_copy(schedule *out, const schedule *from, ss_error *err);
 void schedule_free(schedule *s);
 
+/* How many calls an image of so many steps has. */
+int scheduler_calls(const scheduler *g, int steps);
+
 /* Whether some call draws noise: the largest of enum draws. */
 int schedule_draws(const schedule *s);
 

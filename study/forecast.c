@@ -245,6 +245,11 @@ static int is_timed(const forecast *f, int number) {
     return b->program.n > 0 && as_baseline && !recalls(&b->program);
 }
 
+/* Calls of the network a step: some schedulers have two. */
+static double calls_of(const forecast *f, const sample_settings *s) {
+    return (double)pipeline_calls(f->pl, s) / s->steps;
+}
+
 /* Conditions that are not timed (too little time, or they need a whole baseline first) are taken to be like the mean of
  * those that are; without the guidance branch a step is half of one. */
 static ss_status time_conditions(forecast *f, ss_error *err) {
@@ -264,7 +269,8 @@ static ss_status time_conditions(forecast *f, ss_error *err) {
     for (int i = 0; i < n; i++) {
         double branches = p->condition[i].settings.guidance > 1 ? 2 : 1, usual = p->settings.guidance > 1 ? 2 : 1;
         if (isnan(f->factor[i]))
-            f->factor[i] = (p->condition[i].program.n && timed ? sum / timed : 1) * branches / usual;
+            f->factor[i] = (p->condition[i].program.n && timed ? sum / timed : 1) * branches / usual *
+                           calls_of(f, &p->condition[i].settings) / calls_of(f, &p->settings);
     }
     return SS_OK;
 }

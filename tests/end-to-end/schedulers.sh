@@ -9,6 +9,10 @@ draw() { # FOLDER FLAG...
     check "generate $*" sinkscope generate tiny-sdxl --prompt 'a red star' --seed 3 "$@" -o "$folder"
 }
 
+check 'docs/FORMATS.md names every class' sh -c '"$SINKSCOPE" list schedulers | sed -n "s/^  \([A-Za-z0-9]*Scheduler\) .*/\1/p" >classes &&
+    test "$(wc -l <classes)" -ge 18 && while read -r c; do grep -q "^| $c |" "$SOURCE/docs/FORMATS.md" || exit 1; done <classes'
+check 'inspect tells the scheduler' sh -c '"$SINKSCOPE" inspect tiny-sdxl | grep -q ", scheduler EulerDiscreteScheduler$"'
+
 # ---- pictures ----
 draw own
 draw ancestral --scheduler EulerAncestralDiscreteScheduler

@@ -227,6 +227,7 @@ const char *pipeline_class(const pipeline *p) { return p ? "FakePipeline" : ""; 
 const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s) {
     return p && s->scheduler ? s->scheduler : "FakeScheduler";
 }
+int pipeline_calls(const pipeline *p, const sample_settings *s) { return p ? s->steps : 0; }
 int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
     return p && s->scheduler && strstr(s->scheduler, "force") != NULL;
 }
