@@ -37,17 +37,30 @@ static ss_status read_triple(const json_t *json, const char *name, const char *w
 
 static const clip_config *config_of(const clip_scorer *s) { return s->m->config; }
 
-/* preprocessor_config.json of transformers. */
-static ss_status read_preprocessor(const char *folder, preprocess *p, ss_error *err) {
-    char *path = file_join(folder, "preprocessor_config.json");
-    json_t *json = NULL;
-    if (!path) return error_no_memory(err, "file name", 0);
-    ss_status status = json_read_file(path, JSON_CONFIG_LIMIT, &json, err);
-    if (status == SS_OK) status = read_triple(json, "image_mean", path, p->mean, err);
-    if (status == SS_OK) status = read_triple(json, "image_std", path, p->sd, err);
-    json_decref(json);
-    free(path);
+static ss_status read_pixels(const json_t *json, const char *where, preprocess *p, ss_error *err) {
     p->rule = PREPROCESS_HF;
+    SS_TRY(read_triple(json, "image_mean", where, p->mean, err));
+    return read_triple(json, "image_std", where, p->sd, err);
+}
+
+/* Where processor_config.json says how images are prepared, as transformers 5 saves it, that counts; else
+ * preprocessor_config.json does (transformers' ImageProcessingMixin.get_image_processor_dict). */
+static ss_status read_preprocessor(const char *folder, preprocess *p, ss_error *err) {
+    char *newer = file_join(folder, "processor_config.json"), *older = file_join(folder, "preprocessor_config.json");
+    json_t *both = NULL, *json = NULL;
+    ss_status status = newer && older ? SS_OK : error_no_memory(err, "file name", 0);
+    if (status == SS_OK && file_exists(newer)) status = json_read_file(newer, JSON_CONFIG_LIMIT, &both, err);
+    if (status == SS_OK && both && json_has(both, "image_processor")) {
+        status = json_get_object(both, "image_processor", newer, &json, err);
+        if (status == SS_OK) status = read_pixels(json, newer, p, err);
+    } else if (status == SS_OK) {
+        status = json_read_file(older, JSON_CONFIG_LIMIT, &json, err);
+        if (status == SS_OK) status = read_pixels(json, older, p, err);
+        json_decref(json);
+    }
+    json_decref(both);
+    free(newer);
+    free(older);
     return status;
 }
 

@@ -9,9 +9,9 @@
 
 typedef struct clip_scorer clip_scorer;
 
-/* A folder as transformers (config.json of a CLIPModel, preprocessor_config.json, tokenizer files, which may lie in
- * another folder: `tokenizer_folder`, or NULL) or as open_clip writes it (open_clip_config.json and
- * open_clip_model.safetensors or open_clip_pytorch_model.bin); the latter's tokenizer comes from `merges`. */
+/* A folder as transformers (config.json of a CLIPModel, processor_config.json or preprocessor_config.json, tokenizer
+ * files, which may lie in another folder: `tokenizer_folder`, or NULL) or as open_clip writes it (open_clip_config.json
+ * and open_clip_model.safetensors or open_clip_pytorch_model.bin); the latter's tokenizer comes from `merges`. */
 ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *folder, const char *tokenizer_folder,
                                   const char *merges, ss_error *err);
 

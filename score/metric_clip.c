@@ -29,7 +29,7 @@ const option METRIC_HPS_V21_OPTIONS[] = HPS_OPTIONS("HPS_v2.1_compressed.pt");
 const option METRIC_PICKSCORE_OPTIONS[] = {
     {"model", OPTION_PATH, NULL, 0, 0, "hf:yuvalkirstain/PickScore_v1", "folder of the CLIPModel"},
     {"tokenizer", OPTION_PATH, NULL, 0, 0, "hf:laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
-     "folder of its tokenizer and preprocessor_config.json"},
+     "folder of its tokenizer and processor_config.json or preprocessor_config.json"},
     {0},
 };
 

@@ -381,11 +381,48 @@ static void test_kept_baselines(void **state) {
     }
 }
 
+static double score_by_options(const char *model_folder, ss_error *err) {
+    scorer s;
+    rgb_image image = made_image(3, 40, 33);
+    metric_input in = {.image = &image, .prompt = "a red circle"};
+    metric_value v = {0};
+    const char *const options[] = {"model", model_folder, "merges", MODELS "/clip-bpe/merges.txt", NULL};
+    ss_status status = scorer_open(&s, "clip-t", options, err);
+    if (status == SS_OK) {
+        check(s.row->score(c, s.state, &in, &v, err), err);
+        s.row->close(c, s.state);
+    }
+    rgb_image_free(&image);
+    return v.value;
+}
+
+/* transformers 5 saves how images are prepared inside processor_config.json; where both files are there, that counts.
+ */
+static void test_processor_config(void **state) {
+    (void)state;
+    ss_error err = {0};
+    const char other[] = "{\"image_mean\": [0.1, 0.1, 0.1], \"image_std\": [1, 1, 1]}";
+    const char nested[] = "{\"image_processor\": {\"image_mean\": [0.5, 0.45, 0.4], \"image_std\": [0.3, 0.25, 0.2]}}";
+    const char without[] = "{\"processor_class\": \"CLIPProcessor\"}", broken[] = "{\"image_processor\": 3}";
+    write_clip_folder("today", 1);
+    double expected = score_by_options(in_folder("hf"), &err);
+    check(file_write(in_folder("today/preprocessor_config.json"), other, sizeof other - 1, &err), &err);
+    assert_true(score_by_options(in_folder("today"), &err) != expected);
+    check(file_write(in_folder("today/processor_config.json"), without, sizeof without - 1, &err), &err);
+    assert_true(score_by_options(in_folder("today"), &err) != expected);
+    check(file_write(in_folder("today/processor_config.json"), nested, sizeof nested - 1, &err), &err);
+    assert_true(score_by_options(in_folder("today"), &err) == expected);
+    check(file_write(in_folder("today/processor_config.json"), broken, sizeof broken - 1, &err), &err);
+    score_by_options(in_folder("today"), &err);
+    assert_int_equal(err.code, SS_ERR_INPUT);
+    assert_non_null(strstr(err.where, "today/processor_config.json"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores),           cmocka_unit_test(test_files_that_do_not_fit),
         cmocka_unit_test(test_scale_in_16_bits), cmocka_unit_test(test_small_pictures),
-        cmocka_unit_test(test_kept_baselines),
+        cmocka_unit_test(test_kept_baselines),   cmocka_unit_test(test_processor_config),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
