@@ -42,7 +42,7 @@ static void add_cell(text *out, const analysis_accuracy *c) {
     text_add(out, "<td class=\"n\">");
     text_add_html(out, text_for(&words, out));
     page_element(out, "small", NULL, text_for(&note, out));
-    if (unreadable.len) page_element(out, "small", NULL, unreadable.s);
+    if (c->unreadable) page_element(out, "small", NULL, text_for(&unreadable, out));
     text_add(out, "</td>");
     text_free(&unreadable);
     text_free(&words);

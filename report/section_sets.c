@@ -34,7 +34,7 @@ void sets_add_apart(text *number, text *interval, const report_table *t, int r) 
 static void add_value(text *out, const report_table *t, int r) {
     text interval = {0};
     sets_add_apart(out, &interval, t, r);
-    if (interval.len) text_addf(out, " %s", interval.s);
+    if (*text_for(&interval, out)) text_addf(out, " %s", interval.s);
     text_free(&interval);
 }
 
