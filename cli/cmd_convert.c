@@ -25,15 +25,16 @@ static ss_status run(const invocation *in, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     char *file = NULL;
     notices list = {0};
-    model_parts parts;
+    model_parts parts = {0};
     if (!folder) return error_set(err, SS_ERR_USAGE, NULL, "say where the folder goes: -o FOLDER");
-    cli_read_parts(in, &parts);
-    ss_status status = cli_find_data(invocation_arg(in, 0), &file, err);
+    ss_status status = cli_read_parts(in, &parts, err);
+    if (status == SS_OK) status = cli_find_data(invocation_arg(in, 0), &file, err);
     if (status == SS_OK) status = check_folder(in, folder, err);
     if (status == SS_OK) status = convert_single(file, &parts, folder, &list, tell, (void *)(uintptr_t)in, err);
     if (status == SS_OK) printf("%s\n", folder);
     cli_tell(&list);
     notices_free(&list);
+    cli_free_parts(&parts);
     free(file);
     return status;
 }

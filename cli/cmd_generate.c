@@ -13,6 +13,7 @@
 typedef struct drawing {
     pipeline *p;
     const sample_settings *settings;
+    const model_parts *parts;
     const char *folder;
     picture_seeds seeds;
 } drawing;
@@ -32,6 +33,7 @@ static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss
     const sample_settings *s = d->settings;
     seed_text words;
     text_addf(out, "model: %s, ", pipeline_folder(d->p));
+    model_parts_add_words(d->parts, out);
     if (pipeline_form(d->p) != FORM_STORED) text_addf(out, "weights: %s, ", WEIGHT_FORM_NAMES[pipeline_form(d->p)]);
     text_addf(out, "seed: %s, steps: %d, guidance: ", seed_write(seed, words), s->steps);
     text_add_double(out, s->guidance, 6);
@@ -132,10 +134,10 @@ static ss_status run(const invocation *in, ss_error *err) {
     char *folder = NULL;
     geneval_prompts prompts = {0};
     sample_settings s;
-    model_parts parts;
-    drawing d = {.settings = &s, .folder = invocation_flag(in, "out").text};
+    model_parts parts = {0};
+    drawing d = {.settings = &s, .parts = &parts, .folder = invocation_flag(in, "out").text};
     ss_status status;
-    cli_read_parts(in, &parts);
+    SS_TRY_GOTO(cli_read_parts(in, &parts, err), done);
     cli_read_rules(in, &parts.rules);
     SS_TRY_GOTO(
         picture_seeds_read(invocation_flag(in, "seed").text, (int)invocation_flag(in, "images").integer, &d.seeds, err),
@@ -153,6 +155,7 @@ done:
     free(d.seeds.at);
     cli_compute_close(c);
     geneval_free(&prompts);
+    cli_free_parts(&parts);
     free(folder);
     return status;
 }

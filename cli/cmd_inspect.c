@@ -219,9 +219,9 @@ static ss_status run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     char *folder = NULL, *index = NULL;
     text out = {0}, whole = {0};
-    model_parts parts;
+    model_parts parts = {0};
     ss_status status;
-    cli_read_parts(in, &parts);
+    SS_TRY_GOTO(cli_read_parts(in, &parts, err), done);
     cli_read_rules(in, &parts.rules);
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     if (invocation_has(in, "check")) {
@@ -249,6 +249,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     else fputs(out.s, stdout);
 done:
     cli_compute_close(c);
+    cli_free_parts(&parts);
     text_free(&whole);
     text_free(&out);
     free(index);

@@ -61,10 +61,12 @@ static ss_status find_words(tracing *t, int branch, ss_error *err) {
 static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(cli_find_data(invocation_arg(in, 0), &t->model, err));
     SS_TRY(cli_compute(in, &t->c, err));
-    model_parts parts;
-    cli_read_parts(in, &parts);
+    model_parts parts = {0};
+    ss_status status = cli_read_parts(in, &parts, err);
     cli_read_rules(in, &parts.rules);
-    SS_TRY(pipeline_open_parts(&t->p, t->c, t->model, &parts, err));
+    if (status == SS_OK) status = pipeline_open_parts(&t->p, t->c, t->model, &parts, err);
+    cli_free_parts(&parts);
+    SS_TRY(status);
     SS_TRY(cli_read_settings(in, t->p, &t->settings, err));
     int step = (int)invocation_flag(in, "step").integer;
     if (step >= t->settings.steps)

@@ -78,7 +78,7 @@ const option CLI_SAMPLER_FLAGS[] = {
     {0},
 };
 
-void cli_read_parts(const invocation *in, model_parts *out) {
+ss_status cli_read_parts(const invocation *in, model_parts *out, ss_error *err) {
     static const char *const tokenizers[] = {"tokenizer", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
                                                                                              "text-encoder",
                                                                                              "text-encoder-2",
@@ -91,6 +91,22 @@ void cli_read_parts(const invocation *in, model_parts *out) {
         out->tokenizer[i] = invocation_flag(in, tokenizers[i]).text;
         out->text_encoder[i] = invocation_flag(in, encoders[i]).text;
     }
+    const char *given;
+    for (int i = 0; (given = invocation_repeat(in, "lora", i)) != NULL; i++) {
+        char *path;
+        if (out->n_lora == LORA_MAX_FILES)
+            return error_set(err, SS_ERR_USAGE, NULL, "more than %d LoRA files", (int)LORA_MAX_FILES);
+        lora_use *use = &out->lora[out->n_lora];
+        SS_TRY(lora_parse(given, "--lora", &path, &use->scale, err));
+        use->path = path;
+        out->n_lora++;
+    }
+    return SS_OK;
+}
+
+void cli_free_parts(model_parts *parts) {
+    for (int i = 0; i < parts->n_lora; i++) free((void *)(uintptr_t)parts->lora[i].path);
+    parts->n_lora = 0;
 }
 
 void cli_read_rules(const invocation *in, pipeline_rules *out) {

@@ -43,6 +43,7 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err);
      0,                                                                                                                \
      NULL,                                                                                                             \
      "of a single file: a folder in diffusers' form whose configs, scheduler and tokenizers it takes"},                \
+        {"lora", OPTION_TEXT, NULL, 0, 0, NULL, "FILE[:SCALE], added to the weights; may be repeated"},                \
         {"tokenizer", OPTION_TEXT, NULL, 0, 0, NULL, "a folder in place of the model's tokenizer"},                    \
         {"tokenizer-2", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_2"},                                     \
         {"tokenizer-3", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_3, T5's"},                               \
@@ -58,7 +59,9 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err);
         "vae", OPTION_TEXT, NULL, 0, 0, NULL,                                                                          \
             "a component's folder, or its weights alone, in place of the model's vae"                                  \
     }
-void cli_read_parts(const invocation *in, model_parts *out);
+/* *out points into the invocation; free its LoRA paths with cli_free_parts, also after a failure. */
+ss_status cli_read_parts(const invocation *in, model_parts *out, ss_error *err);
+void cli_free_parts(model_parts *parts);
 
 /* The flags PIPELINE_RULE_OPTIONS. */
 void cli_read_rules(const invocation *in, pipeline_rules *out);

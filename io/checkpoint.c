@@ -257,15 +257,17 @@ const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
     return s->count ? bsearch(&key, s->entries, s->count, sizeof key, by_name) : NULL;
 }
 
-const char *checkpoint_note(const checkpoint *s) {
-    if (s->base) return checkpoint_note(s->base);
+const char *checkpoint_metadata(const checkpoint *s, const char *key) {
+    if (s->base) return checkpoint_metadata(s->base, key);
     for (int i = 0; i < s->shard_count; i++) {
         const json_t *metadata = json_object_get(s->shards[i].header, "__metadata__");
-        const char *note = json_string_value(json_object_get(metadata, "sinkscope"));
-        if (note) return note;
+        const char *value = json_string_value(json_object_get(metadata, key));
+        if (value) return value;
     }
     return NULL;
 }
+
+const char *checkpoint_note(const checkpoint *s) { return checkpoint_metadata(s, "sinkscope"); }
 
 const char *checkpoint_path(const checkpoint *s) { return s->path; }
 int checkpoint_file_count(const checkpoint *s) { return s->base ? checkpoint_file_count(s->base) : s->shard_count; }

@@ -89,6 +89,9 @@ size_t checkpoint_count(const checkpoint *s);
 const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i);
 const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name); /* NULL: no such tensor */
 
+/* A text of a safetensors file's metadata, or NULL. */
+const char *checkpoint_metadata(const checkpoint *s, const char *key);
+
 /* What safetensors_write_noted left in one of the files, or NULL. */
 const char *checkpoint_note(const checkpoint *s);
 

@@ -66,8 +66,7 @@ ss_status model_note_lora(notices *list, const char *folder, ss_error *err) {
         if (is_lora(names.at[i]) && n++ < SHOWN) text_addf(&line, "%s%s", n > 1 ? ", " : "", names.at[i]);
     folder_names_free(&names);
     if (n > SHOWN) text_addf(&line, " and %d more", n - SHOWN);
-    text_addf(&line, "%s not applied; LoRA is not supported, merge it into the model's weights",
-              n == 1 ? " is" : " are");
+    text_addf(&line, "%s not applied; to add one, name it: --lora FILE", n == 1 ? " is" : " are");
     if (n || line.failed) return notices_add_text(list, &line, err);
     text_free(&line);
     return SS_OK;

@@ -257,6 +257,11 @@ ss_status model_open(model **out, compute *c, const char *folder, const char *va
 
 ss_status model_open_as(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
                         ss_error *err) {
+    return model_open_changed(out, c, class_name, folder, variant, NULL, NULL, err);
+}
+
+ss_status model_open_changed(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
+                             model_change change, void *user, ss_error *err) {
     *out = NULL;
     checkpoint_naming naming;
     char *config_path = file_join(folder, "config.json");
@@ -266,6 +271,7 @@ ss_status model_open_as(model **out, compute *c, const char *class_name, const c
         SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
     SS_TRY_GOTO(read_config(m, config_path, class_name, &naming, err), end);
     SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, naming, variant, err), end);
+    if (change) SS_TRY_GOTO(change(user, &m->files, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
     SS_TRY_GOTO(model_note_other_weights(&m->notices, checkpoint_path(m->files), variant, err), end);
     SS_TRY_GOTO(model_note_lora(&m->notices, folder, err), end);

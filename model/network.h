@@ -118,6 +118,11 @@ ss_status model_open_files(model **out, compute *c, const char *class_name, cons
                            const char *config_name, const char *const *files, int n_files, const char *prefix,
                            ss_error *err);
 
+/* The same, with something done to the weights between opening and binding (NULL: nothing). */
+typedef ss_status (*model_change)(void *user, checkpoint **files, ss_error *err);
+ss_status model_open_changed(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
+                             model_change change, void *user, ss_error *err);
+
 /* A component whose config is given and whose weights are open, under its network's names: part of a single file. The
  * checkpoint is the model's from now on, also after a failure. `class_name` as for model_open_as. `name` stands for the
  * component in errors. */

@@ -146,9 +146,11 @@ static ss_status open_index(pipeline *p, const json_t *index, const char *path, 
     const char *class_name;
     SS_TRY(json_get_text(index, "_class_name", path, &class_name, err));
     if (!(p->row = find_row(class_name, path, err))) return err->code;
+    if (p->parts->n_lora) SS_TRY(lora_open(&p->lora, p->parts->lora, p->parts->n_lora, err));
     if (!p->single) SS_TRY(pipeline_check_variant(p, index, path, p->parts->variant, err));
     SS_TRY(p->row->open(p, index, path, p->parts->variant, err));
     SS_TRY(read_defaults(p, err));
+    if (p->lora) SS_TRY(lora_finish(p->lora, &p->c->notices, err));
     return p->single ? original_note_rest(p->single, &p->c->notices, err)
                      : model_note_lora(&p->c->notices, p->folder, err);
 }
@@ -191,6 +193,7 @@ void pipeline_close(pipeline *p) {
     if (p->row) p->row->close(p);
     model_close(p->vae);
     json_decref(p->sampling_config);
+    lora_close(p->lora);
     free(p->folder);
     free(p);
 }

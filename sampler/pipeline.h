@@ -7,6 +7,7 @@
 #include "attn/run.h"
 #include "base/option.h"
 #include "io/png.h"
+#include "model/lora.h"
 #include "sampler/picture_sizes.h"
 #include "sampler/rules.h"
 #include "sampler/torch_noise.h"
@@ -34,7 +35,13 @@ typedef struct model_parts {
     const char *tokenizer[PIPELINE_MAX_ENCODERS];    /* folders */
     const char *text_encoder[PIPELINE_MAX_ENCODERS]; /* a component's folder, or its file; "none": go without it */
     const char *vae;                                 /* likewise, but for "none" */
+    /* Added to the weights of the denoiser and the text encoders, in this order. */
+    lora_use lora[LORA_MAX_FILES];
+    int n_lora;
 } model_parts;
+
+/* Append "vae: x.safetensors, lora: y.safetensors x 0.8, ": what was named, each with a comma behind it. */
+void model_parts_add_words(const model_parts *parts, text *out);
 
 /* The same of a folder, or of a single file. What of the parts the model cannot take is an error. */
 ss_status pipeline_open_parts(pipeline **out, compute *c, const char *path, const model_parts *parts, ss_error *err);

@@ -32,6 +32,20 @@ static void add_flag(text *out, const char *name) {
     for (; *name; name++) text_add_n(out, *name == '_' ? "-" : name, 1);
 }
 
+void model_parts_add_words(const model_parts *parts, text *out) {
+    if (parts->config) text_addf(out, "config: %s, ", parts->config);
+    for (int i = 0; i < PIPELINE_MAX_ENCODERS; i++) {
+        if (parts->text_encoder[i]) text_addf(out, "%s: %s, ", ENCODERS[i], parts->text_encoder[i]);
+        if (parts->tokenizer[i]) text_addf(out, "%s: %s, ", TOKENIZERS[i], parts->tokenizer[i]);
+    }
+    if (parts->vae) text_addf(out, "vae: %s, ", parts->vae);
+    for (int i = 0; i < parts->n_lora; i++) {
+        text_addf(out, "lora: %s x ", parts->lora[i].path);
+        text_add_double(out, parts->lora[i].scale, 6);
+        text_add(out, ", ");
+    }
+}
+
 /* ---- single files ---- */
 
 ss_status source_open_single(pipeline *p, json_t **index, ss_error *err) {
@@ -105,6 +119,17 @@ static ss_status refuse_missing(const pipeline *p, const char *name, ss_error *e
     return err->code;
 }
 
+/* Add what LoRA has for the component; the autoencoder has none. */
+typedef struct lora_change {
+    lora_set *set;
+    const char *component;
+} lora_change;
+
+static ss_status change_weights(void *user, checkpoint **files, ss_error *err) {
+    const lora_change *k = user;
+    return k->set && strcmp(k->component, "vae") != 0 ? lora_apply(k->set, k->component, files, err) : SS_OK;
+}
+
 /* Of the single file, or of a file of the component alone. */
 static ss_status open_file(model **out, const pipeline *p, const char *name, const char *class_name, ss_error *err) {
     const char *part = named(p, name);
@@ -116,7 +141,11 @@ static ss_status open_file(model **out, const pipeline *p, const char *name, con
         status = part ? original_component_weights(part, name, config, &weights, err)
                       : original_weights(p->single, name, &weights, err);
     if (status == SS_OK && !weights) status = refuse_missing(p, name, err);
-    if (status == SS_OK) status = model_open_weights(out, class_name, config, where, weights, err);
+    if (status == SS_OK) {
+        status = change_weights(&(lora_change){p->lora, name}, &weights, err);
+        if (status == SS_OK) status = model_open_weights(out, class_name, config, where, weights, err);
+        else checkpoint_close(weights);
+    }
     json_decref(config);
     free(where);
     return status;
@@ -131,7 +160,9 @@ ss_status source_open_component(model **out, const pipeline *p, const char *name
     if (!folder) return error_no_memory(err, "path", strlen(name));
     int has = 0;
     ss_status status = variant ? checkpoint_folder_has_variant(folder, variant, &has, err) : SS_OK;
-    if (status == SS_OK) status = model_open_as(out, NULL, class_name, folder, has ? variant : NULL, err);
+    if (status == SS_OK)
+        status = model_open_changed(out, NULL, class_name, folder, has ? variant : NULL, change_weights,
+                                    &(lora_change){p->lora, name}, err);
     free(folder);
     return status;
 }
