@@ -11,6 +11,8 @@
 static const entry STUDY_PARTS[] = {
     {"study", "the file itself", STUDY_KEYS},
     {"prompts", "where it is a mapping", STUDY_PROMPT_KEYS},
+    {"parts", "a mapping", STUDY_PART_KEYS},
+    {"lora", "an item that is a mapping", STUDY_LORA_KEYS},
     {"seeds", "where it is a mapping", STUDY_SEED_KEYS},
     {"sampler", "what is not given is the model's default", STUDY_SAMPLER_KEYS},
     {"measure", "how it is measured", STUDY_MEASURE_KEYS},

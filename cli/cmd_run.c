@@ -48,7 +48,10 @@ static ss_status record_notices(session *s, ss_error *err) {
 
 static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
-    const model_parts parts = {.variant = y->variant, .rules = y->rules};
+    model_parts parts = y->parts;
+    parts.variant = y->variant;
+    parts.rules = y->rules;
+    parts.data = cli_data_folder();
     SS_TRY(pipeline_open_parts(&s->pl, s->c, y->model, &parts, err));
     pipeline_set_form(s->pl, y->weights);
     return plan_make(&s->plan, y, s->pl, limit, err);

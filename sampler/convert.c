@@ -169,6 +169,18 @@ static ss_status write_tokenizer(const converting *k, const char *name, ss_error
 
 /* ---- the whole ---- */
 
+/* How the model is meant to be used, where the folder of configs says so. */
+static ss_status copy_defaults(const converting *k, ss_error *err) {
+    static const char name[] = "sinkscope.json";
+    const char *folder = original_config_folder(k->p.single);
+    char *from = folder ? file_join(folder, name) : NULL, *to = file_join(k->folder, name);
+    ss_status status = (from || !folder) && to ? SS_OK : error_no_memory(err, "path", 1);
+    if (status == SS_OK && from && file_exists(from)) status = copy_file(from, to, err);
+    free(from);
+    free(to);
+    return status;
+}
+
 static ss_status write_all(converting *k, json_t *index, ss_error *err) {
     const char *name;
     json_t *value;
@@ -181,6 +193,7 @@ static ss_status write_all(converting *k, json_t *index, ss_error *err) {
             SS_TRY(write_component(k, name, json_string_value(json_array_get(value, 1)), err));
         else if (json_object_set_new(index, name, json_pack("[nn]")) != 0) return error_no_memory(err, "configs", 1);
     }
+    SS_TRY(copy_defaults(k, err));
     return write_json(k->folder, "model_index.json", index, err);
 }
 
@@ -195,10 +208,13 @@ ss_status convert_single(const char *path, const model_parts *parts, const char 
     k.p.notices = list;
     ss_status status = source_open_single(&k.p, &index, err);
     if (status == SS_OK) status = source_leave_out(&k.p, index, err);
+    if (status == SS_OK && parts->n_lora) status = lora_open(&k.p.lora, parts->lora, parts->n_lora, err);
     if (status == SS_OK) status = write_all(&k, index, err);
+    if (status == SS_OK && k.p.lora) status = lora_finish(k.p.lora, list, err);
     if (status == SS_OK) status = original_note_rest(k.p.single, list, err);
     json_decref(index);
     original_close(k.p.single);
+    lora_close(k.p.lora);
     free(k.p.folder);
     return status;
 }

@@ -128,7 +128,7 @@ struct pipeline {
     const model_parts *parts; /* while it is opened */
     notices *notices;         /* where they go while it is opened */
     pipeline_rules rules;
-    lora_set *lora;           /* what is added to weights; NULL: nothing */
+    lora_set *lora; /* what is added to weights; NULL: nothing */
     sample_settings by_default;
     model *vae;              /* AutoencoderKL */
     model *network;          /* the denoiser; it and the autoencoder are packed when they are first needed */

@@ -22,7 +22,10 @@ const option STUDY_KEYS[] = {
     TEXT_KEY("question", "", "what is asked, as a sentence"),
     TEXT_KEY("series", "",
              "name that studies share which ask the same of several models: findings sets them side by side"),
-    TEXT_KEY("model", NULL, "folder of the model (diffusers format)"),
+    TEXT_KEY("model", NULL, "the model: a folder in diffusers' form, or a checkpoint in one file"),
+    TEXT_KEY("parts", "the model's",
+             "{config, tokenizer, tokenizer-2, tokenizer-3, text-encoder, ..., vae}: see 'generate --help'"),
+    TEXT_KEY("lora", "[]", "files of LoRA added to the weights: a list of FILE, FILE:SCALE or {file, scale}"),
     TEXT_KEY("variant", "", "variant of the weights, as in model.fp16.safetensors: fp16"),
     {"weights", OPTION_WORD, "stored|int8|bf16", 0, 0, "stored",
      "of the model's denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
@@ -52,6 +55,27 @@ const option STUDY_PROMPT_KEYS[] = {
         "GenEval metadata (*.jsonl), a list (*.json), a table (*.csv, column prompt), or text with a prompt a line"),
     INT_KEY("sample", 0, 1e9, "0", "prompts to draw, in a seeded order; 0 = all"),
     {"stratify", OPTION_WORD, "tag|none", 0, 0, "tag", "draw in proportion to the tags"},
+    {0},
+};
+
+#define PART_KEY(name, help)                                                                                           \
+    { name, OPTION_TEXT, NULL, 0, 0, "the model's", help }
+
+const option STUDY_PART_KEYS[] = {
+    PART_KEY("config", "of a single file: a folder whose configs, scheduler and tokenizers it takes"),
+    PART_KEY("tokenizer", "a folder"),
+    PART_KEY("tokenizer-2", "a folder"),
+    PART_KEY("tokenizer-3", "a folder"),
+    PART_KEY("text-encoder", "a component's folder, or its weights alone"),
+    PART_KEY("text-encoder-2", "the same"),
+    PART_KEY("text-encoder-3", "the same, or none"),
+    PART_KEY("vae", "the same"),
+    {0},
+};
+
+const option STUDY_LORA_KEYS[] = {
+    TEXT_KEY("file", NULL, "the file, or a folder with pytorch_lora_weights.safetensors or adapter_model.safetensors"),
+    {"scale", OPTION_DOUBLE, NULL, -1e6, 1e6, "1", "how much of it"},
     {0},
 };
 

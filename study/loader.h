@@ -59,6 +59,8 @@ ss_status loader_path(loader *l, const yaml_node *at, const char *written, const
 ss_status loader_weights(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
 
 /* ---- parts ---- */
+/* The keys parts and lora. */
+ss_status loader_model(loader *l, const yaml_node *root);
 ss_status loader_conditions(loader *l, const yaml_node *conditions);
 ss_status loader_builtin_conditions(loader *l);
 ss_status loader_contrasts(loader *l, const yaml_node *contrasts);

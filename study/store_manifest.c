@@ -92,6 +92,8 @@ static ss_status describe_single(const char *role, const char *path, json_t *mod
     SS_TRY(describe_file(path, name ? name + 1 : path, &file, err));
     json_array_append_new(models, json_pack("{s:s, s:s%, s:[o]}", "role", role, "folder", name ? path : ".",
                                             name ? (size_t)(name - path) : 1, "files", file));
+    if (strcmp(role, "model") == 0) /* whose files count by their place in the folder */
+        set(json_array_get(models, json_array_size(models) - 1), "single", json_true());
     return SS_OK;
 }
 
@@ -123,6 +125,33 @@ static ss_status describe_metric(const study_metric *m, json_t *models, ss_error
     for (const option *o = m->row->about.options; o && o->name; o++, i++)
         if (o->type == OPTION_PATH && *m->options[i].text)
             SS_TRY(describe_folder(m->row->about.name, m->options[i].text, models, err));
+    return SS_OK;
+}
+
+/* What was named beside the model, and LoRA: "part vae", "lora x 0.8". */
+static ss_status describe_parts(const model_parts *p, json_t *models, ss_error *err) {
+    static const char *const names[] = {"config",      "vae",          "tokenizer",      "tokenizer-2",
+                                        "tokenizer-3", "text-encoder", "text-encoder-2", "text-encoder-3"};
+    const char *const paths[] = {p->config,          p->vae,
+                                 p->tokenizer[0],    p->tokenizer[1],
+                                 p->tokenizer[2],    p->text_encoder[0],
+                                 p->text_encoder[1], p->text_encoder[2]};
+    for (int i = 0; i < 8; i++) {
+        char role[40];
+        snprintf(role, sizeof role, "part %s", names[i]);
+        if (paths[i] && strcmp(paths[i], "none") != 0) SS_TRY(describe_folder(role, paths[i], models, err));
+    }
+    for (int i = 0; i < p->n_lora; i++) {
+        text role = {0};
+        char *file = lora_file(p->lora[i].path);
+        text_add(&role, "lora x ");
+        text_add_double(&role, p->lora[i].scale, 9);
+        ss_status status =
+            file && !role.failed ? describe_folder(role.s, file, models, err) : error_no_memory(err, "a file name", 1);
+        text_free(&role);
+        free(file);
+        SS_TRY(status);
+    }
     return SS_OK;
 }
 
@@ -191,6 +220,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     SS_TRY(describe_file(y->prompts_file, y->prompts_file, &prompts, err));
     set(root, "prompts", prompts);
     SS_TRY(describe_folder("model", y->model, models, err));
+    SS_TRY(describe_parts(&y->parts, models, err));
     for (int i = 0; i < y->n_metrics; i++) SS_TRY(describe_metric(&y->metric[i], models, err));
     for (int i = 0; i < y->n_set_metrics; i++) SS_TRY(describe_metric(&y->set_metric[i], models, err));
     return SS_OK;
@@ -343,7 +373,10 @@ static int reads_text(const char *path) {
     return 0;
 }
 
-/* "checksum path" of the files of the model that `wanted` names, a line each. */
+static int is_beside(const char *role) { return strncmp(role, "part ", 5) == 0 || strncmp(role, "lora ", 5) == 0; }
+
+/* "checksum path" of the files of the model that `wanted` names, a line each; of a model in one file that one. What was
+ * named beside it counts whole, with its role. */
 static ss_status add_identity(const store *s, int (*wanted)(const char *path), text *out, ss_error *err) {
     json_t *models, *list;
     const char *role, *path, *hash;
@@ -352,10 +385,12 @@ static ss_status add_identity(const store *s, int (*wanted)(const char *path), t
         const json_t *model = json_array_get(models, i);
         SS_TRY(json_get_text(model, "role", s->folder, &role, err));
         SS_TRY(json_get_array(model, "files", s->folder, &list, err));
-        for (size_t j = 0; strcmp(role, "model") == 0 && j < json_array_size(list); j++) {
+        const int whole = is_beside(role), single = json_is_true(json_object_get(model, "single"));
+        for (size_t j = 0; (whole || strcmp(role, "model") == 0) && j < json_array_size(list); j++) {
             SS_TRY(json_get_text(json_array_get(list, j), "path", s->folder, &path, err));
             SS_TRY(json_get_text(json_array_get(list, j), "sha256", s->folder, &hash, err));
-            if (wanted(path)) text_addf(out, "%s %s\n", hash, path);
+            if (whole) text_addf(out, "%s %s %s\n", hash, path, role);
+            else if (single || wanted(path)) text_addf(out, "%s %s\n", hash, path);
         }
     }
     return out->failed ? error_no_memory(err, "checksums", out->len) : SS_OK;
@@ -371,7 +406,7 @@ ss_status store_text_identity(const store *s, text *out, ss_error *err) {
 /* ---- weights ---- */
 
 static int holds_weights(const char *path) {
-    static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth"};
+    static const char *const ends[] = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (content_has_extension(path, ends[i])) return 1;
     return 0;

@@ -56,9 +56,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     y->series = o.text ? o.text : "";
     SS_TRY(loader_get(l, root, STUDY_KEYS, "model", &o));
     SS_TRY(loader_path(l, yaml_find(root, "model"), o.text, "model", &y->model));
-    if (!file_is_folder(y->model))
-        return yaml_error(l->f, yaml_find(root, "model"), NULL, l->err,
-                          "model '%s' is not a folder; expected a model in diffusers format", o.text);
+    SS_TRY(loader_model(l, root));
     SS_TRY(loader_get(l, root, STUDY_KEYS, "variant", &o));
     y->variant = o.is_set && *o.text ? o.text : NULL;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));

@@ -27,8 +27,8 @@ enum {
 };
 
 /* The keys of a study file and of its parts, for help and validation. Ended by a row without a name. */
-extern const option STUDY_KEYS[], STUDY_PROMPT_KEYS[], STUDY_SEED_KEYS[], STUDY_SAMPLER_KEYS[], STUDY_MEASURE_KEYS[],
-    STUDY_CONDITION_KEYS[], STUDY_CONTRAST_KEYS[], STUDY_CALIBRATION_KEYS[];
+extern const option STUDY_KEYS[], STUDY_PROMPT_KEYS[], STUDY_SEED_KEYS[], STUDY_PART_KEYS[], STUDY_LORA_KEYS[],
+    STUDY_SAMPLER_KEYS[], STUDY_MEASURE_KEYS[], STUDY_CONDITION_KEYS[], STUDY_CONTRAST_KEYS[], STUDY_CALIBRATION_KEYS[];
 
 /* Probes that are not columns of a site but rows of their own; listed under `probes` beside those of attn/. */
 extern const entry STUDY_PROBES[];
@@ -134,6 +134,7 @@ typedef struct study {
 
     const char *name, *question, *series; /* series: "" = of none */
     const char *model, *variant;          /* resolved; variant may be NULL */
+    model_parts parts;                    /* what the model is made of beside that; its variant and rules are not set */
     weight_form weights;                  /* of the denoiser */
     pipeline_rules rules;
     const char *prompts_file; /* resolved */
