@@ -79,10 +79,10 @@ const option CLI_SAMPLER_FLAGS[] = {
 };
 
 ss_status cli_read_parts(const invocation *in, model_parts *out, ss_error *err) {
-    static const char *const tokenizers[] = {"tokenizer", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
-                                                                                             "text-encoder",
-                                                                                             "text-encoder-2",
-                                                                                             "text-encoder-3"};
+    static const char *const tokenizers[] = {"tokenizer-1", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
+                                                                                               "text-encoder",
+                                                                                               "text-encoder-2",
+                                                                                               "text-encoder-3"};
     *out = (model_parts){.variant = invocation_flag(in, "variant").text,
                          .data = cli_data_folder(),
                          .config = invocation_flag(in, "config").text,

@@ -44,7 +44,7 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err);
      NULL,                                                                                                             \
      "of a single file: a folder in diffusers' form whose configs, scheduler and tokenizers it takes"},                \
         {"lora", OPTION_TEXT, NULL, 0, 0, NULL, "FILE[:SCALE], added to the weights; may be repeated"},                \
-        {"tokenizer", OPTION_TEXT, NULL, 0, 0, NULL, "a folder in place of the model's tokenizer"},                    \
+        {"tokenizer-1", OPTION_TEXT, NULL, 0, 0, NULL, "a folder in place of the model's tokenizer"},                  \
         {"tokenizer-2", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_2"},                                     \
         {"tokenizer-3", OPTION_TEXT, NULL, 0, 0, NULL, "the same of tokenizer_3, T5's"},                               \
         {"text-encoder",                                                                                               \

@@ -26,10 +26,11 @@ static const char *named(const pipeline *p, const char *name) {
     return strcmp(name, "vae") == 0 ? p->parts->vae : NULL;
 }
 
-/* The flag that names it: "--text-encoder-2". */
+/* The flag that names it: "--text-encoder-2", "--tokenizer-1". */
 static void add_flag(text *out, const char *name) {
     text_add(out, "--");
-    for (; *name; name++) text_add_n(out, *name == '_' ? "-" : name, 1);
+    for (const char *p = name; *p; p++) text_add_n(out, *p == '_' ? "-" : p, 1);
+    if (strcmp(name, TOKENIZERS[0]) == 0) text_add(out, "-1"); /* --tokenizer says whose rules */
 }
 
 void model_parts_add_words(const model_parts *parts, text *out) {
@@ -189,7 +190,7 @@ static ss_status open_merges(tokenizer **out, const pipeline *p, const json_t *c
     if (status == SS_ERR_INPUT && path && !file_exists(path))
         status = error_set(err, SS_ERR_INPUT, path,
                            "CLIP's merges are not there; expected the installed data ($SINKSCOPE_DATA), or tokenizers "
-                           "named by --tokenizer FOLDER and --tokenizer-2 FOLDER");
+                           "named by --tokenizer-1 FOLDER and --tokenizer-2 FOLDER");
     free(made);
     return status;
 }

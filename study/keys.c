@@ -24,7 +24,7 @@ const option STUDY_KEYS[] = {
              "name that studies share which ask the same of several models: findings sets them side by side"),
     TEXT_KEY("model", NULL, "the model: a folder in diffusers' form, or a checkpoint in one file"),
     TEXT_KEY("parts", "the model's",
-             "{config, tokenizer, tokenizer-2, tokenizer-3, text-encoder, ..., vae}: see 'generate --help'"),
+             "{config, tokenizer-1, tokenizer-2, tokenizer-3, text-encoder, ..., vae}: see 'generate --help'"),
     TEXT_KEY("lora", "[]", "files of LoRA added to the weights: a list of FILE, FILE:SCALE or {file, scale}"),
     TEXT_KEY("variant", "", "variant of the weights, as in model.fp16.safetensors: fp16"),
     {"weights", OPTION_WORD, "stored|int8|bf16", 0, 0, "stored",
@@ -63,7 +63,7 @@ const option STUDY_PROMPT_KEYS[] = {
 
 const option STUDY_PART_KEYS[] = {
     PART_KEY("config", "of a single file: a folder whose configs, scheduler and tokenizers it takes"),
-    PART_KEY("tokenizer", "a folder"),
+    PART_KEY("tokenizer-1", "a folder"),
     PART_KEY("tokenizer-2", "a folder"),
     PART_KEY("tokenizer-3", "a folder"),
     PART_KEY("text-encoder", "a component's folder, or its weights alone"),

@@ -130,7 +130,7 @@ static ss_status describe_metric(const study_metric *m, json_t *models, ss_error
 
 /* What was named beside the model, and LoRA: "part vae", "lora x 0.8". */
 static ss_status describe_parts(const model_parts *p, json_t *models, ss_error *err) {
-    static const char *const names[] = {"config",      "vae",          "tokenizer",      "tokenizer-2",
+    static const char *const names[] = {"config",      "vae",          "tokenizer-1",    "tokenizer-2",
                                         "tokenizer-3", "text-encoder", "text-encoder-2", "text-encoder-3"};
     const char *const paths[] = {p->config,          p->vae,
                                  p->tokenizer[0],    p->tokenizer[1],

@@ -18,10 +18,10 @@ static ss_status read_part(loader *l, const yaml_node *parts, const char *key, c
 }
 
 static ss_status read_parts(loader *l, const yaml_node *n, model_parts *out) {
-    static const char *const tokenizers[] = {"tokenizer", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
-                                                                                             "text-encoder",
-                                                                                             "text-encoder-2",
-                                                                                             "text-encoder-3"};
+    static const char *const tokenizers[] = {"tokenizer-1", "tokenizer-2", "tokenizer-3"}, *const encoders[] = {
+                                                                                               "text-encoder",
+                                                                                               "text-encoder-2",
+                                                                                               "text-encoder-3"};
     const option *tables[] = {STUDY_PART_KEYS};
     SS_TRY(loader_expect(l, n, YAML_MAPPING, "parts"));
     SS_TRY(loader_check_keys(l, n, tables, 1, "key of parts"));

@@ -18,10 +18,10 @@ while read -r command flags; do
         check "manual names --$flag" grep -q -- "$(printf %s "$flag" | sed 's/-/\\\\-/g')" manual.1
     done
 done <<'END'
-inspect tensors check variant random config tokenizer tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
+inspect tensors check variant random config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
 forward in out tap list-taps variant
-generate prompt prompts out seed images force steps guidance size original-size crop target-size negative variant round config tokenizer tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
-trace prompt seed out top step map json force steps guidance size original-size crop target-size negative variant round config tokenizer tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
+generate prompt prompts out seed images force steps guidance size original-size crop target-size negative variant round config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
+trace prompt seed out top step map json force steps guidance size original-size crop target-size negative variant round config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
 run out limit plan
 resume
 score metric again
@@ -30,7 +30,7 @@ compare images out
 findings out
 export csv table
 verify remake
-convert out force config tokenizer tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
+convert out force config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
 stats contrast metric by positive json level alpha power margin resamples flips better seed
 list
 help
