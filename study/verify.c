@@ -25,13 +25,27 @@ static void problem(verify_report *v, const char *fmt, ...) {
 
 void verify_free(verify_report *r) { text_free(&r->problems); }
 
+/* SQLite reports a page that it had no memory for, or that the disk did not give, as if the file were damaged: "Page 9:
+ * unable to get the page. error code=7". 0: the row is of another kind. */
+static int code_in_row(const char *row) {
+    const char *at = strstr(row, "error code");
+    return at ? atoi(at + strlen("error code") + 1) & 0xff : 0;
+}
+
 static ss_status check_database(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
-    int more, before = v->n_problems;
+    int more, before = v->n_problems, code = 0;
     SS_TRY(store_select(&r, s, err, "PRAGMA integrity_check(10)"));
-    while ((more = store_rows_next(r, err)) == 1)
-        if (strcmp(store_rows_text(r, 0), "ok") != 0) problem(v, "results.sqlite: %s", store_rows_text(r, 0));
+    while ((more = store_rows_next(r, err)) == 1) {
+        const char *row = store_rows_text(r, 0);
+        if (strcmp(row, "ok") == 0) continue;
+        if (!code) code = code_in_row(row);
+        problem(v, "results.sqlite: %s", row);
+    }
     store_rows_close(r);
+    if (more == 0 && code == SQLITE_NOMEM) return error_no_memory(err, s->db_path, 1);
+    if (more == 0 && code == SQLITE_IOERR)
+        return error_set(err, SS_ERR_RESOURCE, s->db_path, "cannot read: the disk fails");
     if (more == 0 && v->n_problems > before && store_read_failed(s)) /* told as a row, as if the file were damaged */
         return error_set(err, SS_ERR_RESOURCE, s->db_path, "cannot read: %s", strerror(EIO));
     return more < 0 ? err->code : SS_OK;
