@@ -27,7 +27,7 @@ import load
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PROMPTS = 500
-RULES_4 = ["--t5-zeros", "clip"] # of the oldest versions
+RULES_4 = ["--tokenizer", "transformers-4", "--t5-zeros", "clip"] # of the oldest versions
 
 
 def interpreter(work, name):
