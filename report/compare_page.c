@@ -146,7 +146,7 @@ static void add_row(text *out, const compare_pair *p) {
     text_add(out, "</th>");
     for (int i = 0; i < 4; i++) {
         text_add(out, "<td>");
-        if (p->img[i].len) text_add_n(out, p->img[i].s, p->img[i].len);
+        if (*text_for(&p->img[i], out)) text_add_n(out, p->img[i].s, p->img[i].len);
         else text_add(out, "<span class=\"blank\">not made</span>");
         if (i == 3) {
             if (!isfinite(p->difference)) text_add(&difference, "–");

@@ -103,6 +103,7 @@ ss_status page_add_image(text *out, const rgb_image *image, const char *classes,
         text_add(out, "\" src=\"data:image/png;base64,");
         page_add_base64(out, png, size);
         text_add(out, "\">");
+        if (out->failed) status = error_no_memory(err, "a picture of a page", size);
     }
     free(png);
     rgb_image_free(&small);

@@ -9,7 +9,7 @@
 static void add_picture(text *out, const report_facts *f, const facts_picture *p) {
     const metric *primary = f->study->metric[f->study->primary].row;
     text_add(out, "<td>");
-    if (p->img.len) text_add_n(out, p->img.s, p->img.len);
+    if (*text_for(&p->img, out)) text_add_n(out, p->img.s, p->img.len);
     else text_addf(out, "<span class=\"blank\">%s</span>", p->failed ? "failed" : "not made");
     if (isfinite(p->value) || p->note) {
         text words = {0};
