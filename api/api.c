@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attn/run.h"
+#include "io/hub.h"
 #include "sampler/pipeline.h"
 
 struct ss_model {
@@ -13,11 +14,14 @@ struct ss_model {
 };
 
 ss_status ss_model_open(ss_model **out, const char *folder, int threads, ss_error *err) {
+    char *path = NULL;
     *out = NULL;
     ss_model *m = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "model", sizeof *m);
-    ss_status status = compute_create(&m->c, "cpu", threads, 0, err);
-    if (status == SS_OK) status = pipeline_open(&m->p, m->c, folder, NULL, err);
+    ss_status status = hub_locate(folder, NULL, &path, err);
+    if (status == SS_OK) status = compute_create(&m->c, "cpu", threads, 0, err);
+    if (status == SS_OK) status = pipeline_open(&m->p, m->c, path, NULL, err);
+    free(path);
     if (status == SS_OK) *out = m;
     else ss_model_close(m);
     return status;

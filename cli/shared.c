@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/output.h"
+#include "io/hub.h"
 #include "tensor/profile.h"
 
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
@@ -51,13 +52,24 @@ const char *cli_data_folder(void) {
 
 ss_status cli_find_data(const char *name, char **out, ss_error *err) {
     struct stat st;
-    *out = stat(name, &st) == 0 || *name == '/' ? text_copy(name) : file_join(cli_data_folder(), name);
-    if (!*out) return error_no_memory(err, "file name", 0);
-    if (*name == '/' || stat(*out, &st) == 0) return SS_OK;
-    error_set(err, SS_ERR_INPUT, name, "is neither here nor in %s; expected a file or folder", cli_data_folder());
-    free(*out);
+    char *data = NULL;
     *out = NULL;
-    return err->code;
+    if (*name == '/') { /* whoever opens it says best what is wrong with it */
+        if (stat(name, &st) == 0) return hub_locate(name, NULL, out, err);
+        return (*out = text_copy(name)) ? SS_OK : error_no_memory(err, "file name", 0);
+    }
+    if (stat(name, &st) != 0 && !(data = file_join(cli_data_folder(), name)))
+        return error_no_memory(err, "file name", 0);
+    if (data && stat(data, &st) == 0) {
+        *out = data;
+        return SS_OK;
+    }
+    free(data);
+    text also = {0};
+    text_addf(&also, "in %s", cli_data_folder());
+    ss_status status = also.failed ? error_no_memory(err, "file name", 0) : hub_locate(name, also.s, out, err);
+    text_free(&also);
+    return status;
 }
 
 const option CLI_SAMPLER_FLAGS[] = {

@@ -38,7 +38,8 @@ typedef struct ss_error {
 /* The library's version, "major.minor.patch". Static storage. */
 SS_API const char *ss_version(void);
 
-/* A text-to-image model, ready to run: a diffusers folder (model_index.json and its components). One thread at a time
+/* A text-to-image model, ready to run: a diffusers folder (model_index.json and its components), a single file, or a
+ * hub name whose files are in the local cache ("OWNER/NAME"; docs/FORMATS.md). One thread at a time
  * may use it; it uses `threads` of its own (0 = as many as the process may). Results do not depend on their number. */
 typedef struct ss_model ss_model;
 SS_API ss_status ss_model_open(ss_model **out, const char *folder, int threads, ss_error *err);

@@ -1,5 +1,5 @@
-/* The search for published weights. Relies on the layout of huggingface_hub's cache
- * (models--OWNER--NAME/{refs/main, snapshots/REVISION/}) and of torch.hub's. Reads folders, never the network. */
+/* The search for published weights: io/hub.h for huggingface_hub's cache, the folders of torch.hub and of packages.
+ * Reads folders, never the network. */
 #include "score/weights.h"
 
 #include <stdio.h>
@@ -10,9 +10,8 @@
 #include "base/folder.h"
 #include "base/text.h"
 #include "io/content.h"
+#include "io/hub.h"
 #include "nn/weights.h"
-
-enum { MAX_REVISION = 256 };
 
 /* What was looked at, and what was found. */
 typedef struct search {
@@ -61,62 +60,42 @@ static void look_in_own(search *s, const char *name) {
     look(s, &path);
 }
 
-/* The cache folder: the first variable that is set, else the home folder's. */
-static void cache_folder(scheme kind, text *out) {
-    const char *home = set("HOME"), *root;
-    if (kind == SCHEME_HF) {
-        if ((root = set("HF_HUB_CACHE"))) text_add(out, root);
-        else if ((root = set("HF_HOME"))) text_addf(out, "%s/hub", root);
-        else if ((root = set("XDG_CACHE_HOME"))) text_addf(out, "%s/huggingface/hub", root);
-        else text_addf(out, "%s/.cache/huggingface/hub", home ? home : "");
-    } else if ((root = set("TORCH_HOME"))) text_addf(out, "%s/hub/checkpoints", root);
-    else if ((root = set("XDG_CACHE_HOME"))) text_addf(out, "%s/torch/hub/checkpoints", root);
-    else text_addf(out, "%s/.cache/torch/hub/checkpoints", home ? home : "");
-}
-
-/* The revision that refs/main names, else the one there is. */
-static int read_revision(search *s, const char *repository, char out[MAX_REVISION]) {
-    char *path = file_join(repository, "refs/main");
-    if (!path) s->looked.failed = 1;
-    FILE *f = path ? fopen(path, "r") : NULL;
-    int n = f && fgets(out, MAX_REVISION, f) ? (int)strcspn(out, " \r\n") : 0;
-    if (f) fclose(f);
-    free(path);
-    out[n] = 0;
-    if (n) return 1;
-    path = file_join(repository, "snapshots");
-    if (!path) s->looked.failed = 1;
-    folder_names names = {0};
-    ss_error unreadable; /* then no revision is found, and the search says where it looked */
-    if (path && folder_list(path, &names, &unreadable) != SS_OK && unreadable.code == SS_ERR_RESOURCE)
-        s->looked.failed = 1;
-    int count = names.n;
-    if (count == 1) snprintf(out, MAX_REVISION, "%.*s", MAX_REVISION - 1, names.at[0]);
-    folder_names_free(&names);
-    free(path);
-    return count == 1;
-}
-
-/* name: OWNER/REPOSITORY or OWNER/REPOSITORY/FILE. */
+/* In the cache of huggingface_hub. A failure is kept in `looked`. */
 static void look_in_hub(search *s, const char *name) {
-    char revision[MAX_REVISION];
-    text repository = {0}, path = {0};
-    size_t owner = strcspn(name, "/");
-    const char *rest = name + owner + (name[owner] == '/');
-    size_t length = strcspn(rest, "/");
-    cache_folder(SCHEME_HF, &repository);
-    text_addf(&repository, "/models--%.*s--%.*s", (int)owner, name, (int)length, rest);
-    if (!repository.failed && read_revision(s, repository.s, revision))
-        text_addf(&path, "%s/snapshots/%s%s", repository.s, revision, rest + length);
-    else text_addf(&path, "%s/snapshots/REVISION%s", text_for(&repository, &path), rest + length);
-    look(s, &path);
-    text_free(&repository);
+    hub_name hub;
+    text at = {0};
+    char *path = NULL;
+    ss_error unreadable; /* then it is not found, and the search says where it looked */
+    if (!hub_read_name(name, &hub)) return;
+    if (hub_find(&hub, &path, &at, &unreadable) != SS_OK && unreadable.code == SS_ERR_RESOURCE) s->looked.failed = 1;
+    free(path);
+    look(s, &at);
 }
 
+/* Where packages put files of a repository, outside of the cache. */
+static const struct {
+    const char *repository, *variable, *folder;
+} PACKAGES[] = {{"THUDM/ImageReward", NULL, "~/.cache/ImageReward"}, /* ImageReward/utils.py */
+                {"xswu/HPSv2", "HPS_ROOT", "~/.cache/hpsv2"}};       /* hpsv2/utils.py */
+
+static void look_in_packages(search *s, const char *name) {
+    for (size_t i = 0; i < sizeof PACKAGES / sizeof PACKAGES[0]; i++) {
+        const size_t n = strlen(PACKAGES[i].repository);
+        const char *own = PACKAGES[i].variable ? set(PACKAGES[i].variable) : NULL;
+        text path = {0};
+        if (strncmp(name, PACKAGES[i].repository, n) != 0 || (name[n] && name[n] != '/')) continue;
+        hub_expand(own ? own : PACKAGES[i].folder, &path);
+        text_add(&path, name + n);
+        look(s, &path);
+    }
+}
+
+/* torch.hub.get_dir */
 static void look_in_torch(search *s, const char *name) {
+    const char *root = set("TORCH_HOME"), *cache = set("XDG_CACHE_HOME");
     text path = {0};
-    cache_folder(SCHEME_TORCH, &path);
-    text_addf(&path, "/%s", name);
+    hub_expand(root ? root : cache ? cache : "~/.cache", &path);
+    text_addf(&path, "%s/hub/checkpoints/%s", root ? "" : "/torch", name);
     look(s, &path);
 }
 
@@ -128,8 +107,10 @@ static const char TORCHVISION_URL[] = "https://download.pytorch.org/models/", FI
 static void add_how_to_get(scheme kind, const char *name, text *out) {
     size_t owner = strcspn(name, "/"), length = name[owner] ? owner + 1 + strcspn(name + owner + 1, "/") : owner;
     const char *file = name[length] ? name + length + 1 : "";
+    hub_name hub;
     if (kind == SCHEME_HF) {
-        text_addf(out, "hf download %.*s%s%s", (int)length, name, *file ? " " : "", file);
+        if (hub_read_name(name, &hub)) hub_add_command(&hub, out);
+        else text_addf(out, "hf download %.*s%s%s", (int)length, name, *file ? " " : "", file);
         text_add(out, "\n  puts it where it is found; or put it");
     } else if (kind == SCHEME_TORCH) {
         int is_fid = strncmp(name, FID_NAME, sizeof FID_NAME - 1) == 0;
@@ -148,6 +129,7 @@ ss_status weights_find(const char *written, char **path, ss_error *err) {
     const char *name = written + strlen(PREFIX[kind]);
     look_in_own(&s, name);
     if (kind == SCHEME_HF) look_in_hub(&s, name);
+    if (kind == SCHEME_HF) look_in_packages(&s, name);
     if (kind == SCHEME_TORCH) look_in_torch(&s, name);
     if (s.looked.failed) {
         free(s.found);

@@ -14,8 +14,9 @@ int weights_is_published(const char *written);
 
 /* The path of what is published so (malloc; the caller frees). Looked for, in this order: $SINKSCOPE_WEIGHTS with all
  * that follows the colon, then with the last part alone (for a repository, too); for hf: the cache of
- * huggingface_hub ($HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub: the
- * revision of refs/main, else the only one); for torch: $TORCH_HOME/hub/checkpoints, ~/.cache/torch/hub/checkpoints. */
+ * huggingface_hub (io/hub.h; REPOSITORY may be NAME@REVISION), then where packages put it (~/.cache/ImageReward,
+ * $HPS_ROOT or ~/.cache/hpsv2); for torch: $TORCH_HOME/hub/checkpoints, else in $XDG_CACHE_HOME/torch or
+ * ~/.cache/torch. */
 ss_status weights_find(const char *written, char **path, ss_error *err);
 
 /* Whether a file, or the weights in a folder, say of themselves that they are random (nn/weights.h): a score by them

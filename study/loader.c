@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "io/hub.h"
 #include "score/weights.h"
 
 enum { MAX_NAMES = 128 };
@@ -170,33 +171,49 @@ static ss_status path_in(loader *l, const char *folder, const char *written, cha
     return SS_OK;
 }
 
-ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
+/* `hub`: a repository's name counts, too. */
+static ss_status find_path(loader *l, const yaml_node *at, const char *written, const char *what, int hub,
+                           const char **out) {
     const study *y = l->y;
     const char *places[] = {y->base_folder, y->current_folder, y->data_folder};
-    char *path = NULL;
+    char *path = NULL, *real = NULL;
+    text hint = {0}, looked = {0};
+    hub_name name;
     if (written[0] == '/') SS_TRY(path_in(l, "", written, &path));
     else
         for (int i = 0; i < 3 && !path; i++) SS_TRY(path_in(l, places[i], written, &path));
-    if (path) {
-        *out = loader_keep(l->y, path);
-        free(path);
-        return *out ? SS_OK : loader_no_memory(l);
-    }
-    text hint = {0};
-    if (written[0] != '/') {
-        text_addf(&hint, "looked in %s", places[0]);
-        for (int i = 1; i < 3; i++)
+    hub = hub && !path && hub_read_name(written, &name);
+    ss_status status = hub ? hub_find(&name, &path, &looked, l->err) : SS_OK;
+    if (status == SS_OK && path) status = hub_locate(path, NULL, &real, l->err);
+    if (status == SS_OK && path) status = (*out = loader_keep(l->y, real)) ? SS_OK : loader_no_memory(l);
+    else if (status == SS_OK) {
+        if (written[0] != '/') text_addf(&hint, "looked in %s", places[0]);
+        for (int i = 1; i < 3 && written[0] != '/'; i++)
             if (places[i] && strcmp(places[i], places[0]) != 0) text_addf(&hint, ", %s", places[i]);
+        if (hub) text_addf(&hint, ", and for %s; nothing is downloaded: ", text_for(&looked, &hint));
+        if (hub) hub_add_command(&name, &hint);
+        yaml_error(l->f, at, hint.s, l->err, "%s '%s' is not there", what, written);
+        status = SS_ERR_INPUT;
     }
-    yaml_error(l->f, at, hint.s, l->err, "%s '%s' is not there", what, written);
+    free(path);
+    free(real);
     text_free(&hint);
-    return SS_ERR_INPUT;
+    text_free(&looked);
+    return status;
+}
+
+ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
+    return find_path(l, at, written, what, 0, out);
+}
+
+ss_status loader_named(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
+    return find_path(l, at, written, what, 1, out);
 }
 
 ss_status loader_weights(loader *l, const yaml_node *at, const char *written, const char *what, const char **out) {
     char *path;
     ss_error missing;
-    if (!weights_is_published(written)) return loader_path(l, at, written, what, out);
+    if (!weights_is_published(written)) return loader_named(l, at, written, what, out);
     if (weights_find(written, &path, &missing) != SS_OK && missing.code == SS_ERR_RESOURCE) {
         *l->err = missing;
         return missing.code;

@@ -8,6 +8,7 @@ typedef struct loader {
     study *y;
     yaml_file *f;
     ss_error *err;
+    const char *model; /* as in study_places */
 } loader;
 
 /* Every string of a study that is not in its source. NULL when out of memory. */
@@ -55,12 +56,14 @@ void loader_hint(const char *word, const char *const *names, int n, const char *
 
 /* A path that exists, looked for in the study's places. */
 ss_status loader_path(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
+/* The same, or the name of a repository on the hub that is in the cache (io/hub.h). */
+ss_status loader_named(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
 /* The same for a metric's model or weights, which may also be named by where they are published (score/weights.h). */
 ss_status loader_weights(loader *l, const yaml_node *at, const char *written, const char *what, const char **out);
 
 /* ---- parts ---- */
-/* The keys parts and lora. */
-ss_status loader_model(loader *l, const yaml_node *root);
+/* The keys model (as written), parts and lora. */
+ss_status loader_model(loader *l, const yaml_node *root, const char *written);
 ss_status loader_conditions(loader *l, const yaml_node *conditions);
 ss_status loader_builtin_conditions(loader *l);
 ss_status loader_contrasts(loader *l, const yaml_node *contrasts);

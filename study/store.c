@@ -135,6 +135,7 @@ static ss_status read_study(store *s, const char *data, ss_error *err) {
     if (!path) return error_no_memory(err, "a file name", 1);
     ss_status status = pipeline_rules_read(json_object_get(s->manifest, "rules"), s->folder, &rules, err);
     places.rules = &rules;
+    places.model = store_model_folder(s);
     if (status == SS_OK) status = json_get_object(s->manifest, "study", s->folder, &part, err);
     if (status == SS_OK) status = json_get_text(part, "base", s->folder, &places.base, err);
     if (status == SS_OK) status = json_get_text(part, "current", s->folder, &places.current, err);

@@ -91,6 +91,9 @@ ss_status store_read_manifest(store *s, ss_error *err);
 ss_status store_describe_metric(store *s, const study_metric *m, ss_error *err);
 /* Checksums of the model's files that decide what its text encoders make (encoders, tokenizers, the index), and the
  * numeric class: one line each. */
+/* The model's folder by the manifest, or NULL. */
+const char *store_model_folder(const store *s);
+
 ss_status store_text_identity(const store *s, text *out, ss_error *err);
 /* Model and prompt files are what the manifest says; counts for verify (NULL = stop at the first difference). */
 ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, text *problems, ss_error *err);

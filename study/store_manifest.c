@@ -364,6 +364,16 @@ ss_status store_check_files(const store *s, int64_t *files, int64_t *differing, 
     return SS_OK;
 }
 
+const char *store_model_folder(const store *s) {
+    const json_t *models = json_object_get(s->manifest, "models");
+    for (size_t i = 0; i < json_array_size(models); i++) {
+        const json_t *model = json_array_get(models, i);
+        const char *role = json_string_value(json_object_get(model, "role"));
+        if (role && strcmp(role, "model") == 0) return json_string_value(json_object_get(model, "folder"));
+    }
+    return NULL;
+}
+
 /* ---- text encoders ---- */
 
 static int reads_text(const char *path) {

@@ -55,8 +55,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     SS_TRY(loader_get(l, root, STUDY_KEYS, "series", &o));
     y->series = o.text ? o.text : "";
     SS_TRY(loader_get(l, root, STUDY_KEYS, "model", &o));
-    SS_TRY(loader_path(l, yaml_find(root, "model"), o.text, "model", &y->model));
-    SS_TRY(loader_model(l, root));
+    SS_TRY(loader_model(l, root, o.text));
     SS_TRY(loader_get(l, root, STUDY_KEYS, "variant", &o));
     y->variant = o.is_set && *o.text ? o.text : NULL;
     SS_TRY(loader_get(l, root, STUDY_KEYS, "weights", &o));
@@ -448,7 +447,7 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     study *y = calloc(1, sizeof *y);
     if (!y) return error_no_memory(err, "a study", sizeof *y);
     y->store_version = places ? places->store_version : 0;
-    loader l = {.y = y, .err = err};
+    loader l = {.y = y, .err = err, .model = places ? places->model : NULL};
     ss_status status = load(&l, path, places);
     if (places && places->rules) y->rules = *places->rules;
     if (status == SS_OK) *out = y;

@@ -39,6 +39,7 @@ extern const int STUDY_PROBE_COUNT;
 typedef struct study_places {
     const char *base, *current, *data;
     int store_version; /* of the store that the study is read from, 0 = from none: what an older program took is read */
+    const char *model; /* the folder that the store was made of: a name on the hub stands for it still; may be NULL */
     const pipeline_rules *rules; /* that the store was made under; NULL: those that the study says */
 } study_places;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/hub.h"
 
 /* A part that is named; text_encoder_3 may be "none". */
 static ss_status read_part(loader *l, const yaml_node *parts, const char *key, const char **out) {
@@ -12,7 +13,7 @@ static ss_status read_part(loader *l, const yaml_node *parts, const char *key, c
     const yaml_node *at = yaml_find(parts, key);
     if (!at) return SS_OK;
     SS_TRY(loader_get(l, parts, STUDY_PART_KEYS, key, &o));
-    if (strcmp(o.text, "none") != 0 || strcmp(key, "text-encoder-3") != 0) return loader_path(l, at, o.text, key, out);
+    if (strcmp(o.text, "none") != 0 || strcmp(key, "text-encoder-3") != 0) return loader_named(l, at, o.text, key, out);
     *out = o.text;
     return SS_OK;
 }
@@ -59,14 +60,30 @@ static ss_status read_lora(loader *l, const yaml_node *n, model_parts *out) {
             return yaml_error(l->f, n, NULL, l->err, "'%s': expected FILE or FILE:SCALE", o.text);
         }
     }
-    ss_status status = loader_path(l, at, path, "lora", &use.path);
+    ss_status status = loader_named(l, at, path, "lora", &use.path);
     free(path);
     if (status == SS_OK) out->lora[out->n_lora++] = use;
     return status;
 }
 
-ss_status loader_model(loader *l, const yaml_node *root) {
+/* A name on the hub stands for the snapshot that the store was made of, where it is there still; `folder`: that of the
+ * manifest, in which a single file lies. */
+static ss_status keep_snapshot(loader *l, const char *written, const char *folder) {
+    hub_name hub;
+    if (!folder || !hub_read_name(written, &hub) || !file_is_folder(folder)) return SS_OK;
+    const char *slash = strrchr(hub.file, '/'), *last = slash ? slash + 1 : hub.file;
+    char *file = *last ? file_join(folder, last) : NULL;
+    const int single = file && file_exists(file);
+    if (*last && !file) return loader_no_memory(l);
+    l->y->model = loader_keep(l->y, single ? file : folder);
+    free(file);
+    return l->y->model ? SS_OK : loader_no_memory(l);
+}
+
+ss_status loader_model(loader *l, const yaml_node *root, const char *written) {
     study *y = l->y;
+    SS_TRY(keep_snapshot(l, written, l->model));
+    if (!y->model) SS_TRY(loader_named(l, yaml_find(root, "model"), written, "model", &y->model));
     const yaml_node *parts = yaml_find(root, "parts"), *lora = yaml_find(root, "lora");
     if (parts) SS_TRY(read_parts(l, parts, &y->parts));
     if (!lora) return SS_OK;

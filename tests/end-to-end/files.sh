@@ -44,4 +44,64 @@ out=cache.out
 check 'links into blobs' picture cache/snapshots/abc
 same_pixels 'links into blobs: the same picture' plain cache.out
 
+# ---- a name on the hub ----
+export HF_HOME="$work/hf"
+unset HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
+repository=hf/hub/models--me--tiny
+mkdir -p $repository/snapshots $repository/refs
+cp -r tiny $repository/snapshots/aaa
+cp -r tiny $repository/snapshots/bbb
+printf aaa >$repository/refs/main
+printf bbb >$repository/refs/old
+mkdir $repository/snapshots/bbb/extra
+out=hub.out
+check 'a name on the hub' picture me/tiny
+same_pixels 'a name on the hub: the same picture' plain hub.out
+try 'a name on the hub: its snapshot' 0 "$work/$repository/snapshots/aaa" sinkscope inspect me/tiny
+try 'a name with a revision' 0 "$work/$repository/snapshots/bbb" sinkscope inspect me/tiny@old
+try "a repository's own folder" 0 "$repository/snapshots/aaa" sinkscope inspect $repository
+try 'a component of a name' 0 'CLIPTextModelWithProjection' sinkscope inspect me/tiny/text_encoder
+try 'a name that is not there' 3 'hf download me/large --revision v1' sinkscope inspect me/large@v1
+check 'says where it will be found' grep -qF "$work/hf/hub/models--me--large/snapshots/v1" said.err
+sed 's|^model: .*|model: me/tiny|; s/sample: 4/sample: 1/; s/seeds: \[1, 2\]/seeds: [1]/' study.yaml >hub.yaml
+check 'a study of a name on the hub' sinkscope run hub.yaml -o hubbed --quiet
+printf bbb >$repository/refs/main # the name means another snapshot now
+rm -rf $repository/snapshots/bbb/vae
+try 'a store keeps the snapshot that it was made of' 0 'verified' sinkscope verify hubbed
+sed 's|me/tiny|me/large|' hub.yaml >large.yaml
+try 'a study of a name that is not there' 3 'nothing is downloaded: hf download me/large' sinkscope run large.yaml -o large
+
+# ---- SD3 without T5: as many zeros as max-text-tokens; older stores had as many as CLIP has tokens ----
+cp -r tiny short
+sed '/"text_encoder_3": \[/,/\]/c\ "text_encoder_3": [null, null],' tiny/model_index.json >short/model_index.json
+try 'zeros of today' 0 't5 24' sinkscope inspect short
+try 'zeros of before' 0 't5 77' sinkscope inspect short --t5-zeros clip
+out=today.out
+check 'a picture with zeros of today' picture short
+out=before.out
+check 'a picture with zeros of before' picture short --t5-zeros clip
+check 'they differ' test "$(pixels today.out)" != "$(pixels before.out)"
+cat >short.yaml <<'END'
+study: short
+model: short
+prompts: {file: prompts.jsonl, sample: 1}
+seeds: [1]
+sampler: {steps: 2}
+conditions:
+  sink: {select: top, k: 1, edit: mask}
+metrics: [rmse]
+primary: rmse
+contrasts:
+  - {what: sink - baseline}
+END
+sed 's/^model: .*/&\nt5-zeros: clip/' short.yaml >clip.yaml
+check 'a study of today' sinkscope run short.yaml -o today --quiet
+check 'a study by the older rule' sinkscope run clip.yaml -o before --quiet
+check 'the manifest says what applied' grep -q '"t5-zeros": "max-text-tokens"' today/manifest.json
+check 'the manifest says what applied by the older rule' grep -q '"t5-zeros": "clip"' before/manifest.json
+forget() { sed -i '/^  "rules": {/,/^  }/d' "$1/manifest.json"; } # as earlier programs wrote it
+forget today && forget before
+try 'a store without an entry is under the older rule' 0 'verified' sinkscope verify before
+try 'and so is not one of today' 5 'NOT VERIFIED' sinkscope verify today
+
 finish

@@ -83,6 +83,21 @@ printf abc >hf/hub/models--xswu--HPSv2/refs/main
 cp weights/hps.safetensors hf/hub/models--xswu--HPSv2/snapshots/abc/HPS_v2_compressed.pt
 try "the hub's cache is found" 0 '' sinkscope score one/images/sink --metric "{hps-v2: {config: $configs/open-clip.json, merges: $merges}}"
 
+hps="{hps-v2: {config: $configs/open-clip.json, merges: $merges}}"
+mv hf/hub elsewhere
+mkdir -p home/.cache/hpsv2 roots
+cp weights/hps.safetensors home/.cache/hpsv2/HPS_v2_compressed.pt
+try "the package's own place is found" 0 '' sinkscope score one/images/sink --metric "$hps"
+mv home/.cache/hpsv2/HPS_v2_compressed.pt roots
+try "the package's other place is found" 0 '' env "HPS_ROOT=$work/roots" "$SINKSCOPE" score one/images/sink --metric "$hps"
+try 'else it says where it looked' 3 "$work/home/.cache/hpsv2/HPS_v2_compressed.pt" sinkscope score one/images/sink --metric "$hps"
+mkdir -p hf/hub/models--me--weights/snapshots/1
+cp weights/hps.safetensors hf/hub/models--me--weights/snapshots/1/hps.pt
+try 'weights by a name on the hub' 0 '' sinkscope score one/images/sink \
+    --metric "{hps-v2: {weights: me/weights/hps.pt, config: $configs/open-clip.json, merges: $merges}}"
+try 'weights by a name that is not there' 3 'nothing is downloaded: hf download me/weights other.pt' sinkscope score one/images/sink \
+    --metric "{hps-v2: {weights: me/weights/other.pt, config: $configs/open-clip.json, merges: $merges}}"
+
 # ---- images of no study ----
 images=one/images/sink
 clip_t="{clip-t: {model: $clip, merges: $merges}}"
