@@ -40,6 +40,7 @@ ss_status crate_add_normalized(text *out, const char *s, size_t n, crate_form fo
                                                                                    unicode_add_nfkc, unicode_add_nfkd};
     size_t from = 0;
     int32_t cp;
+    if (n == 0) return SS_OK; /* s may be NULL then */
     for (size_t i = 0, step; i < n; i += step) {
         step = unicode_next(s + i, n - i, &cp);
         if (cp < 0x300 || !is_in(TOKENIZERS_BARRIER, COUNT(TOKENIZERS_BARRIER), cp)) continue;
