@@ -201,8 +201,15 @@ ss_status source_open_tokenizer(tokenizer **out, const pipeline *p, const char *
     int folder = source_tokenizer_folder(p, name, where);
     if (!folder) text_addf(where, "%s: %s of %s", p->folder, name, original_family(p->single));
     if (where->failed) return error_no_memory(err, "path", where->len);
-    if (folder) return tokenizer_open(out, where->s, class_name, TOKENIZER_TRANSFORMERS_5, err);
+    const tokenizer_rules rules = (tokenizer_rules)p->rules.word[RULE_TOKENIZER];
+    if (folder) return tokenizer_open(out, where->s, class_name, rules, err);
     const json_t *config = original_config(p->single, name);
+    if (config && rules != TOKENIZER_TRANSFORMERS_5)
+        return error_set(
+            err, SS_ERR_INPUT, p->folder,
+            "holds no tokenizer, and the one that ships is by the rules of transformers 5; for %s expected "
+            "a tokenizer's folder",
+            tokenizer_rules_name(rules));
     if (config) return open_merges(out, p, config, where->s, err);
     text flag = {0};
     add_flag(&flag, name);

@@ -64,11 +64,25 @@ static ss_status read_preprocessor(const char *folder, preprocess *p, ss_error *
     return status;
 }
 
+/* The class that opens a folder whose tokenizer_config.json names none: that of CLIP, by the model. */
+static ss_status class_by_default(const char *folder, const char **name, ss_error *err) {
+    char *path = file_join(folder, "tokenizer_config.json");
+    json_t *config = NULL;
+    ss_status status = path ? SS_OK : error_no_memory(err, folder, 1);
+    if (status == SS_OK && file_exists(path)) status = json_read_file_as_reals(path, JSON_CONFIG_LIMIT, &config, err);
+    *name = json_has(config, "tokenizer_class") ? NULL : "CLIPTokenizer";
+    json_decref(config);
+    free(path);
+    return status;
+}
+
 static ss_status open_hugging_face(clip_scorer *s, compute *c, const char *folder, const char *tokenizer_folder,
-                                   ss_error *err) {
+                                   tokenizer_rules rules, ss_error *err) {
+    const char *class_name;
     SS_TRY(model_open_as(&s->m, c, "CLIPModel", folder, NULL, err));
     const char *beside = tokenizer_folder && *tokenizer_folder ? tokenizer_folder : folder;
-    SS_TRY(tokenizer_open(&s->words, beside, NULL, TOKENIZER_TRANSFORMERS_5, err));
+    SS_TRY(class_by_default(beside, &class_name, err));
+    SS_TRY(tokenizer_open(&s->words, beside, class_name, rules, err));
     return read_preprocessor(beside, &s->pixels, err);
 }
 
@@ -139,7 +153,7 @@ static ss_status finish(clip_scorer **out, clip_scorer *s, ss_status status, ss_
 }
 
 ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *folder, const char *tokenizer_folder,
-                                  const char *merges, ss_error *err) {
+                                  const char *merges, tokenizer_rules rules, ss_error *err) {
     clip_scorer *s;
     struct stat st;
     char *path = file_join(folder, "open_clip_config.json");
@@ -149,7 +163,7 @@ ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *fol
     if (status == SS_OK)
         status = finish(out, s,
                         stat(path, &st) == 0 ? open_open_clip_folder(s, c, folder, path, merges, err)
-                                             : open_hugging_face(s, c, folder, tokenizer_folder, err),
+                                             : open_hugging_face(s, c, folder, tokenizer_folder, rules, err),
                         err);
     free(path);
     return status;

@@ -5,6 +5,7 @@
 
 #include "io/json.h"
 #include "score/preprocess.h"
+#include "text/tokenizer.h"
 #include "tensor/compute.h"
 
 typedef struct clip_scorer clip_scorer;
@@ -13,7 +14,7 @@ typedef struct clip_scorer clip_scorer;
  * files, which may lie in another folder: `tokenizer_folder`, or NULL) or as open_clip writes it (open_clip_config.json
  * and open_clip_model.safetensors or open_clip_pytorch_model.bin); the latter's tokenizer comes from `merges`. */
 ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *folder, const char *tokenizer_folder,
-                                  const char *merges, ss_error *err);
+                                  const char *merges, tokenizer_rules rules, ss_error *err);
 
 /* One file of OpenCLIP's weights under `config` (model_cfg), pixels prepared as `pixels` says but for its side. */
 ss_status clip_scorer_open_weights(clip_scorer **out, compute *c, const char *weights, const char *prefix,

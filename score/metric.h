@@ -10,6 +10,7 @@
 #include "stats/feature_set.h"
 #include "stats/figure.h"
 #include "tensor/compute.h"
+#include "text/tokenizer.h"
 
 typedef enum metric_kind {
     METRIC_ALIGNMENT,  /* does the image show what the prompt asks; higher is better */
@@ -47,14 +48,15 @@ typedef struct metric_set_value {
 typedef struct metric {
     entry about;
     metric_kind kind;
-    int binary;     /* value is 0 or 1 */
-    int has_worst;  /* `worst` is the value of an image that could not be made at all */
+    int binary;    /* value is 0 or 1 */
+    int has_worst; /* `worst` is the value of an image that could not be made at all */
     double worst;
     unsigned needs; /* METRIC_NEEDS_* */
     int min_side;   /* the least width and height it can score, pixels; 0 = any */
     /* Models and weights are options of the type OPTION_PATH: their files are recorded with every result.
-     * `state` is what open made (NULL where open is NULL). `c` is for metrics that run networks. */
-    ss_status (*open)(compute *c, const option_value *options, void **state, ss_error *err);
+     * `state` is what open made (NULL where open is NULL). `c` is for metrics that run networks, `rules` for those that
+     * read prompts by a tokenizer of transformers. */
+    ss_status (*open)(compute *c, tokenizer_rules rules, const option_value *options, void **state, ss_error *err);
     ss_status (*score)(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err);
     void (*close)(compute *c, void *state);
     /* METRIC_SET, in the place of `score`: numbers an image has, those of one image, and the distance. prompt[n]: what

@@ -65,27 +65,31 @@ static ss_status new_metric(clip_metric **out, ss_error *err) {
     return SS_OK;
 }
 
-ss_status metric_clip_t_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_clip_t_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                             ss_error *err) {
     clip_metric *t;
     SS_TRY(new_metric(&t, err));
-    return opened(c, t, clip_scorer_open_folder(&t->clip, c, options[0].text, NULL, options[1].text, err), state);
+    return opened(c, t, clip_scorer_open_folder(&t->clip, c, options[0].text, NULL, options[1].text, rules, err),
+                  state);
 }
 
-ss_status metric_pickscore_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_pickscore_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                ss_error *err) {
     clip_metric *t;
     SS_TRY(new_metric(&t, err));
-    ss_status status = clip_scorer_open_folder(&t->clip, c, options[0].text, options[1].text, "", err);
+    ss_status status = clip_scorer_open_folder(&t->clip, c, options[0].text, options[1].text, "", rules, err);
     if (status == SS_OK) status = clip_scorer_scale(t->clip, &t->factor, err);
     return opened(c, t, status, state);
 }
 
-ss_status metric_hps_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_hps_open(compute *c, tokenizer_rules rules, const option_value *options, void **state, ss_error *err) {
     preprocess pixels = {.rule = PREPROCESS_HPS,
                          .mean = {0.48145466, 0.4578275, 0.40821073},
                          .sd = {0.26862954, 0.26130258, 0.27577711},
                          .antialias = (int)options[2].integer};
     clip_metric *t;
     json_t *config;
+    (void)rules; /* hpsv2 has a tokenizer of its own */
     const char *name = *options[1].text ? options[1].text : "ViT-H-14 of open_clip";
     SS_TRY(*options[1].text ? json_read_file(name, JSON_CONFIG_LIMIT, &config, err)
                             : json_read_bytes(VIT_H_14, sizeof VIT_H_14 - 1, name, &config, err));

@@ -42,21 +42,22 @@ static ss_status open_model(reward_metric *t, compute *c, const char *weights, c
     return status;
 }
 
-static ss_status open_words(reward_metric *t, const char *vocabulary, ss_error *err) {
+static ss_status open_words(reward_metric *t, const char *vocabulary, tokenizer_rules rules, ss_error *err) {
     static const char *const added[] = {"[DEC]", "[ENC]"}; /* blip.py, init_tokenizer */
     const reward_config *g = t->m->config;
-    SS_TRY(tokenizer_open_wordpiece(&t->words, vocabulary, added, 2, TOKENIZER_TRANSFORMERS_5, err));
+    SS_TRY(tokenizer_open_wordpiece(&t->words, vocabulary, added, 2, rules, err));
     if (tokenizer_vocabulary_size(t->words) > g->vocabulary)
         return error_set(err, SS_ERR_INPUT, vocabulary, "has %d words with [DEC] and [ENC]; the model knows %lld",
                          tokenizer_vocabulary_size(t->words), (long long)g->vocabulary);
     return SS_OK;
 }
 
-ss_status metric_image_reward_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_image_reward_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                   ss_error *err) {
     reward_metric *t = calloc(1, sizeof *t);
     if (!t) return error_no_memory(err, "image-reward", sizeof *t);
     ss_status status = open_model(t, c, options[0].text, options[2].text, err);
-    if (status == SS_OK) status = open_words(t, options[1].text, err);
+    if (status == SS_OK) status = open_words(t, options[1].text, rules, err);
     if (status == SS_OK) {
         t->pixels = (preprocess){.rule = PREPROCESS_OPENAI,
                                  .side = (int)((const reward_config *)t->m->config)->size,

@@ -51,15 +51,21 @@ static ss_status open_net(compute *c, const char *net, const option_value *optio
     return status;
 }
 
-ss_status metric_lpips_alex_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_lpips_alex_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                 ss_error *err) {
+    (void)rules;
     return open_net(c, "alex", options, state, err);
 }
 
-ss_status metric_lpips_vgg_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_lpips_vgg_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                ss_error *err) {
+    (void)rules;
     return open_net(c, "vgg16", options, state, err);
 }
 
-ss_status metric_lpips_squeeze_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_lpips_squeeze_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                    ss_error *err) {
+    (void)rules;
     return open_net(c, "squeeze", options, state, err);
 }
 

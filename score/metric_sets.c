@@ -36,13 +36,15 @@ typedef struct inception_metric {
     preprocess pixels;
 } inception_metric;
 
-ss_status metric_inception_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_inception_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                ss_error *err) {
     static const preprocess WAYS[] = {
         {.rule = PREPROCESS_FID, .side = SIDE, .mean = {0.5, 0.5, 0.5}, .sd = {0.5, 0.5, 0.5}},
         {.rule = PREPROCESS_CLEAN_FID, .side = SIDE, .mean = {128, 128, 128}, .sd = {128, 128, 128}},
     };
     inception_metric *t = calloc(1, sizeof *t);
     json_t *config = json_object();
+    (void)rules;
     if (!t || !config) {
         free(t);
         json_decref(config);
@@ -85,9 +87,10 @@ ss_status metric_inception_feature(compute *c, void *state, const rgb_image *ima
     return compute_status(c, err);
 }
 
-ss_status metric_cmmd_open(compute *c, const option_value *options, void **state, ss_error *err) {
+ss_status metric_cmmd_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                           ss_error *err) {
     clip_scorer *s;
-    SS_TRY(clip_scorer_open_folder(&s, c, options[0].text, NULL, options[1].text, err));
+    SS_TRY(clip_scorer_open_folder(&s, c, options[0].text, NULL, options[1].text, rules, err));
     if (options[2].word == 0) clip_scorer_use(s, PREPROCESS_CMMD);
     *state = s;
     return SS_OK;

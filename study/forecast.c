@@ -186,7 +186,7 @@ static ss_status time_metric(forecast *f, const study_metric *m, ss_error *err) 
     arena_trim(scratch);
     arena_reset_peak(scratch);
     size_t before = memory_resident();
-    ss_status status = m->row->open ? m->row->open(f->c, m->options, &state, err) : SS_OK;
+    ss_status status = m->row->open ? m->row->open(f->c, study_tokenizer_rules(f->p->study), m->options, &state, err) : SS_OK;
     if (status != SS_OK) return status;
     status = use_metric(f, m, state, err);
     double began = clock_seconds();

@@ -470,7 +470,7 @@ static ss_status open_metrics(runner *r, ss_error *err) {
     const study *y = r->p->study;
     for (; r->metrics_open < y->n_metrics; r->metrics_open++) {
         const study_metric *m = &y->metric[r->metrics_open];
-        if (m->row->open) SS_TRY(m->row->open(r->c, m->options, &r->metric[r->metrics_open], err));
+        if (m->row->open) SS_TRY(m->row->open(r->c, study_tokenizer_rules(y), m->options, &r->metric[r->metrics_open], err));
     }
     return SS_OK;
 }

@@ -22,6 +22,7 @@ typedef struct run_options {
     void *user;
     const volatile sig_atomic_t *stop; /* NULL = never; set: SS_ERR_INTERRUPTED, units in flight are dropped */
     int batch;                         /* images denoised together; 0 = as the plan says */
+    tokenizer_rules tokenizer;         /* of score_files: whose token ids; a study says it itself */
 } run_options;
 
 /* Make what is missing. The store was created for, or completed with, this plan. An image of a studied condition whose

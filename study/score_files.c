@@ -174,7 +174,7 @@ static ss_status keep(scorer *w, file_score x, ss_error *err) {
 
 static ss_status open_metric(scorer *w, int i, ss_error *err) {
     if (w->is_open[i]) return SS_OK;
-    if (w->m[i].row->open) SS_TRY(w->m[i].row->open(w->compute, w->m[i].options, &w->state[i], err));
+    if (w->m[i].row->open) SS_TRY(w->m[i].row->open(w->compute, w->o->tokenizer, w->m[i].options, &w->state[i], err));
     w->is_open[i] = 1;
     return SS_OK;
 }
@@ -330,6 +330,19 @@ static ss_status check_needs(const scorer *w, ss_error *err) {
     return SS_OK;
 }
 
+/* Token ids are as much a part of a score as the weights are: those of transformers 4 are marked by nothing, as in the
+ * files that older programs wrote. */
+static ss_status hash_weights(const study_metric *m, tokenizer_rules rules, file_sha256 out, ss_error *err) {
+    text both = {0};
+    SS_TRY(study_metric_hash(m, out, err));
+    if (rules == TOKENIZER_TRANSFORMERS_4 || !(m->row->needs & METRIC_NEEDS_PROMPT)) return SS_OK;
+    text_addf(&both, "%s %s", out, tokenizer_rules_name(rules));
+    if (both.failed) return error_no_memory(err, "a checksum", both.len);
+    file_hash_bytes(both.s, both.len, out);
+    text_free(&both);
+    return SS_OK;
+}
+
 static ss_status prepare(scorer *w, const char *out_path, const char *partial, ss_error *err) {
     size_t rows = (size_t)w->c->n * (size_t)w->n_images + (size_t)(w->n_metrics - w->n_images);
     file_scores *s = w->out;
@@ -339,7 +352,7 @@ static ss_status prepare(scorer *w, const char *out_path, const char *partial, s
     s->baseline = calloc((size_t)w->c->n + 1, sizeof *s->baseline);
     s->weights = calloc((size_t)w->n_metrics + 1, sizeof *s->weights);
     if (!s->at || !s->pixels || !s->baseline || !s->weights) return error_no_memory(err, "scores", rows);
-    for (int k = 0; k < w->n_metrics; k++) SS_TRY(study_metric_hash(&w->m[k], s->weights[k], err));
+    for (int k = 0; k < w->n_metrics; k++) SS_TRY(hash_weights(&w->m[k], w->o->tokenizer, s->weights[k], err));
     if (!out_path) return SS_OK;
     SS_TRY(known_read(&w->known, out_path, 0, err));
     SS_TRY(known_read(&w->known, partial, 1, err));

@@ -168,7 +168,7 @@ static ss_status run_metric(sets *w, const char *options, ss_error *err) {
                          w->m->row->about.name);
     SS_TRY(have_all(w, options, &all, err));
     if (all) return SS_OK;
-    SS_TRY(w->m->row->open(w->c, w->m->options, &w->state, err));
+    SS_TRY(w->m->row->open(w->c, study_tokenizer_rules(store_study(w->s)), w->m->options, &w->state, err));
     ss_status status = make_features(w, err);
     if (status == SS_OK) status = put_all(w, options, err);
     w->m->row->close(w->c, w->state);

@@ -250,7 +250,7 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
                      .started = clock_seconds()};
         status = check_geneval(s, w.m, &prompts, err);
         if (status == SS_OK) status = store_find_metric(s, w.m, &w.number, err);
-        if (status == SS_OK && w.m->row->open) status = w.m->row->open(c, w.m->options, &w.state, err);
+        if (status == SS_OK && w.m->row->open) status = w.m->row->open(c, study_tokenizer_rules(store_study(s)), w.m->options, &w.state, err);
         if (status == SS_OK) {
             status = score_all(&w, err);
             if (w.m->row->close) w.m->row->close(c, w.state);

@@ -442,6 +442,8 @@ static ss_status load(loader *l, const char *path, const study_places *places) {
     return read_all(l);
 }
 
+tokenizer_rules study_tokenizer_rules(const study *y) { return (tokenizer_rules)y->rules.word[RULE_TOKENIZER]; }
+
 ss_status study_load(study **out, const char *path, const study_places *places, ss_error *err) {
     *out = NULL;
     study *y = calloc(1, sizeof *y);

@@ -173,6 +173,9 @@ typedef struct study {
 } study;
 
 /* Read and validate. `places` may be NULL. On failure *out is NULL. */
+/* Whose token ids metrics are given. */
+tokenizer_rules study_tokenizer_rules(const study *y);
+
 ss_status study_load(study **out, const char *path, const study_places *places, ss_error *err);
 /* A study of nothing: the ground of study_parse_metrics where there is no study file. */
 ss_status study_empty(study **out, const study_places *places, ss_error *err);

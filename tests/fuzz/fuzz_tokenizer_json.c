@@ -10,8 +10,8 @@
 static const char *folder_of_process(void) {
     static char folder[64];
     if (*folder) return folder;
-    snprintf(folder, sizeof folder, "%s/sinkscope-fuzz-tokenizer-%ld", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-             (long)getpid());
+    snprintf(folder, sizeof folder, "%s/sinkscope-fuzz-tokenizer-%ld",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (long)getpid());
     FUZZ_CHECK(mkdir(folder, 0700) == 0);
     return folder;
 }
@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char path[128], prompt[4097];
     if (size == 0) return 0;
     const char *at = (const char *)data + 1, *end = (const char *)data + size, *file, *text, *config;
-    size_t n_file = next_part(&at, end, &file), n_text = next_part(&at, end, &text), n_config = next_part(&at, end, &config);
+    size_t n_file = next_part(&at, end, &file), n_text = next_part(&at, end, &text),
+           n_config = next_part(&at, end, &config);
     const char *folder = folder_of_process();
     if (n_text >= sizeof prompt) n_text = sizeof prompt - 1;
     memcpy(prompt, text, n_text);

@@ -48,7 +48,8 @@ CATEGORIES = sorted(GROUPS)
 def letters(rng):
     name = rng.choice(sorted(SCRIPTS))
     low, high = SCRIPTS[name]
-    return "".join(chr(rng.randrange(low, high + 1)) for _ in range(rng.randrange(1, 12)))
+    known = [c for c in map(chr, range(low, high + 1)) if unicodedata.category(c) != "Cn"]
+    return "".join(rng.choice(known) for _ in range(rng.randrange(1, 12)))
 
 
 def anything(rng):

@@ -17,6 +17,7 @@
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
 #include "support/tiny_model.h"
+#include "text/tokenizer.h"
 
 static char folder[64];
 
@@ -116,11 +117,13 @@ static void test_rules(void **state) {
     text words = {0};
     json_t *o = pipeline_rules_write(&r);
     assert_string_equal(json_string_value(json_object_get(o, "t5-zeros")), "max-text-tokens");
+    assert_string_equal(json_string_value(json_object_get(o, "tokenizer")), "transformers-5");
     check(pipeline_rules_read(o, "manifest.json", &read, &err), &err);
     assert_memory_equal(&read, &r, sizeof r);
     json_decref(o);
     check(pipeline_rules_read(NULL, "manifest.json", &read, &err), &err);
     assert_int_equal(read.word[RULE_T5_ZEROS], RULE_OLDER);
+    assert_int_equal(read.word[RULE_TOKENIZER], TOKENIZER_TRANSFORMERS_4);
     o = pipeline_rules_write(&read);
     assert_string_equal(json_string_value(json_object_get(o, "t5-zeros")), "clip");
     json_object_set_new(o, "t5-zeros", json_string("many"));
@@ -133,6 +136,7 @@ static void test_rules(void **state) {
     r = pipeline_rules_older();
     pipeline_rules_add_words(&r, &words);
     assert_non_null(strstr(words.s, ", t5-zeros: clip"));
+    assert_non_null(strstr(words.s, ", tokenizer: transformers-4"));
     text_free(&words);
 }
 

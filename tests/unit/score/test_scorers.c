@@ -153,7 +153,7 @@ static ss_status scorer_open(scorer *s, const char *name, const char *const *wri
         snprintf(s->kept[i], sizeof s->kept[i], "%s", value);
         check(option_parse(o, s->kept[i], NULL, &s->options[i], err), err);
     }
-    return s->row->open(c, s->options, &s->state, err);
+    return s->row->open(c, TOKENIZER_TRANSFORMERS_4, s->options, &s->state, err);
 }
 
 static void open_by_case(scorer *s, const char *kind) {
