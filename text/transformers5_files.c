@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "io/content.h"
 #include "io/json.h"
 #include "text/clip_vocabulary.h"
 #include "text/spiece_model.h"
@@ -74,8 +75,8 @@ static ss_status each_line(const char *path,
     size_t size;
     SS_TRY(file_read(path, FILE_LIMIT, &data, &size, err));
     size_t invalid = unicode_find_invalid(data, size);
-    ss_status status = SS_OK;
-    if (invalid < size || memchr(data, '\0', size))
+    ss_status status = content_check(data, size, CONTENT_EMPTY | CONTENT_JSON, "text", path, err);
+    if (status == SS_OK && (invalid < size || memchr(data, '\0', size)))
         status = error_set(err, SS_ERR_INPUT, path, "is not UTF-8 text: byte %zu",
                            invalid < size ? invalid : (size_t)((char *)memchr(data, '\0', size) - data));
     for (size_t i = 0, row = 0, end; status == SS_OK && i < size; i = end + 1, row++) {
@@ -93,7 +94,7 @@ static ss_status add_merge(json_t *to, const char *line, size_t n, size_t row, c
     const char *gap = memchr(line, ' ', n);
     if (n >= 8 && memcmp(line, "#version", 8) == 0) return SS_OK;
     if (!gap || memchr(gap + 1, ' ', n - (size_t)(gap + 1 - line)))
-        return error_set(err, SS_ERR_INPUT, path, "line %zu is not two tokens with a space between", row + 1);
+        return error_set(err, SS_ERR_INPUT, path, "line %zu: expected two symbols with one space between", row + 1);
     json_t *pair = json_array();
     json_array_append_new(pair, json_stringn(line, (size_t)(gap - line)));
     json_array_append_new(pair, json_stringn(gap + 1, n - (size_t)(gap + 1 - line)));

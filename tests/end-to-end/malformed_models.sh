@@ -66,7 +66,7 @@ model 'no merges.txt' 'broken/tokenizer_2/merges.txt: cannot open' 'rm tokenizer
 model 'a merge of three' 'expected two symbols with one space between' 'echo "three of them" >>tokenizer/merges.txt'
 model 'no spiece.model' 'broken/tokenizer_3/spiece.model: cannot open' 'rm tokenizer_3/spiece.model'
 model 'spiece.model cut' 'is not a sentencepiece model' 'cut_to tokenizer_3/spiece.model 300'
-model 'no tokenizer_config.json' 'tokenizer_2/tokenizer_config.json: cannot open' 'rm tokenizer_2/tokenizer_config.json'
+model 'no tokenizer_config.json' 'has model_max_length 0; expected 2' 'rm tokenizer/tokenizer_config.json'
 model 'no scheduler' 'scheduler_config.json: cannot open' 'rm -r scheduler'
 model 'another scheduler' 'expected FlowMatchEulerDiscreteScheduler' 'sed -i s/FlowMatchEuler/DPMSolver/ scheduler/scheduler_config.json'
 model 'a shift below 0' 'shift is not a positive number' 'set_config scheduler/scheduler_config.json shift -3.0'

@@ -153,7 +153,7 @@ static void test_folders_refused(void **state) {
                    "has unk_id 2 in a vocabulary of 1");
     expect_refusal(FILES("tokenizer_config.json", "{\"tokenizer_class\":\"CLIPTokenizer\"}", "vocab.json", "{\"a\":0}",
                          "merges.txt", "#version: 0.2\na\n"),
-                   "line 2 is not two tokens");
+                   "line 2: expected two symbols");
     expect_refusal(FILES("tokenizer_config.json",
                          "{\"tokenizer_class\":\"CLIPTokenizer\",\"bos_token\":{\"content\":\"a\"}}", "tokenizer.json",
                          "{}"),
