@@ -263,7 +263,7 @@ static const option FLAGS[] = {
      "read every tensor of every file, count the values that are not finite, and stop"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     CLI_PART_OPTIONS,
-    PIPELINE_RULE_OPTIONS("tokenizer-rules"),
+    PIPELINE_RULE_OPTIONS,
     {"random", OPTION_FILE, NULL, 0, 0, NULL,
      "write random weights of the config's shapes to this .safetensors, and stop"},
     {"seed", OPTION_SEED, NULL, 0, 0, "1", "of the random weights"},

@@ -59,7 +59,7 @@ static ss_status import(const invocation *in, scoring *s, ss_error *err) {
 }
 
 static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
-    const char *const foreign[] = {"against", "out", "tokenizer-rules"};
+    const char *const foreign[] = {"against", "out", "tokenizer"};
     for (int i = 0; i < 3; i++)
         if (invocation_flag(in, foreign[i]).is_set)
             return error_set(err, SS_ERR_USAGE, NULL, "--%s is for images of no study; %s is a study", foreign[i],
@@ -100,7 +100,7 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
     int paired = 0;
     if (invocation_flag(in, "import").text)
         return error_set(err, SS_ERR_USAGE, NULL, "--import is for studies; %s is none", invocation_arg(in, 0));
-    s->options.tokenizer = (tokenizer_rules)invocation_flag(in, "tokenizer-rules").word;
+    s->options.tokenizer = (tokenizer_rules)invocation_flag(in, "tokenizer").word;
     SS_TRY(study_empty(&s->no_study, &places, err));
     SS_TRY(read_metrics(s, in, s->no_study, err));
     SS_TRY(cli_compute(in, &s->c, err));
@@ -147,7 +147,7 @@ static const option FLAGS[] = {
     {"import", OPTION_TEXT, NULL, 0, 0, NULL, "take in scores made elsewhere: a CSV, or GenEval's results.jsonl"},
     {"as", OPTION_TEXT, NULL, 0, 0, NULL, "name of the imported metric, where the file has no column 'metric'"},
     {"kind", OPTION_WORD, KINDS, 0, 0, "alignment", "what the imported metric is: which way is better follows from it"},
-    TOKENIZER_RULE_OPTION("tokenizer-rules"),
+    TOKENIZER_RULE_OPTION,
     {"again", OPTION_FLAG, NULL, 0, 0, "false",
      "of a study: forget what it has of these metrics (not those of sets), and score by the weights that are there "
      "now"},

@@ -83,7 +83,7 @@ const option CLI_SAMPLER_FLAGS[] = {
     {"noise", OPTION_TEXT, NULL, 0, 0, "torch", NOISE_HELP},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     CLI_PART_OPTIONS,
-    PIPELINE_RULE_OPTIONS("tokenizer-rules"),
+    PIPELINE_RULE_OPTIONS,
     {"round", OPTION_WORD, "none|int8|bf16", 0, 0, "none",
      "weights of the denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
      "too, faster where the processor has AVX512-BF16; both make pictures that differ"},
@@ -122,8 +122,8 @@ void cli_free_parts(model_parts *parts) {
 }
 
 void cli_read_rules(const invocation *in, pipeline_rules *out) {
-    static const option FLAGS[PIPELINE_RULE_COUNT] = {PIPELINE_RULE_OPTIONS("tokenizer-rules")};
-    for (int i = 0; i < PIPELINE_RULE_COUNT; i++) out->word[i] = (uint8_t)invocation_flag(in, FLAGS[i].name).word;
+    for (int i = 0; i < PIPELINE_RULE_COUNT; i++)
+        out->word[i] = (uint8_t)invocation_flag(in, PIPELINE_RULES[i].name).word;
 }
 
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {

@@ -208,7 +208,7 @@ ss_status source_open_tokenizer(tokenizer **out, const pipeline *p, const char *
         return error_set(
             err, SS_ERR_INPUT, p->folder,
             "holds no tokenizer, and the one that ships is by the rules of transformers 5; for %s expected "
-            "a tokenizer's folder",
+            "tokenizers named by --tokenizer-1 FOLDER and so on",
             tokenizer_rules_name(rules));
     if (config) return open_merges(out, p, config, where->s, err);
     text flag = {0};

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const option PIPELINE_RULES[] = {PIPELINE_RULE_OPTIONS("tokenizer"), {0}};
+const option PIPELINE_RULES[] = {PIPELINE_RULE_OPTIONS, {0}};
 
 /* Word `number` of "today|older": where it begins, and its length. */
 static const char *word_of(const option *o, int number, size_t *length) {

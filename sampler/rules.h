@@ -20,15 +20,14 @@ typedef struct pipeline_rules {
 } pipeline_rules;
 
 /* Its words are those of tokenizer_rules_name, in their order. */
-#define TOKENIZER_RULE_OPTION(name)                                                                                    \
+#define TOKENIZER_RULE_OPTION                                                                                          \
     {                                                                                                                  \
-        name, OPTION_WORD, "transformers-5|transformers-4", 0, 0, "transformers-5",                                    \
+        "tokenizer", OPTION_WORD, "transformers-5|transformers-4", 0, 0, "transformers-5",                             \
             "whose token ids: what transformers 5 makes of a tokenizer's files, or what transformers 4 made of them"   \
     }
 
-/* The options, for tables of flags and of study keys. `tokenizer` is the name of the second: as a flag, --tokenizer is
- * taken by the folder of a single file's tokenizer. */
-#define PIPELINE_RULE_OPTIONS(tokenizer)                                                                               \
+/* The options, for tables of flags and of study keys. */
+#define PIPELINE_RULE_OPTIONS                                                                                          \
     {"t5-zeros",                                                                                                       \
      OPTION_WORD,                                                                                                      \
      "max-text-tokens|clip",                                                                                           \
@@ -37,7 +36,7 @@ typedef struct pipeline_rules {
      "max-text-tokens",                                                                                                \
      "zeros in the place of T5's tokens in SD3 without T5: as many as max-text-tokens (256), or as CLIP has "          \
      "tokens (77), as diffusers had it up to 0.35"},                                                                   \
-        TOKENIZER_RULE_OPTION(tokenizer)
+        TOKENIZER_RULE_OPTION
 extern const option PIPELINE_RULES[]; /* in the order of the enum; ended by {0} */
 
 /* What a store without entries was made under. */

@@ -31,7 +31,7 @@ const option STUDY_KEYS[] = {
      "of the model's denoiser; int8: linear layers in 8 bits, a quarter of float32's memory; bf16: bfloat16, inputs "
      "too; "
      "both make other pictures"},
-    PIPELINE_RULE_OPTIONS("tokenizer"),
+    PIPELINE_RULE_OPTIONS,
     TEXT_KEY("prompts", NULL, "file, or {file, sample, stratify}"),
     TEXT_KEY("seeds", NULL, "image seeds of every prompt: a list, or {base: N, add: prompt}"),
     SEED_KEY("study-seed", "0", "names the random streams of the study itself"),

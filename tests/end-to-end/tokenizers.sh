@@ -26,14 +26,14 @@ equal 'pictures by tokenizer.json and by the older files' older/00000-0.png toda
 draw odd-older tiny --prompt "$odd"
 draw odd-today saved --prompt "$odd"
 equal 'the same of an odd prompt' odd-older/00000-0.png odd-today/00000-0.png
-draw four tiny --prompt 'a red star' --tokenizer-rules transformers-4
+draw four tiny --prompt 'a red star' --tokenizer transformers-4
 equal 'plain prompts have equal ids under both rules' older/00000-0.png four/00000-0.png
-draw odd-four tiny --prompt "$odd" --tokenizer-rules transformers-4
+draw odd-four tiny --prompt "$odd" --tokenizer transformers-4
 differ 'odd prompts have not' odd-older/00000-0.png odd-four/00000-0.png
 try 'the rules of transformers 4 need the older files' 3 'vocab.json' \
-    sinkscope generate saved --prompt x --tokenizer-rules transformers-4 --steps 1 -o none
+    sinkscope generate saved --prompt x --tokenizer transformers-4 --steps 1 -o none
 try 'rules that are none' 2 'transformers-5|transformers-4' \
-    sinkscope trace tiny --prompt x --tokenizer-rules transformers-3 --steps 1
+    sinkscope trace tiny --prompt x --tokenizer transformers-3 --steps 1
 
 # ---- studies: what applied is in the manifest, and is used by resume and verify ----
 printf '%s\n' "$odd" >odd.txt
