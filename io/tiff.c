@@ -100,7 +100,7 @@ static ss_status unsupported(const kind *k, const char *name, ss_error *err) {
 }
 
 static int is_supported(const kind *k) {
-    if (k->format != SAMPLEFORMAT_UINT || k->samples > MAX_SAMPLES || k->samples < k->colors) return 0;
+    if (k->format != SAMPLEFORMAT_UINT || k->samples > MAX_SAMPLES || k->samples < k->colors + k->multiplied) return 0;
     if (k->multiplied && (k->colors != 3 || k->bits != 8 || k->planar == PLANARCONFIG_SEPARATE)) return 0;
     switch (k->photometric) {
     case PHOTOMETRIC_MINISWHITE: return k->samples == 1 && k->bits <= 8;

@@ -69,6 +69,7 @@ static void paper_steps(const pair *x, text *out) { text_addf(out, "%d steps", x
 static void own_steps(const pair *x, text *out) {
     if (x->f->study->sampler.steps) text_addf(out, "%d steps", x->f->study->sampler.steps);
     else text_add(out, "the model's default steps");
+    scheduler_asked_add_words(x->f->study->sampler.scheduler, ", ", out);
 }
 
 static void paper_guidance(const pair *x, text *out) {
