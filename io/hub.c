@@ -36,6 +36,7 @@ static int revision_length(const char *s) {
 int hub_read_name(const char *s, hub_name *out) {
     *out = (hub_name){.owner = s, .owner_length = part_length(s), .file = ""};
     if (!out->owner_length || s[out->owner_length] != '/') return 0;
+    if (out->owner_length == 6 && strncmp(s, "models", 6) == 0) return 0; /* the folder of what ships with the program */
     out->name = s + out->owner_length + 1;
     out->name_length = part_length(out->name);
     const char *rest = out->name + out->name_length;

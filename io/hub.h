@@ -13,7 +13,7 @@ typedef struct hub_name {
     const char *file; /* below the repository; "" = the repository itself */
 } hub_name;
 
-/* Whether the text may be such a name (it may also be a path). */
+/* Whether the text may be such a name (it may also be a path). "models/..." is none: that folder ships. */
 int hub_read_name(const char *s, hub_name *out);
 
 /* The cache: $HF_HUB_CACHE, else $HUGGINGFACE_HUB_CACHE, else $HF_HOME/hub, else $XDG_CACHE_HOME/huggingface/hub, else

@@ -36,6 +36,7 @@ static void test_names(void **state) {
         {"a/b c", NULL, NULL, NULL, NULL},
         {"a/b@", NULL, NULL, NULL, NULL},
         {"a/b@../x", NULL, NULL, NULL, NULL},
+        {"models/shapes-sd3", NULL, NULL, NULL, NULL},
         {"a/", NULL, NULL, NULL, NULL},
         {"", NULL, NULL, NULL, NULL},
     };
