@@ -16,7 +16,7 @@ check 'the installed program' "$program" --version
 check 'a model of its data folder' env SINKSCOPE_DATA="$work/data" "$program" generate models/tiny --prompt 'a red star' -o installed
 check 'the same by its path' sinkscope generate ../tiny --prompt 'a red star' -o built
 check 'pictures' test -s installed/00000-0.png -a -s built/00000-0.png
-try 'its own data folder' 3 "is no file or folder here, nor in $PREFIX/$DATADIR/sinkscope" env -u SINKSCOPE_DATA "$program" inspect models/nowhere
+try 'its own data folder' 3 "models/nowhere: is not there, nor in $PREFIX/$DATADIR/sinkscope" env -u SINKSCOPE_DATA "$program" inspect models/nowhere
 for data in models/shapes-sd3 studies; do check "installed: $data" test -d "$dest$PREFIX/$DATADIR/sinkscope/$data"; done
 cd ..
 
