@@ -69,28 +69,6 @@ static ss_status solver_check(const scheduler *g, int steps, ss_error *err) {
     return diffusion_check_steps(&g->diffusion, steps, SPACE_AS_DPM_SOLVER, err);
 }
 
-/* A row's coefficients, call by call: `a` are the levels [steps + 1]. */
-typedef void plan_solver(const diffusion_config *g, const level *a, int steps, schedule *out);
-
-static ss_status fill_with(const diffusion_config *g, int steps, plan_solver *plan, schedule *out, ss_error *err) {
-    size_t size = 2 * (size_t)steps + 1;
-    float *sigma = calloc(size, sizeof *sigma), *timestep = sigma ? sigma + steps + 1 : NULL;
-    level *a = calloc((size_t)steps + 1, sizeof *a);
-    ss_status status = sigma && a ? diffusion_sigmas(g, steps, SPACE_AS_DPM_SOLVER, timestep, sigma, err)
-                                  : error_no_memory(err, "schedule", size * sizeof *sigma);
-    if (status == SS_OK) {
-        for (int i = 0; i <= steps; i++) a[i] = level_of(g, sigma[i]);
-        plan(g, a, steps, out);
-        for (int i = 0; i < steps; i++) {
-            out->call[i].timestep = timestep[i];
-            out->call[i].sigma = sigma[i];
-        }
-    }
-    free(sigma);
-    free(a);
-    return status;
-}
-
 /* ---- multistep ---- */
 
 static ss_status multi_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
@@ -105,7 +83,7 @@ static void plan_multistep(const diffusion_config *g, const level *a, int steps,
 
 static ss_status multi_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, plan_multistep, out, err);
+    return solver_fill(&s->diffusion, steps, SPACE_AS_DPM_SOLVER, plan_multistep, out, err);
 }
 
 const scheduler_row SCHEDULER_DPM_SOLVER = {
@@ -187,7 +165,7 @@ static void plan_singlestep(const diffusion_config *g, const level *a, int steps
 
 static ss_status single_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, plan_singlestep, out, err);
+    return solver_fill(&s->diffusion, steps, SPACE_AS_DPM_SOLVER, plan_singlestep, out, err);
 }
 
 const scheduler_row SCHEDULER_DPM_SOLVER_SINGLE = {

@@ -2,6 +2,7 @@
 #include "sampler/scheduler_solver.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FEW_STEPS = 15 }; /* below that lower_order_final has a meaning */
@@ -138,4 +139,24 @@ ss_status solver_parse(const json_t *json, const char *where, int lower_order_fi
     if (!known) return error_set(err, SS_ERR_INPUT, where, "solver_type is '%s'; expected midpoint or heun", type);
     SS_TRY(json_get_bool_or(json, "lower_order_final", where, lower_order_final, &out->lower_order_final, err));
     return json_get_bool_or(json, "euler_at_final", where, 0, &out->euler_at_final, err);
+}
+
+ss_status solver_fill(const diffusion_config *g, int steps, spacing_rule rule, solver_plan *plan, schedule *out,
+                      ss_error *err) {
+    size_t size = 2 * (size_t)steps + 1;
+    float *sigma = calloc(size, sizeof *sigma), *timestep = sigma ? sigma + steps + 1 : NULL;
+    level *a = calloc((size_t)steps + 1, sizeof *a);
+    ss_status status = sigma && a ? diffusion_sigmas(g, steps, rule, timestep, sigma, err)
+                                  : error_no_memory(err, "schedule", size * sizeof *sigma);
+    if (status == SS_OK) {
+        for (int i = 0; i <= steps; i++) a[i] = level_of(g, sigma[i]);
+        plan(g, a, steps, out);
+        for (int i = 0; i < steps; i++) {
+            out->call[i].timestep = timestep[i];
+            out->call[i].sigma = sigma[i];
+        }
+    }
+    free(sigma);
+    free(a);
+    return status;
 }

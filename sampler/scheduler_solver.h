@@ -41,6 +41,13 @@ solver_terms solver_step(solver_algorithm algorithm, level s, level t);
  * [i + 2]. Slots of the last `memory` calls go round. */
 void solver_multistep(const diffusion_config *g, const level *a, int i, int order, int memory, schedule_call *k);
 
+/* A row's coefficients, call by call: `a` are the levels [steps + 1]. */
+typedef void solver_plan(const diffusion_config *g, const level *a, int steps, schedule *out);
+
+/* The levels spaced by the rule, the coefficients of `plan`, and what the network is told at each call. */
+ss_status solver_fill(const diffusion_config *g, int steps, spacing_rule rule, solver_plan *plan, schedule *out,
+                      ss_error *err);
+
 /* Whether the order of call i must fall, so that the last steps are stable; the order that it may have. */
 int solver_order_at(const diffusion_config *g, int steps, int i);
 

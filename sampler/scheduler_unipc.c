@@ -176,23 +176,7 @@ static void plan_calls(const diffusion_config *g, const level *a, int steps, sch
 
 static ss_status unipc_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    const diffusion_config *g = &s->diffusion;
-    size_t size = 2 * (size_t)steps + 1;
-    float *sigma = calloc(size, sizeof *sigma), *timestep = sigma ? sigma + steps + 1 : NULL;
-    level *a = calloc((size_t)steps + 1, sizeof *a);
-    ss_status status = sigma && a ? diffusion_sigmas(g, steps, SPACE_AS_UNIPC, timestep, sigma, err)
-                                  : error_no_memory(err, "schedule", size * sizeof *sigma);
-    if (status == SS_OK) {
-        for (int i = 0; i <= steps; i++) a[i] = level_of(g, sigma[i]);
-        plan_calls(g, a, steps, out);
-        for (int i = 0; i < steps; i++) {
-            out->call[i].timestep = timestep[i];
-            out->call[i].sigma = sigma[i];
-        }
-    }
-    free(sigma);
-    free(a);
-    return status;
+    return solver_fill(&s->diffusion, steps, SPACE_AS_UNIPC, plan_calls, out, err);
 }
 
 const scheduler_row SCHEDULER_UNIPC = {

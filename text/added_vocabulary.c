@@ -154,35 +154,11 @@ static ss_status is_word(const added_vocabulary *v, const char *s, size_t n, int
 static ss_status is_single(const added_vocabulary *v, const piece *p, size_t start, size_t end, int *yes,
                            ss_error *err) {
     int before = 0, after = 0;
-    size_t last = start;
-    while (last > 0 && ((unsigned char)p->t.s[--last] & 0xC0) == 0x80) {}
+    size_t last = start > 0 ? unicode_before(p->t.s, start) : 0;
     if (start > 0) SS_TRY(is_word(v, p->t.s + last, start - last, &before, err));
     SS_TRY(is_word(v, p->t.s + end, p->t.len - end, &after, err));
     *yes = !before && !after;
     return SS_OK;
-}
-
-static size_t skip_spaces(const char *s, size_t n, size_t i) {
-    int32_t cp;
-    while (i < n) {
-        size_t step = unicode_next(s + i, n - i, &cp);
-        if (!unicode_is_space(cp)) break;
-        i += step;
-    }
-    return i;
-}
-
-/* Where the white space that ends at `end` begins. */
-static size_t space_before(const char *s, size_t from, size_t end) {
-    size_t start = end;
-    int32_t cp;
-    for (size_t i = from; i < end;) {
-        size_t step = unicode_next(s + i, end - i, &cp);
-        if (!unicode_is_space(cp)) start = end;
-        else if (start == end) start = i;
-        i += step;
-    }
-    return start;
 }
 
 ss_status added_vocabulary_split(const added_vocabulary *v, int normalized, const piece *from, pieces *out,
@@ -197,10 +173,10 @@ ss_status added_vocabulary_split(const added_vocabulary *v, int normalized, cons
         if (e->single_word) SS_TRY(is_single(v, from, start, end, &single, err));
         if (!single) continue;
         if (e->lstrip) {
-            start = space_before(s, 0, start);
+            start = unicode_spaces_before(s, 0, start);
             if (start < done) start = done; /* spaces that a token before has taken */
         }
-        if (e->rstrip) end = skip_spaces(s, n, end);
+        if (e->rstrip) end = unicode_skip_spaces(s, n, end);
         SS_TRY(pieces_add(out, from, done, start, -1, err));
         SS_TRY(pieces_add(out, from, start, end, e->id, err));
         done = end;

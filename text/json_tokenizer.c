@@ -75,32 +75,6 @@ const char *json_tokenizer_piece(const json_tokenizer *t, int32_t id) {
 
 /* ---- words ---- */
 
-/* Letters, marks and digits against everything else. */
-static int kind_at(const char *s, size_t n) {
-    int32_t cp;
-    unicode_next(s, n, &cp);
-    return unicode_is_word_sign(cp);
-}
-
-static int kind_of_last(const char *s) {
-    size_t i = strlen(s);
-    do i--;
-    while (i > 0 && ((unsigned char)s[i] & 0xC0) == 0x80);
-    return kind_at(s + i, strlen(s + i));
-}
-
-/* Of a model whose pieces begin with a sign for space: a token belongs to the word before it unless it opens a piece or
- * its first sign is of another kind than the last one. */
-static ss_status add_spaced(const char *space, int opens, const char *s, size_t n, int32_t id, token_builder *b,
-                            ss_error *err) {
-    size_t sign = strlen(space);
-    if (sign && n >= sign && memcmp(s, space, sign) == 0) s += sign, n -= sign;
-    const char *word = b->out.word_count ? b->out.words[b->out.word_count - 1] : "";
-    int joins = !opens && (n == 0 || !*word || kind_at(s, n) == kind_of_last(word));
-    SS_TRY(joins ? token_builder_lengthen(b, s, n, err) : token_builder_word(b, s, n, err));
-    return token_builder_add(b, id, TOKEN_WORD, n, err);
-}
-
 /* The text that a piece stands for: its bytes where it is written in signs for bytes. */
 static ss_status plain_text(const json_tokenizer *t, const char *s, size_t n, text *out, ss_error *err) {
     if (!pre_tokenizer_is_byte_level(t->pre) || !byte_level_add_bytes(out, s, n)) {
@@ -149,8 +123,8 @@ static ss_status add_piece(const json_tokenizer *t, const piece *p, token_builde
     ss_status status = token_model_encode(t->model, p->t.s, p->t.len, &list, err);
     if (status == SS_OK && !spaced && list.count) status = add_word(t, p, &list, b, err);
     for (int i = 0; status == SS_OK && spaced && i < list.count; i++)
-        status = add_spaced(space, i == 0, p->t.s + list.at[i].start, list.at[i].end - list.at[i].start, list.at[i].id,
-                            b, err);
+        status = token_builder_spaced(b, space, i == 0, p->t.s + list.at[i].start, list.at[i].end - list.at[i].start,
+                                      list.at[i].id, err);
     model_tokens_free(&list);
     return status;
 }

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/json.h"
 #include "text/byte_level.h"
 #include "text/charsmap.h"
 #include "text/crate_unicode.h"
 #include "text/pattern.h"
+#include "text/step_tree.h"
 #include "text/unicode.h"
 
-enum { MAX_STEPS = 64, MAX_DEPTH = 16 };
+enum { MAX_STEPS = 64 };
 
 typedef struct step step;
 
@@ -248,46 +248,33 @@ static const kind KINDS[] = {{"NFC", NULL, apply_nfc},
                              {"Precompiled", read_precompiled, apply_precompiled}};
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 
-static ss_status find_kind(const json_t *tree, const char *where, const kind **out, ss_error *err) {
-    const char *type;
-    SS_TRY(json_get_text(tree, "type", where, &type, err));
-    for (int i = 0; i < KIND_COUNT; i++)
-        if (strcmp(KINDS[i].name, type) == 0) return *out = &KINDS[i], SS_OK;
-    return error_set(err, SS_ERR_INPUT, where, "has a normalizer of the type '%s', which is not known", type);
-}
+static const step_part PART = {"normalizer", "normalizers"};
 
-/* `n` NULL: types are looked at alone. */
-static ss_status read_tree(normalizer *n, const json_t *tree, const char *where, int depth, ss_error *err) {
-    const kind *k = NULL;
-    const char *type = json_string_value(json_object_get(tree, "type"));
-    if (type && strcmp(type, "Sequence") == 0) {
-        json_t *list;
-        if (depth > MAX_DEPTH) return error_set(err, SS_ERR_INPUT, where, "nests normalizers too deeply");
-        SS_TRY(json_get_array(tree, "normalizers", where, &list, err));
-        for (size_t i = 0; i < json_array_size(list); i++)
-            SS_TRY(read_tree(n, json_array_get(list, i), where, depth + 1, err));
-        return SS_OK;
-    }
-    SS_TRY(find_kind(tree, where, &k, err));
+/* `user`: the normalizer; NULL: types are looked at alone. */
+static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+    normalizer *n = user;
+    int i = 0;
+    while (i < KIND_COUNT && strcmp(KINDS[i].name, type) != 0) i++;
+    if (i == KIND_COUNT) return step_tree_unknown(&PART, type, where, err);
     if (!n) return SS_OK;
     if (n->count == MAX_STEPS) return error_set(err, SS_ERR_INPUT, where, "has more than %d normalizers", MAX_STEPS);
     step *s = &n->steps[n->count++];
-    *s = (step){.kind = k};
-    return k->read ? k->read(s, tree, where, err) : SS_OK;
+    *s = (step){.kind = &KINDS[i]};
+    return s->kind->read ? s->kind->read(s, tree, where, err) : SS_OK;
 }
 
 ss_status normalizer_read(normalizer **out, const json_t *tree, const char *where, ss_error *err) {
     *out = NULL;
     normalizer *n = calloc(1, sizeof *n);
     if (!n) return error_no_memory(err, where, sizeof *n);
-    ss_status status = !tree || json_is_null(tree) ? SS_OK : read_tree(n, tree, where, 0, err);
+    ss_status status = step_tree_walk(&PART, tree, where, read_step, n, err);
     if (status == SS_OK) *out = n;
     else normalizer_free(n);
     return status;
 }
 
 ss_status normalizer_check_types(const json_t *tree, const char *where, ss_error *err) {
-    return !tree || json_is_null(tree) ? SS_OK : read_tree(NULL, tree, where, 0, err);
+    return step_tree_walk(&PART, tree, where, read_step, NULL, err);
 }
 
 void normalizer_free(normalizer *n) {

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "io/json.h"
+#include "text/step_tree.h"
 
-enum { MAX_DEPTH = 16 };
+static const step_part PROCESSOR = {"post_processor", "processors"}, DECODER = {"decoder", "decoders"};
 
 static ss_status add(post_ids *o, int after, int64_t id, const char *where, ss_error *err) {
     if (id < 0 || id > INT32_MAX)
@@ -73,7 +73,7 @@ static ss_status read_nothing(post_ids *o, const json_t *tree, const char *where
     return SS_OK;
 }
 
-static ss_status read_tree(post_ids *o, const json_t *tree, const char *where, int depth, ss_error *err) {
+static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
     static const struct {
         const char *name;
         ss_status (*read)(post_ids *o, const json_t *tree, const char *where, ss_error *err);
@@ -81,16 +81,7 @@ static ss_status read_tree(post_ids *o, const json_t *tree, const char *where, i
                  {"RobertaProcessing", read_enclosing},
                  {"BertProcessing", read_enclosing},
                  {"ByteLevel", read_nothing}};
-    const char *type;
-    SS_TRY(json_get_text(tree, "type", where, &type, err));
-    if (strcmp(type, "Sequence") == 0) {
-        json_t *list;
-        if (depth > MAX_DEPTH) return error_set(err, SS_ERR_INPUT, where, "nests post_processors too deeply");
-        SS_TRY(json_get_array(tree, "processors", where, &list, err));
-        for (size_t i = 0; i < json_array_size(list); i++)
-            SS_TRY(read_tree(o, json_array_get(list, i), where, depth + 1, err));
-        return SS_OK;
-    }
+    post_ids *o = user;
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         if (strcmp(KINDS[i].name, type) != 0) continue;
         post_ids own = {0}; /* what one processor adds goes around what those before it added */
@@ -103,32 +94,23 @@ static ss_status read_tree(post_ids *o, const json_t *tree, const char *where, i
         *o = joined;
         return SS_OK;
     }
-    return error_set(err, SS_ERR_INPUT, where, "has a post_processor of the type '%s', which is not known", type);
+    return step_tree_unknown(&PROCESSOR, type, where, err);
 }
 
 ss_status post_processor_read(post_ids *out, const json_t *tree, const char *where, ss_error *err) {
     *out = (post_ids){0};
-    return !tree || json_is_null(tree) ? SS_OK : read_tree(out, tree, where, 0, err);
+    return step_tree_walk(&PROCESSOR, tree, where, read_step, out, err);
 }
 
-static ss_status check_decoder(const json_t *tree, const char *where, int depth, ss_error *err) {
+static ss_status check_decoder(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+    (void)user, (void)tree;
     static const char *const TYPES[] = {"BPEDecoder", "ByteFallback", "ByteLevel", "CTC",      "Fuse",
                                         "Metaspace",  "Replace",      "Strip",     "WordPiece"};
-    const char *type;
-    SS_TRY(json_get_text(tree, "type", where, &type, err));
-    if (strcmp(type, "Sequence") == 0) {
-        json_t *list;
-        if (depth > MAX_DEPTH) return error_set(err, SS_ERR_INPUT, where, "nests decoders too deeply");
-        SS_TRY(json_get_array(tree, "decoders", where, &list, err));
-        for (size_t i = 0; i < json_array_size(list); i++)
-            SS_TRY(check_decoder(json_array_get(list, i), where, depth + 1, err));
-        return SS_OK;
-    }
     for (size_t i = 0; i < sizeof TYPES / sizeof TYPES[0]; i++)
         if (strcmp(TYPES[i], type) == 0) return SS_OK;
-    return error_set(err, SS_ERR_INPUT, where, "has a decoder of the type '%s', which is not known", type);
+    return step_tree_unknown(&DECODER, type, where, err);
 }
 
 ss_status decoder_check_types(const json_t *tree, const char *where, ss_error *err) {
-    return !tree || json_is_null(tree) ? SS_OK : check_decoder(tree, where, 0, err);
+    return step_tree_walk(&DECODER, tree, where, check_decoder, NULL, err);
 }

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/json.h"
 #include "text/byte_level.h"
 #include "text/crate_unicode.h"
 #include "text/pattern.h"
+#include "text/step_tree.h"
 #include "text/unicode.h"
 
-enum { MAX_STEPS = 64, MAX_DEPTH = 16 };
+enum { MAX_STEPS = 64 };
 
 typedef struct step step;
 
@@ -268,34 +268,21 @@ static const kind KINDS[] = {{"BertPreTokenizer", NULL, split_bert},
                              {"UnicodeScripts", read_scripts, NULL}};
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 
-static ss_status find_kind(const json_t *tree, const char *where, const kind **out, ss_error *err) {
-    const char *type;
-    SS_TRY(json_get_text(tree, "type", where, &type, err));
-    for (int i = 0; i < KIND_COUNT; i++)
-        if (strcmp(KINDS[i].name, type) == 0) return *out = &KINDS[i], SS_OK;
-    return error_set(err, SS_ERR_INPUT, where, "has a pre_tokenizer of the type '%s', which is not known", type);
-}
+static const step_part PART = {"pre_tokenizer", "pretokenizers"};
 
-/* `p` NULL: types are looked at alone. */
-static ss_status read_tree(pre_tokenizer *p, const json_t *tree, const char *where, int depth, ss_error *err) {
-    const kind *k = NULL;
-    const char *type = json_string_value(json_object_get(tree, "type"));
-    if (type && strcmp(type, "Sequence") == 0) {
-        json_t *list;
-        if (depth > MAX_DEPTH) return error_set(err, SS_ERR_INPUT, where, "nests pre_tokenizers too deeply");
-        SS_TRY(json_get_array(tree, "pretokenizers", where, &list, err));
-        for (size_t i = 0; i < json_array_size(list); i++)
-            SS_TRY(read_tree(p, json_array_get(list, i), where, depth + 1, err));
-        return SS_OK;
-    }
-    SS_TRY(find_kind(tree, where, &k, err));
+/* `user`: the pre_tokenizer; NULL: types are looked at alone. */
+static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+    pre_tokenizer *p = user;
+    int i = 0;
+    while (i < KIND_COUNT && strcmp(KINDS[i].name, type) != 0) i++;
+    if (i == KIND_COUNT) return step_tree_unknown(&PART, type, where, err);
     if (!p) return SS_OK;
     if (p->count == MAX_STEPS) return error_set(err, SS_ERR_INPUT, where, "has more than %d pre_tokenizers", MAX_STEPS);
     step *s = &p->steps[p->count++];
-    *s = (step){.kind = k};
-    SS_TRY(k->read ? k->read(s, tree, where, err) : SS_OK);
-    if (k->split == split_byte_level) p->byte_level = 1;
-    if (k->split == split_metaspace) p->space = s->sign;
+    *s = (step){.kind = &KINDS[i]};
+    if (s->kind->read) SS_TRY(s->kind->read(s, tree, where, err));
+    if (s->kind->split == split_byte_level) p->byte_level = 1;
+    if (s->kind->split == split_metaspace) p->space = s->sign;
     return SS_OK;
 }
 
@@ -304,14 +291,14 @@ ss_status pre_tokenizer_read(pre_tokenizer **out, const json_t *tree, const char
     pre_tokenizer *p = calloc(1, sizeof *p);
     if (!p) return error_no_memory(err, where, sizeof *p);
     p->space = "";
-    ss_status status = !tree || json_is_null(tree) ? SS_OK : read_tree(p, tree, where, 0, err);
+    ss_status status = step_tree_walk(&PART, tree, where, read_step, p, err);
     if (status == SS_OK) *out = p;
     else pre_tokenizer_free(p);
     return status;
 }
 
 ss_status pre_tokenizer_check_types(const json_t *tree, const char *where, ss_error *err) {
-    return !tree || json_is_null(tree) ? SS_OK : read_tree(NULL, tree, where, 0, err);
+    return step_tree_walk(&PART, tree, where, read_step, NULL, err);
 }
 
 void pre_tokenizer_free(pre_tokenizer *p) {

@@ -34,29 +34,6 @@ void t5_unigram_close(t5_unigram *t) {
 
 static int starts_with_sign(const char *s, size_t n) { return n >= SIGN_SIZE && memcmp(s, SPACE_SIGN, SIGN_SIZE) == 0; }
 
-/* Letters, marks and digits against everything else. */
-static int kind_at(const char *s, size_t n) {
-    int32_t cp;
-    unicode_next(s, n, &cp);
-    return unicode_is_word_sign(cp);
-}
-
-static int kind_of_last(const char *s) {
-    size_t i = strlen(s);
-    do i--;
-    while (i > 0 && ((unsigned char)s[i] & 0xC0) == 0x80);
-    return kind_at(s + i, strlen(s + i));
-}
-
-/* A piece goes to the word before it unless it opens a chunk or its first sign is of another kind than the last one. */
-static ss_status add_piece(token_builder *b, int opens, const char *s, size_t n, int32_t id, ss_error *err) {
-    if (starts_with_sign(s, n)) s += SIGN_SIZE, n -= SIGN_SIZE;
-    const char *word = b->out.word_count ? b->out.words[b->out.word_count - 1] : "";
-    int joins = !opens && (n == 0 || !*word || kind_at(s, n) == kind_of_last(word));
-    SS_TRY(joins ? token_builder_lengthen(b, s, n, err) : token_builder_word(b, s, n, err));
-    return token_builder_add(b, id, TOKEN_WORD, n, err);
-}
-
 /* Best path to each byte, as Unigram::encode_optimized of tokenizers/src/models/unigram/model.rs. */
 typedef struct node {
     double score;
@@ -101,7 +78,7 @@ static ss_status encode_chunk(const t5_vocabulary *v, const char *s, size_t n, t
         end = ends[i];
         int32_t id = best[end].id, unknown = v->model.unk_id;
         while (id == unknown && end < n && best[ends[end]].id == unknown) end = ends[end];
-        status = add_piece(b, i == 0, s + i, end - i, id, err);
+        status = token_builder_spaced(b, SPACE_SIGN, i == 0, s + i, end - i, id, err);
     }
     free(best);
     free(ends);
@@ -143,29 +120,6 @@ static ss_status encode_normalized(const t5_vocabulary *v, const char *s, size_t
 typedef ss_status encode_part(const t5_vocabulary *v, const char *s, size_t n, int is_first, token_builder *b,
                               ss_error *err);
 
-static size_t skip_spaces(const char *s, size_t n, size_t i) {
-    int32_t cp;
-    while (i < n) {
-        size_t step = unicode_next(s + i, n - i, &cp);
-        if (!unicode_is_space(cp)) break;
-        i += step;
-    }
-    return i;
-}
-
-/* Where the white space that ends at `end` begins, not before `from`. */
-static size_t space_before(const char *s, size_t from, size_t end) {
-    size_t start = end;
-    int32_t cp;
-    for (size_t i = from; i < end;) {
-        size_t step = unicode_next(s + i, end - i, &cp);
-        if (!unicode_is_space(cp)) start = end;
-        else if (start == end) start = i;
-        i += step;
-    }
-    return start;
-}
-
 /* AddedVocabulary::find_matches: added tokens become tokens, `rest` takes what lies between. */
 static ss_status cut_added(const t5_vocabulary *v, int normalized, const char *s, size_t n, int is_first,
                            encode_part rest, token_builder *b, ss_error *err) {
@@ -176,8 +130,8 @@ static ss_status cut_added(const t5_vocabulary *v, int normalized, const char *s
         from = end;
         /* the next match is looked for right after this one; the spaces may reach further */
         if (start < done) start = done;
-        if (t->lstrip) start = space_before(s, done, start);
-        if (t->rstrip) end = skip_spaces(s, n, end);
+        if (t->lstrip) start = unicode_spaces_before(s, done, start);
+        if (t->rstrip) end = unicode_skip_spaces(s, n, end);
         SS_TRY(rest(v, s + done, start - done, is_first && done == 0, b, err));
         SS_TRY(token_builder_word(b, t->content, strlen(t->content), err));
         SS_TRY(token_builder_add(b, t->id, TOKEN_WORD, strlen(t->content), err));
@@ -188,8 +142,8 @@ static ss_status cut_added(const t5_vocabulary *v, int normalized, const char *s
 
 /* Returns how many bytes went at the start. */
 static size_t strip(const t5_step *step, text *t) {
-    size_t start = step->strip_left ? skip_spaces(t->s, t->len, 0) : 0;
-    size_t end = step->strip_right ? space_before(t->s, start, t->len) : t->len;
+    size_t start = step->strip_left ? unicode_skip_spaces(t->s, t->len, 0) : 0;
+    size_t end = step->strip_right ? unicode_spaces_before(t->s, start, t->len) : t->len;
     memmove(t->s, t->s + start, end - start);
     t->len = end - start;
     return start;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/unicode.h"
+
 static ss_status grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
     if (count < *capacity) return SS_OK;
     int n = *capacity ? 2 * *capacity : 64;
@@ -39,4 +41,21 @@ ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, size_
     SS_TRY(grow((void **)&b->out.at, &b->capacity, b->out.count, sizeof *b->out.at, err));
     b->out.at[b->out.count++] = (token){id, cls, cls == TOKEN_WORD ? b->out.word_count - 1 : -1, (int32_t)bytes};
     return SS_OK;
+}
+
+static int is_word_at(const char *s, size_t n) {
+    int32_t cp;
+    unicode_next(s, n, &cp);
+    return unicode_is_word_sign(cp);
+}
+
+ss_status token_builder_spaced(token_builder *b, const char *space, int opens, const char *s, size_t n, int32_t id,
+                               ss_error *err) {
+    size_t sign = strlen(space);
+    if (sign && n >= sign && memcmp(s, space, sign) == 0) s += sign, n -= sign;
+    const char *word = b->out.word_count ? b->out.words[b->out.word_count - 1] : "";
+    size_t length = strlen(word), last = length ? unicode_before(word, length) : 0;
+    int joins = !opens && (n == 0 || !length || is_word_at(s, n) == is_word_at(word + last, length - last));
+    SS_TRY(joins ? token_builder_lengthen(b, s, n, err) : token_builder_word(b, s, n, err));
+    return token_builder_add(b, id, TOKEN_WORD, n, err);
 }

@@ -25,6 +25,34 @@ size_t unicode_next(const char *s, size_t n, int32_t *cp) {
     return step > 0 ? (size_t)step : 1;
 }
 
+size_t unicode_before(const char *s, size_t i) {
+    do i--;
+    while (i > 0 && ((unsigned char)s[i] & 0xC0) == 0x80);
+    return i;
+}
+
+size_t unicode_skip_spaces(const char *s, size_t n, size_t i) {
+    int32_t cp;
+    while (i < n) {
+        size_t step = unicode_next(s + i, n - i, &cp);
+        if (!unicode_is_space(cp)) break;
+        i += step;
+    }
+    return i;
+}
+
+size_t unicode_spaces_before(const char *s, size_t from, size_t end) {
+    size_t start = end;
+    int32_t cp;
+    for (size_t i = from; i < end;) {
+        size_t step = unicode_next(s + i, end - i, &cp);
+        if (!unicode_is_space(cp)) start = end;
+        else if (start == end) start = i;
+        i += step;
+    }
+    return start;
+}
+
 void unicode_append(text *out, int32_t cp) {
     utf8proc_uint8_t bytes[4];
     utf8proc_ssize_t n = utf8proc_encode_char(cp, bytes);
@@ -155,19 +183,13 @@ static int has(const pcre2_code *property, const char *s, size_t n, text *out) {
     return found >= 0;
 }
 
-static size_t start_before(const char *s, size_t i) {
-    do i--;
-    while (i > 0 && ((unsigned char)s[i] & 0xC0) == 0x80);
-    return i;
-}
-
 /* handle_capital_sigma of CPython's Objects/unicodeobject.c: final where the nearest sign before that is not
  * case-ignorable is cased, and the nearest after is not. */
 static int is_final_sigma(const char *s, size_t n, size_t i, size_t after, const unicode_case *c, text *out) {
     size_t j = i;
     int cased = 0;
     while (j > 0) {
-        j = start_before(s, j);
+        j = unicode_before(s, j);
         if (has(c->ignorable, s + j, n - j, out)) continue;
         cased = has(c->cased, s + j, n - j, out);
         break;

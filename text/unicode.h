@@ -14,6 +14,14 @@ size_t unicode_find_invalid(const char *s, size_t n);
 /* Decode the code point at s (n > 0 bytes follow); returns its length in bytes. */
 size_t unicode_next(const char *s, size_t n, int32_t *cp);
 
+/* Where the code point begins that ends at byte i > 0. */
+size_t unicode_before(const char *s, size_t i);
+
+/* The byte behind the white space that begins at i; where the white space that ends at `end` begins, not before `from`.
+ * White space: unicode_is_space. */
+size_t unicode_skip_spaces(const char *s, size_t n, size_t i);
+size_t unicode_spaces_before(const char *s, size_t from, size_t end);
+
 void unicode_append(text *out, int32_t cp);
 void unicode_append_upper(text *out, int32_t cp); /* its capital, where that is one code point */
 void unicode_append_lower(text *out, int32_t cp); /* its small letter by itself: no final sigma */
