@@ -46,13 +46,15 @@ static ss_status record_notices(session *s, ss_error *err) {
     return store_record_notices(s->store, &s->c->notices, err);
 }
 
-static ss_status open_model(session *s, const invocation *in, const study *y, int limit, ss_error *err) {
+/* Rules that the study does not name become the model's. */
+static ss_status open_model(session *s, const invocation *in, study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
     model_parts parts = y->parts;
     parts.variant = y->variant;
     parts.rules = y->rules;
     parts.data = cli_data_folder();
     SS_TRY(pipeline_open_parts(&s->pl, s->c, y->model, &parts, err));
+    y->rules = *pipeline_rules_of(s->pl);
     pipeline_set_form(s->pl, y->weights);
     return plan_make(&s->plan, y, s->pl, limit, err);
 }

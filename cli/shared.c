@@ -122,8 +122,10 @@ void cli_free_parts(model_parts *parts) {
 }
 
 void cli_read_rules(const invocation *in, pipeline_rules *out) {
-    for (int i = 0; i < PIPELINE_RULE_COUNT; i++)
-        out->word[i] = (uint8_t)invocation_flag(in, PIPELINE_RULES[i].name).word;
+    for (int i = 0; i < PIPELINE_RULE_COUNT; i++) {
+        option_value given = invocation_flag(in, PIPELINE_RULES[i].name);
+        pipeline_rules_ask(out, (pipeline_rule)i, &given);
+    }
 }
 
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {

@@ -148,6 +148,8 @@ static ss_status open_index(pipeline *p, const json_t *index, const char *path, 
     if (!(p->row = find_row(class_name, path, err))) return err->code;
     if (p->parts->n_lora) SS_TRY(lora_open(&p->lora, p->parts->lora, p->parts->n_lora, err));
     if (!p->single) SS_TRY(pipeline_check_variant(p, index, path, p->parts->variant, err));
+    const char *own = p->single ? original_config_folder(p->single) : p->folder;
+    if (own) SS_TRY(pipeline_rules_take_folder(&p->rules, own, err));
     SS_TRY(p->row->open(p, index, path, p->parts->variant, err));
     SS_TRY(read_defaults(p, err));
     if (p->lora) SS_TRY(lora_finish(p->lora, &p->c->notices, err));

@@ -14,9 +14,11 @@ typedef enum pipeline_rule { RULE_T5_ZEROS, RULE_TOKENIZER, PIPELINE_RULE_COUNT 
 
 enum { RULE_TODAY, RULE_OLDER };
 
-/* The word of each rule; zeros are today's. */
+/* The word of each rule, and whether somebody asked for it by name. Where nobody did, the rule that the model's own
+ * rules.json names applies, else today's. Zeros: nobody asked. */
 typedef struct pipeline_rules {
     uint8_t word[PIPELINE_RULE_COUNT];
+    uint8_t asked[PIPELINE_RULE_COUNT];
 } pipeline_rules;
 
 /* Its words are those of tokenizer_rules_name, in their order. */
@@ -49,7 +51,14 @@ json_t *pipeline_rules_write(const pipeline_rules *r);
  */
 ss_status pipeline_rules_read(const json_t *json, const char *where, pipeline_rules *out, ss_error *err);
 
-/* Append ", t5-zeros: clip" for each rule that is not today's. */
+/* The word of one rule, from a flag or a key: asked for where it was given. */
+void pipeline_rules_ask(pipeline_rules *r, pipeline_rule rule, const option_value *given);
+
+/* Rules that nobody asked for become those that FOLDER/rules.json names, an object as pipeline_rules_write's; a folder
+ * without the file changes nothing. A key that is no rule, or a word that is none of its words, is an error. */
+ss_status pipeline_rules_take_folder(pipeline_rules *r, const char *folder, ss_error *err);
+
+/* Append ", t5-zeros: clip" for each rule that is not today's and was asked for. */
 void pipeline_rules_add_words(const pipeline_rules *r, text *out);
 
 #endif

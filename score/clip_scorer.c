@@ -76,12 +76,29 @@ static ss_status class_by_default(const char *folder, const char **name, ss_erro
     return status;
 }
 
+/* A folder whose rules.json names the rules of its ids keeps them. */
+static ss_status rules_of(const char *folder, tokenizer_rules *rules, ss_error *err) {
+    char *path = file_join(folder, "rules.json");
+    const char *name;
+    json_t *own = NULL;
+    ss_status status = path ? SS_OK : error_no_memory(err, folder, 1);
+    if (status == SS_OK && file_exists(path)) status = json_read_file(path, JSON_CONFIG_LIMIT, &own, err);
+    if (status == SS_OK && json_has(own, "tokenizer")) {
+        status = json_get_text(own, "tokenizer", path, &name, err);
+        if (status == SS_OK) status = tokenizer_rules_find(name, rules, path, err);
+    }
+    json_decref(own);
+    free(path);
+    return status;
+}
+
 static ss_status open_hugging_face(clip_scorer *s, compute *c, const char *folder, const char *tokenizer_folder,
                                    tokenizer_rules rules, ss_error *err) {
     const char *class_name;
     SS_TRY(model_open_as(&s->m, c, "CLIPModel", folder, NULL, err));
     const char *beside = tokenizer_folder && *tokenizer_folder ? tokenizer_folder : folder;
     SS_TRY(class_by_default(beside, &class_name, err));
+    SS_TRY(rules_of(beside, &rules, err));
     SS_TRY(tokenizer_open(&s->words, beside, class_name, rules, err));
     return read_preprocessor(beside, &s->pixels, err);
 }

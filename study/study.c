@@ -62,7 +62,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     y->weights = (weight_form)o.word; /* its words are the forms' names */
     for (int i = 0; i < PIPELINE_RULE_COUNT; i++) {
         SS_TRY(loader_get(l, root, STUDY_KEYS, PIPELINE_RULES[i].name, &o));
-        y->rules.word[i] = (uint8_t)o.word;
+        pipeline_rules_ask(&y->rules, (pipeline_rule)i, &o);
     }
     SS_TRY(loader_get(l, root, STUDY_KEYS, "study-seed", &o));
     y->study_seed = o.seed.bits;

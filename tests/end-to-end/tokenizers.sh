@@ -30,6 +30,26 @@ draw four tiny --prompt 'a red star' --tokenizer transformers-4
 equal 'plain prompts have equal ids under both rules' older/00000-0.png four/00000-0.png
 draw odd-four tiny --prompt "$odd" --tokenizer transformers-4
 differ 'odd prompts have not' odd-older/00000-0.png odd-four/00000-0.png
+# a model's own rule: for those who ask for none, in the manifest, not in a picture's parameters
+cp -r tiny owned
+echo '{"tokenizer": "transformers-4"}' >owned/rules.json
+draw odd-owned owned --prompt "$odd"
+equal "a model's own rule" odd-owned/00000-0.png odd-four/00000-0.png
+if grep -q transformers odd-owned/00000-0.png; then fail 'it is not in the parameters' odd-owned; else pass; fi
+draw odd-asked owned --prompt "$odd" --tokenizer transformers-5
+equal 'and another one asked for' odd-asked/00000-0.png odd-older/00000-0.png
+echo '{"tokenizer": "transformers-3"}' >owned/rules.json
+try 'an own rule that is none' 3 'owned/rules.json' sinkscope generate owned --prompt x --steps 1 -o none
+echo '{"tokenizer": "transformers-4"}' >owned/rules.json
+for model in shapes-sd3 shapes-sdxl; do # which ship: the ids of before
+    ships="$SOURCE/models/$model"
+    draw "$model-own" "$ships" --prompt "$odd"
+    draw "$model-four" "$ships" --prompt "$odd" --tokenizer transformers-4
+    draw "$model-five" "$ships" --prompt "$odd" --tokenizer transformers-5
+    equal "$model keeps its ids" "$model-own/00000-0.png" "$model-four/00000-0.png"
+    differ "$model by the rules of today" "$model-own/00000-0.png" "$model-five/00000-0.png"
+done
+
 try 'the rules of transformers 4 need the older files' 3 'vocab.json' \
     sinkscope generate saved --prompt x --tokenizer transformers-4 --steps 1 -o none
 try 'rules that are none' 2 'transformers-5|transformers-4' \
@@ -53,12 +73,15 @@ END_OF_STUDY
 }
 study five ''
 study four 'tokenizer: transformers-4'
-for name in five four; do check "a study: $name" sinkscope run "$name.yaml" -o "store-$name" --quiet; done
+study own ''
+sed -i 's/^model: .*/model: owned/' own.yaml
+for name in five four own; do check "a study: $name" sinkscope run "$name.yaml" -o "store-$name" --quiet; done
 check 'its manifest names the rules' grep -q '"tokenizer": "transformers-5"' store-five/manifest.json
-check 'the other one too' grep -q '"tokenizer": "transformers-4"' store-four/manifest.json
+for name in four own; do check "the other one too: $name" grep -q '"tokenizer": "transformers-4"' store-$name/manifest.json; done
 picture='images/baseline/00000/samples/0000.png'
 differ 'their pictures' store-five/$picture store-four/$picture
-for name in five four; do try "verify: $name" 0 verified sinkscope verify "store-$name" --remake 2; done
+equal "a model's own rule in a study" store-own/$picture store-four/$picture
+for name in five four own; do try "verify: $name" 0 verified sinkscope verify "store-$name" --remake 2; done
 # a store of before this entry was made by transformers 4
 for name in five four; do
     cp -r "store-$name" "old-$name"

@@ -119,7 +119,8 @@ static void test_rules(void **state) {
     assert_string_equal(json_string_value(json_object_get(o, "t5-zeros")), "max-text-tokens");
     assert_string_equal(json_string_value(json_object_get(o, "tokenizer")), "transformers-5");
     check(pipeline_rules_read(o, "manifest.json", &read, &err), &err);
-    assert_memory_equal(&read, &r, sizeof r);
+    assert_memory_equal(read.word, r.word, sizeof r.word);
+    assert_true(read.asked[RULE_TOKENIZER]); /* by the store */
     json_decref(o);
     check(pipeline_rules_read(NULL, "manifest.json", &read, &err), &err);
     assert_int_equal(read.word[RULE_T5_ZEROS], RULE_OLDER);
@@ -138,6 +139,44 @@ static void test_rules(void **state) {
     assert_non_null(strstr(words.s, ", t5-zeros: clip"));
     assert_non_null(strstr(words.s, ", tokenizer: transformers-4"));
     text_free(&words);
+}
+
+/* A model's own rules are for those who ask for none, and are no words of a picture's parameters. */
+static void test_own_rules(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *message;
+    } bad[] = {{"{\"tokenizer\": \"transformers-3\"}", "transformers-5|transformers-4"},
+               {"{\"tokenizer\": 4}", "tokenizer is"},
+               {"{\"tokeniser\": \"transformers-4\"}", "unknown key 'tokeniser'"}};
+    char path[512];
+    ss_error err = {0};
+    pipeline_rules r = {0};
+    text words = {0};
+    snprintf(path, sizeof path, "%s/rules.json", folder);
+    check(pipeline_rules_take_folder(&r, folder, &err), &err); /* no file: nothing */
+    assert_int_equal(r.word[RULE_TOKENIZER], RULE_TODAY);
+    check(file_write(path, "{\"tokenizer\": \"transformers-4\"}", 31, &err), &err);
+    check(pipeline_rules_take_folder(&r, folder, &err), &err);
+    assert_int_equal(r.word[RULE_TOKENIZER], TOKENIZER_TRANSFORMERS_4);
+    assert_int_equal(r.word[RULE_T5_ZEROS], RULE_TODAY);
+    pipeline_rules_add_words(&r, &words);
+    assert_int_equal(words.len, 0);
+    r = (pipeline_rules){0};
+    pipeline_rules_ask(&r, RULE_TOKENIZER, &(option_value){.is_set = 1, .word = TOKENIZER_TRANSFORMERS_5});
+    check(pipeline_rules_take_folder(&r, folder, &err), &err);
+    assert_int_equal(r.word[RULE_TOKENIZER], TOKENIZER_TRANSFORMERS_5);
+    r = (pipeline_rules){0};
+    pipeline_rules_ask(&r, RULE_TOKENIZER, &(option_value){.word = TOKENIZER_TRANSFORMERS_5}); /* an option's default */
+    check(pipeline_rules_take_folder(&r, folder, &err), &err);
+    assert_int_equal(r.word[RULE_TOKENIZER], TOKENIZER_TRANSFORMERS_4);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        check(file_write(path, bad[i].file, strlen(bad[i].file), &err), &err);
+        assert_int_equal(pipeline_rules_take_folder(&r, folder, &err), SS_ERR_INPUT);
+        assert_string_equal(err.where, path);
+        assert_non_null(strstr(err.message, bad[i].message));
+    }
+    remove(path);
 }
 
 /* Another scheduler over the model's settings, forced upon it or not. */
@@ -455,6 +494,7 @@ int main(void) {
         cmocka_unit_test(test_parity),
         cmocka_unit_test(test_parity_today),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_own_rules),
         cmocka_unit_test(test_other_schedulers),
         cmocka_unit_test(test_noise_of_cards),
         cmocka_unit_test(test_bits),

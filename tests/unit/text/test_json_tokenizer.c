@@ -337,6 +337,33 @@ static void test_rules_differ(void **state) {
     tokenizer_close(older);
 }
 
+/* Every prompt that ships has equal ids by both sets of rules, for every tokenizer that ships. */
+static void test_prompts_that_ship(void **state) {
+    static const char *const folders[] = {"shapes-sd3/tokenizer",  "shapes-sd3/tokenizer_2",  "shapes-sd3/tokenizer_3",
+                                          "shapes-sdxl/tokenizer", "shapes-sdxl/tokenizer_2", "shapes-clip"};
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
+        char path[512], line[1024];
+        int n = 0;
+        snprintf(path, sizeof path, "%s/%s", MODELS, folders[f]);
+        tokenizer *today = open_folder(path, NULL, TOKENIZER_TRANSFORMERS_5);
+        tokenizer *older = open_folder(path, NULL, TOKENIZER_TRANSFORMERS_4);
+        FILE *file = fopen(MODELS "/shapes-sd3/prompts.jsonl", "r");
+        assert_non_null(file);
+        for (; fgets(line, sizeof line, file); n++) {
+            json_t *row = json_loads(line, 0, NULL);
+            const char *prompt = json_string_value(json_object_get(row, "prompt"));
+            assert_non_null(prompt);
+            if (!equal_ids(today, older, prompt)) fail_msg("%s: '%s'", folders[f], prompt);
+            json_decref(row);
+        }
+        fclose(file);
+        assert_int_equal(n, 553);
+        tokenizer_close(today);
+        tokenizer_close(older);
+    }
+}
+
 static void test_rules_names(void **state) {
     tokenizer_rules rules;
     ss_error err = {0};
@@ -381,6 +408,7 @@ int main(void) {
         cmocka_unit_test(test_patterns_refused),  cmocka_unit_test(test_patterns_translated),
         cmocka_unit_test(test_pattern_limits),    cmocka_unit_test(test_words),
         cmocka_unit_test(test_rules_differ),      cmocka_unit_test(test_rules_names),
-        cmocka_unit_test(test_class_given),       cmocka_unit_test(test_no_unknown)};
+        cmocka_unit_test(test_prompts_that_ship), cmocka_unit_test(test_class_given),
+        cmocka_unit_test(test_no_unknown)};
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }
