@@ -1,5 +1,7 @@
-/* TIFF through libtiff, from memory. Rows are read as the file has them and turned to RGB here, since libtiff's own
- * RGBA differs from Pillow's pixels. Source: Pillow's TiffImagePlugin.py (OPEN_INFO) and src/libImaging/Unpack.c. */
+/* TIFF through libtiff, from memory. The library is loaded when a TIFF is read: it brings seven others along, which
+ * would make every start of the program 2 ms longer. Rows are read as the file has them and turned to RGB here, since
+ * libtiff's own RGBA differs from Pillow's pixels. Source: Pillow's TiffImagePlugin.py (OPEN_INFO) and
+ * src/libImaging/Unpack.c. */
 #include "io/tiff.h"
 
 #include <stdarg.h>
@@ -7,10 +9,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <dlfcn.h>
 #include <tiffio.h>
 
 enum { MAX_SAMPLES = 8 };
 static const tmsize_t MOST_MEMORY = (tmsize_t)1 << 30; /* that libtiff takes at once */
+
+#define LIBRARY "libtiff.so.6"
+#define LIBRARY_FUNCTIONS(X)                                                                                           \
+    X(ClientOpenExt)                                                                                                   \
+    X(Close)                                                                                                           \
+    X(GetField)                                                                                                        \
+    X(GetFieldDefaulted)                                                                                               \
+    X(IsTiled)                                                                                                         \
+    X(OpenOptionsAlloc)                                                                                                \
+    X(OpenOptionsFree)                                                                                                 \
+    X(OpenOptionsSetErrorHandlerExtR)                                                                                  \
+    X(OpenOptionsSetMaxSingleMemAlloc)                                                                                 \
+    X(OpenOptionsSetWarningHandlerExtR)                                                                                \
+    X(ReadScanline)                                                                                                    \
+    X(ReadTile)                                                                                                        \
+    X(ScanlineSize)                                                                                                    \
+    X(SetField)                                                                                                        \
+    X(TileRowSize)                                                                                                     \
+    X(TileSize)
+
+/* An open file, and the library's functions without their TIFF. */
+typedef struct reader {
+    void *library;
+    TIFF *tif;
+#define MEMBER(name) __typeof__(&TIFF##name) name;
+    LIBRARY_FUNCTIONS(MEMBER)
+#undef MEMBER
+} reader;
 
 typedef struct source {
     const unsigned char *bytes;
@@ -66,18 +97,40 @@ static int on_warning(TIFF *tif, void *user, const char *module, const char *for
     return 1;
 }
 
-static TIFF *open_source(source *s, const char *name) {
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+/* It stays in memory, so that the next file finds it there. */
+static ss_status load_library(reader *r, ss_error *err) {
+    const char *missing = NULL;
+    if (!(r->library = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE)))
+        return error_set(err, SS_ERR_RESOURCE, NULL,
+                         "a TIFF needs " LIBRARY " (Debian: libtiff6), which does not load: %s", dlerror());
+#define LOAD(name)                                                                                                     \
+    {                                                                                                                  \
+        void *found = dlsym(r->library, "TIFF" #name);                                                                 \
+        if (found) memcpy(&r->name, &found, sizeof found);                                                             \
+        else missing = "TIFF" #name;                                                                                   \
+    }
+    LIBRARY_FUNCTIONS(LOAD)
+#undef LOAD
+    return missing ? error_set(err, SS_ERR_RESOURCE, NULL, LIBRARY " has no %s; expected libtiff 4.5 or newer", missing)
+                   : SS_OK;
+}
+
+static void reader_close(reader *r) {
+    if (r->tif) r->Close(r->tif);
+    if (r->library) dlclose(r->library);
+}
+
+static void open_source(reader *r, source *s, const char *name) {
+    TIFFOpenOptions *options = r->OpenOptionsAlloc();
     if (!options) {
         snprintf(s->message, sizeof s->message, "no memory");
-        return NULL;
+        return;
     }
-    TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, s);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, s);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, MOST_MEMORY);
-    TIFF *tif = TIFFClientOpenExt(name, "rm", s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
-    TIFFOpenOptionsFree(options);
-    return tif;
+    r->OpenOptionsSetErrorHandlerExtR(options, on_error, s);
+    r->OpenOptionsSetWarningHandlerExtR(options, on_warning, s);
+    r->OpenOptionsSetMaxSingleMemAlloc(options, MOST_MEMORY);
+    r->tif = r->ClientOpenExt(name, "rm", s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
+    r->OpenOptionsFree(options);
 }
 
 /* ---- what kind it is ---- */
@@ -113,36 +166,36 @@ static int is_supported(const kind *k) {
     }
 }
 
-static ss_status read_palette(TIFF *tif, kind *k, const char *name, ss_error *err) {
+static ss_status read_palette(const reader *r, kind *k, const char *name, ss_error *err) {
     uint16_t *part[3];
-    if (!TIFFGetField(tif, TIFFTAG_COLORMAP, &part[0], &part[1], &part[2]))
+    if (!r->GetField(r->tif, TIFFTAG_COLORMAP, &part[0], &part[1], &part[2]))
         return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: it has no palette");
     for (int i = 0; i < 1 << k->bits; i++)
         for (int j = 0; j < 3; j++) k->palette[i][j] = (unsigned char)(part[j][i] >> 8);
     return SS_OK;
 }
 
-static ss_status read_kind(TIFF *tif, kind *k, const char *name, ss_error *err) {
+static ss_status read_kind(const reader *r, kind *k, const char *name, ss_error *err) {
     uint16_t *extra = NULL;
     *k = (kind){0};
-    if (!TIFFGetField(tif, TIFFTAG_IMAGEWIDTH, &k->width) || !TIFFGetField(tif, TIFFTAG_IMAGELENGTH, &k->height) ||
-        !TIFFGetField(tif, TIFFTAG_PHOTOMETRIC, &k->photometric))
+    if (!r->GetField(r->tif, TIFFTAG_IMAGEWIDTH, &k->width) || !r->GetField(r->tif, TIFFTAG_IMAGELENGTH, &k->height) ||
+        !r->GetField(r->tif, TIFFTAG_PHOTOMETRIC, &k->photometric))
         return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: its size or kind is missing");
-    TIFFGetFieldDefaulted(tif, TIFFTAG_BITSPERSAMPLE, &k->bits);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLESPERPIXEL, &k->samples);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_PLANARCONFIG, &k->planar);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_ORIENTATION, &k->orientation);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLEFORMAT, &k->format);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_COMPRESSION, &k->compression);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_EXTRASAMPLES, &k->extra, &extra);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_BITSPERSAMPLE, &k->bits);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_SAMPLESPERPIXEL, &k->samples);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_PLANARCONFIG, &k->planar);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_ORIENTATION, &k->orientation);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_SAMPLEFORMAT, &k->format);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_COMPRESSION, &k->compression);
+    r->GetFieldDefaulted(r->tif, TIFFTAG_EXTRASAMPLES, &k->extra, &extra);
     k->multiplied = k->extra > 0 && extra && extra[0] == EXTRASAMPLE_ASSOCALPHA;
     if (k->photometric == PHOTOMETRIC_YCBCR && k->compression == COMPRESSION_JPEG && k->planar == PLANARCONFIG_CONTIG &&
-        TIFFSetField(tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
+        r->SetField(r->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
         k->photometric = PHOTOMETRIC_RGB; /* libjpeg turns it */
     k->colors = k->photometric == PHOTOMETRIC_RGB ? 3 : k->photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
     if (k->bits != 1 && k->bits != 2 && k->bits != 4 && k->bits != 8 && k->bits != 16) return unsupported(k, name, err);
     if (!is_supported(k)) return unsupported(k, name, err);
-    return k->photometric == PHOTOMETRIC_PALETTE ? read_palette(tif, k, name, err) : SS_OK;
+    return k->photometric == PHOTOMETRIC_PALETTE ? read_palette(r, k, name, err) : SS_OK;
 }
 
 /* ---- pixels ---- */
@@ -205,12 +258,12 @@ static ss_status piece_make(piece *p, const kind *k, tmsize_t size, ss_error *er
     return p->memory ? SS_OK : error_no_memory(err, "picture", p->room * (size_t)p->planes);
 }
 
-static int read_strips(TIFF *tif, const kind *k, piece *p, rgb_image *out) {
+static int read_strips(const reader *r, const kind *k, piece *p, rgb_image *out) {
     /* planes apart come one after the other: a plane's rows are read in their order, whole */
     for (int plane = 0; plane < p->planes; plane++)
         for (uint32_t y = 0; y < k->height; y++) {
             unsigned char *to = p->memory + (p->planes > 1 ? ((size_t)plane * k->height + y) * p->room : 0);
-            if (TIFFReadScanline(tif, to, y, (uint16_t)plane) < 0) return 0;
+            if (r->ReadScanline(r->tif, to, y, (uint16_t)plane) < 0) return 0;
             p->row[0] = to;
             for (uint32_t x = 0; p->planes == 1 && x < k->width; x++)
                 put_pixel(k, p->row, x, out->rgb + 3 * ((size_t)y * k->width + x));
@@ -223,16 +276,17 @@ static int read_strips(TIFF *tif, const kind *k, piece *p, rgb_image *out) {
     return 1;
 }
 
-static int read_tiles(TIFF *tif, const kind *k, piece *p, rgb_image *out) {
+static int read_tiles(const reader *r, const kind *k, piece *p, rgb_image *out) {
     uint32_t width = 0, height = 0;
-    TIFFGetField(tif, TIFFTAG_TILEWIDTH, &width);
-    TIFFGetField(tif, TIFFTAG_TILELENGTH, &height);
-    size_t row_bytes = (size_t)TIFFTileRowSize(tif);
+    r->GetField(r->tif, TIFFTAG_TILEWIDTH, &width);
+    r->GetField(r->tif, TIFFTAG_TILELENGTH, &height);
+    size_t row_bytes = (size_t)r->TileRowSize(r->tif);
     if (!width || !height || row_bytes * height > p->room) return 0;
     for (uint32_t top = 0; top < k->height; top += height)
         for (uint32_t left = 0; left < k->width; left += width) {
             for (int plane = 0; plane < p->planes; plane++)
-                if (TIFFReadTile(tif, p->memory + (size_t)plane * p->room, left, top, 0, (uint16_t)plane) < 0) return 0;
+                if (r->ReadTile(r->tif, p->memory + (size_t)plane * p->room, left, top, 0, (uint16_t)plane) < 0)
+                    return 0;
             for (uint32_t y = top; y < k->height && y - top < height; y++) {
                 for (int plane = 0; plane < p->planes; plane++)
                     p->row[plane] = p->memory + (size_t)plane * p->room + (y - top) * row_bytes;
@@ -291,24 +345,24 @@ static ss_status unreadable(const source *s, const char *name, ss_error *err) {
                      *s->message ? s->message : "the file is truncated or damaged");
 }
 
-static ss_status decode(TIFF *tif, const source *s, const char *name, rgb_image *out, ss_error *err) {
+static ss_status decode(const reader *r, const source *s, const char *name, rgb_image *out, ss_error *err) {
     /* a byte of LZW or Deflate is of a thousand at most, one of a fax's of far more: but those are of one bit */
     enum { PIXELS_PER_BYTE = 1 << 14, LARGE = 1 << 22 };
     kind k;
     piece p = {0};
-    SS_TRY(read_kind(tif, &k, name, err));
+    SS_TRY(read_kind(r, &k, name, err));
     SS_TRY(rgb_image_check_sides(k.width, k.height, name, err));
     if ((uint64_t)k.width * k.height > LARGE && (uint64_t)k.width * k.height / PIXELS_PER_BYTE > s->size)
         return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: %u x %u pixels cannot come from %llu bytes",
                          k.width, k.height, (unsigned long long)s->size);
-    int tiled = TIFFIsTiled(tif);
-    tmsize_t size = tiled ? TIFFTileSize(tif) : TIFFScanlineSize(tif);
+    int tiled = r->IsTiled(r->tif);
+    tmsize_t size = tiled ? r->TileSize(r->tif) : r->ScanlineSize(r->tif);
     if (size <= 0 || size > MOST_MEMORY) return unreadable(s, name, err);
     SS_TRY(rgb_image_make(out, k.width, k.height, name, err));
     ss_status status =
         piece_make(&p, &k, !tiled && k.planar == PLANARCONFIG_SEPARATE ? size * (tmsize_t)k.height : size, err);
     if (status == SS_OK && !tiled && p.planes > 1) p.room = (size_t)size;
-    if (status == SS_OK && !(tiled ? read_tiles : read_strips)(tif, &k, &p, out)) status = unreadable(s, name, err);
+    if (status == SS_OK && !(tiled ? read_tiles : read_strips)(r, &k, &p, out)) status = unreadable(s, name, err);
     if (status == SS_OK) status = turn(k.orientation, out, name, err);
     free(p.memory);
     return status;
@@ -324,10 +378,11 @@ ss_status tiff_decode(const void *bytes, size_t size, const char *name, rgb_imag
     *out = (rgb_image){0};
     if (!tiff_is_signature(bytes, size))
         return error_set(err, SS_ERR_INPUT, name, "is not a TIFF file (wrong signature)");
-    TIFF *tif = open_source(&s, name);
-    if (!tif) return unreadable(&s, name, err);
-    ss_status status = decode(tif, &s, name, out, err);
-    TIFFClose(tif);
+    reader r = {0};
+    ss_status status = load_library(&r, err);
+    if (status == SS_OK) open_source(&r, &s, name);
+    if (status == SS_OK) status = r.tif ? decode(&r, &s, name, out, err) : unreadable(&s, name, err);
+    reader_close(&r);
     if (status != SS_OK) rgb_image_free(out);
     return status;
 }

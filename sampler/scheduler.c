@@ -42,9 +42,9 @@ static ss_status refuse_class(const char *found, const char *where, scheduler_fa
         n++;
         left--;
     }
-    ss_status status = names.failed
-                           ? error_no_memory(err, "message", names.len)
-                           : error_set(err, SS_ERR_INPUT, where, "_class_name is '%s'; expected %s", found, names.s);
+    ss_status status = names.failed ? error_no_memory(err, "message", names.len)
+                                    : error_set(err, SS_ERR_INPUT, where,
+                                                "'%s' is no scheduler for this model; expected %s", found, names.s);
     text_free(&names);
     return status;
 }

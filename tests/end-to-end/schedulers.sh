@@ -27,9 +27,9 @@ same 'the same noise again' ancestral again
 check 'the picture says so' grep -aqF ', scheduler: EulerAncestralDiscreteScheduler, sinkscope: ' ancestral/00000-3.png
 check 'and how a card would hold it' grep -aqF ', noise: torch-cuda:84x1536, ' card/00000-3.png
 try 'another picture in its place' 2 'is another picture (parameters: ' sinkscope generate tiny-sdxl --prompt 'a red star' --seed 3 --scheduler DDIMScheduler -o ancestral
-try 'no such class' 3 "_class_name is 'Euler'; expected EulerDiscreteScheduler, " sinkscope generate tiny-sdxl --prompt x --scheduler Euler -o no
+try 'no such class' 3 "'Euler' is no scheduler for this model; expected EulerDiscreteScheduler, " sinkscope generate tiny-sdxl --prompt x --scheduler Euler -o no
 try 'no such noise' 2 "--noise: noise is 'cuda'; expected torch, torch-cuda" sinkscope generate tiny-sdxl --prompt x --noise cuda -o no
-try 'a flow over a diffusion' 3 "_class_name is 'FlowMatchEulerDiscreteScheduler'; expected " sinkscope generate tiny-sdxl --prompt x --scheduler 'FlowMatchEulerDiscreteScheduler, force' -o no
+try 'a flow over a diffusion' 3 "'FlowMatchEulerDiscreteScheduler' is no scheduler for this model; expected " sinkscope generate tiny-sdxl --prompt x --scheduler 'FlowMatchEulerDiscreteScheduler, force' -o no
 try 'too many steps' 3 'expected at most 50, original_inference_steps' sinkscope generate tiny-sdxl --prompt x --scheduler LCMScheduler --steps 60 -o no
 
 # ---- forced upon a flow, as the release did ----
@@ -79,5 +79,5 @@ check 'labelled in the report' sh -c '"$SINKSCOPE" report forced-study >/dev/nul
 sed 's/^noise: .*/noise: card/' noisy.yaml >bad.yaml
 try 'noise misspelt, with its line' 3 "bad.yaml:5:8: noise is 'card'; expected torch" sinkscope run bad.yaml --plan
 sed 's/HeunDiscreteScheduler/HeunScheduler/' noisy.yaml >bad.yaml
-try 'scheduler misspelt' 3 "_class_name is 'HeunScheduler'; expected" sinkscope run bad.yaml --plan
+try 'scheduler misspelt' 3 "'HeunScheduler' is no scheduler for this model; expected" sinkscope run bad.yaml --plan
 finish

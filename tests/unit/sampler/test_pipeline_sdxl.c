@@ -272,7 +272,7 @@ static void test_folders_refused(void **state) {
         {index, "\"text_encoder\": [\n  \"transformers\",\n  \"CLIPTextModel\"\n ]", "\"text_encoder\": [null, null]",
          "/model_index.json", "text_encoder: expected [library, \"CLIPTextModel\"], found no such component"},
         {SCHEDULER, "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler", "/scheduler/scheduler_config.json",
-         "_class_name is 'FlowMatchEulerDiscreteScheduler'; expected EulerDiscreteScheduler, "
+         "'FlowMatchEulerDiscreteScheduler' is no scheduler for this model; expected EulerDiscreteScheduler, "
          "EulerAncestralDiscreteScheduler, "},
         {SCHEDULER, "\"linear\"", "\"log_linear\"", "/scheduler/scheduler_config.json",
          "interpolation_type is 'log_linear'; expected linear"},

@@ -351,7 +351,7 @@ static void test_configs_refused(void **state) {
         char config[256], expected[512];
         snprintf(config, sizeof config, "{\"_class_name\": \"%s\"%s%s}", cases[i].name, *cases[i].rest ? ", " : "",
                  cases[i].rest);
-        snprintf(expected, sizeof expected, "_class_name is '%s'; expected %s", cases[i].name, names);
+        snprintf(expected, sizeof expected, "'%s' is no scheduler for this model; expected %s", cases[i].name, names);
         check(json_read_bytes(config, strlen(config), "s.json", &json, &err), &err);
         assert_int_equal(scheduler_parse(json, "s.json", SCHEDULER_DIFFUSION, &g, &err), SS_ERR_INPUT);
         assert_string_equal(err.where, "s.json");
@@ -473,8 +473,8 @@ static void test_choices_refused(void **state) {
     static const struct {
         const char *config, *asked, *message;
     } cases[] = {
-        {SDXL, "FlowMatchEulerDiscreteScheduler, force", "_class_name is 'FlowMatchEulerDiscreteScheduler'; expected "},
-        {SDXL, "Euler", "_class_name is 'Euler'; expected "},
+        {SDXL, "FlowMatchEulerDiscreteScheduler, force", "'FlowMatchEulerDiscreteScheduler' is no scheduler for this model; expected "},
+        {SDXL, "Euler", "'Euler' is no scheduler for this model; expected "},
         {SDXL, " ", "scheduler is empty; expected a class's name"},
         {SDXL, "DDIMScheduler, steps_offset", "scheduler DDIMScheduler: 'steps_offset'; expected a setting, as "},
         {SDXL, "DDIMScheduler, steps_offset=x", "'steps_offset' is a string; expected an integer"},
