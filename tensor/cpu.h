@@ -67,7 +67,8 @@ void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
 
 /* Scratch bytes that cpu_linears and cpu_conv2d (those of rounded inputs apart, 0 where there are none), the two parts
  * of a group norm, and cpu_batch_norm take while they run. */
-size_t cpu_product_scratch(const compute *c, const weight *w); /* of every linear layer the same */
+size_t cpu_product_scratch(const compute *c, const weight *w);
+size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n);
 size_t cpu_linears_inputs(const compute *c, const linear_call *call, int n);
 size_t cpu_conv2d_input(const compute *c, tensor x, const weight *w);
 size_t cpu_group_moments_scratch(tensor x);

@@ -7,7 +7,7 @@
  * chain of additions, whoever computes it and whatever else is in the batch. docs/SPEED.md tells how this compares with
  * oneDNN. */
 #define _DEFAULT_SOURCE /* madvise */
-#include "tensor/cpu.h"
+#include "tensor/cpu_product.h"
 
 #include <math.h>
 #include <omp.h>
@@ -17,14 +17,7 @@
 #include "tensor/half.h"
 #include "tensor/rows.h"
 
-enum {
-    BLOCK_ROWS = 192, /* most rows of a task: their part of a sum's block stays in the second-level cache */
-    BLOCK_SUM = 512   /* terms summed in registers before they are added to the output */
-};
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+enum { BLOCK_SUM = 512 /* terms summed in registers before they are added to the output */ };
 
 /* ---- weights ---- */
 
@@ -36,13 +29,23 @@ static int64_t terms_of(const weight *w, tensor_type type) {
     return type == TENSOR_BF16X2 ? (w->source.dim[1] + 1) / 2 : w->source.dim[1];
 }
 
-static int64_t packed_elements(const weight *w, tensor_type type) {
+/* What multiplies panels of `type` by tiles; NULL: nothing. */
+static const kernel_tiles *tiles_of(const compute *c, tensor_type type) {
+    return type == TENSOR_BF16X2 ? cpu_isa_of(c)->tiles : NULL;
+}
+
+/* Elements that a panel has of every tap: by tiles, whole sixteens of pairs. */
+static int64_t packed_terms(const compute *c, const weight *w, tensor_type type) {
+    return tiles_of(c, type) ? round_up(terms_of(w, type), TILES_PAIRS) : terms_of(w, type);
+}
+
+static int64_t packed_elements(const compute *c, const weight *w, tensor_type type) {
     switch (w->kind) {
     case WEIGHT_VECTOR: return round_up(w->source.dim[0], PRODUCT_COLUMNS); /* so that a bias is read by panels */
     case WEIGHT_TABLE: return 0;
     case WEIGHT_TURNED:
     case WEIGHT_LINEAR:
-    case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * terms_of(w, type) * taps_of(w);
+    case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * packed_terms(c, w, type) * taps_of(w);
     }
     return 0;
 }
@@ -56,14 +59,15 @@ static tensor_type packed_type(const compute *c, const weight *w) {
 /* What a panel of 8 bits begins with: the scales of its columns. */
 static size_t scales_bytes(tensor_type type) { return type == TENSOR_I8 ? PRODUCT_COLUMNS * sizeof(float) : 0; }
 
-static size_t panel_bytes(const weight *w, tensor_type type) {
-    return scales_bytes(type) + (size_t)(taps_of(w) * terms_of(w, type) * PRODUCT_COLUMNS) * tensor_type_size(type);
+static size_t panel_bytes(const compute *c, const weight *w, tensor_type type) {
+    return scales_bytes(type) +
+           (size_t)(taps_of(w) * packed_terms(c, w, type) * PRODUCT_COLUMNS) * tensor_type_size(type);
 }
 
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w) {
     tensor_type type = packed_type(c, w);
     size_t panels = type == TENSOR_I8 ? (size_t)(round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS) : 0;
-    return (size_t)packed_elements(w, type) * tensor_type_size(type) + panels * scales_bytes(type);
+    return (size_t)packed_elements(c, w, type) * tensor_type_size(type) + panels * scales_bytes(type);
 }
 
 /* Where elements of one output of a panel go. */
@@ -136,10 +140,10 @@ static void pack_panel_i8(char *panel, tensor source, int64_t first) {
     }
 }
 
-/* The same in pairs of bfloat16: [taps][pairs][64]. */
-static void pack_panel_pairs(char *panel, tensor source, int64_t first, int64_t taps) {
+/* The same in pairs of bfloat16: [64 / columns][taps][pairs][columns]. */
+static void pack_panel_pairs(char *panel, tensor source, int64_t first, int64_t taps, int64_t pairs, int64_t columns) {
     enum { CHUNK = 64 };
-    int64_t n_in = source.dim[1], outputs = least(source.dim[0] - first, PRODUCT_COLUMNS), pairs = (n_in + 1) / 2;
+    int64_t n_in = source.dim[1], outputs = least(source.dim[0] - first, PRODUCT_COLUMNS);
     size_t element = tensor_type_size(source.type);
     float row[CHUNK];
     uint16_t rounded[CHUNK], *to = (uint16_t *)(void *)panel;
@@ -152,7 +156,8 @@ static void pack_panel_pairs(char *panel, tensor source, int64_t first, int64_t 
             half_round(rounded, row, TENSOR_BF16, n);
             for (int64_t i = at; i < at + n; i++) {
                 int64_t input = i / taps, tap = i % taps;
-                to[((tap * pairs + input / 2) * PRODUCT_COLUMNS + o) * 2 + input % 2] = rounded[i - at];
+                to[(((o / columns * taps + tap) * pairs + input / 2) * columns + o % columns) * 2 + input % 2] =
+                    rounded[i - at];
             }
         }
 }
@@ -184,12 +189,14 @@ void cpu_weight_pack(compute *c, weight *w) {
         return;
     }
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
-    size_t each = panel_bytes(w, type);
+    size_t each = panel_bytes(c, w, type);
+    int64_t pairs = packed_terms(c, w, type), columns = tiles_of(c, type) ? TILES_COLUMNS : PRODUCT_COLUMNS;
     tensor source = w->source;
-#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(w, type))) schedule(dynamic)
+#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(c, w, type))) schedule(dynamic)
     for (int64_t j = 0; j < panels; j++)
         if (type == TENSOR_I8) pack_panel_i8(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS);
-        else if (type == TENSOR_BF16X2) pack_panel_pairs(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS, taps);
+        else if (type == TENSOR_BF16X2)
+            pack_panel_pairs(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS, taps, pairs, columns);
         else pack_panel(packed + (size_t)j * each, type, source, j * PRODUCT_COLUMNS, taps);
 }
 
@@ -200,35 +207,6 @@ void cpu_weight_free(compute *c, weight *w) {
 
 /* ---- the product ---- */
 
-typedef struct product {
-    const kernel *k;
-    const kernel_tiles *tiles; /* NULL: by `k` */
-    int tile_rows, whole_rows; /* rows of a tile; tasks have a multiple of whole_rows, but for the last */
-    const char *panels;
-    size_t panel_bytes;
-    tensor_type type;  /* of the panels' elements */
-    const float *bias; /* NULL = none */
-    activation act;
-    int64_t rows, inputs, outputs, taps; /* inputs: terms_of the weight, and as many of x */
-    tensor out, x;
-    int is_image; /* conv2d: x and out are images */
-    int64_t kernel_height, kernel_width, stride, top, left;
-    tensor sum, gate;     /* or none: what a linear layer's output is added to */
-    int64_t step, length; /* a block of the sum: so many taps, so many inputs of each */
-    int joins;            /* a row of the window is one run of memory, and the sum is one block */
-    int64_t block_rows, row_blocks, panel_groups, panel_count; /* the tasks */
-    int64_t first_task;                                        /* among those of all products of a call */
-} product;
-
-/* One thread's room: [BLOCK_ROWS / tile_rows][taps][tile_rows] rows, [BLOCK_ROWS] outputs. */
-typedef struct room {
-    const float **row;
-    float **out;
-    float *widened;                         /* [a block of the sum][PRODUCT_COLUMNS], for panels of 16 or 8 bits */
-    const float *zeros;                     /* [run_of]: what lies outside an image; shared by all threads */
-    char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
-} room;
-
 /* Most floats that a convolution reads from one pointer. */
 static int64_t run_of(const weight *w) { return w->source.dim[1] * w->source.dim[3]; }
 
@@ -237,8 +215,10 @@ static size_t pointer_bytes(int64_t taps) {
 }
 
 /* Whole taps may be some more than BLOCK_SUM terms, and less than twice as many. */
-static size_t room_bytes(int64_t taps) {
-    return pointer_bytes(taps) + (size_t)((taps > 1 ? 2 : 1) * BLOCK_SUM * PRODUCT_COLUMNS) * sizeof(float);
+static size_t room_bytes(const compute *c, const weight *w) {
+    int64_t taps = taps_of(w);
+    size_t widened = (size_t)((taps > 1 ? 2 : 1) * BLOCK_SUM * PRODUCT_COLUMNS) * sizeof(float);
+    return pointer_bytes(taps) + (tiles_of(c, packed_type(c, w)) ? cpu_tiles_room() : widened);
 }
 
 static size_t zeros_bytes(const weight *w) {
@@ -246,7 +226,19 @@ static size_t zeros_bytes(const weight *w) {
 }
 
 size_t cpu_product_scratch(const compute *c, const weight *w) {
-    return (size_t)c->threads * room_bytes(taps_of(w)) + zeros_bytes(w);
+    return (size_t)c->threads * room_bytes(c, w) + zeros_bytes(w);
+}
+
+/* That of n calls at once has the largest room. */
+static const weight *roomiest(const compute *c, const linear_call *call, int n) {
+    const weight *most = call->w;
+    for (int i = 1; i < n; i++)
+        if (room_bytes(c, call[i].w) > room_bytes(c, most)) most = call[i].w;
+    return most;
+}
+
+size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n) {
+    return cpu_product_scratch(c, roomiest(c, call, n));
 }
 
 /* ---- inputs in bfloat16 ---- */
@@ -371,16 +363,18 @@ static size_t part_bytes(const product *p, const part *a) {
     return (size_t)(a->taps * a->inputs * PRODUCT_COLUMNS) * tensor_type_size(p->type);
 }
 
-static void add_to_sum(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
+void cpu_product_add(const product *p, int64_t begin, int64_t n_rows, int64_t column, int columns,
+                     float *const *out, const float *sums) {
     rows_walk sum = rows_from(p->sum, begin);
     int gated = !tensor_is_none(p->gate);
     int64_t tokens = gated ? p->sum.dim[1] : 0, item = gated ? begin / tokens : 0;
     const float *gate = gated ? rows_at(p->gate, item) + column : NULL;
     for (int64_t i = 0; i < n_rows; i++) {
-        float *to = rows_next(&sum, p->sum) + column, *out = m->out[i] + column;
+        const float *from = out ? out[i] + column : sums + i * TILES_COLUMNS;
+        float *to = rows_next(&sum, p->sum) + column;
         if (gated && begin + i == (item + 1) * tokens) gate = rows_at(p->gate, ++item) + column;
-        if (gated) p->k->gate_add(to, gate, out, columns);
-        else p->k->add(to, to, out, columns);
+        if (gated) p->k->gate_add(to, gate, from, columns);
+        else p->k->add(to, to, from, columns);
     }
 }
 
@@ -388,7 +382,7 @@ static void add_to_sum(const product *p, const room *m, int64_t begin, int64_t n
 static void finish(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
     if (p->act != ACT_NONE)
         for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, columns, p->act);
-    if (!tensor_is_none(p->sum)) add_to_sum(p, m, begin, n_rows, column, columns);
+    if (!tensor_is_none(p->sum)) cpu_product_add(p, begin, n_rows, column, columns, m->out, NULL);
 }
 
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
@@ -409,7 +403,6 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
         .ahead = next ? (uintptr_t)part_at(p, next) : 0,
         .columns = (int)least(p->outputs - column, PRODUCT_COLUMNS),
     };
-    void (*kernel_product)(const product_tile *) = p->tiles ? p->tiles->product : p->k->product;
     for (int64_t i = 0; i < n_rows; i += p->tile_rows, t.ahead += piece) {
         int joined = m->joined[i / p->tile_rows];
         t.m = (int)least(n_rows - i, p->tile_rows);
@@ -417,7 +410,7 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
         t.count = joined ? p->kernel_width * p->inputs : a->inputs;
         t.row = m->row + (i * p->taps + a->tap * p->tile_rows);
         t.out = m->out + i;
-        kernel_product(&t);
+        p->k->product(&t);
         if (t.type != TENSOR_F32 && t.type != TENSOR_BF16X2) {
             t.type = TENSOR_F32;
             t.panel = m->widened;
@@ -434,6 +427,10 @@ static void run_task(const product *p, room *m, int64_t task) {
     int64_t first = group * p->panel_count / p->panel_groups, last = (group + 1) * p->panel_count / p->panel_groups;
     if (p->is_image) point_pixels(p, m, begin, end);
     else point_rows(p, m, begin, end);
+    if (p->tiles) {
+        cpu_tiles_task(p, m, begin, end, first, last);
+        return;
+    }
     part a = {first, 0, least(p->step, p->taps), 0, least(p->length, p->inputs)};
     while (a.tap < p->taps) {
         part next = a;
@@ -454,13 +451,12 @@ static void run_task(const product *p, room *m, int64_t task) {
 
 /* A sum is cut into blocks of about BLOCK_SUM terms by its own length: whole taps where several fit, else equal parts
  * of each tap. Taps whose inputs follow each other in memory are one run, which spares the kernel short loops; the
- * order of the sum is the same (by tiles only where none of their sums would go on from one tap to the next). */
+ * order of the sum is the same. Tiles copy rows together, and know no blocks (cpu_tiles.c). */
 static void cut_sum(product *p) {
     int64_t parts = (p->inputs + BLOCK_SUM - 1) / BLOCK_SUM, blocks = (p->taps * p->inputs + BLOCK_SUM - 1) / BLOCK_SUM;
     p->length = round_up((p->inputs + parts - 1) / parts, 16);
     p->step = parts > 1 ? 1 : (p->taps + blocks - 1) / blocks;
-    p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs &&
-               (!p->tiles || p->inputs % TILES_PAIRS == 0);
+    p->joins = p->is_image && p->kernel_width > 1 && p->step == p->taps && p->x.stride[2] == p->inputs && !p->tiles;
 }
 
 /* Cut the output into tasks of one size, at least two for each thread where there is so much: with as few parts of the
@@ -472,6 +468,10 @@ static void plan(product *p, int threads) {
     p->row_blocks = (p->rows + p->block_rows - 1) / p->block_rows;
     p->panel_count = (p->outputs + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     p->panel_groups = least(p->panel_count, (2 * threads + p->row_blocks - 1) / p->row_blocks);
+    if (p->tiles) {
+        int64_t most = cpu_tiles_panels(p->taps, p->inputs);
+        if (p->panel_count > most) p->panel_groups = larger(p->panel_groups, (p->panel_count - 1) / most + 1);
+    }
     while (p->panel_count % p->panel_groups != 0) p->panel_groups++;
 }
 
@@ -485,7 +485,7 @@ static int64_t nanoseconds(const product *p) {
 static void choose_kernel(const compute *c, product *p, tensor_type type) {
     p->k = cpu_kernel(c);
     p->type = type;
-    p->tiles = type == TENSOR_BF16X2 ? cpu_isa_of(c)->tiles : NULL;
+    p->tiles = tiles_of(c, type);
     p->tile_rows = p->tiles ? TILES_ROWS : PRODUCT_ROWS;
     p->whole_rows = p->tiles ? TILES_ROWS / 2 : PRODUCT_ROWS;
 }
@@ -496,8 +496,9 @@ static void run_from(const product *p, int n, room *m, int64_t task) {
     run_task(of, m, task - of->first_task);
 }
 
-/* n products of as many taps each; `w` is the weight of one of them. */
+/* n products of as many taps each; `w` is the weight of the one that has the largest room. */
 static void run(compute *c, product *p, int n, const weight *w) {
+    size_t each = room_bytes(c, w);
     int64_t time = 0, tasks = 0, taps = p->taps;
     const kernel_tiles *tiles = NULL;
     for (int i = 0; i < n; i++) {
@@ -519,12 +520,12 @@ static void run(compute *c, product *p, int n, const weight *w) {
         out_of_scratch(c, "a product", p->rows);
         return;
     }
-    float *zeros = (float *)(memory + (size_t)c->threads * room_bytes(taps));
+    float *zeros = (float *)(memory + (size_t)c->threads * each);
     memset(zeros, 0, zeros_bytes(w));
 #pragma omp parallel num_threads(threads)
     {
         if (tiles) tiles->begin();
-        char *mine = memory + (size_t)omp_get_thread_num() * room_bytes(taps);
+        char *mine = memory + (size_t)omp_get_thread_num() * each;
         room m = {.row = (const float **)mine, .zeros = zeros};
         m.widened = (float *)(mine + pointer_bytes(taps));
         m.out = (float **)mine + BLOCK_ROWS * taps;
@@ -540,7 +541,7 @@ static product linear(const compute *c, const linear_call *a, tensor x) {
     tensor_type type = packed_type(c, a->w);
     product p = {
         .panels = a->w->packed,
-        .panel_bytes = panel_bytes(a->w, type),
+        .panel_bytes = panel_bytes(c, a->w, type),
         .bias = a->bias ? a->bias->packed : NULL,
         .act = a->act,
         .rows = rows_count(a->out),
@@ -576,7 +577,7 @@ static void linears_at_once(compute *c, const linear_call *call, int n) {
         }
         p[i] = linear(c, &call[i], x);
     }
-    run(c, p, n, call->w); /* rooms of all linear layers are of one size */
+    run(c, p, n, roomiest(c, call, n));
     arena_release(c->scratch, mark);
 }
 
@@ -608,7 +609,7 @@ void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight 
     }
     product p = {
         .panels = w->packed,
-        .panel_bytes = panel_bytes(w, type),
+        .panel_bytes = panel_bytes(c, w, type),
         .bias = bias ? bias->packed : NULL,
         .act = act,
         .rows = rows_count(out),

@@ -48,15 +48,15 @@ static void take(compute *c, size_t bytes) {
     arena_release(c->scratch, mark);
 }
 
-static void take_product(compute *c, size_t inputs, const weight *w) {
+static void take_product(compute *c, size_t inputs, size_t scratch) {
     arena_mark mark = arena_get_mark(c->scratch);
-    if (inputs == 0 || arena_alloc(c->scratch, inputs)) take(c, cpu_product_scratch(c, w));
+    if (inputs == 0 || arena_alloc(c->scratch, inputs)) take(c, scratch);
     else take(c, inputs); /* says that there is no room */
     arena_release(c->scratch, mark);
 }
 
 static void dry_linears(compute *c, const linear_call *call, int n) {
-    if (n > 0) take_product(c, cpu_linears_inputs(c, call, n), call->w);
+    if (n > 0) take_product(c, cpu_linears_inputs(c, call, n), cpu_linears_scratch(c, call, n));
 }
 
 static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
@@ -66,7 +66,7 @@ static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const 
     (void)stride;
     (void)pad;
     (void)act;
-    take_product(c, cpu_conv2d_input(c, x, w), w);
+    take_product(c, cpu_conv2d_input(c, x, w), cpu_product_scratch(c, w));
 }
 
 static void dry_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {

@@ -12,15 +12,15 @@
 enum {
     PRODUCT_ROWS = 6,     /* rows of one tile */
     PRODUCT_COLUMNS = 64, /* columns of a panel of packed weights */
-    TILES_ROWS = 32,      /* rows of one tile of kernel_tiles */
+    TILES_ROWS = 32,      /* rows of one tile of kernel_tiles, */
+    TILES_COLUMNS = 32,   /* its columns, */
     TILES_PAIRS = 16,     /* and the pairs that it sums at once */
 };
 
 /* One tile of a product: m rows times one panel. With it, row r of the output gets (or is increased by)
  *   sum over t < taps, k < count of row[t PRODUCT_ROWS + r][k] * panel[(t count + k) PRODUCT_COLUMNS + column]
  * summed from zero in the order of (t, k). A row given as pointers, one for each tap, is a token of a linear layer
- * (one tap) or the window of an output pixel (Dukhan, "The Indirect Convolution Algorithm", 2019). For kernel_tiles,
- * read TILES_ROWS for PRODUCT_ROWS. */
+ * (one tap) or the window of an output pixel (Dukhan, "The Indirect Convolution Algorithm", 2019). */
 typedef struct product_tile {
     int m; /* 1 .. PRODUCT_ROWS */
     int64_t taps, count;
@@ -77,15 +77,28 @@ typedef struct kernel {
 
 extern const kernel kernel_avx512_bf16, kernel_avx512, kernel_avx2, kernel_baseline;
 
-/* Products of TENSOR_BF16X2 in the order of the instruction TDPBF16PS (Intel, Software Developer's Manual, volume 2):
- * the pairs of a tap by sixteens, from its first on; of each sixteen the sum of the first halves of all pairs and that
- * of the second halves, each a chain of multiply-adds from zero, then one plus the other, and this added to the sum.
- * Numbers below 1.2e-38 count as 0 with the instruction. A thread's products stand between its `begin` and its `end`.
- */
+/* Sums of one tile, 32 rows by 32 columns, over some sixteens of pairs of bfloat16. */
+typedef struct tiles_part {
+    float *sums;             /* [32][32], aligned to 64 bytes */
+    const uint32_t *rows;    /* [sixteens][32][16 pairs] */
+    const uint32_t *columns; /* [sixteens][16 pairs][32] */
+    int64_t sixteens;
+    int halves;  /* 1: rows 16 to 31 are not wanted, and keep what they have */
+    int goes_on; /* 0: from zero */
+} tiles_part;
+
+/* Products of pairs of bfloat16 in the order of the instruction TDPBF16PS (Intel, Software Developer's Manual, volume
+ * 2): the pairs of a tap by sixteens, from its first on, the last one filled up with zeros; of each sixteen the sum of
+ * the first halves of all pairs and that of the second halves, each a chain of multiply-adds from zero, then one plus
+ * the other, and this added to the sum, which begins with zero and is one chain over all sixteens of all taps. Numbers
+ * below 1.2e-38 count as 0 with the instruction. A thread's products stand between its `begin` and its `end`. */
 typedef struct kernel_tiles {
     void (*begin)(void);
     void (*end)(void);
-    void (*product)(const product_tile *t);
+    void (*multiply)(const tiles_part *a);
+    /* Pairs [first, end) of n rows to [sixteens][32][16], with zeros in the place of the last sixteen's missing pairs.
+     * Rows beyond the n become zeros up to the sixteenth or the last. */
+    void (*gather)(uint32_t *to, const float *const *row, int n, int64_t first, int64_t end);
 } kernel_tiles;
 
 extern const kernel_tiles kernel_tiles_amx, kernel_tiles_avx512; /* the same bits */

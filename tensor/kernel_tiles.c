@@ -1,4 +1,4 @@
-/* Products of bfloat16 by tiles: 32 rows by up to 64 columns, sums in the registers of AMX-BF16 (KERNEL_ISA is amx), or
+/* Products of bfloat16 by tiles: 32 rows by 32 columns, sums in the registers of AMX-BF16 (KERNEL_ISA is amx), or
  * the same bits by vectors (avx512). One register holds 16 rows of 64 bytes: 16 pairs of a row of the left operand, of
  * a panel 16 pairs of 16 columns, or 16 x 16 sums. The instruction TDPBF16PS defines the sum (kernel.h). */
 #include <string.h>
@@ -6,14 +6,12 @@
 #include "tensor/vec.h"
 
 enum {
-    HEIGHT = 16,                     /* rows of a register */
-    PAIRS = TILES_PAIRS,             /* words in a row of it: pairs of terms, or */
-    WIDTH = 16,                      /* columns */
-    ROW_BYTES = 64,                  /* of it */
-    PANEL_ROW = PRODUCT_COLUMNS * 4, /* bytes from one pair of a panel's column to the next */
-    HALVES = TILES_ROWS / HEIGHT,    /* of the rows of a product */
-    ACROSS = 2,                      /* registers of sums side by side */
-    FETCH_LINES = 16                 /* of what is wanted soon, with every 16 pairs */
+    HEIGHT = 16,               /* rows of a register */
+    PAIRS = TILES_PAIRS,       /* words in a row of it: pairs of terms, or */
+    WIDTH = 16,                /* columns */
+    ROW_BYTES = 64,            /* of it */
+    ACROSS = 2 * ROW_BYTES,    /* bytes from one row of sums, and of columns, to the next */
+    REGISTER = HEIGHT * WIDTH, /* words */
 };
 
 /* Registers: 0 to 3 are sums, [half][across]; 4 and 5 rows, 6 and 7 columns. */
@@ -88,105 +86,62 @@ static void begin(void) {}
 static void end(void) {}
 #endif
 
-/* What a register is loaded from: memory, or a copy that ends with zeros where the operand does. */
-typedef struct operand {
-    const void *at;
-    size_t stride; /* bytes */
-} operand;
-
-/* The bytes from each of n rows to the next where they are equal and there are enough for a register, else 0. */
-static size_t stride_of(const float *const *row, int n) {
-    if (n < HEIGHT) return 0;
-    intptr_t step = (const char *)row[1] - (const char *)row[0];
-    for (int i = 2; i < HEIGHT; i++)
-        if ((const char *)row[i] - (const char *)row[i - 1] != step) return 0;
-    return (size_t)step;
-}
-
-/* `pairs` pairs, from number k on, of n rows (or the first of them that a register holds). Rows of `room` beyond n are
- * zero already. */
-static inline operand rows_at(char room[HEIGHT][ROW_BYTES], const float *const *row, int n, size_t stride, int64_t k,
-                              int64_t pairs) {
-    if (stride && pairs == PAIRS) return (operand){row[0] + k, stride};
-    for (int i = 0; i < n && i < HEIGHT; i++) {
-        if (pairs == PAIRS) {
-            memcpy(room[i], row[i] + k, ROW_BYTES);
-            continue;
-        }
-        memset(room[i], 0, ROW_BYTES);
-        memcpy(room[i], row[i] + k, (size_t)pairs * 4);
-    }
-    return (operand){room, ROW_BYTES};
-}
-
-/* The same of the 32 columns at `from`. */
-static inline operand columns_at(char room[PAIRS][ACROSS * ROW_BYTES], const char *from, int64_t pairs) {
-    if (pairs == PAIRS) return (operand){from, PANEL_ROW};
-    memset(room, 0, PAIRS * ACROSS * ROW_BYTES);
-    for (int64_t k = 0; k < pairs; k++) memcpy(room[k], from + k * PANEL_ROW, ACROSS * ROW_BYTES);
-    return (operand){room, ACROSS * ROW_BYTES};
-}
-
-static uintptr_t fetch_some(uintptr_t ahead) {
-    if (ahead == 0) return 0;
-    for (int i = 0; i < FETCH_LINES; i++) __builtin_prefetch((const void *)(ahead + (uintptr_t)i * ROW_BYTES), 0, 2);
-    return ahead + FETCH_LINES * ROW_BYTES;
-}
-
-/* Columns [first, first + 32) of the panel; `halves` is a constant after inlining. */
-static inline __attribute__((always_inline)) void block(const product_tile *t, int first, int halves) {
+/* `halves` is a constant after inlining. */
+static inline __attribute__((always_inline)) void part(const tiles_part *a, int halves) {
     registers r;
-    float sum[HALVES][HEIGHT][ACROSS * WIDTH];
-    char room[HALVES][HEIGHT][ROW_BYTES], columns_room[PAIRS][ACROSS * ROW_BYTES];
-    memset(room, 0, sizeof room);
     (void)r;
-    ZERO(&r, 0);
-    ZERO(&r, 1);
-    ZERO(&r, 2);
-    ZERO(&r, 3);
-    const char *panel = (const char *)t->panel + (size_t)first * 4;
-    uintptr_t ahead = first == 0 ? t->ahead : 0;
-    for (int64_t tap = 0; tap < t->taps; tap++) {
-        const float *row[TILES_ROWS];
-        for (int i = 0; i < t->m; i++) row[i] = t->row[tap * TILES_ROWS + i] + t->offset;
-        size_t stride[HALVES] = {stride_of(row, t->m), halves > 1 ? stride_of(row + HEIGHT, t->m - HEIGHT) : 0};
-        for (int64_t k = 0, pairs; k < t->count; k += pairs, panel += pairs * PANEL_ROW) {
-            pairs = t->count - k < PAIRS ? t->count - k : PAIRS;
-            operand columns = columns_at(columns_room, panel, pairs);
-            operand x = rows_at(room[0], row, t->m, stride[0], k, pairs);
-            LOAD(&r, 4, x.at, x.stride);
-            LOAD(&r, 6, columns.at, columns.stride);
-            LOAD(&r, 7, (const char *)columns.at + ROW_BYTES, columns.stride);
-            MULTIPLY(&r, 0, 4, 6);
-            MULTIPLY(&r, 1, 4, 7);
-            if (halves > 1) {
-                x = rows_at(room[1], row + HEIGHT, t->m - HEIGHT, stride[1], k, pairs);
-                LOAD(&r, 5, x.at, x.stride);
-                MULTIPLY(&r, 2, 5, 6);
-                MULTIPLY(&r, 3, 5, 7);
-            }
-            ahead = fetch_some(ahead);
+    float *sums = a->sums, *lower = sums + HEIGHT * TILES_COLUMNS;
+    if (a->goes_on) {
+        LOAD(&r, 0, sums, ACROSS);
+        LOAD(&r, 1, sums + WIDTH, ACROSS);
+        if (halves > 1) {
+            LOAD(&r, 2, lower, ACROSS);
+            LOAD(&r, 3, lower + WIDTH, ACROSS);
+        }
+    } else {
+        ZERO(&r, 0);
+        ZERO(&r, 1);
+        ZERO(&r, 2);
+        ZERO(&r, 3);
+    }
+    const uint32_t *rows = a->rows, *columns = a->columns;
+    for (int64_t i = 0; i < a->sixteens; i++, rows += 2 * REGISTER, columns += 2 * REGISTER) {
+        LOAD(&r, 4, rows, ROW_BYTES);
+        LOAD(&r, 6, columns, ACROSS);
+        LOAD(&r, 7, columns + WIDTH, ACROSS);
+        MULTIPLY(&r, 0, 4, 6);
+        MULTIPLY(&r, 1, 4, 7);
+        if (halves > 1) {
+            LOAD(&r, 5, rows + REGISTER, ROW_BYTES);
+            MULTIPLY(&r, 2, 5, 6);
+            MULTIPLY(&r, 3, 5, 7);
         }
     }
-    STORE(&r, 0, &sum[0][0][0], sizeof sum[0][0]);
-    STORE(&r, 1, &sum[0][0][WIDTH], sizeof sum[0][0]);
-    STORE(&r, 2, &sum[HALVES - 1][0][0], sizeof sum[0][0]);
-    STORE(&r, 3, &sum[HALVES - 1][0][WIDTH], sizeof sum[0][0]);
-    int columns = t->columns - first < ACROSS * WIDTH ? t->columns - first : ACROSS * WIDTH;
-    for (int i = 0; i < t->m; i++) {
-        float *out = t->out[i] + t->out_offset + first;
-        const float *from = sum[i / HEIGHT][i % HEIGHT], *before = t->bias ? t->bias + first : out;
-        for (int c = 0; c < columns; c++) out[c] = before[c] + from[c];
+    STORE(&r, 0, sums, ACROSS);
+    STORE(&r, 1, sums + WIDTH, ACROSS);
+    if (halves > 1) {
+        STORE(&r, 2, lower, ACROSS);
+        STORE(&r, 3, lower + WIDTH, ACROSS);
     }
 }
 
-static void product(const product_tile *t) {
-    for (int first = 0; first < t->columns; first += ACROSS * WIDTH)
-        if (t->m > HEIGHT) block(t, first, 2);
-        else block(t, first, 1);
+static void multiply_part(const tiles_part *a) {
+    if (a->halves > 1) part(a, 2);
+    else part(a, 1);
+}
+
+static void gather(uint32_t *to, const float *const *row, int n, int64_t first, int64_t end) {
+    int rows = n > HEIGHT ? 2 * HEIGHT : HEIGHT;
+    for (; first < end; first += PAIRS, to += 2 * REGISTER) {
+        int64_t pairs = end - first < PAIRS ? end - first : PAIRS;
+        __mmask16 there = (__mmask16)((1u << pairs) - 1);
+        for (int i = 0; i < n; i++)
+            _mm512_store_si512(to + i * PAIRS, _mm512_maskz_loadu_epi32(there, row[i] + first));
+        for (int i = n; i < rows; i++) _mm512_store_si512(to + i * PAIRS, _mm512_setzero_si512());
+    }
 }
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 
-const kernel_tiles PASTE(kernel_tiles_, KERNEL_ISA) = {begin, end, product};
+const kernel_tiles PASTE(kernel_tiles_, KERNEL_ISA) = {begin, end, multiply_part, gather};

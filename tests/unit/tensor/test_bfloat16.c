@@ -41,16 +41,20 @@ static float add_by_tiles(float sum, const float *x, const float *w, int64_t n, 
     return sum;
 }
 
-/* out + sum x w over [taps][inputs], in blocks of about 512 pairs: of a tap, or of several taps. */
+/* out + sum x w over [taps][inputs]. By tiles one chain over all taps; by pairs in blocks of about 512 of them, of a tap
+ * or of several taps. */
 static float product_sum(const float *x, const float *w, int64_t taps, int64_t inputs, float out, int by_tiles) {
+    float whole = 0;
+    for (int64_t t = 0; t < taps && by_tiles; t++)
+        whole = add_by_tiles(whole, x + t * inputs, w + t * inputs, inputs, 0, (inputs + 1) / 2);
+    if (by_tiles) return out + whole;
     int64_t pairs = (inputs + 1) / 2, parts = (pairs + 511) / 512, blocks = (taps * pairs + 511) / 512;
     int64_t length = ((pairs + parts - 1) / parts + 15) / 16 * 16, step = parts > 1 ? 1 : (taps + blocks - 1) / blocks;
     for (int64_t tap = 0; tap < taps; tap += step)
         for (int64_t first = 0; first < pairs; first += length) {
             float sum = 0;
             for (int64_t t = tap; t < least(tap + step, taps); t++)
-                sum = (by_tiles ? add_by_tiles : add_by_pairs)(sum, x + t * inputs, w + t * inputs, inputs, first,
-                                                               least(first + length, pairs));
+                sum = add_by_pairs(sum, x + t * inputs, w + t * inputs, inputs, first, least(first + length, pairs));
             out += sum;
         }
     return out;
