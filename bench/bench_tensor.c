@@ -1,4 +1,5 @@
-/* Speed of the cpu backend's operations: bench_tensor [THREADS] (default 1). Products and convolutions in GFLOPS, the
+/* Speed of the cpu backend's operations: bench_tensor [THREADS [bf16]] (default 1; bf16: those
+ * products alone). Products and convolutions in GFLOPS, the
  * rest in GB/s of memory read and written. Wall time (the best of several runs) and processor time (their mean) are
  * both shown: on a machine with other work a long run's wall time means little. Products also with weights kept in 16
  * bits: their time over that of float32 weights, the three run in turn. */
@@ -122,6 +123,28 @@ static void linear(compute *c, int64_t rows, int64_t inputs, int64_t outputs) {
     weight_free(c, &j.bias);
 }
 
+/* The same in bfloat16, weights and inputs rounded. */
+static void linear_rounded(compute *c, int64_t rows, int64_t inputs, int64_t outputs) {
+    job j = {.c = c, .run = run_linear};
+    double wall, processor;
+    char what[96];
+    j.x = make(2, (int64_t[]){rows, inputs});
+    j.out = make(2, (int64_t[]){rows, outputs});
+    j.w = (weight){.kind = WEIGHT_LINEAR, .form = FORM_BF16, .source = make(2, (int64_t[]){outputs, inputs})};
+    weight_pack(c, &j.w);
+    j.bias = make_weight(c, WEIGHT_VECTOR, 1, &outputs);
+    measure((const job *[]){&j}, 1, &wall, &processor);
+    snprintf(what, sizeof what, "bf16 %d x %d x %d", (int)rows, (int)inputs, (int)outputs);
+    show(what, 2.0 * (double)(rows * inputs * outputs), wall, processor, "GFLOPS");
+    printf("\n");
+    fflush(stdout);
+    free(j.x.data);
+    free(j.out.data);
+    free(j.w.source.data);
+    weight_free(c, &j.w);
+    weight_free(c, &j.bias);
+}
+
 static void run_conv(const job *j) { op_conv2d(j->c, j->out, j->x, &j->w, &j->bias, 1, (int[]){1, 1, 1, 1}, ACT_NONE); }
 
 static void conv(compute *c, int64_t size, int64_t inputs, int64_t outputs) {
@@ -195,7 +218,7 @@ static void rows(compute *c, int64_t n, int64_t width) {
 int main(int argc, char **argv) {
     compute *c;
     ss_error err;
-    int threads = argc > 1 ? atoi(argv[1]) : 1;
+    int threads = argc > 1 ? atoi(argv[1]) : 1, rounded_alone = argc > 2 && strcmp(argv[2], "bf16") == 0;
     if (compute_create(&c, "cpu", threads, (size_t)256 << 20, &err) != SS_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
@@ -207,12 +230,18 @@ int main(int argc, char **argv) {
         {2, 192, 1152},     {160, 128, 128}, {320, 192, 192},    {320, 192, 768},    {320, 768, 192},
         {512, 192, 192},    {2, 1536, 9216}, {2714, 1536, 1536}, {2714, 1536, 6144}, {2714, 6144, 1536},
         {154, 4096, 10240}, {50, 768, 3072}, {800, 768, 3072},   {4112, 1280, 5120}, {4112, 5120, 1280}};
-    for (size_t i = 0; i < sizeof products / sizeof products[0]; i++)
+    static const int64_t rounded[][3] = {{1, 1536, 9216},     {333, 1536, 1536},   {1024, 1536, 1536}, {1024, 1536, 6144},
+                                         {1024, 6144, 1536},  {4096, 1536, 1536},  {4096, 1536, 4608}, {4096, 1536, 6144},
+                                         {4096, 6144, 1536}};
+    for (size_t i = 0; i < sizeof products / sizeof products[0] && !rounded_alone; i++)
         linear(c, products[i][0], products[i][1], products[i][2]);
     static const int64_t convs[][3] = {{16, 16, 128},   {32, 128, 128},  {64, 64, 64},   {128, 32, 32}, {128, 64, 64},
                                        {128, 128, 128}, {64, 256, 256},  {32, 512, 512}, {128, 128, 3}, {512, 3, 64},
                                        {512, 64, 64},   {128, 256, 256}, {64, 512, 512}};
-    for (size_t i = 0; i < sizeof convs / sizeof convs[0]; i++) conv(c, convs[i][0], convs[i][1], convs[i][2]);
+    for (size_t i = 0; i < sizeof convs / sizeof convs[0] && !rounded_alone; i++) conv(c, convs[i][0], convs[i][1], convs[i][2]);
+    for (size_t i = 0; i < sizeof rounded / sizeof rounded[0]; i++)
+        linear_rounded(c, rounded[i][0], rounded[i][1], rounded[i][2]);
+    if (rounded_alone) return 0;
     rows(c, 320, 192);
     rows(c, 2720, 1536);
     compute_destroy(c);
