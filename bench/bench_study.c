@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "bench/samples.h"
-#include "study/run.h"
+#include "run/run.h"
 
 enum { CONDITIONS = 4 };
 

@@ -1,4 +1,4 @@
-/* `run`, `resume`, `verify`, `export`: studies. The work is in study/; here are arguments, the progress line
+/* `run`, `resume`, `verify`, `export`: studies. The work is in run/, store/ and analysis/; here are arguments, the progress line
  * and what is printed at the end. */
 #include "cli/progress.h"
 #include "cli/tables.h"
@@ -10,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "study/analyse.h"
-#include "study/export.h"
-#include "study/run.h"
-#include "study/verify.h"
+#include "analysis/analyse.h"
+#include "store/export.h"
+#include "run/forecast.h"
+#include "run/run.h"
+#include "run/verify.h"
 
 /* ---- what the commands share ---- */
 

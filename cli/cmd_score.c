@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "cli/progress.h"
-#include "study/score_files.h"
+#include "run/score_files.h"
 
 static const char KINDS[] = "alignment|preference|distance|similarity"; /* metric_kind, without sets */
 

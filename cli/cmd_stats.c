@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "stats/contrast.h"
-#include "study/score_table.h"
+#include "analysis/score_table.h"
 
 /* One --contrast (or --positive): two conditions, and how many pairs all parts together have. */
 typedef struct asked_contrast {

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "study/analyse.h"
+#include "analysis/analyse.h"
+#include "store/sets.h"
 
 void progress_begin(progress_line *line, const invocation *in, run_options *o) {
     *line = (progress_line){.active = isatty(STDERR_FILENO)};

@@ -3,7 +3,7 @@
 #define CLI_PROGRESS_H
 
 #include "cli/command.h"
-#include "study/run.h"
+#include "run/run.h"
 
 typedef struct progress_line {
     int active; /* standard error is a terminal: one line, rewritten; else a line now and then */

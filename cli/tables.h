@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 #include "sampler/pipeline.h"
-#include "study/store.h"
+#include "store/store.h"
 
 extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
     CLI_COMPARE, CLI_CONVERT, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;

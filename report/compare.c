@@ -1,4 +1,4 @@
-/* Gathering a comparison. Relies on study/scores for pairs and on the store for images, whose checksums it verifies. */
+/* Gathering a comparison. Relies on analysis/scores for pairs and on the store for images, whose checksums it verifies. */
 #include "report/compare.h"
 
 #include <math.h>

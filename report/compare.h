@@ -3,7 +3,7 @@
 #ifndef REPORT_COMPARE_H
 #define REPORT_COMPARE_H
 
-#include "study/store.h"
+#include "store/store.h"
 
 /* Write the page for conditions `a` and `b` (names as in the study, "sink k=5"; a family's name where it has one
  * member) with the `rows` most different images. Nothing is left half-written. Errors: an unknown condition

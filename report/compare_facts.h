@@ -5,7 +5,7 @@
 #include "report/page.h"
 #include "report/table.h"
 #include "stats/contrast.h"
-#include "study/scores.h"
+#include "analysis/scores.h"
 
 /* An image that both conditions have. */
 typedef struct compare_pair {

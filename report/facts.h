@@ -6,7 +6,7 @@
 #include "report/page.h"
 #include "report/table.h"
 #include "base/notices.h"
-#include "study/analyse.h"
+#include "analysis/analyse.h"
 
 enum { FACTS_MAX_PICTURE_ROWS = 8, FACTS_MAX_PICTURE_COLUMNS = 16 };
 

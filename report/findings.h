@@ -3,7 +3,7 @@
 #ifndef REPORT_FINDINGS_H
 #define REPORT_FINDINGS_H
 
-#include "study/analyse.h"
+#include "analysis/analyse.h"
 
 /* One study of the document. Nothing is owned. */
 typedef struct finding {

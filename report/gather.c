@@ -1,7 +1,7 @@
-/* From a store to the facts of a report, by questions to its documented views. Relies on study/store; must never write
+/* From a store to the facts of a report, by questions to its documented views. Relies on store/; must never write
  * to the store. */
 #include "report/facts.h"
-#include "study/run.h"
+#include "store/sets.h"
 
 #include <math.h>
 #include <stdlib.h>

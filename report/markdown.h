@@ -2,7 +2,7 @@
 #ifndef REPORT_MARKDOWN_H
 #define REPORT_MARKDOWN_H
 
-#include "study/analyse.h"
+#include "analysis/analyse.h"
 
 void markdown_table(text *out, const char *const *heading, int n);
 

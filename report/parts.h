@@ -2,7 +2,7 @@
 #ifndef REPORT_PARTS_H
 #define REPORT_PARTS_H
 
-#include "study/analyse.h"
+#include "analysis/analyse.h"
 
 /* A metric of the analysis. Those of the main table come first, the primary before them. */
 typedef struct parts_metric {

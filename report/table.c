@@ -1,4 +1,4 @@
-/* Tables in memory. Relies on study/store for the questions and io/csv for the form. */
+/* Tables in memory. Relies on store/ for the questions and io/csv for the form. */
 #include "report/table.h"
 
 #include <math.h>

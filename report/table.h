@@ -4,7 +4,7 @@
 #define REPORT_TABLE_H
 
 #include "base/text.h"
-#include "study/store.h"
+#include "store/store.h"
 
 typedef struct report_cell {
     double number; /* NAN where the cell is no number */

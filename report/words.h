@@ -3,7 +3,7 @@
 #ifndef REPORT_WORDS_H
 #define REPORT_WORDS_H
 
-#include "study/analyse.h"
+#include "analysis/analyse.h"
 
 /* Decimals that show half the interval's width to two digits, as the table in the terminal does; from `x` itself where
  * there is no interval. */

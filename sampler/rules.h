@@ -1,5 +1,5 @@
 /* Rules of diffusers and transformers that changed: what was right when a store was made may be the older one. A run's
- * are in its manifest (study/store_manifest.c); a store without an entry was made under the older rule. To add one: a
+ * are in its manifest (store/manifest.c); a store without an entry was made under the older rule. To add one: a
  * member of the enum and an option in PIPELINE_RULE_OPTIONS, whose words are today's rule and then the older one. */
 #ifndef SAMPLER_RULES_H
 #define SAMPLER_RULES_H

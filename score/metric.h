@@ -28,7 +28,7 @@ enum {
 
 typedef struct metric_input {
     const rgb_image *image, *baseline; /* sRGB; baseline NULL where not needed */
-    const char *prompt;                /* what the image is scored against (the baseline's prompt: study/ decides) */
+    const char *prompt;                /* what the image is scored against (the baseline's prompt: run/ decides) */
     const geneval_prompt *geneval;     /* NULL where not known */
 } metric_input;
 

@@ -10,7 +10,6 @@
 #include "base/philox.h"
 #include "study/plan_internal.h"
 #include "study/swap.h"
-#include "study/texts.h"
 
 /* ---- order ---- */
 
@@ -273,7 +272,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     SS_TRY(status);
     SS_TRY(swap_prompts(p, err));
     count(p);
-    SS_TRY(texts_count(p, &p->counts.encodes, err));
+    SS_TRY(plan_count_texts(p, &p->counts.encodes, err));
     return set_cost(p, pl, err);
 }
 

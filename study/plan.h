@@ -39,13 +39,13 @@ typedef struct plan_counts {
     int64_t images;
     int64_t forwards;          /* steps of one image, after sharing */
     int64_t forwards_unshared; /* without it */
-    int64_t encodes;           /* texts through the text encoders (texts.h) */
+    int64_t encodes;           /* texts through the text encoders */
 } plan_counts;
 
 typedef struct plan_cost {
     double flops;
     double disk_bytes, text_bytes; /* of the store; of the encoded texts beside it, until it is complete */
-    /* From here on by plan_forecast; NAN and 0 before. */
+    /* From here on by plan_forecast (run/forecast.h); NAN and 0 before. */
     double seconds;
     size_t memory_bytes;                           /* the most of this process's memory */
     size_t weight_bytes, step_bytes, decode_bytes; /* of which: packed weights, activations of a step or a decode */
@@ -98,11 +98,6 @@ ss_status plan_read_texts(plan *p, pipeline *pl, ss_error *err);
 ss_status plan_bind_where(const study *y, const study_intervention *v, const attn_kind *kind, int blocks, int heads,
                           int steps, attn_intervention *out, ss_error *err);
 
-/* What the plan will take on this machine: time a few seconds of its real work (texts, steps of its conditions, a
- * decode, scores) and fill the rest of `cost`. `batch`: images that will be denoised together; 0 = p->together. Another
- * load of the machine is another time. */
-ss_status plan_forecast(plan *p, compute *c, pipeline *pl, int batch, ss_error *err);
-
 /* The plan in words, as `run --plan` prints it. */
 void plan_describe(const plan *p, text *out);
 
@@ -114,5 +109,9 @@ void plan_unit_name(const plan *p, const plan_unit *u, text *out);
 
 /* The prompt that the unit's image is made from (it is scored against the prompt itself). */
 const char *plan_unit_prompt(const plan *p, const plan_unit *u);
+
+/* What a unit's image is made from: its prompt under its condition's settings. The sham condition that repeats
+ * everything has an encoding of its own. */
+text_order plan_text_order(const plan *p, const plan_unit *u);
 
 #endif

@@ -18,4 +18,7 @@ void plan_add_cuts(const plan *p, text *out);
 /* "self (11 blocks), cross (11 blocks)" */
 void plan_list_kinds(const plan *p, text *out);
 
+/* How many texts a whole plan has encoded: prompts, swapped and repeated ones, negative prompts. */
+ss_status plan_count_texts(const plan *p, int64_t *count, ss_error *err);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/study/world.h"
+#include "tests/laboratory/world.h"
 
 static const char STUDY[] = "study: finished\n"
                             "question: Does it matter?\n"

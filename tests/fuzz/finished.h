@@ -1,4 +1,4 @@
-/* A store with every kind of row in it, made once by a process on the cardboard laboratory of the tests of study/, in
+/* A store with every kind of row in it, made once by a process on the cardboard laboratory of tests/laboratory, in
  * memory where that can be had. Targets write over its files and read it. */
 #ifndef TESTS_FUZZ_FINISHED_H
 #define TESTS_FUZZ_FINISHED_H

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "report/facts.h"
-#include "study/store_internal.h"
+#include "store/internal.h"
 #include "tests/fuzz/finished.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,4 @@
-/* A study file all the way: loaded, planned and described, on the cardboard laboratory of the tests of study/ (its
+/* A study file all the way: loaded, planned and described, on the cardboard laboratory of tests/laboratory (its
  * tables of selectors, edits and metrics, its model). Paths of the study are looked for in a folder with prompts and a
  * model. */
 #include <math.h>
@@ -6,7 +6,7 @@
 
 #include "study/plan.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/study/fake.h"
+#include "tests/laboratory/fake.h"
 
 enum { PROMPTS = 6, MAX_UNITS = 20000 };
 

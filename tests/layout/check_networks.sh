@@ -1,6 +1,6 @@
 #!/bin/sh
 # What is asked of attention, measured, tested and reported must not depend on which network runs: no file of attn/,
-# study/, stats/ or report/ names one, in code or in comments; but report/published.c, which is data and says what a paper
+# study/, store/, run/, analysis/, stats/ or report/ names one, in code or in comments; but report/published.c, which is data and says what a paper
 # ran. Usage: check_networks.sh ROOT
 set -eu
 cd "$1"
@@ -25,7 +25,7 @@ a T5 word
 #include "model/mmdit.h"
 LINES
 
-if named --exclude=published.c attn study stats report; then
+if named --exclude=published.c attn study store run analysis stats report; then
     echo 'these lines name a network'
     exit 1
 fi

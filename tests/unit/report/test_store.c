@@ -1,4 +1,4 @@
-/* The report of a store that a small study was run into (on the cardboard laboratory of the tests of study/): complete,
+/* The report of a store that a small study was run into (on the cardboard laboratory of tests/laboratory): complete,
  * well-formed, and the same bytes from equal stores. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "fake.h"
+#include "run/forecast.h"
 #include "world.h"
 
 /* Of the units' prompts, or of those of baseline-again. */
