@@ -1,0 +1,329 @@
+/* The edit of a group of items, as their choice says: score and value edits in one operation for each kind of row,
+ * edits of the output after them. Must never let one item's edit depend on another's. */
+#include <math.h>
+#include <string.h>
+
+#include "attn/call.h"
+
+/* ---- scratch ---- */
+
+void *attn_scratch(compute *c, size_t n, size_t size) {
+    void *p = arena_alloc(c->scratch, n * size);
+    ss_error err;
+    if (p) return p;
+    error_set(
+        &err, SS_ERR_RESOURCE, NULL,
+        "out of scratch memory for measuring attention: %zu bytes in use, %zu more asked for; use a smaller image "
+        "or batch",
+        arena_used(c->scratch), n * size);
+    compute_fail(c, &err);
+    return NULL;
+}
+
+void *attn_scratch_of(compute *c, size_t n, size_t size, int byte) {
+    void *p = attn_scratch(c, n, size);
+    if (p && !arena_is_counted(p)) memset(p, byte, n * size);
+    return p;
+}
+
+/* Together, the threads have more heads to share out, and meet less often. It matters to small calls alone: two items
+ * of 160 tokens in six heads are within the limit, and the scratch that a forecast has to allow for stays small. */
+enum { TOGETHER_FLOATS = 1 << 17 };
+
+int attn_edit_most_items(const attn_place *p) {
+    int64_t most = TOGETHER_FLOATS / ((int64_t)p->heads * (p->keys + p->queries) * p->width);
+    return (int)(most < 1 ? 1 : most < p->batch ? most : p->batch);
+}
+
+static void allocate_sets(compute *c, key_sets *sets, size_t pairs, size_t most) {
+    sets->begin = attn_scratch_of(c, pairs + 1, sizeof *sets->begin, 0);
+    sets->key = attn_scratch(c, pairs * most, sizeof *sets->key);
+    sets->left_out = attn_scratch_of(c, pairs, sizeof *sets->left_out, 0);
+}
+
+int attn_edit_allocate(compute *c, const attn_place *p, int items, int n, int n_outputs, attn_choice *choice,
+                       edit_scratch *s, attn_outcome *o) {
+    size_t pairs = (size_t)items * (size_t)p->heads, keys = (size_t)p->keys, rows = (size_t)p->queries;
+    size_t width = (size_t)p->width, most = keys > rows ? keys : rows;
+    *s = (edit_scratch){.select_mass = attn_scratch(c, most, sizeof *s->select_mass),
+                        .select_key = attn_scratch(c, 3 * most, sizeof *s->select_key),
+                        .select_mark = attn_scratch(c, most, 1),
+                        .member = attn_scratch(c, pairs * keys, 1),
+                        .mark = attn_scratch(c, keys, 1),
+                        .noise = attn_scratch(c, pairs * keys * width, sizeof *s->noise),
+                        .draw = attn_scratch(c, pairs * keys, sizeof *s->draw),
+                        .before = attn_scratch_of(c, pairs, sizeof *s->before, 0),
+                        .after = attn_scratch_of(c, pairs, sizeof *s->after, 0),
+                        .dose = attn_scratch_of(c, pairs, sizeof *s->dose, 0),
+                        .direct = attn_scratch_of(c, pairs, sizeof *s->direct, 0)};
+    *o = (attn_outcome){.before = attn_scratch_of(c, pairs, sizeof *o->before, 0),
+                        .after = attn_scratch_of(c, pairs, sizeof *o->after, 0),
+                        .dose = attn_scratch_of(c, pairs, sizeof *o->dose, 0),
+                        .direct = attn_scratch_of(c, pairs, sizeof *o->direct, 0),
+                        .touched = attn_scratch_of(c, pairs, sizeof *o->touched, 0)};
+    allocate_sets(c, &o->set, pairs, keys);
+    for (int i = 0; i < n; i++) allocate_sets(c, &choice->of[i], pairs, most);
+    if (n_outputs == 0) return compute_ok(c);
+    s->rest = attn_scratch(c, pairs * rows, sizeof *s->rest);
+    s->push = attn_scratch(c, pairs * rows, sizeof *s->push);
+    s->direction = attn_scratch(c, pairs * rows * width, sizeof *s->direction);
+    s->original = compute_4d(c, items, p->queries, p->heads, p->width);
+    for (int i = 0; i < n; i++) s->amount[i] = attn_scratch(c, pairs * rows, sizeof *s->amount[i]);
+    return compute_ok(c);
+}
+
+/* ---- one edit ---- */
+
+/* What every part of an edit needs. Constant, but for the scratch and the outcome that it points to. */
+typedef struct edit {
+    compute *c;
+    attention_args args; /* of the group */
+    const attn_place *place;
+    const item_request *item; /* [items] of the group; all have the interventions of the first */
+    int64_t pairs;
+    const attn_choice *choice;
+    const double *lse; /* [pairs, queries] */
+    edit_scratch *s;
+    attn_outcome *out;
+} edit;
+
+static int is_output_edit(const attn_edit *e) { return e->amount != NULL; }
+
+static int is_score_edit(const attn_edit *e) {
+    return !is_output_edit(e) && (e->op == EDIT_SCALE || e->op == EDIT_SHIFT);
+}
+
+int attn_output_edits(const item_request *item) {
+    int n = 0;
+    for (int i = 0; i < item->n; i++) n += is_output_edit(item->force[i].is->edit);
+    return n;
+}
+
+/* The union of the sets of the interventions whose step is >= 0, with the steps that each key belongs to. */
+static void join_sets(const edit *e, const int *step) {
+    int heads = e->place->heads, keys = e->place->keys;
+    key_sets *set = &e->out->set;
+    uint8_t *mark = e->s->mark;
+    for (int pair = 0; pair < (int)e->pairs; pair++) {
+        int32_t at = set->begin[pair];
+        memset(mark, 0, (size_t)keys);
+        for (int i = 0; i < e->item->n; i++) {
+            const key_sets *own = &e->choice->of[i];
+            if (step[i] < 0 || !bits_get(&e->item->force[i].is->heads, pair % heads)) continue;
+            for (int32_t x = own->begin[pair]; x < own->begin[pair + 1]; x++)
+                mark[own->key[x]] |= (uint8_t)(1u << step[i]);
+        }
+        for (int j = 0; j < keys; j++) {
+            if (!mark[j]) continue;
+            e->s->member[at] = mark[j];
+            set->key[at++] = j;
+        }
+        set->begin[pair + 1] = at;
+    }
+}
+
+/* The stream of an edit's random numbers in a pair: without the step where one draw serves the run. */
+static void edit_stream(const edit *e, const attn_intervention *v, const char *name, int64_t pair, philox *out) {
+    int heads = e->place->heads;
+    const attn_item *item = e->item[pair / heads].item;
+    attn_run_stream(item->run, name, v->redraw == REDRAW_RUN ? -1 : item->step, e->place->block, (int)(pair % heads),
+                    item->branch, out);
+}
+
+/* ---- scores and values ---- */
+
+/* Noise rows of the union's keys: N(0, sd^2) with the sd of the last noise step that a key belongs to. The numbers of a
+ * key are a block of their own in the stream of its head, so they do not depend on what else is in the set. `number`:
+ * the intervention of each step. */
+static void draw_noise(const edit *e, const attention_edit *op, const int *number) {
+    const key_sets *set = &e->out->set;
+    int64_t width = e->place->width, n = 0;
+    for (int64_t pair = 0; pair < e->pairs; pair++) {
+        philox stream[EDIT_MAX_STEPS];
+        for (int s = 0; s < op->n_steps; s++)
+            if (op->step[s].op == EDIT_VALUE_NOISE)
+                edit_stream(e, e->item->force[number[s]].is, "noise", pair, &stream[s]);
+        for (int32_t x = set->begin[pair]; x < set->begin[pair + 1]; x++) {
+            int last = -1;
+            for (int s = 0; s < op->n_steps; s++)
+                if (op->step[s].op == EDIT_VALUE_NOISE && e->s->member[x] >> s & 1) last = s;
+            if (last < 0) continue;
+            normal_run *run = &e->s->draw[n++];
+            *run = (normal_run){stream[last], (double)op->step[last].param, width, e->s->noise + x * width};
+            philox_skip(&run->stream, (uint64_t)set->key[x] * (uint64_t)width);
+        }
+    }
+    op_normals(e->c, e->s->draw, n);
+}
+
+/* The steps of the interventions that act on `rows` (ROWS_ALL: whatever rows they name): score edits first, each kind
+ * in the program's order. step[i]: of intervention i, or -1; number[s]: the intervention of step s. */
+static void list_steps(const edit *e, attn_rows rows, attention_edit *op, int *step, int *number) {
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < e->item->n; i++) {
+            const attn_intervention *v = e->item->force[i].is;
+            if (is_score_edit(v->edit) != (pass == 0)) continue;
+            step[i] = -1;
+            if (is_output_edit(v->edit)) continue;
+            if (rows != ROWS_ALL && v->rows != ROWS_ALL && v->rows != rows) continue;
+            step[i] = op->n_steps++;
+            number[step[i]] = i;
+            op->step[step[i]].op = v->edit->op;
+            v->edit->configure(v->edit_options, &op->step[step[i]]);
+        }
+}
+
+/* One operation on a range of rows. */
+static void edit_rows(const edit *e, attn_rows rows, row_range range) {
+    int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS], noisy = 0;
+    edit_scratch *s = e->s;
+    attention_edit op = {.row_begin = range.begin, .row_end = range.end, .lse = e->lse};
+    list_steps(e, rows, &op, step, number);
+    if (op.n_steps == 0 || range.begin == range.end) return;
+    for (int i = 0; i < op.n_steps; i++) noisy |= op.step[i].op == EDIT_VALUE_NOISE;
+    join_sets(e, step);
+    op.set_begin = e->out->set.begin;
+    op.keys = e->out->set.key;
+    op.member = s->member;
+    op.noise = s->noise;
+    if (noisy) draw_noise(e, &op, number);
+    op.mass_before = s->before;
+    op.mass_after = s->after;
+    op.dose = s->dose;
+    op.direct_rows = s->direct;
+    op_attention_edit(e->c, &e->args, &op);
+    double n = (double)row_range_count(range);
+    e->out->rows += row_range_count(range);
+    for (int64_t pair = 0; pair < e->pairs; pair++) {
+        e->out->before[pair] += n * s->before[pair];
+        e->out->after[pair] += n * s->after[pair];
+        e->out->dose[pair] += n * s->dose[pair] * s->dose[pair];
+        e->out->direct[pair] += s->direct[pair];
+    }
+}
+
+/* ---- the output ---- */
+
+/* What a mask of intervention i's keys would do, row by row: scratch `rest`, `push` for a push, and its results by
+ * pairs. */
+static void preview(const edit *e, int i, row_range range) {
+    int step[EDIT_MAX_STEPS];
+    for (int j = 0; j < e->item->n; j++) step[j] = j == i ? 0 : -1;
+    join_sets(e, step);
+    attention_edit op = {.row_begin = range.begin,
+                         .row_end = range.end,
+                         .n_steps = 1,
+                         .step = {{.op = EDIT_SCALE}},
+                         .set_begin = e->out->set.begin,
+                         .keys = e->out->set.key,
+                         .member = e->s->member,
+                         .lse = e->lse,
+                         .preview = 1,
+                         .mass_before = e->s->before,
+                         .direct_rows = e->s->direct,
+                         .row_rest = e->s->rest,
+                         .row_push = e->item->force[i].is->edit->output == OUTPUT_PUSH ? e->s->push : NULL};
+    op_attention_edit(e->c, &e->args, &op);
+}
+
+/* Rows of every head in the directions of a stream: N(0, 1) components, a row's numbers in a block of their own. */
+static void draw_directions(const edit *e, const attn_intervention *v, row_range range) {
+    int64_t width = e->place->width, rows = e->place->queries, n = 0;
+    for (int64_t pair = 0; pair < e->pairs; pair++) {
+        if (!e->out->touched[pair]) continue;
+        normal_run *run = &e->s->draw[n++];
+        *run = (normal_run){.scale = 1,
+                            .n = row_range_count(range) * width,
+                            .out = e->s->direction + (pair * rows + range.begin) * width};
+        edit_stream(e, v, "norm-matched", pair, &run->stream);
+        philox_skip(&run->stream, (uint64_t)range.begin * (uint64_t)width);
+    }
+    op_normals(e->c, e->s->draw, n);
+}
+
+/* The amounts of intervention i, an edit of the output, from the unedited P. */
+static void find_amounts(const edit *e, int i, row_range range) {
+    const attn_intervention *v = e->item->force[i].is;
+    int64_t rows = e->place->queries, heads = e->place->heads;
+    if (v->edit->on == EDIT_ON_KEYS) preview(e, i, range);
+    for (int64_t pair = 0; compute_ok(e->c) && pair < e->pairs; pair++) {
+        const int32_t *begin = e->choice->of[i].begin;
+        double *amount = e->s->amount[i] + pair * rows;
+        output_input in = {.options = v->edit_options,
+                           .row_begin = range.begin,
+                           .row_end = range.end,
+                           .lse = e->lse + pair * rows,
+                           .rest = e->s->rest + pair * rows,
+                           .push = e->s->push + pair * rows,
+                           .chosen = e->choice->of[i].key + begin[pair],
+                           .n_chosen = begin[pair + 1] - begin[pair]};
+        for (int64_t row = range.begin; row < range.end; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
+        if (!bits_get(&v->heads, (int)(pair % heads)) || (v->edit->on != EDIT_ON_NOTHING && in.n_chosen == 0)) continue;
+        v->edit->amount(&in, amount);
+        e->out->touched[pair] += v->edit->on == EDIT_ON_QUERIES ? in.n_chosen : 1;
+    }
+}
+
+/* The output edits, in the program's order; the rows of all interventions are the same (checked with the
+ * program). Amounts were found before anything was edited. The dose is that of all edits together. */
+static void edit_output(const edit *e, row_range range) {
+    double n = (double)row_range_count(range);
+    for (int i = 0; i < e->item->n; i++) {
+        const attn_intervention *v = e->item->force[i].is;
+        if (!is_output_edit(v->edit)) continue;
+        if (v->edit->output == OUTPUT_PUSH) draw_directions(e, v, range);
+        attention_output op = {.op = v->edit->output,
+                               .row_begin = range.begin,
+                               .row_end = range.end,
+                               .amount = e->s->amount[i],
+                               .direction = e->s->direction,
+                               .original = e->s->original,
+                               .dose = e->s->dose};
+        op_attention_output(e->c, &e->args, &op);
+    }
+    for (int64_t pair = 0; pair < e->pairs; pair++) e->out->dose[pair] = n * e->s->dose[pair] * e->s->dose[pair];
+    e->out->rows = row_range_count(range);
+}
+
+/* Masses of the keys that output edits name, where no other edit reports its own: their weights stay as they are. */
+static void keep_masses(const edit *e, row_range range) {
+    double n = (double)row_range_count(range);
+    for (int64_t pair = 0; pair < e->pairs; pair++) {
+        e->out->before[pair] = e->out->after[pair] = n * e->s->before[pair];
+        e->out->direct[pair] = e->s->direct[pair];
+    }
+}
+
+void attn_change(compute *c, const attn_operands *operands, const attn_request *ask, attn_group group,
+                 const attn_choice *choice, const double *lse, edit_scratch *scratch, attn_outcome *out) {
+    const attn_place *p = &ask->place;
+    const item_request *item = &ask->item[group.begin];
+    const edit e = {.c = c,
+                    .args = attn_slice(&operands->args, group.begin, group.items),
+                    .place = p,
+                    .item = item,
+                    .pairs = (int64_t)group.items * p->heads,
+                    .choice = choice,
+                    .lse = lse + (int64_t)group.begin * p->heads * p->queries,
+                    .s = scratch,
+                    .out = out};
+    int n_outputs = attn_output_edits(item), alike = !attn_rows_differ(item);
+    row_range same = item->force[0].rows; /* of all of them, where rows are alike: always with edits of the output */
+    if (n_outputs)
+        op_copy(c, tensor_slice(scratch->original, 1, same.begin, row_range_count(same)),
+                tensor_slice(e.args.out, 1, same.begin, row_range_count(same)));
+    for (int i = 0; i < item->n; i++) {
+        if (!is_output_edit(item->force[i].is->edit)) continue;
+        find_amounts(&e, i, same);
+        if (item->force[i].is->edit->on == EDIT_ON_KEYS && n_outputs == item->n) keep_masses(&e, same);
+    }
+    if (alike) edit_rows(&e, ROWS_ALL, same);
+    else { /* one operation for each kind of row */ edit_rows(&e, ROWS_IMAGE, ask->image_rows);
+        if (compute_ok(c)) edit_rows(&e, ROWS_TEXT, ask->text_rows);
+    }
+    if (n_outputs) edit_output(&e, same);
+    if (alike && !n_outputs) return;
+    int step[EDIT_MAX_STEPS] = {0}; /* every set of keys belongs to the set that is reported */
+    for (int i = 0; i < item->n; i++) step[i] = item->force[i].is->edit->on == EDIT_ON_KEYS ? 0 : -1;
+    join_sets(&e, step);
+}
