@@ -23,7 +23,7 @@ static void set_where(ss_error *err, const char *where) {
     if (n >= (int)sizeof err->where) mark_cut(err->where, sizeof err->where);
 }
 
-ss_status error_set(ss_error *err, ss_status code, const char *where, const char *fmt, ...) {
+ss_status(error_set)(ss_error *err, ss_status code, const char *where, const char *fmt, ...) {
     va_list args;
     err->code = code;
     set_where(err, where);
@@ -38,7 +38,7 @@ static int errno_is_resource(int e) {
            e == ENFILE || e == EIO || e == EFBIG || e == EAGAIN || e == ESTALE;
 }
 
-ss_status error_set_errno(ss_error *err, ss_status code, const char *where, const char *fmt, ...) {
+ss_status(error_set_errno)(ss_error *err, ss_status code, const char *where, const char *fmt, ...) {
     int saved = errno;
     char text[sizeof err->message / 2];
     va_list args;
@@ -50,6 +50,6 @@ ss_status error_set_errno(ss_error *err, ss_status code, const char *where, cons
     return error_set(err, errno_is_resource(saved) ? SS_ERR_RESOURCE : code, where, "%s: %s", text, reason);
 }
 
-ss_status error_no_memory(ss_error *err, const char *what, unsigned long long bytes) {
+ss_status(error_no_memory)(ss_error *err, const char *what, unsigned long long bytes) {
     return error_set(err, SS_ERR_RESOURCE, NULL, "out of memory: %s needs %llu bytes", what, bytes);
 }

@@ -22,6 +22,15 @@ ss_status error_set_errno(ss_error *err, ss_status code, const char *where, cons
 /* Out of memory while allocating `bytes` for `what`. */
 ss_status error_no_memory(ss_error *err, const char *what, unsigned long long bytes);
 
+/* Functions that always fail are called through macros of their own names, which say what is returned: compilers and
+ * analyzers then know in every file that what follows an SS_TRY does not run. `code` is evaluated twice. */
+static inline ss_status error_code(ss_status code) { return code; }
+
+#define error_set(err, code, ...) (error_set((err), (code), __VA_ARGS__), error_code(code))
+#define error_set_errno(err, code, ...)                                                                                \
+    error_code(error_set_errno((err), (code), __VA_ARGS__) == SS_ERR_RESOURCE ? SS_ERR_RESOURCE : (code))
+#define error_no_memory(...) (error_no_memory(__VA_ARGS__), error_code(SS_ERR_RESOURCE))
+
 /* Return from the caller with the status of `expr` unless it is SS_OK. */
 #define SS_TRY(expr)                                                                                                   \
     do {                                                                                                               \

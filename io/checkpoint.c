@@ -27,7 +27,7 @@ const char *checkpoint_stored_name(const checkpoint_entry *e) {
     return e->stored ? e->stored->name : checkpoint_dtype_name(e->dtype);
 }
 
-ss_status shard_fail(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) {
+ss_status(shard_fail)(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) {
     char message[1024];
     va_list args;
     va_start(args, fmt);

@@ -26,7 +26,7 @@ typedef struct cursor {
     ss_error *err;
 } cursor;
 
-ss_status csv_error(ss_error *err, const char *path, int line, const char *fmt, ...) {
+ss_status(csv_error)(ss_error *err, const char *path, int line, const char *fmt, ...) {
     char where[600], message[1024];
     va_list args;
     va_start(args, fmt);
@@ -37,8 +37,9 @@ ss_status csv_error(ss_error *err, const char *path, int line, const char *fmt, 
 }
 
 static ss_status bad(const cursor *c, const char *fmt, ...) BASE_PRINTF(2, 3);
+#define bad(...) (bad(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
-static ss_status bad(const cursor *c, const char *fmt, ...) {
+static ss_status(bad)(const cursor *c, const char *fmt, ...) {
     char where[512], message[512];
     va_list args;
     va_start(args, fmt);

@@ -28,6 +28,7 @@ int csv_line(const csv_table *t, int64_t row); /* 1-based line on which the row 
 
 /* An input error at "path:line". */
 ss_status csv_error(ss_error *err, const char *path, int line, const char *fmt, ...) BASE_PRINTF(4, 5);
+#define csv_error(...) (csv_error(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 /* Index of the column called `name`; where there is none, an error that names the nearest and lists them all. */
 ss_status csv_find_column(const csv_table *t, const char *name, int *column, ss_error *err);

@@ -55,7 +55,7 @@ static ss_status fail_at(const pickle *p, size_t at, ss_error *err, const char *
                      p->base + at, message);
 }
 
-ss_status pickle_fail(const pickle *p, size_t at, ss_error *err, const char *fmt, ...) {
+ss_status(pickle_fail)(const pickle *p, size_t at, ss_error *err, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     ss_status status = fail_at(p, at, err, fmt, args);
@@ -63,7 +63,7 @@ ss_status pickle_fail(const pickle *p, size_t at, ss_error *err, const char *fmt
     return status;
 }
 
-ss_status machine_fail(const machine *m, const char *fmt, ...) {
+ss_status(machine_fail)(const machine *m, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     ss_status status = fail_at(m->p, m->op_at, m->err, fmt, args);
@@ -71,7 +71,7 @@ ss_status machine_fail(const machine *m, const char *fmt, ...) {
     return status;
 }
 
-ss_status machine_refuse(const machine *m, const char *what, const char *name) {
+ss_status(machine_refuse)(const machine *m, const char *what, const char *name) {
     return machine_fail(
         m, "%s%s; only tensors and the containers around them are read (nothing in the file was executed)", what, name);
 }

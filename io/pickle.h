@@ -102,5 +102,6 @@ const char *pickle_kind_name(const pickle_object *o);
 
 /* An input error at a byte of the pickle: "data.pkl, byte 23: ...". */
 ss_status pickle_fail(const pickle *p, size_t at, ss_error *err, const char *fmt, ...) BASE_PRINTF(4, 5);
+#define pickle_fail(...) (pickle_fail(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 #endif

@@ -23,9 +23,11 @@ typedef struct machine {
 
 /* An input error at the opcode being obeyed. */
 ss_status machine_fail(const machine *m, const char *fmt, ...) BASE_PRINTF(2, 3);
+#define machine_fail(...) (machine_fail(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 /* The same for what is outside of what the machine knows; `what` completes "byte N: ...". */
 ss_status machine_refuse(const machine *m, const char *what, const char *name);
+#define machine_refuse(...) (machine_refuse(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 /* `object` gets a number and goes on the stack. */
 ss_status machine_push_new(machine *m, pickle_object object);

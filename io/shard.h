@@ -55,5 +55,6 @@ ss_status torch_read_values(const checkpoint_entry *e, int64_t first, int64_t n,
 
 /* An input error about one tensor, or about the file where `tensor` is NULL. */
 ss_status shard_fail(ss_error *err, const char *file, const char *tensor, const char *fmt, ...) BASE_PRINTF(4, 5);
+#define shard_fail(...) (shard_fail(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 #endif

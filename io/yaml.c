@@ -44,8 +44,9 @@ static void *keep(yaml_file *f, size_t bytes) {
 }
 
 static ss_status fail_at(const reader *r, yaml_mark_t mark, const char *fmt, ...) BASE_PRINTF(3, 4);
+#define fail_at(...) (fail_at(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
-static ss_status fail_at(const reader *r, yaml_mark_t mark, const char *fmt, ...) {
+static ss_status(fail_at)(const reader *r, yaml_mark_t mark, const char *fmt, ...) {
     yaml_node at = {.kind = YAML_SCALAR, .line = (int)mark.line + 1, .column = (int)mark.column + 1};
     at.end_line = at.line, at.end_column = at.column + 1;
     char message[512];
@@ -340,7 +341,7 @@ static ss_status set_pointed(const yaml_file *f, const yaml_node *at, ss_status 
     return code;
 }
 
-ss_status yaml_error(const yaml_file *f, const yaml_node *at, const char *hint, ss_error *err, const char *fmt, ...) {
+ss_status(yaml_error)(const yaml_file *f, const yaml_node *at, const char *hint, ss_error *err, const char *fmt, ...) {
     char what[sizeof err->message];
     va_list args;
     va_start(args, fmt);

@@ -58,6 +58,7 @@ const char *yaml_kind_name(const yaml_node *node);
  * `hint` (the last line) may be NULL. Returns SS_ERR_INPUT. */
 ss_status yaml_error(const yaml_file *f, const yaml_node *at, const char *hint, ss_error *err, const char *fmt, ...)
     BASE_PRINTF(5, 6);
+#define yaml_error(...) (yaml_error(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
 /* Give an error filled by other code (option_parse, entry_find) this form: its place becomes that of `at`, and the
  * part of its message after the first line or the first "; " becomes the hint. Returns err->code. */

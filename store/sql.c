@@ -12,7 +12,7 @@ int store_read_failed(const store *s) {
     return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &last) == SQLITE_OK && last == EIO;
 }
 
-ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
+ss_status(store_sql_error)(const store *s, const char *what, ss_error *err) {
     int code = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
     const char *message = s->db ? sqlite3_errmsg(s->db) : "out of memory";
     int reason = s->db ? sqlite3_system_errno(s->db) : 0;
@@ -45,7 +45,7 @@ ss_status store_sql_error(const store *s, const char *what, ss_error *err) {
     }
 }
 
-ss_status store_damaged(const store *s, ss_error *err, const char *fmt, ...) {
+ss_status(store_damaged)(const store *s, ss_error *err, const char *fmt, ...) {
     char what[512];
     va_list args;
     va_start(args, fmt);

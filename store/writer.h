@@ -12,6 +12,7 @@ ss_status store_sql_error(const store *s, const char *what, ss_error *err);
  * corrupt (SQLITE_IOERR_CORRUPTFS), which it need not be. */
 int store_read_failed(const store *s);
 ss_status store_damaged(const store *s, ss_error *err, const char *fmt, ...) BASE_PRINTF(3, 4);
+#define store_damaged(...) (store_damaged(__VA_ARGS__), error_code(SS_ERR_STORE)) /* base/error.h */
 
 /* ---- statements ---- */
 
