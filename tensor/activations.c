@@ -1,12 +1,12 @@
 /* What probes ask of activations: lengths of head vectors, the largest and the 95th-percentile size. Both host backends
  * use it. Heads of an item are shared out among threads; each is one thread's, so no bit depends on their number. */
-#include "tensor/activations.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tensor/attention.h"
+#include "tensor/reference.h"
 #include "tensor/cpu.h"
 #include "tensor/half.h"
 #include "tensor/kernel.h"
@@ -21,7 +21,7 @@ static void norm_head(const kernel *k, tensor x, int64_t at, float *norm) {
     }
 }
 
-void activations_head_norms_plain(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+void reference_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     int64_t n = x.dim[1], heads = x.dim[2], d = x.dim[3];
     for (int64_t at = 0; at < x.dim[0] * heads; at++) norm_head(cpu_kernel(c), x, at, norm);
     for (int64_t at = 0; gram && at < x.dim[0] * heads; at++)
@@ -81,13 +81,13 @@ static int64_t project_room(int64_t d) {
     return (panels * d * PRODUCT_COLUMNS + PRODUCT_ROWS * d + 15) / 16 * 16;
 }
 
-void activations_head_norms_reserve(compute *c, tensor x) {
+void cpu_head_norms_reserve(compute *c, tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
     compute_1d(c, x.dim[0] * x.dim[2] * project_room(x.dim[3]));
     arena_release(c->scratch, mark);
 }
 
-void activations_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+void cpu_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
     int64_t heads = x.dim[2], d = x.dim[3], pairs = x.dim[0] * heads, each = project_room(d);
     arena_mark mark = arena_get_mark(c->scratch);
     float *room = gram ? compute_1d(c, pairs * each).data : NULL;
@@ -103,10 +103,13 @@ void activations_head_norms(compute *c, tensor x, const float *gram, float *norm
     arena_release(c->scratch, mark);
 }
 
-int activations_head_gram(const weight *w, int64_t heads, float *out) {
+void cpu_head_gram(compute *c, const weight *w, int64_t heads, float *out) {
     int64_t rows = w->source.dim[0], width = w->source.dim[1], d = width / heads;
     float *row = malloc(sizeof *row * (size_t)width);
-    if (!row) return 0;
+    if (!row) {
+        error_no_memory(&c->error, "a row of a weight", sizeof *row * (size_t)width);
+        return;
+    }
     memset(out, 0, sizeof *out * (size_t)(width * d));
     for (int64_t o = 0; o < rows; o++) {
         half_convert(row, (const char *)w->source.data + (size_t)(o * width) * tensor_type_size(w->source.type),
@@ -118,7 +121,6 @@ int activations_head_gram(const weight *w, int64_t heads, float *out) {
         }
     }
     free(row);
-    return 1;
 }
 
 /* ---- sizes ---- */
@@ -225,7 +227,7 @@ static void summarise(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t 
     *p95 = (float)((double)low + (place - (double)rank) * ((double)high - (double)low));
 }
 
-void activations_sizes(compute *c, tensor x, float *largest, float *p95) {
+void cpu_sizes(compute *c, tensor x, float *largest, float *p95) {
     int64_t heads = x.dim[2], pairs = x.dim[0] * heads, each = x.dim[1] * x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
     float *room = compute_1d(c, pairs * each).data;

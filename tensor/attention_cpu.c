@@ -171,7 +171,7 @@ static void reduce_pair(const attention_plan *p, int64_t pair, int64_t slot) {
     for (int64_t j = 0; j < p->n_keys; j++) mass[j] /= rows;
 }
 
-void attention_cpu(compute *c, const attention_args *a, const attention_stats *stats) {
+void cpu_attention(compute *c, const attention_args *a, const attention_stats *stats) {
     attention_plan plan, *p = &plan;
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
     arena_mark mark = arena_get_mark(c->scratch);
@@ -196,7 +196,7 @@ void attention_cpu(compute *c, const attention_args *a, const attention_stats *s
     arena_release(c->scratch, mark);
 }
 
-void attention_cpu_reserve(compute *c, const attention_args *a) {
+void cpu_attention_reserve(compute *c, const attention_args *a) {
     attention_plan plan;
     arena_mark mark = arena_get_mark(c->scratch);
     plan_make(&plan, c, a, NULL);

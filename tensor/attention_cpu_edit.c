@@ -80,7 +80,7 @@ static edit_room room_of(const edit_plan *p, int thread) {
 }
 
 /* A list that the plan itself is made from: real memory where scratch is only counted, which
- * attention_cpu_edit_reserve frees. */
+ * cpu_attention_edit_reserve frees. */
 static void *list_room(compute *c, size_t n, size_t size) {
     void *p = attention_scratch(c, n, size);
     if (!p || !arena_is_counted(p)) return p;
@@ -585,7 +585,7 @@ static void edit_by_pairs(const edit_plan *p, compute *c) {
     for (int64_t at = 0; at < p->n_pairs; at++) edit_pair_whole(p, &direct, at, omp_get_thread_num());
 }
 
-void attention_edit_cpu(compute *c, const attention_args *a, const attention_edit *e) {
+void cpu_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
     edit_plan plan;
     arena_mark mark = arena_get_mark(c->scratch);
     clear_results(a, e);
@@ -596,7 +596,7 @@ void attention_edit_cpu(compute *c, const attention_args *a, const attention_edi
     arena_release(c->scratch, mark);
 }
 
-void attention_cpu_edit_reserve(compute *c, const attention_args *a) {
+void cpu_attention_edit_reserve(compute *c, const attention_args *a) {
     int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2, rows = a->q.dim[1];
     arena_mark mark = arena_get_mark(c->scratch);
     int32_t *begin = list_room(c, (size_t)pairs + 1, sizeof *begin);

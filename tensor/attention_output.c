@@ -41,7 +41,7 @@ static double edit_head(const attention_kernel *in_use, const attention_args *a,
     return e->row_end > e->row_begin ? sqrt(sum / (double)(e->row_end - e->row_begin)) : 0;
 }
 
-void attention_output_rows(compute *c, const attention_args *a, const attention_output *e) {
+void cpu_attention_output(compute *c, const attention_args *a, const attention_output *e) {
     int64_t heads = a->q.dim[2], pairs = a->q.dim[0] * heads, d = a->q.dim[3];
     const attention_kernel *in_use = cpu_attention_kernel(c);
     arena_mark mark = arena_get_mark(c->scratch);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "tensor/attention.h"
+#include "tensor/cpu.h"
 
 static double share_of(const attention_args *a, const double *lse, int64_t h, int64_t i, int64_t j) {
     const float *q = attention_row(a->q, 0, i, h), *k = attention_row(a->k, 0, j, h);
@@ -15,8 +16,8 @@ static double share_of(const attention_args *a, const double *lse, int64_t h, in
     return exp(score - lse[h * a->q.dim[1] + i]);
 }
 
-void attention_part_rows(compute *c, const attention_args *a, const double *lse, attention_part part,
-                         const int32_t *index, int n, double *out) {
+void cpu_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
+                        const int32_t *index, int n, double *out) {
     int64_t heads = a->q.dim[2], length = part == PART_ROW ? a->k.dim[1] : a->q.dim[1];
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
     for (int64_t h = 0; h < heads; h++)

@@ -1,7 +1,8 @@
 /* Attention and its edits from the definitions of docs/METHOD.md, in double: one whole row of P at a time, edited entry
  * by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
- * attention_cpu. Must never become fast at the price of being read. */
+ * cpu_attention. Must never become fast at the price of being read. */
 #include "tensor/attention.h"
+#include "tensor/reference.h"
 
 #include <math.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static void stats_clear(const attention_stats *stats, size_t heads, size_t keys)
     if (stats->concentration) memset(stats->concentration, 0, heads * sizeof(double));
 }
 
-void attention_reference(compute *c, const attention_args *a, const attention_stats *stats) {
+void reference_attention(compute *c, const attention_args *a, const attention_stats *stats) {
     int64_t n_heads = a->q.dim[2], n_rows = a->q.dim[1], n_keys = a->k.dim[1], d = a->q.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
     double *s = scratch(c, n_keys, sizeof *s), *p = scratch(c, n_keys, sizeof *p);
@@ -209,7 +210,7 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
     return r;
 }
 
-void attention_edit_reference(compute *c, const attention_args *a, const attention_edit *e) {
+void reference_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
     int64_t n_heads = a->q.dim[2], n = a->k.dim[1], d = a->q.dim[3];
     double rows = (double)(e->row_end - e->row_begin);
     arena_mark mark = arena_get_mark(c->scratch);

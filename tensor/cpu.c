@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#include "tensor/activations.h"
-#include "tensor/attention.h"
 #include "tensor/backend.h"
 
 enum { BASELINE, AVX2, AVX512, AVX512_BF16, AMX };
@@ -106,36 +104,6 @@ const backend backend_cpu = {
     .weight_pack = cpu_weight_pack,
     .weight_free = cpu_weight_free,
     .weight_packed_bytes = cpu_weight_packed_bytes,
-    .upload = cpu_upload,
-    .download = cpu_download,
-    .linears = cpu_linears,
-    .conv2d = cpu_conv2d,
-    .embed = cpu_embed,
-    .copy = cpu_copy,
-    .fill = cpu_fill,
-    .add = cpu_add,
-    .mul = cpu_mul,
-    .axpby = cpu_axpby,
-    .activation = cpu_activation,
-    .geglu = cpu_geglu,
-    .layer_norm = cpu_layer_norm,
-    .norm_modulate = cpu_norm_modulate,
-    .rms_norm = cpu_rms_norm,
-    .gate_add = cpu_gate_add,
-    .group_moments = cpu_group_moments,
-    .group_apply = cpu_group_apply,
-    .batch_norm = cpu_batch_norm,
-    .pool2d = cpu_pool2d,
-    .upsample2 = cpu_upsample2,
-    .upsample = cpu_upsample,
-    .patchify = cpu_patchify,
-    .unpatchify = cpu_unpatchify,
-    .attention = attention_cpu,
-    .attention_edit = attention_edit_cpu,
-    .attention_output = attention_output_rows,
-    .normals = cpu_normals,
-    .attention_part = attention_part_rows,
-    .head_gram = activations_head_gram,
-    .head_norms = activations_head_norms,
-    .sizes = activations_sizes,
+#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(cpu, name)
+#include "tensor/ops.def"
 };

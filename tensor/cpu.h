@@ -1,5 +1,5 @@
-/* The cpu backend's parts: cpu.c (choice of the instruction set), cpu_product.c (weights, linear, conv2d) and
- * cpu_rows.c (everything else but attention). */
+/* The cpu backend's parts: cpu.c (choice of the instruction set), cpu_product.c (weights, linear, conv2d), cpu_rows.c
+ * (what goes row by row), attention_*.c and activations.c. */
 #ifndef TENSOR_CPU_H
 #define TENSOR_CPU_H
 
@@ -37,33 +37,9 @@ void cpu_weight_pack(compute *c, weight *w);
 void cpu_weight_free(compute *c, weight *w);
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w);
 
-void cpu_linears(compute *c, const linear_call *call, int n);
-void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
-                activation act);
-void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids);
-void cpu_upload(compute *c, tensor out, const float *host);
-void cpu_download(compute *c, float *host, tensor x);
-void cpu_copy(compute *c, tensor out, tensor x);
-void cpu_fill(compute *c, tensor out, float value);
-void cpu_add(compute *c, tensor out, tensor a, tensor b);
-void cpu_mul(compute *c, tensor out, tensor a, tensor b);
-void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b);
-void cpu_activation(compute *c, tensor out, tensor x, activation act);
-void cpu_geglu(compute *c, tensor out, tensor x, tensor gate);
-void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps);
-void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps);
-void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps);
-void cpu_normals(compute *c, const normal_run *run, int64_t n);
-void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y);
-void cpu_group_moments(compute *c, tensor moments, tensor x, int groups, float eps);
-void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
-                     activation act);
-void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
-void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
-void cpu_upsample2(compute *c, tensor out, tensor x);
-void cpu_upsample(compute *c, tensor out, tensor x);
-void cpu_patchify(compute *c, tensor out, tensor x, int p);
-void cpu_unpatchify(compute *c, tensor out, tensor x, int p);
+/* Every operation (ops.def). */
+#define OP(name, row, bytes, parameters, arguments) void cpu_##name parameters;
+#include "tensor/ops.def"
 
 /* Scratch bytes that cpu_linears and cpu_conv2d (those of rounded inputs apart, 0 where there are none), the two parts
  * of a group norm, and cpu_batch_norm take while they run. */
@@ -74,5 +50,11 @@ size_t cpu_conv2d_input(const compute *c, tensor x, const weight *w);
 size_t cpu_group_moments_scratch(tensor x);
 size_t cpu_group_apply_scratch(tensor x);
 size_t cpu_batch_norm_scratch(tensor x);
+
+/* Take from the arena, and give back, what cpu_attention takes; the most that cpu_attention_edit takes while no set
+ * holds more than half of the keys; what cpu_head_norms takes. */
+void cpu_attention_reserve(compute *c, const attention_args *a);
+void cpu_attention_edit_reserve(compute *c, const attention_args *a);
+void cpu_head_norms_reserve(compute *c, tensor x);
 
 #endif

@@ -1,8 +1,6 @@
 /* The dry backend: computes nothing and reads or writes no tensor, so that a forward pass on it gives the peak of
  * scratch memory, the count of multiply-adds and the names of taps before any real run. Host memory that a caller
  * would read afterwards (downloads, statistics) is set to zero. */
-#include "tensor/activations.h"
-#include "tensor/attention.h"
 #include "tensor/backend.h"
 
 #include <stdio.h>
@@ -27,12 +25,6 @@ static void dry_weight_free(compute *c, weight *w) {
 
 /* What the weight takes on the cpu backend. */
 static size_t dry_weight_packed_bytes(const compute *c, const weight *w) { return cpu_weight_packed_bytes(c, w); }
-
-static void dry_upload(compute *c, tensor out, const float *host) {
-    (void)c;
-    (void)out;
-    (void)host;
-}
 
 static void dry_download(compute *c, float *host, tensor x) {
     (void)c;
@@ -77,73 +69,6 @@ static void dry_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w
     take(c, cpu_batch_norm_scratch(x));
 }
 
-static void dry_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
-    (void)c;
-    (void)out;
-    (void)x;
-    (void)kind;
-    (void)size;
-    (void)stride;
-    (void)pad;
-}
-
-static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
-    (void)c;
-    (void)out;
-    (void)table;
-    (void)ids;
-}
-
-static void dry_fill(compute *c, tensor out, float value) {
-    (void)c;
-    (void)out;
-    (void)value;
-}
-
-static void dry_two(compute *c, tensor out, tensor x) {
-    (void)c;
-    (void)out;
-    (void)x;
-}
-
-static void dry_three(compute *c, tensor out, tensor a, tensor b) {
-    (void)c;
-    (void)out;
-    (void)a;
-    (void)b;
-}
-
-static void dry_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
-    (void)alpha;
-    (void)beta;
-    dry_three(c, out, a, b);
-}
-
-static void dry_activation(compute *c, tensor out, tensor x, activation act) {
-    (void)act;
-    dry_two(c, out, x);
-}
-
-static void dry_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
-    (void)gamma;
-    (void)beta;
-    (void)eps;
-    dry_two(c, out, x);
-}
-
-static void dry_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
-    (void)scale;
-    (void)shift;
-    (void)eps;
-    dry_two(c, out, x);
-}
-
-static void dry_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
-    (void)gamma;
-    (void)eps;
-    dry_two(c, out, x);
-}
-
 static void dry_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
     (void)moments;
     (void)groups;
@@ -161,17 +86,12 @@ static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, co
     take(c, cpu_group_apply_scratch(x));
 }
 
-static void dry_patches(compute *c, tensor out, tensor x, int p) {
-    (void)p;
-    dry_two(c, out, x);
-}
-
 static void clear(void *host, int64_t n, size_t size) {
     if (host && !arena_is_counted(host)) memset(host, 0, (size_t)n * size);
 }
 
 static void dry_attention(compute *c, const attention_args *a, const attention_stats *s) {
-    attention_cpu_reserve(c, a);
+    cpu_attention_reserve(c, a);
     if (!s) return;
     int64_t pairs = a->q.dim[0] * a->q.dim[2]; /* B H */
     clear(s->mass, pairs * a->k.dim[1], sizeof *s->mass);
@@ -182,7 +102,7 @@ static void dry_attention(compute *c, const attention_args *a, const attention_s
 }
 
 static void dry_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
-    attention_cpu_edit_reserve(c, a);
+    cpu_attention_edit_reserve(c, a);
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
     clear(e->mass_before, pairs, sizeof *e->mass_before);
     clear(e->mass_after, pairs, sizeof *e->mass_after);
@@ -194,7 +114,7 @@ static void dry_attention_edit(compute *c, const attention_args *a, const attent
 
 static void dry_attention_output(compute *c, const attention_args *a, const attention_output *e) {
     arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* attention_output_rows' room */
+    compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* cpu_attention_output' room */
     arena_release(c->scratch, mark);
     clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
@@ -210,24 +130,33 @@ static void dry_attention_part(compute *c, const attention_args *a, const double
     clear(out, a->q.dim[2] * (part == PART_ROW ? a->k.dim[1] : a->q.dim[1]), sizeof *out);
 }
 
-static int dry_head_gram(const weight *w, int64_t heads, float *gram) {
+static void dry_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
+    (void)c;
     clear(gram, w->source.dim[1] * w->source.dim[1] / heads, sizeof *gram);
-    return 1;
 }
 
 static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
-    activations_head_norms_reserve(c, x);
+    cpu_head_norms_reserve(c, x);
     clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
     clear(gram ? projected : NULL, x.dim[0] * x.dim[1] * x.dim[2], sizeof *projected);
 }
 
 static void dry_sizes(compute *c, tensor x, float *largest, float *p95) {
     arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, tensor_elements(x)); /* activations_sizes' room */
+    compute_1d(c, tensor_elements(x)); /* cpu_sizes' room */
     arena_release(c->scratch, mark);
     clear(largest, x.dim[0] * x.dim[2], sizeof *largest);
     clear(p95, x.dim[0] * x.dim[2], sizeof *p95);
 }
+
+/* Those that take no scratch and leave the host nothing to read. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define OP(name, row, bytes, parameters, arguments)
+#define OP_PLAIN(name, row, bytes, parameters, arguments)                                                              \
+    static void dry_##name parameters {}
+#include "tensor/ops.def"
+#pragma GCC diagnostic pop
 
 const backend backend_dry = {
     .about = {"dry", "computes nothing: scratch memory, operation count and tap names of a forward pass", NULL},
@@ -237,36 +166,6 @@ const backend backend_dry = {
     .weight_pack = dry_weight_pack,
     .weight_free = dry_weight_free,
     .weight_packed_bytes = dry_weight_packed_bytes,
-    .upload = dry_upload,
-    .download = dry_download,
-    .linears = dry_linears,
-    .conv2d = dry_conv2d,
-    .embed = dry_embed,
-    .copy = dry_two,
-    .fill = dry_fill,
-    .add = dry_three,
-    .mul = dry_three,
-    .axpby = dry_axpby,
-    .activation = dry_activation,
-    .geglu = dry_three,
-    .layer_norm = dry_layer_norm,
-    .norm_modulate = dry_norm_modulate,
-    .rms_norm = dry_rms_norm,
-    .gate_add = dry_three,
-    .group_moments = dry_group_moments,
-    .group_apply = dry_group_apply,
-    .batch_norm = dry_batch_norm,
-    .pool2d = dry_pool2d,
-    .upsample2 = dry_two,
-    .upsample = dry_two,
-    .patchify = dry_patches,
-    .unpatchify = dry_patches,
-    .attention = dry_attention,
-    .attention_edit = dry_attention_edit,
-    .attention_output = dry_attention_output,
-    .normals = dry_normals,
-    .attention_part = dry_attention_part,
-    .head_gram = dry_head_gram,
-    .head_norms = dry_head_norms,
-    .sizes = dry_sizes,
+#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(dry, name)
+#include "tensor/ops.def"
 };

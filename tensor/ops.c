@@ -455,6 +455,6 @@ void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
     arena_mark mark = arena_get_mark(c->scratch);
     const weight whole = weight_with_values(c, w);
     if (compute_ok(c) && fits(c, whole.source.data != NULL, op, "values", w->source, w->source))
-        if (!c->be->head_gram(&whole, heads, gram)) error_no_memory(&c->error, op, 1);
+        c->be->head_gram(c, &whole, heads, gram);
     arena_release(c->scratch, mark);
 }

@@ -1,6 +1,6 @@
-/* The profile of a compute context; see profile.h. One function for each slot of a backend: the time before and after,
- * and the slot of the backend inside. Relies on ops.c, which has counted an operation's multiply-adds before it calls
- * its slot. */
+/* The profile of a compute context; see profile.h. A backend around another: each of its operations takes the time
+ * before and after, and calls the other's. Relies on ops.c, which has counted an operation's multiply-adds before it
+ * calls its slot. */
 #include "tensor/profile.h"
 
 #include <math.h>
@@ -8,66 +8,49 @@
 #include "base/clock.h"
 #include "tensor/backend.h"
 
+/* The rows of the profile, and what they are called. */
+#define ROWS(X)                                                                                                        \
+    X(LINEAR, "linear")                                                                                                \
+    X(CONV2D, "conv2d")                                                                                                \
+    X(ATTENTION, "attention")                                                                                          \
+    X(ATTENTION_STATS, "attention, measured")                                                                          \
+    X(EDIT, "attention edit")                                                                                          \
+    X(OUTPUT, "output edit")                                                                                           \
+    X(NORMALS, "normals")                                                                                              \
+    X(PART, "part of P")                                                                                               \
+    X(GRAM, "head gram")                                                                                               \
+    X(NORMS, "head norms")                                                                                             \
+    X(SIZES, "sizes")                                                                                                  \
+    X(MODULATE, "norm + modulation")                                                                                   \
+    X(LAYER_NORM, "layer norm")                                                                                        \
+    X(RMS_NORM, "rms norm")                                                                                            \
+    X(GATE_ADD, "gate + add")                                                                                          \
+    X(GROUP_NORM, "group norm")                                                                                        \
+    X(BATCH_NORM, "batch norm")                                                                                        \
+    X(ACTIVATION, "activation")                                                                                        \
+    X(GEGLU, "geglu")                                                                                                  \
+    X(ADD, "add")                                                                                                      \
+    X(MUL, "multiply")                                                                                                 \
+    X(AXPBY, "axpby")                                                                                                  \
+    X(COPY, "copy")                                                                                                    \
+    X(FILL, "fill")                                                                                                    \
+    X(EMBED, "embed")                                                                                                  \
+    X(POOL, "pool")                                                                                                    \
+    X(UPSAMPLE, "upsample")                                                                                            \
+    X(PATCHES, "patches")                                                                                              \
+    X(TRANSFER, "upload, download")
+
 typedef enum operation {
-    OP_LINEAR,
-    OP_CONV2D,
-    OP_ATTENTION,
-    OP_ATTENTION_STATS,
-    OP_EDIT,
-    OP_OUTPUT,
-    OP_NORMALS,
-    OP_PART,
-    OP_NORMS,
-    OP_SIZES,
-    OP_MODULATE,
-    OP_LAYER_NORM,
-    OP_RMS_NORM,
-    OP_GATE_ADD,
-    OP_GROUP_NORM,
-    OP_BATCH_NORM,
-    OP_ACTIVATION,
-    OP_GEGLU,
-    OP_ADD,
-    OP_MUL,
-    OP_AXPBY,
-    OP_COPY,
-    OP_FILL,
-    OP_EMBED,
-    OP_POOL,
-    OP_UPSAMPLE,
-    OP_PATCHES,
-    OP_TRANSFER,
-    OP_COUNT
+#define NUMBER(row, name) OP_##row,
+    ROWS(NUMBER) OP_COUNT
+#undef NUMBER
 } operation;
 
-static const char *const NAMES[OP_COUNT] = {"linear",
-                                            "conv2d",
-                                            "attention",
-                                            "attention, measured",
-                                            "attention edit",
-                                            "output edit",
-                                            "normals",
-                                            "part of P",
-                                            "head norms",
-                                            "sizes",
-                                            "norm + modulation",
-                                            "layer norm",
-                                            "rms norm",
-                                            "gate + add",
-                                            "group norm",
-                                            "batch norm",
-                                            "activation",
-                                            "geglu",
-                                            "add",
-                                            "multiply",
-                                            "axpby",
-                                            "copy",
-                                            "fill",
-                                            "embed",
-                                            "pool",
-                                            "upsample",
-                                            "patches",
-                                            "upload, download"};
+static const char *const NAMES[OP_COUNT] = {
+#define NAME(row, name) name,
+    ROWS(NAME)
+#undef NAME
+};
 _Static_assert((int)OP_COUNT <= (int)PROFILE_ROWS, "room for every operation");
 
 struct profile {
@@ -79,270 +62,69 @@ struct profile {
 /* An operation that runs. */
 typedef struct timed {
     struct profile *p;
-    double begun, bytes;
+    double begun;
 } timed;
 
 static timed begin(const compute *c) { return (timed){.p = c->profile, .begun = clock_seconds()}; }
 
-static void end(const compute *c, timed t, operation op, double bytes) {
+static void end(const compute *c, timed t, operation op, double touched) {
     profile_row *r = &t.p->row[op];
     r->seconds += clock_seconds() - t.begun;
     r->calls++;
-    r->bytes += bytes;
+    r->bytes += touched;
     r->flops += c->flops - t.p->flops;
     t.p->flops = c->flops;
 }
 
-static double size(tensor t) { return tensor_is_none(t) ? 0 : (double)tensor_elements(t) * sizeof(float); }
+static double bytes(tensor t) { return tensor_is_none(t) ? 0 : (double)tensor_elements(t) * sizeof(float); }
 
-static double packed_size(const compute *c, const weight *w) { return w ? (double)weight_packed_bytes(c, w) : 0; }
+static double packed_bytes(const compute *c, const weight *w) { return w ? (double)weight_packed_bytes(c, w) : 0; }
+
+static double linears_bytes(const compute *c, const linear_call *call, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += bytes(call[i].out) + bytes(call[i].x) + packed_bytes(c, call[i].w) + packed_bytes(c, call[i].bias) +
+               2 * bytes(call[i].sum) + bytes(call[i].gate);
+    return sum;
+}
+
+static double normals_bytes(const normal_run *run, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)run[i].n * sizeof(float);
+    return sum;
+}
 
 /* ---- the slots ---- */
 
-static void numeric_class(const compute *c, char *out, size_t n) { c->profile->inner->numeric_class(c, out, n); }
-static void weight_packing(compute *c, weight *w) { c->profile->inner->weight_pack(c, w); }
-static void weight_freeing(compute *c, weight *w) { c->profile->inner->weight_free(c, w); }
-static size_t packed_bytes(const compute *c, const weight *w) { return c->profile->inner->weight_packed_bytes(c, w); }
-static int head_gram(const weight *w, int64_t heads, float *gram) { return backend_cpu.head_gram(w, heads, gram); }
-
-static void upload(compute *c, tensor out, const float *host) {
-    timed t = begin(c);
-    t.p->inner->upload(c, out, host);
-    end(c, t, OP_TRANSFER, 2 * size(out));
+static void profiled_class(const compute *c, char *out, size_t n) { c->profile->inner->numeric_class(c, out, n); }
+static void profiled_pack(compute *c, weight *w) { c->profile->inner->weight_pack(c, w); }
+static void profiled_free(compute *c, weight *w) { c->profile->inner->weight_free(c, w); }
+static size_t profiled_packed(const compute *c, const weight *w) {
+    return c->profile->inner->weight_packed_bytes(c, w);
 }
 
-static void download(compute *c, float *host, tensor x) {
-    timed t = begin(c);
-    t.p->inner->download(c, host, x);
-    end(c, t, OP_TRANSFER, 2 * size(x));
-}
-
-static void linears(compute *c, const linear_call *call, int n) {
-    timed t = begin(c);
-    t.p->inner->linears(c, call, n);
-    for (int i = 0; i < n; i++)
-        t.bytes += size(call[i].out) + size(call[i].x) + packed_size(c, call[i].w) + packed_size(c, call[i].bias) +
-                   2 * size(call[i].sum) + size(call[i].gate);
-    end(c, t, OP_LINEAR, t.bytes);
-}
-
-static void conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
-                   activation act) {
-    timed t = begin(c);
-    t.p->inner->conv2d(c, out, x, w, bias, stride, pad, act);
-    end(c, t, OP_CONV2D, size(out) + size(x) + packed_size(c, w) + packed_size(c, bias));
-}
-
-static void embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
-    timed t = begin(c);
-    t.p->inner->embed(c, out, table, ids);
-    end(c, t, OP_EMBED, 2 * size(out));
-}
-
-static void copy(compute *c, tensor out, tensor x) {
-    timed t = begin(c);
-    t.p->inner->copy(c, out, x);
-    end(c, t, OP_COPY, 2 * size(out));
-}
-
-static void fill(compute *c, tensor out, float value) {
-    timed t = begin(c);
-    t.p->inner->fill(c, out, value);
-    end(c, t, OP_FILL, size(out));
-}
-
-static void add(compute *c, tensor out, tensor a, tensor b) {
-    timed t = begin(c);
-    t.p->inner->add(c, out, a, b);
-    end(c, t, OP_ADD, size(out) + size(a) + size(b));
-}
-
-static void mul(compute *c, tensor out, tensor a, tensor b) {
-    timed t = begin(c);
-    t.p->inner->mul(c, out, a, b);
-    end(c, t, OP_MUL, size(out) + size(a) + size(b));
-}
-
-static void axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
-    timed t = begin(c);
-    t.p->inner->axpby(c, out, alpha, a, beta, b);
-    end(c, t, OP_AXPBY, size(out) + size(a) + size(b));
-}
-
-static void activate(compute *c, tensor out, tensor x, activation act) {
-    timed t = begin(c);
-    t.p->inner->activation(c, out, x, act);
-    end(c, t, OP_ACTIVATION, size(out) + size(x));
-}
-
-static void geglu(compute *c, tensor out, tensor x, tensor gate) {
-    timed t = begin(c);
-    t.p->inner->geglu(c, out, x, gate);
-    end(c, t, OP_GEGLU, size(out) + size(x) + size(gate));
-}
-
-static void layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
-    timed t = begin(c);
-    t.p->inner->layer_norm(c, out, x, gamma, beta, eps);
-    end(c, t, OP_LAYER_NORM, size(out) + size(x));
-}
-
-static void norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
-    timed t = begin(c);
-    t.p->inner->norm_modulate(c, out, x, scale, shift, eps);
-    end(c, t, OP_MODULATE, size(out) + size(x));
-}
-
-static void rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
-    timed t = begin(c);
-    t.p->inner->rms_norm(c, out, x, gamma, eps);
-    end(c, t, OP_RMS_NORM, size(out) + size(x));
-}
-
-static void gate_add(compute *c, tensor x, tensor gate, tensor y) {
-    timed t = begin(c);
-    t.p->inner->gate_add(c, x, gate, y);
-    end(c, t, OP_GATE_ADD, 2 * size(x) + size(y));
-}
-
-static void group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
-    timed t = begin(c);
-    t.p->inner->group_moments(c, moments, x, groups, eps);
-    end(c, t, OP_GROUP_NORM, size(x));
-}
-
-static void group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
-                        activation act) {
-    timed t = begin(c);
-    t.p->inner->group_apply(c, out, x, moments, gamma, beta, act);
-    end(c, t, OP_GROUP_NORM, size(out) + size(x));
-}
-
-static void batch_normalise(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
-    timed t = begin(c);
-    t.p->inner->batch_norm(c, out, x, w, eps, act);
-    end(c, t, OP_BATCH_NORM, size(out) + size(x));
-}
-
-static void pool2d(compute *c, tensor out, tensor x, pool_kind kind, int window, int stride, int pad) {
-    timed t = begin(c);
-    t.p->inner->pool2d(c, out, x, kind, window, stride, pad);
-    end(c, t, OP_POOL, size(out) + size(x));
-}
-
-static void upsample2(compute *c, tensor out, tensor x) {
-    timed t = begin(c);
-    t.p->inner->upsample2(c, out, x);
-    end(c, t, OP_UPSAMPLE, size(out) + size(x));
-}
-
-static void upsample(compute *c, tensor out, tensor x) {
-    timed t = begin(c);
-    t.p->inner->upsample(c, out, x);
-    end(c, t, OP_UPSAMPLE, size(out) + size(x));
-}
-
-static void patchify(compute *c, tensor out, tensor x, int p) {
-    timed t = begin(c);
-    t.p->inner->patchify(c, out, x, p);
-    end(c, t, OP_PATCHES, size(out) + size(x));
-}
-
-static void unpatchify(compute *c, tensor out, tensor x, int p) {
-    timed t = begin(c);
-    t.p->inner->unpatchify(c, out, x, p);
-    end(c, t, OP_PATCHES, size(out) + size(x));
-}
-
-static double attention_size(const attention_args *a) { return size(a->q) + size(a->k) + size(a->v) + size(a->out); }
-
-static void attention(compute *c, const attention_args *a, const attention_stats *stats) {
-    timed t = begin(c);
-    t.p->inner->attention(c, a, stats);
-    end(c, t, stats ? OP_ATTENTION_STATS : OP_ATTENTION, attention_size(a));
-}
-
-static void edit(compute *c, const attention_args *a, const attention_edit *e) {
-    timed t = begin(c);
-    t.p->inner->attention_edit(c, a, e);
-    end(c, t, OP_EDIT, size(a->q) + 2 * size(a->out));
-}
-
-static void output_edit(compute *c, const attention_args *a, const attention_output *e) {
-    timed t = begin(c);
-    t.p->inner->attention_output(c, a, e);
-    end(c, t, OP_OUTPUT, 2 * size(a->out));
-}
-
-static void normals(compute *c, const normal_run *run, int64_t n) {
-    timed t = begin(c);
-    t.p->inner->normals(c, run, n);
-    for (int64_t i = 0; i < n; i++) t.bytes += (double)run[i].n * sizeof(float);
-    end(c, t, OP_NORMALS, t.bytes);
-}
-
-static void part_of_weights(compute *c, const attention_args *a, const double *lse, attention_part part,
-                            const int32_t *index, int n, double *out) {
-    timed t = begin(c);
-    t.p->inner->attention_part(c, a, lse, part, index, n, out);
-    end(c, t, OP_PART, size(a->q) + size(a->k));
-}
-
-static void head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
-    timed t = begin(c);
-    t.p->inner->head_norms(c, x, gram, norm, projected);
-    end(c, t, OP_NORMS, size(x));
-}
-
-static void sizes(compute *c, tensor x, float *largest, float *p95) {
-    timed t = begin(c);
-    t.p->inner->sizes(c, x, largest, p95);
-    end(c, t, OP_SIZES, size(x));
-}
-
-static void destroy(compute *c) {
+static void profiled_destroy(compute *c) {
     if (c->profile->inner->destroy) c->profile->inner->destroy(c);
 }
 
+#define OP_ATTENTION_KIND(stats) ((stats) ? OP_ATTENTION_STATS : OP_ATTENTION)
+#define OP(name, row, touched, parameters, arguments)                                                                  \
+    static void profiled_##name parameters {                                                                           \
+        timed t = begin(c);                                                                                            \
+        t.p->inner->name arguments;                                                                                    \
+        end(c, t, OP_##row, touched);                                                                                  \
+    }
+#include "tensor/ops.def"
+
 static const backend PROFILED = {
     .about = {"profile", "another backend, timed", NULL},
-    .destroy = destroy,
-    .numeric_class = numeric_class,
-    .weight_pack = weight_packing,
-    .weight_free = weight_freeing,
-    .weight_packed_bytes = packed_bytes,
-    .upload = upload,
-    .download = download,
-    .linears = linears,
-    .conv2d = conv2d,
-    .embed = embed,
-    .copy = copy,
-    .fill = fill,
-    .add = add,
-    .mul = mul,
-    .axpby = axpby,
-    .activation = activate,
-    .geglu = geglu,
-    .layer_norm = layer_norm,
-    .norm_modulate = norm_modulate,
-    .rms_norm = rms_norm,
-    .gate_add = gate_add,
-    .group_moments = group_moments,
-    .group_apply = group_apply,
-    .batch_norm = batch_normalise,
-    .pool2d = pool2d,
-    .upsample2 = upsample2,
-    .upsample = upsample,
-    .patchify = patchify,
-    .unpatchify = unpatchify,
-    .attention = attention,
-    .attention_edit = edit,
-    .attention_output = output_edit,
-    .normals = normals,
-    .attention_part = part_of_weights,
-    .head_gram = head_gram,
-    .head_norms = head_norms,
-    .sizes = sizes,
+    .destroy = profiled_destroy,
+    .numeric_class = profiled_class,
+    .weight_pack = profiled_pack,
+    .weight_free = profiled_free,
+    .weight_packed_bytes = profiled_packed,
+#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(profiled, name)
+#include "tensor/ops.def"
 };
 
 /* ---- what was measured ---- */

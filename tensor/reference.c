@@ -6,8 +6,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "tensor/activations.h"
-#include "tensor/attention.h"
 #include "tensor/backend.h"
 #include "tensor/cpu.h"
 #include "tensor/half.h"
@@ -378,13 +376,27 @@ void reference_unpatchify(compute *c, tensor out, tensor x, int p) {
     }
 }
 
-static void reference_normals(compute *c, const normal_run *run, int64_t n) {
+void reference_normals(compute *c, const normal_run *run, int64_t n) {
     (void)c;
     for (int64_t i = 0; i < n; i++) {
         philox r = run[i].stream;
         for (int64_t j = 0; j < run[i].n; j++) run[i].out[j] = (float)(run[i].scale * philox_normal(&r));
     }
 }
+
+/* In double already: the cpu backend's own. */
+void reference_attention_output(compute *c, const attention_args *a, const attention_output *e) {
+    cpu_attention_output(c, a, e);
+}
+
+void reference_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
+                              const int32_t *index, int n, double *out) {
+    cpu_attention_part(c, a, lse, part, index, n, out);
+}
+
+void reference_head_gram(compute *c, const weight *w, int64_t heads, float *gram) { cpu_head_gram(c, w, heads, gram); }
+
+void reference_sizes(compute *c, tensor x, float *largest, float *p95) { cpu_sizes(c, x, largest, p95); }
 
 const backend backend_reference = {
     .about = {"reference", "plain loops with float64 sums, one thread; slow, for tests", NULL},
@@ -393,36 +405,6 @@ const backend backend_reference = {
     .weight_pack = reference_weight_pack,
     .weight_free = reference_weight_free,
     .weight_packed_bytes = reference_weight_packed_bytes,
-    .upload = reference_upload,
-    .download = reference_download,
-    .linears = reference_linears,
-    .conv2d = reference_conv2d,
-    .embed = reference_embed,
-    .copy = reference_copy,
-    .fill = reference_fill,
-    .add = reference_add,
-    .mul = reference_mul,
-    .axpby = reference_axpby,
-    .activation = reference_activation,
-    .geglu = reference_geglu,
-    .layer_norm = reference_layer_norm,
-    .norm_modulate = reference_norm_modulate,
-    .rms_norm = reference_rms_norm,
-    .gate_add = reference_gate_add,
-    .group_moments = reference_group_moments,
-    .group_apply = reference_group_apply,
-    .batch_norm = reference_batch_norm,
-    .pool2d = reference_pool2d,
-    .upsample2 = reference_upsample2,
-    .upsample = reference_upsample,
-    .patchify = reference_patchify,
-    .unpatchify = reference_unpatchify,
-    .attention = attention_reference,
-    .attention_edit = attention_edit_reference,
-    .attention_output = attention_output_rows,
-    .normals = reference_normals,
-    .attention_part = attention_part_rows,
-    .head_gram = activations_head_gram,
-    .head_norms = activations_head_norms_plain,
-    .sizes = activations_sizes,
+#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(reference, name)
+#include "tensor/ops.def"
 };
