@@ -1,4 +1,4 @@
-/* Encoding with CLIP's BPE: clean the text by the rules of the flavour, lower-case it, split it by a regular
+/* Encoding with CLIP's BPE: clean the text as transformers does, lower-case it, split it by a regular
  * expression, and merge the bytes of each piece. The order and the oddities are the references'; where a line looks
  * strange it is because Python does that. Reading of the vocabulary is in clip_vocabulary.c. */
 #include "text/clip_bpe.h"
@@ -10,15 +10,12 @@
 
 #include "text/basic_clean.h"
 #include "text/clip_vocabulary.h"
-#include "text/html.h"
-#include "text/repair.h"
 #include "text/unicode.h"
 
 struct clip_bpe {
     clip_vocabulary vocabulary;
     unicode_case *cases;
     pcre2_code *pattern;
-    repair *fixer; /* OpenAI's flavour; NULL: that of transformers */
 };
 
 /* self.pat of CLIPTokenizer and of SimpleTokenizer behind the special tokens. White space is the space alone: no other
@@ -62,7 +59,6 @@ ss_status clip_bpe_open_openai(clip_bpe **out, const char *path, int open_clip, 
     if (!c) return error_no_memory(err, path, sizeof *c);
     ss_status status = clip_vocabulary_open_openai(&c->vocabulary, path,
                                                    open_clip ? CLIP_OPEN_CLIP_SPELLING : CLIP_OPENAI_SPELLING, err);
-    if (status == SS_OK) status = repair_create(&c->fixer, err);
     return finish(out, c, status, err);
 }
 
@@ -71,7 +67,6 @@ void clip_bpe_close(clip_bpe *c) {
     clip_vocabulary_close(&c->vocabulary);
     unicode_case_free(c->cases);
     pcre2_code_free(c->pattern);
-    repair_free(c->fixer);
     free(c);
 }
 
@@ -183,7 +178,7 @@ static ss_status encode_segment(const clip_bpe *c, const char *s, size_t n, toke
 }
 
 /* PreTrainedTokenizer.tokenize. lstrip and rstrip of an added token need no code: white space only separates here. */
-static ss_status encode_between_added(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
     const added_tokens *added = &c->vocabulary.added;
     size_t from = 0, start, end;
     while (from < n) {
@@ -197,38 +192,13 @@ static ss_status encode_between_added(const clip_bpe *c, const char *s, size_t n
     return encode_segment(c, s + from, n - from, b, err);
 }
 
-/* whitespace_clean: runs of white space become a space, none at the ends. */
-static void collapse_spaces(const text *in, text *out) {
-    int pending = 0;
-    for (size_t i = 0, step; i < in->len; i += step) {
-        int32_t cp;
-        step = unicode_next(in->s + i, in->len - i, &cp);
-        int is_space = unicode_is_space(cp);
-        if (!is_space && pending && out->len) text_add(out, " ");
-        if (!is_space) text_add_n(out, in->s + i, step);
-        pending = is_space;
-    }
-}
-
-/* SimpleTokenizer.encode: whitespace_clean(basic_clean(text)).lower(). */
-static ss_status encode_repaired(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
-    text repaired = {0}, once = {0}, twice = {0}, spaced = {0}, lower = {0};
-    ss_status status = repair_add(c->fixer, s, n, &repaired, err);
-    if (status == SS_OK) {
-        html_unescape(&once, repaired.s, repaired.len);
-        html_unescape(&twice, once.s, once.len);
-        collapse_spaces(&twice, &spaced);
-        unicode_add_lower(&lower, spaced.s, spaced.len, c->cases);
-        if (once.failed || twice.failed || spaced.failed || lower.failed) status = error_no_memory(err, "a prompt", n);
-    }
+ss_status clip_bpe_encode_cleaned(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+    text lower = {0};
+    unicode_add_lower(&lower, s, n, c->cases);
+    ss_status status = lower.failed ? error_no_memory(err, "a prompt", n) : SS_OK;
     if (status == SS_OK && lower.len) status = encode_pieces(c, lower.s, lower.len, b, err);
-    text *const all[] = {&repaired, &once, &twice, &spaced, &lower};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) text_free(all[i]);
+    text_free(&lower);
     return status;
-}
-
-ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
-    return c->fixer ? encode_repaired(c, s, n, b, err) : encode_between_added(c, s, n, b, err);
 }
 
 int32_t clip_bpe_start_id(const clip_bpe *c) { return c->vocabulary.start; }

@@ -7,8 +7,9 @@
 
 #include "io/json.h"
 #include "text/added_tokens.h"
-#include "text/bert_wordpiece.h"
 #include "text/clip_bpe.h"
+#include "text/scorers/bert_wordpiece.h"
+#include "text/scorers/simple_tokenizer.h"
 #include "text/t5_unigram.h"
 #include "text/token_builder.h"
 #include "text/transformers5.h"
@@ -18,6 +19,7 @@ struct tokenizer {
     tokenizer_kind kind;
     json_tokenizer *json; /* by the rules of transformers 5; the others are NULL then */
     clip_bpe *clip;       /* else the one of its kind */
+    simple_tokenizer *simple;
     t5_unigram *t5;
     bert_wordpiece *bert;
     int max_length, size;
@@ -92,20 +94,23 @@ static ss_status read_folder(tokenizer *t, const tokenizer_files *f, ss_error *e
     return error_set(err, SS_ERR_INTERNAL, f->folder, "a tokenizer of no kind");
 }
 
+static const clip_bpe *clip_of(const tokenizer *t) { return t->simple ? simple_tokenizer_bpe(t->simple) : t->clip; }
+
 /* The facts that are asked for most, by kind. */
 static void note_facts(tokenizer *t) {
     if (t->json) {
         t->size = json_tokenizer_size(t->json);
         return;
     }
-    int32_t start = t->clip ? clip_bpe_start_id(t->clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
-    int32_t end = t->clip   ? clip_bpe_end_id(t->clip)
+    const clip_bpe *clip = clip_of(t);
+    int32_t start = clip ? clip_bpe_start_id(clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
+    int32_t end = clip      ? clip_bpe_end_id(clip)
                   : t->bert ? bert_wordpiece_end_id(t->bert)
                             : t5_unigram_end_id(t->t5);
-    t->padding = t->clip   ? clip_bpe_padding_id(t->clip)
+    t->padding = clip      ? clip_bpe_padding_id(clip)
                  : t->bert ? bert_wordpiece_padding_id(t->bert)
                            : t5_unigram_padding_id(t->t5);
-    t->size = t->clip ? clip_bpe_size(t->clip) : t->bert ? bert_wordpiece_size(t->bert) : t5_unigram_size(t->t5);
+    t->size = clip ? clip_bpe_size(clip) : t->bert ? bert_wordpiece_size(t->bert) : t5_unigram_size(t->t5);
     t->around = (post_ids){.before = {start}, .n_before = start >= 0, .after = {end}, .n_after = 1};
 }
 
@@ -164,7 +169,7 @@ ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct 
 
 static ss_status open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
     tokenizer *t = begin(out, TOKENIZER_CLIP, 77);
-    return t ? finish(out, t, clip_bpe_open_openai(&t->clip, path, open_clip, err))
+    return t ? finish(out, t, simple_tokenizer_open(&t->simple, path, open_clip, err))
              : error_no_memory(err, path, sizeof *t);
 }
 
@@ -191,6 +196,7 @@ void tokenizer_close(tokenizer *t) {
     if (!t) return;
     json_tokenizer_close(t->json);
     clip_bpe_close(t->clip);
+    simple_tokenizer_close(t->simple);
     t5_unigram_close(t->t5);
     bert_wordpiece_close(t->bert);
     free(t);
@@ -206,7 +212,7 @@ int32_t tokenizer_padding_id(const tokenizer *t) { return t->padding; }
 const char *tokenizer_piece(const tokenizer *t, int32_t id) {
     if (t->json) return json_tokenizer_piece(t->json, id);
     if (t->bert) return bert_wordpiece_piece(t->bert, id);
-    return t->clip ? clip_bpe_piece(t->clip, id) : t5_unigram_piece(t->t5, id);
+    return clip_of(t) ? clip_bpe_piece(clip_of(t), id) : t5_unigram_piece(t->t5, id);
 }
 
 void tokens_free(tokens *t) {
@@ -241,6 +247,7 @@ static ss_status encode_all(const tokenizer *t, const char *utf8, size_t n, toke
                          (unsigned char)utf8[invalid]);
     for (int i = 0; i < t->around.n_before; i++) SS_TRY(token_builder_add(b, t->around.before[i], TOKEN_START, 0, err));
     if (t->json) return json_tokenizer_encode(t->json, utf8, n, b, err);
+    if (t->simple) return simple_tokenizer_encode(t->simple, utf8, n, b, err);
     return t->clip   ? clip_bpe_encode(t->clip, utf8, n, b, err)
            : t->bert ? bert_wordpiece_encode(t->bert, utf8, n, b, err)
                      : t5_unigram_encode(t->t5, utf8, n, b, err);

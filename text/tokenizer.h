@@ -4,7 +4,7 @@
  *   CLIP  byte-level BPE; transformers 4: the slow CLIPTokenizer (text/clip_bpe.h). Also the SimpleTokenizer of
  *         openai/CLIP, open_clip and hpsv2, which has rules of its own
  *   T5    unigram; transformers 4: T5TokenizerFast (text/t5_unigram.h)
- *   BERT  WordPiece; transformers 4: the slow BertTokenizer, uncased (text/bert_wordpiece.h)
+ *   BERT  WordPiece; transformers 4: the slow BertTokenizer, uncased (text/scorers/bert_wordpiece.h)
  * A tokenizer is read-only after opening: any number of threads may encode with it at once. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H

@@ -2,8 +2,8 @@
  * rest is the text. What repairing gives is UTF-8 without a NUL. */
 #include <string.h>
 
-#include "text/html.h"
-#include "text/repair.h"
+#include "text/scorers/html.h"
+#include "text/scorers/repair.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 #include "tests/fuzz/fuzz.h"

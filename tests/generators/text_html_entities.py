@@ -1,14 +1,14 @@
-"""Write text/html_entities.h: the named character references of HTML 5 as Python's html.entities.html5 has them.
+"""Write text/scorers/html_entities.h: the named character references of HTML 5 as Python's html.entities.html5 has them.
 
 Run from the repository root: python tests/generators/text_html_entities.py. The table is that of the HTML standard
 (https://html.spec.whatwg.org/entities.json)."""
 import html.entities
 import pathlib
 
-OUT = pathlib.Path("text/html_entities.h")
+OUT = pathlib.Path("text/scorers/html_entities.h")
 HEAD = """/* The named character references of HTML 5, sorted by name in byte order. Written by
  * tests/generators/text_html_entities.py from Python's html.entities.html5
- * (https://html.spec.whatwg.org/entities.json); for text/html.c alone. */
+ * (https://html.spec.whatwg.org/entities.json); for text/scorers/html.c alone. */
 #ifndef TEXT_HTML_ENTITIES_H
 #define TEXT_HTML_ENTITIES_H
 

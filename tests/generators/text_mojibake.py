@@ -1,4 +1,4 @@
-"""Write text/mojibake_tables.h: ftfy's four regular expressions in PCRE2's syntax, and the single-byte encodings that it
+"""Write text/scorers/mojibake_tables.h: ftfy's four regular expressions in PCRE2's syntax, and the single-byte encodings that it
 tries, from the package itself.
 
 Run from the repository root: python tests/generators/text_mojibake.py. Needs ftfy 6.3.1 (Apache-2.0)."""
@@ -9,13 +9,13 @@ import re
 import ftfy.badness
 import ftfy.chardata
 
-OUT = pathlib.Path("text/mojibake_tables.h")
+OUT = pathlib.Path("text/scorers/mojibake_tables.h")
 HEAD = """/* What ftfy knows of mojibake: regular expressions that find it, each in parts that are joined, and encodings that it
  * may have come about by. Written by tests/generators/text_mojibake.py from ftfy {version}
- * (https://github.com/rspeer/python-ftfy), copyright Robyn Speer, Apache License 2.0 (text/LICENSE-ftfy): BADNESS_RE of
+ * (https://github.com/rspeer/python-ftfy), copyright Robyn Speer, Apache License 2.0 (text/scorers/LICENSE-ftfy): BADNESS_RE of
  * ftfy/badness.py; UTF8_DETECTOR_RE, ALTERED_UTF8_RE, LOSSY_UTF8_RE and CHARMAP_ENCODINGS of ftfy/chardata.py. Changed:
  * PCRE2's syntax, comments and spaces dropped, Python's classes spelt out. The encodings are Python's codecs with
- * ftfy's rule for holes. For text/mojibake.c alone. */
+ * ftfy's rule for holes. For text/scorers/mojibake.c alone. */
 #ifndef TEXT_MOJIBAKE_TABLES_H
 #define TEXT_MOJIBAKE_TABLES_H
 

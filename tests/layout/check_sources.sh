@@ -4,7 +4,7 @@ set -eu
 cd "$1"
 bad=0
 say() { echo "$*"; bad=1; }
-for file in */*.c */*.h */*.cc; do
+for file in */*.c */*.h */*.cc text/*/*.[ch]; do
     [ -f "$file" ] || continue
     case $file in build*) continue ;; esac
     lines=$(wc -l < "$file")

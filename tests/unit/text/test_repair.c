@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/html.h"
-#include "text/mojibake.h"
-#include "text/repair.h"
+#include "text/scorers/html.h"
+#include "text/scorers/mojibake.h"
+#include "text/scorers/repair.h"
 
 typedef struct pair {
     const char *from, *to;

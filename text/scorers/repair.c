@@ -1,12 +1,12 @@
-/* ftfy's fix_text around its fix_encoding (text/mojibake.h). Must never be run on bytes that are not UTF-8: surrogates,
+/* ftfy's fix_text around its fix_encoding (text/scorers/mojibake.h). Must never be run on bytes that are not UTF-8: surrogates,
  * which the reference also repairs, cannot occur then. */
-#include "text/repair.h"
+#include "text/scorers/repair.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/html.h"
-#include "text/mojibake.h"
+#include "text/scorers/html.h"
+#include "text/scorers/mojibake.h"
 #include "text/unicode.h"
 
 struct repair {

@@ -1,8 +1,8 @@
 /* BERT's WordPiece, uncased. Ids equal those of transformers 4.57.1's slow BertTokenizer with its defaults
  * (do_lower_case): the class that ImageReward opens. Source: transformers/models/bert/tokenization_bert.py,
  * tokenization_utils.py. */
-#ifndef TEXT_BERT_WORDPIECE_H
-#define TEXT_BERT_WORDPIECE_H
+#ifndef SCORERS_BERT_WORDPIECE_H
+#define SCORERS_BERT_WORDPIECE_H
 
 #include "text/added_tokens.h"
 #include "text/token_builder.h"

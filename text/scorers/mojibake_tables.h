@@ -1,9 +1,9 @@
 /* What ftfy knows of mojibake: regular expressions that find it, each in parts that are joined, and encodings that it
  * may have come about by. Written by tests/generators/text_mojibake.py from ftfy 6.3.1
- * (https://github.com/rspeer/python-ftfy), copyright Robyn Speer, Apache License 2.0 (text/LICENSE-ftfy): BADNESS_RE of
+ * (https://github.com/rspeer/python-ftfy), copyright Robyn Speer, Apache License 2.0 (text/scorers/LICENSE-ftfy): BADNESS_RE of
  * ftfy/badness.py; UTF8_DETECTOR_RE, ALTERED_UTF8_RE, LOSSY_UTF8_RE and CHARMAP_ENCODINGS of ftfy/chardata.py. Changed:
  * PCRE2's syntax, comments and spaces dropped, Python's classes spelt out. The encodings are Python's codecs with
- * ftfy's rule for holes. For text/mojibake.c alone. */
+ * ftfy's rule for holes. For text/scorers/mojibake.c alone. */
 #ifndef TEXT_MOJIBAKE_TABLES_H
 #define TEXT_MOJIBAKE_TABLES_H
 

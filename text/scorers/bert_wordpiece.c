@@ -1,7 +1,7 @@
 /* Encoding with BERT's WordPiece: cut out special tokens, clean, lower-case, strip accents, split at spaces and
  * punctuation, then take the longest piece that fits, again and again. The order and the oddities are the reference's.
  * Must never hold a piece twice: the reference would give it the later id and count it once. */
-#include "text/bert_wordpiece.h"
+#include "text/scorers/bert_wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /* ftfy's fix_encoding. Single-byte encodings are tried in turn: where all of a suspicious text can be written in one
  * and the bytes are UTF-8, that is what it was. Must never change text that ftfy leaves alone; oddities of the
  * reference that change results are kept and marked. */
-#include "text/mojibake.h"
+#include "text/scorers/mojibake.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/mojibake_tables.h"
+#include "text/scorers/mojibake_tables.h"
 #include "text/unicode.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

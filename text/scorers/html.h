@@ -1,7 +1,7 @@
 /* Character references of HTML in plain text: &amp; and its like. Source: Python 3.11's html/__init__.py, which follows
  * the HTML standard, "Named character references" and "Numeric character reference end state". */
-#ifndef TEXT_HTML_H
-#define TEXT_HTML_H
+#ifndef SCORERS_HTML_H
+#define SCORERS_HTML_H
 
 #include <stddef.h>
 #include "base/text.h"

@@ -1,8 +1,8 @@
 /* Mojibake: text whose bytes were read in the wrong encoding ("Ã©" for "é"), found and undone exactly as ftfy 6.3.1
  * does it. Source of the procedure: ftfy/__init__.py, fix_encoding and _fix_encoding_one_step_and_explain, with the
  * default TextFixerConfig; of the tables: see mojibake_tables.h. */
-#ifndef TEXT_MOJIBAKE_H
-#define TEXT_MOJIBAKE_H
+#ifndef SCORERS_MOJIBAKE_H
+#define SCORERS_MOJIBAKE_H
 
 #include <stdint.h>
 #include "base/error.h"

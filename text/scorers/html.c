@@ -1,9 +1,9 @@
 /* html.unescape. The table is in html_entities.h; must never decode what Python leaves alone. */
-#include "text/html.h"
+#include "text/scorers/html.h"
 
 #include <string.h>
 
-#include "text/html_entities.h"
+#include "text/scorers/html_entities.h"
 #include "text/unicode.h"
 
 enum { LONGEST_NAME = 32, LONGEST_BARE = 6 }; /* code points of the pattern's name; bytes of a name without semicolon */

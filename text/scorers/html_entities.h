@@ -1,6 +1,6 @@
 /* The named character references of HTML 5, sorted by name in byte order. Written by
  * tests/generators/text_html_entities.py from Python's html.entities.html5
- * (https://html.spec.whatwg.org/entities.json); for text/html.c alone. */
+ * (https://html.spec.whatwg.org/entities.json); for text/scorers/html.c alone. */
 #ifndef TEXT_HTML_ENTITIES_H
 #define TEXT_HTML_ENTITIES_H
 

@@ -3,8 +3,8 @@
  * line breaks, terminal escapes, Normalization Form C, again until nothing changes, a line at a time. Source of the
  * procedure: ftfy/__init__.py and ftfy/fixes.py. Results equal the package's on code points that utf8proc and Python's
  * unicodedata both know. */
-#ifndef TEXT_REPAIR_H
-#define TEXT_REPAIR_H
+#ifndef SCORERS_REPAIR_H
+#define SCORERS_REPAIR_H
 
 #include "base/error.h"
 #include "base/text.h"
