@@ -76,7 +76,7 @@ static ss_status read_idle(const store *s, owner *o, ss_error *err) {
 /* ---- margins ---- */
 
 static ss_status calibrate(owner *o, ss_error *err) {
-    const double FACTOR = 0.2; /* method.md, section 6 */
+    const double FACTOR = 0.2; /* METHOD.md, section 5 */
     const study *y = o->a.study;
     int condition = study_find_condition(y, "calibration");
     o->a.margins = calloc((size_t)o->d.n_metrics + 1, sizeof *o->a.margins);

@@ -5,7 +5,7 @@
 #include "analysis/analyse.h"
 #include "analysis/scores.h"
 
-/* More than this share of calls with sinks left out, and the contrast is called partly matched (method.md section 3).
+/* More than this share of calls with sinks left out, and the contrast is called partly matched (METHOD.md, section 7).
  */
 #define ANALYSIS_PARTLY_ABOVE 0.05
 

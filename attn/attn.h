@@ -34,7 +34,7 @@ extern const int ATTN_KIND_COUNT;
 
 typedef enum attn_branch { BRANCH_COND, BRANCH_UNCOND } attn_branch; /* guidance branches */
 
-/* What a key is (method.md: token classes). Image keys are KEY_IMAGE; text keys have the class of their token. */
+/* What a key is (METHOD.md, section 2). Image keys are KEY_IMAGE; text keys have the class of their token. */
 typedef enum key_class { KEY_IMAGE, KEY_START, KEY_WORD, KEY_END, KEY_PADDING } key_class;
 enum { KEY_CLASSES = 5 };
 

@@ -1,5 +1,5 @@
 /* Edit `null`: a virtual key with value 0 joins the softmax with a given score, so o' = o / (1 + exp(score - lse)): a
- * sink added, not removed (method.md section 3). */
+ * sink added, not removed (METHOD.md, section 10). */
 #include <math.h>
 
 #include "attn/internal.h"

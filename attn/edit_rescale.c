@@ -1,5 +1,5 @@
 /* Edit `rescale`: o / (1 - p), p the set's weight in the row: what a mask does to the length of the rest, without
- * taking anything away (method.md section 3). Where nothing but the set has weight, the factor has no bound; it stops
+ * taking anything away (METHOD.md, section 10). Where nothing but the set has weight, the factor has no bound; it stops
  * at 1e6, so that an image stays a number. */
 #include "attn/internal.h"
 

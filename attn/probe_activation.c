@@ -1,5 +1,5 @@
 /* Probe `activation`: largest and 95th-percentile size of what the block received and of the head's output: massive
- * activations (method.md section 2). The inputs are the block's, the same in the row of every head. */
+ * activations (METHOD.md, section 11). The inputs are the block's, the same in the row of every head. */
 #include <string.h>
 
 #include "attn/internal.h"

@@ -1,5 +1,5 @@
 /* Probe `persistence`: whether the sinks stay. The set is that of the r heaviest keys; it is compared with the step
- * before and with the other guidance branch (method.md section 2). */
+ * before and with the other guidance branch (METHOD.md, section 11). */
 #include <math.h>
 
 #include "attn/internal.h"

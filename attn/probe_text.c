@@ -1,5 +1,5 @@
 /* Probe `text`: how much of the attention goes to text keys, how many of the r heaviest keys are text, and the masses
- * of the first image key and the first text key: the positions that fixed-index studies act on (method.md section 2).
+ * of the first image key and the first text key: the positions that fixed-index studies act on (METHOD.md, section 2).
  */
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* Probe `value`: what the heaviest key carries (method.md section 2): the length of its value against the mean over
+/* Probe `value`: what the heaviest key carries (METHOD.md, section 11): the length of its value against the mean over
  * keys, and its contribution c = m |v| / mean_i |o_i|, both also after the output projection. A sink with a small
  * projected value is a no-op (the head parks its attention there), another broadcasts the same vector to every row. */
 #include <math.h>

@@ -45,7 +45,7 @@ int attn_blocks_alike(const attn_block *block, int blocks);
 /* How many queries of a kind a block's calls have. */
 int attn_block_has(const attn_block *block, segment_kind kind);
 
-/* One intervention = where x which keys x what is done (method.md section 3). */
+/* One intervention = where x which keys x what is done (METHOD.md, section 3). */
 typedef struct attn_intervention {
     attn_bits blocks, heads, steps; /* in force only where all three have the bit */
     unsigned branches;              /* 1 << BRANCH_COND | 1 << BRANCH_UNCOND */
@@ -119,7 +119,7 @@ typedef struct attn_map {
     const int32_t *by_block; /* [blocks, n] where blocks differ, instead; < 0 = this block has none; else NULL */
 } attn_map;
 
-/* The parts of a random stream's name that an image fixes; selectors add their own (method.md: random streams). */
+/* The parts of a random stream's name that an image fixes; selectors add their own (METHOD.md, section 3). */
 typedef struct attn_stream_name {
     uint64_t study_seed, prompt, image_seed, draw;
 } attn_stream_name;

@@ -1,7 +1,7 @@
 /* Matched controls: random keys outside the top-k set that are like it in mass or in kind, and `top-matched`, the sinks
  * that have such a match: the arm that a matched control is compared with. A sink without a match is left out of both
- * and counted, never replaced (method.md section 3). All three selectors make the same draw, so that both arms agree on
- * what is left out. Draws exclude the top-k set, so sets of growing k do not nest (docs/PITFALLS.md). */
+ * and counted, never replaced (METHOD.md, section 7). All three selectors make the same draw, so that both arms agree
+ * on what is left out. Draws exclude the top-k set, so sets of growing k do not nest (docs/PITFALLS.md). */
 #include <string.h>
 
 #include "attn/internal.h"

@@ -1,4 +1,4 @@
-/* Selectors of query rows: `query`, the rows that pay most to one key (method.md section 3), and `query-random`, its
+/* Selectors of query rows: `query`, the rows that pay most to one key (METHOD.md, section 3), and `query-random`, its
  * control. In the scope of a layer all heads share the rows, ranked by the mean over heads of max_j P_ij. */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Selector `random`: keys drawn uniformly without replacement, from a stream whose name leaves k out: the set is the
- * first keys of one random order, so sets of growing k nest (method.md: random streams). */
+ * first keys of one random order, so sets of growing k nest (METHOD.md, section 3). */
 #include <string.h>
 
 #include "attn/internal.h"

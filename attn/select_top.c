@@ -1,4 +1,4 @@
-/* Selector `top`: the dynamic sinks, the keys of largest mass (method.md section 2). Ties go to the lower index. */
+/* Selector `top`: the dynamic sinks, the keys of largest mass (METHOD.md, section 1). Ties go to the lower index. */
 #include "attn/internal.h"
 
 ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err) {

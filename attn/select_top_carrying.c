@@ -1,6 +1,6 @@
 /* Selector `top-carrying`: the part of the top-k set that carries little (no-op sinks) or much (broadcast sinks): keys
- * whose projected value is below, or not below, a share of its mean over the head's keys (method.md section 2). In the
- * scope of a layer, lengths are summed over heads, as masses are. */
+ * whose projected value is below, or not below, a share of its mean over the head's keys (METHOD.md, section 11). In
+ * the scope of a layer, lengths are summed over heads, as masses are. */
 #include "attn/internal.h"
 
 const option ATTN_SELECT_TOP_CARRYING_OPTIONS[] = {

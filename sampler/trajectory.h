@@ -1,4 +1,4 @@
-/* How far an image in the making is from its baseline's, step by step (method.md section 4: the paired design): the
+/* How far an image in the making is from its baseline's, step by step (METHOD.md, section 11): the
  * root mean square of the latents' difference, and the cosine between the two steps that were taken. The step is the
  * velocity times the step's length, so the cosine is that of the velocities, guidance included. */
 #ifndef SAMPLER_TRAJECTORY_H

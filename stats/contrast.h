@@ -1,10 +1,10 @@
-/* A contrast: every figure of method.md, section 6, for one comparison of two conditions on one metric.
+/* A contrast: every figure of METHOD.md, section 5, for one comparison of two conditions on one metric.
  *
  * Primary is the sign-flip permutation test of the mean difference, prompts flipped whole (sign_flip_p, corrected over
  * the study's family: p_holm). It assumes only that under the null a prompt's difference is as likely to be +x as -x.
  * The BCa interval belongs to the estimate. Paired t, Wilcoxon and (binary outcomes) McNemar are sensitivity analysis:
  * they are shown beside the primary test and change no verdict. Where images failed, the signed-rank test is primary.
- * TOST is the equivalence test, a family of its own. method.md's DD = D(sink) - D(control) is the contrast a = sink, b
+ * TOST is the equivalence test, a family of its own. DD of METHOD.md, section 4, is the contrast a = sink, b
  * = control: the baseline cancels. */
 #ifndef STATS_CONTRAST_H
 #define STATS_CONTRAST_H

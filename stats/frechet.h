@@ -8,7 +8,7 @@
  * Factors: the n centred rows themselves, divided by sqrt(n - 1), where n < d (small and exact); else the pivoted
  * Cholesky factor of the covariance.
  *
- * The estimate is biased upwards by about c(S) / n (docs/METHOD.md): compare values of equal n only. */
+ * The estimate is biased upwards by about c(S) / n (METHOD.md, section 14): compare values of equal n only. */
 #ifndef STATS_FRECHET_H
 #define STATS_FRECHET_H
 

@@ -1,4 +1,4 @@
-/* The prompt-bootstrap of KID and CMMD (method.md, section 6): how far a distance between a condition's images and
+/* The prompt-bootstrap of KID and CMMD (METHOD.md, section 14): how far a distance between a condition's images and
  * the baseline's would move with other prompts.
  *
  * Both sets hold images of the same prompts, from the same noise, so an image and those of its own prompt are not

@@ -40,9 +40,9 @@ typedef enum stats_zeros {
 } stats_zeros;
 
 /* Wilcoxon signed-rank test. `w` is the rank sum of the positive differences, `used` how many are not zero. With
- * used <= exact_up_to (method.md: 50) the distribution is exact, given the mid-ranks, by dynamic programming on doubled
- * ranks; else normal with the variance sum(rank^2) / 4, which contains the corrections for ties and zeros, and
- * without a continuity correction (as SciPy unless asked). */
+ * used <= exact_up_to (METHOD.md, section 5: 50) the distribution is exact, given the mid-ranks, by dynamic programming
+ * on doubled ranks; else normal with the variance sum(rank^2) / 4, which contains the corrections for ties and zeros,
+ * and without a continuity correction (as SciPy unless asked). */
 typedef struct stats_wilcoxon_result {
     int used;
     stats_figure w, p;

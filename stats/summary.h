@@ -1,6 +1,6 @@
 /* From rows to prompts, and the plain description of n differences.
  *
- * The unit of inference is the prompt (method.md, section 6): a prompt's differences are averaged over its image seeds
+ * The unit of inference is the prompt (METHOD.md, section 5): a prompt's differences are averaged over its image seeds
  * first, and n counts prompts. Sums are compensated and taken in the order (prompt, seed), so the order of the rows
  * does not move a bit. */
 #ifndef STATS_SUMMARY_H
@@ -59,10 +59,10 @@ stats_state stats_spread_state(const stats_summary *s);
  * `resolution` of each other are ties. `doubled` has n elements. */
 ss_status stats_doubled_ranks(const double *x, int n, double resolution, int64_t *doubled, ss_error *err);
 
-/* The calibrated margin: `factor` (method.md: 0.2) times the within-prompt, between-seed sd of the baseline, pooled
- * over prompts: sqrt(sum of squares within / sum of (seeds - 1)). Row i is value[i] of (prompt[i], seed[i]); the rows
- * must come from seeds that the study does not use. Undefined: no prompt with two seeds (too few), no variance within.
- * Errors as stats_aggregate. */
+/* The calibrated margin: `factor` (METHOD.md, section 5: 0.2) times the within-prompt, between-seed sd of the baseline,
+ * pooled over prompts: sqrt(sum of squares within / sum of (seeds - 1)). Row i is value[i] of (prompt[i], seed[i]); the
+ * rows must come from seeds that the study does not use. Undefined: no prompt with two seeds (too few), no variance
+ * within. Errors as stats_aggregate. */
 ss_status stats_calibrated_margin(const int64_t *prompt, const int64_t *seed, const double *value, int count,
                                   double factor, stats_figure *out, ss_error *err);
 

@@ -1,5 +1,5 @@
 /* Dose-response: does an effect grow with k? Page's test for ordered alternatives (1963) and the slope on log k,
- * prompts as blocks (method.md, section 6). */
+ * prompts as blocks (METHOD.md, section 12). */
 #ifndef STATS_TREND_H
 #define STATS_TREND_H
 

@@ -6,10 +6,10 @@
 #include "tensor/compute.h"
 
 /* The cancellation thresholds of the rank-k form, o' = a o + correction. A row is recomputed directly, from the keys
- * outside the edited set, where the factor a of the weights outside (a_i of method.md, over all steps so far) exceeds
- * the first: the rounding of 1 - p_i grows by a; or where a |o_i| exceeds the second times |o'_i|: the rounding of o_i
- * grows by that ratio, whether the set held most of the weight or most of the value. At eta = 1 both are exactly 1.
- * docs/METHOD.md has the bound and the measured error. */
+ * outside the edited set, where the factor a of the weights outside (A_i of METHOD.md, section 6, over all steps so
+ * far) exceeds the first: the rounding of 1 - p_i grows by a; or where a |o_i| exceeds the second times |o'_i|: the
+ * rounding of o_i grows by that ratio, whether the set held most of the weight or most of the value. At eta = 1 both
+ * are exactly 1. METHOD.md, section 6, has the bound and the measured error. */
 #define ATTENTION_DIRECT_ABOVE 64.0
 #define ATTENTION_CANCELS_ABOVE 4.0
 

@@ -1,8 +1,8 @@
-/* Edits of the cpu backend in the rank-k form (docs/METHOD.md): weights of the set's keys are computed again, with the
- * bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel are
- * computed directly from the keys outside the set. Pairs (item, head) of few rows are one thread's from beginning to
- * end. Of many rows, all pairs are prepared, then come chunks of rows of all pairs, then blocks of direct rows of all
- * pairs. Sums of chunks are added in order, so no bit depends on threads. */
+/* Edits of the cpu backend in the rank-k form (METHOD.md, section 6): weights of the set's keys are computed again,
+ * with the bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel
+ * are computed directly from the keys outside the set. Pairs (item, head) of few rows are one thread's from beginning
+ * to end. Of many rows, all pairs are prepared, then come chunks of rows of all pairs, then blocks of direct rows of
+ * all pairs. Sums of chunks are added in order, so no bit depends on threads. */
 #include "tensor/attention.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* Attention and its edits from the definitions of docs/METHOD.md, in double: one whole row of P at a time, edited entry
- * by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
+/* Attention and its edits from the definitions of METHOD.md, sections 1 and 3, in double: one whole row of P at a time,
+ * edited entry by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
  * cpu_attention. Must never become fast at the price of being read. */
 #include "tensor/attention.h"
 #include "tensor/reference.h"

@@ -212,7 +212,7 @@ typedef struct attention_args {
 enum { ATTENTION_MAX_R = 16 };
 
 /* What the same pass can report, in host memory owned by the caller; NULL members are not computed. Means are over
- * query rows [row_begin, row_end) (the set Q of method.md section 2); sums run in a fixed order, over rows in double
+ * query rows [row_begin, row_end) (the set Q of METHOD.md, section 1); sums run in a fixed order, over rows in double
  * (the cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
 typedef struct attention_stats {
     int64_t row_begin, row_end;
@@ -226,7 +226,7 @@ typedef struct attention_stats {
 
 void op_attention(compute *c, const attention_args *a, const attention_stats *stats /* or NULL */);
 
-/* Edits of one attention call, applied to `out` of op_attention in the rank-k form (method.md section 3). Each
+/* Edits of one attention call, applied to `out` of op_attention in the rank-k form (METHOD.md, section 6). Each
  * (batch item b, head h) has its own set of keys: the union over the steps of what the steps touch. */
 typedef enum edit_op {
     EDIT_SCALE, /* score path: P' = eta P on the set, the rest rescaled so that rows sum to 1; eta = param (0 = mask) */

@@ -1,5 +1,5 @@
 /* Text to token ids, as the tokenizers of diffusers' pipelines and those of the scorers do it, and beside each id
- * what the token is: the class and the word that method.md's census of sinks speaks of. One interface over three kinds,
+ * what the token is: the class and the word of the census (METHOD.md, section 2). One interface over three kinds,
  * each under two sets of rules, those of transformers 5 (text/transformers5.h) and of transformers 4:
  *   CLIP  byte-level BPE; transformers 4: the slow CLIPTokenizer (text/clip_bpe.h). Also the SimpleTokenizer of
  *         openai/CLIP, open_clip and hpsv2, which has rules of its own

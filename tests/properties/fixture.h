@@ -58,7 +58,8 @@ void sets_free(sets *s);
 /* An edit of all rows with these sets; the caller adds steps. */
 attention_edit fix_edit(const fixture *f, const sets *s);
 
-/* o' of (b, h, i) from the definition in method.md, all of P in float64; [d]. Takes f->args' operands, not f's out. */
+/* o' of (b, h, i) from the definition in METHOD.md, section 3, all of P in float64; [d]. Takes f->args' operands, not
+ * f's out. */
 void fix_edited_row(const fixture *f, const attention_edit *e, int b, int h, int i, double *out);
 
 /* Largest |a - b| over all elements, over the rms of b. */

@@ -1,6 +1,6 @@
 /* Planted sinks: one virtual key more in a call, with the share p of every row (support/plant.h). The call without the
  * key is known, so what masking, value zero and the record must give is known too, over random shapes, places and p up
- * to 1 - 1e-7, in joint, self- and cross-attention. The bound is the one docs/METHOD.md states: 2e-5 of the rms,
+ * to 1 - 1e-7, in joint, self- and cross-attention. The bound is the one METHOD.md, section 6, states: 2e-5 of the rms,
  * 3e-5 on processors without fused multiply-adds. */
 #include <setjmp.h>
 #include <stdarg.h>

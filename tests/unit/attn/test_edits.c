@@ -1,5 +1,5 @@
-/* The table's edits through a whole call, held against each other: what one says of the other in method.md. The
- * backend's arithmetic is tested against the definition in tests/properties; here the rows name the right step and
+/* The table's edits through a whole call, held against each other: what one says of the other in METHOD.md, section 3.
+ * The backend's arithmetic is tested against the definition in tests/properties; here the rows name the right step and
  * parameter. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -161,7 +161,8 @@ static void test_threads(void **state) {
     }
 }
 
-/* What docs/METHOD.md says of small sets: two samples of one distribution, ever further apart as they shrink. */
+/* What METHOD.md, section 14, says of small sets: two samples of one distribution, ever further apart as they shrink.
+ */
 static void test_bias(void **state) {
     (void)state;
     double last = INFINITY;
