@@ -42,7 +42,7 @@ ss_status page_add_image(text *out, const rgb_image *image, const char *classes,
 
 void page_add_base64(text *out, const unsigned char *bytes, size_t n);
 
-/* The style sheet in parts, ended by NULL (style.c). */
+/* The style sheet line by line (assets/page.css), ended by NULL. */
 extern const char *const PAGE_STYLE[];
 
 #endif

@@ -6,6 +6,7 @@
 
 /* Step by step, head by head: the page's only script. */
 void trace_add_explorer(const trace *t, text *out);
+extern const char *const TRACE_SCRIPT[]; /* its script, line by line (assets/trace.js); NULL-terminated */
 
 /* What the sinks are. */
 void trace_add_sinks(const trace *t, text *out);

@@ -10,6 +10,7 @@
 
 #include "report/latex.h"
 #include "report/page.h"
+#include "report/trace_page.h"
 #include "report/words.h"
 #include "wellformed.h"
 
@@ -62,6 +63,21 @@ static void test_style(void **state) {
             assert_int_not_equal(*s, '<');
         }
     assert_int_equal(depth, 0);
+}
+
+/* What assets/embed.awk makes of a script: its opening comment is gone, escapes are as they were, nothing ends it early,
+ * and the last line has no end. */
+static void test_script(void **state) {
+    (void)state;
+    text whole = {0};
+    for (int i = 0; TRACE_SCRIPT[i]; i++) text_add(&whole, TRACE_SCRIPT[i]);
+    assert_false(whole.failed);
+    assert_ptr_equal(strstr(whole.s, "(()=>{'use strict';\n"), whole.s);
+    assert_non_null(strstr(whole.s, "'\\u25b7'"));
+    assert_non_null(strstr(whole.s, "\n for(let k=0;"));
+    assert_null(strstr(whole.s, "</"));
+    assert_string_equal(whole.s + whole.len - strlen("draw()})()"), "draw()})()");
+    text_free(&whole);
 }
 
 /* The pixels that stand in an <img>, decoded. */
@@ -182,7 +198,7 @@ static void test_latex(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_base64),  cmocka_unit_test(test_sections),
-                                       cmocka_unit_test(test_style),   cmocka_unit_test(test_images),
+                                       cmocka_unit_test(test_style), cmocka_unit_test(test_script),   cmocka_unit_test(test_images),
                                        cmocka_unit_test(test_numbers), cmocka_unit_test(test_conditions),
                                        cmocka_unit_test(test_latex)};
     return cmocka_run_group_tests(tests, NULL, NULL);
