@@ -33,6 +33,7 @@ typedef struct listed {
 } listed;
 
 static const listed TABLES[] = {
+    {.name = "backends", .about = "what computes (--backend)", .row = compute_backend, .count = &COMPUTE_BACKEND_COUNT},
     {.name = "selectors",
      .about = "which keys an intervention acts on (study key `select`)",
      .rows = ATTN_SELECTORS,
@@ -81,9 +82,8 @@ static ss_status print_table(const listed *t, ss_error *err) {
     text out = {0};
     text_addf(&out, "%s: %s\n", t->name, t->about);
     for (int i = 0; i < *t->count; i++)
-        entry_describe(t->row ? t->row(i)
-                              : (const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride),
-                       &out);
+        entry_describe(
+            t->row ? t->row(i) : (const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
     for (int i = 0; t->more && i < *t->more_count; i++) entry_describe(&t->more[i], &out);
     ss_status status = out.failed ? error_no_memory(err, "a table", out.len) : SS_OK;
     if (status == SS_OK) fputs(out.s, stdout);

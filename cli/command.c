@@ -23,6 +23,8 @@ struct invocation {
 const option CLI_COMMON_FLAGS[] = {
     {"threads", OPTION_INT, NULL, 0, 1024, "0",
      "threads to use; 0 = as many as this process may (results do not depend on it)"},
+    {"backend", OPTION_TEXT, NULL, 0, 0, "cpu",
+     "what computes: cpu; or reference, plain loops in double, hundreds of times slower, for checks"},
     {"profile", OPTION_FLAG, NULL, 0, 0, "false",
      "at the end, where the time of the networks went, operation by operation, to standard error"},
     {"weights", OPTION_WORD, "stored|float32", 0, 0, "stored",

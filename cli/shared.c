@@ -11,8 +11,22 @@
 #include "io/hub.h"
 #include "tensor/profile.h"
 
+/* The flag, else SS_BACKEND of the environment (for tests), else the flag's default. */
+static ss_status create_compute(const invocation *in, compute **out, ss_error *err) {
+    option_value given = invocation_flag(in, "backend");
+    const char *wanted = getenv("SS_BACKEND"), *name = given.is_set || !wanted || !*wanted ? given.text : wanted;
+    ss_status status = compute_create(out, name, invocation_threads(in), 0, err);
+    if (status == SS_ERR_INPUT) return err->code = SS_ERR_USAGE; /* no such backend */
+    if (status == SS_OK && !compute_has_values(*out)) {
+        compute_destroy(*out);
+        *out = NULL;
+        return error_set(err, SS_ERR_USAGE, "--backend", "%s computes no values; expected cpu or reference", name);
+    }
+    return status;
+}
+
 ss_status cli_compute(const invocation *in, compute **out, ss_error *err) {
-    SS_TRY(compute_create(out, "cpu", invocation_threads(in), 0, err));
+    SS_TRY(create_compute(in, out, err));
     if (invocation_has(in, "verbose")) {
         char class[160];
         compute_numeric_class(*out, class, sizeof class);

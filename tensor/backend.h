@@ -31,4 +31,7 @@ struct backend {
 
 extern const backend backend_reference, backend_cpu, backend_dry;
 
+/* One more, where a program of the tests is linked with it; it is in none that is installed. */
+extern const backend backend_of_tests __attribute__((weak));
+
 #endif

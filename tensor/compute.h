@@ -16,6 +16,7 @@
 
 #include <signal.h>
 #include "base/arena.h"
+#include "base/option.h"
 #include "base/error.h"
 #include "base/notices.h"
 #include "base/philox.h"
@@ -54,10 +55,18 @@ typedef struct compute {
     notices notices;                  /* what was found on the way that a user should read; owned */
 } compute;
 
-/* `name`: "cpu", "reference" or "dry" (backend.h). threads 0 = thread_default_count(). At most scratch_limit
- * bytes of scratch are in use at once (0 = no limit); it is taken as it is needed (base/arena.h). */
+/* The backends, for tables of what there is. */
+extern const int COMPUTE_BACKEND_COUNT;
+const entry *compute_backend(int i);
+
+/* `name`: that of a row of them, or of the tests' own (backend.h); an unknown one is SS_ERR_INPUT. threads 0 =
+ * thread_default_count(). At most scratch_limit bytes of scratch are in use at once (0 = no limit); it is taken as it
+ * is needed (base/arena.h). */
 ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_limit, ss_error *err);
 void compute_destroy(compute *c);
+
+/* 0: the backend computes shapes alone, no values. */
+int compute_has_values(const compute *c);
 
 /* SS_OK, or the first error since creation or the last call, copied to *err and cleared from the context. */
 ss_status compute_status(compute *c, ss_error *err);

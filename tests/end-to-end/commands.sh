@@ -13,7 +13,7 @@ while read -r command flags; do
     check "overview names $command" grep -q "^  $command " overview
     try "help of $command" 0 "usage: sinkscope $command" sinkscope "$command" --help
     cp said.out help
-    for flag in $flags threads profile weights verbose quiet help; do
+    for flag in $flags threads backend profile weights verbose quiet help; do
         check "$command --help names --$flag" grep -q -- "^  --$flag " help
         check "manual names --$flag" grep -q -- "$(printf %s "$flag" | sed 's/-/\\\\-/g')" manual.1
     done
@@ -101,6 +101,14 @@ try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
 model=$SOURCE/models/shapes-sd3
 try 'weights as stored' 0 '14.9 MiB in memory' sinkscope inspect "$model/transformer"
 try 'weights as float32' 0 '29.7 MiB in memory' sinkscope inspect "$model/transformer" --weights float32
+# ---- what computes ----
+try 'backends' 0 'reference      plain loops' sinkscope list backends
+try 'the reference backend' 0 '' sinkscope generate tiny --prompt x --steps 1 --backend reference -o by-reference --verbose
+check 'is told' grep -q 'computing: reference' said.err
+check 'from the environment' sh -c 'SS_BACKEND=reference "$SINKSCOPE" generate tiny --prompt x --steps 1 -o by-environment --verbose 2>&1 | grep -q "computing: reference"'
+check 'the flag before the environment' sh -c 'SS_BACKEND=reference "$SINKSCOPE" generate tiny --prompt x --steps 1 --backend cpu -o by-flag --verbose 2>&1 | grep -q "computing: cpu"'
+try 'no such backend' 2 'backends: cpu, reference, dry' sinkscope generate tiny --prompt x --backend gpu -o none
+try 'a backend of shapes' 2 'dry computes no values; expected cpu or reference' sinkscope trace tiny --prompt x --backend dry
 try 'weights as what' 2 "expected one of stored|float32" sinkscope inspect tiny --weights bf16
 for weights in stored float32; do
     check "a picture by weights as $weights" sinkscope generate "$model" --prompt 'a red star' --steps 2 --seed 3 --weights $weights -o "w$weights"
