@@ -1,5 +1,5 @@
-/* BMP by hand: the format is a header, a palette and rows. Everything is read through `at`, which knows the file's end.
- * Source of what is accepted: Pillow's BmpImagePlugin.py, whose order of bytes and rounding are followed. */
+/* BMP by hand: the format is a header, a palette and rows. Everything is read through `at`, which checks the end of the
+ * file. Source of what is accepted: Pillow's BmpImagePlugin.py, whose order of bytes and rounding are followed. */
 #include "io/bmp.h"
 
 #include <stdlib.h>
@@ -149,7 +149,7 @@ typedef struct runs {
     const unsigned char *p, *end;
     unsigned char *out;
     size_t made, all, width;
-    size_t x; /* of the run at hand: one that leaves the row is cut there */
+    size_t x; /* of the current run, which is cut at the end of the row */
     int half; /* RLE4 */
 } runs;
 

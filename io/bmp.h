@@ -1,5 +1,5 @@
 /* BMP images read to 8-bit RGB as Pillow 13's open().convert("RGB") does: 1, 4, 8, 16, 24 and 32 bits a pixel, run
- * lengths, masks (those that Pillow knows); an index beyond the palette is black, the rest of a shortened run 0. */
+ * lengths, masks (those that Pillow supports); an index beyond the palette is black, the rest of a shortened run 0. */
 #ifndef IO_BMP_H
 #define IO_BMP_H
 

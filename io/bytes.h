@@ -1,5 +1,5 @@
 /* Numbers and names in the bytes of a foreign file: little-endian numbers at any alignment (the build asserts a
- * little-endian machine), and bytes made fit for a message. Never checks bounds: the caller has. */
+ * little-endian machine), and bytes made fit for a message. Bounds are not checked here; the caller checks them. */
 #ifndef IO_BYTES_H
 #define IO_BYTES_H
 

@@ -1,6 +1,6 @@
 /* The handle of a checkpoint: its files, read one by one (io/safetensors.c, io/torch_file.c), and one sorted list of
- * the tensors in them. Which reader a file gets is decided by its content, never by its name. Must never hand out two
- * tensors under one name. */
+ * the tensors in them. The content of a file selects its reader, not its name. Names are unique: two tensors of one
+ * name are an error. */
 #include "io/checkpoint.h"
 
 #include <stdio.h>
@@ -44,7 +44,7 @@ static int by_name(const void *a, const void *b) {
 /* Open one file and read it by what its first bytes say it is. */
 static ss_status load_shard(checkpoint *st, const char *path, ss_error *err) {
     shard *s = &st->shards[st->shard_count];
-    unsigned char first[1024]; /* what tells formats apart is in it */
+    unsigned char first[1024]; /* enough to distinguish the formats */
     SS_TRY(file_reader_open(&s->file, path, err));
     st->shard_count++;
     size_t n = s->file.size < sizeof first ? s->file.size : sizeof first;
@@ -105,8 +105,8 @@ static ss_status list_shards(const json_t *weight_map, const char *path, const c
     return SS_OK;
 }
 
-/* Every tensor of the weight_map is there. In which shard, and what else they hold, matters to nobody: like diffusers
- * and transformers, what is read is all that is in the shards. */
+/* Every tensor of the weight_map is there. The shard need not be the one that the index names, and shards may hold
+ * more: like diffusers and transformers, all tensors of all shards are read. */
 static ss_status check_weight_map(const checkpoint *st, const json_t *weight_map, const char *path, ss_error *err) {
     const char *tensor;
     json_t *value;
@@ -156,7 +156,7 @@ done:
     return status;
 }
 
-/* Whatever became of reading the files, the handle goes out or is closed. */
+/* Hand out the handle, or close it where reading a file failed. */
 static ss_status finish(checkpoint **out, checkpoint *st, ss_status status) {
     if (status == SS_OK) *out = st;
     else checkpoint_close(st);

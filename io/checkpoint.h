@@ -1,16 +1,16 @@
 /* Tensors of a checkpoint: one file, or several shards named by a `*.index.json`, behind one handle. Opening reads what
- * describes the tensors and checks all of the layout against the size of the file; their values are read when somebody
- * asks, and a file that became shorter meanwhile is an error then.
+ * describes the tensors and checks all of the layout against the size of the file; values are read on demand, and a
+ * file that has become shorter since is an error at that moment.
  *
- * Formats, told apart by content: safetensors, and both that torch.save has had (.pt, .pth, .bin), the zip archive and
- * the one before it. The pickle in those is never executed: it is read by a machine that knows the containers and
- * tensors of a state dict and refuses all else by name (io/pickle.h). What they add to safetensors:
+ * Formats, recognised by content: safetensors, and both that torch.save has had (.pt, .pth, .bin), the zip archive and
+ * the one before it. The pickle in those is never executed: it is read by an interpreter that supports the containers
+ * and tensors of a state dict and refuses everything else by name (io/pickle.h). What they add to safetensors:
  * - nested dicts, lists and tuples: a tensor's name is its keys joined by '.', "state_dict.conv1.weight",
  *   "optimizer.state.0.exp_avg"; what is not a tensor is left out;
- * - tensors whose elements do not lie row-major in the file are brought into form as they are read.
+ * - tensors whose elements do not lie row-major in the file are reordered as they are read.
  *
  * Types in a file that are none of checkpoint_dtype are converted as they are read, in both formats: F64 is rounded to
- * F32, F8_E4M3 and F8_E5M2 become F16 (every value of theirs is one of F16), I16 and I8 I32, bool U8 (0 and 1). */
+ * F32, F8_E4M3 and F8_E5M2 become F16 (F16 represents all of their values), I16 and I8 I32, bool U8 (0 and 1). */
 #ifndef IO_CHECKPOINT_H
 #define IO_CHECKPOINT_H
 

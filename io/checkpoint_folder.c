@@ -14,11 +14,11 @@
 #include "io/content.h"
 
 /* In the order in which they are looked for. '@' stands for the variant, with a dot before it, or for nothing.
- * diffusers itself reads the index of .bin files with use_safetensors=False alone; here it is what is left. */
+ * diffusers itself reads the index of .bin files with use_safetensors=False alone; here it is tried last. */
 static const struct {
     checkpoint_naming naming;
     const char *name;
-    int is_old; /* a name that has been given up: not told among those that were looked for */
+    int is_old; /* a retired name: not listed among those that were looked for */
 } CANDIDATES[] = {
     {CHECKPOINT_DIFFUSERS, "diffusion_pytorch_model.safetensors.index@.json", 0},
     {CHECKPOINT_DIFFUSERS, "diffusion_pytorch_model.safetensors@.index.json", 1},
@@ -44,7 +44,7 @@ int checkpoint_file_name(int i, const char *variant, text *out) {
 
 /* ---- nothing to open ---- */
 
-/* A link that leads nowhere: of a download that did not end, or of a cache that was cleaned. */
+/* A broken link: an unfinished download, or a cache that was cleaned. */
 static int is_broken_link(const char *folder, const char *name) {
     char *path = file_join(folder, name);
     struct stat own, end;
@@ -53,7 +53,7 @@ static int is_broken_link(const char *folder, const char *name) {
     return broken;
 }
 
-/* Adds what there is in the place of weights, and what to do about it. */
+/* Append what the folder holds instead of weights, and what to do about it. */
 static void add_found(text *t, const char *folder, const char *variant) {
     static const char *const ends[] = {".safetensors", ".bin",  ".ckpt", ".pt", ".pth",
                                        ".msgpack",     ".onnx", ".gguf", ".h5", ".incomplete"};

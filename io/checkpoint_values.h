@@ -1,5 +1,5 @@
-/* Which values of a checkpoint's tensors are no numbers. Reads every element, a part at a time: memory does not grow
- * with the tensor. */
+/* Find the values of a checkpoint's tensors that are NaN or infinite. Every element is read, a part at a time, so
+ * memory does not grow with the tensor. */
 #ifndef IO_CHECKPOINT_VALUES_H
 #define IO_CHECKPOINT_VALUES_H
 

@@ -1,5 +1,5 @@
-/* See checkpoint_view.h. Relies on checkpoint_read alone for values, so that every format and type that it reads can
- * be viewed. Must never ask for an element that a tensor of the file does not have. */
+/* See checkpoint_view.h. Values come from checkpoint_read alone, so a view works for every format and type. Indices are
+ * checked against the tensor of the file. */
 #include "io/checkpoint_view.h"
 
 #include <stdlib.h>
@@ -92,7 +92,7 @@ void view_take_rows(view_tensor *t, int part, int parts) {
     t->part.offset += part * count;
 }
 
-/* Halves of an odd number of rows do not exist; the tensor then stays as it is and whoever binds it sees its shape. */
+/* An odd number of rows has no halves; the tensor then stays as it is, and binding it reports its shape. */
 void view_swap_halves(view_tensor *t) {
     if (t->ndim == 0 || t->shape[0] % 2) return;
     t->part.read = read_rotated;

@@ -1,6 +1,6 @@
-/* Tensors of a checkpoint under other names and in other forms: a checkpoint of its own for whoever reads it, that has
- * no values but those of the checkpoint behind it. What is made of them (a slice of rows, a matrix turned) is made as
- * it is read, so that a view takes memory for names alone. */
+/* Tensors of a checkpoint under other names and in other layouts. A view is read like a checkpoint; its values are
+ * those of the checkpoint behind it. Changes (a slice of rows, a transposed matrix) are made as a tensor is read, so a
+ * view takes memory for names only. */
 #ifndef IO_CHECKPOINT_VIEW_H
 #define IO_CHECKPOINT_VIEW_H
 
@@ -25,21 +25,21 @@ typedef struct view_tensor {
     checkpoint_part part;
 } view_tensor;
 
-/* Lists of them. Zero-initialise; view_tensors_free gives back what no view has taken. */
+/* Lists of them. Zero-initialise; view_tensors_free frees what no view has taken. */
 typedef struct view_tensors {
     view_tensor *at;
     size_t n, room;
 } view_tensors;
 
 /* Add a tensor of which `name` is all that is known to begin with: the rest is that of `from`, its values as they are.
- * NULL after a failure. What is changed of it is the caller's business. */
+ * NULL after a failure. The caller makes further changes. */
 view_tensor *view_tensors_add(view_tensors *list, text *name, const checkpoint_entry *from, ss_error *err);
 void view_tensors_free(view_tensors *list);
 
-/* Forms of a tensor that was added. */
-void view_take_rows(view_tensor *t, int part, int parts); /* one of equal parts of the rows; what is left stays out */
+/* Layouts of an added tensor. */
+void view_take_rows(view_tensor *t, int part, int parts); /* one of equal parts of the rows; a remainder is left out */
 void view_swap_halves(view_tensor *t);                    /* the second half of the rows first */
-void view_turn(view_tensor *t);                           /* [I, O] as [O, I] */
+void view_turn(view_tensor *t);                           /* transposed: [I, O] as [O, I] */
 void view_flatten(view_tensor *t);                        /* without dimensions of size 1 behind the second */
 void view_make_identity(view_tensor *t, int64_t n);       /* n x n, whatever `from` was; float32 */
 

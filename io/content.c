@@ -68,7 +68,7 @@ static int is_safetensors(const head *h) {
     return h->size > 10 && h->at[8] == '{' && !h->at[4] && !h->at[5] && !h->at[6] && !h->at[7];
 }
 
-/* A brace or bracket and what JSON has behind it: "[photo] a cat" is none. */
+/* A brace or bracket followed by what JSON allows there: "[photo] a cat" is not JSON. */
 static int is_json(const head *h) {
     const char *s = h->text;
     if (*s != '{' && *s != '[') return 0;

@@ -1,5 +1,5 @@
-/* What a file is by its first bytes, whatever it is called: for the message of a reader that got another kind of file
- * than it reads. A saved login page or a Git LFS pointer in the place of weights is the usual case. */
+/* The kind of a file by its first bytes, independent of its name: for the message of a reader that got another kind of
+ * file than it reads. A saved login page or a Git LFS pointer in the place of weights is the usual case. */
 #ifndef IO_CONTENT_H
 #define IO_CONTENT_H
 
@@ -27,7 +27,7 @@ ss_status content_check(const void *bytes, size_t size, unsigned allowed, const 
                         ss_error *err);
 
 /* Bytes of the byte order mark at the beginning of a text in UTF-8: 3 or 0. Spreadsheets and Windows editors write one;
- * it is no part of the text. */
+ * it is not part of the text. */
 size_t content_mark(const void *bytes, size_t size);
 
 /* Whether a file's name ends in `extension` (".png"), in small letters or capitals, behind at least one character. */

@@ -1,4 +1,4 @@
-/* CSV in one pass over a copy of the file: fields are unquoted in place and cells point into it. Must never guess: a
+/* CSV in one pass over a copy of the file: fields are unquoted in place and cells point into it. Nothing is guessed: a
  * row with another number of fields than the header, or a stray quote, is an error. */
 #include "io/csv.h"
 

@@ -1,4 +1,4 @@
-/* gzip through zlib. Must never give more than the limit, whatever a small file unpacks to. */
+/* gzip through zlib. The output never exceeds the limit, so a small file cannot unpack to any size. */
 #include "io/gzip.h"
 
 #include <stdlib.h>

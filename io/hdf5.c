@@ -1,8 +1,7 @@
 /* HDF5 through the C library. A file is made in memory and written by file_write: where the disk is full, HDF5 1.10
  * cannot close a file of its own and fails at exit. The library's state is global, and so is its automatic printing of
- * errors: it is turned off around every operation and its first message becomes ours. Must never leave a half-written
- * file under its name.
- */
+ * errors: it is turned off around every operation and its first message becomes ours. A file gets its name only when it
+ * is complete. */
 #include "io/hdf5.h"
 
 #include <hdf5.h>
@@ -42,8 +41,8 @@ static ss_status fail(ss_error *err, ss_status code, const char *where, const ch
 
 static void be_quiet(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
-/* A file in memory, whose bytes do not depend on the clock; in the oldest format that will do, which every reader
- * knows: the image of a file with a newer superblock carries the checksum of another state. */
+/* A file in memory, whose bytes do not depend on the clock; in the oldest format that suffices, which every reader
+ * supports: the image of a file with a newer superblock carries the checksum of another state. */
 static hid_t create_file(const char *path, ss_error *err) {
     enum { GROWTH = 1 << 20 };
     hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS), file = H5I_INVALID_HID;

@@ -36,7 +36,7 @@ ss_status hdf5_put_double(hdf5_writer *w, const char *name, double value, ss_err
 /* Chunked along the first dimension, shuffled and deflated. */
 ss_status hdf5_put_array(hdf5_writer *w, const hdf5_array *array, ss_error *err);
 
-/* Write it, whole or not at all; the writer is gone afterwards, whatever the outcome. */
+/* Write it, whole or not at all; the writer is freed also on failure. */
 ss_status hdf5_commit(hdf5_writer *w, ss_error *err);
 void hdf5_abandon(hdf5_writer *w); /* NULL is allowed */
 

@@ -36,7 +36,8 @@ static int revision_length(const char *s) {
 int hub_read_name(const char *s, hub_name *out) {
     *out = (hub_name){.owner = s, .owner_length = part_length(s), .file = ""};
     if (!out->owner_length || s[out->owner_length] != '/') return 0;
-    if (out->owner_length == 6 && strncmp(s, "models", 6) == 0) return 0; /* the folder of what ships with the program */
+    if (out->owner_length == 6 && strncmp(s, "models", 6) == 0)
+        return 0; /* the folder of what ships with the program */
     out->name = s + out->owner_length + 1;
     out->name_length = part_length(out->name);
     const char *rest = out->name + out->name_length;
@@ -152,7 +153,7 @@ static ss_status only_snapshot(const char *repository, char out[MAX_REVISION], i
 /* The commit that stands for the revision (length 0: none was given, and "*" stands for what is not known). */
 static ss_status find_commit(const char *repository, const char *revision, int length, char out[MAX_REVISION],
                              ss_error *err) {
-    ss_error unreadable; /* a ref that cannot be read is as good as none; what is looked for is told */
+    ss_error unreadable; /* a ref that cannot be read is as good as none; the message names what was looked for */
     int found = length ? read_ref(repository, revision, length, out, &unreadable)
                        : read_ref(repository, MAIN, sizeof MAIN - 1, out, &unreadable);
     if (!found && !length) SS_TRY(only_snapshot(repository, out, &found, err));

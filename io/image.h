@@ -1,7 +1,7 @@
-/* Images by content: PNG, JPEG, WebP, GIF, BMP and TIFF, whatever the file is called, to 8-bit RGB exactly as the
- * pinned Pillow 13 does in PIL.Image.open(path).convert("RGB"), which is what every scorer that we are compared with
- * begins with. What each format's reader does with grey, palettes, alpha, 16 bits and CMYK stands in io/png.h,
- * io/jpeg.h, io/webp.h, io/gif.h, io/bmp.h and io/tiff.h. */
+/* Images by content: PNG, JPEG, WebP, GIF, BMP and TIFF, to 8-bit RGB exactly as the pinned Pillow 13 does in
+ * PIL.Image.open(path).convert("RGB"), with which every reference scorer begins. What each format's reader does with
+ * grey, palettes, alpha, 16 bits and CMYK stands in io/png.h, io/jpeg.h, io/webp.h, io/gif.h, io/bmp.h and
+ * io/tiff.h. */
 #ifndef IO_IMAGE_H
 #define IO_IMAGE_H
 

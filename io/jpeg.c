@@ -1,7 +1,7 @@
 /* JPEG through libjpeg-turbo. The library reports by longjmp: all state lives in a struct of the caller, so no local is
- * clobbered. Must never let a header alone take memory or time: sides are checked, a large image must come from enough
- * bytes, and the scans of a progressive file are counted. Source of the settings: Pillow's src/libImaging/JpegDecode.c.
- */
+ * clobbered. Memory and time are bounded before the header is trusted: sides are checked, a large image must come from
+ * enough bytes, and the scans of a progressive file are counted. Source of the settings: Pillow's
+ * src/libImaging/JpegDecode.c. */
 #include "io/jpeg.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* JPEG images read to 8-bit RGB as Pillow 13's open().convert("RGB") does: libjpeg's defaults (accurate integer DCT,
  * smooth upsampling of chroma), grey, YCbCr and RGB by what the file says, CMYK and YCCK taken as inverted (Adobe's
- * way) and turned to RGB by Pillow's formula; profiles and EXIF orientation are ignored. Pillow's wheels carry their
+ * way) and converted to RGB by Pillow's formula; profiles and EXIF orientation are ignored. Pillow's wheels carry their
  * own libjpeg-turbo (3.x): tests/unit/io/test_image.c says how near Debian's comes. Stricter than Pillow in one thing:
  * where libjpeg warns that it made up pixels for damaged data, that is an error. */
 #ifndef IO_JPEG_H

@@ -1,5 +1,5 @@
 /* JSON through jansson, which checks UTF-8, NUL characters, depth and (on request) duplicate keys; this file adds the
- * words. Must never hand out a value whose type was not checked. */
+ * words. A value's type is checked before it is returned. */
 #include "io/json.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* JSON documents, as jansson trees with errors that say where. The typed getters name the member, what was
- * expected and what was found; nobody above calls json_*_value on a member that was not checked.
+/* JSON documents, as jansson trees with errors that say where. The typed getters name the member, what was expected and
+ * what was found; callers never use json_*_value on a member that was not checked.
  *
  * Duplicate keys, trailing text, invalid UTF-8 and NUL characters are errors; the error's `where` is
  * "file:line:column". Nesting is limited by jansson (2,048 levels). Free a tree with json_decref. */

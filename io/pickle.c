@@ -1,7 +1,7 @@
 /* The opcodes of a pickle, as a table; names and calls are in io/pickle_names.c. An opcode adds at most one object and
  * one place on the stack, and the items that it takes off the stack or, for an OrderedDict made of a list, out of that
- * list: memory is bounded by the bytes read, or by PICKLE_LIMIT. Must never do anything a pickle asks for but build
- * objects. */
+ * list: memory is bounded by the bytes read, or by PICKLE_LIMIT. The only effect of a pickle is the objects that it
+ * builds; nothing in it is executed. */
 #include "io/pickle.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* A pickle, read as data. Python's pickle is a program for a stack machine that may import and call anything; this
- * machine calls nothing. It knows the containers, numbers and texts, and by exact name the few functions and classes
+ * machine calls nothing. It supports containers, numbers and texts, and by exact name the few functions and classes
  * that torch.save needs for a state dict; a call of one of those becomes an object that records its arguments. Every
  * other name and opcode ends the reading with an error that says which, and at which byte. Internal to io/.
  *

@@ -13,7 +13,7 @@ typedef enum meaning {
     TENSOR,    /* a function that rebuilds a tensor from a storage */
     PARAMETER, /* a function that wraps a tensor: the tensor */
     STORAGE,   /* a class of storages: named, never called */
-    OPAQUE,    /* what comes of it is dropped, whatever the arguments */
+    OPAQUE,    /* its result is dropped, for any arguments */
 } meaning;
 
 static const struct {
@@ -74,7 +74,7 @@ static const struct {
 enum { NAME_COUNT = sizeof NAMES / sizeof NAMES[0] };
 
 /* Packages that train, of whose many classes objects lie beside the tensors: callbacks, hyperparameters. Any class of
- * theirs is as good as any other, for nothing comes of it. */
+ * theirs is accepted, since its result is dropped. */
 static const char *const PACKAGES[] = {"pytorch_lightning", "lightning", "lightning_fabric", "omegaconf"};
 enum { PACKAGE_COUNT = sizeof PACKAGES / sizeof PACKAGES[0] };
 

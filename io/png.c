@@ -1,5 +1,5 @@
 /* PNG through libpng's row interface. libpng reports by longjmp: every function that sets a jump keeps what it must
- * free in a struct of its caller, so no local is clobbered. Must never allocate from an unchecked header. */
+ * free in a struct of its caller, so no local is clobbered. The header is checked before memory is allocated. */
 #include "io/png.h"
 
 #include <png.h>

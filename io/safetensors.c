@@ -1,6 +1,6 @@
 /* Reading one safetensors file. The header is JSON and is read with the same strictness as every other JSON file; the
- * layout (offsets, sizes, overlaps, gaps) is checked in full before anything is handed out. Must never take a
- * place from a number that was not checked against the size of the file. */
+ * layout (offsets, sizes, overlaps, gaps) is checked in full before anything is handed out. Every offset is checked
+ * against the size of the file before it is used. */
 #include "io/safetensors.h"
 
 #include <stdlib.h>

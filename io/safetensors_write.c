@@ -1,6 +1,5 @@
-/* Writing safetensors: a header padded with spaces to 8 bytes, then the data without holes. Must never leave a
- * half-written file under its name. Order and padding follow the reference writer (safetensors/src/tensor.rs, prepare).
- */
+/* Writing safetensors: a header padded with spaces to 8 bytes, then the data without holes. A file gets its name only
+ * when it is complete. Order and padding follow the reference writer (safetensors/src/tensor.rs, prepare). */
 #include "io/safetensors.h"
 
 #include <stdlib.h>

@@ -46,7 +46,7 @@ ss_status torch_read_shard(shard *s, ss_error *err);
 
 /* Whether the file is one for torch_read_shard: a zip archive, a pickle or a tar archive by its first bytes, of which
  * `n` are given, TORCH_MAGIC_BYTES of a file that has so many. The header length of a safetensors file may happen to
- * look like the first two; what follows it then tells them apart. */
+ * look like the first two; what follows it then distinguishes them. */
 enum { TORCH_MAGIC_BYTES = 262 };
 int torch_recognises(const unsigned char *bytes, size_t n);
 

@@ -1,5 +1,5 @@
-/* Types of elements that files have and nobody computes with: each is converted into a checkpoint_dtype as it is read.
- * Internal to io/. */
+/* Element types that occur in files and are not used in computation: each is converted into a checkpoint_dtype as it is
+ * read. Internal to io/. */
 #ifndef IO_STORED_TYPE_H
 #define IO_STORED_TYPE_H
 

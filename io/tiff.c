@@ -1,6 +1,6 @@
 /* TIFF through libtiff, from memory. The library is loaded when a TIFF is read: it brings seven others along, which
- * would make every start of the program 2 ms longer. Rows are read as the file has them and turned to RGB here, since
- * libtiff's own RGBA differs from Pillow's pixels. Source: Pillow's TiffImagePlugin.py (OPEN_INFO) and
+ * would make every start of the program 2 ms longer. Rows are read as the file has them and converted to RGB here,
+ * since libtiff's own RGBA differs from Pillow's pixels. Source: Pillow's TiffImagePlugin.py (OPEN_INFO) and
  * src/libImaging/Unpack.c. */
 #include "io/tiff.h"
 
@@ -97,7 +97,7 @@ static int on_warning(TIFF *tif, void *user, const char *module, const char *for
     return 1;
 }
 
-/* It stays in memory, so that the next file finds it there. */
+/* The library stays loaded for the next file. */
 static ss_status load_library(reader *r, ss_error *err) {
     const char *missing = NULL;
     if (!(r->library = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE)))
@@ -191,7 +191,7 @@ static ss_status read_kind(const reader *r, kind *k, const char *name, ss_error 
     k->multiplied = k->extra > 0 && extra && extra[0] == EXTRASAMPLE_ASSOCALPHA;
     if (k->photometric == PHOTOMETRIC_YCBCR && k->compression == COMPRESSION_JPEG && k->planar == PLANARCONFIG_CONTIG &&
         r->SetField(r->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB))
-        k->photometric = PHOTOMETRIC_RGB; /* libjpeg turns it */
+        k->photometric = PHOTOMETRIC_RGB; /* libjpeg converts it */
     k->colors = k->photometric == PHOTOMETRIC_RGB ? 3 : k->photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
     if (k->bits != 1 && k->bits != 2 && k->bits != 4 && k->bits != 8 && k->bits != 16) return unsupported(k, name, err);
     if (!is_supported(k)) return unsupported(k, name, err);
@@ -243,7 +243,7 @@ static void put_pixel(const kind *k, const unsigned char *const *row, size_t x, 
     else put_rgb(k, v, out);
 }
 
-/* Rows or tiles of all planes, [planes, room]. */
+/* Rows or tiles of all planes, [planes, bytes of one]. */
 typedef struct piece {
     unsigned char *memory;
     const unsigned char *row[MAX_SAMPLES];
@@ -299,7 +299,7 @@ static int read_tiles(const reader *r, const kind *k, piece *p, rgb_image *out) 
 
 /* ---- orientation ---- */
 
-/* Pillow's exif_transpose: where the pixel at (x, y) of the turned picture comes from. */
+/* Pillow's exif_transpose: the source of the pixel at (x, y) of the rotated image. */
 static size_t turned_from(int orientation, size_t x, size_t y, size_t w, size_t h) {
     switch (orientation) {
     case 2: return y * w + (w - 1 - x);
@@ -330,7 +330,7 @@ static ss_status turn(int orientation, rgb_image *image, const char *name, ss_er
 
 /* ---- all of it ---- */
 
-/* libtiff says in words alone that memory ran out; that a file asks for more than MOST_MEMORY is the file's fault. */
+/* libtiff reports exhausted memory only in its message; a file that needs more than MOST_MEMORY is an input error. */
 static int is_memory(const char *message) {
     static const char *const words[] = {"emory", "No space", "allocat"};
     if (strstr(message, "beyond the")) return 0;

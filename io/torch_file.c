@@ -1,6 +1,6 @@
 /* Opening what torch.save wrote. The zip archive has records NAME/data.pkl and NAME/data/KEY; the older format is five
  * pickles in a row (a magic number, a version, facts about the machine, the objects, the keys of the storages) and then
- * the storages, each after its number of elements. Must never trust a length: pickles and storages must fit the file.
+ * the storages, each after its number of elements. Every length is checked: pickles and storages must fit the file.
  * Source: _save, _legacy_save, _load and _legacy_load in torch/serialization.py. */
 #include "io/torch_file.h"
 

@@ -1,5 +1,5 @@
 /* One file that torch.save wrote, opened: the objects of its pickle and where the bytes of its storages lie. The two
- * formats differ in nothing else, and io/torch_tensors.c knows neither. Internal to io/. */
+ * formats differ in nothing else, and io/torch_tensors.c does not depend on either. Internal to io/. */
 #ifndef IO_TORCH_FILE_H
 #define IO_TORCH_FILE_H
 

@@ -1,8 +1,7 @@
 /* The tensors below the root of a pickle, as entries of a checkpoint: their names from the keys on the way, their
- * places in the file and, where they do not lie there as an entry says, how; and the reading of those. Must never read
- * outside of a tensor's storage, nor take memory out of proportion to the file: a few bytes can describe any number of
- * elements.
- */
+ * places in the file and, where they do not lie there as an entry says, how; and the reading of those. Reads stay
+ * inside a tensor's storage, and memory stays in proportion to the file: a few bytes can describe any number of
+ * elements. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,7 +171,7 @@ static ss_status add_tensor(walker *w, const pickle_object *tensor) {
     return w->names.failed ? error_no_memory(w->err, "the names of tensors", w->names.len) : SS_OK;
 }
 
-/* The key of a dict, or the index where there is none, goes onto the name. */
+/* Append the key of a dict, or else the index, to the name. */
 static void add_key(walker *w, const pickle_object *key, uint32_t index, int depth) {
     if (depth > 0) text_add(&w->name, ".");
     if (!key) text_addf(&w->name, "%lu", (unsigned long)index);

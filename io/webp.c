@@ -1,7 +1,6 @@
 /* WebP through libwebp and its demuxer. Pillow asks WebPAnimDecoder for RGBA and drops the alpha; the first frame is
  * put on a zeroed canvas there too, so decoding straight to RGB gives the same pixels in a quarter of the memory. A
- * flat lossless image of any size fits in some 60 bytes, so what the header promises can only be limited by its sides.
- */
+ * flat lossless image of any size fits in some 60 bytes, so only its sides limit what the header may announce. */
 #include "io/webp.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-/* YAML through libyaml's events, which carry the marks; the tree is our own and is freed at once. Events, not
- * libyaml's documents: a document resolves aliases before one can refuse them, and knows no limit of depth. Must never
- * accept what a reader of the file could misread: a key given twice, an alias, a tag. */
+/* YAML through libyaml's events, which carry the marks; the tree is our own and is freed at once. Events, not libyaml's
+ * documents: a document resolves aliases before they can be refused, and has no limit of depth. What a reader of the
+ * file could misread is refused: a key given twice, an alias, a tag. */
 #include "io/yaml.h"
 
 #include <stdio.h>

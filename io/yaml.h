@@ -1,7 +1,7 @@
-/* YAML documents as a small tree in which every node knows where it was written, so that whoever validates a
- * study file can point at the offending word. A subset: one document of scalars, sequences and mappings with
- * scalar keys. Duplicate keys, anchors, aliases, tags and a second document are errors; so are invalid UTF-8,
- * more than YAML_LIMIT bytes and nesting deeper than YAML_DEPTH. */
+/* YAML documents as a small tree in which every node has its line and column, so that the validation of a study file
+ * can point at the offending word. A subset: one document of scalars, sequences and mappings with scalar keys.
+ * Duplicate keys, anchors, aliases, tags and a second document are errors; so are invalid UTF-8, more than YAML_LIMIT
+ * bytes and nesting deeper than YAML_DEPTH. */
 #ifndef IO_YAML_H
 #define IO_YAML_H
 
@@ -35,7 +35,7 @@ const char *yaml_path(const yaml_file *f);
 /* The document as it was read (terminated), for the copy kept in a store. */
 const char *yaml_source(const yaml_file *f, size_t *size);
 
-/* Whether a value is not given: null, ~ or nothing at all, without quotes. */
+/* Whether a value is missing: null, ~ or nothing at all, without quotes. */
 int yaml_is_nothing(const yaml_node *node);
 
 /* The value of `key` in a mapping, or NULL where it is not there or not given (also where `mapping` is no mapping). */

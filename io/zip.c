@@ -1,6 +1,6 @@
 /* Reading a zip archive: the end record (with its zip64 form), the central directory, and each local header. The
- * central directory is what counts; a local header must agree with it, so that no other reader sees another archive.
- * Must never follow an offset that was not checked against the size. */
+ * central directory is authoritative, and local headers must agree with it: an archive that two readers could interpret
+ * differently is refused. Every offset is checked against the size before it is followed. */
 #include "io/zip.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ enum {
     END64_SIZE = 56,
     LOCATOR64_SIZE = 20,
     FLAG_ENCRYPTED = 1 | 1 << 6 | 1 << 13,
-    FLAG_DESCRIPTOR = 1 << 3, /* sizes follow the data; the central directory has them all the same */
+    FLAG_DESCRIPTOR = 1 << 3, /* sizes follow the data; the central directory has them in any case */
     EXTRA_ZIP64 = 1
 };
 
@@ -30,7 +30,7 @@ typedef struct reader {
     size_t size;
     const char *path;
     ss_error *err;
-    unsigned char *local; /* room for a local header and its name */
+    unsigned char *local; /* scratch for a local header and its name */
 } reader;
 
 /* The central directory, as the end record gives it. */
@@ -47,7 +47,8 @@ static ss_status read_at(const reader *r, size_t at, void *out, size_t n) {
     return file_reader_read(r->file, at, out, n, NULL, r->err);
 }
 
-/* The end record is last but for a comment that it gives the length of. tail: the last `n` bytes of the file. */
+/* The end record comes last, followed only by a comment whose length it states. tail: the last `n` bytes of the
+ * file. */
 static ss_status find_end(const reader *r, const unsigned char *tail, size_t n, size_t *at) {
     for (size_t comment = 0; comment <= UINT16_MAX && comment + END_SIZE <= n; comment++) {
         *at = n - END_SIZE - comment;

@@ -22,9 +22,8 @@ typedef struct zip_archive {
     size_t first_name_length;
 } zip_archive;
 
-/* Read the central directory and check every record against its local header. Refused:
- * compressed, encrypted, split, overlapping and repeated records. Checksums are not looked at: torch.save may be told
- * to leave them out. */
+/* Read the central directory and check every record against its local header. Refused: compressed, encrypted, split,
+ * overlapping and repeated records. Checksums are not verified: torch.save has an option to omit them. */
 ss_status zip_open(zip_archive *z, const file_reader *file, ss_error *err);
 void zip_close(zip_archive *z);
 

@@ -1,5 +1,5 @@
-/* Layers that several networks share; see layers.h. Written in operations of the context alone; the one exception,
- * nn_sinusoids, makes an input on the host. */
+/* Layers that several networks share; see layers.h. They use operations of the context only, except nn_sinusoids, which
+ * makes an input on the host. */
 #include "nn/layers.h"
 
 #include <math.h>

@@ -46,7 +46,7 @@ static inline linear_call nn_linear_call(tensor out, tensor x, const nn_linear *
     return (linear_call){.out = out, .x = x, .w = &l->w, .bias = nn_optional(&l->b), .act = act};
 }
 
-/* Room for a linear layer's output: new scratch of x's shape with the layer's width. */
+/* Output of a linear layer: new scratch of x's shape with the layer's width. */
 tensor nn_linear_room(compute *c, tensor x, const nn_linear *l);
 
 /* Queries of x, keys and values of `from` (x itself in self-attention), each in new scratch, or into `out`. */
@@ -63,19 +63,19 @@ void nn_linear_add(compute *c, tensor sum, tensor out, tensor x, const nn_linear
 /* Layer norm with affine part into new scratch. */
 tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps);
 
-/* Two linear layers with an activation between: [.., I] -> [.., O], the inner activations given back. */
+/* Two linear layers with an activation between: [.., I] -> [.., O], the inner activations released. */
 tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *down, activation act);
 
 /* x[b, :] += the table's rows 0 .. N - 1, for x [B, N, D]. */
 void nn_add_positions(compute *c, tensor x, const weight *table);
 
-/* What a ViT begins with: a class token, then the patches of pictures [B, H, W, C] in reading order through `patch` (a
- * convolution without padding leaves out the pixels that are over), positions added. [B, 1 + n, D] in new scratch. */
+/* The input of a ViT: a class token, then the patches of images [B, H, W, C] in reading order through `patch` (a
+ * convolution without padding leaves out surplus pixels), positions added. [B, 1 + n, D] in new scratch. */
 tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *patch, const weight *class_token,
                         const weight *positions);
 
-/* Room for `n` integers in the context's scratch; NULL when there is none (then the context has failed), and
- * where scratch is only counted. */
+/* Scratch for `n` integers; NULL where memory ran out (then the context has failed), and where scratch is only
+ * counted. */
 int32_t *nn_scratch_ids(compute *c, int64_t n);
 
 /* New scratch of the shape of `t`. */

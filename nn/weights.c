@@ -1,11 +1,11 @@
-/* The walk over weight tables and its three modes. Relies on io/safetensors for the checkpoint. Every check of a
- * checkpoint against a config is here; a forward pass never looks at a shape of a weight to decide whether it fits.
+/* The walk over weight tables and its three modes. Every check of a checkpoint against a config is made here; a forward
+ * pass checks no shape of a weight.
  *
  * Random weights, so that tests elsewhere can make the same ones: tensor NAME draws its elements in row-major order by
  * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
- * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv,
- * 0.5 and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other
- * vectors; then it is rounded to the type of the checkpoint that is written, if one is. */
+ * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv, 0.5
+ * and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other vectors;
+ * then it is rounded to the type of the checkpoint that is written, if one is. */
 #include "nn/weights.h"
 
 #include <math.h>
@@ -55,7 +55,7 @@ void binder_symbol(binder *b, const char *name, int64_t value, const char *origi
     va_end(args);
 }
 
-/* Make room for one more element of `size` bytes in a growing array. */
+/* Grow an array so that one more element of `size` bytes fits. */
 static int grow(void **array, int n, int *capacity, size_t size) {
     if (n < *capacity) return 1;
     int wanted = *capacity ? 2 * *capacity : 64;
@@ -210,8 +210,8 @@ static int same_tensor(binder *b, const checkpoint_entry *x, const checkpoint_en
     return same;
 }
 
-/* A file may have the tensor under several names (tied weights, saved twice). `used` is the one that is bound; another
- * that differs is not what some other program would compute with. */
+/* A file may have the tensor under several names (tied weights, saved twice). `used` is the one that is bound; where
+ * another one differs, another program may compute with that. */
 static void compare_names(binder *b, const checkpoint_entry *const *found, int n, const checkpoint_entry *used) {
     for (int i = 0; b->source->notices && going(b) && i < n; i++)
         if (found[i] != used && !same_tensor(b, used, found[i]) && going(b))
@@ -391,7 +391,7 @@ static void add_unclaimed(text *t, const weight_set *s, int others) {
     if (rest) text_addf(t, " and %d more", rest);
 }
 
-/* Weights in 8 bits that are to be multiplied by a number beside them: without it they mean nothing. */
+/* 8-bit weights with a separate scale, without which they cannot be used. */
 static ss_status check_scales(const weight_set *s, const checkpoint_entry *e, ss_error *err) {
     static const char *const scales[] = {"scaled_fp8", ".scale_weight", ".weight_scale", NULL};
     if (!ends_in_one(e->name, scales)) return SS_OK;
@@ -419,7 +419,7 @@ static ss_status fail_unclaimed(const weight_set *s, const weight_source *source
     return err->code;
 }
 
-/* Every tensor of the file is some row's, or on the list of those that nobody needs, or noted. */
+/* Every tensor of the file belongs to a row, is on the list of unused ones, or is noted. */
 static ss_status check_claims(weight_set *s, const weight_source *source, ss_error *err) {
     const checkpoint_entry *first = NULL;
     int others = 0;

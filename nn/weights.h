@@ -17,7 +17,7 @@
  * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
  * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
  * linear layer over patches, and a table may have leading ones. WEIGHT_TURNED is [I, O] in the file and bound as the
- * linear layer [O, I], turned as it is read. */
+ * linear layer [O, I], transposed as it is read. */
 typedef struct weight_row {
     size_t offset; /* of a `weight` in the module's struct */
     weight_kind kind;
@@ -42,7 +42,7 @@ void binder_rows(binder *b, void *base, const weight_row *rows, int n, const cha
  * none left (the error is kept, and rows over NULL are not visited) or when n is 0. */
 void *binder_array(binder *b, int64_t n, size_t size);
 
-/* A network's walk. It must visit the same tensors in the same order for the same config, whatever the mode. */
+/* A network's walk. It must visit the same tensors in the same order for the same config in every mode. */
 typedef void (*weight_walk)(binder *b, const void *config, void *weights);
 
 /* ---- what a walk leaves ---- */
@@ -77,11 +77,11 @@ typedef enum weight_mode {
 typedef struct weight_source {
     weight_mode mode;
     const checkpoint *file;  /* WEIGHTS_FROM_FILE */
-    const char *prefix;      /* of every name in the file ("state_dict."); what has another is not looked at; or NULL */
+    const char *prefix;      /* of every name in the file ("state_dict."); others are ignored; or NULL */
     uint64_t seed;           /* WEIGHTS_RANDOM */
     const char *config_name; /* "transformer/config.json", for messages */
     notices *notices; /* what is noted: names of one tensor with different values, ignored tensors; may be NULL */
-    const char *const *ignore; /* ends of names of tensors in the file that nobody needs; ended by NULL; may be NULL */
+    const char *const *ignore; /* ends of names of unused tensors in the file; ended by NULL; may be NULL */
     int others_fail;           /* a tensor of the file that no row has is an error; else it is ignored, and noted */
 } weight_source;
 
@@ -92,15 +92,16 @@ int weights_type(checkpoint_dtype dtype, tensor_type *out);
 ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void *weights, const weight_source *source,
                        ss_error *err);
 
-/* From now on weights are packed in this form. Nothing may be packed. */
+/* Set the weight format for packing. Nothing may be packed. */
 void weights_set_form(const weight_set *s, weight_form form);
 
-/* Give every weight the backend's form. Values in a file are in scratch meanwhile, one tensor's at a time. The first
+/* Convert every weight to the backend's format. Values of a file pass through scratch, one tensor at a time. The first
  * failure is in the context (compute_status). */
 void weights_pack(const weight_set *s, compute *c);
 
-/* The same for the tensors alone whose names in the file begin with `prefix` ("encoder.block.3."): a part that is
- * needed for a while. What is packed already stays as it is. Back: their packed forms are freed, whoever made them. */
+/* The same for the tensors whose names in the file begin with `prefix` ("encoder.block.3."), a part that is needed for
+ * a while; what is packed already stays as it is. weights_unpack_part frees their packed values, whichever call made
+ * them. */
 void weights_pack_part(const weight_set *s, compute *c, const char *prefix);
 void weights_unpack_part(const weight_set *s, compute *c, const char *prefix);
 
@@ -118,9 +119,9 @@ size_t weights_packing_bytes(const weight_set *s, const compute *c);
 /* What weights_write_random notes in the file, for weights_are_random (score/weights.h). */
 #define WEIGHTS_RANDOM_NOTE "random weights"
 
-/* Write a checkpoint of the set's names and shapes with the values of WEIGHTS_RANDOM, rounded to `type`. They are made
- * as they are written, by `threads` threads (0 = thread_default_count): a network need not fit into memory. Sources are
- * not looked at. */
+/* Write a checkpoint of the set's names and shapes with the values of WEIGHTS_RANDOM, rounded to `type`. Values are
+ * made as they are written, by `threads` threads (0 = thread_default_count), so a network need not fit into memory.
+ * Sources are not read. */
 ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
                                ss_error *err);
 

@@ -1,4 +1,4 @@
-/* Binary outcomes. Relies on stats/distributions. */
+/* Binary outcomes; see binary.h. */
 #include "stats/binary.h"
 
 #include <math.h>
@@ -11,8 +11,8 @@ stats_figure stats_mcnemar(const stats_table *t) {
     return stats_defined(fmin(1.0, 2 * stats_binomial_cdf(fewer, discordant, 0.5)));
 }
 
-/* Distances from the proportion down to Wilson's lower limit and up to the upper one: differences formed on paper, so
- * that limits near 0 and 1 keep their digits. */
+/* Distances from the proportion down to Wilson's lower limit and up to the upper one: the differences are simplified
+ * algebraically, so limits near 0 and 1 keep their digits. */
 static void wilson_arms(int successes, int n, double level, double *down, double *up) {
     double z = stats_normal_quantile(0.5 + 0.5 * level), p = (double)successes / n, square = z * z;
     double root = z * sqrt(square + 4 * n * p * (1 - p)), scale = 2 * (n + square);

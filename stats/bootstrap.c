@@ -1,4 +1,4 @@
-/* BCa bootstrap. Relies on base/philox and stats/distributions; deterministic, single-threaded. */
+/* BCa bootstrap: deterministic, single-threaded. */
 #include "stats/bootstrap.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ ss_status stats_bootstrap_means_indexed(const double *d, int n, const int32_t *i
 }
 
 /* Share of the means below `mean`, those equal to it counted half. Equal up to rounding: where differences take few
- * values (seeds that are right or wrong) many resamples have exactly the observed mean, on paper. */
+ * values (seeds that are right or wrong) many resamples have, in exact arithmetic, the observed mean. */
 static double share_below(const double *means, int resamples, double mean, double rounding) {
     int below = 0, equal = 0;
     for (int r = 0; r < resamples; r++) {
@@ -68,7 +68,7 @@ static void swap(double *x, int i, int j) {
 }
 
 /* The k-th smallest of x (from 0), brought to x[k]: none before it is larger, none behind it smaller (Hoare 1961). Two
- * quantiles of 10,000 resamples are had in a tenth of the time that sorting them takes. */
+ * quantiles of 10,000 resamples take a tenth of the time of sorting them. */
 static double select_place(double *x, int n, int k) {
     int low = 0, high = n - 1;
     while (low < high) {
@@ -194,7 +194,7 @@ static int by_n(const void *left, const void *right) {
     return *a < *b ? -1 : *a > *b;
 }
 
-/* Those that have an interval, ascending by n; the others are told why not. */
+/* Those that have an interval, ascending by n; the others get the reason. */
 static int order_means(stats_bca_mean *mean, int count, stats_bca_mean **order) {
     int n = 0;
     for (int i = 0; i < count; i++) {

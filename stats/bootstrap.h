@@ -1,6 +1,6 @@
 /* The BCa bootstrap interval of a mean (Efron 1987), prompts resampled with replacement.
  *
- * Resample r draws from a Philox stream of its own, named (seed, "bootstrap", r), so its bits depend on neither
+ * Resample r draws from a Philox stream of its own, named (seed, "bootstrap", r), so its bits depend on neither the
  * threads nor the number of resamples. */
 #ifndef STATS_BOOTSTRAP_H
 #define STATS_BOOTSTRAP_H
@@ -10,8 +10,8 @@
 #include "base/philox.h"
 #include "stats/figure.h"
 
-/* The stream of resample r: its first n draws of philox_below(n) are the row of indices of this resample, whatever is
- * computed from it, so that two statistics over the same prompts are resampled alike. */
+/* The stream of resample r: its first n draws of philox_below(n) are the row of indices of this resample, for every
+ * statistic, so two statistics over the same prompts use the same resamples. */
 void stats_bootstrap_stream(uint64_t seed, int resample, philox *out);
 
 /* means[r] = mean of resample r of d[0..n), n >= 1. */

@@ -1,5 +1,5 @@
-/* All figures of one contrast, and the judgement of a family of them. Relies on the rest of this folder; knows arrays
- * of doubles and labels, neither images nor prompts. */
+/* All figures of one contrast, and the verdicts of a family of contrasts. The data are arrays of doubles with
+ * labels. */
 #include "stats/contrast.h"
 
 #include <math.h>
@@ -129,7 +129,7 @@ stats_figure stats_shown_p(const stats_contrast *c) {
 
 int stats_contrast_failed(const stats_contrast *c) { return c->failed_a + c->failed_b > 0; }
 
-/* Everything that needs a number of every image has none; signs and ranks have. */
+/* Figures that need a value for every image are undefined; those of signs and ranks are defined. */
 static ss_status compute_failed(const stats_prompts *p, const stats_options *o, stats_contrast *c, ss_error *err) {
     stats_figure none = stats_undefined(STATS_FAILED);
     stats_wilcoxon_result w;

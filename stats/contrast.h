@@ -23,7 +23,7 @@ typedef struct stats_contrast {
     int better; /* from the options */
     /* estimate */
     stats_figure mean_a, mean_b, mean, sd, se, d_z, ci_low, ci_high;
-    /* where images failed (failed.h); fields of their own, which a contrast without has not */
+    /* where images failed (failed.h); separate fields, absent from a contrast without failed images */
     int failed_a, failed_b; /* pairs in which they did */
     stats_figure mean_at_least, mean_at_most, sign_p;
     int primary_test;   /* stats_primary_test */
@@ -57,14 +57,14 @@ int stats_direction(const stats_contrast *c);
 /* The p that a reader sees: corrected, or before correction where no family was judged. */
 stats_figure stats_shown_p(const stats_contrast *c);
 
-/* All figures of one contrast; p_holm, p_bh, tost_p_holm, assay and verdict stay open until stats_contrasts_judge.
- * Errors: as stats_aggregate. Few prompts or no variance are no error: the figures say so. */
+/* All figures of one contrast; stats_contrasts_judge sets p_holm, p_bh, tost_p_holm, assay and verdict. Errors: as
+ * stats_aggregate. Few prompts or no variance are not errors: the figures are then undefined, with the reason. */
 ss_status stats_contrast_compute(const stats_pairs *pairs, const stats_options *options, stats_contrast *out,
                                  ss_error *err);
 
 /* Correct the `n` contrasts of a family and give each its verdict. `positive` is the positive control's contrast on the
  * same metric (it may be a member, or NULL): detected where its p (corrected, if it is a member) is below alpha and its
- * effect is not in the metric's better direction. For a metric that is sensitivity analysis, a family of its own. */
+ * effect is not in the metric's better direction. A metric of the sensitivity analysis is a separate family. */
 ss_status stats_contrasts_judge(stats_contrast *const *family, int n, const stats_contrast *positive, double alpha,
                                 ss_error *err);
 

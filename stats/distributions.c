@@ -1,5 +1,4 @@
-/* Distribution functions. Relies on libm alone; avoids lgamma (its signgam is a global) and never forms 1 - p where p
- * is small. */
+/* Distribution functions. lgamma is not used (its signgam is a global), and 1 - p is never formed where p is small. */
 #include "stats/distributions.h"
 
 #include <float.h>
@@ -19,8 +18,8 @@ static double stirling_rest(double x) {
     return (1.0 / 12 + r * series) / x;
 }
 
-/* log B(a, b). Differences of large log Gammas are taken on paper: each branch is Stirling's formula for the arguments
- * that are large, the Gamma function itself for those that are not. */
+/* log B(a, b). Differences of large log Gammas are taken algebraically: each branch is Stirling's formula for the
+ * arguments that are large, the Gamma function itself for those that are not. */
 static double log_beta(double a, double b) {
     double p = fmin(a, b), q = fmax(a, b), sum = p + q;
     if (q < 10) return log(tgamma(p) / tgamma(sum) * tgamma(q));

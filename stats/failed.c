@@ -1,4 +1,4 @@
-/* See failed.h. Relies on stats/summary for what failed by prompt. */
+/* See failed.h. */
 #include "stats/failed.h"
 
 #include <math.h>

@@ -16,10 +16,9 @@
  * below every value; +1, above. *out: [p->n], malloc; *resolution as of the ranks. */
 ss_status stats_failed_differences(const stats_prompts *p, int worst, double **out, double *resolution, ss_error *err);
 
-/* Bounds of the mean difference over prompts that hold whatever values the failed images, each for itself, are given,
- * as long as none is better than the worst value that was observed. Failed images of a bound it on one side, those of b
- * on the other; where both have some, or nothing was observed, there is no bound: STATS_FAILED. A side without a bound
- * is STATS_NOT_ASKED. */
+/* Bounds of the mean difference over prompts. They hold for any values of the failed images that are no better than the
+ * worst value observed. Failed images of a bound it on one side, those of b on the other; where both have some, or
+ * nothing was observed, there is no bound: STATS_FAILED. A side without a bound is STATS_NOT_ASKED. */
 stats_interval stats_failed_bounds(const stats_prompts *p, int worst);
 
 /* Sign test: exact, two-sided; zeros are left out. */

@@ -1,4 +1,4 @@
-/* Corrections and verdicts. Relies on libc. */
+/* Corrections and verdicts; see family.h. */
 #include "stats/family.h"
 
 #include <math.h>

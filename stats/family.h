@@ -14,7 +14,7 @@ ss_status stats_benjamini_hochberg(const stats_figure *p, int n, stats_figure *a
 /* Whether the metric was shown able to see harm at this n, by the positive control. */
 typedef enum stats_assay {
     STATS_ASSAY_NONE = 0, /* no positive control, or it has no p value */
-    STATS_ASSAY_DETECTED, /* the metric told the positive control from the baseline */
+    STATS_ASSAY_DETECTED, /* the metric distinguished the positive control from the baseline */
     STATS_ASSAY_MISSED,   /* it did not, or saw it as better */
     STATS_ASSAY_LARGER_N, /* detected, but with more prompts than the contrast has */
     STATS_ASSAY_COUNT

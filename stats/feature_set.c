@@ -1,4 +1,4 @@
-/* Checks and means of features. Relies on libm; never depends on a number of threads. */
+/* Checks and means of features. Results do not depend on the number of threads. */
 #include "stats/feature_set.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* Features: one row of numbers for every member of a set, as a network gives them; what the distances between sets
- * (stats/frechet.h, stats/kernel_distance.h) take. Relies on base/error. */
+/* Features: one row of numbers for every member of a set, as a network gives them; the input of the distances between
+ * sets (stats/frechet.h, stats/kernel_distance.h). */
 #ifndef STATS_FEATURE_SET_H
 #define STATS_FEATURE_SET_H
 

@@ -1,4 +1,4 @@
-/* The table of a contrast's figures and everything written from it. Relies on base/text. */
+/* The table of a contrast's figures, and the output that is made from it. */
 #include "stats/contrast.h"
 
 #include <string.h>

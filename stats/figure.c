@@ -1,4 +1,4 @@
-/* Figures and the words for their states. Relies on libm; never lets a value that is not finite through. */
+/* Figures and the words for their states. A defined figure is always finite. */
 #include "stats/figure.h"
 
 #include <math.h>

@@ -36,10 +36,10 @@ extern const stats_word stats_states[STATS_STATE_COUNT];
 /* A defined figure; STATS_OUT_OF_RANGE where x is not finite. */
 stats_figure stats_defined(double x);
 stats_figure stats_undefined(stats_state why);
-double stats_value(stats_figure f); /* the value, for those who draw or write it; NAN where there is none */
+double stats_value(stats_figure f); /* the value, to be drawn or written; NAN where there is none */
 stats_interval stats_interval_undefined(stats_state why);
 
-/* Defined and below `limit`: the only way this folder asks whether a p value is small. */
+/* Defined and below `limit`: the only test for a small p value in this folder. */
 int stats_below(stats_figure p, double limit);
 
 #endif

@@ -1,6 +1,5 @@
-/* The Frechet distance by factors of the covariances. Relies on the reference LAPACK for the pivoted Cholesky factor
- * and the singular values (single-threaded, the same bits everywhere), on stats/product for everything of order n d^2.
- */
+/* The Frechet distance by factors of the covariances. The reference LAPACK gives the pivoted Cholesky factor and the
+ * singular values (single-threaded, the same bits everywhere); stats/product computes everything of order n d^2. */
 #include "stats/frechet.h"
 
 #include <inttypes.h>

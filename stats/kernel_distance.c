@@ -1,6 +1,6 @@
-/* Squared maximum mean discrepancies. Relies on stats/product for the inner products, a tile at a time, and on libm's
- * expm1; never holds a matrix of all pairs, and never lets the number of threads into a sum: a row of pairs is added up
- * by one thread, from its first column to its last. */
+/* Squared maximum mean discrepancies. Inner products come from stats/product, a tile at a time, so the matrix of all
+ * pairs is never in memory. Sums do not depend on the number of threads: one thread adds up a row of pairs, from its
+ * first column to its last. */
 #include "stats/kernel_distance.h"
 
 #include <inttypes.h>

@@ -1,11 +1,11 @@
-/* Distances between two sets of features by the mean of a kernel over pairs (squared maximum mean discrepancy,
- * Gretton et al. 2012):
+/* Distances between two sets of features by the mean of a kernel over pairs (squared maximum mean discrepancy, Gretton
+ * et al. 2012):
  *
  *     MMD^2 = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)
  *
  * KID (Binkowski et al. 2018): k = (x.y / d + 1)^3 on Inception features. CMMD (Jayasumana et al. 2024): a Gaussian
  * kernel of sigma 10 on CLIP embeddings of length 1, times 1000. Unbiased, unlike FID, so that small sets may be
- * compared; a value below 0 is then no error but chance, of sets that differ little. */
+ * compared; a value below 0 then occurs by chance, where the sets differ little. */
 #ifndef STATS_KERNEL_DISTANCE_H
 #define STATS_KERNEL_DISTANCE_H
 
@@ -58,7 +58,7 @@ ss_status stats_mmd_subsets_compute(const stats_features *first, const stats_fea
                                     stats_mmd_subsets *out, ss_error *err);
 
 /* The rows of subset `subset` of a set (0: first, 1: second): order[0 .. size-1] of a permutation of n >= size rows,
- * from the stream (seed, "subset", subset, set), so that neither the number of subsets nor the other set matters. */
+ * from the stream (seed, "subset", subset, set), so it depends on neither the number of subsets nor the other set. */
 void stats_subset_draw(uint64_t seed, int subset, int set, int64_t n, int size, int64_t *order);
 
 /* ---- what stats/kernel_resample.c shares ---- */

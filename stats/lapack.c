@@ -1,6 +1,6 @@
 /* Two routines of LAPACK in the calling convention of gfortran: everything by address, matrices by columns, the lengths
- * of strings at the end. Must never reach LAPACK's own error handler, which prints and ends the process with status 0.
- */
+ * of strings at the end. Arguments are checked before the call, since LAPACK's own error handler prints and ends the
+ * process with status 0. */
 #include "stats/lapack.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* What stats/ asks of LAPACK, single-threaded and with the same bits everywhere (stats/meson.build says which LAPACK).
- * Matrices are row-major and at most 46,340 wide and high, numbers finite. */
+/* The LAPACK functions that stats/ uses, single-threaded and with the same bits everywhere (stats/meson.build says
+ * which LAPACK). Matrices are row-major and at most 46,340 wide and high, numbers finite. */
 #ifndef STATS_LAPACK_H
 #define STATS_LAPACK_H
 

@@ -1,4 +1,4 @@
-/* Power of the paired t test by the noncentral t distribution. Relies on stats/distributions. */
+/* Power of the paired t test by the noncentral t distribution. */
 #include "stats/power.h"
 
 #include <math.h>
