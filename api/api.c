@@ -1,5 +1,5 @@
-/* The public functions of include/sinkscope.h over the inner folders. Relies on sampler/ for pictures; keeps nothing
- * between calls but the opened model. */
+/* The public functions of include/sinkscope.h, implemented by the inner folders. The only state between calls is the
+ * opened model. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

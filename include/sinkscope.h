@@ -53,8 +53,8 @@ typedef struct ss_intervention {
     int k, block;
 } ss_intervention;
 
-/* Zero-initialise; what is 0 or NULL is the model's default. So a guidance of 0 cannot be asked for; any up to 1 means
- * the same, no guidance: write 1. Seeds equal modulo 2^32 are one noise; a negative seed is cast. */
+/* Zero-initialise; what is 0 or NULL is the model's default. A guidance of 0 therefore cannot be requested; every value
+ * up to 1 means no guidance: write 1. Seeds equal modulo 2^32 are one noise; a negative seed is cast. */
 typedef struct ss_request {
     const char *prompt, *negative_prompt;
     unsigned long long seed; /* of the noise, as torch.Generator("cpu").manual_seed takes it */

@@ -1,4 +1,4 @@
-/* What networks share around attention: that of networks which nobody studies (text encoders, scorers): heads split,
+/* What networks share around attention: that of networks that are not studied (text encoders, scorers): heads split,
  * attn/ called, heads merged; and what a studied call says of its output projection. */
 #ifndef MODEL_ATTEND_H
 #define MODEL_ATTEND_H

@@ -7,8 +7,8 @@
 #include "model/attend.h"
 #include "model/checks.h"
 
-/* Old checkpoints carry their buffers of positions. The logit scale turns cosines into logits, which nobody asks for
- * here: CLIP-T is the cosine. */
+/* Old checkpoints carry their buffers of positions. The logit scale turns cosines into logits, which are not used here:
+ * CLIP-T is the cosine. */
 const char *const CLIP_IGNORE[] = {".position_ids", "logit_scale", NULL};
 
 /* ---- config.json ---- */
@@ -38,7 +38,7 @@ static ss_status parse_text(const json_t *json, const char *where, clip_text_con
 ss_status clip_text_parse(const json_t *json, const char *class_name, const char *where, void *config, ss_error *err) {
     clip_text_config *g = config;
     json_t *part;
-    if (json_has(json, "text_config")) { /* of a whole CLIP; a "text_config_dict" is not looked at (CLIPTextConfig) */
+    if (json_has(json, "text_config")) { /* of a whole CLIP; a "text_config_dict" is ignored (CLIPTextConfig) */
         SS_TRY(json_get_object(json, "text_config", where, &part, err));
         json = part;
     }
@@ -222,7 +222,7 @@ static tensor pool(compute *c, tensor x, const int32_t *ids, int64_t eos) {
     return out;
 }
 
-/* Pack or give back a part of what is streamed; `stream` NULL = all is packed. */
+/* Pack or free a part of what is streamed; `stream` NULL = all is packed. */
 static void pack(const weight_set *stream, compute *c, const char *prefix) {
     if (stream) weights_pack_part(stream, c, prefix);
 }

@@ -19,13 +19,13 @@ typedef struct clip_encoder_config {
 typedef struct clip_text_config {
     clip_encoder_config encoder;
     int64_t vocabulary, positions;
-    int64_t eos;        /* eos_token_id; 2 asks for transformers' older rule, see clip_text_forward */
+    int64_t eos;        /* eos_token_id; 2 selects transformers' older rule, see clip_text_forward */
     int64_t projection; /* width of the projected pooled state; 0 = CLIPTextModel, which has none */
 } clip_text_config;
 
 typedef struct clip_vision_config {
     clip_encoder_config encoder;
-    int64_t channels, size, patch; /* the picture is size x size pixels */
+    int64_t channels, size, patch; /* the image is size x size pixels */
     int64_t projection;
 } clip_vision_config;
 
@@ -79,7 +79,7 @@ void clip_text_forward(compute *c, const clip_text_config *g, const clip_text_we
                        int64_t batch, int64_t tokens, clip_text_output *out);
 
 /* The same, to the bit, for CLIPTextModel and CLIPTextModelWithProjection whose weights are not packed: each layer's
- * are packed when its turn comes and given back (as t5_forward_streamed). */
+ * are packed before the layer runs and freed after it (as t5_forward_streamed). */
 void clip_text_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens,
                                 clip_text_output *out);
 

@@ -140,7 +140,7 @@ void image_reward_bind(binder *b, const void *config, void *weights) {
     bind_mlp(b, g, w);
 }
 
-/* ---- the picture ---- */
+/* ---- the image ---- */
 
 static void vision_layer(compute *c, const reward_config *g, const reward_vision_layer *w, int64_t number, tensor x) {
     long long i = number;
@@ -159,7 +159,7 @@ static void vision_layer(compute *c, const reward_config *g, const reward_vision
     arena_release(c->scratch, mark);
 }
 
-/* All tokens of the picture, [B, 1 + n, W] in new scratch. */
+/* All tokens of the image, [B, 1 + n, W] in new scratch. */
 static tensor see(compute *c, const reward_config *g, const reward_weights *w, tensor pixels) {
     int64_t batch = pixels.dim[0], side = g->size / g->patch;
     tensor out = compute_3d(c, batch, side * side + 1, g->vision_width);

@@ -1,6 +1,6 @@
-/* ImageReward: a ViT reads the picture, a BERT with cross-attention reads the prompt beside it, a stack of linear
- * layers gives one number. Source: THUDM/ImageReward, ImageReward.py, models/BLIP/vit.py and med.py, whose module paths
- * are the names of weights and taps. Xu et al. 2023. */
+/* ImageReward: a ViT reads the image, a BERT with cross-attention reads the prompt beside it, a stack of linear layers
+ * gives one number. Source: THUDM/ImageReward, ImageReward.py, models/BLIP/vit.py and med.py, whose module paths are
+ * the names of weights and taps. Xu et al. 2023. */
 #ifndef MODEL_IMAGE_REWARD_H
 #define MODEL_IMAGE_REWARD_H
 

@@ -22,7 +22,7 @@ typedef struct inception_weights {
     inception_conv conv[INCEPTION_CONVS]; /* in the order of the walk */
 } inception_weights;
 
-/* pictures [B, H, W, 3] in -1 to 1, sides at least INCEPTION_MIN_SIDE (299 for the distance) -> [B, 2048] in new
+/* images [B, H, W, 3] in -1 to 1, sides at least INCEPTION_MIN_SIDE (299 for the distance) -> [B, 2048] in new
  * scratch. */
 tensor inception_forward(compute *c, const inception_weights *w, tensor pictures);
 

@@ -11,7 +11,7 @@ typedef enum lora_kind { LORA_DOWN, LORA_UP, LORA_ALPHA, LORA_REFUSED, LORA_UNKN
 /* A tensor's name taken apart. */
 typedef struct lora_name {
     lora_kind kind;
-    const char *component; /* "unet", ...; "denoiser": unet or transformer, whatever there is; static */
+    const char *component; /* "unet", ...; "denoiser": unet or transformer, whichever exists; static */
     int flat;              /* '_' stands for '.', as kohya's scripts write it */
     text module;           /* the module's name in the component */
     const char *what;      /* LORA_REFUSED: what it is */

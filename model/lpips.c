@@ -135,7 +135,7 @@ int64_t lpips_min_side(const lpips_config *g) {
     }
 }
 
-/* Both pictures go through the network as one batch, from one room to the other. */
+/* Both images go through the network as one batch, from one scratch buffer to the other. */
 typedef struct rooms {
     tensor room[2];
     int next;
@@ -198,8 +198,8 @@ static tensor channels_row(compute *c, const float *values, int64_t width) {
     return tensor_reshape(row, 3, (int64_t[]){1, 1, 3 * width});
 }
 
-/* (x - shift) / scale with the published numbers; both are contiguous. By rows of the picture, since operations on
- * pixels of three numbers are slow. */
+/* (x - shift) / scale with the published numbers; both are contiguous. By rows of the image, since operations on pixels
+ * of three numbers are slow. */
 static void scale_into(compute *c, tensor out, tensor x) {
     static const float shift[] = {0.030f, 0.088f, 0.188f}, scale[] = {1 / 0.458f, 1 / 0.448f, 1 / 0.450f};
     const int64_t dim[] = {x.dim[0], x.dim[1], x.dim[2] * 3};
@@ -241,7 +241,7 @@ static void compare(compute *c, tensor a, tensor b, const weight *linear, int ta
     arena_release(c->scratch, mark);
 }
 
-/* Pictures through the network; `see` gets the features at every tap. */
+/* Images through the network; `see` gets the features at every tap. */
 typedef void watcher(compute *c, void *user, int tap, tensor features);
 
 static void watch(compute *c, const lpips_net *net, const lpips_weights *w, tensor x, rooms *r, watcher *see,
@@ -260,7 +260,7 @@ static void watch(compute *c, const lpips_net *net, const lpips_weights *w, tens
 
 typedef struct pair {
     const lpips_weights *w;
-    int64_t n; /* pairs: pictures [0, n) and [n, 2 n) */
+    int64_t n; /* pairs: images [0, n) and [n, 2 n) */
     double *distance;
 } pair;
 
@@ -285,7 +285,7 @@ void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, te
     arena_release(c->scratch, mark);
 }
 
-/* ---- one picture against known features ---- */
+/* ---- one image against known features ---- */
 
 void lpips_features_free(lpips_features *f) {
     for (int i = 0; i < LPIPS_MAX_TAPS; i++) free(f->tap[i]);

@@ -1,4 +1,4 @@
-/* LPIPS, version 0.1: the distance of two pictures by the features of a network that was trained to classify. Source:
+/* LPIPS, version 0.1: the distance of two images by the features of a network that was trained to classify. Source:
  * PerceptualSimilarity, lpips/lpips.py and pretrained_networks.py (Zhang et al. 2018). The backbone's weights and the
  * five or seven linear layers lie in two files of their own (model_open_files). */
 #ifndef MODEL_LPIPS_H
@@ -20,11 +20,11 @@ typedef struct lpips_weights {
     weight linear[LPIPS_MAX_TAPS];                           /* [1, channels] */
 } lpips_weights;
 
-/* Pictures [B, H, W, 3] in -1 to 1, sides at least lpips_min_side -> distances in double, distance[B]; host memory. */
+/* Images [B, H, W, 3] in -1 to 1, sides at least lpips_min_side -> distances in double, distance[B]; host memory. */
 void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, tensor a, tensor b, double *distance);
 
-/* Features of one picture at the taps, every pixel's of length 1, in host memory: for a picture that others are
- * compared with one after the other. Zero-initialise; what is there is used again. */
+/* Features of one image at the taps, every pixel's of length 1, in host memory: for an image that others are compared
+ * with one after the other. Zero-initialise; what is there is used again. */
 typedef struct lpips_features {
     float *tap[LPIPS_MAX_TAPS];
     int64_t floats[LPIPS_MAX_TAPS];
@@ -32,10 +32,10 @@ typedef struct lpips_features {
 
 void lpips_features_free(lpips_features *f);
 
-/* Of a picture [1, H, W, 3] as above. Errors are left in the context; *out is then of no use but to be freed. */
+/* Of an image [1, H, W, 3] as above. Errors are left in the context; *out is then of no use but to be freed. */
 void lpips_features_of(compute *c, const lpips_config *g, const lpips_weights *w, tensor picture, lpips_features *out);
 
-/* The distance of a picture from one of the same size whose features are known: the bits of lpips_forward. */
+/* The distance of an image from one of the same size whose features are known: the bits of lpips_forward. */
 double lpips_distance(compute *c, const lpips_config *g, const lpips_weights *w, tensor picture,
                       const lpips_features *from);
 

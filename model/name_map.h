@@ -46,7 +46,7 @@ const map_row *name_map_find(const name_map *m, const char *name, int64_t number
 ss_status name_map_apply(const name_map *m, const map_numbers *n, const char *name, const checkpoint_entry *e,
                          view_tensors *list, int *known, ss_error *err);
 
-/* The same of a name that may have '_' for every '.', and is not looked at for what it ends in. */
+/* The same of a name that may have '_' for every '.', and whose ending is ignored. */
 ss_status name_map_apply_flat(const name_map *m, const map_numbers *n, const char *name, const checkpoint_entry *e,
                               view_tensors *list, int *known, ss_error *err);
 

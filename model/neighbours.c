@@ -1,5 +1,5 @@
-/* Files beside the weights that a user may believe to be in use: weights of another format, LoRA files. Relies on names
- * and times alone; nothing is read. */
+/* Files beside the weights that a user may believe to be in use: weights of another format, LoRA files. Only names and
+ * times are used; nothing is read. */
 #define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
 #include "model/neighbours.h"
 
@@ -59,7 +59,7 @@ ss_status model_note_lora(notices *list, const char *folder, ss_error *err) {
     folder_names names;
     int n = 0;
     text line = {0};
-    if (!file_is_folder(folder)) return SS_OK; /* whatever is to be read there fails by itself */
+    if (!file_is_folder(folder)) return SS_OK; /* reading it will fail and report the error */
     SS_TRY(folder_list(folder, &names, err));
     text_addf(&line, "%s: ", folder);
     for (int i = 0; i < names.n; i++)

@@ -1,5 +1,5 @@
-/* What all networks share: named arrays, opening a component folder, running one network with its taps. Relies on the
- * table of rows in networks.c and knows no network itself. */
+/* What all networks share: named arrays, opening a component folder, running one network with its taps. The table of
+ * rows is in networks.c; this file depends on no particular network. */
 #include "model/network.h"
 
 #include <stdlib.h>
@@ -207,7 +207,7 @@ static ss_status class_of(const json_t *json, const char *path, const char *want
     for (int i = 0; !fits && i < MODEL_PART_COUNT; i++)
         fits = strcmp(MODEL_PARTS[i].wanted, *out) == 0 && strcmp(MODEL_PARTS[i].found, found) == 0;
     if (fits) return SS_OK;
-    /* a misspelt name is told as such */
+    /* a misspelt name is reported as such */
     if (!entry_find(MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT, "network", found, path, err))
         return err->code;
     return error_set(err, SS_ERR_INPUT, path, "expected a %s, found a %s", wanted, found);

@@ -1,7 +1,7 @@
 /* Networks: one table row for each kind, one file for each family (mmdit.c, unet.c, clip.c, t5.c, vae.c): a config
- * struct read from config.json, a weights struct with its walk (nn/weights.h), and a forward pass. A component folder
- * is opened by model_open, whatever is in it. Shapes come from config.json, never from guesses; a config value that a
- * network cannot honour is an error that names the key.
+ * struct read from config.json, a weights struct with its walk (nn/weights.h), and a forward pass. model_open opens a
+ * component folder of any kind. Shapes come from config.json, never from guesses; a config value that a network cannot
+ * honour is an error that names the key.
  *
  * A network's header declares its config, weights and forward pass for the pipelines. This header is what is common,
  * and what `forward` and `inspect` see: named arrays in, named arrays out, in the layouts of the reference
@@ -39,12 +39,12 @@ int64_t model_array_elements(const model_array *a);
  * there is no memory. */
 model_array *model_arrays_add(model_arrays *a, const char *name, int integers, int ndim, const int64_t *dim,
                               ss_error *err);
-/* Download a tensor into a new array; a tensor of four dimensions is an image and is turned to [B, C, H, W]. */
+/* Download a tensor into a new array; a tensor of four dimensions is an image and is transposed to [B, C, H, W]. */
 ss_status model_arrays_add_tensor(model_arrays *a, const char *name, compute *c, tensor t, ss_error *err);
 
-/* The array `name`, as floats or integers, with exactly these dimensions, where -1 takes any size (at least 1) and
- * *dim is then overwritten with what was found. Errors name the argument, what was expected and what was found. A
- * network asks for all of its inputs and checks with model_arrays_all_known that there are no others. */
+/* The array `name`, as floats or integers, with exactly these dimensions, where -1 takes any size (at least 1) and *dim
+ * is then overwritten with what was found. Errors name the argument, what was expected and what was found. A network
+ * looks up all of its inputs and checks with model_arrays_all_known that there are no others. */
 ss_status model_input_floats(const model_arrays *in, const char *name, int ndim, int64_t *dim, const float **out,
                              ss_error *err);
 ss_status model_input_ints(const model_arrays *in, const char *name, int ndim, int64_t *dim, const int32_t **out,
@@ -102,7 +102,8 @@ struct model {
  * `c` must outlive the model; NULL = nothing is packed yet. */
 ss_status model_open(model **out, compute *c, const char *folder, const char *variant, ss_error *err);
 
-/* The same, as a network of this class, whatever config.json names: its own class, one of MODEL_PARTS, or none. */
+/* The same, as a network of this class instead of the one in config.json: its own class, one of MODEL_PARTS, or
+ * none. */
 ss_status model_open_as(model **out, compute *c, const char *class_name, const char *folder, const char *variant,
                         ss_error *err);
 
@@ -136,7 +137,7 @@ void model_close(model *m); /* NULL is allowed */
 ss_status model_pack(model *m, compute *c, const char *const *prefixes, int n, ss_error *err);
 
 /* Run the network: its outputs, then the taps asked for, each under its name. n_taps -1 = all taps. A tap that does not
- * exist is an error that suggests the nearest. Scratch is given back. */
+ * exist is an error that suggests the nearest. Scratch is released. */
 ss_status model_forward(const model *m, compute *c, const model_arrays *in, const char *const *taps, int n_taps,
                         model_arrays *out, ss_error *err);
 

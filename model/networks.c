@@ -100,7 +100,7 @@ const network MODEL_NETWORKS[] = {
      inception_forward_named},
 };
 
-/* Checkpoints of a whole model serve where a part of it is wanted, and a text encoder where another head is. */
+/* A checkpoint of a whole model may be used for a part of it, and a text encoder's for another head. */
 const model_part MODEL_PARTS[] = {
     {"CLIPTextModel", "CLIPTextModelWithProjection"},
     {"CLIPTextModel", "CLIPModel"},

@@ -11,7 +11,7 @@ const char *const OPEN_CLIP_IGNORE[] = {"logit_scale", "logit_bias", "attn_mask"
 
 /* ---- config ---- */
 
-/* Parts of open_clip's towers that this network does not have: a config that asks for one is refused. */
+/* Parts of open_clip's towers that this network does not have: a config with one is refused. */
 static ss_status refuse(const json_t *json, const char *const *keys, const char *where, ss_error *err) {
     for (; *keys; keys++) {
         const json_t *v = json_object_get(json, *keys);

@@ -1,5 +1,5 @@
-/* See original.h. Nothing of a file's values is looked at here: families and components are told by names and shapes.
- */
+/* See original.h. Nothing of a file's values is looked at here: families and components are recognised by names and
+ * shapes. */
 #include "model/original.h"
 
 #include <stdlib.h>
@@ -280,7 +280,7 @@ ss_status original_component_weights(const char *path, const char *component, co
 
 /* ---- what is left ---- */
 
-/* Beginnings of names of what training leaves in files, of which there is nothing to tell. */
+/* Prefixes of tensors that training leaves in files, which are ignored without a notice. */
 static const char *const SILENT[] = {
     "alphas_cumprod", "betas",      "denoiser.",       "edm_mean",   "edm_std", "global_step",    "epoch",
     "log_one_minus",  "logvar",     "model_ema.",      "posterior_", "sqrt_",   "lr_schedulers.", "optimizer",
@@ -293,7 +293,7 @@ static int is_silent(const char *name) {
     return 0;
 }
 
-/* Whether some component takes the tensor, or knows that nobody needs it. */
+/* Whether some component takes the tensor or lists it as unused. */
 static int is_claimed(const original *o, const char *inner) {
     int64_t number[MAP_MAX_NUMBERS];
     size_t covered;

@@ -37,7 +37,7 @@ ss_status original_component_weights(const char *path, const char *component, co
                                      ss_error *err);
 
 /* Notices about what the file says beside its weights: tensors that are not used, averaged weights, a prediction type
- * that nobody looks at. */
+ * that is ignored. */
 ss_status original_note_rest(const original *o, notices *list, ss_error *err);
 
 #endif

@@ -214,7 +214,7 @@ const original_family_row ORIGINAL_FAMILIES[] = {
     {"Lumina 2", {{"cap_embedder.0.weight", 0, 0}}, NULL},
     {"Wan", {{"head.modulation", 0, 0}}, NULL},
     {"InstructPix2Pix", {{FIRST_CONV, 1, 8}}, NULL},
-    /* a denoiser alone, which diffusers does not tell from Stable Diffusion 1 */
+    /* a denoiser alone, which diffusers does not distinguish from Stable Diffusion 1 */
     {"Stable Diffusion XL base", {{"label_emb.0.0.weight", 1, 2816}, {FIRST_CONV, 1, 4}}, SD_XL},
     {"Stable Diffusion 1", {{"output_blocks.11.0.skip_connection.weight", 0, 0}, {FIRST_CONV, 1, 4}}, SD_1},
 };

@@ -16,7 +16,7 @@ typedef struct original_config_row {
     const char *json; /* as the repository has it, without what equals the class's default */
 } original_config_row;
 
-/* A tensor that tells families apart: it is there, and where `size` is not 0, dimension `dim` (-1: the last) has that
+/* A tensor that distinguishes families: it is there, and where `size` is not 0, dimension `dim` (-1: the last) has that
  * size. Tensors of denoisers may stand under "model.diffusion_model." or alone. */
 typedef struct original_sign {
     const char *name;

@@ -32,9 +32,8 @@ typedef struct t5_weights {
 tensor t5_forward(compute *c, const t5_config *g, const t5_weights *w, const int32_t *ids, int64_t batch,
                   int64_t tokens);
 
-/* The same, to the bit, for a model whose weights are not packed: each block's are packed when its turn comes, run over
- * all sequences, and given back, so that one block's are in memory at a time. A batch of several texts makes the
- * packing cheap. */
+/* The same, to the bit, for a model whose weights are not packed: each block's are packed, used for all sequences, and
+ * freed, so that only one block's are in memory at a time. A batch of several texts makes the packing cheap. */
 tensor t5_forward_streamed(compute *c, const model *m, const int32_t *ids, int64_t batch, int64_t tokens);
 
 /* The bucket, 0 to buckets - 1, of a key `distance` tokens after the query (before it where negative). */

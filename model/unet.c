@@ -51,7 +51,7 @@ static tensor embed_condition(const unet_pass *p, const unet_weights *w) {
         op_copy(c, tensor_columns(joined, 0, g->pooled_dim), p->in->pooled);
         upload_sinusoids(p, tensor_columns(joined, g->pooled_dim, ids), p->in->time_ids, p->batch * UNET_TIME_IDS,
                          g->addition_time_dim);
-        tensor added = nn_mlp_new(c, joined, &w->add_up, &w->add_down, ACT_SILU); /* whatever act_fn is */
+        tensor added = nn_mlp_new(c, joined, &w->add_up, &w->add_down, ACT_SILU); /* for every act_fn */
         compute_tap(c, added, "add_embedding");
         op_add(c, time, time, added);
     }

@@ -1,5 +1,5 @@
-/* The U-Net's config.json. Every key that diffusers writes is read, refused by name where it asks for what is not
- * built, or of no consequence here (dropout; upcast_attention: everything is computed in float32). */
+/* The U-Net's config.json. Every key that diffusers writes is read, refused by name where it needs what is not built,
+ * or has no effect here (dropout; upcast_attention: everything is computed in float32). */
 #include "model/unet.h"
 
 #include <math.h>

@@ -12,7 +12,7 @@ enum { VAE_MAX_BLOCKS = 8, VAE_MAX_NORMALISED = 64 };
 typedef struct vae_config {
     int64_t in_channels, out_channels, latent_channels;
     int64_t channels[VAE_MAX_BLOCKS]; /* block_out_channels, from full resolution down */
-    int blocks;                       /* the latents are 2^(blocks - 1) times smaller than the picture */
+    int blocks;                       /* the latents are 2^(blocks - 1) times smaller than the image */
     int64_t layers_per_block, groups;
     activation act;
     int quant_conv, post_quant_conv, mid_attention;
@@ -59,7 +59,7 @@ tensor vae_decode(compute *c, const vae_config *g, const vae_weights *w, tensor 
 tensor vae_decode_in_stripes(compute *c, const vae_config *g, const vae_weights *w, tensor latents, int64_t rows);
 tensor vae_encode_in_stripes(compute *c, const vae_config *g, const vae_weights *w, tensor pictures, int64_t rows);
 
-/* pictures [B, H, W, in_channels] in -1 to 1 -> [B, h, w, 2 latent_channels] in new scratch: means, then log variances,
+/* images [B, H, W, in_channels] in -1 to 1 -> [B, h, w, 2 latent_channels] in new scratch: means, then log variances,
  * which diffusers clamps to -30 .. 20. */
 tensor vae_encode(compute *c, const vae_config *g, const vae_weights *w, tensor pictures);
 

@@ -1,6 +1,6 @@
 /* AutoencoderKL, the forward pass. It takes one canvas as large as the largest activation on the way, in which the
  * layers work in place: convolutions are made some rows at a time, from a buffer that holds their input's rows, so that
- * they may write over it; the statistics of a group norm are taken of the whole picture before. docs/SPEED.md has what
+ * they may write over it; the statistics of a group norm are taken of the whole image before. docs/SPEED.md has what
  * that costs and saves. No single operation here has its output where its input is, but for those that may. */
 #include <math.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ typedef struct stripe {
 } stripe;
 
 static stripe stripe_first(const walk *k, int64_t channels) {
-    enum { PIXELS = 16384 }; /* of a stripe: enough for every thread, and a small part of a large picture */
+    enum { PIXELS = 16384 }; /* of a stripe: enough for every thread, and a small part of a large image */
     stripe s = {.most = k->stripe};
     if (!s.most) s.most = (PIXELS / k->width + 1) / 2 * 2;
     if (s.most < 2) s.most = 2;
@@ -91,7 +91,7 @@ static stripe stripe_first(const walk *k, int64_t channels) {
     return s;
 }
 
-/* Rows begin .. end - 1 of the picture, in the buffer. */
+/* Rows begin .. end - 1 of the image, in the buffer. */
 static tensor in_buffer(const stripe *s, int64_t begin, int64_t end) {
     return rows_of(s->buffer, begin - s->begin + 1, end - s->begin + 1);
 }
@@ -231,8 +231,8 @@ static void middle(walk *k, const vae_half *w) {
 /* Sizes after a block's change of resolution. Down: 3 x 3, stride 2, a row and a column of zeros at the far edges. */
 static int64_t resampled(int up, int64_t n) { return up ? 2 * n : (n + 1 - 3) / 2 + 1; }
 
-/* x = conv(upsample(x)). The small picture is put at the end of the canvas, and read a little ahead of the slots that
- * grow towards it: slot r ends where r / 4 rows of the small picture (of at most a quarter of the slots' size) and more
+/* x = conv(upsample(x)). The small image is put at the end of the canvas, and read a little ahead of the slots that
+ * grow towards it: slot r ends where r / 4 rows of the small image (of at most a quarter of the slots' size) and more
  * are still before it. */
 static void upsample(walk *k, const nn_linear *conv, int64_t slot) {
     compute *c = k->c;
@@ -313,7 +313,7 @@ static void half_forward(walk *k, const vae_half *w, tensor out, tensor in) {
     blocks(k, w);
     if (!k->plan.up) middle(k, w);
     op_group_norm(c, k->x, k->x, (int)k->g->groups, &w->norm_out.gamma, &w->norm_out.beta, EPS,
-                  ACT_SILU); /* whatever act_fn is: vae.py */
+                  ACT_SILU); /* for every act_fn: vae.py */
     compute_tap(c, k->x, "%s.conv_act", k->plan.part);
     conv3_into(c, out, k->x, &w->conv_out);
     compute_tap(c, out, "%s.conv_out", k->plan.part);

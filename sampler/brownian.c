@@ -70,8 +70,8 @@ static void draw(const brownian *b, uint32_t seed, float *out, int64_t n) {
     torch_generator_randn(&r, out, n);
 }
 
-/* Add what of [start, end], whose increment is w, lies in what is asked for; w is followed by room for the levels
- * below. `key` and `depth` name the interval. Arithmetic in float32, as tensors have it. */
+/* Add the part of [start, end] that lies in the requested interval. w is the increment of [start, end], followed by
+ * scratch for the levels below. `key` and `depth` name the interval. Arithmetic in float32, as tensors have it. */
 static void visit(search *s, double start, double end, uint64_t key, int depth, const float *w, float *below) {
     if (s->from <= start && end <= s->to) {
         for (int64_t i = 0; i < s->n; i++) s->sum[i] += w[i];

@@ -1,4 +1,4 @@
-/* See convert.h. Values go from file to file a piece at a time: memory does not grow with the model. */
+/* See convert.h. Values are copied a piece at a time, so memory does not grow with the model. */
 #include "sampler/convert.h"
 
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static ss_status read_piece(void *context, int i, int64_t first, int64_t n, void
     return checkpoint_read(source[i], first, n, out, err);
 }
 
-/* The tensors that the network binds: what else a file has under the same beginning stays out. */
+/* The tensors that the network binds; other tensors with the same prefix are left out. */
 static ss_status write_weights(const model *m, const char *path, ss_error *err) {
     size_t n = (size_t)m->set.n;
     safetensors_output *out = calloc(n + 1, sizeof *out);

@@ -1,5 +1,5 @@
-/* Images in the making: their memory, their noise, and the steps, in which whoever is at hand shares a batch of the
- * network. How the network's output moves the latents is the scheduler's business, what the network is the row's. */
+/* Denoising: the memory of images, their noise, and the steps, in which images share a batch of the network. The
+ * scheduler defines how the network's output moves the latents; the pipeline's row defines the network. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,7 +153,7 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
                                .words = e};
 }
 
-/* Guidance, uncond + g (cond - uncond), and what the scheduler makes of it. */
+/* Guidance, uncond + g (cond - uncond), then the scheduler's update. */
 static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
     if (!tensor_is_none(uncond)) {
         tensor difference = nn_like(c, cond);
@@ -210,10 +210,10 @@ static ss_status call_network(pipeline *p, compute *c, denoise_state *const *sta
     return status;
 }
 
-/* Whether the step at hand has another call. */
+/* Whether the current step has another call. */
 static int goes_on(const denoise_state *d) { return d->call < d->plan.calls && d->plan.call[d->call].step == d->step; }
 
-/* The other calls of the step, for those that have any: together, as the first ones. */
+/* The other calls of the step, batched like the first, for the images that have any. */
 static ss_status call_again(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
     denoise_state **left = calloc((size_t)n, sizeof *left);
     ss_status status = left ? SS_OK : error_no_memory(err, "images in the making", (size_t)n * sizeof *left);

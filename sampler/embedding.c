@@ -1,6 +1,6 @@
-/* Embeddings: what the text encoders made of a prompt and a negative prompt, with the words and classes of its keys.
- * Texts are encoded one by one as far as bits go, in batches as far as time goes; the encoders' weights are in memory
- * meanwhile and no longer. */
+/* Embeddings: the text encoders' output for a prompt and a negative prompt, with the words and classes of its keys.
+ * Texts are encoded in batches, and the bits of each are those of encoding it alone. The encoders' weights are in
+ * memory only during encoding. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,7 +221,7 @@ ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char
     return status;
 }
 
-/* ---- what it says of keys ---- */
+/* ---- words and classes of keys ---- */
 
 /* Without guidance there is one branch, and it is the conditional one. */
 static int branch_row(const embedding *e, attn_branch branch) { return (int)branch < e->branches ? (int)branch : 0; }

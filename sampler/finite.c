@@ -1,5 +1,5 @@
-/* Values that are not finite: in text states, latents, pictures. Looking is cheap and is done always; what it finds is
- * made again with a listener in the network (model/culprit.h), so that the error names the place. */
+/* Values that are not finite, in text states, latents and images. The check is cheap and always made; when it fails,
+ * the step is computed again with hooks in the network (model/culprit.h), so that the error names the place. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +77,7 @@ static ss_status step_again(pipeline *p, const denoise_state *d, attn_run *run, 
     return status;
 }
 
-/* Of an image with an intervention: the same step without it tells whether the model alone would do. */
+/* Of an image with an intervention: the same step without it shows whether the model alone gives such values. */
 static ss_status step_culprit(pipeline *p, const denoise_state *d, ss_error *err) {
     static const char *const innocent = "without the intervention this step gives finite latents",
                              *const guilty = "the same step without the intervention does so too";
@@ -101,7 +101,7 @@ ss_status denoise_check(pipeline *p, denoise_state *d, ss_error *err) {
     return step_culprit(p, d, err);
 }
 
-/* ---- pictures ---- */
+/* ---- images ---- */
 
 ss_status decode_culprit(pipeline *p, compute *c, const denoise_state *d, ss_error *err) {
     culprit k;

@@ -1,7 +1,7 @@
-/* See picture_sizes.h. Knows numbers and their names; must never know a kind of pipeline. */
+/* See picture_sizes.h. Independent of the kind of pipeline. */
 #include "sampler/picture_sizes.h"
 
-enum { MOST = 1 << 16 }; /* pixels; a network has seen no such picture */
+enum { MOST = 1 << 16 }; /* pixels; a network has seen no such image */
 
 const option PICTURE_SIZE_KEYS[] = {PICTURE_SIZE_OPTIONS, {0}};
 

@@ -1,6 +1,6 @@
-/* What a network that was trained so is told of the picture, pixels: how large it was, where it was cropped, how large
- * it is to look (micro-conditioning). Which kinds of pipeline tell their network is in their rows (pipeline_row.h).
- * Reference: original_size, crops_coords_top_left and target_size of diffusers, both branches alike. */
+/* Sizes that a network may be conditioned on, in pixels: the size of the original, the position of the crop, the target
+ * size (micro-conditioning). A pipeline's row says whether its network is (pipeline_row.h). Reference: original_size,
+ * crops_coords_top_left and target_size of diffusers, both branches alike. */
 #ifndef SAMPLER_PICTURE_SIZES_H
 #define SAMPLER_PICTURE_SIZES_H
 
@@ -8,10 +8,10 @@
 
 typedef enum picture_size { ORIGINAL_SIZE, CROP, TARGET_SIZE, PICTURE_SIZES } picture_size;
 
-enum { TOLD_SIZES = 6 }; /* numbers that a network is told */
+enum { TOLD_SIZES = 6 }; /* numbers that a network is conditioned on */
 
-/* Width and height, or left and top. Where `given` has no bit 1 << i, [i] is not looked at and the default holds: the
- * size of the picture to be made, and no crop. */
+/* Width and height, or left and top. Where `given` has no bit 1 << i, [i] is ignored and the default holds: the size of
+ * the image to be made, and no crop. */
 typedef struct picture_sizes {
     unsigned given;
     int across[PICTURE_SIZES], down[PICTURE_SIZES];
@@ -48,13 +48,13 @@ ss_status picture_sizes_read(picture_sizes *s, picture_size which, const char *w
 /* Those that `changes` gives take the place of those of *s. */
 void picture_sizes_change(picture_sizes *s, const picture_sizes *changes);
 
-/* Whether every one that is given can be told. */
+/* Whether the network can be conditioned on every one that is given. */
 ss_status picture_sizes_check(const picture_sizes *s, ss_error *err);
 
-/* Refuse them where the network is told none. `who`: the kind of pipeline. */
+/* Refuse them where the network is not conditioned on sizes. `who`: the kind of pipeline. */
 ss_status picture_sizes_refuse(const picture_sizes *s, const char *who, ss_error *err);
 
-/* Height and width of the original, top and left of the crop, height and width of the target, for a picture of width x
+/* Height and width of the original, top and left of the crop, height and width of the target, for an image of width x
  * height (add_time_ids of StableDiffusionXLPipeline). */
 void picture_sizes_tell(const picture_sizes *s, int width, int height, float out[TOLD_SIZES]);
 

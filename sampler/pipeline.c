@@ -1,5 +1,5 @@
-/* Pipelines: the table, the model's folder and defaults, and what every kind of pipeline does alike with text, pictures
- * and costs. Denoising is in denoise.c, what a kind does by itself in its own file, behind pipeline_row.h. */
+/* Pipelines: the table, the model's folder and defaults, and what every kind of pipeline does alike with text, images
+ * and costs. Denoising is in denoise.c; each kind has its own file, behind pipeline_row.h. */
 #include "sampler/pipeline.h"
 
 #include <math.h>
@@ -104,7 +104,7 @@ end:
     return status;
 }
 
-/* Kinds of pipeline that will not be there soon, by a part of their names. */
+/* Kinds of pipeline that are known and not supported, by a part of their names. */
 static const struct {
     const char *part, *what;
 } REFUSED[] = {
@@ -207,7 +207,7 @@ notices *pipeline_notices(const pipeline *p) { return &p->c->notices; }
 
 /* ---- settings ---- */
 
-/* Whoever forces a scheduler upon a model is told what comes of it. */
+/* A forced scheduler gives a notice that says what it changes. */
 static ss_status note_forced(const pipeline *p, const sample_settings *s, ss_error *err) {
     scheduler g;
     SS_TRY(pipeline_scheduler(p, s, &g, err));
@@ -297,7 +297,7 @@ ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *
     return status;
 }
 
-/* What only the packing needed of scratch does not stay. */
+/* Scratch that only packing needed is released. */
 ss_status pipeline_pack_network(pipeline *p, ss_error *err) {
     size_t before = p->c->packed_bytes;
     ss_status status = model_pack(p->network, p->c, NULL, 0, err);
@@ -305,7 +305,7 @@ ss_status pipeline_pack_network(pipeline *p, ss_error *err) {
     return status;
 }
 
-/* The other half of the autoencoder stays in its file. */
+/* The encoder half of the autoencoder is not packed. */
 ss_status pipeline_pack_decoder(pipeline *p, ss_error *err) {
     return model_pack(p->vae, p->c, PIPELINE_DECODER, DECODER_PARTS, err);
 }
@@ -328,7 +328,7 @@ void pipeline_set_form(pipeline *p, weight_form form) {
 
 weight_form pipeline_form(const pipeline *p) { return p->form; }
 
-/* ---- picture ---- */
+/* ---- image ---- */
 
 /* diffusers' VaeImageProcessor: x / 2 + 0.5, clamped, times 255, rounded half to even, all in float32. x is finite. */
 static uint8_t quantise(float x) {

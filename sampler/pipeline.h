@@ -1,5 +1,5 @@
-/* Pipelines: from prompt to picture, for any kind of model. A pipeline is a row in a table, found by model_index.json's
- * "_class_name"; nothing above this header knows which networks run. Source of behaviour: diffusers' pipeline
+/* Pipelines: from prompt to image, for any kind of model. A pipeline is a row in a table, found by model_index.json's
+ * "_class_name"; nothing above this header depends on which networks run. Source of behaviour: diffusers' pipeline
  * classes (StableDiffusion3Pipeline.__call__ for SD3). */
 #ifndef SAMPLER_PIPELINE_H
 #define SAMPLER_PIPELINE_H
@@ -23,7 +23,7 @@ typedef struct pipeline pipeline;
  * "fp16", of the components that have it; none has it: an error. */
 ss_status pipeline_open(pipeline **out, compute *c, const char *folder, const char *variant, ss_error *err);
 
-/* What beside its folder or file a model is made of. NULL: what is there. */
+/* Parts of a model from outside its folder or file. NULL: the model's own. */
 enum { PIPELINE_MAX_ENCODERS = 3 };
 typedef struct model_parts {
     const char *variant;
@@ -48,11 +48,11 @@ ss_status pipeline_open_parts(pipeline **out, compute *c, const char *path, cons
 
 void pipeline_close(pipeline *p);
 
-/* Pack what making images needs now, not when it is first asked for; give it back until it is asked for again. */
+/* Pack now what making images needs, instead of at its first use; free it until its next use. */
 ss_status pipeline_prepare(pipeline *p, ss_error *err);
 void pipeline_release(pipeline *p);
 
-/* From now on the denoiser computes with weights of this form; all but FORM_STORED make other pictures. */
+/* Set the weight format of the denoiser; every format but FORM_STORED changes the images. */
 void pipeline_set_form(pipeline *p, weight_form form);
 weight_form pipeline_form(const pipeline *p);
 
@@ -63,7 +63,7 @@ typedef struct sample_settings {
     double guidance;       /* classifier-free guidance scale; <= 1 = no unconditional branch */
     const char *negative;  /* negative prompt; "" by default: none */
     int max_text_tokens;   /* T5 length (diffusers: max_sequence_length) */
-    picture_sizes sizes;   /* what the network is told, where it is told any */
+    picture_sizes sizes;   /* sizes that the network is conditioned on, where it is */
     const char *scheduler; /* another one than the model's, as scheduler_choose has it; NULL and "": the model's */
     torch_device noise;    /* where torch would draw; {0} = on the CPU */
 } sample_settings;
@@ -83,12 +83,12 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
 /* Append "scheduler DDIMScheduler", and what `force` in it means, after `before`; nothing where none is asked for. */
 void scheduler_asked_add_words(const char *asked, const char *before, text *out);
 
-/* Append "28 steps, guidance 4.5" and what else is set of what the network is told. All members of *s are set. */
+/* Append "28 steps, guidance 4.5" and the sizes that are set. All members of *s are set. */
 void sample_settings_add_words(const sample_settings *s, text *out);
 
 /* The attention calls that can be studied, for validation and for the shape of records. Heads and keys are the most of
  * any block. The segments are those of the keys of every call; where calls differ (a U-Net's, which attend to the image
- * or to the text), there are none here: pipeline_site_at tells them. */
+ * or to the text), there are none here; pipeline_site_at has them. */
 typedef struct pipeline_sites {
     int blocks, heads, keys;
     int n_segments;
@@ -104,19 +104,19 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
 
-/* The class of the scheduler that makes pictures of these settings, "EulerDiscreteScheduler", and whether it was forced
- * upon a model that predicts something else. All members of *s are set. */
+/* The class of the scheduler that makes images of these settings, "EulerDiscreteScheduler", and whether it was forced
+ * although the model predicts something else. All members of *s are set. */
 const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s);
 int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s);
 
-/* Calls of the network for a picture, which may be more than steps. */
+/* Calls of the network for an image, which may be more than steps. */
 int pipeline_calls(const pipeline *p, const sample_settings *s);
 const char *pipeline_folder(const pipeline *p);
 const pipeline_rules *pipeline_rules_of(const pipeline *p);
 
 /* ---- text ---- */
 
-/* A text that is longer than an encoder's tokens is cut there, and the rest has no part in the picture. */
+/* A text longer than an encoder's tokens is cut, and the rest has no effect on the image. */
 typedef struct text_cut {
     const char *encoder;     /* its component: "text_encoder_3" */
     int tokens, kept, limit; /* that the text has; that the encoder sees; that it takes at most. Start and end count */
@@ -139,8 +139,8 @@ notices *pipeline_notices(const pipeline *p);
 
 typedef struct embedding embedding; /* what the text encoders made of a prompt and a negative prompt */
 
-/* The encoders' weights are in memory meanwhile, one block's at a time, and no longer. States that are not finite are
- * an error that names the encoder, here and wherever texts are encoded. */
+/* The encoders' weights are in memory only during encoding, one block at a time. States that are not finite are an
+ * error that names the encoder, here and wherever texts are encoded. */
 ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
 void embedding_free(embedding *e); /* NULL is allowed */
 
@@ -148,19 +148,19 @@ void embedding_free(embedding *e); /* NULL is allowed */
 ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
                                embedding **out, ss_error *err);
 
-/* An embedding whose states are zeros: for whoever times a network and does not look at pictures. */
+/* An embedding whose states are zeros, for measurements of speed. */
 ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
 
-/* A folder in which texts are kept as the encoders left them, a file for each (docs/STORE.md), so that each is encoded
- * once. A file is named by a checksum of all that its bits depend on; it is written under a temporary name, synced and
- * renamed, and read with its own checksum, so that a broken one is as good as none. One process at a time writes. */
+/* A folder of encoded texts, a file each (docs/STORE.md), so that each text is encoded once. A file is named by a
+ * checksum of all that its bits depend on; it is written under a temporary name, synced and renamed, and read with its
+ * own checksum, so that a damaged one counts as missing. One process at a time writes. */
 typedef struct text_folder {
     const char *path;     /* made when it is first written to */
     const char *identity; /* checksums of the encoders' and tokenizers' files, numeric class: all that decides the bits
                            * but text and settings */
 } text_folder;
 
-/* An embedding that somebody will ask for. */
+/* An embedding that will be needed. */
 typedef struct text_order {
     const char *prompt;
     const sample_settings *settings; /* complete (pipeline_defaults) */
@@ -168,7 +168,7 @@ typedef struct text_order {
 } text_order;
 
 /* Encode what the `n` orders need and the folder has not got, each text once. `told` (or NULL) is called after every
- * batch of texts with how many of how many are done. What was interrupted is in the folder but for the last batch. */
+ * batch of texts with the number done and the total. After an interruption the folder has all but the last batch. */
 ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const text_order *orders, int n,
                                void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
 
@@ -185,28 +185,27 @@ int embedding_keys(const embedding *e); /* how many of them */
 
 /* ---- denoising ---- */
 
-/* One image in the making. Latents are [1, h, w, C] in memory that the state owns. */
+/* One image during denoising. Latents are [1, h, w, C] in memory that the state owns. */
 typedef struct denoise_state denoise_state;
 
 /* Noise as torch.Generator('cpu').manual_seed(seed) and torch.randn([1, C, h, w]) make it, scaled for the first step.
  * The embedding (of the same settings) must outlive the state. */
 ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run /* may be NULL; not owned */, ss_error *err);
-/* The same picture so far, to go on under another run (conditions that share a prefix). */
+/* The same image so far, to go on under another run (conditions that share a prefix). */
 ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err);
 void denoise_free(denoise_state *d);
 int denoise_step_number(const denoise_state *d); /* steps done */
 
 /* Advance `n` states by one step, as one batch. They may differ in prompt, guidance, steps and how far they are, but
- * not in size and text length. Bits do not depend on the company. After a failure (an interruption, say) the states are
- * of no further use. */
+ * not in size and text length. An image's bits do not depend on the others in its batch. After a failure (an
+ * interruption, say) the states are of no further use. */
 ss_status denoise_step(pipeline *p, denoise_state *const *states, int n, ss_error *err);
 
-/* Whether the image's latents are finite after its last step: asked for each image after denoise_step, before anything
- * is done with the latents. Cheap where they are. Where they are not: SS_ERR_INPUT, and the error says where the first
- * such value appears (network, tensor, step, branch; the step is made again to find it) and whether a weight is to
- * blame or an intervention. Another status (memory, an interruption while the step was made again) is not about the
- * image. */
+/* Whether the image's latents are finite after its last step: call it for each image after denoise_step, before the
+ * latents are used. Cheap where they are. Where they are not: SS_ERR_INPUT, and the error says where the first such
+ * value appears (network, tensor, step, branch; the step is made again to find it) and whether a weight is to blame or
+ * an intervention. Another status (memory, an interruption while the step was made again) is not about the image. */
 ss_status denoise_check(pipeline *p, denoise_state *d, ss_error *err);
 
 /* Whether the image is lost: denoise_check or denoise_decode has found values in it that are not finite, and its error
@@ -218,10 +217,10 @@ int denoise_is_broken(const denoise_state *d);
 ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_error *err);
 int64_t denoise_latent_elements(const denoise_state *d);
 
-/* ---- picture ---- */
+/* ---- image ---- */
 
-/* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). The
- * caller frees *out with rgb_image_free. A picture with values that are not finite is an error as of denoise_check. */
+/* Decode with the VAE and quantise as diffusers' VaeImageProcessor (numpy round half to even of x * 255). The caller
+ * frees *out with rgb_image_free. An image with values that are not finite is an error as of denoise_check. */
 ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error *err);
 
 /* ---- cost, known beforehand (a dry run) ---- */

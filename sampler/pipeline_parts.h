@@ -26,7 +26,8 @@ ss_status pipeline_open_component(model **out, pipeline *p, const json_t *index,
 /* Open the single file p->folder, and make *index what its model_index.json would say, freed by the caller. */
 ss_status source_open_single(pipeline *p, json_t **index, ss_error *err);
 
-/* Take T5 out of the index where it was said to go without, or a single file does not have it and nobody named it. */
+/* Remove T5 from the index where the user asked for that, or where a single file does not have it and no other was
+ * named. */
 ss_status source_leave_out(pipeline *p, json_t *index, ss_error *err);
 
 ss_status source_open_component(model **out, const pipeline *p, const char *name, const char *class_name,
@@ -68,7 +69,7 @@ typedef struct clip_texts {
     int tokens; /* model_max_length of the first tokenizer, which diffusers takes for both */
 } clip_texts;
 
-/* Open all; their classes are the pipeline's to say. Close with clip_texts_close, also after a failure. */
+/* Open all; the pipeline defines their classes. Close with clip_texts_close, also after a failure. */
 ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const char *index_path,
                           const char *const *classes, const char *variant, ss_error *err);
 void clip_texts_close(clip_texts *m);
@@ -87,8 +88,8 @@ void clip_texts_list(const clip_texts *m, text_shape *out);
 ss_status text_ids(const tokenizer *t, const char *const *texts, int n, int count, int32_t *ids, ss_error *err);
 
 /* The states of all side by side into the left of states [n, >= tokens, width]; the pooled states of those that have a
- * projection side by side into pooled [n, pooled_width]. ids: room for [n, tokens]. The encoders' weights are packed on
- * the way, a block at a time, and given back. */
+ * projection side by side into pooled [n, pooled_width]. ids: scratch for [n, tokens]. The encoders' weights are packed
+ * during the call, a block at a time, and freed. */
 ss_status clip_texts_encode(const clip_texts *m, compute *c, const char *const *texts, int n, int32_t *ids,
                             tensor states, tensor pooled, ss_error *err);
 
@@ -99,7 +100,7 @@ static inline const vae_config *pipeline_vae_config(const pipeline *p) { return 
 /* How many pixels a latent is wide. */
 int pipeline_vae_factor(const pipeline *p);
 
-/* The picture in new scratch, [1, H, W, 3], about -1 to 1: the latents as the row's latent_form says, decoded. */
+/* The image in new scratch, [1, H, W, 3], about -1 to 1: the latents as the row's latent_form says, decoded. */
 tensor pipeline_decode(const pipeline *p, compute *c, const denoise_state *d);
 
 #endif

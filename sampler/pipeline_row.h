@@ -1,7 +1,7 @@
-/* What a kind of pipeline provides, and what all of them share. Private to sampler/: everyone else uses pipeline.h.
+/* What a kind of pipeline provides, and what all of them share. Private to sampler/; other folders use pipeline.h.
  *
  * Text states and latents live in host memory, so that they outlast the scratch of a forward pass, can be saved, and
- * are the same whatever the backend; each step uploads what it needs. */
+ * are the same for every backend; each step uploads what it needs. */
 #ifndef SAMPLER_PIPELINE_ROW_H
 #define SAMPLER_PIPELINE_ROW_H
 
@@ -36,7 +36,7 @@ typedef struct text_shape {
     const tokenizer *reader[MAX_TEXT_RUNS]; /* whose tokens a run holds; NULL = no encoder has seen it */
     int n_text;                             /* tokens of all runs */
     int64_t width, pooled_width;            /* of the states, of the pooled states; 0: there are no pooled ones */
-    int no_negative; /* with these settings the unconditional text is zeros, which nobody encodes */
+    int no_negative;                        /* with these settings the unconditional text is zeros and not encoded */
 } text_shape;
 
 struct embedding {
@@ -62,9 +62,9 @@ struct denoise_state {
     float *slots;   /* [plan.slots, height, width, channels] what the scheduler remembers */
     /* What the scheduler draws comes from the generator of the first noise, which goes on. */
     torch_generator generator;
-    float *noise; /* [height, width, channels], and room to draw it; NULL where the scheduler draws none */
-    /* Where the last step began: latents and slots, generator, calls done. A step that gave what is not finite is made
-     * again. */
+    float *noise; /* [height, width, channels], and scratch to draw it; NULL where the scheduler draws none */
+    /* Where the last step began: latents and slots, generator, calls done. A step that gave values that are not finite
+     * is made again. */
     float *before;
     torch_generator generator_before;
     int call_before;
@@ -93,7 +93,7 @@ typedef enum latent_form { LATENTS_SCALED, LATENTS_SHIFTED, LATENTS_NORMALISED }
  * another one in a dry run. Scratch they leave behind is released by the caller. */
 typedef struct pipeline_row {
     entry about;     /* name: "_class_name" in model_index.json */
-    int tells_sizes; /* the network is told picture_sizes; elsewhere whoever sets one is refused */
+    int tells_sizes; /* the network is conditioned on picture_sizes; elsewhere a request that sets one is refused */
     latent_form latents;
     /* Open all components; fill p->impl, p->vae, p->network, p->sampling and p->by_default. On failure `close` is still
      * called. */
@@ -104,8 +104,8 @@ typedef struct pipeline_row {
     void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
     void (*site)(const pipeline *p, const sample_settings *s, int block, attn_block *out); /* a block there is */
     void (*text_shape)(const pipeline *p, const sample_settings *s, text_shape *out);
-    /* `n` texts at once into states [n, n_text, width] and pooled [n, pooled_width] (none where it is 0). ids: room for
-     * [n, n_text]. The encoders' weights are packed on the way and given back. */
+    /* `n` texts at once into states [n, n_text, width] and pooled [n, pooled_width] (none where it is 0). ids: scratch
+     * for [n, n_text]. The encoders' weights are packed during the call and freed. */
     ss_status (*encode)(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
                         tensor pooled, ss_error *err);
     int64_t (*channels)(const pipeline *p); /* of the latents */
@@ -114,7 +114,7 @@ typedef struct pipeline_row {
     tensor (*predict)(pipeline *p, compute *c, const call_batch *batch);
 } pipeline_row;
 
-/* What decides how much scratch a phase takes. */
+/* The parameters that determine how much scratch a phase takes. */
 typedef enum scratch_phase { SCRATCH_ENCODE, SCRATCH_STEP, SCRATCH_DECODE, SCRATCH_PHASES } scratch_phase;
 typedef struct scratch_key {
     int64_t rows, height, width, text;
@@ -146,12 +146,12 @@ extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL, PIPELINE_SD;
 
 enum { TEXT_BATCH = 16 }; /* texts that go through the encoders together: what their packing is shared by */
 
-/* Room for what the encoders make of `n` texts, zeros: states [n, n_text, width] and pooled [n, pooled_width], which
+/* Memory for the encoders' output for `n` texts, zeroed: states [n, n_text, width] and pooled [n, pooled_width], which
  * has an address even where it has no values. The caller frees both, after a failure too. */
 ss_status text_states_allocate(const text_shape *shape, int n, float **states, float **pooled, ss_error *err);
 
-/* The embedding of a prompt with its tokens and classes, room for the states, and no states yet. All members of *s are
- * set. */
+/* The embedding of a prompt with its tokens and classes and memory for the states, which are not computed yet. All
+ * members of *s are set. */
 ss_status embedding_new(embedding **out, const pipeline *p, const sample_settings *s, const char *prompt,
                         ss_error *err);
 
@@ -162,12 +162,12 @@ int embedding_texts(const pipeline *p, const sample_settings *s, const char *pro
 ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
                     ss_error *err);
 
-/* Up to TEXT_BATCH texts through the encoders, in the scratch of `c`, which is given back. Errors of the context are
- * left there. */
+/* Up to TEXT_BATCH texts through the encoders, in the scratch of `c`, which is released. Errors of the context are left
+ * there. */
 ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err);
 
-/* `n` texts through the encoders, in batches, and checked. Scratch is given back. */
+/* `n` texts through the encoders, in batches, and checked. Scratch is released. */
 ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err);
 
@@ -177,8 +177,8 @@ size_t text_file_bytes(const text_shape *shape); /* of one text */
 
 /* ---- pipeline.c ---- */
 
-/* Scratch that a phase has used and the next one will hardly use so much of is not kept: after texts are encoded, and
- * after a picture is decoded. Little is kept as it is, since memory that comes anew costs time. */
+/* Scratch that a phase used and the next one will not need is released: after texts are encoded, and after an image is
+ * decoded. A small amount is kept, since new memory costs time. */
 enum { KEPT_SCRATCH = 64 << 20 };
 void pipeline_trim(compute *c);
 
@@ -199,7 +199,7 @@ ss_status pipeline_scheduler(const pipeline *p, const sample_settings *s, schedu
 
 /* ---- denoise.c ---- */
 
-/* A state with its plan and room for latents, which are zeros. All members of *s are set. */
+/* A state with its plan and zeroed latents. All members of *s are set. */
 ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
                       attn_run *run, ss_error *err);
 
@@ -219,7 +219,7 @@ ss_status text_states_check(pipeline *p, compute *c, const sample_settings *s, c
 /* Whether the states are finite: [n, n_text, width], [n, pooled_width]. */
 int text_states_finite(const text_shape *shape, int n, const float *states, const float *pooled);
 
-/* The picture of the state was not finite: decode again, and say where in the autoencoder it begins. */
+/* The image of the state was not finite: decode again, and report where in the autoencoder it begins. */
 ss_status decode_culprit(pipeline *p, compute *c, const denoise_state *d, ss_error *err);
 
 /* ---- pipeline.c ---- */

@@ -1,6 +1,6 @@
-/* Stable Diffusion 1 and 2: one CLIP text encoder, whose last states are the text. What the folder says of a safety
- * checker, its feature extractor and an image encoder is not looked at: no picture is ever replaced by a black one.
- * Reference: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py. */
+/* Stable Diffusion 1 and 2: one CLIP text encoder, whose last states are the text. A safety checker, its feature
+ * extractor and an image encoder in the folder are ignored: no image is replaced by a black one. Reference: diffusers
+ * pipelines/stable_diffusion/pipeline_stable_diffusion.py. */
 #include <stdlib.h>
 
 #include "sampler/pipeline_unet.h"

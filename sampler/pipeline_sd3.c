@@ -21,7 +21,7 @@ static const mmdit_config *mmdit_config_of(const sd3 *m) { return m->mmdit->conf
 
 /* ---- opening ---- */
 
-/* People leave the largest encoder out; saying so is one line, and guessing it would be silent. */
+/* Folders without the largest encoder are common. The user must say so, in one line; a guess would be silent. */
 static ss_status check_t5_folder(const pipeline *p, const char *index_path, ss_error *err) {
     if (p->single || (p->parts && p->parts->text_encoder[2])) return SS_OK; /* its index says what there is */
     char *folder = file_join(p->folder, "text_encoder_3");
@@ -45,7 +45,7 @@ static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char 
                                    ((const t5_config *)m->t5->config)->vocabulary, err);
 }
 
-/* Components of one model fit each other. */
+/* Components of one model must fit each other. */
 static ss_status check_components(const pipeline *p, const sd3 *m, ss_error *err) {
     const mmdit_config *g = mmdit_config_of(m);
     const vae_config *v = pipeline_vae_config(p);

@@ -1,11 +1,11 @@
-/* Stable Diffusion XL, the base model: two CLIP text encoders whose penultimate states stand side by side, the pooled
- * state of the second and the sizes told beside them. Reference: diffusers
+/* Stable Diffusion XL, the base model: two CLIP text encoders whose penultimate states are concatenated, the pooled
+ * state of the second, and conditioning on sizes. Reference: diffusers
  * pipelines/stable_diffusion_xl/pipeline_stable_diffusion_xl.py. */
 #include <stdlib.h>
 
 #include "sampler/pipeline_unet.h"
 
-/* What makes another model of the folder. */
+/* Keys that make the folder another kind of model. */
 static ss_status check_index(const json_t *index, const char *path, ss_error *err) {
     int aesthetics;
     SS_TRY(json_get_bool_or(index, "requires_aesthetics_score", path, 0, &aesthetics, err));

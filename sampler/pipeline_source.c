@@ -1,5 +1,5 @@
-/* Where the components of a pipeline come from: p->parts, which whoever opens it names; a single file in an original
- * layout (model/original.h); the model's folder. In this order. */
+/* Where the components of a pipeline come from: p->parts, named by the caller; a single file in an original layout
+ * (model/original.h); the model's folder. In this order. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* See pipeline_unet.h. Reference: diffusers pipelines/stable_diffusion/pipeline_stable_diffusion.py and
  * pipelines/stable_diffusion_xl/pipeline_stable_diffusion_xl.py (encode_prompt, __call__). The autoencoder is computed
- * in float32 whatever its weights are, so the overflow that diffusers' force_upcast avoids cannot happen. */
+ * in float32 for every type of weights, so the overflow that diffusers' force_upcast avoids cannot happen. */
 #include "sampler/pipeline_unet.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Pipelines whose denoiser is a U-Net that looks at CLIP's text: what Stable Diffusion 1, 2 and XL have in common,
+/* Pipelines whose denoiser is a U-Net conditioned on CLIP's text: what Stable Diffusion 1, 2 and XL have in common,
  * which is nearly all. Private to sampler/; the functions here are for rows whose p->impl is a unet_pipeline. */
 #ifndef SAMPLER_PIPELINE_UNET_H
 #define SAMPLER_PIPELINE_UNET_H

@@ -14,8 +14,8 @@ typedef enum pipeline_rule { RULE_T5_ZEROS, RULE_TOKENIZER, PIPELINE_RULE_COUNT 
 
 enum { RULE_TODAY, RULE_OLDER };
 
-/* The word of each rule, and whether somebody asked for it by name. Where nobody did, the rule that the model's own
- * rules.json names applies, else today's. Zeros: nobody asked. */
+/* The word of each rule, and whether the user named it. Where not, the rule in the model's own rules.json applies, else
+ * today's. Zeros: none was named. */
 typedef struct pipeline_rules {
     uint8_t word[PIPELINE_RULE_COUNT];
     uint8_t asked[PIPELINE_RULE_COUNT];
@@ -54,8 +54,9 @@ ss_status pipeline_rules_read(const json_t *json, const char *where, pipeline_ru
 /* The word of one rule, from a flag or a key: asked for where it was given. */
 void pipeline_rules_ask(pipeline_rules *r, pipeline_rule rule, const option_value *given);
 
-/* Rules that nobody asked for become those that FOLDER/rules.json names, an object as pipeline_rules_write's; a folder
- * without the file changes nothing. A key that is no rule, or a word that is none of its words, is an error. */
+/* Set the rules that the user did not name to those that FOLDER/rules.json names, an object as pipeline_rules_write's;
+ * a folder without the file changes nothing. A key that is no rule, or a word that is none of its words, is an
+ * error. */
 ss_status pipeline_rules_take_folder(pipeline_rules *r, const char *folder, ss_error *err);
 
 /* Append ", t5-zeros: clip" for each rule that is not today's and was asked for. */

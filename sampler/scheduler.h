@@ -1,5 +1,5 @@
-/* Schedulers: what the network is told at each of its calls, and how its outputs take noise to a picture. A scheduler
- * is a row in a table, found by "_class_name" in scheduler_config.json.
+/* Schedulers: the timestep of each call of the network, and how its outputs turn noise into an image. A scheduler is a
+ * row in a table, found by "_class_name" in scheduler_config.json.
  *
  * Every one of them is linear in the latents, in the network's outputs and in fresh noise. So a row never touches
  * latents: it plans, that is, it writes the coefficients of every call, and schedule_advance carries out a call of any
@@ -23,7 +23,7 @@ typedef struct scheduler {
     const struct scheduler_row *row;
     flow_match_config flow;     /* of a row of SCHEDULER_FLOW */
     diffusion_config diffusion; /* of a row of SCHEDULER_DIFFUSION */
-    int forced;                 /* it does not predict what the model predicts, and was asked for all the same */
+    int forced;                 /* it does not predict what the model predicts, and was forced */
     int unscaled; /* diffusers' pipeline of the family scales neither the first noise nor what the network sees */
 } scheduler;
 
@@ -63,9 +63,9 @@ enum draws { DRAWS_NOTHING, DRAWS_FRESH, DRAWS_PATH };
 /* One call of the network. x: the latents; e: what the network made of them, after guidance. */
 typedef struct schedule_call {
     int step;          /* of the image, 0-based: PNDM calls twice in its first step */
-    float timestep;    /* what the network is told */
+    float timestep;    /* the timestep that the network gets */
     float input_scale; /* the network sees x times this */
-    float sigma; /* noise over picture in x; of a flow, the share of noise. For records: nothing computes with it */
+    float sigma;       /* noise over image in x; of a flow, the share of noise. For records: nothing computes with it */
     /* e lies in slot[output], and is kept as what later calls need of it:
      *   slot[output] = of_output e + of_latents x
      *   slot[saved] = saved_latents x + sum of saved_weight[i] slot[i], where saved >= 0
@@ -99,7 +99,7 @@ int scheduler_calls(const scheduler *g, int steps);
 int schedule_draws(const schedule *s);
 
 /* Carry out a call, in float32: x [n], slots [s->slots, n] with e in its place, fresh noise [n] where the call draws. A
- * slot whose weight is 0 is not read: what lies in it does not matter. */
+ * slot whose weight is 0 is not read. */
 void schedule_advance(const schedule *s, int call, float *x, float *slots, const float *noise, int64_t n);
 
 /* ---- the table ---- */

@@ -46,7 +46,7 @@ static ss_status refuse_prediction(const scheduler *own, const scheduler *g, ss_
                      scheduler_predicts(own) == PREDICTS_FLOW ? flows : others);
 }
 
-/* from_config takes what the class knows of the settings at hand; the classes' own defaults are for the rest. */
+/* from_config takes those of the settings that the class supports, and the class's own defaults for the rest. */
 static ss_status choose(scheduler *out, json_t *config, const scheduler *own, scheduler_family family, char *asked,
                         ss_error *err) {
     char *rest = asked, *name = next_part(&rest), *part;

@@ -1,8 +1,8 @@
-/* Schedulers of models distilled into few steps. LCMScheduler: every step goes to the picture and noise is put back.
+/* Schedulers of models distilled into few steps. LCMScheduler: every step goes to the image and noise is put back.
  * Paper: Luo et al., "Latent Consistency Models", 2023. TCDScheduler: a step goes to a level below the next one, and
- * noise is put back up to that; with eta 0, which diffusers' pipelines have unless told otherwise, to the next one
- * itself. Paper: Zheng et al., "Trajectory Consistency Distillation", 2024. Reference: diffusers
- * schedulers/scheduling_lcm.py and scheduling_tcd.py. */
+ * noise is put back up to that; with eta 0, diffusers' default, to the next one itself. Paper: Zheng et al.,
+ * "Trajectory Consistency Distillation", 2024. Reference: diffusers schedulers/scheduling_lcm.py and
+ * scheduling_tcd.py. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -67,7 +67,7 @@ static ss_status lcm_parse(const json_t *json, const char *where, scheduler *out
     return parse(json, where, &out->diffusion, err);
 }
 
-/* picture = c_skip x + c_out (what the output tells), sigma_data 1/2. next < 0: the last step. */
+/* image = c_skip x + c_out (the image that the output predicts), sigma_data 1/2. next < 0: the last step. */
 static void lcm_plan(const diffusion_config *g, const float *alpha_bar, int64_t t, int64_t next, schedule_call *k) {
     double scaled = (double)t * g->timestep_scaling, variance = scaled * scaled + 0.25;
     double c_skip = 0.25 / variance, c_out = scaled / sqrt(variance), keep = 1;

@@ -40,7 +40,7 @@ static ss_status ddpm_check(const scheduler *g, int steps, ss_error *err) {
     return diffusion_check_steps(&g->diffusion, steps, SPACE_AS_DDIM, err);
 }
 
-/* From share a of the picture to a_next: the mean of the posterior, and its noise. */
+/* From share a of the image to a_next: the mean of the posterior, and its noise. */
 static void plan_call(const diffusion_config *g, double a, double a_next, schedule_call *k) {
     double alpha = a / a_next, beta = 1 - alpha, variance = g->variance_large ? beta : (1 - a_next) / (1 - a) * beta;
     double of_picture = sqrt(a_next) * beta / (1 - a), of_latents = sqrt(alpha) * (1 - a_next) / (1 - a);

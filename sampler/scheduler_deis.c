@@ -1,5 +1,5 @@
 /* DEISMultistepScheduler: exponential integrator over the noise, whose past values are extrapolated by a polynomial in
- * log rho, rho = noise over picture. Paper: Zhang & Chen, "Fast Sampling of Diffusion Models with Exponential
+ * log rho, rho = noise over image. Paper: Zhang & Chen, "Fast Sampling of Diffusion Models with Exponential
  * Integrator", 2023 (log-rho DEIS). Reference: diffusers schedulers/scheduling_deis_multistep.py. */
 #include <math.h>
 #include <stdlib.h>

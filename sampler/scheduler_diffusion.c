@@ -1,4 +1,4 @@
-/* See scheduler_diffusion.h. Relies on base/ and libm. */
+/* See scheduler_diffusion.h. */
 #include "sampler/scheduler_diffusion.h"
 
 #include <math.h>

@@ -21,13 +21,13 @@ typedef enum prediction {
 } prediction;
 extern const char *const PREDICTION_NAMES[];
 
-/* How the noise levels between the first and the last are spread. */
+/* How the noise levels between the first and the last are spaced. */
 typedef enum level_rule { LEVELS_OF_TIMESTEPS, LEVELS_KARRAS, LEVELS_EXPONENTIAL, LEVELS_BETA } level_rule;
 
 /* The noise level after the last step: none, the least of training, or that of the last step again. */
 typedef enum final_level { FINAL_ZERO, FINAL_SIGMA_MIN, FINAL_AGAIN } final_level;
 
-/* Solvers of the exponential integrator: in the picture (++) or in the noise, with fresh noise (sde) or without. */
+/* Solvers of the exponential integrator: in the image (++) or in the noise, with fresh noise (sde) or without. */
 typedef enum solver_algorithm { DPM_SOLVER_PP, DPM_SOLVER_PP_SDE, DPM_SOLVER, DPM_SOLVER_SDE } solver_algorithm;
 
 typedef struct diffusion_config {
@@ -40,7 +40,7 @@ typedef struct diffusion_config {
     int64_t steps_offset;
     level_rule levels; /* use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas */
     final_level final; /* final_sigmas_type */
-    int flow_sigmas;   /* use_flow_sigmas: levels of a flow, x = (1 - sigma) picture + sigma noise */
+    int flow_sigmas;   /* use_flow_sigmas: levels of a flow, x = (1 - sigma) image + sigma noise */
     double flow_shift;
     int alpha_to_one; /* set_alpha_to_one */
     /* Solvers of a higher order */
@@ -64,7 +64,7 @@ typedef struct diffusion_defaults {
     timestep_spacing spacing;
     double beta_start, beta_end;
     int scaled_linear;
-    int may_flow; /* the class knows flow_prediction */
+    int may_flow; /* the class supports flow_prediction */
 } diffusion_defaults;
 
 /* The keys that all of them have. */
@@ -84,7 +84,7 @@ ss_status diffusion_expect_none(const json_t *json, const char *where, const cha
 ss_status diffusion_parse_word(const json_t *json, const char *where, const char *key, const char *by_default,
                                const char *a, const char *b, int *second, ss_error *err);
 
-/* ---- how levels are spread: flows, too ---- */
+/* ---- spacing of levels: flows, too ---- */
 
 ss_status levels_parse(const json_t *json, const char *where, level_rule *out, ss_error *err);
 /* Level i of `steps`, from the most to the least. Not for LEVELS_OF_TIMESTEPS. */
@@ -92,16 +92,16 @@ double level_at(level_rule rule, double most, double least, int steps, int i);
 
 /* ---- the noise of training ---- */
 
-/* alphas_cumprod [train_timesteps], the share of the picture in the variance: the caller frees *out. With zero terminal
+/* alphas_cumprod [train_timesteps], the share of the image in the variance: the caller frees *out. With zero terminal
  * SNR the last is 0. */
 ss_status diffusion_alpha_bar(const diffusion_config *g, float **out, ss_error *err);
 
-/* sqrt((1 - a) / a): noise over picture. */
+/* sqrt((1 - a) / a): noise over image. */
 float diffusion_sigma(float alpha_bar);
 
 /* ---- the timesteps of an image ---- */
 
-/* DPM-Solver and UniPC space one point more, make them all whole numbers and spread Karras' sigmas over the whole of
+/* DPM-Solver and UniPC space one point more, make them all whole numbers and space Karras' sigmas over the whole of
  * training; Euler does none of these. They differ in the levels of a flow. */
 typedef enum spacing_rule { SPACE_AS_EULER, SPACE_AS_DPM_SOLVER, SPACE_AS_UNIPC, SPACE_AS_DDIM } spacing_rule;
 

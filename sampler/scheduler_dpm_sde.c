@@ -1,5 +1,5 @@
 /* DPMSolverSDEScheduler, DPM++ SDE of k-diffusion: a step to the middle (on a scale of logarithms), then the whole step
- * with what the network says there; both are ancestral, with increments of one Brownian path. Two calls a step, but for
+ * with the network's output there; both are ancestral, with increments of one Brownian path. Two calls a step, but for
  * the last one. Latents as Euler's. Reference: diffusers schedulers/scheduling_dpmsolver_sde.py. */
 #include <math.h>
 #include <stdlib.h>
@@ -25,8 +25,8 @@ static ss_status sde_check(const scheduler *g, int steps, ss_error *err) {
 
 static int sde_calls(int steps) { return 2 * steps - 1; }
 
-/* To `to` from `from`, at which the latents were that the picture is mixed with: x' = down / from x + (1 - down / from)
- * picture + up z. */
+/* To `to` from `from`, at which the latents were that the image is mixed with: x' = down / from x + (1 - down / from)
+ * image + up z. */
 static void plan_move(double from, double to, mix picture, int from_start, schedule_call *k) {
     double up = fmin(to, sqrt(fmax(to * to * (from * from - to * to) / (from * from), 0)));
     double shrink = sqrt(to * to - up * up) / from;
@@ -39,7 +39,7 @@ static void plan_move(double from, double to, mix picture, int from_start, sched
     k->draws = DRAWS_PATH;
 }
 
-/* diffusers asks the path at exp(log(sigma)) in float32; the path is another one a millionth further. */
+/* diffusers evaluates the path at exp(log(sigma)) in float32; a difference of 1e-6 there gives another path. */
 static float by_log(float log_sigma) { return (float)exp((double)log_sigma); }
 
 static void plan_step(const diffusion_config *g, int i, float here, float next, schedule *out) {
@@ -47,7 +47,7 @@ static void plan_step(const diffusion_config *g, int i, float here, float next, 
     mix picture = scaled_picture_of(g->predicts, (double)here);
     k->step = i;
     k->sigma = here;
-    if (next == 0) { /* to the picture */
+    if (next == 0) { /* to the image */
         k->output = OUTPUT;
         call_keeps(k, picture);
         k->latents = 0;

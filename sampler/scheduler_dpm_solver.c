@@ -8,7 +8,7 @@
 
 #include "sampler/scheduler_solver.h"
 
-/* Refuse what makes another solver of it. */
+/* Refuse settings that select another solver. */
 static ss_status refuse_others(const json_t *json, const char *where, ss_error *err) {
     static const char *const flags[] = {"use_lu_lambdas", "use_dynamic_shifting", "thresholding"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
@@ -102,7 +102,7 @@ enum { START = 3 }; /* the slot of the latents from which a group of steps begin
 static ss_status single_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     diffusion_config *g = &out->diffusion;
     SS_TRY(parse_solver(json, where, 0, g, err));
-    g->spacing = SPACING_LINSPACE; /* the class knows no other */
+    g->spacing = SPACING_LINSPACE; /* the class supports no other */
     g->steps_offset = 0;
     if (g->algorithm == DPM_SOLVER_SDE)
         return error_set(err, SS_ERR_INPUT, where,

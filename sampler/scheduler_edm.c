@@ -48,7 +48,7 @@ static void fill_levels(const diffusion_config *g, int steps, int single, float 
     sigma[steps] = g->final == FINAL_ZERO ? 0 : single ? (float)g->sigma_min : sigma[steps - 1];
 }
 
-/* What the network is told at every level. */
+/* The timestep that the network gets at every level. */
 static void fill_inputs(const diffusion_config *g, int steps, const float *sigma, schedule *out) {
     for (int i = 0; i < steps; i++) {
         schedule_call *k = &out->call[i];
@@ -66,7 +66,7 @@ static ss_status euler_parse(const json_t *json, const char *where, scheduler *o
     return parse(json, where, &out->diffusion, err);
 }
 
-/* The derivative of x by sigma is (x - picture) / sigma. */
+/* The derivative of x by sigma is (x - image) / sigma. */
 static ss_status euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
     const diffusion_config *g = &s->diffusion;

@@ -1,7 +1,7 @@
 /* EulerDiscreteScheduler: an Euler step of the probability-flow equation from one noise level to the next, latents
- * scaled as x = picture + sigma noise. SDXL's own. Reference: diffusers schedulers/scheduling_euler_discrete.py.
- * Without its optional noise (s_churn 0, which pipelines leave at that). EulerAncestralDiscreteScheduler: steps further
- * down than the next level, and fresh noise up to it. Reference: scheduling_euler_ancestral_discrete.py. */
+ * scaled as x = image + sigma noise. SDXL's own. Reference: diffusers schedulers/scheduling_euler_discrete.py. Without
+ * its optional noise (s_churn 0, which pipelines leave at that). EulerAncestralDiscreteScheduler: steps further down
+ * than the next level, and fresh noise up to it. Reference: scheduling_euler_ancestral_discrete.py. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -24,8 +24,8 @@ static ss_status euler_check(const scheduler *g, int steps, ss_error *err) {
     return diffusion_check_steps(&g->diffusion, steps, SPACE_AS_EULER, err);
 }
 
-/* epsilon: the derivative of x by sigma is the noise itself. v: it is (x - picture) / sigma with picture =
- * x / (sigma^2 + 1) - sigma v / sqrt(sigma^2 + 1), which is linear in x and v. */
+/* epsilon: the derivative of x by sigma is the noise itself. v: it is (x - image) / sigma with image = x / (sigma^2 +
+ * 1) - sigma v / sqrt(sigma^2 + 1), which is linear in x and v. */
 static void plan_call(const diffusion_config *g, float here, float next, schedule_call *k) {
     double sigma = (double)here, variance = sigma * sigma + 1, dt = (double)(next - here);
     k->sigma = here;

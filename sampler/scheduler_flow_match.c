@@ -107,9 +107,8 @@ static ss_status flow_parse(const json_t *json, const char *where, scheduler *ou
     return flow_match_parse(json, where, &out->flow, err);
 }
 
-/* x' = x + (next sigma - sigma) velocity; or the picture of which the velocity tells, and fresh noise to the next
- * level.
- */
+/* x' = x + (next sigma - sigma) velocity; or the image that the velocity predicts, with fresh noise up to the next
+ * level. */
 static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);

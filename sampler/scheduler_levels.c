@@ -1,4 +1,4 @@
-/* The timesteps of an image and the noise levels at them. See scheduler_diffusion.h. Relies on base/ and libm. */
+/* The timesteps of an image and the noise levels at them. See scheduler_diffusion.h. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -77,7 +77,7 @@ double timestep_of(const float *alpha_bar, int64_t n, double sigma) {
     return (1 - w) * (double)below + w * (double)(below + 1);
 }
 
-/* ---- how levels are spread ---- */
+/* ---- spacing of levels ---- */
 
 /* The regularised incomplete beta function of a = b = 0.6 at x <= 1/2, by its power series (DLMF 8.17.7). */
 static double beta_share(double x) {
@@ -90,7 +90,7 @@ static double beta_share(double x) {
     return pow(x, a) * sum * tgamma(a + b) / (tgamma(a) * tgamma(b));
 }
 
-/* scipy.stats.beta.ppf(p, 0.6, 0.6): the distribution is symmetric, so that its lower half tells all. */
+/* scipy.stats.beta.ppf(p, 0.6, 0.6): the distribution is symmetric, so its lower half suffices. */
 static double beta_quantile(double p) {
     if (p > 0.5) return 1 - beta_quantile(1 - p);
     double low = 0, high = 0.5;
@@ -136,7 +136,7 @@ static void flow_levels(const diffusion_config *g, const float *alpha_bar, int s
     }
 }
 
-/* How DPM-Solver makes a timestep of spread levels whole: those of Karras are rounded, others cut. */
+/* How DPM-Solver rounds the timesteps of spaced levels: those of Karras are rounded, others cut. */
 static double whole(level_rule rule, double t) {
     return rule == LEVELS_EXPONENTIAL || rule == LEVELS_BETA ? trunc(t) : nearbyint(t);
 }

@@ -21,7 +21,7 @@ static ss_status pndm_check(const scheduler *g, int steps, ss_error *err) {
 /* The first step is made twice, the second time with the mean of both outputs. */
 static int pndm_calls(int steps) { return steps > 1 ? steps + 1 : 1; }
 
-/* Equation 9: x' = latents x + noise e, from share a of the picture to a_next. */
+/* Equation 9: x' = latents x + noise e, from share a of the image to a_next. */
 static void plan_transfer(int v_prediction, double a, double a_next, double *latents, double *noise) {
     double rest = 1 - a, rest_next = 1 - a_next;
     *latents = sqrt(a_next / a);
@@ -31,12 +31,12 @@ static void plan_transfer(int v_prediction, double a, double a_next, double *lat
     *noise *= sqrt(a);
 }
 
-/* How the outputs at hand, the newest first, are mixed (Adams-Bashforth). */
+/* Weights of the outputs so far, the newest first (Adams-Bashforth). */
 static const double MIX[MEMORY][MEMORY] = {
     {1}, {3.0 / 2, -1.0 / 2}, {23.0 / 12, -16.0 / 12, 5.0 / 12}, {55.0 / 24, -59.0 / 24, 37.0 / 24, -9.0 / 24}};
 
-/* Call 0 saves x; call 1 goes back to it, and its output is forgotten. Of the others, in order, the m-th is in slot
- * m % 4. */
+/* Call 0 saves x; call 1 restores it, and its own output is dropped. Of the others, in order, the m-th is in slot m %
+ * 4. */
 static void plan_memory(int call, double latents, double noise, schedule_call *k) {
     k->latents = (float)latents;
     if (call == 0) k->saved = SAVED;

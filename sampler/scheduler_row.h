@@ -1,4 +1,4 @@
-/* What a scheduler provides. Private to sampler/: everyone else uses scheduler.h. */
+/* What a scheduler provides. Private to sampler/; other folders use scheduler.h. */
 #ifndef SAMPLER_SCHEDULER_ROW_H
 #define SAMPLER_SCHEDULER_ROW_H
 
@@ -17,7 +17,7 @@ typedef struct scheduler_row {
 
 /* ---- scheduler.c ---- */
 
-/* A scheduler of the class, whatever it predicts. */
+/* A scheduler of the class, for every kind of prediction. */
 ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
                                 scheduler *out, ss_error *err);
 

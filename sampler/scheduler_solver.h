@@ -1,12 +1,12 @@
-/* What solvers share that integrate exactly over half the log of the signal-to-noise ratio (lambda): noise levels as
- * they see them, what a network's output says of picture and noise, and the terms of a step. Private to the schedulers.
- * Papers: Lu et al., "DPM-Solver" and "DPM-Solver++", 2022. */
+/* What solvers share that integrate exactly over half the log of the signal-to-noise ratio (lambda): noise levels, the
+ * image and noise that a network's output predicts, and the terms of a step. Private to the schedulers. Papers: Lu et
+ * al., "DPM-Solver" and "DPM-Solver++", 2022. */
 #ifndef SAMPLER_SCHEDULER_SOLVER_H
 #define SAMPLER_SCHEDULER_SOLVER_H
 
 #include "sampler/scheduler_row.h"
 
-/* x = alpha picture + sigma noise; ratio = sigma / alpha. */
+/* x = alpha image + sigma noise; ratio = sigma / alpha. */
 typedef struct level {
     double ratio, alpha, sigma;
 } level;
@@ -22,8 +22,7 @@ typedef struct mix {
 mix picture_of(const diffusion_config *g, level a);
 mix noise_of(const diffusion_config *g, level a);
 
-/* The same where x = picture + sigma noise (Euler and its kin), and the derivative of x by sigma, which is the noise.
- */
+/* The same where x = image + sigma noise (Euler and its kin), and the derivative of x by sigma, which is the noise. */
 mix scaled_picture_of(prediction p, double sigma);
 mix scaled_noise_of(prediction p, double sigma);
 
@@ -44,7 +43,7 @@ void solver_multistep(const diffusion_config *g, const level *a, int i, int orde
 /* A row's coefficients, call by call: `a` are the levels [steps + 1]. */
 typedef void solver_plan(const diffusion_config *g, const level *a, int steps, schedule *out);
 
-/* The levels spaced by the rule, the coefficients of `plan`, and what the network is told at each call. */
+/* The levels spaced by the rule, the coefficients of `plan`, and the timestep of each call. */
 ss_status solver_fill(const diffusion_config *g, int steps, spacing_rule rule, solver_plan *plan, schedule *out,
                       ss_error *err);
 

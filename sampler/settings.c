@@ -1,4 +1,4 @@
-/* Sampling settings in words. Apart from the pipelines, since whoever only describes what was made needs none. */
+/* Sampling settings in words. A separate file, since a description of existing images needs no pipeline. */
 #include "sampler/pipeline.h"
 
 #include <string.h>

@@ -1,6 +1,5 @@
-/* What of a text the encoders do not see, since it is longer than they take: found by their tokenizers, told as
- * notices.
- */
+/* The part of a text that encoders do not see because it is too long: found by their tokenizers, reported as
+ * notices. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,9 +8,8 @@
  *     pooled                float32 [pooled]
  *     SHA-256               64 hex digits, of everything before
  *
- * and the key is the SHA-256 of what decides its bits (text_key). Relies on base/file.h for writes that are whole or
- * not at all. Must never take values from a file whose checksum, key or sizes are others than expected; such a file is
- * replaced. */
+ * and the key is the SHA-256 of what decides its bits (text_key). Writes are atomic (base/file.h). A file whose
+ * checksum, key or sizes are not as expected is replaced, never used. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,7 +94,7 @@ static int read_text(const text_folder *folder, const text_shape *shape, const c
     const size_t expected = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
     char *path = path_of(folder, key), *data = NULL;
     size_t size = 0;
-    ss_error ignored; /* whatever is wrong with the file, it will be made again */
+    ss_error ignored; /* for any fault the file will be made again */
     const header h = header_of(shape, key);
     file_sha256 sum;
     int good = path && file_read(path, expected, &data, &size, &ignored) == SS_OK && size == expected &&

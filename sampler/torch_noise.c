@@ -1,5 +1,5 @@
-/* MT19937 and PyTorch's two ways of making normal numbers from it; Philox and the normals of its CUDA kernels. Relies
- * on base/ and libm. Sources: Matsumoto & Nishimura, "Mersenne Twister", 1998; PyTorch's ATen/core/MT19937RNGEngine.h,
+/* MT19937 and PyTorch's two ways of making Gaussian numbers from it; Philox and the Gaussian numbers of its CUDA
+ * kernels. Sources: Matsumoto & Nishimura, "Mersenne Twister", 1998; PyTorch's ATen/core/MT19937RNGEngine.h,
  * ATen/core/TransformationHelper.h, ATen/native/cpu/DistributionTemplates.h (normal_fill, normal_kernel) and
  * ATen/native/cuda/DistributionTemplates.h; curand's curand_normal4 (Box-Muller on pairs of words). Functions are
  * evaluated in double and rounded once, so that they agree with any of PyTorch's vectorised forms to a float's last
@@ -58,7 +58,7 @@ static void normal_fill(float *x) {
     }
 }
 
-/* A normal number of few: pairs of doubles, the second of which waits for the next call. */
+/* A Gaussian number where few are drawn: pairs of doubles, the second of which is kept for the next call. */
 static float normal_double(torch_generator *r) {
     if (r->has_spare) {
         r->has_spare = 0;
@@ -84,7 +84,8 @@ static void randn_cpu(torch_generator *r, float *out, int64_t n) {
 
 /* ---- CUDA ---- */
 
-/* curand's _curand_box_muller: two words to two normals, the sine first. Constants and products are floats. */
+/* curand's _curand_box_muller: two words give two Gaussian numbers, the sine first. Constants and products are
+ * floats. */
 static void box_muller(uint32_t x, uint32_t y, float *sine, float *cosine) {
     const float unit = 2.3283064e-10f, turn = 2.3283064e-10f * 6.2831855f;
     float u = (float)x * unit + unit / 2, v = (float)y * turn + turn / 2;
@@ -93,8 +94,8 @@ static void box_muller(uint32_t x, uint32_t y, float *sine, float *cosine) {
     *cosine = radius * (float)cos((double)v);
 }
 
-/* distribution_elementwise_grid_stride_kernel: thread t of T draws four normals at a time, for the elements t, t + T,
- * t + 2 T, t + 3 T, and goes on 4 T further. Its Philox counter is {calls so far, thread}. */
+/* distribution_elementwise_grid_stride_kernel: thread t of T draws four Gaussian numbers at a time, for the elements t,
+ * t + T, t + 2 T, t + 3 T, and goes on 4 T further. Its Philox counter is {calls so far, thread}. */
 static void randn_cuda(torch_generator *r, float *out, int64_t n) {
     enum { BLOCK = 256, UNROLL = 4 };
     const torch_device *d = &r->device;

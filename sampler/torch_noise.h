@@ -1,4 +1,4 @@
-/* Noise that PyTorch would make, so that a seed gives the picture it gives in diffusers: on the CPU, or on an NVIDIA
+/* The noise that PyTorch makes, so that a seed gives the same image as in diffusers: on the CPU, or on an NVIDIA
  * card. */
 #ifndef SAMPLER_TORCH_NOISE_H
 #define SAMPLER_TORCH_NOISE_H
@@ -29,7 +29,7 @@ typedef struct torch_generator {
     uint64_t seed, offset; /* CUDA: the key of Philox, and the blocks that every thread has drawn */
     uint32_t state[TORCH_MT_SIZE];
     int next, has_spare;
-    double spare; /* a normal number drawn and not asked for yet */
+    double spare; /* a Gaussian number drawn and not used yet */
 } torch_generator;
 
 void torch_generator_begin(torch_generator *r, torch_device device, uint64_t seed);

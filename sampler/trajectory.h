@@ -1,6 +1,6 @@
-/* How far an image in the making is from its baseline's, step by step (METHOD.md, section 11): the
- * root mean square of the latents' difference, and the cosine between the two steps that were taken. The step is the
- * velocity times the step's length, so the cosine is that of the velocities, guidance included. */
+/* How far an image's latents are from those of its baseline, step by step (METHOD.md, section 11): the root mean square
+ * of the latents' difference, and the cosine between the two steps that were taken. The step is the velocity times the
+ * step's length, so the cosine is that of the velocities, guidance included. */
 #ifndef SAMPLER_TRAJECTORY_H
 #define SAMPLER_TRAJECTORY_H
 
@@ -20,7 +20,7 @@ typedef struct trajectory {
     trajectory_point *point; /* [steps] of a follower; NULL of the baseline */
 } trajectory;
 
-/* Room for a baseline of `steps` steps, or for one that follows it: equal to it before its first own step. */
+/* Memory for a baseline of `steps` steps, or for an image that follows it: equal to it before its first own step. */
 ss_status trajectory_lead(trajectory *t, int steps, int64_t elements, ss_error *err);
 ss_status trajectory_follow(trajectory *t, const trajectory *baseline, ss_error *err);
 void trajectory_free(trajectory *t);

@@ -31,7 +31,7 @@ ss_status clip_scorer_scale(const clip_scorer *s, double *out, ss_error *err);
 /* Length of the embeddings. */
 int64_t clip_scorer_width(const clip_scorer *s);
 
-/* out[width], not normalised. The embedding of the last prompt is kept, since a study asks for it again. */
+/* out[width], not normalised. The embedding of the last prompt is cached, since a study needs it again. */
 ss_status clip_scorer_image(clip_scorer *s, compute *c, const rgb_image *image, float *out, ss_error *err);
 ss_status clip_scorer_text(clip_scorer *s, compute *c, const char *prompt, const float **out, ss_error *err);
 

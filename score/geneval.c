@@ -176,7 +176,7 @@ static int optional_column(const csv_table *t, const char *name) {
     return -1;
 }
 
-/* Columns prompt and, where wanted, tag; others are ignored. A seed beside a prompt would not be: it is refused. */
+/* Columns prompt and, where requested, tag; others are ignored. A seed beside a prompt would not be: it is refused. */
 static ss_status read_table(const csv_table *t, const char *path, geneval_prompts *out, ss_error *err) {
     int prompt, tag = optional_column(t, "tag");
     SS_TRY(csv_find_column(t, "prompt", &prompt, err));

@@ -1,5 +1,5 @@
-/* The judge's reading of a picture and GenEval's rules. Relies on integer arithmetic alone, so that training/judge.py
- * agrees on every picture. Must never guess: what has no name makes the picture unreadable. */
+/* The judge's reading of an image and GenEval's rules. Arithmetic is in integers only, so training/judge.py agrees on
+ * every image. Nothing is guessed: what has no name makes the image unreadable. */
 #include "score/judge.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The judge: reads pictures of the world of shapes exactly, and decides prompts by GenEval's rules (evaluate_images.py,
+/* The judge: reads images of the world of shapes exactly, and decides prompts by GenEval's rules (evaluate_images.py,
  * Ghosh et al. 2023). Everything is integer arithmetic; training/judge.py is its twin and says how it works. */
 #ifndef SCORE_JUDGE_H
 #define SCORE_JUDGE_H
@@ -22,11 +22,11 @@ typedef struct judge_reading {
     const char *unreadable;                 /* why; NULL = readable. Static storage */
 } judge_reading;
 
-/* What the picture shows. Fails only without memory. */
+/* What the image shows. Fails only without memory. */
 ss_status judge_read(const rgb_image *image, judge_reading *out, ss_error *err);
 
-/* 1 when the reading does what the prompt asks; else 0 and why not in `note` (an unreadable picture is wrong).
- * A class or colour that the world does not have is an input error. */
+/* 1 when the reading satisfies the prompt; else 0 and why not in `note` (an unreadable image is wrong). A class or
+ * colour that the world does not have is an input error. */
 ss_status judge_decide(const judge_reading *r, const geneval_prompt *p, int *right, char *note, size_t note_size,
                        ss_error *err);
 

@@ -13,7 +13,7 @@
 #include "text/tokenizer.h"
 
 typedef enum metric_kind {
-    METRIC_ALIGNMENT,  /* does the image show what the prompt asks; higher is better */
+    METRIC_ALIGNMENT,  /* does the image satisfy the prompt; higher is better */
     METRIC_PREFERENCE, /* what people would say of it; higher is better */
     METRIC_DISTANCE,   /* from the paired baseline image; 0 = same */
     METRIC_SIMILARITY, /* to the paired baseline image; higher = more alike */

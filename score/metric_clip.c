@@ -1,4 +1,4 @@
-/* Metrics on a CLIP model's cosine of picture and prompt:
+/* Metrics on a CLIP model's cosine of image and prompt:
  *   clip-t      the cosine itself (Radford et al. 2021; CLIPScore without its factor)
  *   hps-v2(.1)  the cosine of a ViT-H-14 trained on preferences (Wu et al. 2023); hpsv2's score(), raw
  *   pickscore   the cosine times exp(logit_scale) (Kirstain et al. 2023) */

@@ -1,4 +1,4 @@
-/* Metric `judge`: 1 where the picture does what its prompt asks, by the exact judge of the world of shapes. */
+/* Metric `judge`: 1 where the image satisfies its prompt, by the exact judge of the world of shapes. */
 #include "score/judge.h"
 #include "score/metrics.h"
 

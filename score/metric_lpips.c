@@ -24,7 +24,7 @@ const option METRIC_LPIPS_SQUEEZE_OPTIONS[] = LPIPS_OPTIONS("squeezenet1_1-b8a52
 
 typedef struct lpips_metric {
     model *m;
-    rgb_image baseline;      /* the last one, and its features: a study has many pictures for each; no pixels = none */
+    rgb_image baseline;      /* the last one, and its features: a study has many images for each; no pixels = none */
     lpips_features features; /* about 128 MB for VGG-16 at 512 x 512 */
 } lpips_metric;
 

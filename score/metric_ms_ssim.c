@@ -17,7 +17,7 @@ enum { SCALES = 5, MIN_SIDE = (SSIM_TAPS - 1) * 16 + 1 };
 static const double WEIGHTS[SCALES] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
 
 /* The package's Gaussian window (sigma 1.5) as it comes out in float32: the sum is off 1 by 3e-8, which shows where two
- * pictures are flat and far apart. */
+ * images are flat and far apart. */
 static const double WINDOW[SSIM_TAPS] = {0.0010283803567290306f, 0.0075987582094967365f, 0.036000773310661316f,
                                          0.10936068743467331f,   0.21300552785396576f,   0.26601171493530273f,
                                          0.21300552785396576f,   0.10936068743467331f,   0.036000773310661316f,

@@ -119,7 +119,7 @@ ss_status metric_fid_distance(const void *state, const stats_features *first, co
     return SS_OK;
 }
 
-/* How many different prompts there are, 0 where nobody knows. */
+/* How many different prompts there are, 0 where unknown. */
 static int64_t count_prompts(const int64_t *prompt, int64_t n) {
     int64_t different = 0;
     for (int64_t i = 0; prompt && i < n; i++) {

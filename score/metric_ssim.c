@@ -1,6 +1,6 @@
 /* Metric `ssim`: structural similarity to the paired baseline image. Source: Wang et al. 2004; computed as
  * scikit-image's structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
- * channel_axis=2): an 11-tap Gaussian window per channel, the mean over all windows that lie inside the picture. */
+ * channel_axis=2): an 11-tap Gaussian window per channel, the mean over all windows that lie inside the image. */
 #include "score/metrics.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Integer sums: the same whatever the order. */
+/* Integer sums: the same in any order. */
 #include "score/pixels.h"
 
 double pixels_mean_square(const rgb_image *a, const rgb_image *b) {

@@ -19,7 +19,7 @@ typedef enum preprocess_rule {
      * other rounded half to even; black around it, the odd pixel right and below. hpsv2 itself leaves an image whose
      * longer side is `side` unpadded (its network then refuses all but squares); here it is padded too. */
     PREPROCESS_HPS,
-    /* pytorch-fid: /255, PyTorch's bilinear to side x side without antialiasing, whatever the shape. */
+    /* pytorch-fid: /255, PyTorch's bilinear to side x side without antialiasing, for every shape. */
     PREPROCESS_FID,
     /* clean-fid: per channel Pillow's bicubic of mode F to side x side, clipped to 0..255 and not rounded. */
     PREPROCESS_CLEAN_FID,

@@ -1,5 +1,5 @@
-/* Pillow's resize: a kernel per axis and up to two passes over interleaved samples, 8-bit or float. Relies on doubles
- * for coefficients and on integers for 8-bit pixels, as Pillow does; must never reorder a sum, or bits change. */
+/* Pillow's resize: a kernel per axis and up to two passes over interleaved samples, 8-bit or float. Coefficients are
+ * doubles and 8-bit pixels are summed in integers, as in Pillow. The order of sums is fixed, since it decides bits. */
 #include "score/resize.h"
 
 #include <math.h>

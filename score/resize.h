@@ -2,7 +2,7 @@
  * grows with the scale where an image shrinks. Coefficients are computed in double; 8-bit images use them rounded to
  * 22-bit fixed point and are rounded to 8 bits between the passes, float images (mode F) accumulate in double, are
  * stored as float and never clipped. The horizontal pass comes first unless the height shrinks by more than twice as
- * many pixels as the width: the rule of Pillow 13 (older versions always began with the horizontal one; pictures not
+ * many pixels as the width: the rule of Pillow 13 (older versions always began with the horizontal one; images not
  * taller than twice their width are the same in both). Pillow's nearest neighbour has no filter and is not here. */
 #ifndef SCORE_RESIZE_H
 #define SCORE_RESIZE_H
@@ -18,7 +18,7 @@ typedef enum resize_filter {
     RESIZE_LANCZOS, /* three lobes */
 } resize_filter;
 
-/* A part of the resized image: what is left after a crop. */
+/* A part of the resized image: the rest after a crop. */
 typedef struct resize_window {
     int left, top, width, height;
 } resize_window;
