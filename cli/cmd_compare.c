@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "report/compare.h"
 
-/* DIR/report/compare-A-B.html, with names as folders have them. */
+/* DIR/report/compare-A-B.html, with A and B made fit for a file's name. */
 static char *default_path(const store *s, const char *a, const char *b, ss_error *err) {
     text t = {0};
     char *folder = file_join(store_folder(s), "report"), *path = NULL;

@@ -9,7 +9,7 @@ static void tell(void *user, const char *component) {
     if (!invocation_has(user, "quiet")) fprintf(stderr, "%s\n", component);
 }
 
-/* Nothing is overwritten that is not meant. */
+/* Existing files are overwritten only where that was requested. */
 static ss_status check_folder(const invocation *in, const char *folder, ss_error *err) {
     char *index = file_join(folder, "model_index.json");
     if (!index) return error_no_memory(err, "path", 1);

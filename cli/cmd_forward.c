@@ -1,5 +1,5 @@
-/* `forward`: one network, tensors in, tensors out, under the reference implementation's names. This is how anyone can
- * check us. */
+/* `forward`: one network, tensors in, tensors out, under the reference implementation's names. With it anyone can
+ * compare the networks. */
 #include "cli/tables.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "model/culprit.h"
 #include "model/network.h"
 
-enum { MAX_TAPS = 256 }; /* as many flags as a command line may have */
+enum { MAX_TAPS = 256 }; /* the most flags of a command line */
 
 /* A tensor of the input file as a host array: floats of any width become float32, integers int32. */
 static ss_status take_input(const checkpoint_entry *e, model_arrays *in, ss_error *err) {
@@ -74,8 +74,8 @@ static int all_finite(const model_arrays *a) {
     return 1;
 }
 
-/* Tensors that are not finite are given as they are, since whoever looks for a fault needs them; but not in silence: a
- * notice says where the first such value is. */
+/* Tensors that are not finite are written as they are, since they are needed to look for a fault; a notice names the
+ * first such value. */
 static ss_status note_not_finite(const model *m, compute *c, const model_arrays *inputs, ss_error *err) {
     culprit k;
     model_arrays again = {0};

@@ -1,4 +1,4 @@
-/* `generate`: prompts to pictures. */
+/* `generate`: prompts to images. */
 #include "cli/tables.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include "sampler/pipeline.h"
 #include "score/geneval.h"
 
-/* What the pictures of one command share. */
+/* What the images of one command share. */
 typedef struct drawing {
     pipeline *p;
     const sample_settings *settings;
@@ -18,7 +18,7 @@ typedef struct drawing {
     picture_seeds seeds;
 } drawing;
 
-/* A picture's file, named by what it is of: the number of the prompt and the seed. */
+/* An image's file, named by what it is of: the number of the prompt and the seed. */
 static char *picture_path(const drawing *d, int index, image_seed seed, ss_error *err) {
     char name[64];
     seed_text words;
@@ -49,7 +49,7 @@ static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss
     return out->failed ? error_no_memory(err, "a picture's parameters", out->len) : SS_OK;
 }
 
-/* Write a picture; without one, check that no other is in its place. */
+/* Write an image; without one, check that no other is in its place. */
 static ss_status put_picture(const drawing *d, int index, image_seed seed, const char *prompt, const rgb_image *image,
                              ss_error *err) {
     text parameters = {0};
@@ -98,7 +98,7 @@ static ss_status run_prompt(const drawing *d, const embedding *e, const char *pr
     return status;
 }
 
-/* Some prompts at a time through the text encoders, which are not in memory while pictures are made. */
+/* Some prompts at a time through the text encoders, which are not in memory while images are made. */
 static ss_status run_prompts(const drawing *d, const geneval_prompts *prompts, ss_error *err) {
     enum { SOME = 16 };
     pipeline *p = d->p;

@@ -25,7 +25,7 @@ static void add_tensor(const char *name, const char *type, int ndim, const int64
     text_addf(out, "]  %s\n", what);
 }
 
-/* One line on a component, and its tensors where asked. */
+/* One line on a component, and its tensors where requested. */
 static ss_status describe_component(const char *name, const model *m, const compute *c, int tensors, text *out) {
     text_addf(out, "  %-16s %-32s ", name, m->net->about.name);
     text_add_grouped(out, weights_parameter_count(&m->set));
@@ -103,7 +103,7 @@ static void describe_blocks(const attn_block *block, const pipeline_sites *sites
     }
 }
 
-/* What is in memory, phase by phase: the text encoders are gone when denoising begins. */
+/* The memory of each phase: the text encoders are freed before denoising begins. */
 static void describe_memory(const pipeline_cost *cost, text *out) {
     text_add(out, "\n  memory, one image at a time: weights ");
     add_bytes(out, (double)(cost->network_bytes + cost->decoder_bytes));
@@ -147,7 +147,7 @@ static ss_status describe_pipeline(const char *folder, const model_parts *parts,
 
 /* ---- a single file ---- */
 
-/* A component of the file, its names mapped and its shapes checked; what it does not hold is said. */
+/* A component of the file, its names mapped and its shapes checked; what is missing is reported. */
 static ss_status describe_part(const original *o, const char *name, const char *class_name, const compute *c,
                                int tensors, text *out, ss_error *err) {
     const json_t *config = original_config(o, name);
@@ -165,8 +165,7 @@ static ss_status describe_part(const original *o, const char *name, const char *
     return status;
 }
 
-/* What a file was taken for. Whether a picture can be made of it is another question: the second answer may be an
- * error that says what is missing. */
+/* The kind of a file, and whether an image can be made with it: where not, the error says what is missing. */
 static ss_status describe_single(const char *path, const model_parts *parts, compute *c, int tensors, text *out,
                                  ss_error *err) {
     original *o;
@@ -233,7 +232,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     index = file_join(folder, "model_index.json");
     if (!index) SS_TRY_GOTO(error_no_memory(err, "file name", 0), done);
     if (file_exists(index)) {
-        SS_TRY_GOTO(describe_pipeline(folder, &parts, c, &whole, err), done); /* first: what is wrong, it says best */
+        SS_TRY_GOTO(describe_pipeline(folder, &parts, c, &whole, err), done); /* first, since it has the best message */
         SS_TRY_GOTO(describe_components(folder, variant, c, invocation_has(in, "tensors"), &out, err), done);
         text_add(&out, text_for(&whole, &out));
     } else if (file_exists(folder)) {

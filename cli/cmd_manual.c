@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* Text with roff's own signs escaped; a line that starts with a dot or quote gets a zero-width sign first. */
+/* Text with roff's special characters escaped; a line that starts with a dot or quote gets a zero-width character
+ * first. */
 static void put_text(const char *s) {
     int at_start = 1;
     for (; *s; s++) {

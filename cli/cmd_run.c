@@ -1,5 +1,5 @@
-/* `run`, `resume`, `verify`, `export`: studies. The work is in run/, store/ and analysis/; here are arguments, the progress line
- * and what is printed at the end. */
+/* `run`, `resume`, `verify`, `export`: studies. The work is in run/, store/ and analysis/; this file has the arguments,
+ * the progress line and the final output. */
 #include "cli/progress.h"
 #include "cli/tables.h"
 
@@ -41,7 +41,7 @@ static void session_begin(session *s, const invocation *in) {
     progress_begin(&s->line, in, &s->options);
 }
 
-/* Print what is to be noticed, and record it beside the results. */
+/* Print the notices, and record them beside the results. */
 static ss_status record_notices(session *s, ss_error *err) {
     cli_tell(&s->c->notices);
     return store_record_notices(s->store, &s->c->notices, err);

@@ -21,7 +21,7 @@ typedef struct scoring {
     int n, n_images;
 } scoring;
 
-/* A damaged store is still one: any of its files tells. */
+/* A damaged store is recognised as a store by any of its files. */
 static ss_status is_store(const char *folder, int *is, ss_error *err) {
     static const char *const FILES[] = {"manifest.json", "results.sqlite", "study.yaml"};
     *is = 0;

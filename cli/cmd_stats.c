@@ -43,7 +43,7 @@ static ss_status choose_metric(analysis *w, ss_error *err) {
     return err->code;
 }
 
-/* "a-b" or "a - b": names may hold dashes themselves, so every dash is tried. */
+/* "a-b" or "a - b": names may contain dashes, so every dash is tried. */
 static ss_status split_contrast(text_set *conditions, asked_contrast *c, ss_error *err) {
     const char *s = c->written;
     for (const char *dash = strchr(s, '-'); dash; dash = strchr(dash + 1, '-')) {

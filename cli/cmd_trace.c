@@ -1,4 +1,4 @@
-/* `trace`: one image, and which keys draw the attention while it is made. What is said about it is in report/. */
+/* `trace`: one image, and which keys draw the attention while it is made. Its output is in report/. */
 #include "cli/tables.h"
 #include "cli/trace_map.h"
 
@@ -8,7 +8,7 @@
 #include "cli/pictures.h"
 #include "report/trace.h"
 
-/* Everything that making and describing one trace holds. */
+/* The state of one trace. */
 typedef struct tracing {
     compute *c;
     pipeline *p;
@@ -76,7 +76,7 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
     return pipeline_blocks(t->p, &t->settings, &t->block, err);
 }
 
-/* The folder is of this picture, or of none yet: by what is written in its file (`made` = 0), by its pixels. */
+/* The folder belongs to this image, or to none yet: decided by the text in its file (`made` = 0), or by its pixels. */
 static ss_status check_folder(const tracing *t, const invocation *in, int made, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     seed_text seed;

@@ -1,5 +1,4 @@
-/* Parsing of arguments and help texts, both from the command table. Prints and returns an exit code: nothing below
- * cli/ does either. */
+/* Parsing of arguments and help texts, both from the command table. Only cli/ prints and returns exit codes. */
 #include "cli/command.h"
 
 #include <stdlib.h>
@@ -59,7 +58,7 @@ const char *invocation_arg(const invocation *in, int i) { return i < in->n_args 
 
 static const option *known_flag(const invocation *in, const char *name) {
     const option *o = find_flag(in->cmd, name, strlen(name));
-    if (!o) abort(); /* a command asks for a flag that its own row does not list */
+    if (!o) abort(); /* a command reads a flag that its own row does not list */
     return o;
 }
 

@@ -29,8 +29,8 @@ extern const option CLI_COMMON_FLAGS[];
 int invocation_args(const invocation *in);
 const char *invocation_arg(const invocation *in, int i);
 
-/* The value of a flag: as given (the last one), else its default (is_set = 0; text NULL where there is none). Asking
- * for a flag that the row does not have is a defect and aborts. */
+/* The value of a flag: as given (the last one), else its default (is_set = 0; text NULL where there is none). Reading a
+ * flag that the row does not have is a defect and aborts. */
 option_value invocation_flag(const invocation *in, const char *name);
 /* The i-th occurrence of a flag that may be repeated, or NULL. */
 const char *invocation_repeat(const invocation *in, const char *name, int i);

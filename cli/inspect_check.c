@@ -1,4 +1,4 @@
-/* See inspect_check.h. A file is read a part at a time, so that memory does not grow with it. */
+/* See inspect_check.h. A file is read a part at a time, so memory does not grow with it. */
 #include "cli/inspect_check.h"
 
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static void add_bad(text *out, const checkpoint_entry *e, const checkpoint_value
     text_addf(out, "  (%s)\n", e->file);
 }
 
-/* All tensors, those that no network asks for included. */
+/* All tensors, also those that no network uses. */
 static ss_status check_tensors(checking *k, const char *name, const checkpoint *file, text *out, ss_error *err) {
     text found = {0};
     int64_t values = 0;

@@ -1,4 +1,4 @@
-/* `inspect --check`: every value of a model's files, looked at. */
+/* `inspect --check`: check every value of a model's files. */
 #ifndef CLI_INSPECT_CHECK_H
 #define CLI_INSPECT_CHECK_H
 

@@ -11,7 +11,7 @@ typedef struct progress_line {
     double last_seconds;
 } progress_line;
 
-/* The line begins empty; *o tells it, unless --quiet. */
+/* The line begins empty; *o reports to it, unless --quiet. */
 void progress_begin(progress_line *line, const invocation *in, run_options *o);
 
 /* run_options.progress; `user` is the progress_line. */

@@ -68,7 +68,7 @@ ss_status cli_find_data(const char *name, char **out, ss_error *err) {
     struct stat st;
     char *data = NULL;
     *out = NULL;
-    if (*name == '/') { /* whoever opens it says best what is wrong with it */
+    if (*name == '/') { /* opening it gives the best message */
         if (stat(name, &st) == 0) return hub_locate(name, NULL, out, err);
         return (*out = text_copy(name)) ? SS_OK : error_no_memory(err, "file name", 0);
     }

@@ -20,8 +20,7 @@ void cli_compute_close(compute *c);
 /* Print the notices that are not printed yet to the standard error, "sinkscope: note: ..." each. */
 void cli_tell(notices *list);
 
-/* Where the words go that a command says beside its output at `path`: to standard error where that is standard output.
- */
+/* The stream for a command's messages beside its output at `path`: standard error where `path` is standard output. */
 FILE *cli_words(const char *path);
 
 /* Open a store for reading; a note is printed where it is of an older version and holds values that are not finite. */
@@ -66,8 +65,8 @@ void cli_free_parts(model_parts *parts);
 /* The flags PIPELINE_RULE_OPTIONS. */
 void cli_read_rules(const invocation *in, pipeline_rules *out);
 
-/* Flags of commands that make pictures (steps, guidance, sizes, negative, variant, rules, round), and what they say of
- * the sampler, completed by the model's defaults; the pipeline gets its weights' form. */
+/* Flags of commands that make images (steps, guidance, sizes, negative, variant, rules, round), and the sampler's
+ * settings that they give, completed by the model's defaults; sets the pipeline's weight format. */
 extern const option CLI_SAMPLER_FLAGS[];
 ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err);
 

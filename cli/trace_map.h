@@ -1,4 +1,4 @@
-/* `trace --map`: which vector of P is asked for. */
+/* `trace --map`: which vector of P is requested. */
 #ifndef CLI_TRACE_MAP_H
 #define CLI_TRACE_MAP_H
 
@@ -9,15 +9,15 @@ typedef struct trace_map {
     int32_t *key; /* [blocks, map.n]; owned */
 } trace_map;
 
-/* What is known of the text: words of keys, as embedding_key_word has them. */
+/* The words of the text's keys, as embedding_key_word gives them. */
 typedef struct trace_words {
     const char *const *word;
     int n;
 } trace_words;
 
 /* "key SEGMENT POSITION", "word WORD" (all its tokens) or "row ROW COLUMN" of the image, in tokens of its finest grid:
- * blocks of coarser grids answer for the token that covers it. Blocks that have no such key are left out; some block
- * must have it. To be freed, after a failure too. */
+ * blocks of coarser grids use the token that covers it. Blocks that have no such key are left out; some block must have
+ * it. To be freed, after a failure too. */
 ss_status trace_map_read(trace_map *out, const char *written, const attn_block *block, int blocks,
                          const trace_words *words, ss_error *err);
 void trace_map_free(trace_map *m);

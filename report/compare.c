@@ -1,4 +1,4 @@
-/* Gathering a comparison. Relies on analysis/scores for pairs and on the store for images, whose checksums it verifies. */
+/* Gather a comparison: pairs from analysis/scores, images from the store, with their checksums verified. */
 #include "report/compare.h"
 
 #include <math.h>
@@ -128,7 +128,7 @@ static ss_status list_pairs(compare_facts *f, const store *s, ss_error *err) {
 
 static ss_status measure_pair(compare_pair *p, const store *s, ss_error *err) {
     rgb_image a = {0}, b = {0};
-    p->difference = INFINITY; /* what was destroyed stands first */
+    p->difference = INFINITY; /* images that failed come first */
     if (p->failed[0] || p->failed[1]) return SS_OK;
     ss_status status = store_image(s, p->unit[1], &a, err);
     if (status == SS_OK) status = store_image(s, p->unit[2], &b, err);

@@ -1,5 +1,5 @@
-/* Two conditions of a study side by side, from its store alone: what each metric says, prompt by prompt, how the images
- * left the baseline's path, and the images themselves, those most different first. */
+/* Two conditions of a study side by side, from its store alone: each metric, prompt by prompt, the distance of the
+ * images' latents from the baseline's, and the images, the most different first. */
 #ifndef REPORT_COMPARE_H
 #define REPORT_COMPARE_H
 

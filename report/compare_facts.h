@@ -11,7 +11,7 @@
 typedef struct compare_pair {
     image_seed seed;
     int64_t prompt, unit[3]; /* of the baseline (-1 = not made), of a, of b */
-    int failed[2];           /* a, b: there is no picture */
+    int failed[2];           /* a, b: there is no image */
     char *words, *tag;       /* owned */
     double difference;       /* rms of the pixels of a - b, 0..1; infinite where one has failed */
     text img[4];             /* baseline, a, b, |a - b|: <img> of the rows that are shown */

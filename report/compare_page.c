@@ -1,5 +1,5 @@
-/* A comparison as a page. Relies on facts gathered once. Words claim no more than intervals show: nothing here belongs
- * to the study's family of tests. */
+/* A comparison as a page. Its sentences claim no more than the intervals show: nothing here belongs to the study's
+ * family of tests. */
 #include "report/compare_facts.h"
 
 #include <math.h>
@@ -105,7 +105,7 @@ static void add_scatters(const void *facts, text *out) {
     page_pair(out, &figures);
 }
 
-/* What a yes-or-no metric says of the four cases. */
+/* The four cases of a yes-or-no metric. */
 static void add_cases(const void *facts, text *out) {
     static const char *const HEADING[] = {"metric",         ">right under both", ">under a alone",
                                           ">under b alone", ">under neither",    ">McNemar's p"};

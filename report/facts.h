@@ -1,5 +1,5 @@
-/* What a report says, gathered: the analysis, tables from the store, pictures. Everything below is read only; pages,
- * CSV and LaTeX are written from it alone, so equal facts give equal bytes. */
+/* The data of a report: the analysis, tables from the store, images. They are read-only; pages, CSV and LaTeX are
+ * written from them alone, so equal facts give equal bytes. */
 #ifndef REPORT_FACTS_H
 #define REPORT_FACTS_H
 
@@ -46,7 +46,7 @@ typedef struct report_facts {
     report_table modules; /* block, name, kind, heads, queries, keys, segments: the model's blocks */
     report_table paths;   /* condition, step, latent_rmse, velocity_cosine: means over images */
     report_table sets;    /* metric, condition, role, n, n_baseline, value, low, high, options */
-    int kinds;            /* of attention that the model has: with one, nobody need say which */
+    int kinds;            /* kinds of attention in the model; a single one need not be named */
     file_sha256 prompts_sha256; /* of the drawn prompts' texts in order, each with a line feed behind it */
     double first_image_key;     /* share of the heaviest keys that are the first image key; NAN = no census */
 

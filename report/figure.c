@@ -1,4 +1,4 @@
-/* Figures as SVG text. Relies on base/text; must never emit a coordinate that is not finite. */
+/* Figures as SVG text. Every coordinate is finite. */
 #include "report/figure.h"
 
 #include <math.h>
@@ -75,7 +75,7 @@ static void widen(double x, double *low, double *high) {
     if (x > *high) *high = x;
 }
 
-/* Rough width in units of the drawing: fonts differ, so places are left with room. */
+/* Rough width in units of the drawing: fonts differ, so places have a margin. */
 static double text_width(const char *s) {
     size_t n = 0;
     for (; *s; s++) n += ((unsigned char)*s & 0xC0) != 0x80; /* UTF-8: characters, not bytes */
@@ -137,8 +137,7 @@ static axis make_log_axis(const figure_series *series, int n, double low, double
 static void add_tick_label(text *out, const char *classes, double x, double y, double value, int decimals) {
     text label = {0};
     if (value < -1e-12) text_add(&label, "−");
-    if (decimals > 5 && value != 0)
-        text_add_double(&label, fabs(value), 2); /* "4e-07": many zeros run into each other */
+    if (decimals > 5 && value != 0) text_add_double(&label, fabs(value), 2); /* "4e-07": for many zeros */
     else text_add_fixed(&label, fabs(value) < 1e-12 ? 0 : fabs(value), decimals > 5 ? 0 : decimals);
     add_label(out, x, y, classes, text_for(&label, out));
     text_free(&label);
@@ -338,7 +337,7 @@ static void add_scale(text *out, const shading *range, double right, double y) {
     text_free(&high);
 }
 
-/* How many cells lie between two labels of an axis that has room for one label each `room` pixels. */
+/* How many cells lie between two labels of an axis that fits one label each `room` pixels. */
 static int label_every(double cell, double room) {
     static const int EVERY[] = {1, 2, 4, 5, 10, 20, 50, 100};
     for (int i = 0; i < (int)(sizeof EVERY / sizeof *EVERY); i++)

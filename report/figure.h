@@ -35,7 +35,7 @@ void figure_lines(const figure_series *series, int n, const char *x_axis, const 
 /* Points; the line y = x is drawn, and lines at zero where the axes cross it. Both axes have one scale. */
 typedef struct figure_point {
     double x, y;
-    const char *title; /* what a pointer is told; may be NULL */
+    const char *title; /* tooltip; may be NULL */
 } figure_point;
 
 void figure_scatter(const figure_point *point, int n, const char *x_axis, const char *y_axis, text *out);
@@ -52,7 +52,7 @@ typedef struct figure_grid {
 
 void figure_heat(const figure_grid *grid, text *out);
 
-/* Two bars a row, as shares of 1: what is, beside what would be by chance. */
+/* Two bars a row, as shares of 1: observed, and expected by chance. */
 typedef struct figure_share {
     const char *label;
     double share, expected; /* expected NAN = no second bar */

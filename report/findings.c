@@ -1,5 +1,4 @@
-/* Markdown from analyses and a few questions to the stores. Relies on words.h for numbers; links figures by relative
- * name. */
+/* Markdown from analyses and a few queries of the stores. Figures are linked by relative name. */
 #include "report/findings.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ static int is_harm(const analysis_row *r) {
     return r->is_primary && findings_with_baseline(r) && !r->contrast->is_positive;
 }
 
-/* The rows of the two figures: a control's on the distance, whatever the primary metric is. */
+/* The rows of the two figures: a control's on the distance, for any primary metric. */
 static int is_control_figure(const analysis_row *r) { return is_control(r) && r->kind == METRIC_DISTANCE; }
 
 static int count_rows(const finding *f, int n, int (*wanted)(const analysis_row *)) {
@@ -30,7 +29,7 @@ static int count_rows(const finding *f, int n, int (*wanted)(const analysis_row 
     return rows;
 }
 
-/* The same contrast on a binary metric: what the judge says. */
+/* The same contrast on a binary metric: the judge. */
 static const analysis_row *find_binary(const analysis *a, const analysis_row *r) {
     for (int i = 0; i < a->n_rows; i++)
         if (a->rows[i].contrast == r->contrast && a->rows[i].stats.both.state == STATS_DEFINED &&
@@ -57,7 +56,7 @@ static void begin_contrast(text *out, const char *study_name, const analysis_row
     markdown_estimate(out, &r->stats);
 }
 
-/* Contrasts between two interventions: what is left of an effect under a control. */
+/* Contrasts between two interventions: the part of an effect that remains against a control. */
 static void add_controls(const finding *f, int n, const char *figure, text *out) {
     static const char *const HEADING[] = {"study",    "contrast",     "metric",  "n", "difference [95 % CI]",
                                           "p (Holm)", "could detect", "reads as"};
@@ -79,7 +78,7 @@ static void add_controls(const finding *f, int n, const char *figure, text *out)
         }
 }
 
-/* Interventions against the baseline on the primary metric, and what the judge says of the same images. */
+/* Interventions against the baseline on the primary metric, and the judge's result on the same images. */
 static void add_harm(const finding *f, int n, const char *figure, text *out) {
     static const char *const HEADING[] = {
         "study",    "contrast", "metric",   "n",        "difference [95 % CI]",
@@ -199,7 +198,7 @@ static ss_status add_blocks(text *out, const study *y, const store *s, ss_error 
     return status;
 }
 
-/* Of a study that changes nothing: what its probes say. */
+/* A study without interventions: its probes. */
 static ss_status add_sinks(const finding *f, text *out, ss_error *err) {
     const study *y = f->analysis->study;
     text_addf(

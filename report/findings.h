@@ -1,5 +1,5 @@
 /* The findings of several studies of one model as one Markdown document with its figures: every number comes from the
- * stores. Words come from verdicts, as everywhere: nothing that was not found is called 'no effect'. */
+ * stores. Sentences follow the verdicts: a difference that was not found is never called 'no effect'. */
 #ifndef REPORT_FINDINGS_H
 #define REPORT_FINDINGS_H
 

@@ -1,6 +1,6 @@
-/* The findings of a series: the same asked of several models, with what was moved beside what it did. Relies on the
- * column names of the probe `reduction`; must never test one model against another, whose pictures are other pictures.
- */
+/* The findings of a series: the same question for several models, with the size of each intervention beside its effect.
+ * The numbers come from the columns of the probe `reduction`. Models are never tested against each other, since their
+ * images differ. */
 #include <string.h>
 
 #include "report/findings_parts.h"

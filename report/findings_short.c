@@ -1,8 +1,7 @@
-/* The findings in a few sentences: how many contrasts came out how. Counts verdicts and says nothing that they do not.
- */
+/* The findings in a few sentences: how many contrasts came out how. Counts verdicts and adds nothing to them. */
 #include "report/findings_parts.h"
 
-/* What became of a kind of contrasts. */
+/* The verdicts of a kind of contrasts. */
 typedef struct tally {
     int all, up, down, equivalent, undecided, blunt;
 } tally;

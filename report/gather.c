@@ -1,5 +1,4 @@
-/* From a store to the facts of a report, by questions to its documented views. Relies on store/; must never write
- * to the store. */
+/* The facts of a report, from queries of the store's documented views. The store is only read. */
 #include "report/facts.h"
 #include "store/sets.h"
 

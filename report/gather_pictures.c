@@ -59,7 +59,7 @@ static ss_status choose_samples(report_facts *f, const store *s, ss_error *err) 
     return status;
 }
 
-/* The unit of a sample under a condition, its score and picture. */
+/* The unit of a sample under a condition, its score and image. */
 static ss_status gather_picture(report_facts *f, const store *s, int row, int column, ss_error *err) {
     const study_condition *c = &f->study->condition[f->column[column]];
     const facts_sample *sample = &f->sample[row];

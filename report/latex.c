@@ -1,4 +1,4 @@
-/* LaTeX. Relies on report/words for the numbers. */
+/* LaTeX tables; see latex.h. */
 #include "report/latex.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* See markdown.h. Relies on words.h for numbers. */
+/* See markdown.h. */
 #include "report/markdown.h"
 
 #include "report/words.h"

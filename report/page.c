@@ -1,4 +1,4 @@
-/* Pages as text. Relies on base/text and io/png; must never emit foreign text unescaped. */
+/* Pages as text. All text from outside the program is escaped. */
 #include "report/page.h"
 
 #include <stdlib.h>
@@ -64,7 +64,7 @@ void page_add_base64(text *out, const unsigned char *bytes, size_t n) {
     }
 }
 
-/* Mean over factor x factor pixels; what is left at the right and lower edge is cut. */
+/* Mean over factor x factor pixels; the remainder at the right and lower edge is cut. */
 static ss_status shrink(const rgb_image *image, int factor, rgb_image *out, ss_error *err) {
     *out = (rgb_image){.width = image->width / factor, .height = image->height / factor};
     size_t bytes = (size_t)out->width * (size_t)out->height * 3;

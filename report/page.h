@@ -36,7 +36,7 @@ void page_figure_end(text *out, const char *caption, const char *csv);
 /* Figures, written to a text of their own, side by side; nothing where there are none. The text is freed. */
 void page_pair(text *out, text *figures);
 
-/* <img> with the picture inside, shrunk by a whole factor to at most `max_side` pixels. classes may be NULL. */
+/* <img> with the image inside, shrunk by a whole factor to at most `max_side` pixels. classes may be NULL. */
 ss_status page_add_image(text *out, const rgb_image *image, const char *classes, const char *alternative, int max_side,
                          ss_error *err);
 

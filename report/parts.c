@@ -1,4 +1,4 @@
-/* See parts.h. Relies on the order of an analysis: the parts of a row together, means by metric and condition. */
+/* See parts.h. The order of an analysis is assumed: the parts of a row together, means by metric and condition. */
 #include "report/parts.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 /* ---- metrics ---- */
 
-/* Adds the metric to m[0..n) unless it is there; how many there are then. What one row knows of it holds for all. */
+/* Adds the metric to m[0..n) unless it is there; returns how many there are then. A row's facts about its metric hold
+ * for all rows. */
 static int add_metric(parts_metric *m, int n, parts_metric added) {
     int i = 0;
     while (i < n && strcmp(m[i].name, added.name) != 0) i++;

@@ -1,7 +1,7 @@
 /* Numbers that a paper published, each with the design that it is of, and how a study's design compares with it. A
- * number stands beside a study's own only where nothing differs that can be read from the store. What cannot be read is
- * the weights: a model of the paper's shape is taken for the paper's, and the reader is told that nobody has checked
- * it. */
+ * number is shown beside a study's own only where the designs agree in everything that the store records. The weights
+ * cannot be compared: a model of the paper's shape is taken for the paper's, and the page says that this was not
+ * verified. */
 #ifndef REPORT_PUBLISHED_H
 #define REPORT_PUBLISHED_H
 
@@ -35,7 +35,7 @@ typedef struct published_contrast {
     const char *says;
 } published_contrast;
 
-/* Something seen in unchanged pictures. */
+/* Something measured in unchanged images. */
 typedef struct published_sight {
     const char *where;
     const published_design *design;

@@ -1,5 +1,5 @@
 /* A published design beside a study's, field by field: each field is written in words for both, and equal words are
- * equal designs. Relies on facts gathered once. */
+ * equal designs. */
 #include "report/published.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 
 #include "report/words.h"
 
-/* What is compared: the study's row (NULL: something seen in unchanged pictures), prompts; the paper's number. */
+/* What is compared: the study's row (NULL: something seen in unchanged images), prompts; the paper's number. */
 typedef struct pair {
     const report_facts *f;
     const analysis_row *row;
@@ -174,8 +174,8 @@ static int is_plain(const study_condition *c) {
     return c->n_also == 0 && v->heads.all && (v->has_phase ? v->phase_low <= 0 && v->phase_high >= 1 : v->steps.all) &&
            v->branches == (1u << BRANCH_COND | 1u << BRANCH_UNCOND) && v->source == SOURCE_OWN &&
            v->redraw == REDRAW_STEP && !(v->share > 0) && c->prompt == PROMPT_SAME && c->seed_add == 0 &&
-           !isfinite(c->guidance) && c->sampler_steps == 0 && !c->scheduler && c->draw == 0 && !has_options(v->selector_options) &&
-           !has_options(v->edit_options);
+           !isfinite(c->guidance) && c->sampler_steps == 0 && !c->scheduler && c->draw == 0 &&
+           !has_options(v->selector_options) && !has_options(v->edit_options);
 }
 
 static void own_rest(const pair *x, text *out) {

@@ -1,4 +1,4 @@
-/* The report's files. Relies on facts gathered once; must never write to the store's other files. */
+/* The report's files. The store's other files are only read. */
 #include "report/report.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ static const page_section SECTIONS[] = {
     {"repeat", "How to repeat it", section_repeat},
 };
 
-/* What was asked of what, in one line above the title. */
+/* The study and its model, in one line above the title. */
 static void add_kicker(const report_facts *f, text *out) {
     const char *model = strrchr(f->study->model, '/');
     int64_t prompts = 0;

@@ -1,5 +1,5 @@
 /* The report of a study, from its store alone: report/index.html (one self-contained page), the numbers behind its
- * figures as CSV, tables.tex. Nothing here knows a network or a model: names come from the store and the tables of
+ * figures as CSV, tables.tex. Nothing here depends on a network or a model: names come from the store and the tables of
  * probes, selectors, edits and metrics. Equal stores give equal bytes. */
 #ifndef REPORT_REPORT_H
 #define REPORT_REPORT_H

@@ -1,5 +1,5 @@
-/* The answer in words, with its uncertainty. Words come from the verdicts alone: what was not found is never called
- * 'no effect'. */
+/* The answer in words, with its uncertainty. Sentences follow the verdicts: a difference that was not found is never
+ * called 'no effect'. */
 #include "report/sections.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What speaks for the numbers: shams that must give the baseline's bytes, margins and what they are made of. */
+/* Checks of the numbers: shams that must give the baseline's bytes, and the margins with their sources. */
 #include "report/sections.h"
 
 #include "report/words.h"

@@ -1,4 +1,4 @@
-/* Images that failed, by condition: they have no picture or no score, and stay in every count. */
+/* Images that failed, by condition: they have no image or no score, and every count includes them. */
 #include "io/csv.h"
 #include "report/report.h"
 #include "report/sections.h"

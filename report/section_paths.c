@@ -8,7 +8,7 @@
 
 #include "report/figure.h"
 
-/* More curves than this are not told apart; the file has all of them. */
+/* More curves than this cannot be distinguished; the file has all of them. */
 enum { MOST_CURVES = 8 };
 
 /* Rows of the table are grouped by condition: one curve of `column` each. */

@@ -1,5 +1,6 @@
 /* The paper's published numbers beside the study's own where the designs are the same; where a number has the same name
- * and another design, what differs, and not the number: a small model's figures are no copy of a large one's. */
+ * and another design, what differs, and not the number: results of a small model do not replicate those of a large
+ * one. */
 #include "report/sections.h"
 
 #include <math.h>

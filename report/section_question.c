@@ -1,4 +1,4 @@
-/* What was asked of which model, and how it can be asked again. */
+/* The question, the model, and the command that repeats the study. */
 #include "report/sections.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* What the sinks of the baseline are: classes of tokens beside what chance would give, words, places in the image. */
+/* What the sinks of the baseline are: classes of tokens beside their share by chance, words, places in the image. */
 #include "report/sections.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Tables in memory. Relies on store/ for the questions and io/csv for the form. */
+/* Tables in memory; see table.h. */
 #include "report/table.h"
 
 #include <math.h>

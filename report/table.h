@@ -22,7 +22,7 @@ typedef struct report_table {
 } report_table;
 
 ss_status report_table_read(report_table *out, const store *s, const char *sql, ss_error *err);
-/* The same from rows that were asked for already; closes them. */
+/* The same from an open query; closes it. */
 ss_status report_table_take(report_table *out, store_rows *r, ss_error *err);
 
 /* By hand: the columns first, then cells in order (a row is there when its last cell is). Out of memory is an error. */

@@ -1,4 +1,4 @@
-/* A trace as rows and as a table for a terminal. Relies on attn/run for the record. */
+/* A trace as rows and as a table for a terminal. */
 #include "report/trace.h"
 
 #include <math.h>
@@ -234,7 +234,7 @@ static void pad_to(text *out, size_t line_start, int column) {
 
 enum { COLUMN_HEAD = 7, COLUMN_KEY = 13, COLUMN_STEPS = 41, COLUMN_MASS = 49, COLUMN_FIRST = 67, COLUMN_WIDTH = 15 };
 
-/* What a terminal has room for; the page and the files have every column. */
+/* As many columns as fit a terminal; the page and the files have all. */
 static int is_told(const trace_column *c) {
     static const char *const TOLD[] = {"entropy", "concentration", "text_mass", "value_norm_projected", "persistence"};
     for (size_t i = 0; c->shown && i < sizeof TOLD / sizeof *TOLD; i++)

@@ -1,6 +1,6 @@
 /* One image's attention, traced: for each step, block, head and guidance branch the sinks by token, their mass, and
  * what the probes measured. As CSV and JSON (every row), as a table for a terminal, and as a self-contained page.
- * Nothing here knows a network: names come from the model's segments and the tables of probes. */
+ * Nothing here depends on a network: names come from the model's segments and the tables of probes. */
 #ifndef REPORT_TRACE_H
 #define REPORT_TRACE_H
 
@@ -38,7 +38,7 @@ void trace_json(const trace *t, text *out);
  * mass and what else was measured there; means over all steps, or step `step` alone where it is >= 0. */
 void trace_describe(const trace *t, int step, text *out);
 
-/* The page; fails where the picture cannot be encoded. */
+/* The page; fails where the image cannot be encoded. */
 ss_status trace_page(const trace *t, text *out, ss_error *err);
 
 /* trace.csv, trace.html and image.png in `folder` (made if it is missing), each whole or not at all. */
@@ -51,11 +51,12 @@ int trace_layouts(const trace *t);
 const attn_block *trace_layout(const trace *t, int layout);
 int trace_first_key(const trace *t, int layout);
 
-/* Classes of a block's keys, NULL where all are image keys or nobody knows; the word of one, "" where none. */
+/* Classes of a block's keys, NULL where all are image keys or the classes are unknown; the word of one, "" where
+ * none. */
 const uint8_t *trace_classes(const trace *t, attn_branch branch, const attn_block *block);
 const char *trace_word(const trace *t, attn_branch branch, const attn_block *block, int key);
 
-/* How many kinds of attention there are: with one, nobody need say which. */
+/* How many kinds of attention there are: a single one need not be named. */
 int trace_kinds(const trace *t);
 
 /* The mass of the largest key at a site; NAN where the site was not visited. */

@@ -1,7 +1,7 @@
-/* The part of a trace's page that can be moved through: a slider of steps, a map of blocks and heads by the mass of
- * their heaviest key, and of the head that is clicked its sinks as tokens of the prompt and as cells of the image, with
- * their mass over steps. The record is on the page as JSON; the script is assets/trace.js. Without script the rest of the
- * page says the same in figures. */
+/* The interactive part of a trace's page: a slider of steps, a map of blocks and heads by the mass of their heaviest
+ * key, and of the head that is clicked its sinks as tokens of the prompt and as cells of the image, with their mass
+ * over steps. The record is on the page as JSON; the script is assets/trace.js. Without scripts the rest of the page
+ * shows the same in figures. */
 #include "report/trace_page.h"
 
 #include <math.h>

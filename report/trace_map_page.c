@@ -1,5 +1,5 @@
 /* The map of a trace: one vector of P, mean over heads, at three steps of every block that has it, drawn on the block's
- * own grid of image tokens; a row of P on text alone is told in words. */
+ * own grid of image tokens; a row of P over text alone is given in words. */
 #include "report/trace_page.h"
 
 #include <math.h>

@@ -51,7 +51,7 @@ static census_row *census_at(census_row *row, int *n, const attn_segment *s, int
 }
 
 /* Shares of a segment's class among the strongest keys and, by chance, among the keys of the calls counted. Segments of
- * one name are one, whatever the layout. */
+ * one name are counted together in all layouts. */
 static int census(const trace *t, const key_counts *c, int layout, census_row *row, int n) {
     const attn_block *b = trace_layout(t, layout);
     int first = trace_first_key(t, layout);

@@ -1,4 +1,4 @@
-/* Numbers and conditions in words. Relies on the tables of selectors and edits for what they mean. */
+/* Numbers and conditions in words, from the tables of selectors and edits. */
 #include "report/words.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Reading and finding added tokens. Follows PreTrainedTokenizerBase._from_pretrained of transformers 4.57.1 in which
- * file counts. Must never take a flag for granted that would change ids: single_word is refused, not ignored. */
+ * file counts. A flag that would change ids is refused, not ignored: single_word. */
 #include "text/added_tokens.h"
 
 #include <stdio.h>

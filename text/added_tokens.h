@@ -1,6 +1,6 @@
-/* Tokens that stand outside the vocabulary's own rules: specials such as </s>, and whatever a folder adds. They are cut
- * out of a text before anything else happens to it. What they are comes from several files, by transformers' rules:
- * added_tokens_decoder in tokenizer_config.json, or else special_tokens_map.json and added_tokens.json. */
+/* Tokens that stand outside the vocabulary's own rules: specials such as </s>, and those that a folder adds. They are
+ * cut out of a text before all other steps. Several files list them, by transformers' rules: added_tokens_decoder in
+ * tokenizer_config.json, or else special_tokens_map.json and added_tokens.json. */
 #ifndef TEXT_ADDED_TOKENS_H
 #define TEXT_ADDED_TOKENS_H
 

@@ -139,7 +139,7 @@ static int next_match(const added_vocabulary *v, int normalized, const char *s, 
     return -1;
 }
 
-/* Whether the code point at s is a sign of words. */
+/* Whether the code point at s is a character of words. */
 static ss_status is_word(const added_vocabulary *v, const char *s, size_t n, int *yes, ss_error *err) {
     int32_t cp;
     spans found = {0};

@@ -23,7 +23,7 @@ typedef struct added_vocabulary {
     string_map contents;    /* content -> index */
     string_map patterns[2]; /* by `normalized`: pattern -> index */
     size_t longest[2];
-    pattern *word;     /* one word sign; NULL where no token asks */
+    pattern *word;     /* one word character; NULL where no token needs it */
     int split_special; /* special tokens in a text are text */
 } added_vocabulary;
 

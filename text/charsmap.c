@@ -1,5 +1,5 @@
-/* A Darts double array: each unit holds a label, an offset and whether a value hangs below. Must never follow an
- * offset out of the array, whatever the file holds. */
+/* A Darts double array: each unit holds a label, an offset and whether a value hangs below. Every offset is checked
+ * against the array before it is followed. */
 #include "text/charsmap.h"
 
 #include <string.h>

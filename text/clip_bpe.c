@@ -1,6 +1,6 @@
-/* Encoding with CLIP's BPE: clean the text as transformers does, lower-case it, split it by a regular
- * expression, and merge the bytes of each piece. The order and the oddities are the references'; where a line looks
- * strange it is because Python does that. Reading of the vocabulary is in clip_vocabulary.c. */
+/* Encoding with CLIP's BPE: clean the text as transformers does, lower-case it, split it by a regular expression, and
+ * merge the bytes of each piece. The order of steps and the oddities are those of the references; lines that look
+ * strange do what Python does. Reading of the vocabulary is in clip_vocabulary.c. */
 #include "text/clip_bpe.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

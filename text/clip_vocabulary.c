@@ -1,5 +1,5 @@
-/* Reading vocab.json, merges.txt and the special tokens of a CLIP tokenizer folder, or the merges alone. Must never
- * accept an id or a line that the reference would read differently. */
+/* Reading vocab.json, merges.txt and the special tokens of a CLIP tokenizer folder, or the merges alone. An id or a
+ * line that the reference would read differently is refused. */
 #include "text/clip_vocabulary.h"
 
 #include <stdio.h>

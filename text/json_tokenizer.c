@@ -75,7 +75,7 @@ const char *json_tokenizer_piece(const json_tokenizer *t, int32_t id) {
 
 /* ---- words ---- */
 
-/* The text that a piece stands for: its bytes where it is written in signs for bytes. */
+/* The text that a piece stands for: its bytes where it is written in characters for bytes. */
 static ss_status plain_text(const json_tokenizer *t, const char *s, size_t n, text *out, ss_error *err) {
     if (!pre_tokenizer_is_byte_level(t->pre) || !byte_level_add_bytes(out, s, n)) {
         out->len = 0;
@@ -96,7 +96,7 @@ static ss_status add_word(const json_tokenizer *t, const piece *p, const model_t
     text plain = {0}, part = {0};
     ss_status status = plain_text(t, p->t.s, p->t.len, &plain, err);
     size_t space = spaces_at_start(&plain);
-    if (status == SS_OK && unicode_find_invalid(plain.s, plain.len) < plain.len) /* cut within a sign */
+    if (status == SS_OK && unicode_find_invalid(plain.s, plain.len) < plain.len) /* cut within a character */
         status = token_builder_word(b, p->t.s, p->t.len, err);
     else if (status == SS_OK) status = token_builder_word(b, plain.s + space, plain.len - space, err);
     for (int i = 0; status == SS_OK && i < list->count; i++) {

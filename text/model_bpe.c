@@ -162,7 +162,7 @@ static void add_symbol(word *w, int32_t id, uint32_t length) {
     w->at[w->count++] = (symbol){id, previous, -1, length};
 }
 
-/* The bytes of a sign that is not in the vocabulary; 0 where one of them has no token. */
+/* The bytes of a character that is not in the vocabulary; 0 where one of them has no token. */
 static int add_bytes(const token_model *m, word *w, const text *spelt) {
     for (size_t i = 0; i < spelt->len; i++)
         if (model_vocabulary_byte(&m->vocabulary, (unsigned char)spelt->s[i]) < 0) return 0;
@@ -171,8 +171,8 @@ static int add_bytes(const token_model *m, word *w, const text *spelt) {
     return 1;
 }
 
-/* One symbol a sign, with prefix and suffix where they belong. Unknown signs are one symbol each, or with fuse_unk one
- * for neighbours. */
+/* One symbol a character, with prefix and suffix where they belong. Unknown characters are one symbol each, or with
+ * fuse_unk one for neighbours. */
 static ss_status spell(const token_model *m, const char *s, size_t n, word *w, ss_error *err) {
     const bpe_rules *b = &m->bpe;
     uint32_t pending = 0; /* bytes of an unknown symbol that was not added yet */

@@ -68,7 +68,7 @@ static ss_status find_paths(const token_model *m, const char *s, size_t n, node 
         int single = 0;
         for (size_t k = 1; k <= n - i && k <= m->vocabulary.longest; k++) {
             hash = string_map_step(hash, (unsigned char)s[i + k - 1]);
-            if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a sign */
+            if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a character */
             int32_t id = string_map_get_hashed(&m->vocabulary.ids, hash, s + i, k);
             if (id < 0) continue;
             relax(&best[i + k], u->scores[id] + best[i].score, id, i);

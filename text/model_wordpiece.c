@@ -35,8 +35,8 @@ static ss_status add_unknown(const token_model *m, size_t n, model_tokens *out, 
     return m->wordpiece.unknown < 0 ? model_no_unknown(m, err) : model_tokens_add(out, m->wordpiece.unknown, 0, n, err);
 }
 
-/* The id of the longest piece that begins at `from`, and where it ends; -1: none. `part` is room for prefix and word.
- */
+/* The id of the longest piece that begins at `from`, and where it ends; -1: none. `part` is scratch for prefix and
+ * word. */
 static int32_t longest_piece(const token_model *m, const char *part, size_t prefix, size_t n, size_t from,
                              size_t *end) {
     for (*end = n; *end > from;) {

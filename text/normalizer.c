@@ -38,7 +38,7 @@ struct normalizer {
     int count;
 };
 
-/* ---- sign by sign ---- */
+/* ---- character by character ---- */
 
 /* Appends what becomes of one code point. */
 typedef void rewrite(const step *s, int32_t cp, text *out);
@@ -173,7 +173,7 @@ static ss_status read_replace(step *s, const json_t *tree, const char *where, ss
     return pattern_read(&s->pattern, tree, where, err);
 }
 
-/* What is put in has the place of the last sign that goes. */
+/* What is put in has the place of the last character that goes. */
 static ss_status apply_replace(const step *s, piece *p, ss_error *err) {
     spans found = {0};
     text out = {0};

@@ -15,7 +15,7 @@ struct pattern {
     char *source, *where; /* for messages */
 };
 
-/* Each sign that could mean something is written as a number. */
+/* Each character that could be an operator is written as a number. */
 static void add_literal(text *out, const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)s[i] < 0x80) text_addf(out, "\\x{%x}", (unsigned)s[i]);

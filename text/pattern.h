@@ -1,4 +1,4 @@
-/* Regular expressions of a tokenizer.json. The file is a stranger's, and its patterns are written for Oniguruma (Ruby's
+/* Regular expressions of a tokenizer.json. The file is not trusted, and its patterns are written for Oniguruma (Ruby's
  * syntax), which the tokenizers package uses. They are parsed here, and each construct that PCRE2 reads alike is given
  * to it in a form of one meaning; any other construct is an error that names the pattern. PCRE2 runs under limits. */
 #ifndef TEXT_PATTERN_H

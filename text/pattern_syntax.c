@@ -1,7 +1,7 @@
 /* Oniguruma's syntax (Ruby's, UTF-8) read and written as PCRE2's. What the two read differently is written out (\s, \w,
- * \b, ., ^, $, code points that only one of them knows) or refused (options in mid-group, \h, \R, nested sets, {n}?,
- * ...). Sources: doc/RE of Oniguruma 6.9.10, pcre2pattern(3) of 10.42. Must never pass a construct that it does not
- * know. */
+ * \b, ., ^, $, code points that only one of them supports) or refused (options in mid-group, \h, \R, nested sets, {n}?,
+ * ...). Sources: doc/RE of Oniguruma 6.9.10, pcre2pattern(3) of 10.42. Constructs that are not listed here are
+ * refused. */
 #include "text/pattern.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@
 #define NO_SPACES                                                                                                      \
     "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}" \
     "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
-/* Word signs; TOKENIZERS_NEW_WORD has those of code points that PCRE2 may not know. */
+/* Word characters; TOKENIZERS_NEW_WORD has those of code points that PCRE2 may not know. */
 #define WORDS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
 static const char *const MORE_WORDS[] = {
     [PATTERN_ONIGURUMA] = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}", [PATTERN_RUST] = "\\x{200c}\\x{200d}"};
@@ -22,7 +22,7 @@ static const char *const MORE_WORDS[] = {
 enum { MAX_DEPTH = 64 };
 
 typedef struct reader {
-    const char *s, *source, *where; /* s: what is left */
+    const char *s, *source, *where; /* s: the rest */
     text *out;
     pattern_kind kind;
     int depth, caseless;
@@ -57,7 +57,7 @@ static void add_words(const reader *r) {
         add_range(out, TOKENIZERS_NEW_WORD[i]);
 }
 
-/* Word boundaries by Oniguruma's word signs: PCRE2's \b goes by others. */
+/* Word boundaries by Oniguruma's word characters: PCRE2's \b uses others. */
 static void add_boundary(const reader *r, int inverted) {
     text *out = r->out;
     for (int i = 0; i < 2; i++) {
@@ -138,8 +138,8 @@ static ss_status numbered(reader *r, char kind, int32_t *cp) {
     return SS_OK;
 }
 
-/* A single sign, escaped or not; r->s is at it. *cp -1: it was something else (\s, \p, an anchor), r->s is behind the
- * backslash. */
+/* A single character, escaped or not; r->s is at it. *cp -1: it was something else (\s, \p, an anchor), r->s is behind
+ * the backslash. */
 static ss_status sign(reader *r, int32_t *cp) {
     static const struct {
         char letter;
@@ -159,7 +159,7 @@ static ss_status sign(reader *r, int32_t *cp) {
     return SS_OK;
 }
 
-/* Where case is ignored Oniguruma also matches signs that unfold to several letters (ss and sharp s, fi and its
+/* Where case is ignored Oniguruma also matches characters that unfold to several letters (ss and sharp s, fi and its
  * ligature): PCRE2 does not. */
 static ss_status check_case(reader *r, int32_t cp, int in_set) {
     static const char *const PAIRS[] = {"ss", "ff", "fi", "fl", "st"};
@@ -175,7 +175,7 @@ static ss_status check_case(reader *r, int32_t cp, int in_set) {
 
 static void add_sign(text *out, int32_t cp) { text_addf(out, "\\x{%x}", (unsigned)cp); }
 
-/* One member of a set: a sign, a range, or a shorthand. */
+/* One member of a set: a character, a range, or a shorthand. */
 static ss_status set_member(reader *r) {
     int32_t from, to;
     SS_TRY(sign(r, &from));
@@ -283,7 +283,7 @@ static ss_status atom(reader *r, int *repeatable) {
     return SS_OK;
 }
 
-/* {n}, {n,}, {n,m} or {,m} at r->s: its length and what to write; 0: a brace that is a sign. */
+/* {n}, {n,}, {n,m} or {,m} at r->s: its length and what to write; 0: a brace that is a character. */
 static size_t interval(const char *s, text *out, int *ranged) {
     size_t i = 1, digits[2] = {0, 0}, from[2] = {0, 0};
     for (int k = 0; k < 2; k++) {

@@ -23,7 +23,7 @@ void spans_free(spans *list) {
     *list = (spans){0};
 }
 
-/* Room for one more of `size` bytes. */
+/* Grow the array for one more of `size` bytes. */
 static ss_status grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
     if (count < *capacity) return SS_OK;
     int n = *capacity ? 2 * *capacity : 16;

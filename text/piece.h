@@ -1,6 +1,6 @@
-/* A prompt on its way through the steps of a tokenizer.json: pieces that normalizers rewrite and pre-tokenizers split.
- * Follows NormalizedString and PreTokenizedString of Hugging Face's tokenizers, of whose offsets one fact alone matters
- * to ids: which bytes come from the very start of the prompt (Metaspace's prepend_scheme 'first'). */
+/* A prompt during the steps of a tokenizer.json: pieces that normalizers rewrite and pre-tokenizers split. Follows
+ * NormalizedString and PreTokenizedString of Hugging Face's tokenizers, of whose offsets one fact alone matters to ids:
+ * which bytes come from the very start of the prompt (Metaspace's prepend_scheme 'first'). */
 #ifndef TEXT_PIECE_H
 #define TEXT_PIECE_H
 

@@ -173,7 +173,7 @@ static ss_status prepend(piece *p, const char *sign, ss_error *err) {
     return piece_replace(p, &now, lead, err);
 }
 
-/* Splits by GPT-2's pattern, then writes bytes as signs. */
+/* Splits by GPT-2's pattern, then writes bytes as characters. */
 static ss_status split_byte_level(const step *s, piece *p, pieces *out, ss_error *err) {
     int from = out->count;
     if (s->prefix_space && *p->t.s != ' ') SS_TRY(prepend(p, " ", err));

@@ -17,7 +17,7 @@ ss_status pre_tokenizer_apply(const pre_tokenizer *p, pieces *list, ss_error *er
 
 /* What pieces are written in after it. */
 int pre_tokenizer_is_byte_level(const pre_tokenizer *p);
-/* The sign that stands for a space (Metaspace), "" where there is none. */
+/* The character that stands for a space (Metaspace), "" where there is none. */
 const char *pre_tokenizer_space(const pre_tokenizer *p);
 
 ss_status pre_tokenizer_check_types(const json_t *tree, const char *where, ss_error *err);

@@ -1,5 +1,5 @@
 /* The five fields of sentencepiece's ModelProto that encoding needs, from the wire format
- * (https://protobuf.dev/programming-guides/encoding). Must never read past the end of the message it is in. */
+ * (https://protobuf.dev/programming-guides/encoding). Every read is checked against the end of the message. */
 #include "text/spiece_model.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* See step_tree.h. Relies on io/json.h alone. */
+/* See step_tree.h. */
 #include "text/step_tree.h"
 
 #include <string.h>

@@ -1,5 +1,4 @@
-/* Open addressing with linear probing, at most half full. Must never keep a key that it does not own alive: the caller
- * frees keys after the map. */
+/* Open addressing with linear probing, at most half full. Keys are borrowed: the caller frees keys after the map. */
 #include "text/string_map.h"
 
 #include <stdlib.h>

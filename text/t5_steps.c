@@ -1,5 +1,5 @@
 /* Reading the normalizer and pre_tokenizer of tokenizer.json in the forms that transformers has written for T5 over the
- * years. Must never skip a step it does not know: ids would differ in silence. */
+ * years. An unknown step is refused, not skipped: ids would differ in silence. */
 #include "text/t5_steps.h"
 
 #include <math.h>

@@ -55,7 +55,7 @@ static void find_paths(const t5_vocabulary *v, const char *s, size_t n, node *be
         int single = 0;
         for (size_t k = 1; k <= n - i && k <= v->longest; k++) {
             hash = string_map_step(hash, (unsigned char)s[i + k - 1]);
-            if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a sign */
+            if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a character */
             int32_t id = string_map_get_hashed(&v->ids, hash, s + i, k);
             if (id < 0) continue;
             relax(&best[i + k], (double)v->model.pieces[id].score + best[i].score, id, i);
@@ -65,7 +65,8 @@ static void find_paths(const t5_vocabulary *v, const char *s, size_t n, node *be
     }
 }
 
-/* One chunk: an optional sign and what follows up to the next. Neighbouring unknown pieces become one token. */
+/* One chunk: an optional replacement character and the text up to the next one. Neighbouring unknown pieces become one
+ * token. */
 static ss_status encode_chunk(const t5_vocabulary *v, const char *s, size_t n, token_builder *b, ss_error *err) {
     node *best = malloc((n + 1) * sizeof *best);
     size_t *ends = malloc((n + 1) * sizeof *ends); /* by start of a piece on the best path: its end */
@@ -85,7 +86,7 @@ static ss_status encode_chunk(const t5_vocabulary *v, const char *s, size_t n, t
     return status;
 }
 
-/* Metaspace: spaces become signs, a sign is put in front by the scheme, and chunks begin at signs. */
+/* Metaspace: spaces become the replacement character, one is put in front by the scheme, and chunks begin at it. */
 static ss_status encode_metaspace(const t5_vocabulary *v, const char *s, size_t n, int is_first, token_builder *b,
                                   ss_error *err) {
     text marked = {0};
@@ -103,7 +104,7 @@ static ss_status encode_metaspace(const t5_vocabulary *v, const char *s, size_t 
     return status;
 }
 
-/* The pre-tokenizer: WhitespaceSplit where the folder asks for it, then Metaspace. */
+/* The pre-tokenizer: WhitespaceSplit where the folder has it, then Metaspace. */
 static ss_status encode_normalized(const t5_vocabulary *v, const char *s, size_t n, int is_first, token_builder *b,
                                    ss_error *err) {
     int32_t cp;

@@ -1,6 +1,6 @@
 /* Opening a T5 tokenizer folder. Which file decides what follows T5TokenizerFast.__init__,
- * PreTrainedTokenizerFast.__init__ and PreTrainedTokenizerBase._from_pretrained of transformers 4.57.1. Must never
- * accept files that contradict each other. */
+ * PreTrainedTokenizerFast.__init__ and PreTrainedTokenizerBase._from_pretrained of transformers 4.57.1. Files that
+ * contradict each other are refused. */
 #include "text/t5_vocabulary.h"
 
 #include <stdlib.h>

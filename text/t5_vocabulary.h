@@ -1,4 +1,4 @@
-/* What T5's tokenizer knows after its folder was read. */
+/* The data of T5's tokenizer, read from its folder. */
 #ifndef TEXT_T5_VOCABULARY_H
 #define TEXT_T5_VOCABULARY_H
 
@@ -15,7 +15,7 @@ typedef struct t5_vocabulary {
     t5_steps steps;
     string_map ids;       /* piece -> id */
     size_t longest;       /* bytes of the longest piece */
-    double unknown_score; /* of a sign that no piece covers */
+    double unknown_score; /* of a character that no piece covers */
     added_tokens added;
     int size;
     int32_t end, padding;

@@ -89,7 +89,7 @@ static const model_kind KINDS[] = {{"BPE", bpe_read, bpe_encode},
                                    {"WordLevel", wordlevel_read, wordpiece_encode}};
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 
-/* Files older than the member 'type' are told apart by what they have, as the crate does. */
+/* Files older than the member 'type' are recognised by their members, as in the crate. */
 static const char *type_of(const json_t *tree) {
     const char *type = json_string_value(json_object_get(tree, "type"));
     if (type) return type;

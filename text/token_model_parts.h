@@ -61,7 +61,7 @@ ss_status model_add_text(token_model *m, const char *s, int64_t id, ss_error *er
 ss_status model_copy_text(const token_model *m, const json_t *tree, const char *name, const char *by_default,
                           char **out, ss_error *err);
 
-/* A sign that no token stands for, in a vocabulary without an unknown token. */
+/* A character that no token stands for, in a vocabulary without an unknown token. */
 ss_status model_no_unknown(const token_model *m, ss_error *err);
 
 #endif

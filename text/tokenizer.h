@@ -34,11 +34,11 @@ typedef struct token {
 } token;
 
 /* The result of encoding: `count` tokens, of which the first `used` are not padding. Words are as the tokenizer sees
- * them. CLIP: a run of letters, one digit, or a run of other signs, lower-cased. T5: between spaces, a run of letters
- * and digits or of other signs, case kept; a lone space is an empty word. BERT: between spaces, a run without
- * punctuation or one sign of it, lower-cased, without accents. A tokenizer.json of another making: its pieces before
- * the model, or where they begin with a sign for space, words as of T5. Compare with case folded. Zero-initialise; free
- * with tokens_free. */
+ * them. CLIP: a run of letters, one digit, or a run of other characters, lower-cased. T5: between spaces, a run of
+ * letters and digits or of other characters, case kept; a lone space is an empty word. BERT: between spaces, a run
+ * without punctuation or one character of it, lower-cased, without accents. A tokenizer.json of another making: its
+ * pieces before the model, or where they begin with a character for space, words as of T5. Compare with case folded.
+ * Zero-initialise; free with tokens_free. */
 typedef struct tokens {
     token *at;
     int count, used;

@@ -1,5 +1,5 @@
-/* Unicode through utf8proc; Cased and Case_Ignorable, which utf8proc lacks, through PCRE2. Must never depend on the
- * locale or on wchar_t. */
+/* Unicode through utf8proc; Cased and Case_Ignorable, which utf8proc lacks, through PCRE2. Independent of the locale
+ * and of wchar_t. */
 #include "text/unicode.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -183,7 +183,7 @@ static int has(const pcre2_code *property, const char *s, size_t n, text *out) {
     return found >= 0;
 }
 
-/* handle_capital_sigma of CPython's Objects/unicodeobject.c: final where the nearest sign before that is not
+/* handle_capital_sigma of CPython's Objects/unicodeobject.c: final where the nearest character before that is not
  * case-ignorable is cased, and the nearest after is not. */
 static int is_final_sigma(const char *s, size_t n, size_t i, size_t after, const unicode_case *c, text *out) {
     size_t j = i;

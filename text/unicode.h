@@ -33,7 +33,7 @@ int unicode_is_word_sign(int32_t cp);   /* category L*, M* or N* */
 int unicode_is_ideograph(int32_t cp);   /* BasicTokenizer._is_chinese_char of transformers */
 int unicode_is_mark(int32_t cp);        /* category Mn */
 int unicode_is_digit(int32_t cp);       /* category Nd, \d of Python */
-int unicode_is_punctuation(int32_t cp); /* category P*, or a sign of ASCII: _is_punctuation of transformers */
+int unicode_is_punctuation(int32_t cp); /* category P*, or an ASCII symbol: _is_punctuation of transformers */
 
 /* Append s in Normalization Form C, D, KC or KD. */
 ss_status unicode_add_nfc(text *out, const char *s, size_t n, ss_error *err);

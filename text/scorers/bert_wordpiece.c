@@ -1,6 +1,6 @@
 /* Encoding with BERT's WordPiece: cut out special tokens, clean, lower-case, strip accents, split at spaces and
- * punctuation, then take the longest piece that fits, again and again. The order and the oddities are the reference's.
- * Must never hold a piece twice: the reference would give it the later id and count it once. */
+ * punctuation, then take the longest piece that fits, again and again. The order of steps and the oddities are those of
+ * the reference. A piece that occurs twice is refused: the reference would give it the later id and count it once. */
 #include "text/scorers/bert_wordpiece.h"
 
 #include <stdlib.h>
@@ -271,7 +271,7 @@ static ss_status encode_segment(const bert_wordpiece *w, const char *s, size_t n
     return status;
 }
 
-/* The first step of PreTrainedTokenizer.tokenize: lower() of every sign by itself, special tokens kept. */
+/* The first step of PreTrainedTokenizer.tokenize: lower() of every character by itself, special tokens kept. */
 static void lower_between_special(const bert_wordpiece *w, const char *s, size_t n, text *out) {
     int32_t cp;
     for (size_t i = 0; i < n;) {

@@ -1,4 +1,4 @@
-/* html.unescape. The table is in html_entities.h; must never decode what Python leaves alone. */
+/* html.unescape. The table is in html_entities.h. What Python does not decode is left as it is. */
 #include "text/scorers/html.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* ftfy's fix_encoding. Single-byte encodings are tried in turn: where all of a suspicious text can be written in one
- * and the bytes are UTF-8, that is what it was. Must never change text that ftfy leaves alone; oddities of the
- * reference that change results are kept and marked. */
+ * and the bytes are UTF-8, that is what it was. Text that ftfy does not change is left as it is; oddities of the
+ * reference that change results are reproduced and marked. */
 #include "text/scorers/mojibake.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -252,8 +252,8 @@ static ss_status put_fixed(const void *context, const char *s, size_t n, text *o
     return status;
 }
 
-/* Latin-1 that was meant for windows-1252, where that encoding has no hole: control codes become its signs. Where it
- * has, the reference goes on to fix_c1_controls, which leaves the holes: the same result in one pass. */
+/* Latin-1 that was meant for windows-1252, where that encoding has no hole: control codes become its characters. Where
+ * it has, the reference goes on to fix_c1_controls, which leaves the holes: the same result in one pass. */
 static ss_status replace_controls(text *t, ss_error *err) {
     text out = {0};
     for (size_t i = 0; i < t->len;) {

@@ -1,5 +1,5 @@
-/* ftfy's fix_text around its fix_encoding (text/scorers/mojibake.h). Must never be run on bytes that are not UTF-8: surrogates,
- * which the reference also repairs, cannot occur then. */
+/* ftfy's fix_text around its fix_encoding (text/scorers/mojibake.h). The input must be valid UTF-8; surrogates, which
+ * the reference also repairs, cannot occur then. */
 #include "text/scorers/repair.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static int is_letter_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* str.upper() of what an entity stands for; the signs that grow by it are ligatures. */
+/* str.upper() of what an entity stands for; the characters that grow by it are ligatures. */
 static void add_upper(text *out, const char *s, size_t n) {
     static const struct {
         int32_t sign;
