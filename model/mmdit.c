@@ -23,8 +23,9 @@ static tensor part(const pass *p, tensor modulation, int i) {
     return tensor_columns(modulation, i * p->g->width, p->g->width);
 }
 
-static tensor modulated(const pass *p, tensor x, tensor scale, tensor shift) {
-    tensor out = nn_like(p->c, x);
+/* `reader`: one of the layers that read it, which are alike. */
+static tensor modulated(const pass *p, tensor x, tensor scale, tensor shift, const nn_linear *reader) {
+    tensor out = nn_like_for(p->c, x, reader);
     op_norm_modulate(p->c, out, x, scale, shift, NORM_EPS);
     return out;
 }
@@ -202,8 +203,8 @@ static void add_feed_forward(const pass *p, const stream *s, int n, int block) {
     linear_call up[STREAMS], down[STREAMS];
     arena_mark mark = arena_get_mark(p->c->scratch);
     for (int i = 0; i < n; i++) {
-        tensor normed = modulated(p, s[i].x, part(p, s[i].modulation, 4), part(p, s[i].modulation, 3));
-        up[i] = nn_linear_call(nn_linear_room(p->c, normed, s[i].up), normed, s[i].up, ACT_GELU_TANH);
+        tensor normed = modulated(p, s[i].x, part(p, s[i].modulation, 4), part(p, s[i].modulation, 3), s[i].up);
+        up[i] = nn_linear_call(nn_linear_room_for(p->c, normed, s[i].up, s[i].down), normed, s[i].up, ACT_GELU_TANH);
         down[i] = gated(nn_linear_call(nn_like(p->c, s[i].x), up[i].out, s[i].down, ACT_NONE), s[i].x,
                         part(p, s[i].modulation, 5));
     }
@@ -224,9 +225,9 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
     const linear_call modulate[] = {nn_linear_call(m, p->condition, &w->norm1, ACT_NONE),
                                     nn_linear_call(mt, p->condition, &w->norm1_context, ACT_NONE)};
     op_linears(c, modulate, NN_COUNT(modulate));
-    tensor normed = modulated(p, image, part(p, m, 1), part(p, m, 0));
-    tensor normed_context = modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0));
-    tensor normed2 = dual ? modulated(p, image, part(p, m, 7), part(p, m, 6)) : TENSOR_NONE;
+    tensor normed = modulated(p, image, part(p, m, 1), part(p, m, 0), &w->attn.k);
+    tensor normed_context = modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0), &w->attn_context.k);
+    tensor normed2 = dual ? modulated(p, image, part(p, m, 7), part(p, m, 6), &w->attn2.k) : TENSOR_NONE;
     compute_tap(c, normed, "transformer_blocks.%d.norm1", i);
     compute_tap(c, normed_context, "transformer_blocks.%d.norm1_context", i);
 
@@ -264,7 +265,7 @@ tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, 
     for (int i = 0; i < g->layers; i++) block_forward(&p, &w->block[i], i, image, context);
 
     tensor m = nn_linear_new(c, p.condition, &w->norm_out, ACT_NONE); /* scale, shift */
-    tensor normed = modulated(&p, image, part(&p, m, 0), part(&p, m, 1));
+    tensor normed = modulated(&p, image, part(&p, m, 0), part(&p, m, 1), &w->proj_out);
     compute_tap(c, normed, "norm_out");
     tensor patches = nn_linear_new(c, normed, &w->proj_out, ACT_NONE);
     compute_tap(c, patches, "proj_out");

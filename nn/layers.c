@@ -6,6 +6,10 @@
 
 tensor nn_like(compute *c, tensor t) { return compute_tensor(c, t.ndim, t.dim); }
 
+tensor nn_like_for(compute *c, tensor t, const nn_linear *reader) {
+    return compute_tensor_of(c, compute_input_type(c, &reader->w), t.ndim, t.dim);
+}
+
 void nn_linear_into(compute *c, tensor out, tensor x, const nn_linear *l, activation act) {
     op_linear(c, out, x, &l->w, nn_optional(&l->b), act);
 }
@@ -14,6 +18,12 @@ tensor nn_linear_room(compute *c, tensor x, const nn_linear *l) {
     tensor shape = x;
     shape.dim[x.ndim - 1] = nn_linear_width(l);
     return nn_like(c, shape);
+}
+
+tensor nn_linear_room_for(compute *c, tensor x, const nn_linear *l, const nn_linear *reader) {
+    tensor shape = x;
+    shape.dim[x.ndim - 1] = nn_linear_width(l);
+    return compute_input_type(c, &l->w) == TENSOR_BF16 ? nn_like_for(c, shape, reader) : nn_like(c, shape);
 }
 
 tensor nn_linear_new(compute *c, tensor x, const nn_linear *l, activation act) {
@@ -50,7 +60,8 @@ tensor nn_layer_norm_new(compute *c, tensor x, const nn_affine *a, float eps) {
 tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *down, activation act) {
     tensor out = nn_linear_room(c, x, down);
     arena_mark mark = arena_get_mark(c->scratch);
-    tensor inner = nn_linear_new(c, x, up, act);
+    tensor inner = nn_linear_room_for(c, x, up, down);
+    nn_linear_into(c, inner, x, up, act);
     nn_linear_into(c, out, inner, down, ACT_NONE);
     arena_release(c->scratch, mark);
     return out;

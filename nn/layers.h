@@ -49,6 +49,9 @@ static inline linear_call nn_linear_call(tensor out, tensor x, const nn_linear *
 /* Output of a linear layer: new scratch of x's shape with the layer's width. */
 tensor nn_linear_room(compute *c, tensor x, const nn_linear *l);
 
+/* The same for what layer `reader` alone reads: in its type (compute_input_type) where layer l can write that. */
+tensor nn_linear_room_for(compute *c, tensor x, const nn_linear *l, const nn_linear *reader);
+
 /* Queries of x, keys and values of `from` (x itself in self-attention), each in new scratch, or into `out`. */
 typedef struct nn_qkv {
     tensor q, k, v;
@@ -78,8 +81,9 @@ tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *
  * counted. */
 int32_t *nn_scratch_ids(compute *c, int64_t n);
 
-/* New scratch of the shape of `t`. */
+/* New scratch of the shape of `t`; or for what layer `reader` alone reads, or several of its kind, in its type. */
 tensor nn_like(compute *c, tensor t);
+tensor nn_like_for(compute *c, tensor t, const nn_linear *reader);
 
 /* Sinusoidal embedding of n timesteps on the host, [n, width]: cosines first, then sines, as diffusers' Timesteps with
  * flip_sin_to_cos and downscale_freq_shift 0; width is even. In float32 as there (embeddings.py,

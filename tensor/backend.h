@@ -21,6 +21,7 @@ struct backend {
     void (*weight_pack)(compute *c, weight *w);
     void (*weight_free)(compute *c, weight *w);
     size_t (*weight_packed_bytes)(const compute *c, const weight *w);
+    tensor_type (*input_type)(const compute *c, const weight *w); /* compute_input_type; NULL: TENSOR_F32 */
 
 #define OP(name, row, bytes, parameters, arguments) void(*name) parameters;
 #include "tensor/ops.def"

@@ -93,16 +93,20 @@ void compute_numeric_class(const compute *c, char *out, size_t size) { c->be->nu
 
 /* ---- scratch ---- */
 
-tensor compute_tensor(compute *c, int ndim, const int64_t *dim) {
-    tensor t = tensor_nd(NULL, TENSOR_F32, ndim, dim);
+tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *dim) {
+    tensor t = tensor_nd(NULL, type, ndim, dim);
     if (!compute_ok(c)) return t;
-    size_t bytes = (size_t)tensor_elements(t) * sizeof(float);
+    size_t bytes = (size_t)tensor_elements(t) * tensor_type_size(type);
     t.data = arena_alloc(c->scratch, bytes);
     if (!t.data)
         error_set(&c->error, SS_ERR_RESOURCE, NULL,
                   "out of scratch memory: %zu bytes in use, %zu more asked for; use a smaller image or batch",
                   arena_used(c->scratch), bytes);
     return t;
+}
+
+tensor compute_tensor(compute *c, int ndim, const int64_t *dim) {
+    return compute_tensor_of(c, TENSOR_F32, ndim, dim);
 }
 
 tensor compute_1d(compute *c, int64_t d0) { return compute_tensor(c, 1, (int64_t[]){d0}); }
@@ -171,6 +175,10 @@ void weight_free(compute *c, weight *w) {
 }
 
 size_t weight_packed_bytes(const compute *c, const weight *w) { return c->be->weight_packed_bytes(c, w); }
+
+tensor_type compute_input_type(const compute *c, const weight *w) {
+    return c->tap || !c->be->input_type ? TENSOR_F32 : c->be->input_type(c, w);
+}
 
 /* ---- taps ---- */
 

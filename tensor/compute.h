@@ -79,6 +79,7 @@ void compute_numeric_class(const compute *c, char *out, size_t size);
 
 /* Scratch. A tensor from here lives until the enclosing mark is released (arena_get_mark, arena_release). */
 tensor compute_tensor(compute *c, int ndim, const int64_t *dim); /* F32, contiguous, not initialised */
+tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *dim); /* the same of a type */
 tensor compute_1d(compute *c, int64_t d0);
 tensor compute_2d(compute *c, int64_t d0, int64_t d1);
 tensor compute_3d(compute *c, int64_t d0, int64_t d1, int64_t d2);
@@ -139,6 +140,12 @@ size_t weight_packed_bytes(const compute *c, const weight *w);
 /* The weight with the data of its source, which are read into scratch where they are not in memory: they are there
  * until the caller releases that. After a failure, which is the context's, without. */
 weight weight_with_values(compute *c, const weight *w);
+
+/* The type in which an input of linear layer `w` that nobody else reads is best kept: TENSOR_BF16 where the product
+ * rounds it anyway, half the memory to write and read, and no bit of any result is another; TENSOR_F32 elsewhere, and
+ * while a tap listens. Such a tensor is written by op_norm_modulate, op_layer_norm, op_rms_norm and, where the weight of
+ * the writing layer has such a type itself, by op_linears. */
+tensor_type compute_input_type(const compute *c, const weight *w);
 
 typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU } activation;
 

@@ -36,6 +36,8 @@ static inline int cpu_threads(const compute *c, int64_t nanoseconds) { return na
 void cpu_weight_pack(compute *c, weight *w);
 void cpu_weight_free(compute *c, weight *w);
 size_t cpu_weight_packed_bytes(const compute *c, const weight *w);
+tensor_type cpu_input_type(const compute *c, const weight *w);
+enum { CPU_ROUNDED_ROW = 16384 /* longest row of an activation in bfloat16: it is rounded from the stack */ };
 
 /* Every operation (ops.def). */
 #define OP(name, row, bytes, parameters, arguments) void cpu_##name parameters;

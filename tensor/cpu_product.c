@@ -243,6 +243,11 @@ size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n) {
 
 /* ---- inputs in bfloat16 ---- */
 
+tensor_type cpu_input_type(const compute *c, const weight *w) {
+    int whole = w->source.dim[1] % 2 == 0 && w->source.dim[1] <= CPU_ROUNDED_ROW;
+    return w->kind == WEIGHT_LINEAR && tiles_of(c, packed_type(c, w)) && whole ? TENSOR_BF16 : TENSOR_F32;
+}
+
 static int reads_pairs(const compute *c, const weight *w) { return packed_type(c, w) == TENSOR_BF16X2; }
 
 /* x as pairs, each in the place of a float, in `memory`. */
@@ -280,11 +285,16 @@ static int first_reader(const compute *c, const linear_call *call, int i) {
     return first;
 }
 
+/* Call i's input is rounded for it first. */
+static int is_rounded_for(const compute *c, const linear_call *call, int i) {
+    return reads_pairs(c, call[i].w) && call[i].x.type != TENSOR_BF16 && first_reader(c, call, i) == i;
+}
+
 /* Bytes of the inputs of n calls. */
 static size_t inputs_bytes(const compute *c, const linear_call *call, int n) {
     size_t bytes = 0;
     for (int i = 0; i < n; i++)
-        if (reads_pairs(c, call[i].w) && first_reader(c, call, i) == i) bytes += pairs_bytes(call[i].x);
+        if (is_rounded_for(c, call, i)) bytes += pairs_bytes(call[i].x);
     return bytes;
 }
 
@@ -548,7 +558,8 @@ static product linear(const compute *c, const linear_call *a, tensor x) {
         .inputs = terms_of(a->w, type),
         .outputs = a->w->source.dim[0],
         .taps = 1,
-        .out = a->out,
+        .out = a->out.type == TENSOR_BF16 ? tensor_words(a->out) : a->out,
+        .rounds = a->out.type == TENSOR_BF16,
         .x = x,
         .sum = a->sum,
         .gate = a->gate,
@@ -570,11 +581,11 @@ static void linears_at_once(compute *c, const linear_call *call, int n) {
     }
     for (int i = 0; i < n; i++) {
         tensor x = call[i].x;
-        if (reads_pairs(c, call[i].w)) {
-            int first = first_reader(c, call, i);
-            x = first < i ? p[first].x : make_pairs(c, x, memory);
-            if (first == i) memory += pairs_bytes(call[i].x);
-        }
+        if (is_rounded_for(c, call, i)) {
+            x = make_pairs(c, x, memory);
+            memory += pairs_bytes(call[i].x);
+        } else if (x.type == TENSOR_BF16) x = tensor_words(x);
+        else if (reads_pairs(c, call[i].w)) x = p[first_reader(c, call, i)].x;
         p[i] = linear(c, &call[i], x);
     }
     run(c, p, n, roomiest(c, call, n));

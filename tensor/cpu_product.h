@@ -22,6 +22,7 @@ typedef struct product {
     activation act;
     int64_t rows, inputs, outputs, taps; /* inputs: terms_of the weight, and as many of x */
     tensor out, x;
+    int rounds;   /* out is [.., outputs / 2] pairs of bfloat16 in the place of floats; by tiles alone */
     int is_image; /* conv2d: x and out are images */
     int64_t kernel_height, kernel_width, stride, top, left;
     tensor sum, gate;     /* or none: what a linear layer's output is added to */

@@ -132,25 +132,52 @@ void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) 
 
 static const float *packed_or_null(const weight *w) { return w ? w->packed : NULL; }
 
+/* Rows of an activation as words: floats, or pairs of bfloat16. */
+static tensor words_of(tensor t) { return t.type == TENSOR_BF16 ? tensor_words(t) : t; }
+
+/* Where row r of a norm's output is made, and what becomes of it: `room` where it is rounded. */
+static float *norm_begin(tensor out, tensor words, int64_t r, float *room) {
+    return out.type == TENSOR_BF16 ? room : rows_at(words, r);
+}
+
+static void norm_end(const kernel *k, tensor out, tensor words, int64_t r, const float *room) {
+    if (out.type == TENSOR_BF16) k->to_pairs((uint32_t *)(void *)rows_at(words, r), room, rows_length(out));
+}
+
 void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
     const float *scale = packed_or_null(gamma), *shift = packed_or_null(beta);
+    const kernel *k = cpu_kernel(c);
+    tensor words = words_of(out);
 #pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++)
-        cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, shift, 0.0f, eps);
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        float room[CPU_ROUNDED_ROW];
+        k->layer_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), scale, shift, 0.0f, eps);
+        norm_end(k, out, words, r, room);
+    }
 }
 
 void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
+    const kernel *k = cpu_kernel(c);
+    tensor words = words_of(out);
 #pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++)
-        cpu_kernel(c)->layer_norm(rows_at(out, r), rows_at(x, r), rows_length(x), rows_at(scale, r / x.dim[1]),
-                                  rows_at(shift, r / x.dim[1]), 1.0f, eps);
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        float room[CPU_ROUNDED_ROW];
+        k->layer_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), rows_at(scale, r / x.dim[1]),
+                      rows_at(shift, r / x.dim[1]), 1.0f, eps);
+        norm_end(k, out, words, r, room);
+    }
 }
 
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
     const float *scale = packed_or_null(gamma);
+    const kernel *k = cpu_kernel(c);
+    tensor words = words_of(out);
 #pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++)
-        cpu_kernel(c)->rms_norm(rows_at(out, r), rows_at(x, r), rows_length(x), scale, eps);
+    for (int64_t r = 0; r < rows_count(x); r++) {
+        float room[CPU_ROUNDED_ROW];
+        k->rms_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), scale, eps);
+        norm_end(k, out, words, r, room);
+    }
 }
 
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y) {

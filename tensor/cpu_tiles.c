@@ -104,7 +104,8 @@ static void finish(const task *t, int64_t stripe) {
             p->k->add(sums + i * COLUMNS, p->bias + column, sums + i * COLUMNS, COLUMNS);
     if (p->act != ACT_NONE) p->k->activate(sums, sums, t->n_rows * COLUMNS, p->act);
     for (int64_t i = 0; i < t->n_rows; i++)
-        memcpy(t->m->out[i] + column, sums + i * COLUMNS, (size_t)columns * sizeof *sums);
+        if (p->rounds) p->k->to_pairs((uint32_t *)(void *)t->m->out[i] + column / 2, sums + i * COLUMNS, columns);
+        else memcpy(t->m->out[i] + column, sums + i * COLUMNS, (size_t)columns * sizeof *sums);
     if (!tensor_is_none(p->sum)) cpu_product_add(p, t->begin, t->n_rows, column, columns, NULL, sums);
 }
 

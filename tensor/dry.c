@@ -166,6 +166,7 @@ const backend backend_dry = {
     .weight_pack = dry_weight_pack,
     .weight_free = dry_weight_free,
     .weight_packed_bytes = dry_weight_packed_bytes,
+    .input_type = cpu_input_type,
 #define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(dry, name)
 #include "tensor/ops.def"
 };

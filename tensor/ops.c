@@ -43,6 +43,16 @@ static int usable(tensor t) {
            (t.data || tensor_elements(t) == 0);
 }
 
+/* The same of an input or output that may be in bfloat16: whole pairs. */
+static int usable_rounded(tensor t) {
+    int64_t n = t.dim[t.ndim - 1];
+    if (t.type != TENSOR_BF16) return usable(t);
+    for (int i = 0; i < t.ndim - 1; i++)
+        if (t.dim[i] > 1 && t.stride[i] % 2 != 0) return 0;
+    t.type = TENSOR_F32;
+    return usable(t) && n % 2 == 0 && (uintptr_t)t.data % sizeof(uint32_t) == 0;
+}
+
 static int both_usable(compute *c, const char *op, tensor a, tensor b) {
     return fits(c, usable(a) && usable(b), op, "float32 operands with memory and a contiguous last dimension", a, b);
 }
@@ -86,10 +96,21 @@ static int per_item(compute *c, const char *op, tensor x, tensor v) {
                 "[B, N, D] and [B, D]", x, v);
 }
 
+/* What a norm writes, and its input. */
+static int norm_fits(compute *c, const char *op, tensor out, tensor x) {
+    return fits(c, usable_rounded(out) && usable(x), op, "operands with memory and a contiguous last dimension", out, x) &&
+           fits(c, tensor_same_shape(out, x), op, "equal shapes", out, x);
+}
+
 static int linear_fits(compute *c, const linear_call *a) {
     static const char op[] = "linear";
     tensor s = a->w->source;
-    return both_usable(c, op, a->out, a->x) &&
+    int rounds = a->x.type == TENSOR_BF16 || a->out.type == TENSOR_BF16;
+    return fits(c, usable_rounded(a->out) && usable_rounded(a->x), op,
+                "operands with memory and a contiguous last dimension", a->out, a->x) &&
+           fits(c, !rounds || (c->be->input_type && c->be->input_type(c, a->w) == TENSOR_BF16), op,
+                "float32 where the product does not round", a->out, a->x) &&
+           fits(c, a->out.type == TENSOR_F32 || tensor_is_none(a->sum), op, "float32 where it is added", a->out, a->x) &&
            fits(c, a->w->kind == WEIGHT_LINEAR && last(a->x) == s.dim[1], op, "x [.., I] and w [O, I]", a->x, s) &&
            fits(c, last(a->out) == s.dim[0], op, "out [.., O] and w [O, I]", a->out, s) &&
            fits(c, same_leading(a->out, a->x), op, "equal leading dimensions", a->out, a->x) &&
@@ -237,20 +258,20 @@ void op_geglu(compute *c, tensor out, tensor x, tensor gate) {
 
 void op_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
     static const char op[] = "layer_norm";
-    if (op_begin(c) && same_shape(c, op, out, x) && vector_fits(c, op, gamma, last(x), x) &&
+    if (op_begin(c) && norm_fits(c, op, out, x) && vector_fits(c, op, gamma, last(x), x) &&
         vector_fits(c, op, beta, last(x), x))
         c->be->layer_norm(c, out, x, gamma, beta, eps);
 }
 
 void op_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
     static const char op[] = "norm_modulate";
-    if (op_begin(c) && same_shape(c, op, out, x) && per_item(c, op, x, scale) && per_item(c, op, x, shift))
+    if (op_begin(c) && norm_fits(c, op, out, x) && per_item(c, op, x, scale) && per_item(c, op, x, shift))
         c->be->norm_modulate(c, out, x, scale, shift, eps);
 }
 
 void op_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
     static const char op[] = "rms_norm";
-    if (op_begin(c) && same_shape(c, op, out, x) && vector_fits(c, op, gamma, last(x), x))
+    if (op_begin(c) && norm_fits(c, op, out, x) && vector_fits(c, op, gamma, last(x), x))
         c->be->rms_norm(c, out, x, gamma, eps);
 }
 

@@ -76,7 +76,9 @@ static void end(const compute *c, timed t, operation op, double touched) {
     t.p->flops = c->flops;
 }
 
-static double bytes(tensor t) { return tensor_is_none(t) ? 0 : (double)tensor_elements(t) * sizeof(float); }
+static double bytes(tensor t) {
+    return tensor_is_none(t) ? 0 : (double)tensor_elements(t) * (double)tensor_type_size(t.type);
+}
 
 static double packed_bytes(const compute *c, const weight *w) { return w ? (double)weight_packed_bytes(c, w) : 0; }
 
@@ -103,6 +105,11 @@ static size_t profiled_packed(const compute *c, const weight *w) {
     return c->profile->inner->weight_packed_bytes(c, w);
 }
 
+static tensor_type profiled_input_type(const compute *c, const weight *w) {
+    const backend *inner = c->profile->inner;
+    return inner->input_type ? inner->input_type(c, w) : TENSOR_F32;
+}
+
 static void profiled_destroy(compute *c) {
     if (c->profile->inner->destroy) c->profile->inner->destroy(c);
 }
@@ -123,6 +130,7 @@ static const backend PROFILED = {
     .weight_pack = profiled_pack,
     .weight_free = profiled_free,
     .weight_packed_bytes = profiled_packed,
+    .input_type = profiled_input_type,
 #define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(profiled, name)
 #include "tensor/ops.def"
 };

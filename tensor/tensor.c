@@ -110,3 +110,10 @@ tensor tensor_reshape(tensor t, int ndim, const int64_t *dim) {
     require(tensor_elements(r) == tensor_elements(t));
     return r;
 }
+
+tensor tensor_words(tensor t) {
+    t.type = TENSOR_F32;
+    t.dim[t.ndim - 1] /= 2;
+    for (int i = 0; i < t.ndim - 1; i++) t.stride[i] /= 2;
+    return t;
+}

@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <stddef.h>
 
-/* TENSOR_I8 and TENSOR_BF16X2 are of packed weights alone (compute.h, weight_form): 8 bits with a scale beside them;
+/* Activations are TENSOR_F32, and TENSOR_BF16 where products alone read them (compute_input_type). TENSOR_I8 and
+ * TENSOR_BF16X2 are of packed weights alone (compute.h, weight_form): 8 bits with a scale beside them;
  * two bfloat16 in 32 bits, the first in the low half. */
 typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8, TENSOR_BF16X2 } tensor_type;
 
@@ -43,6 +44,7 @@ tensor tensor_slice(tensor t, int axis, int64_t begin, int64_t count); /* along 
 tensor tensor_columns(tensor t, int64_t begin, int64_t count);         /* along the last dimension */
 tensor tensor_split_last(tensor t, int64_t heads); /* [.., H*d] -> [.., H, d]; at most 4 dimensions result */
 tensor tensor_merge_last(tensor t);                /* [.., H, d] -> [.., H*d]; d must be contiguous with H */
+tensor tensor_words(tensor t); /* [.., 2 n] in TENSOR_BF16 as [.., n] words in the place of floats; whole pairs apart */
 tensor tensor_reshape(tensor t, int ndim, const int64_t *dim); /* contiguous tensors only */
 
 #endif

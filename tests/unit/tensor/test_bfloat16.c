@@ -222,11 +222,90 @@ static void several_at_once(void **state) {
     compute_destroy(c);
 }
 
+/* A tensor in bfloat16 over the operand's own numbers, rounded. Free its data. */
+static tensor rounded_copy(const operand *x) {
+    tensor out = tensor_nd(malloc((size_t)tensor_elements(x->t) * 2), TENSOR_BF16, x->t.ndim, x->t.dim);
+    assert_non_null(out.data);
+    for (int64_t r = 0; r < rows_count(x->t); r++)
+        half_round((uint16_t *)out.data + r * rows_length(x->t), rows_at(x->t, r), TENSOR_BF16, rows_length(x->t));
+    return out;
+}
+
+static void must_be_rounded(tensor got, const operand *want) {
+    tensor rounded = rounded_copy(want);
+    assert_memory_equal(got.data, rounded.data, (size_t)tensor_elements(got) * 2);
+    free(rounded.data);
+}
+
+/* A norm, a layer and a second layer whose tensors are kept in bfloat16 between them: the bits of float32 ones. */
+static void kept_in_bfloat16(void **state) {
+    (void)state;
+    enum { ROWS = 203, INPUTS = 70, INNER = 130, OUTPUTS = 66 };
+    compute *c = context_make("cpu", 2);
+    const cpu_isa *isas[CPU_ISA_MAX];
+    int n_isas = context_isas(isas), with_tiles = 0;
+    operand x = operand_random(3, (int64_t[]){1, ROWS, INPUTS}, 0, 1);
+    operand scale = operand_random(2, (int64_t[]){1, INPUTS}, 0, 2), shift = operand_random(2, scale.t.dim, 0, 3);
+    weight up = weight_random(WEIGHT_LINEAR, TENSOR_F32, 2, (int64_t[]){INNER, INPUTS}, 4);
+    weight down = weight_random(WEIGHT_LINEAR, TENSOR_F32, 2, (int64_t[]){OUTPUTS, INNER}, 5);
+    up.form = down.form = FORM_BF16;
+    assert_int_equal(compute_input_type(c, &(weight){.kind = WEIGHT_LINEAR, .source = up.source}), TENSOR_F32);
+    for (int k = 0; k < n_isas; k++) {
+        c->state = (void *)(uintptr_t)isas[k];
+        weight odd = {.kind = WEIGHT_LINEAR, .form = FORM_BF16, .source = tensor_2d(NULL, TENSOR_F32, 4, 33)};
+        assert_int_equal(compute_input_type(c, &odd), TENSOR_F32);
+        if (compute_input_type(c, &up) != TENSOR_BF16) continue;
+        with_tiles++;
+        weight w_up = weight_packed(c, up), w_down = weight_packed(c, down);
+        operand normed = operand_make(3, x.t.dim, 0), inner = operand_make(3, (int64_t[]){1, ROWS, INNER}, 0);
+        operand want = operand_make(3, (int64_t[]){1, ROWS, OUTPUTS}, 0), got = operand_make(3, want.t.dim, 0);
+        tensor r_normed = compute_tensor_of(c, TENSOR_BF16, 3, x.t.dim);
+        tensor r_inner = compute_tensor_of(c, TENSOR_BF16, 3, inner.t.dim);
+        op_layer_norm(c, normed.t, x.t, NULL, NULL, 1e-5f);
+        op_layer_norm(c, r_normed, x.t, NULL, NULL, 1e-5f);
+        must_be_rounded(r_normed, &normed);
+        op_rms_norm(c, normed.t, x.t, NULL, 1e-5f);
+        op_rms_norm(c, r_normed, x.t, NULL, 1e-5f);
+        must_be_rounded(r_normed, &normed);
+        op_norm_modulate(c, normed.t, x.t, scale.t, shift.t, 1e-5f);
+        op_norm_modulate(c, r_normed, x.t, scale.t, shift.t, 1e-5f);
+        must_be_rounded(r_normed, &normed);
+        op_linear(c, inner.t, normed.t, &w_up, NULL, ACT_GELU_TANH);
+        op_linear(c, r_inner, r_normed, &w_up, NULL, ACT_GELU_TANH);
+        must_be_rounded(r_inner, &inner);
+        op_linear(c, want.t, inner.t, &w_down, NULL, ACT_NONE);
+        op_linear(c, got.t, r_inner, &w_down, NULL, ACT_NONE);
+        context_must_be_ok(c);
+        must_be_equal(&want, &got, isas[k]->about.name);
+        op_linear(c, got.t, r_inner, &(weight){.kind = WEIGHT_LINEAR, .source = down.source}, NULL, ACT_NONE);
+        ss_error err;
+        assert_int_equal(compute_status(c, &err), SS_ERR_INTERNAL); /* a product in float32 reads no bfloat16 */
+        arena_release(c->scratch, 0);
+        weight_free(c, &w_up);
+        weight_free(c, &w_down);
+        operand_free(&normed);
+        operand_free(&inner);
+        operand_free(&want);
+        operand_free(&got);
+    }
+    const tap_sink nobody = {0};
+    c->tap = &nobody;
+    assert_int_equal(compute_input_type(c, &up), TENSOR_F32); /* who listens gets what was computed */
+    if (!with_tiles) print_message("no instruction set here multiplies by tiles\n");
+    operand_free(&x);
+    operand_free(&scale);
+    operand_free(&shift);
+    free(up.source.data);
+    free(down.source.data);
+    compute_destroy(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_is_its_definition),
         cmocka_unit_test(conv_is_its_definition),
         cmocka_unit_test(several_at_once),
+        cmocka_unit_test(kept_in_bfloat16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
