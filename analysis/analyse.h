@@ -66,7 +66,7 @@ typedef struct analysis_sham {
 
 /* Images of a condition that are not finite, or have no finite score by a metric. */
 typedef struct analysis_failed {
-    const char *condition, *metric; /* metric NULL: there is no picture */
+    const char *condition, *metric; /* metric NULL: there is no image */
     int images, failed;             /* of so many; a condition's draws are counted each */
 } analysis_failed;
 
@@ -86,7 +86,7 @@ typedef struct analysis {
     analysis_accuracy *accuracy;
     analysis_sham *shams;
     analysis_margin *margins;
-    analysis_failed *failed; /* conditions in which something failed, in the study's order; pictures before scores */
+    analysis_failed *failed; /* conditions in which something failed, in the study's order; images before scores */
     analysis_tag *by_tag;    /* all rows but those without_unreadable, in order, where prompts have two tags or more */
     /* Likewise, for rows of the main table, of contrasts with the baseline whose selector takes sinks: images by the
      * class of token that the heaviest key of the edited heads has most often in their baseline; where images have two

@@ -245,7 +245,7 @@ static ss_status find_prompts(const scores *d, const analysis_row *r, int64_t **
  * what stands there. */
 static ss_status fill_level(const scores *d, const analysis_row *r, const int64_t *prompt, int rows, double *x,
                             int levels, int j, double *resolution, int *failed, ss_error *err) {
-    const double BEYOND = 1e60; /* any difference that is there: a failed image has a rank, and its slope is not told */
+    const double BEYOND = 1e60; /* any difference that is there: a failed image has a rank; slopes are undefined */
     score_pairs p;
     stats_prompts prompts;
     int worst = score_options(NULL, r->kind).worst;

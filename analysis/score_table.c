@@ -1,5 +1,5 @@
 /* Reading and joining a table of scores; see score_table.h. Texts become numbers once, rows are sorted once: a million
- * rows take seconds, whatever is asked of them. */
+ * rows take seconds for any query. */
 #include "analysis/score_table.h"
 
 #include <math.h>

@@ -93,7 +93,7 @@ static int by_place(const void *a, const void *b) {
 }
 
 /* Images that failed, of a (condition, prompt, seed) with `draws` of which `failed` did: beside the score of the
- * others, or in its place. A wrong answer is the worst that a binary metric knows. */
+ * others, or in its place. A wrong answer is the worst value of a binary metric. */
 static ss_status add_failed(scores *d, int64_t sorted, score_value v, int64_t failed, int64_t draws, ss_error *err) {
     score_value *there = sorted ? bsearch(&v, d->v, (size_t)sorted, sizeof *d->v, by_place) : NULL;
     int binary = v.metric >= 0 && v.metric < d->n_metrics && d->metric[v.metric].binary;

@@ -1,7 +1,7 @@
 /* Arena over mappings of its own. A limit of address space (ulimit -v) and strict overcommit count what is mapped, used
  * or not, so a piece is made when it is needed and not before. Positions (marks, top, peak) count the bytes that were
- * asked for, whatever lies unused at the end of a piece; so they are the same for every way to cut an arena into
- * pieces, and for a counting arena. Relies on mmap; never moves a block. */
+ * requested, without the unused end of a piece; so they are the same for every way to cut an arena into pieces, and for
+ * a counting arena. Relies on mmap; never moves a block. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
 #include "base/arena.h"
 
@@ -99,7 +99,7 @@ static size_t room_in(const arena *a) {
     return a->n_pieces ? p->size - (a->top - p->begin) : 0;
 }
 
-/* The next piece has room for `need` bytes and is the current one. */
+/* The next piece holds `need` bytes and becomes the current one. */
 static int next_piece(arena *a, size_t need) {
     size_t roomy = arena_reserved(a) / 4;
     int next = a->n_pieces ? a->current + 1 : 0;
@@ -133,7 +133,7 @@ void arena_destroy(arena *a) {
 
 /* ---- blocks ---- */
 
-/* A redzone follows its block: where the block starts, then bytes that nobody may change. */
+/* A redzone follows its block: where the block starts, then bytes that must not change. */
 static void write_redzone(unsigned char *zone, size_t block_start) {
     memset(zone, REDZONE_BYTE, REDZONE);
     memcpy(zone, &block_start, sizeof block_start);

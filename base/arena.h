@@ -1,6 +1,6 @@
 /* Arena: stack-like scratch memory for compute code. It holds as much address space as was needed so far: it grows by
  * pieces while it is in use, so that pointers never move, and becomes one piece again as soon as it is empty. The
- * high-water mark is known; a counting arena (the `dry` backend's) has no memory at all and tells it beforehand. Not
+ * high-water mark is known; a counting arena (the `dry` backend's) has no memory at all and only counts. Not
  * thread-safe: one owner at a time. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -13,7 +13,7 @@ typedef struct arena arena;
 /* An arena of at most `limit` bytes in use; 0 = no limit. No address space is taken yet. Free with arena_destroy. */
 ss_status arena_create(arena **out, size_t limit, ss_error *err);
 
-/* The same without memory: the pointers it gives differ and are aligned, and nobody may look behind them. */
+/* The same without memory: the pointers it gives differ and are aligned, and must not be dereferenced. */
 ss_status arena_create_counting(arena **out, size_t limit, ss_error *err);
 
 void arena_destroy(arena *a); /* NULL is allowed */
@@ -21,14 +21,14 @@ int arena_is_counting(const arena *a);
 int arena_is_counted(const void *p); /* a pointer of a counting arena */
 
 /* What comes next needs `bytes` in all: an arena that is empty gets them in one piece, another one is left alone. Where
- * there is not so much address space, arena_alloc says so later. */
+ * the address space does not suffice, arena_alloc reports it later. */
 void arena_reserve(arena *a, size_t bytes);
 
 /* `bytes` of memory aligned to 64, NOT zeroed; NULL when there is no more (then arena_failed() is set).
  * With sanitizers or -DSS_ARENA_REDZONES each block is followed by a redzone that arena_release checks. */
 void *arena_alloc(arena *a, size_t bytes);
 
-/* Stack discipline: everything allocated after the mark is given back by arena_release. */
+/* Stack discipline: arena_release releases everything allocated after the mark. */
 typedef size_t arena_mark;
 arena_mark arena_get_mark(const arena *a);
 void arena_release(arena *a, arena_mark mark);

@@ -1,5 +1,5 @@
 /* Files through POSIX calls; SHA-256 through libcrypto's plain functions, which need no memory and cannot fail: those
- * of EVP crash where memory runs out at their first use. Must never leave a half-written file under its final name. */
+ * of EVP crash where memory runs out at their first use. A file gets its final name only when it is complete. */
 #define _DEFAULT_SOURCE /* pread */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/file.h"

@@ -33,7 +33,7 @@ ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, s
  * folder. On any failure the old file, if there was one, is untouched and the temporary is gone. */
 ss_status file_write(const char *path, const void *data, size_t size, ss_error *err);
 
-/* The same with the text `t` as `name` in a folder; the text is freed, whatever comes of it. */
+/* The same with the text `t` as `name` in a folder; the text is freed, also on failure. */
 ss_status file_write_text(const char *folder, const char *name, text *t, ss_error *err);
 
 /* What base/output.h is made of, for a writer that opens files itself (SQLite): the temporary's name for `path`

@@ -1,4 +1,4 @@
-/* Listing through readdir, which tells an error by errno alone. */
+/* Listing through readdir, which reports an error only through errno. */
 #include "base/folder.h"
 
 #include <dirent.h>

@@ -1,7 +1,7 @@
-/* Notices: one-line remarks that a scientist should read though nothing failed ("the prompt is longer than ...").
- * The library collects them and never prints. A compute context carries a list (compute.notices), so whoever has the
- * context, or a pipeline made on it, can add a line; code without one takes a list of its caller's. The program prints
- * each line once (cli/tables.h, cli_tell) and a store keeps them in its manifest (store_record_notices). */
+/* Notices: one-line remarks that a scientist should read though nothing failed ("the prompt is longer than ..."). The
+ * library collects them and never prints. A compute context carries a list (compute.notices), so code with the context,
+ * or with a pipeline made on it, can add a line; code without one takes a list of its caller's. The program prints each
+ * line once (cli/tables.h, cli_tell) and a store keeps them in its manifest (store_record_notices). */
 #ifndef BASE_NOTICES_H
 #define BASE_NOTICES_H
 
@@ -20,7 +20,7 @@ typedef struct notices {
  * NULL: nobody listens. Fails only when memory runs out. */
 ss_status notices_add(notices *list, ss_error *err, const char *fmt, ...) BASE_PRINTF(3, 4);
 
-/* The same with a text as the line; the text is freed, whatever comes of it. */
+/* The same with a text as the line; the text is freed, also on failure. */
 ss_status notices_add_text(notices *list, struct text *line, ss_error *err);
 
 /* Every line of the other list. */

@@ -1,5 +1,5 @@
-/* See output.h. Relies on POSIX calls alone. Must never rename over anything but a regular file, nor leave a
- * half-written file under its final name. */
+/* See output.h. Relies on POSIX calls alone. Only a regular file is renamed over, and a file gets its final name only
+ * when it is complete. */
 #define _XOPEN_SOURCE 700 /* readlink, fchmod */
 #include "base/output.h"
 

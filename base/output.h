@@ -17,7 +17,7 @@ typedef struct output {
     int fd;   /* -1 = not open */
 } output;
 
-/* Whether `path` can name a file to write: neither empty nor a folder. To be asked before work of hours. */
+/* Whether `path` can name a file to write: neither empty nor a folder. Call it before hours of work. */
 ss_status output_check(const char *path, ss_error *err);
 
 /* Whether `path` is standard output, as "-" or by the name of what it leads to (/dev/stdout). */
@@ -28,7 +28,7 @@ int output_is_file(const char *path);
 
 ss_status output_open(output *o, const char *path, ss_error *err);
 ss_status output_write(output *o, const void *data, size_t size, ss_error *err);
-/* Put the file in its place. `o` is closed, whatever the outcome. */
+/* Put the file in its place. `o` is closed, also on failure. */
 ss_status output_commit(output *o, ss_error *err);
 /* After a failure: the old file stays. */
 void output_abandon(output *o);

@@ -21,7 +21,7 @@ void philox_init(philox *r, uint64_t seed, const uint64_t *parts, int n);
 
 uint64_t philox_hash_text(const char *utf8); /* FNV-1a, 64 bits */
 
-/* Pass over n blocks of four words; what is left of the block at hand is dropped. */
+/* Pass over n blocks of four words; the rest of the current block is dropped. */
 void philox_skip(philox *r, uint64_t n);
 
 uint32_t philox_u32(philox *r);

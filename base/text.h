@@ -17,8 +17,8 @@ typedef struct text {
 void text_add(text *t, const char *s);
 void text_add_n(text *t, const char *s, size_t n);
 void text_addf(text *t, const char *fmt, ...) BASE_PRINTF(2, 3); /* no floating point here: text_add_double */
-void text_add_double(text *t, double x, int digits);             /* %.{digits}g with '.' whatever the locale */
-void text_add_fixed(text *t, double x, int decimals);            /* %.{decimals}f with '.' whatever the locale */
+void text_add_double(text *t, double x, int digits);             /* %.{digits}g with '.' in every locale */
+void text_add_fixed(text *t, double x, int decimals);            /* %.{decimals}f with '.' in every locale */
 void text_add_json(text *t, const char *s);                      /* quoted and escaped as a JSON string */
 void text_add_html(text *t, const char *s);                      /* & < > " ' escaped */
 void text_free(text *t);

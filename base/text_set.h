@@ -1,5 +1,5 @@
-/* A set of distinct texts, each with a number: the first text added is 0, the next new one 1, and so on. One look-up
- * takes the same time whatever the size of the set. */
+/* A set of distinct texts, each with a number: the first text added is 0, the next new one 1, and so on. The time of a
+ * look-up does not depend on the size of the set. */
 #ifndef BASE_TEXT_SET_H
 #define BASE_TEXT_SET_H
 

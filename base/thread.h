@@ -6,16 +6,16 @@
 int thread_default_count(void);
 
 /* How many of `wanted` threads the process can have, the calling one included: they are started and ended. GNU OpenMP
- * ends the process where it cannot start a thread, so whoever wants some asks here first. All limits count: of
- * processes, of address space, of the control group. At least 1. */
+ * ends the process where it cannot start a thread, so callers check here first. All limits count: of processes, of
+ * address space, of the control group. At least 1. */
 int thread_available_count(int wanted);
 
-/* How many threads have room for their stacks and what they work with in a quarter of the address space that the
- * process may have (ulimit -v); INT_MAX where it is not limited. */
+/* How many threads, with their stacks and working memory, fit a quarter of the address space that the process may have
+ * (ulimit -v); INT_MAX where it is not limited. */
 int thread_roomy_count(void);
 
-/* From now on threads get small stacks, OpenMP's included: what they compute with is elsewhere. For a program; a library
- * leaves its process's setting alone. */
+/* From now on threads get small stacks, OpenMP's included: what they compute with is elsewhere. For a program; a
+ * library leaves its process's setting alone. */
 void thread_set_small_stacks(void);
 
 #endif

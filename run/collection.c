@@ -1,5 +1,5 @@
 /* Reading collections of images; see collection.h. Relies on GenEval's layout, DIR/<digits>/metadata.jsonl and
- * DIR/<digits>/samples/. Looks at names alone: pictures are opened when they are scored. */
+ * DIR/<digits>/samples/. Looks at names alone: images are opened when they are scored. */
 #include "run/collection.h"
 
 #include <stdlib.h>

@@ -1,13 +1,13 @@
-/* Images that a study did not make, to be scored: a folder in GenEval's layout, a folder of pictures, or a CSV. */
+/* Images that a study did not make, to be scored: a folder in GenEval's layout, a folder of images, or a CSV. */
 #ifndef RUN_COLLECTION_H
 #define RUN_COLLECTION_H
 
 #include "score/geneval.h"
 
 typedef struct collection_image {
-    char *path;                    /* of the picture */
+    char *path;                    /* of the image */
     char *name;                    /* path below the folder, or as the CSV has it: what results are listed under */
-    char *prompt, *tag, *baseline; /* NULL where not known; baseline: path of the paired picture */
+    char *prompt, *tag, *baseline; /* NULL where not known; baseline: path of the paired image */
     const geneval_prompt *geneval; /* NULL where not known */
 } collection_image;
 
@@ -21,7 +21,7 @@ typedef struct collection {
 
 /* `path`:
  *   a folder whose subfolders are numbers with metadata.jsonl and samples/ (GenEval's layout)
- *   another folder: the pictures in it (.png, .jpg, .jpeg, .webp), without prompts
+ *   another folder: the images in it (.png, .jpg, .jpeg, .webp), without prompts
  *   a CSV: columns image and prompt, and where wanted tag and baseline; paths are relative to the CSV's folder
  * Errors name file, line and what is missing. A collection without an image is an error. */
 ss_status collection_read(const char *path, collection *out, ss_error *err);

@@ -1,6 +1,6 @@
 /* What a plan will take on this machine, in time and memory: a few seconds of its real work, timed, times the plan's
- * counts; and the sizes of everything that will be in memory at once. A long piece of work is cut short, and what it
- * takes is told by the share of its multiply-adds that were done. No result depends on any of this. */
+ * counts; and the sizes of everything that will be in memory at once. A long piece of work is interrupted, and its time
+ * is extrapolated from the share of its multiply-adds that were done. No result depends on any of this. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct forecast {
         keep;       /* seconds: of a text, a step of one image, a decode, scores and files of an image */
     double *factor; /* [n_conditions] what a step of it takes, in steps of the baseline */
     size_t metric_bytes, metric_scratch_bytes;
-    /* the baseline's images in the making */
+    /* the baseline's images during denoising */
     embedding *e;
     attn_run *run[MOST_TOGETHER];
     denoise_state *state[MOST_TOGETHER];
@@ -152,7 +152,7 @@ static ss_status time_decode(forecast *f, ss_error *err) {
     return SS_OK;
 }
 
-/* A picture of the study's size where decoding was cut short. */
+/* An image of the study's size where decoding was cut short. */
 static ss_status need_image(forecast *f, ss_error *err) {
     if (f->image.rgb) return SS_OK;
     size_t bytes = 3 * (size_t)f->p->settings.width * (size_t)f->p->settings.height;
@@ -185,7 +185,8 @@ static ss_status time_metric(forecast *f, const study_metric *m, ss_error *err) 
     arena_trim(scratch);
     arena_reset_peak(scratch);
     size_t before = memory_resident();
-    ss_status status = m->row->open ? m->row->open(f->c, study_tokenizer_rules(f->p->study), m->options, &state, err) : SS_OK;
+    ss_status status =
+        m->row->open ? m->row->open(f->c, study_tokenizer_rules(f->p->study), m->options, &state, err) : SS_OK;
     if (status != SS_OK) return status;
     status = use_metric(f, m, state, err);
     double began = clock_seconds();
@@ -288,7 +289,7 @@ static double seconds_of(const forecast *f) {
     return (double)p->counts.encodes * one + steps * f->step + (double)p->counts.images * (f->decode + f->keep);
 }
 
-/* Embeddings, records, pictures: what the run itself holds beside weights and activations. */
+/* Embeddings, records, images: what the run itself holds beside weights and activations. */
 static size_t held_bytes(const forecast *f) {
     const plan *p = f->p;
     attn_measure recalled = p->measure;

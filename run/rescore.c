@@ -1,4 +1,4 @@
-/* Further metrics for the images of a finished store: from the stored pictures, checked against their checksums. */
+/* Further metrics for the images of a finished store: from the stored images, checked against their checksums. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +78,7 @@ ss_status run_forget_scores(store *s, const study_metric *m, ss_error *err) {
 
 typedef struct pending {
     int64_t unit, baseline; /* -1 = the store has no baseline for it */
-    int prompt, failed;     /* there is no picture */
+    int prompt, failed;     /* there is no image */
     int may_fail;           /* of a studied condition: a score that is not finite is a result */
 } pending;
 
@@ -204,7 +204,8 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
     static const run_options NONE = {0};
     geneval_prompts prompts;
     if (!store_has_units(s))
-        return error_set(err, SS_ERR_STORE, store_folder(s), "the store has no images yet; begin with 'sinkscope resume'");
+        return error_set(err, SS_ERR_STORE, store_folder(s),
+                         "the store has no images yet; begin with 'sinkscope resume'");
     SS_TRY(geneval_read(store_study(s)->prompts_file, &prompts, err));
     ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && i < n; i++) {
@@ -217,7 +218,8 @@ ss_status run_score(store *s, compute *c, const study_metric *m, int n, const ru
                      .started = clock_seconds()};
         status = check_geneval(s, w.m, &prompts, err);
         if (status == SS_OK) status = store_find_metric(s, w.m, &w.number, err);
-        if (status == SS_OK && w.m->row->open) status = w.m->row->open(c, study_tokenizer_rules(store_study(s)), w.m->options, &w.state, err);
+        if (status == SS_OK && w.m->row->open)
+            status = w.m->row->open(c, study_tokenizer_rules(store_study(s)), w.m->options, &w.state, err);
         if (status == SS_OK) {
             status = score_all(&w, err);
             if (w.m->row->close) w.m->row->close(c, w.state);

@@ -1,6 +1,6 @@
-/* Execution of a plan: group by group, in waves of images that are denoised together. Relies on the pipeline's promise
- * that an image's bits do not depend on its company, and on store_put as the only way into the store. Must never let
- * what is already there, or the size of a wave, change what comes out. */
+/* Execution of a plan: group by group, in waves of images that are denoised together. The pipeline guarantees that an
+ * image's bits do not depend on its batch, and store_put is the only way into the store. The results do not depend on
+ * what the store already holds, nor on the size of a wave. */
 #include "run/run.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@ typedef struct held_text {
     embedding *e;
 } held_text;
 
-/* One image in the making. */
+/* One image during denoising. */
 typedef struct job {
     const plan_unit *unit;
     const plan_condition *condition;
@@ -27,7 +27,7 @@ typedef struct job {
     attn_run *run;
     denoise_state *state;
     trajectory trajectory;   /* kept where the condition follows the baseline */
-    int failed, failed_step; /* its numbers are not finite; after this step, -1: in its picture */
+    int failed, failed_step; /* its numbers are not finite; after this step, -1: in its image */
     char reason[sizeof(((ss_error *)0)->message)];
 } job;
 
@@ -230,7 +230,8 @@ static ss_status begin_job(runner *r, job *j, ss_error *err) {
     return SS_OK;
 }
 
-/* Keep where the job stands, if anybody asks: the baseline for those that follow it, a follower to be compared. */
+/* Record the state of the job where the caller wants it: the baseline for those that follow it, a follower to be
+ * compared. */
 static ss_status observe(runner *r, job *j, ss_error *err) {
     if (j->condition->follows) return trajectory_take(&j->trajectory, &r->trajectory, r->pl, j->state, err);
     if (!r->p->study->follow || role_of(r, j->unit) != CONDITION_BASELINE) return SS_OK;
@@ -470,7 +471,8 @@ static ss_status open_metrics(runner *r, ss_error *err) {
     const study *y = r->p->study;
     for (; r->metrics_open < y->n_metrics; r->metrics_open++) {
         const study_metric *m = &y->metric[r->metrics_open];
-        if (m->row->open) SS_TRY(m->row->open(r->c, study_tokenizer_rules(y), m->options, &r->metric[r->metrics_open], err));
+        if (m->row->open)
+            SS_TRY(m->row->open(r->c, study_tokenizer_rules(y), m->options, &r->metric[r->metrics_open], err));
     }
     return SS_OK;
 }

@@ -1,5 +1,5 @@
-/* Carrying a plan out: what is missing in the store is made, unit by unit, until all is there or someone says stop.
- * Units are idempotent: bytes depend neither on the order, nor on batches, nor on what was interrupted. */
+/* Carrying a plan out: missing units are made one by one, until the store is complete or the stop flag is set. Units
+ * are idempotent: bytes depend neither on the order, nor on batches, nor on what was interrupted. */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 
@@ -18,7 +18,7 @@ typedef struct run_progress {
 } run_progress;
 
 typedef struct run_options {
-    void (*progress)(void *user, const run_progress *now); /* after every step; NULL = nobody looks */
+    void (*progress)(void *user, const run_progress *now); /* after every step; NULL = no callback */
     void *user;
     const volatile sig_atomic_t *stop; /* NULL = never; set: SS_ERR_INTERRUPTED, units in flight are dropped */
     int batch;                         /* images denoised together; 0 = as the plan says */

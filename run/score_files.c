@@ -112,7 +112,7 @@ typedef struct scorer {
     const collection *c, *others;
     const study_metric *m;
     int n_metrics, n_images;
-    int broken; /* a metric gave a number that is not finite: it would do so of the next picture too */
+    int broken; /* a metric gave a number that is not finite: it would do so of the next image too */
     compute *compute;
     const run_options *o;
     file_scores *out;
@@ -226,7 +226,7 @@ static int recall(scorer *w, int i, int metric_index, file_score *x) {
     return x->was_known = 1;
 }
 
-/* A picture and its checksum; a picture that cannot be read leaves *unread. */
+/* An image and its checksum; an image that cannot be read leaves *unread. */
 static ss_status read_picture(const char *path, rgb_image *image, file_sha256 hash, char **unread, ss_error *err) {
     file_score failed = {0};
     ss_status status = image_read(path, image, err);
@@ -267,7 +267,7 @@ static ss_status score_image(scorer *w, int i, ss_error *err) {
 
 /* ---- sets ---- */
 
-/* Features of all pictures; one that cannot be read is an error here, since a set without it is another set. */
+/* Features of all images; one that cannot be read is an error here, since a set without it is another set. */
 static ss_status make_features(scorer *w, const collection *c, int metric_index, stats_features *out, float **owned,
                                ss_error *err) {
     const metric *row = w->m[metric_index].row;

@@ -1,5 +1,5 @@
 /* Distances of sets: every condition's images from the baseline's, by metrics of sets. Features are of the stored
- * pictures, checked against their checksums; a table of its own in results.sqlite keeps the distances (docs/STORE.md),
+ * images, checked against their checksums; a table of its own in results.sqlite keeps the distances (docs/STORE.md),
  * made when the first one is put there. */
 #include <stdlib.h>
 #include <string.h>

@@ -54,5 +54,5 @@ void texts_remove(const run_texts *t) {
         free(path);
     }
     folder_names_free(&names);
-    rmdir(t->path); /* stays where somebody else's file is in it */
+    rmdir(t->path); /* stays where it holds a foreign file */
 }

@@ -20,7 +20,7 @@ void texts_close(run_texts *t);
 ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const uint8_t *done,
                         void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
 
-/* Nobody will ask again: the folder goes, with the files that are ours. */
+/* No text will be needed again: the folder goes, with the files that are ours. */
 void texts_remove(const run_texts *t);
 
 #endif

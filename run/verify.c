@@ -1,4 +1,4 @@
-/* Verification of a store. Every check goes on after a problem, so that one reading tells all; only what makes further
+/* Verification of a store. Every check continues after a problem, so one pass reports all; only what makes further
  * checks impossible is an error. */
 #include "run/verify.h"
 
@@ -46,7 +46,8 @@ static ss_status check_database(const store *s, verify_report *v, ss_error *err)
     if (more == 0 && code == SQLITE_NOMEM) return error_no_memory(err, store_db_path(s), 1);
     if (more == 0 && code == SQLITE_IOERR)
         return error_set(err, SS_ERR_RESOURCE, store_db_path(s), "cannot read: the disk fails");
-    if (more == 0 && v->n_problems > before && store_read_failed(s)) /* told as a row, as if the file were damaged */
+    if (more == 0 && v->n_problems > before &&
+        store_read_failed(s)) /* reported as a row, as if the file were damaged */
         return error_set(err, SS_ERR_RESOURCE, store_db_path(s), "cannot read: %s", strerror(EIO));
     return more < 0 ? err->code : SS_OK;
 }
@@ -115,7 +116,7 @@ static ss_status check_scores(const store *s, verify_report *v, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
-/* A unit has either a picture or the reason why it has none. */
+/* A unit has either an image or the reason why it has none. */
 static ss_status check_failures(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
     int more;
@@ -143,8 +144,8 @@ static ss_status check_finite(const store *s, verify_report *v, ss_error *err) {
     return status;
 }
 
-/* Two seeds are two noises, so they never give the same picture: else the seeds are one, or the picture holds nothing
- * of its noise. */
+/* Two seeds are two noises, so they never give the same image: else the seeds are one, or the image holds nothing of
+ * its noise. */
 static ss_status check_seeds(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
     int more;

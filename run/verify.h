@@ -1,5 +1,5 @@
-/* Whether a store is what it says: files against checksums, units against the plan, shams against the baseline, and a
- * sample of units made again and compared byte by byte. */
+/* Whether a store is consistent with its records: files against checksums, units against the plan, shams against the
+ * baseline, and a sample of units made again and compared byte by byte. */
 #ifndef RUN_VERIFY_H
 #define RUN_VERIFY_H
 
@@ -11,7 +11,7 @@ typedef struct verify_report {
     int64_t shams, shams_differing; /* sham images, and those without the baseline's pixels */
     int64_t failed;                 /* units that are stored as failed */
     int64_t not_finite;             /* values that are not finite, or images with such, that nothing marks as failed */
-    int64_t equal_seeds;            /* times that pictures of one prompt and condition agree under different seeds */
+    int64_t equal_seeds;            /* times that images of one prompt and condition agree under different seeds */
     int64_t remade, remade_differing; /* units generated again, and those whose pixels differ; failed ones must fail */
     int same_class;                   /* this machine's numeric class is the store's; else pixels within 1 level pass */
     int64_t rounded;      /* of a study whose weights are rounded: units also generated with the weights as they are */

@@ -1,4 +1,5 @@
-/* CSV from the store's views. Relies on ORDER BY over what rows are, never on row numbers or the order of insertion. */
+/* CSV from the store's views. Rows are ordered by their contents (ORDER BY), never by row numbers or the order of
+ * insertion. */
 #include "store/export.h"
 
 #include <math.h>

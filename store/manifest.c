@@ -186,7 +186,7 @@ static json_t *describe_scheduler(const plan_condition *c) {
     return o;
 }
 
-/* What made the noise and carried it to pictures; conditions by name where they differ from the baseline. */
+/* What made the noise and carried it to images; conditions by name where they differ from the baseline. */
 static json_t *describe_sampler(const plan *p) {
     const plan_condition *baseline = &p->condition[0];
     json_t *o = describe_scheduler(baseline), *others = json_object();

@@ -1,5 +1,5 @@
 /* One unit into the store: files first (temporary name, sync, rename, sync of the folder), then the one transaction
- * that makes it part of the store. Whatever fails before the commit leaves files that nobody refers to. */
+ * that makes it part of the store. A failure before the commit leaves unreferenced files. */
 #include "store/internal.h"
 
 #include <errno.h>
@@ -270,7 +270,7 @@ ss_status store_put_worst(store *s, int64_t unit, int number, const metric *m, s
     return store_put_score(s, unit, number, &worst, err);
 }
 
-/* A unit that has failed: done, without a picture. */
+/* A unit that has failed: done, without an image. */
 static ss_status put_failure(store *s, const plan *p, const store_result *r, ss_error *err) {
     sqlite3_stmt *q = s->statement[PUT_FAILURE];
     const study *y = p->study;

@@ -58,9 +58,9 @@ static const store_table TABLES[] = {
      "prompt INTEGER NOT NULL REFERENCES prompt, branch INTEGER NOT NULL, key INTEGER NOT NULL,"
      " class INTEGER NOT NULL, word TEXT NOT NULL, PRIMARY KEY(prompt, branch, key)",
      " WITHOUT ROWID"},
-    /* a unit whose numbers were not finite; step: after which it was seen, NULL: in its picture */
+    /* a unit whose numbers were not finite; step: after which it was seen, NULL: in its image */
     {"failure", 3, "unit INTEGER PRIMARY KEY REFERENCES unit, step INTEGER, reason TEXT NOT NULL", ""},
-    /* a picture whose score was not finite */
+    /* an image whose score was not finite */
     {"score_failure", 3,
      "unit INTEGER NOT NULL REFERENCES unit, metric INTEGER NOT NULL REFERENCES metric, reason TEXT NOT NULL,"
      " PRIMARY KEY(unit, metric)",
@@ -105,7 +105,7 @@ static void add_column_name(const char *name, text *out) {
     }
 }
 
-/* What every view says of the unit it speaks of. */
+/* Columns of the unit that every view has. */
 static const char UNIT_COLUMNS[] =
     "u.unit AS unit, u.prompt AS prompt, p.text AS text, p.tag AS tag, u.seed AS seed, c.name AS condition,"
     " c.family AS family, coalesce(c.select_name, c.family) AS select_name, c.k AS k, c.edit_name AS edit_name";
@@ -185,8 +185,7 @@ static void add_site_views(const char *create, const study *y, text *out) {
 }
 
 /* Scores that are not there because something failed: a row an image and metric that would have one. Images without a
- * picture lack all of a metric's scores, but for what was scored elsewhere and not yet taken over for their condition.
- */
+ * image lack all of a metric's scores, but for what was scored elsewhere and not yet taken over for their condition. */
 static void add_failed_score_view(const char *create, text *out) {
     text_addf(
         out,
@@ -204,7 +203,7 @@ static void add_failed_score_view(const char *create, text *out) {
         create, UNIT_COLUMNS, UNIT_TABLES);
 }
 
-/* Pictures and scores that failed: a row each. */
+/* Images and scores that failed: a row each. */
 static void add_failure_views(const char *create, text *out) {
     text_addf(out,
               "%s VIEW failures AS SELECT %s, c.role AS role, f.metric AS metric, f.step AS step, f.reason AS reason%s"

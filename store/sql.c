@@ -1,5 +1,5 @@
-/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's log
- * with full syncs: after a kill the last committed transaction stands. Must never leave a statement open. */
+/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's log with
+ * full syncs: after a kill the last committed transaction stands. Every statement is finalised, also on failure. */
 #include "store/internal.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ ss_status(store_sql_error)(const store *s, const char *what, ss_error *err) {
     case SQLITE_FULL:
         return error_set(err, SS_ERR_RESOURCE, s->db_path,
                          "%s: the disk is full; what was there is safe: make room, then resume", what);
-    case SQLITE_CANTOPEN: /* its errno may be that of a second attempt, without writing: no reason to be told */
+    case SQLITE_CANTOPEN: /* its errno may be that of a second attempt, without writing: no reason to report */
         return error_set(err, SS_ERR_RESOURCE, s->db_path,
                          "%s: cannot open the file or its log (no memory, no room, no permission, too many open files "
                          "or a disk that fails)",
@@ -88,7 +88,7 @@ ss_status store_open_db(store *s, int flags, ss_error *err) {
     enum { BUSY_MS = 10000 };
     if (sqlite3_open_v2(s->db_path, &s->db, flags | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
         return store_sql_error(s, "cannot open", err);
-    /* SQLite opens what it cannot write for reading, and would say later that somebody had asked for that. */
+    /* SQLite opens a file that it cannot write for reading, and later reports that as the caller's choice. */
     if (flags & SQLITE_OPEN_READWRITE && sqlite3_db_readonly(s->db, "main") == 1)
         return error_set(err, SS_ERR_RESOURCE, s->db_path,
                          "cannot open the file for writing (no permission, or no more files may be open)");

@@ -10,8 +10,8 @@
  *
  * One writer at a time (a lock on the file `lock`). A unit's files are written under temporary names, synced and
  * renamed; then one transaction records them with their checksums: that is the sole commit point, so a kill at any
- * moment leaves whole units and files that nobody refers to, which the next run replaces. What
- * makes units and scores (run/) has its statements by writer.h. */
+ * moment leaves complete units and unreferenced files, which the next run replaces. What makes units and scores (run/)
+ * has its statements by writer.h. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -40,12 +40,11 @@ ss_status store_open(store **out, const char *folder, store_mode mode, const cha
  * can be read where nothing can be written. SS_ERR_RESOURCE when the disk refuses; no result is lost then. */
 ss_status store_settle(store *s, ss_error *err);
 
-void store_close(store *s); /* NULL is allowed; settles where it can, and tells nobody if it cannot */
+void store_close(store *s); /* NULL is allowed; settles where it can, and reports nothing if it cannot */
 
 /* For writers, after plan_make on the store's study: finish a creation that was cut short, check that model files and
- * numeric class are those of the store (SS_ERR_STORE says what differs), and remove the temporaries
- * of a run that was cut short (sweep.c); `told` (NULL = nobody) hears of them, and of files that are not the
- * store's own. */
+ * numeric class are those of the store (SS_ERR_STORE says what differs), and remove the temporaries of a run that was
+ * cut short (sweep.c); `told` (may be NULL) is called for each of them, and for files that are not the store's own. */
 ss_status store_complete(store *s, const plan *p, const char *numeric_class, notices *told, ss_error *err);
 
 /* For writers: the notices that the manifest does not have yet go there, under "notices". Without notices no byte of
@@ -63,7 +62,7 @@ typedef struct store_score {
     metric_value value; /* not finite: this score has failed; the note may say why */
 } store_score;
 
-/* Why a unit could not be made: its numbers were not finite after `step`, or in its picture (-1). */
+/* Why a unit could not be made: its numbers were not finite after `step`, or in its image (-1). */
 typedef struct store_failure {
     int step;
     const char *reason;
@@ -81,7 +80,7 @@ typedef struct store_result {
 } store_result;
 
 /* Write the unit's files, then record it: all of it or nothing. A unit that has failed is recorded as such, with the
- * worst value of every metric that knows one. */
+ * worst value of every metric that has one. */
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err);
 
 /* Words and classes of a prompt's text keys, for the views. Recorded once a prompt. */
@@ -99,8 +98,8 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
 /* The image of a unit that was made, its checksum verified (SS_ERR_STORE). Free with rgb_image_free. */
 ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *err);
 
-/* The masses of a unit, in traces/: whether it has any, and whether their file is as it was written. To be asked before
- * the file is opened. */
+/* The masses of a unit, in traces/: whether it has any, and whether their file is as it was written. Call it before the
+ * file is opened. */
 ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good, ss_error *err);
 
 /* Whether the runs' models had the same weights, wherever they lay: by the checksums in the manifests. */

@@ -1,6 +1,6 @@
-/* What a killed run left in a store: temporaries, which are removed. Pictures and traces that the database does not
- * name stay, and are replaced when their unit is made: an older results.sqlite that was restored must cost no picture.
- * A file whose name is none of the store's is never touched. */
+/* What a killed run left in a store: temporaries, which are removed. Images and traces that the database does not name
+ * stay, and are replaced when their unit is made: restoring an older results.sqlite must not delete images. A file
+ * whose name is none of the store's is never touched. */
 #include "store/internal.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 typedef struct sweeper {
     const store *s;
-    const plan *p; /* NULL while the store is made: there are no pictures yet */
+    const plan *p; /* NULL while the store is made: there are no images yet */
     int removed, foreign;
     text first; /* some of the foreign ones */
 } sweeper;

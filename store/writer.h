@@ -1,5 +1,5 @@
-/* What those ask of a store who add to it or check it (run/): SQLite's statements with our errors, transactions, scores.
- * Whoever only reads asks by store.h. */
+/* What those ask of a store who add to it or check it (run/): SQLite's statements with our errors, transactions,
+ * scores. Readers use store.h. */
 #ifndef STORE_WRITER_H
 #define STORE_WRITER_H
 
@@ -37,7 +37,7 @@ ss_status store_find_metric(store *s, const study_metric *m, int *number, ss_err
 /* Inside a transaction. `number`: the metric's row. A value that is not finite becomes a row of score_failure. */
 ss_status store_put_score(store *s, int64_t unit, int number, const metric_value *v, ss_error *err);
 
-/* The same with the value of a unit that has failed; the metric knows a worst one. */
+/* The same with the value of a unit that has failed; the metric has a worst one. */
 ss_status store_put_worst(store *s, int64_t unit, int number, const metric *m, ss_error *err);
 
 /* What a metric reads from disk, described anew in the manifest in place of what was there. */

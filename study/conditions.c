@@ -165,7 +165,7 @@ static ss_status check_pair(loader *l, const yaml_node *select, const yaml_node 
     return select && v->selector->matches ? check_counted(l, select) : SS_OK;
 }
 
-/* `share` in place of `k`; neither where the selector knows by itself. */
+/* `share` in place of `k`; neither where the selector determines the number. */
 static ss_status read_share(loader *l, const yaml_node *m, study_intervention *v) {
     const yaml_node *share = yaml_find(m, "share"), *k = yaml_find(m, "k");
     option_value o;

@@ -44,8 +44,7 @@ typedef struct loader_table {
 ss_status loader_find_in(loader *l, const yaml_node *n, const loader_table *tables, int n_tables, const char *kind,
                          const entry **out);
 
-/* The options of a row, from the mapping (keys of other tables in it are not looked at); required ones must be there.
- */
+/* The options of a row, from the mapping (keys of other tables in it are ignored); required ones must be there. */
 ss_status loader_options(loader *l, const yaml_node *mapping, const entry *row, const char *kind,
                          option_value out[STUDY_MAX_OPTIONS]);
 
@@ -68,7 +67,7 @@ ss_status loader_conditions(loader *l, const yaml_node *conditions);
 ss_status loader_builtin_conditions(loader *l);
 ss_status loader_contrasts(loader *l, const yaml_node *contrasts);
 ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int capacity, int *count);
-/* What a network is told of the picture, from a mapping that is checked for its keys. */
+/* The sizes that a network is conditioned on, from a mapping whose keys are checked. */
 ss_status loader_picture_sizes(loader *l, const yaml_node *mapping, picture_sizes *out);
 /* Numbers below `limit`, ranges, 'all'; `of_depth`: fractions of depth too. */
 ss_status loader_number_set(loader *l, const yaml_node *n, const char *what, int limit, int of_depth, number_set *out);

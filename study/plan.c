@@ -1,5 +1,5 @@
-/* From study and model to units: sampling of prompts, groups, counts and cost. Relies on
- * the pipeline for shapes and defaults alone; must never depend on time, threads or what a store already holds. */
+/* From study and model to units: sampling of prompts, groups, counts and cost. Relies on the pipeline for shapes and
+ * defaults alone; a plan does not depend on time, threads or what a store already holds. */
 #include "study/plan.h"
 
 #include <math.h>
@@ -113,7 +113,7 @@ static ss_status add_group(plan *p, int prompt, int seed_index, int with_shams, 
 }
 
 /* Groups in order of execution: prompts in their seeded order, the seeds of one together. `order` holds the `prompts`
- * drawn. Groups are drawn for `limit` seed by seed, so that few groups are many prompts. */
+ * drawn. `limit` takes groups seed by seed, so a small limit still covers many prompts. */
 static ss_status lay_out(plan *p, const int *order, int prompts, ss_error *err) {
     const study *y = p->study;
     int64_t images = (int64_t)prompts * (y->n_seeds + y->n_calibration) * y->n_conditions;
@@ -148,7 +148,7 @@ static ss_status swap_prompts(plan *p, ss_error *err) {
     return SS_OK;
 }
 
-/* What the study asks of its prompts. */
+/* What the study requires of its prompts. */
 static ss_status check_prompts(const plan *p, ss_error *err) {
     const study *y = p->study;
     if (p->prompts.n == 0) return error_set(err, SS_ERR_INPUT, y->prompts_file, "has no prompts");
@@ -195,7 +195,7 @@ static ss_status check_seeds(const plan *p, ss_error *err) {
     return SS_OK;
 }
 
-/* Every metric can score pictures of this size. */
+/* Every metric can score images of this size. */
 static ss_status check_size(const plan *p, ss_error *err) {
     const study *y = p->study;
     int least = p->settings.width < p->settings.height ? p->settings.width : p->settings.height;

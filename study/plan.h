@@ -1,4 +1,4 @@
-/* A plan: every image that a study asks for, in the order of execution, grouped so that work is shared, with its cost.
+/* A plan: every image of a study, in the order of execution, grouped so that work is shared, with its cost.
  *
  * A group is a (prompt, image seed): its units (one per condition) share the text embeddings and the denoising prefix
  * before an intervention is in force. A plan depends on the study file, the prompts and the model's shapes alone. */
@@ -29,7 +29,7 @@ typedef struct plan_condition {
     int first_step;       /* the first step at which it differs from the baseline; = steps when never */
     int shares_prefix;    /* same prompt, seed and sampler settings as the baseline */
     sample_settings settings;
-    const char *scheduler; /* the class that makes its pictures; `forced`: upon a model that predicts something else */
+    const char *scheduler; /* the class that makes its images; `forced`: upon a model that predicts something else */
     int forced;
     int follows; /* its trajectory is compared with the baseline's, step by step (probe `trajectory`) */
 } plan_condition;
@@ -65,7 +65,7 @@ typedef struct plan_texts {
 typedef struct plan {
     const study *study; /* not owned; must outlive the plan */
     geneval_prompts prompts;
-    char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition asks */
+    char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition needs it */
     sample_settings settings; /* complete */
     pipeline_sites sites;
     attn_block *block;         /* [sites.blocks] */
@@ -75,7 +75,7 @@ typedef struct plan {
     int n_groups, n_units;
     plan_group *group;
     plan_unit *unit;
-    int limit;    /* groups asked for; 0 = all */
+    int limit;    /* groups requested; 0 = all */
     int together; /* images to be denoised together, unless run_options ask for another number */
     plan_counts counts;
     plan_cost cost;

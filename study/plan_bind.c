@@ -1,5 +1,6 @@
-/* The conditions of a study bound to the model: which blocks, heads and steps each means, and whether what it asks can
- * be had there. Relies on the model's own description of its blocks; must never leave a block out in silence. */
+/* The conditions of a study bound to the model: the blocks, heads and steps of each, and whether those blocks can do
+ * what it needs. Relies on the model's own description of its blocks; a block that cannot is an error, never left out
+ * silently. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +129,7 @@ ss_status plan_complete_settings(const plan *p, pipeline *pl, sample_settings *s
     return status;
 }
 
-/* What a condition chooses from the baseline's masses must be kept there; it must be the same picture, step by step. */
+/* What a condition chooses from the baseline's masses must be kept there; it must be the same image, step by step. */
 static ss_status recall_of(plan *p, const study_condition *c, const plan_condition *out, ss_error *err) {
     for (int i = 0; i < out->program.n; i++) {
         const attn_intervention *v = &out->program.intervention[i];

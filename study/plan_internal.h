@@ -1,6 +1,5 @@
 /* What the files of the plan share: plan.c lays out units, plan_bind.c binds conditions to the model, plan_words.c
- * tells.
- */
+ * describes. */
 #ifndef STUDY_PLAN_INTERNAL_H
 #define STUDY_PLAN_INTERNAL_H
 

@@ -4,7 +4,7 @@
 
 #include "study/plan_internal.h"
 
-/* An intervention that asks for tokens, and the prompts that have none. */
+/* An intervention on tokens, and the prompts that have none of them. */
 typedef struct asked {
     int condition, intervention;
     int prompts;
@@ -52,7 +52,7 @@ static ss_status count_cuts(plan *p, pipeline *pl, const char *prompt, ss_error 
     return SS_OK;
 }
 
-/* Whether encoders i and j take as many tokens and cut as many prompts: then one line speaks of both. */
+/* Whether encoders i and j take as many tokens and cut as many prompts: then one line names both. */
 static int cut_alike(const plan *p, int i, int j) {
     return p->texts.cut[i].prompts == p->texts.cut[j].prompts && p->texts.cut[i].limit == p->texts.cut[j].limit;
 }
@@ -81,7 +81,7 @@ static ss_status note_cuts(const plan *p, pipeline *pl, ss_error *err) {
     return notices_add_text(pipeline_notices(pl), &line, err);
 }
 
-/* ---- what is asked for ---- */
+/* ---- tokens that interventions need ---- */
 
 static int list_asked(const plan *p, asked out[MAX_ASKED]) {
     static const attn_text NOTHING = {{NULL, NULL}, word_of, NULL};
@@ -108,8 +108,8 @@ static int contains_fold(const char *s, const char *word) {
     return 0;
 }
 
-/* Encoders that cut the unit's text before a word that the intervention names, appended to `out` (NULL = nobody reads);
- * how many. */
+/* Encoders that cut the unit's text before a word that the intervention names, appended to `out` (may be NULL); how
+ * many. */
 static ss_status find_cut_word(const plan *p, pipeline *pl, const asked *a, const plan_unit *u, text *out, int *some,
                                ss_error *err) {
     const option_value *word = option_of(intervention_of(p, a), "word");
@@ -190,7 +190,7 @@ static ss_status judge(const plan *p, pipeline *pl, const asked *a, ss_error *er
     return status;
 }
 
-/* Some of a word's tokens have no part in the picture, others do. */
+/* Some of a word's tokens have no effect on the image, others do. */
 static ss_status note_partly(const plan *p, pipeline *pl, const asked *a, ss_error *err) {
     text line = {0};
     int cut;

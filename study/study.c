@@ -1,5 +1,5 @@
 /* Loading a study file: the top-level keys, in the order in which the file reads. Relies on loader.c, conditions.c and
- * contrasts.c; must never accept what cannot be run as written. */
+ * contrasts.c; a study that cannot be run as written is refused. */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "study/loader.h"
 
@@ -101,7 +101,7 @@ static ss_status same_noise(loader *l, const yaml_node *at, image_seed a, image_
         seed_write(a, first), seed_write(b, second));
 }
 
-/* A study is refused that counts one noise twice; in a store that an older program made it is read (and told). */
+/* A study is refused that counts one noise twice; in a store that an older program made it is read, with a notice. */
 static int takes_same_noise(const study *y) { return y->store_version > 0; }
 
 /* A list of different seeds (or one seed alone). */
@@ -143,7 +143,7 @@ static ss_status read_seeds(loader *l, const yaml_node *root) {
     return SS_OK;
 }
 
-/* Of the picture to be made. */
+/* Of the image to be made. */
 static int parse_size(const char *s, int *width, int *height) {
     enum { MOST = 16384 };
     int64_t w, h;

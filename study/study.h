@@ -1,4 +1,4 @@
-/* A study file, read and validated: what is asked, of which model, under which conditions, measured how.
+/* A study file, read and validated: the question, the model, the conditions, and the measurements.
  *
  * Everything named in a study is a row of a table below this folder (selectors, edits, probes, metrics) or of the
  * tables of keys declared here, so validation, help and error messages derive from the tables. What depends on the
@@ -57,7 +57,7 @@ typedef struct number_set {
     int all;
     attn_bits bits;
     int n_fractions;
-    double fraction[STUDY_MAX_FRACTIONS]; /* 0.5 = block 12 of 24, whatever the model; of the blocks of `kinds` */
+    double fraction[STUDY_MAX_FRACTIONS]; /* 0.5 = block 12 of 24, for any model; of the blocks of `kinds` */
     const yaml_node *node;                /* where it was written, for errors; NULL = not written */
 } number_set;
 

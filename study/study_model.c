@@ -1,4 +1,4 @@
-/* What a study says of its model beside its folder or file: parts and LoRA. */
+/* The parts of a study's model beside its folder or file: parts and LoRA. */
 #include "study/loader.h"
 
 #include <stdlib.h>
