@@ -1,5 +1,5 @@
-/* What a batch asks of one attention call: the needs of its probes, record and selectors, and the interventions in
- * force. The only stage that reads the call. */
+/* The requests of a batch to one attention call: the needs of its probes, record and selectors, and the interventions
+ * in force. The only stage that reads the call. */
 #include "attn/call.h"
 #include "tensor/backend.h"
 

@@ -1,5 +1,5 @@
-/* The kernel and what is measured beside it: lengths of values and outputs, sizes of activations, vectors of P. All of
- * the unedited P and output. */
+/* The kernel and what is measured beside it: lengths of values and outputs, magnitudes of activations, vectors of P.
+ * All of the unedited P and output. */
 #include <math.h>
 
 #include "attn/call.h"

@@ -1,7 +1,6 @@
-/* The attention call: ask -> attend and choose -> change and observe (call.h). Relies on the backend's operations for
- * every touch of q, k, v, and on the runs that travel with the batch for what is asked. Statistics are those of the
- * unedited P; each item of a batch is measured and edited as if it were alone. Must never change `out` where nothing is
- * asked. */
+/* The attention call: ask -> attend and choose -> change and observe (call.h). q, k and v are accessed only by the
+ * backend's operations; the runs attached to the batch say what is requested. Statistics are those of the unedited P;
+ * each item of a batch is measured and edited as if it were alone. `out` does not change where nothing is requested. */
 #include "attn/attn.h"
 
 #include "attn/call.h"

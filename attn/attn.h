@@ -38,7 +38,7 @@ typedef enum attn_branch { BRANCH_COND, BRANCH_UNCOND } attn_branch; /* guidance
 typedef enum key_class { KEY_IMAGE, KEY_START, KEY_WORD, KEY_END, KEY_PADDING } key_class;
 enum { KEY_CLASSES = 5 };
 
-typedef struct attn_run attn_run; /* run.h: one image in the making: its program, random streams and record */
+typedef struct attn_run attn_run; /* run.h: one image during denoising: its program, random streams and record */
 
 /* One element of the batch: whose it is, where in sampling it stands. */
 typedef struct attn_item {
@@ -48,7 +48,7 @@ typedef struct attn_item {
     /* [N_k] of a studied call's keys, values of key_class; owned by the pipeline. Of joint and cross-attention: in
      * self-attention every key is an image key, and has no word. */
     const uint8_t *key_class;
-    /* The word of the prompt that a key belongs to, "" where none; NULL = nobody knows words. */
+    /* The word of the prompt that a key belongs to, "" where none; NULL = words are unknown. */
     const char *(*word)(const void *words, attn_branch branch, int key);
     const void *words; /* the pipeline's own, for `word` */
 } attn_item;
@@ -63,7 +63,7 @@ typedef struct attn_batch {
  * not run side by side. */
 typedef struct attn_gram {
     const weight *w; /* [O, H d] */
-    float *values;   /* room for [H, d, d], as op_head_norms takes it */
+    float *values;   /* scratch for [H, d, d], as op_head_norms takes it */
     int made;
 } attn_gram;
 
@@ -81,7 +81,7 @@ typedef struct attn_call {
     attn_gram *output_gram;
 } attn_call;
 
-/* Whether all that the batch asks of a block concerns its image queries: then a network may leave out text queries
+/* Whether all requests of the batch to a block concern its image queries: then a network may leave out text queries
  * whose outputs nothing reads, and describe a call without them. `batch` may be NULL. */
 int attn_asks_image_alone(const attn_batch *batch, int block);
 
@@ -104,14 +104,14 @@ typedef enum attn_rows { ROWS_IMAGE, ROWS_ALL, ROWS_TEXT } attn_rows; /* query r
 /* Each head its own k keys; one set of k x heads for all heads; the k x heads x blocks largest masses of the baseline
  * at this step, over all blocks and heads of the intervention. */
 typedef enum attn_scope { SCOPE_HEAD, SCOPE_LAYER, SCOPE_GLOBAL } attn_scope;
-/* Masses that selectors see: of the image in the making, or of its baseline at the same step. */
+/* Masses that selectors see: of the running image, or of its baseline at the same step. */
 typedef enum attn_source { SOURCE_OWN, SOURCE_BASELINE } attn_source;
 typedef enum attn_redraw { REDRAW_STEP, REDRAW_RUN } attn_redraw; /* random sets: anew at every step, or one a run */
 
 /* What a selector sees of one call of one batch item: of the unedited P. */
 typedef struct select_input {
     int heads, keys;
-    const double *mass;                    /* [heads, keys]; the baseline's where the intervention says so; NEED_MASS */
+    const double *mass; /* [heads, keys]; the baseline's where the intervention has that source; NEED_MASS */
     const struct attn_intervention *where; /* the intervention (run.h) */
     int queries, row_begin, row_end;       /* N_q; the query rows acted on */
     const float *row_max;                  /* [heads, queries] max_j P_ij; NEED_ROW_MAX */
@@ -148,7 +148,7 @@ enum {
     NEED_CONCENTRATION = 4,
     NEED_ROW_MAX = 8,
     NEED_VALUES = 16,      /* lengths of v */
-    NEED_ACTIVATIONS = 32, /* sizes of the block's inputs and of the unedited output */
+    NEED_ACTIVATIONS = 32, /* magnitudes of the block's inputs and of the unedited output */
     NEED_TOP = 64,         /* the r heaviest keys of this and of earlier sites */
     NEED_LSE = 128,        /* of every row */
     NEED_OUTPUTS = 256     /* lengths of the unedited output */
@@ -162,13 +162,13 @@ typedef struct attn_selector {
     ss_status (*check)(const option_value *options, int k, int size, const attn_segment *segments, int n,
                        ss_error *err);
     /* Whether the text alone leaves a key among those that it chooses from (no masses are there yet), asked at plan
-     * time; NULL = whatever the text is, it finds keys. */
+     * time; NULL = it finds keys for every text. */
     int (*wanted)(const select_input *in, int key);
     unsigned needs; /* NEED_* */
     int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
     int sinks;      /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */
     int queries;    /* 1 = chooses query rows, not keys */
-    int global;     /* 1 = knows the global scope */
+    int global;     /* 1 = supports the global scope */
     int sized;      /* 1 = its options say how many keys: neither k nor a share is asked for */
 } attn_selector;
 

@@ -1,6 +1,6 @@
 /* The studied blocks of a network, as it describes them, and whether what is asked fits them. A network may have blocks
- * of several kinds, with different heads, keys and segments; what fits one need not fit another, so each is asked. Must
- * never look at more than descriptions: nothing here runs. */
+ * of several kinds, with different heads, keys and segments; what fits one need not fit another, so each is asked. Only
+ * descriptions are used: nothing here runs. */
 #include <math.h>
 #include <string.h>
 
@@ -88,7 +88,7 @@ static ss_status check_block(const attn_intervention *v, const attn_block *block
     return v->selector->check(v->selector_options, k, (int)size, block->segment, block->n_segments, err);
 }
 
-/* Where blocks differ, an error says which of those chosen it is about. */
+/* Where blocks differ, an error names the chosen block that it is about. */
 static ss_status check_blocks(const attn_intervention *v, const attn_block *block, int blocks, ss_error *err) {
     int first = -1, failed = 0, chosen = 0;
     ss_error why = {0};

@@ -1,6 +1,6 @@
-/* One attention call on its way through attn_forward, as the values that its stages hand on:
+/* The values that the stages of attn_forward pass on:
  *
- *   attn_ask      the call and its batch        -> attn_request   what each item wants measured and changed
+ *   attn_ask      the call and its batch        -> attn_request   what is measured and changed for each item
  *   attn_attend   the operands, the request     -> attn_stats     what the backend reports of the unedited P
  *   attn_choose   a group of items, the stats   -> attn_choice    the keys or query rows of each intervention
  *   attn_change   the operands, the choice      -> attn_outcome   the edited output, and what the edit did
@@ -21,7 +21,7 @@ typedef struct row_range {
 
 static inline int64_t row_range_count(row_range r) { return r.end - r.begin; }
 
-/* Where a call is, and its sizes. */
+/* The place of a call, and its dimensions. */
 typedef struct attn_place {
     int block;
     int batch, heads, queries, keys, width;
@@ -38,7 +38,7 @@ typedef struct attn_force {
     row_range rows; /* that it acts on */
 } attn_force;
 
-/* What one batch item wants of a call. */
+/* The request of one batch item. */
 typedef struct item_request {
     const attn_item *item;
     unsigned needs;              /* NEED_*: its probes', the record's, the selectors' */
@@ -87,10 +87,10 @@ typedef struct attn_stats {
 /* Scratch for all of them. */
 void attn_allocate_stats(compute *c, const attn_place *place, attn_stats *out);
 
-/* The kernel, and the lengths and sizes of unedited activations, as far as the request goes. */
+/* The kernel, and those lengths and magnitudes of unedited activations that were requested. */
 void attn_attend(compute *c, const attn_operands *operands, const attn_request *ask, const attn_stats *out);
 
-/* Lengths and sizes alone, as far as `needs` asks. */
+/* Only the lengths and magnitudes in `needs`. */
 void attn_measure_activations(compute *c, const attn_operands *operands, const attn_request *ask, unsigned needs,
                               const attn_stats *out);
 
@@ -150,7 +150,7 @@ int attn_edit_allocate(compute *c, const attn_place *place, int items, int n, in
 void attn_choose(compute *c, const attn_request *ask, attn_group group, const attn_stats *stats,
                  const edit_scratch *scratch, attn_choice *out);
 
-/* Change the output as the choice says. `lse` of the whole batch. */
+/* Apply the chosen edits to the output. `lse` of the whole batch. */
 void attn_change(compute *c, const attn_operands *operands, const attn_request *ask, attn_group group,
                  const attn_choice *choice, const double *lse, edit_scratch *scratch, attn_outcome *out);
 

@@ -1,5 +1,5 @@
-/* The edit of a group of items, as their choice says: score and value edits in one operation for each kind of row,
- * edits of the output after them. Must never let one item's edit depend on another's. */
+/* The edit of a group of items according to their choice: score and value edits in one operation for each kind of row,
+ * edits of the output after them. One item's edit does not depend on another's. */
 #include <math.h>
 #include <string.h>
 
@@ -26,8 +26,9 @@ void *attn_scratch_of(compute *c, size_t n, size_t size, int byte) {
     return p;
 }
 
-/* Together, the threads have more heads to share out, and meet less often. It matters to small calls alone: two items
- * of 160 tokens in six heads are within the limit, and the scratch that a forecast has to allow for stays small. */
+/* Batch items are edited together: the threads share more heads and synchronise less often. It matters to small calls
+ * alone: two items of 160 tokens in six heads are within the limit, and the scratch that a forecast has to allow for
+ * stays small. */
 enum { TOGETHER_FLOATS = 1 << 17 };
 
 int attn_edit_most_items(const attn_place *p) {

@@ -1,5 +1,5 @@
-/* What the interventions in force choose, from the unedited P: keys or query rows. Must never let one item's choice
- * depend on another's. */
+/* What the interventions in force choose, from the unedited P: keys or query rows. One item's choice does not depend on
+ * another's. */
 #include "attn/call.h"
 
 /* What a selector sees of item b, but for what differs between interventions. */

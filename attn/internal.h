@@ -7,7 +7,7 @@
 /* ---- the run, for attn.c ---- */
 const attn_measure *attn_run_measure(const attn_run *run);
 
-/* A call of these sizes at a block: 0 where the record has no room for it, or the block's calls had other sizes. */
+/* A call of these sizes at a block: 0 where the record does not hold it, or the block's calls had other dimensions. */
 int attn_run_visit(attn_run *run, int block, int64_t heads, int64_t keys);
 
 /* One site more at which an intervention acted. */
@@ -15,7 +15,7 @@ void attn_run_count_acted(attn_run *run, int intervention);
 
 /* Room for the columns of a site. */
 float *attn_run_columns_at(attn_run *run, int step, int block, int head, attn_branch branch);
-/* Keep what the measure asks of a site's masses [keys]: the largest, all of them. */
+/* Record a site's masses [keys] as the measure says: the largest, all of them. */
 void attn_run_keep(attn_run *run, int step, int block, int head, attn_branch branch, const double *mass);
 
 /* Keep the r heaviest keys of a site for attn_run_top. */
@@ -24,7 +24,7 @@ void attn_run_keep_top(attn_run *run, int step, int block, int head, attn_branch
 /* Room for the map's vector at a step and block. */
 float *attn_run_map_at(attn_run *run, int step, int block);
 
-/* Keep the masses [heads, keys] of a call where the measure asks to recall them. */
+/* Record the masses [heads, keys] of a call where the measure recalls them. */
 void attn_run_recall(attn_run *run, int step, int block, attn_branch branch, const double *mass);
 /* What the run's baseline kept: [heads, keys], or NULL and an error. */
 const double *attn_run_recalled(const attn_run *run, int step, int block, attn_branch branch, ss_error *err);
@@ -54,11 +54,11 @@ int attn_set_size(const select_input *in, int head);
 static inline int attn_own_set(const select_input *in, int head) { return head == 0 || in->scope != SCOPE_LAYER; }
 
 /* The masses [keys] that rank keys in the selector's scope: a head's own, or in the scope of a layer their sum over
- * heads, put into room[keys]. */
+ * heads, written to room[keys]. */
 const double *attn_scope_mass(const select_input *in, double *room, int head);
 
-/* Largest keys in the selector's scope for a head (any head where the scope is a layer) into out; the number. `room`:
- * [keys]. */
+/* Largest keys in the selector's scope for a head (any head where the scope is a layer) into out; the number. `room`
+ * (scratch): [keys]. */
 int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out);
 
 /* Sets of the largest keys among those that `wanted` names, as many as a set holds or as there are. */

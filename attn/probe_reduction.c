@@ -1,5 +1,5 @@
 /* Probe `reduction`: the mass of the edited set before and after, and the dose. Nothing where nothing was edited; sinks
- * that a matched control had to leave out are told also where nothing is left of the set. */
+ * that a matched control had to leave out are counted also where the set is empty. */
 #include <math.h>
 
 #include "attn/internal.h"

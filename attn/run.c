@@ -1,5 +1,5 @@
-/* One image in the making: its program, the names of its random streams, its record. Plain arrays over (step, block,
- * head, branch); filled by attn.c, read by whoever keeps results. Not shared between threads. */
+/* One image during denoising: its program, the names of its random streams, its record. Plain arrays over (step, block,
+ * head, branch); filled by attn.c, read when results are stored. Not shared between threads. */
 #include "attn/run.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* One image in the making, as attention sees it: the program of interventions in force, the names of its random
- * streams, and the record of what was measured. The sampler makes one per image and condition, attaches it to the
- * batch items, and reads the record when the image is done. */
+/* One image during denoising, as attention sees it: the program of interventions in force, the names of its random
+ * streams, and the record of what was measured. The sampler makes one per image and condition, attaches it to the batch
+ * items, and reads the record when the image is done. */
 #ifndef ATTN_RUN_H
 #define ATTN_RUN_H
 
@@ -23,12 +23,12 @@ static inline int bits_any(const attn_bits *b) {
     return 0;
 }
 
-/* ---- blocks: what a network says beforehand of its studied calls ---- */
+/* ---- blocks: a network's description of its studied calls ---- */
 
 enum { ATTN_NAME_SIZE = 96 };
 
 typedef struct attn_block {
-    char name[ATTN_NAME_SIZE]; /* the module, as whoever made the model calls it; "" = unknown */
+    char name[ATTN_NAME_SIZE]; /* the module's name in the model; "" = unknown */
     attn_kind kind;
     int heads, queries, keys;
     int layout; /* blocks with the same segments of keys have the same number, from 0 (attn_number_layouts) */
@@ -39,7 +39,7 @@ typedef struct attn_block {
 /* Number the layouts of a network's blocks in the order in which they come; how many there are. */
 int attn_number_layouts(attn_block *block, int blocks);
 
-/* Whether all blocks are of one kind, with the same heads, queries and keys: then nobody need say which is meant. */
+/* Whether all blocks are of one kind, with the same heads, queries and keys: a block then need not be named. */
 int attn_blocks_alike(const attn_block *block, int blocks);
 
 /* How many queries of a kind a block's calls have. */
@@ -67,8 +67,8 @@ typedef struct attn_program {
     attn_intervention intervention[EDIT_MAX_STEPS];
 } attn_program;
 
-/* How many keys (query rows) of a call with `have` of them it asks for: k, or its share,
- * rounded, at least one and at most half. */
+/* How many keys (query rows) it takes of a call with `have` of them: k, or its share, rounded, at least one and at most
+ * half. */
 int attn_wanted(const attn_intervention *v, int have);
 
 /* Whether an intervention chooses from the baseline's masses: its blocks are then to be recalled there. */
@@ -85,7 +85,7 @@ typedef struct attn_text {
 } attn_text;
 
 /* How many keys the text leaves to the intervention in all its blocks and branches together; -1 where its selector
- * finds keys whatever the text is. 0: every set of such an image would be empty. */
+ * finds keys for every text. 0: every set of such an image would be empty. */
 int64_t attn_intervention_keys(const attn_intervention *v, const attn_block *block, int blocks,
                                const attn_text *prompt);
 
@@ -162,8 +162,8 @@ typedef struct attn_sink {
 } attn_sink;
 int attn_run_sinks(const attn_run *run, int step, int block, int head, attn_branch branch, const attn_sink **out);
 
-/* The r heaviest keys at a site, by falling mass, where a probe asks for them (NEED_TOP); the count, 0 where the site
- * was not visited. */
+/* The r heaviest keys at a site, by falling mass, where a probe needs them (NEED_TOP); the count, 0 where the site was
+ * not visited. */
 int attn_run_top(const attn_run *run, int step, int block, int head, attn_branch branch, const int32_t **out);
 
 /* The vector of the measure's map at a step and block: [queries] or [keys] of the block, at most the shape's keys; or

@@ -41,7 +41,7 @@ static ss_status find_key(const char *at, int k, const attn_segment *segments, i
 ss_status attn_select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
                                   ss_error *err) {
     int key;
-    (void)size; /* every head has the same k keys, whatever the scope */
+    (void)size; /* every head has the same k keys, in every scope */
     return find_key(options[0].text, k, segments, n, &key, err);
 }
 

@@ -1,6 +1,6 @@
 /* Selectors `top-mass` and `random-mass`: as many keys as bring their summed mass nearest to a given share of the
- * weight, the heaviest ones, or in random order. What is moved is then the same whatever the number of keys a call has,
- * or how evenly they share the weight. At least one key, at most half of a call's: where one holds more, or half hold
+ * weight, the heaviest ones, or in random order. The mass that is moved is then the same for any number of keys, and
+ * however evenly they share the weight. At least one key, at most half of a call's: where one holds more, or half hold
  * less, the set's mass says so (probe `reduction`). In the scope of a layer, masses are means over heads. */
 #include "attn/internal.h"
 

@@ -1,7 +1,7 @@
 /* Matched controls: random keys outside the top-k set that are like it in mass or in kind, and `top-matched`, the sinks
  * that have such a match: the arm that a matched control is compared with. A sink without a match is left out of both
- * and counted, never replaced (METHOD.md, section 7). All three selectors make the same draw, so that both arms agree
- * on what is left out. Draws exclude the top-k set, so sets of growing k do not nest (docs/PITFALLS.md). */
+ * and counted, never replaced (METHOD.md, section 7). All three selectors make the same draw, so both arms leave out
+ * the same sinks. Draws exclude the top-k set, so sets of growing k do not nest (docs/PITFALLS.md). */
 #include <string.h>
 
 #include "attn/internal.h"
@@ -22,14 +22,14 @@ const option ATTN_SELECT_TOP_MATCHED_OPTIONS[] = {
     {0},
 };
 
-/* The sinks of one scope and the keys that were drawn for them, in room for all keys: sinks by falling mass. Kept sinks
- * are the ones at [0, n_sinks) after the match; n_sinks + left_out is the size of the set asked for. */
+/* The sinks of one scope and the keys that were drawn for them, in scratch for all keys: sinks by falling mass. Kept
+ * sinks are the ones at [0, n_sinks) after the match; n_sinks + left_out is the size of the set asked for. */
 typedef struct matched {
     int n_sinks, left_out, n_control;
     int32_t *sink, *control;
 } matched;
 
-/* The keys outside the sinks in random order, drawn as far as somebody asks. */
+/* The keys outside the sinks in random order, drawn on demand. */
 typedef struct outside {
     philox stream;
     int32_t *order;
@@ -112,7 +112,7 @@ enum { WAS_SINK = 1, WAS_CONTROL = 2 }; /* marks of the step before */
 
 /* Put the outside keys into the order in which a persistent control takes them: those it keeps from the step before,
  * new ones, and last those that it gives up: of each kind as many as left the sinks. Keys that have become sinks are
- * given up first (they are not in `order`). `room`: [n]. */
+ * given up first (they are not in `order`). `room` (scratch): [n]. */
 static void order_persistent(const select_input *in, match_by by, const uint8_t *marks, const uint8_t *is_sink,
                              int32_t *order, int n, int32_t *room) {
     int leave[KINDS] = {0}, front = 0, back = n;
@@ -137,7 +137,7 @@ static void remember(const matched *m, uint8_t *marks, int keys) {
     for (int i = 0; i < m->n_control; i++) marks[m->control[i]] |= WAS_CONTROL;
 }
 
-/* One scope's sinks and their match. The room of the call holds everything: keys for sinks, then order; marks. */
+/* One scope's sinks and their match. The scratch of the call holds everything: keys for sinks, then order; marks. */
 static ss_status match_scope(const select_input *in, match_by by, const int *all, int persists, int head, matched *m,
                              ss_error *err) {
     outside o = {.order = in->room_key + in->keys};

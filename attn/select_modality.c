@@ -1,5 +1,5 @@
 /* Selectors `text-top` and `image-top`: the keys of largest mass within one modality. In a joint attention nearly all
- * sinks are of one kind; these tell what the other kind's heaviest keys do. Ties go to the lower index. */
+ * sinks are of one kind; these show the effect of the other kind's heaviest keys. Ties go to the lower index. */
 #include "attn/internal.h"
 
 static int is_of_kind(const select_input *in, int key, segment_kind kind) {

@@ -1,6 +1,6 @@
 /* Selector `token`: the heaviest text keys among those of a class (start, word, end, padding) or of a word of the
  * prompt, as many as k or as there are. In a branch whose text lacks the word (the negative prompt's, say) the set is
- * empty; a study says by `missing` what becomes of prompts that lack it in every branch (study/plan_text.c). */
+ * empty; a study's `missing` says what to do with prompts that lack it in every branch (study/plan_text.c). */
 #include "attn/internal.h"
 
 enum { ANY_CLASS }; /* then KEY_START .. KEY_PADDING, in the order of key_class */

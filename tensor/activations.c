@@ -43,8 +43,8 @@ static void pack_panel(float *panel, const float *gram, int64_t d, int64_t first
     }
 }
 
-/* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `room`: panels of all columns, then a
- * tile of y. */
+/* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `room` (scratch): panels of all
+ * columns, then a tile of y. */
 static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const float *gram, float *room,
                          float *projected) {
     static const float ZERO[PRODUCT_COLUMNS] = {0};
@@ -75,7 +75,7 @@ static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const 
     }
 }
 
-/* Floats of project_head's room for one head, a multiple of the panels' alignment. */
+/* Floats of project_head's scratch for one head, a multiple of the panels' alignment. */
 static int64_t project_room(int64_t d) {
     int64_t panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     return (panels * d * PRODUCT_COLUMNS + PRODUCT_ROWS * d + 15) / 16 * 16;
@@ -123,12 +123,12 @@ void cpu_head_gram(compute *c, const weight *w, int64_t heads, float *out) {
     free(row);
 }
 
-/* ---- sizes ---- */
+/* ---- magnitudes ---- */
 
 static uint32_t size_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    return bits & 0x7FFFFFFFu; /* in the order of the sizes */
+    return bits & 0x7FFFFFFFu; /* in the order of the magnitudes */
 }
 
 static float from_bits(uint32_t bits) {
@@ -137,7 +137,7 @@ static float from_bits(uint32_t bits) {
     return x;
 }
 
-/* Sizes of one head of one item that are at least `least`, to out, which has room for all; how many, and the largest of
+/* Magnitudes of one head of one item that are at least `least`, to out, which holds all; how many, and the largest of
  * all. */
 static int64_t copy_sizes(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out,
                           uint32_t *largest) {
@@ -163,7 +163,7 @@ static uint32_t likely_below(const kernel *k, tensor x, int64_t b, int64_t h, in
 }
 
 enum { BINS = 128, BIN_SHIFT = 19, COPIES = 4 }; /* 16 bins an octave, the 8 octaves below the largest */
-enum { FEW = 4096 };                             /* sizes that are not worth bins */
+enum { FEW = 4096 };                             /* too few magnitudes for bins */
 
 /* The bin of a size; what is smaller than all of them falls into bin 0. */
 static inline uint32_t bin_of(uint32_t bits, uint32_t least) { return bits > least ? (bits - least) >> BIN_SHIFT : 0; }

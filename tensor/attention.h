@@ -1,4 +1,4 @@
-/* What the host backends' attention and its rank-k edit share. Included by the backends and by tests, by nobody above
+/* What the host backends' attention and its rank-k edit share. Included by the backends and by tests, not above
  * tensor/. */
 #ifndef TENSOR_ATTENTION_H
 #define TENSOR_ATTENTION_H

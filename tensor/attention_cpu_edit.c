@@ -14,7 +14,7 @@
 enum { CHUNK_ROWS = 64 }; /* a multiple of ATTENTION_ROWS */
 
 /* One pair (item, head). After the value steps v'_j = alpha_j v_j + mu_j mean + nu_j noise_j; the value panel holds the
- * set's v_j, then the mean (if any step asks for it), then the noise rows (likewise). */
+ * set's v_j, then the mean (if any step needs it), then the noise rows (likewise). */
 typedef struct edit_pair {
     int64_t item, head, begin, n; /* its keys are e->keys[begin .. begin + n) */
     float *k_panel, *v_panel;
@@ -37,7 +37,7 @@ typedef struct edit_plan {
     const attention_args *a;
     const attention_edit *e;
     int64_t n_rows, d, width, chunks;        /* rows acted on */
-    int with_mean, with_noise, weights_only; /* weights_only: nobody asks what the edit would make of the rows */
+    int with_mean, with_noise, weights_only; /* weights_only: no result per row is requested */
     int64_t n_pairs, max_n;                  /* pairs with keys; the largest set */
     edit_pair *pair;
     row_sums *sums;  /* [n_pairs, chunks] */
@@ -47,7 +47,7 @@ typedef struct edit_plan {
     int threads;
 } edit_plan;
 
-/* A thread's room, cut up. */
+/* A thread's scratch, divided. */
 typedef struct edit_room {
     float *q, *o, *s;             /* as in attention_block */
     double *weight, *coefficient; /* [rows, keys of the set], [rows, rows of the value panel] */
@@ -462,7 +462,7 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
     return direct_scores(dp, c, p);
 }
 
-/* A job for each thread, with room for those of any pair. */
+/* A job for each thread, with scratch for those of any pair. */
 static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p) {
     *dp = (direct_plan){.n_jobs = p->threads, .s_floats = ATTENTION_ROWS * padded(p, p->a->k.dim[1])};
     dp->job = list_room(c, (size_t)dp->n_jobs, sizeof *dp->job);
@@ -577,7 +577,7 @@ static void edit_pair_whole(const edit_plan *p, const direct_plan *dp, int64_t a
     finish_pair(p, at, rows > 0 ? job : NULL);
 }
 
-/* Threads meet once: between phases of so few rows they would wait as long as they work. */
+/* One parallel region: between phases of so few rows, threads would wait as long as they work. */
 static void edit_by_pairs(const edit_plan *p, compute *c) {
     direct_plan direct;
     if (!direct_make_by_thread(&direct, c, p)) return;

@@ -1,6 +1,6 @@
 /* Attention on blocks of score rows: S = q k^T, softmax, O = P v, with the exact statistics of the same pass. Compiled
  * once per instruction set (tensor/meson.build defines ATTENTION_KERNEL); relies on GCC's vector extensions. Lane
- * counts are those of the instruction set, never of the data. Allocates nothing, knows nothing of threads. */
+ * counts are those of the instruction set, never of the data. It allocates nothing and is single-threaded. */
 #include "tensor/attention_kernel.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ static inline vec keep_below(vec x, vec limit) {
     __mmask16 below = _mm512_cmp_ps_mask((__m512)x, (__m512)limit, _CMP_LT_OQ);
     return (vec)_mm512_mask_blend_ps(below, _mm512_set1_ps(-INFINITY), (__m512)x);
 }
-/* Appends e[i] where score[i] >= low; room for LANES more is there. Returns how many. */
+/* Appends e[i] where score[i] >= low; LANES more elements may be written. Returns how many. */
 static inline unsigned collect(float *to, vec e, vec score, vec low) {
     __mmask16 hit = _mm512_cmp_ps_mask((__m512)score, (__m512)low, _CMP_GE_OQ);
     _mm512_storeu_ps(to, _mm512_maskz_compress_ps(hit, (__m512)e));
@@ -498,7 +498,7 @@ typedef double four __attribute__((vector_size(32)));
 
 static double fold(four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
 
-/* Four sums each, whatever the width of a vector. */
+/* Four sums each, for every width of a vector. */
 static attention_lengths lengths(const float *before, const float *after, int64_t d) {
     four old2 = {0}, now2 = {0}, moved = {0};
     int64_t whole = d / 4 * 4;

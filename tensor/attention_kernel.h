@@ -30,7 +30,7 @@ typedef struct attention_block {
     float *s;                          /* [rows rounded up to 8, keys]: room; left with exp(S - max) */
     float *o;                          /* [ATTENTION_ROWS, width]: out */
     int with_lse;
-    double lse[ATTENTION_ROWS];  /* out, where with_lse asks for it */
+    double lse[ATTENTION_ROWS];  /* out, where with_lse is set */
     float max_p[ATTENTION_ROWS]; /* out: the largest P of each row */
     /* Statistics over rows [observe_begin, observe_end) of the block; sums, which the caller divides. */
     int observe_begin, observe_end;

@@ -1,6 +1,6 @@
-/* Edits of attention's output, row by row in double; both host backends use it, since it reads every number once and
- * nothing is gained by a second form. Heads of an item are shared out among threads; a row is one thread's, so no bit
- * depends on their number. Must leave rows that nothing asks for as they are. */
+/* Edits of attention's output, row by row in double; both host backends use it: it reads every number once, so a second
+ * version would gain nothing. Heads of an item are shared out among threads; a row is one thread's, so no bit depends
+ * on their number. Rows that no edit acts on do not change. */
 #include <math.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static void push(const attention_kernel *in_use, float *o, const float *directio
     for (int64_t x = 0; x < d; x++) o[x] = (float)((double)o[x] + amount / length * (double)direction[x]);
 }
 
-/* One head of one item; `old` and `mean` are room for a row. */
+/* One head of one item; `old` and `mean` are scratch for a row. */
 static double edit_head(const attention_kernel *in_use, const attention_args *a, const attention_output *e, int64_t b,
                         int64_t h, float *old, float *mean) {
     int64_t d = a->q.dim[3], at = (b * a->q.dim[2] + h) * a->q.dim[1];

@@ -1,6 +1,6 @@
 /* Attention and its edits from the definitions of METHOD.md, sections 1 and 3, in double: one whole row of P at a time,
  * edited entry by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
- * cpu_attention. Must never become fast at the price of being read. */
+ * cpu_attention. Clarity comes before speed here. */
 #include "tensor/attention.h"
 #include "tensor/reference.h"
 
@@ -116,7 +116,7 @@ done:
 
 /* ---- edits ---- */
 
-/* One head's edit: its keys as marks over all keys, its values after the value steps, and room for one row. */
+/* One head's edit: its keys as marks over all keys, its values after the value steps, and scratch for one row. */
 typedef struct head_edit {
     int64_t n_keys, d;
     uint8_t *in;      /* [Nk] in the set of the step at hand */
@@ -156,9 +156,9 @@ static void edit_values(const attention_args *a, const attention_edit *e, int64_
     }
 }
 
-/* One score step on log P. Both forms keep the row's
- * sum at 1 without a difference of near-equal numbers. With no key outside the set a step changes nothing: the rest
- * that a mask would rescale is not there, and a shift of every key is none. */
+/* One score step on log P. Both steps keep the row's sum at 1 without a difference of near-equal numbers. With no key
+ * outside the set a step changes nothing: the rest that a mask would rescale is not there, and a shift of every key is
+ * none. */
 static void edit_row(const edit_step *step, const uint8_t *in, double *log_p, int64_t n) {
     double inside = log_sum(log_p, in, 1, n), outside = log_sum(log_p, in, 0, n), on, off;
     double param = (double)step->param;

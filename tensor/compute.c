@@ -31,7 +31,7 @@ static ss_status choose_threads(compute *c, int asked, ss_error *err) {
     static const char LIMITS[] = "limits of processes (ulimit -u), address space (ulimit -v) or the control group";
     int wanted = asked > 0 ? asked : thread_default_count(), roomy = asked > 0 ? wanted : thread_roomy_count();
     c->threads = 1;
-    if (c->be->counts) c->threads = wanted; /* nobody runs */
+    if (c->be->counts) c->threads = wanted; /* no run */
     else c->threads = thread_available_count(wanted < roomy ? wanted : roomy);
     if (c->threads == wanted) return SS_OK;
     if (asked > 0)
@@ -105,9 +105,7 @@ tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *
     return t;
 }
 
-tensor compute_tensor(compute *c, int ndim, const int64_t *dim) {
-    return compute_tensor_of(c, TENSOR_F32, ndim, dim);
-}
+tensor compute_tensor(compute *c, int ndim, const int64_t *dim) { return compute_tensor_of(c, TENSOR_F32, ndim, dim); }
 
 tensor compute_1d(compute *c, int64_t d0) { return compute_tensor(c, 1, (int64_t[]){d0}); }
 

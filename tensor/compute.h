@@ -44,14 +44,14 @@ typedef struct compute {
     arena *scratch;                    /* activations; owned by the creator of the context */
     int threads;                       /* >= 1 */
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
-    double deadline; /* clock_seconds from which on operations fail (SS_ERR_INTERRUPTED); 0 = never. For whoever times
-                      * the beginning of long work. */
-    const tap_sink *tap; /* NULL = nobody listens */
+    double deadline; /* clock_seconds from which on operations fail (SS_ERR_INTERRUPTED); 0 = never. For measuring the
+                        beginning of long work. */
+    const tap_sink *tap; /* NULL = none */
     const void *tap_of;  /* the network (model/) that is computed now, where it says so; NULL = it does not */
     ss_error error;      /* the first failure */
     double flops;        /* multiply-adds x 2 of linear, conv2d and attention so far (also on the dry backend) */
     size_t packed_bytes, packed_peak; /* of weights that are packed now; the most so far (also on the dry backend) */
-    struct profile *profile;          /* profile.h; NULL = nobody measures */
+    struct profile *profile;          /* profile.h; NULL = none */
     notices notices;                  /* what was found on the way that a user should read; owned */
 } compute;
 
@@ -89,9 +89,9 @@ tensor compute_4d(compute *c, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 void op_upload(compute *c, tensor out, const float *host);
 void op_download(compute *c, float *host, tensor x);
 
-/* A weight as the backend keeps it. `source` is what a checkpoint has (any type); `packed` is the backend's form, made
- * once by weight_pack and freed by weight_free. Values of the source that are not in memory are read by `values` into
- * scratch while the weight is packed, and by rows where a table is looked up; so the checkpoint must outlive it.
+/* A weight as the backend keeps it. `source` is what a checkpoint has (any type); `packed` is in the backend's format,
+ * made once by weight_pack and freed by weight_free. Values of the source that are not in memory are read by `values`
+ * into scratch while the weight is packed, and by rows where a table is looked up; so the checkpoint must outlive it.
  * weight_packed_bytes may be asked before packing. */
 typedef enum weight_kind {
     WEIGHT_VECTOR, /* bias, norm scale: [D], converted to float32 */
@@ -103,7 +103,7 @@ typedef enum weight_kind {
 
 /* What is kept of a weight, and what is computed with it. All but the first give other results. */
 typedef enum weight_form {
-    FORM_STORED, /* every number of the file, in the type that the context's storage says */
+    FORM_STORED, /* every number of the file, in the type of the context's storage */
     /* Of linear layers: 8 bits, a quarter of float32's memory. Each output has the scale max |w| / 127, and its weights
      * are whole multiples of it, -127 to 127, rounded to the nearest. */
     FORM_INT8,
@@ -143,8 +143,8 @@ weight weight_with_values(compute *c, const weight *w);
 
 /* The type in which an input of linear layer `w` that nobody else reads is best kept: TENSOR_BF16 where the product
  * rounds it anyway, half the memory to write and read, and no bit of any result is another; TENSOR_F32 elsewhere, and
- * while a tap listens. Such a tensor is written by op_norm_modulate, op_layer_norm, op_rms_norm and, where the weight of
- * the writing layer has such a type itself, by op_linears. */
+ * while a tap listens. Such a tensor is written by op_norm_modulate, op_layer_norm, op_rms_norm and, where the weight
+ * of the writing layer has such a type itself, by op_linears. */
 tensor_type compute_input_type(const compute *c, const weight *w);
 
 typedef enum activation { ACT_NONE, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_QUICK_GELU, ACT_RELU } activation;
@@ -159,8 +159,7 @@ typedef struct linear_call {
 } linear_call;
 
 void op_linear(compute *c, tensor out, tensor x, const weight *w, const weight *bias, activation act);
-/* n products of which none reads what another writes: threads share them all, so that small ones are not each waited
- * for. The same bits as one by one. */
+/* n independent products in one parallel region. The same bits as one by one. */
 void op_linears(compute *c, const linear_call *call, int n);
 /* act(convolution), NHWC. Zero padding {top, left, bottom, right}; out is [B, Ho, Wo, O]. */
 void op_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
@@ -189,7 +188,7 @@ void op_gate_add(compute *c, tensor x, tensor gate, tensor y);
 /* Group norm over (H, W, C / groups) of NHWC, affine, then `act`. */
 void op_group_norm(compute *c, tensor out, tensor x, int groups, const weight *gamma, const weight *beta, float eps,
                    activation act);
-/* The same in two parts, to the bit, for pictures that are normed some rows at a time: moments [B, 2, C] of the whole
+/* The same in two parts, to the bit, for images that are normalised some rows at a time: moments [B, 2, C] of the whole
  * x, each channel's mean and 1 / sqrt(var + eps); then the norm of any rows of it. */
 void op_group_moments(compute *c, tensor moments, tensor x, int groups, float eps);
 void op_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
@@ -197,7 +196,7 @@ void op_group_apply(compute *c, tensor out, tensor x, tensor moments, const weig
 /* act((x - mean) / sqrt(var + eps) * gamma + beta) by channel, NHWC: torch.nn.BatchNorm2d in evaluation. */
 void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act);
 /* Windows of size x size, `stride` apart, over x with `pad` empty pixels around, NHWC. A window that reaches past the
- * picture covers what is inside; out says how many windows there are, so that a ceil_mode is a larger `out`; every
+ * image covers the part inside; the size of `out` is the number of windows, so a ceil_mode is a larger `out`; every
  * window must hold at least one pixel. */
 typedef enum pool_kind { POOL_MAX, POOL_MEAN /* of the pixels inside: count_include_pad=False */ } pool_kind;
 void op_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad);
@@ -211,7 +210,7 @@ void op_patchify(compute *c, tensor out, tensor x, int p);
 /* [B, (H/p)(W/p), p p C], features ordered (row, column, channel) -> [B, H, W, C]. */
 void op_unpatchify(compute *c, tensor out, tensor x, int p);
 
-/* Name an intermediate tensor for whoever listens. On the dry backend it has a name and a shape, and no values. */
+/* Name an intermediate tensor for hooks. On the dry backend it has a name and a shape, and no values. */
 void compute_tap(compute *c, tensor t, const char *name_format, ...) BASE_PRINTF(3, 4);
 
 /* ---- attention: called by attn/ alone ---- */
@@ -285,7 +284,7 @@ typedef struct attention_edit {
  * step that leaves no key outside changes nothing. Error <= 2e-5 of a row's rms over the whole range of p (float64). */
 void op_attention_edit(compute *c, const attention_args *a, const attention_edit *e);
 
-/* Edits of the output, when weights and values have had their say: rows of a->out, with one number a row. */
+/* Edits of the output, applied after the score and value edits: rows of a->out, with one number a row. */
 typedef enum output_op {
     OUTPUT_GAIN, /* o' = amount o */
     OUTPUT_PUSH, /* o' = o + amount u, u the unit vector along the row's `direction` */
@@ -303,7 +302,7 @@ typedef struct attention_output {
 
 void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
 
-/* Numbers that an edit draws: out[n] = scale times N(0, 1), philox_normal's from the stream on (its next block first),
+/* Gaussian noise for an edit: out[n] = scale times N(0, 1), philox_normal's from the stream on (its next block first),
  * but for the last bit of a float. */
 typedef struct normal_run {
     philox stream;
@@ -323,7 +322,7 @@ typedef enum attention_part {
 void op_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
                        const int32_t *index, int n, double *out);
 
-/* ---- what probes ask of activations: called by attn/ alone; results in host memory ---- */
+/* ---- activations for probes: called by attn/ alone; results in host memory ---- */
 
 /* norm[B, H, N] = |x| of every head vector of x [B, N, H, d]; and |W_h x|, W_h the columns of an output projection that
  * belong to head h, where `gram` [H, d, d] = W_h^T W_h is given (else `projected` is not written). Error <= 1e-5 of

@@ -4,8 +4,7 @@
  * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage), or are 8-bit where that is asked for, and are
  * widened as they are read; where bfloat16 is asked for, two neighbours of the sum, of weights and of inputs, are one
  * word in the place of a float. Threads take blocks of rows and groups of panels; an output element is always the same
- * chain of additions, whoever computes it and whatever else is in the batch. docs/SPEED.md tells how this compares with
- * oneDNN. */
+ * chain of additions, on any thread and in any batch. docs/SPEED.md compares this with oneDNN. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu_product.h"
 
@@ -229,7 +228,7 @@ size_t cpu_product_scratch(const compute *c, const weight *w) {
     return (size_t)c->threads * room_bytes(c, w) + zeros_bytes(w);
 }
 
-/* That of n calls at once has the largest room. */
+/* That of n calls at once has the largest scratch. */
 static const weight *roomiest(const compute *c, const linear_call *call, int n) {
     const weight *most = call->w;
     for (int i = 1; i < n; i++)
@@ -373,8 +372,8 @@ static size_t part_bytes(const product *p, const part *a) {
     return (size_t)(a->taps * a->inputs * PRODUCT_COLUMNS) * tensor_type_size(p->type);
 }
 
-void cpu_product_add(const product *p, int64_t begin, int64_t n_rows, int64_t column, int columns,
-                     float *const *out, const float *sums) {
+void cpu_product_add(const product *p, int64_t begin, int64_t n_rows, int64_t column, int columns, float *const *out,
+                     const float *sums) {
     rows_walk sum = rows_from(p->sum, begin);
     int gated = !tensor_is_none(p->gate);
     int64_t tokens = gated ? p->sum.dim[1] : 0, item = gated ? begin / tokens : 0;
@@ -506,7 +505,7 @@ static void run_from(const product *p, int n, room *m, int64_t task) {
     run_task(of, m, task - of->first_task);
 }
 
-/* n products of as many taps each; `w` is the weight of the one that has the largest room. */
+/* n products of as many taps each; `w` is the weight of the one with the largest scratch. */
 static void run(compute *c, product *p, int n, const weight *w) {
     size_t each = room_bytes(c, w);
     int64_t time = 0, tasks = 0, taps = p->taps;

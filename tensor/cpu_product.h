@@ -32,7 +32,7 @@ typedef struct product {
     int64_t first_task;                                        /* among those of all products of a call */
 } product;
 
-/* One thread's room: [BLOCK_ROWS / tile_rows][taps][tile_rows] rows, [BLOCK_ROWS] outputs. */
+/* One thread's scratch: [BLOCK_ROWS / tile_rows][taps][tile_rows] rows, [BLOCK_ROWS] outputs. */
 typedef struct room {
     const float **row;
     float **out;
@@ -42,9 +42,9 @@ typedef struct room {
     char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
 } room;
 
-/* Rows [begin, end), whose pointers are in the room, by panels [first, last). */
+/* Rows [begin, end), whose pointers are in the scratch, by panels [first, last). */
 void cpu_tiles_task(const product *p, const room *m, int64_t begin, int64_t end, int64_t first, int64_t last);
-/* Most panels of a task of a sum of so many terms (pairs of every tap); bytes of a thread's room. */
+/* Most panels of a task of a sum of so many terms (pairs of every tap); bytes of a thread's scratch. */
 int64_t cpu_tiles_panels(int64_t taps, int64_t pairs);
 size_t cpu_tiles_room(void);
 

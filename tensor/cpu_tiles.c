@@ -1,23 +1,24 @@
 /* A task of a product by tiles of bfloat16: its rows against some panels of 64 outputs. The rows are copied together
  * first, tile by tile in the order in which they are read, so that neither how far rows lie apart nor how many taps a
- * window has matters afterwards: PART sixteens of every row, which stay in the second-level cache while all panels pass.
- * Of a panel, RUN sixteens of 32 columns stay in the first-level cache while all rows pass, and what the rows have
- * summed so far waits in the second. A sum is one chain from its first sixteen to its last, wherever it is interrupted. */
+ * window has matters afterwards: PART sixteens of every row, which stay in the second-level cache while all panels
+ * pass. Of a panel, RUN sixteens of 32 columns stay in the first-level cache while all rows pass, and what the rows
+ * have summed so far waits in the second. A sum is one chain from its first sixteen to its last, wherever it is
+ * interrupted. */
 #include "tensor/cpu_product.h"
 
 #include <string.h>
 
 enum {
-    PART = 64,                                  /* sixteens of the rows that are in the room: 0.8 MB */
-    RUN = 8,                                    /* sixteens of the columns that are passed at once: 16 kB */
-    LINE = 64,                                  /* bytes of a cache line, and of a tile's row */
-    COLUMNS = TILES_COLUMNS,                    /* of a tile */
-    ACROSS = PRODUCT_COLUMNS / COLUMNS,         /* tiles of a panel */
-    TILE = TILES_ROWS * COLUMNS,                /* sums of a tile */
-    SIXTEEN = TILES_ROWS * TILES_PAIRS,         /* words of a tile of rows */
-    COLUMN_SIXTEEN = COLUMNS * TILES_PAIRS,     /* and of one of columns */
-    BLOCK_TILES = BLOCK_ROWS / TILES_ROWS,      /* of a task */
-    STRIPES = 128,                              /* most of a task whose sums are interrupted: 3 MB */
+    PART = 64,                              /* sixteens of the rows that are in the scratch: 0.8 MB */
+    RUN = 8,                                /* sixteens of the columns that are passed at once: 16 kB */
+    LINE = 64,                              /* bytes of a cache line, and of a tile's row */
+    COLUMNS = TILES_COLUMNS,                /* of a tile */
+    ACROSS = PRODUCT_COLUMNS / COLUMNS,     /* tiles of a panel */
+    TILE = TILES_ROWS * COLUMNS,            /* sums of a tile */
+    SIXTEEN = TILES_ROWS * TILES_PAIRS,     /* words of a tile of rows */
+    COLUMN_SIXTEEN = COLUMNS * TILES_PAIRS, /* and of one of columns */
+    BLOCK_TILES = BLOCK_ROWS / TILES_ROWS,  /* of a task */
+    STRIPES = 128,                          /* most of a task whose sums are interrupted: 3 MB */
 };
 
 static int64_t sixteens_of(int64_t pairs) { return (pairs + TILES_PAIRS - 1) / TILES_PAIRS; }
@@ -35,12 +36,12 @@ typedef struct task {
     const product *p;
     const room *m;
     int64_t begin, n_rows, tiles;
-    int64_t first, last;            /* panels */
-    int64_t per_tap, sixteens;      /* of the sum */
-    int64_t part, part_end;         /* of the sixteens: what is in the room */
-    uint32_t *rows;                 /* [tiles][part_end - part][32][16] */
-    float *sums;                    /* [stripes or 1][tiles][32][32] */
-    int keeps;                      /* there is more than one part: every stripe has its sums */
+    int64_t first, last;       /* panels */
+    int64_t per_tap, sixteens; /* of the sum */
+    int64_t part, part_end;    /* of the sixteens: the contents of the scratch */
+    uint32_t *rows;            /* [tiles][part_end - part][32][16] */
+    float *sums;               /* [stripes or 1][tiles][32][32] */
+    int keeps;                 /* there is more than one part: every stripe has its sums */
 } task;
 
 /* Sixteens [part, part_end) of all rows. */
@@ -60,9 +61,10 @@ static void gather(const task *t) {
     }
 }
 
-/* Columns 32 `stripe` to 32 `stripe` + 31 of the output, of the sixteens that are in the room. */
+/* Columns 32 `stripe` to 32 `stripe` + 31 of the output, of the sixteens that are in the scratch. */
 static const uint32_t *stripe_at(const task *t, int64_t stripe) {
-    const uint32_t *panel = (const uint32_t *)(const void *)(t->p->panels + (size_t)(stripe / ACROSS) * t->p->panel_bytes);
+    const uint32_t *panel =
+        (const uint32_t *)(const void *)(t->p->panels + (size_t)(stripe / ACROSS) * t->p->panel_bytes);
     return panel + (stripe % ACROSS * t->sixteens + t->part) * COLUMN_SIXTEEN;
 }
 
@@ -70,13 +72,13 @@ static float *sums_of(const task *t, int64_t stripe) {
     return t->sums + (t->keeps ? (stripe - t->first * ACROSS) * t->tiles * TILE : 0);
 }
 
-/* What is in the room times one stripe; meanwhile `next` (or NULL), as large, is brought into the second-level cache. */
+/* The scratch's rows times one stripe; meanwhile `next` (or NULL), as large, is brought into the second-level cache. */
 static void multiply(const task *t, int64_t stripe, const uint32_t *next) {
     int64_t n = t->part_end - t->part;
     const uint32_t *columns = stripe_at(t, stripe);
     float *sums = sums_of(t, stripe);
-    size_t ahead = next ? (size_t)n * COLUMN_SIXTEEN * sizeof *next / LINE : 0, pieces = (size_t)(t->tiles * ((n + RUN - 1) / RUN)),
-           piece = (ahead + pieces - 1) / pieces, fetched = 0;
+    size_t ahead = next ? (size_t)n * COLUMN_SIXTEEN * sizeof *next / LINE : 0,
+           pieces = (size_t)(t->tiles * ((n + RUN - 1) / RUN)), piece = (ahead + pieces - 1) / pieces, fetched = 0;
     for (int64_t s = 0; s < n; s += RUN)
         for (int64_t tile = 0; tile < t->tiles; tile++) {
             for (size_t i = 0; i < piece && fetched < ahead; i++, fetched++)

@@ -12,7 +12,7 @@ static void dry_numeric_class(const compute *c, char *out, size_t size) {
     snprintf(out, size, "dry (nothing is computed)");
 }
 
-/* A mark that the weight counts as packed; nobody looks behind it. */
+/* A mark that the weight counts as packed; it is never dereferenced. */
 static void dry_weight_pack(compute *c, weight *w) {
     static const char mark;
     if (cpu_weight_packed_bytes(c, w)) w->packed = (void *)(uintptr_t)&mark;
@@ -31,7 +31,7 @@ static void dry_download(compute *c, float *host, tensor x) {
     memset(host, 0, (size_t)tensor_elements(x) * sizeof *host);
 }
 
-/* Takes, and gives back, what the cpu backend's operation would. */
+/* Takes and releases the scratch of the cpu backend's operation. */
 static void take(compute *c, size_t bytes) {
     arena_mark mark = arena_get_mark(c->scratch);
     if (!arena_alloc(c->scratch, bytes))
@@ -43,7 +43,7 @@ static void take(compute *c, size_t bytes) {
 static void take_product(compute *c, size_t inputs, size_t scratch) {
     arena_mark mark = arena_get_mark(c->scratch);
     if (inputs == 0 || arena_alloc(c->scratch, inputs)) take(c, scratch);
-    else take(c, inputs); /* says that there is no room */
+    else take(c, inputs); /* reports that memory is exhausted */
     arena_release(c->scratch, mark);
 }
 
@@ -114,7 +114,7 @@ static void dry_attention_edit(compute *c, const attention_args *a, const attent
 
 static void dry_attention_output(compute *c, const attention_args *a, const attention_output *e) {
     arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* cpu_attention_output' room */
+    compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* scratch of cpu_attention_output */
     arena_release(c->scratch, mark);
     clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
 }
@@ -143,7 +143,7 @@ static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm,
 
 static void dry_sizes(compute *c, tensor x, float *largest, float *p95) {
     arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, tensor_elements(x)); /* cpu_sizes' room */
+    compute_1d(c, tensor_elements(x)); /* scratch of cpu_sizes */
     arena_release(c->scratch, mark);
     clear(largest, x.dim[0] * x.dim[2], sizeof *largest);
     clear(p95, x.dim[0] * x.dim[2], sizeof *p95);

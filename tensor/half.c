@@ -1,5 +1,5 @@
-/* Conversion of checkpoint elements to float32, exact for every bit pattern, and rounding of floats to them. Relies on
- * nothing. Elements are read and written through memcpy: a safetensors file does not promise alignment. */
+/* Conversion of checkpoint elements to float32, exact for every bit pattern, and rounding of floats to them. Elements
+ * are read and written through memcpy: a safetensors file does not promise alignment. */
 #include "tensor/half.h"
 
 static uint16_t load16(const unsigned char *from, int64_t i) {

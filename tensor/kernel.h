@@ -31,7 +31,7 @@ typedef struct product_tile {
                                 multiplied by its columns' scales; of TENSOR_BF16X2 it and the rows are pairs of
                                 bfloat16 in the place of floats, and a term of the sum is their products' */
     const float *scale;      /* [PRODUCT_COLUMNS], aligned likewise, of a panel of 8 bits */
-    float *widened;          /* room for a panel of 16 or 8 bits in float32: a tile of PRODUCT_ROWS rows leaves its
+    float *widened;          /* scratch for a panel of 16 or 8 bits in float32: a tile of PRODUCT_ROWS rows leaves its
                                 columns there, for the tiles that follow */
     const float *bias;       /* [PRODUCT_COLUMNS]: out = bias + sum; NULL: out += sum */
     float *const *out;       /* [m] */
@@ -47,8 +47,8 @@ typedef struct kernel {
     void (*normals)(float *out, const philox *r, double scale, int64_t n);
     /* x rounded to bfloat16, two in a word: out[(n + 1) / 2], ended by a zero where n is odd. Disjoint. */
     void (*to_pairs)(uint32_t *out, const float *x, int64_t n);
-    /* The bits of |x| that are at least `least`, in their order, to out, which has room for n; how many. `largest`
-     * becomes the larger of itself and of all. */
+    /* The bits of |x| that are at least `least`, in their order, to out, which holds n; how many. `largest` becomes the
+     * larger of itself and of all. */
     int64_t (*sizes)(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest);
     /* The largest multiple of `step` (a power of 2) that at least `wanted` of v[n], all below 2^31, reach: with a step
      * of 1 the element of rank n - wanted. */

@@ -85,7 +85,7 @@ static __attribute__((noinline)) void finish_edge(const product_tile *t, int r, 
 }
 
 /* Memory that is wanted soon, fetched while the sum runs: the tile's outputs, which in a wide layer have left the cache
- * since the last block of the sum, and what the caller asks for. Without an end to the latter: a comparison more in the
+ * since the last block of the sum, and what the caller requests. Without an end to the latter: a comparison more in the
  * loop costs more than fetching what the next tile fetches again. */
 typedef struct fetch {
     uintptr_t ahead, step;

@@ -213,14 +213,14 @@ static int64_t sizes(uint32_t *out, const float *x, int64_t n, uint32_t least, u
 static uint32_t reached(const uint32_t *v, int64_t n, int64_t wanted, uint32_t step) {
     uint32_t found = 0;
     for (uint32_t bit = 1u << 30; bit >= step; bit /= 2) {
-        int32_t more = (int32_t)(found | bit), have = 0; /* sizes have no sign: as good as unsigned */
+        int32_t more = (int32_t)(found | bit), have = 0; /* magnitudes have no sign: as good as unsigned */
         for (int64_t i = 0; i < n; i++) have += (int32_t)v[i] >= more;
         if (have >= wanted) found |= bit;
     }
     return found;
 }
 
-/* On 16 lanes, whatever the width of a vector, folded by halves. */
+/* On 16 lanes for every width of a vector, folded by halves. */
 static double dot(const float *x, const float *y, int64_t d) {
     float lane[16] = {0}, sum;
     int64_t i = 0;

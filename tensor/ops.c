@@ -98,7 +98,8 @@ static int per_item(compute *c, const char *op, tensor x, tensor v) {
 
 /* What a norm writes, and its input. */
 static int norm_fits(compute *c, const char *op, tensor out, tensor x) {
-    return fits(c, usable_rounded(out) && usable(x), op, "operands with memory and a contiguous last dimension", out, x) &&
+    return fits(c, usable_rounded(out) && usable(x), op, "operands with memory and a contiguous last dimension", out,
+                x) &&
            fits(c, tensor_same_shape(out, x), op, "equal shapes", out, x);
 }
 
@@ -110,7 +111,8 @@ static int linear_fits(compute *c, const linear_call *a) {
                 "operands with memory and a contiguous last dimension", a->out, a->x) &&
            fits(c, !rounds || (c->be->input_type && c->be->input_type(c, a->w) == TENSOR_BF16), op,
                 "float32 where the product does not round", a->out, a->x) &&
-           fits(c, a->out.type == TENSOR_F32 || tensor_is_none(a->sum), op, "float32 where it is added", a->out, a->x) &&
+           fits(c, a->out.type == TENSOR_F32 || tensor_is_none(a->sum), op, "float32 where it is added", a->out,
+                a->x) &&
            fits(c, a->w->kind == WEIGHT_LINEAR && last(a->x) == s.dim[1], op, "x [.., I] and w [O, I]", a->x, s) &&
            fits(c, last(a->out) == s.dim[0], op, "out [.., O] and w [O, I]", a->out, s) &&
            fits(c, same_leading(a->out, a->x), op, "equal leading dimensions", a->out, a->x) &&
@@ -322,7 +324,7 @@ void op_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float 
     c->be->batch_norm(c, out, x, w, eps, act);
 }
 
-/* Every window of this direction begins before the end of the picture and ends after its start. */
+/* Every window of this direction begins before the end of the image and ends after its start. */
 static int windows_fit(int64_t windows, int64_t length, int size, int stride, int pad) {
     return windows >= 1 && pad < size && (windows - 1) * stride - pad < length;
 }

@@ -18,8 +18,8 @@ typedef struct profile_row {
     double bytes; /* of operands and packed weights, each counted once a call */
 } profile_row;
 
-/* Rows of operations that were called, the longest first: out[0 .. *n), room for PROFILE_ROWS. Without profile_begin
- * there are none. */
+/* Rows of operations that were called, the longest first: out[0 .. *n), holds PROFILE_ROWS. Without profile_begin there
+ * are none. */
 enum { PROFILE_ROWS = 32 };
 void profile_rows(const compute *c, profile_row *out, int *n);
 

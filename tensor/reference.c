@@ -309,7 +309,7 @@ void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w,
         }
 }
 
-/* One value of a pooled picture: the window's top left corner is at (top, left), perhaps outside. */
+/* One value of a pooled image: the window's top left corner is at (top, left), perhaps outside. */
 static double pool_at(tensor x, int64_t b, int64_t top, int64_t left, int64_t channel, pool_kind kind, int size) {
     double sum = 0, largest = -INFINITY;
     int64_t n = 0;

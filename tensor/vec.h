@@ -22,8 +22,8 @@ typedef uint32_t words __attribute__((vector_size(LANES * 4)));
 typedef float loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias)); /* any address */
 
 /* spread: x in every lane. madd: a b + c, rounded once where there is an instruction for it. larger, smaller: b where
- * one is NaN. times_power: x 2^n for a whole n from -126 to 127 where the result is normal; exact. NaN stays NaN,
- * whatever its bits (adding n to the exponent would make a number of some). */
+ * one is NaN. times_power: x 2^n for a whole n from -126 to 127 where the result is normal; exact. NaN stays NaN, for
+ * any bits (adding n to the exponent would make a number of some). */
 #if defined(__AVX512F__)
 static inline vec spread(float x) { return (vec)_mm512_set1_ps(x); }
 static inline vec madd(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
