@@ -24,7 +24,7 @@ static char *default_path(const store *s, const char *a, const char *b, ss_error
     return path;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_compare_run(const invocation *in, ss_error *err) {
     store *s;
     const char *a = invocation_arg(in, 1), *b = invocation_arg(in, 2), *out = invocation_flag(in, "out").text;
     SS_TRY(cli_open_store(&s, invocation_arg(in, 0), err));
@@ -54,5 +54,5 @@ const command CLI_COMPARE = {
         "page has every metric of both, a dot an image against the baseline, the distance from the\n"
         "baseline's path where the study has the probe `trajectory`, and the images with their difference.\n"
         "  sinkscope compare out/first-light 'sink k=5' 'random k=5'",
-    .run = run,
+    .run = cmd_compare_run,
 };

@@ -5,12 +5,12 @@
 #include "base/file.h"
 #include "sampler/convert.h"
 
-static void tell(void *user, const char *component) {
+static void cmd_convert_tell(void *user, const char *component) {
     if (!invocation_has(user, "quiet")) fprintf(stderr, "%s\n", component);
 }
 
 /* Existing files are overwritten only where that was requested. */
-static ss_status check_folder(const invocation *in, const char *folder, ss_error *err) {
+static ss_status cmd_convert_check_folder(const invocation *in, const char *folder, ss_error *err) {
     char *index = file_join(folder, "model_index.json");
     if (!index) return error_no_memory(err, "path", 1);
     int there = file_exists(index);
@@ -21,7 +21,7 @@ static ss_status check_folder(const invocation *in, const char *folder, ss_error
     return SS_OK;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_convert_run(const invocation *in, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     char *file = NULL;
     notices list = {0};
@@ -29,8 +29,9 @@ static ss_status run(const invocation *in, ss_error *err) {
     if (!folder) return error_set(err, SS_ERR_USAGE, NULL, "say where the folder goes: -o FOLDER");
     ss_status status = cli_read_parts(in, &parts, err);
     if (status == SS_OK) status = cli_find_data(invocation_arg(in, 0), &file, err);
-    if (status == SS_OK) status = check_folder(in, folder, err);
-    if (status == SS_OK) status = convert_single(file, &parts, folder, &list, tell, (void *)(uintptr_t)in, err);
+    if (status == SS_OK) status = cmd_convert_check_folder(in, folder, err);
+    if (status == SS_OK)
+        status = convert_single(file, &parts, folder, &list, cmd_convert_tell, (void *)(uintptr_t)in, err);
     if (status == SS_OK) printf("%s\n", folder);
     cli_tell(&list);
     notices_free(&list);
@@ -59,5 +60,5 @@ const command CLI_CONVERT = {
         "the pictures; every command takes FILE itself as well. What many such files lack is named: T5's tokenizer by\n"
         "--tokenizer-3, text encoders by --text-encoder and so on.\n"
         "  sinkscope convert sd_xl_base_1.0.safetensors -o sdxl",
-    .run = run,
+    .run = cmd_convert_run,
 };

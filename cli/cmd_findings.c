@@ -38,7 +38,7 @@ static ss_status open_all(const invocation *in, int n, store **s, analysis **a, 
     return check_models(in, n, s, err);
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_findings_run(const invocation *in, ss_error *err) {
     int n = invocation_args(in);
     const char *out = invocation_flag(in, "out").text;
     store **s = calloc((size_t)n, sizeof *s);
@@ -75,5 +75,5 @@ const command CLI_FINDINGS = {
         "side. Tables of every contrast with its n, interval, corrected p, smallest\n"
         "detectable effect and verdict; studies without contrasts tell what the sinks are.\n"
         "  sinkscope findings out/findings/* -o docs/FINDINGS.md     # 'make findings' runs the studies first",
-    .run = run,
+    .run = cmd_findings_run,
 };

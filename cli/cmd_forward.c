@@ -113,7 +113,7 @@ static ss_status run_network(const invocation *in, const model *m, compute *c, s
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_forward_run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     model *m = NULL;
     char *folder = NULL, *component = NULL;
@@ -153,5 +153,5 @@ const command CLI_FORWARD = {
         "  vae             latents -> decoded; sample -> mean, logvar\n"
         "Values that are not finite are written as they are; a note on standard error names the first tap with one.\n"
         "  sinkscope forward models/shapes-sd3 transformer --in x.safetensors --out y.safetensors --tap proj_out",
-    .run = run,
+    .run = cmd_forward_run,
 };

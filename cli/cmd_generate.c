@@ -119,7 +119,7 @@ static ss_status run_prompts(const drawing *d, const geneval_prompts *prompts, s
     return status;
 }
 
-static ss_status read_prompts(const invocation *in, geneval_prompts *out, ss_error *err) {
+static ss_status cmd_generate_read_prompts(const invocation *in, geneval_prompts *out, ss_error *err) {
     const char *one = invocation_flag(in, "prompt").text, *file = invocation_flag(in, "prompts").text;
     if (!one == !file) return error_set(err, SS_ERR_USAGE, NULL, "give either --prompt TEXT or --prompts FILE");
     if (file) return geneval_read(file, out, err);
@@ -129,7 +129,7 @@ static ss_status read_prompts(const invocation *in, geneval_prompts *out, ss_err
     return SS_OK;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_generate_run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     char *folder = NULL;
     geneval_prompts prompts = {0};
@@ -142,7 +142,7 @@ static ss_status run(const invocation *in, ss_error *err) {
     SS_TRY_GOTO(
         picture_seeds_read(invocation_flag(in, "seed").text, (int)invocation_flag(in, "images").integer, &d.seeds, err),
         done);
-    SS_TRY_GOTO(read_prompts(in, &prompts, err), done);
+    SS_TRY_GOTO(cmd_generate_read_prompts(in, &prompts, err), done);
     SS_TRY_GOTO(cli_find_data(invocation_arg(in, 0), &folder, err), done);
     SS_TRY_GOTO(file_make_folder(d.folder, err), done);
     SS_TRY_GOTO(cli_compute(in, &c, err), done);
@@ -182,5 +182,5 @@ const command CLI_GENERATE = {
                    "PROMPT-SEED.png by the number of the prompt in its file (from 0) and the seed. A picture that is\n"
                    "there already is overwritten by one of the same parameters alone.\n"
                    "  sinkscope generate models/shapes-sd3 --prompt 'a red circle and a blue star' --seed 7 -o out",
-    .run = run,
+    .run = cmd_generate_run,
 };

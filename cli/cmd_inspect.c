@@ -11,7 +11,7 @@
 #include "model/original.h"
 #include "sampler/pipeline.h"
 
-static void add_bytes(text *t, double bytes) {
+static void cmd_inspect_add_bytes(text *t, double bytes) {
     static const char *const UNITS[] = {"B", "KiB", "MiB", "GiB"};
     int u = 0;
     while (bytes >= 1024 && u < 3) bytes /= 1024, u++;
@@ -30,7 +30,7 @@ static ss_status describe_component(const char *name, const model *m, const comp
     text_addf(out, "  %-16s %-32s ", name, m->net->about.name);
     text_add_grouped(out, weights_parameter_count(&m->set));
     text_add(out, " parameters, ");
-    add_bytes(out, (double)weights_packed_bytes(&m->set, c));
+    cmd_inspect_add_bytes(out, (double)weights_packed_bytes(&m->set, c));
     const char *path = m->files ? checkpoint_path(m->files) : "", *slash = strrchr(path, '/');
     text_addf(out, " in memory, %d tensors in %s\n", m->set.n, slash ? slash + 1 : path);
     for (int i = 0; tensors && i < m->set.n; i++) {
@@ -106,15 +106,15 @@ static void describe_blocks(const attn_block *block, const pipeline_sites *sites
 /* The memory of each phase: the text encoders are freed before denoising begins. */
 static void describe_memory(const pipeline_cost *cost, text *out) {
     text_add(out, "\n  memory, one image at a time: weights ");
-    add_bytes(out, (double)(cost->network_bytes + cost->decoder_bytes));
+    cmd_inspect_add_bytes(out, (double)(cost->network_bytes + cost->decoder_bytes));
     text_add(out, ", activations ");
-    add_bytes(out, (double)cost->step_scratch_bytes);
+    cmd_inspect_add_bytes(out, (double)cost->step_scratch_bytes);
     text_add(out, " denoising, ");
-    add_bytes(out, (double)cost->decode_scratch_bytes);
+    cmd_inspect_add_bytes(out, (double)cost->decode_scratch_bytes);
     text_add(out, " decoding\n  memory while texts are encoded: weights ");
-    add_bytes(out, (double)cost->encoder_bytes);
+    cmd_inspect_add_bytes(out, (double)cost->encoder_bytes);
     text_add(out, ", activations ");
-    add_bytes(out, (double)cost->encode_scratch_bytes);
+    cmd_inspect_add_bytes(out, (double)cost->encode_scratch_bytes);
 }
 
 static ss_status describe_pipeline(const char *folder, const model_parts *parts, compute *c, text *out, ss_error *err) {
@@ -212,7 +212,7 @@ done:
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_inspect_run(const invocation *in, ss_error *err) {
     const char *random = invocation_flag(in, "random").text, *variant = invocation_flag(in, "variant").text;
     if (random) return write_random(in, random, err);
     compute *c = NULL;
@@ -289,5 +289,5 @@ const command CLI_INSPECT = {
         "With --random, MODEL is a config.json of any network listed by 'list networks', or its folder: what a\n"
         "checkpoint of that size costs can be seen without having one. Scores by such weights are labelled.\n"
         "  sinkscope inspect config.json --random model.safetensors",
-    .run = run,
+    .run = cmd_inspect_run,
 };

@@ -91,7 +91,7 @@ static ss_status print_table(const listed *t, ss_error *err) {
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_list_run(const invocation *in, ss_error *err) {
     const char *wanted = invocation_arg(in, 0);
     if (wanted) {
         entry names[TABLE_COUNT];
@@ -113,7 +113,7 @@ const command CLI_LIST = {
     .max_args = 1,
     .description = "Prints the tables that study files are validated against. With a table's name, that one alone:\n"
                    "  sinkscope list selectors",
-    .run = run,
+    .run = cmd_list_run,
 };
 
 const command CLI_HELP = {
@@ -121,5 +121,5 @@ const command CLI_HELP = {
     .arguments = "[TABLE]",
     .max_args = 1,
     .description = "sinkscope help selectors|edits|probes|kinds|metrics|schedulers|networks|study",
-    .run = run,
+    .run = cmd_list_run,
 };

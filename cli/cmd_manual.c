@@ -43,7 +43,7 @@ static void put_command(const command *c) {
     put_flags(c->more_flags);
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_manual_run(const invocation *in, ss_error *err) {
     (void)in, (void)err;
     printf(".TH SINKSCOPE 1 \"\" \"sinkscope %s\" \"User Commands\"\n", ss_version());
     fputs(
@@ -74,5 +74,5 @@ const command CLI_MANUAL = {
     .arguments = "",
     .max_args = 0,
     .description = "sinkscope manual | man -l -",
-    .run = run,
+    .run = cmd_manual_run,
 };

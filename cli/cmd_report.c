@@ -31,7 +31,7 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_report_run(const invocation *in, ss_error *err) {
     store *s;
     SS_TRY(cli_open_store(&s, invocation_arg(in, 0), err));
     const char *out = invocation_flag(in, "out").text;
@@ -56,5 +56,5 @@ const command CLI_REPORT = {
         "Writes DIR/report: index.html (one self-contained file that opens from disk), the numbers behind its\n"
         "figures as CSV, tables.tex (booktabs). Prints the main table and where the page is.\n"
         "  sinkscope report out/first-light",
-    .run = run,
+    .run = cmd_report_run,
 };

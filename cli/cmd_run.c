@@ -48,7 +48,7 @@ static ss_status record_notices(session *s, ss_error *err) {
 }
 
 /* Rules that the study does not name become the model's. */
-static ss_status open_model(session *s, const invocation *in, study *y, int limit, ss_error *err) {
+static ss_status cmd_run_open_model(session *s, const invocation *in, study *y, int limit, ss_error *err) {
     SS_TRY(cli_compute(in, &s->c, err));
     model_parts parts = y->parts;
     parts.variant = y->variant;
@@ -83,7 +83,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     text numeric = {0}, words = {0};
     if (!folder && !only_plan) return error_set(err, SS_ERR_USAGE, NULL, "say where the results go: -o DIR");
     SS_TRY(study_load(&s->study, invocation_arg(in, 0), &places, err));
-    SS_TRY(open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
+    SS_TRY(cmd_run_open_model(s, in, s->study, (int)invocation_flag(in, "limit").integer, err));
     SS_TRY(plan_read_texts(s->plan, s->pl, err));
     SS_TRY(study_note_metrics(s->study->metric, s->study->n_metrics, &s->c->notices, err));
     SS_TRY(study_note_metrics(s->study->set_metric, s->study->n_set_metrics, &s->c->notices, err));
@@ -103,7 +103,7 @@ static ss_status run_study(const invocation *in, session *s, ss_error *err) {
     return store_settle(s->store, err);
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_run_run(const invocation *in, ss_error *err) {
     session s;
     session_begin(&s, in);
     ss_status status = run_study(in, &s, err);
@@ -130,7 +130,7 @@ const command CLI_RUN = {
         "The plan's time and memory come from a few seconds of its own work on this machine. Texts are encoded\n"
         "first and kept in DIR/text until the study is complete: the text encoders are not in memory later.\n"
         "  sinkscope run studies/first-light.yaml -o out/first-light",
-    .run = run,
+    .run = cmd_run_run,
 };
 
 /* ---- resume ---- */
@@ -138,7 +138,7 @@ const command CLI_RUN = {
 static ss_status resume_study(const invocation *in, session *s, ss_error *err) {
     text numeric = {0};
     SS_TRY(store_open(&s->store, invocation_arg(in, 0), STORE_WRITE, cli_data_folder(), err));
-    SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
+    SS_TRY(cmd_run_open_model(s, in, store_study(s->store), store_limit(s->store), err));
     ss_status status = numeric_class_describe(s->c, s->plan->study, &numeric, err);
     if (status == SS_OK) status = store_complete(s->store, s->plan, numeric.s, &s->c->notices, err);
     text_free(&numeric);
@@ -193,7 +193,7 @@ static ss_status verify_study(const invocation *in, session *s, ss_error *err) {
     verify_report r = {0};
     text words = {0};
     SS_TRY(cli_open_store(&s->store, invocation_arg(in, 0), err));
-    SS_TRY(open_model(s, in, store_study(s->store), store_limit(s->store), err));
+    SS_TRY(cmd_run_open_model(s, in, store_study(s->store), store_limit(s->store), err));
     ss_status status =
         verify_store(s->store, s->plan, s->c, s->pl, (int)invocation_flag(in, "remake").integer, &s->options, &r, err);
     if (status == SS_OK) {

@@ -34,7 +34,7 @@ static ss_status is_store(const char *folder, int *is, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status read_metrics(scoring *s, const invocation *in, study *y, ss_error *err) {
+static ss_status cmd_score_read_metrics(scoring *s, const invocation *in, study *y, ss_error *err) {
     text list = {0};
     for (int i = 0; invocation_repeat(in, "metric", i); i++)
         text_addf(&list, "%s%s", i ? ", " : "", invocation_repeat(in, "metric", i));
@@ -68,7 +68,7 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
     if (invocation_flag(in, "import").text) SS_TRY(import(in, s, err));
     else {
         SS_TRY(cli_compute(in, &s->c, err));
-        SS_TRY(read_metrics(s, in, store_study(s->store), err));
+        SS_TRY(cmd_score_read_metrics(s, in, store_study(s->store), err));
         SS_TRY(study_note_metrics(s->metric, s->n, &s->c->notices, err));
         cli_tell(&s->c->notices);
         for (int i = 0; i < s->n_images && invocation_has(in, "again"); i++)
@@ -102,7 +102,7 @@ static ss_status score_collection(const invocation *in, scoring *s, ss_error *er
         return error_set(err, SS_ERR_USAGE, NULL, "--import is for studies; %s is none", invocation_arg(in, 0));
     s->options.tokenizer = (tokenizer_rules)invocation_flag(in, "tokenizer").word;
     SS_TRY(study_empty(&s->no_study, &places, err));
-    SS_TRY(read_metrics(s, in, s->no_study, err));
+    SS_TRY(cmd_score_read_metrics(s, in, s->no_study, err));
     SS_TRY(cli_compute(in, &s->c, err));
     SS_TRY(study_note_metrics(s->metric, s->n, &s->c->notices, err));
     cli_tell(&s->c->notices);

@@ -158,7 +158,7 @@ static ss_status analyse(analysis *w, text *out, ss_error *err) {
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_stats_run(const invocation *in, ss_error *err) {
     analysis w = {.in = in};
     text out = {0};
     ss_status status = score_table_read(invocation_arg(in, 0), invocation_flag(in, "by").text, &w.t, err);
@@ -200,5 +200,5 @@ const command CLI_STATS = {
         "  sinkscope export out/first-light | sinkscope stats - --contrast 'sink k=1 - random k=1' --metric judge\n"
         "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --margin 0.006\n"
         "  sinkscope stats scores.csv --contrast 'sink k=1 - random k=1' --metric clip-t --by tag",
-    .run = run,
+    .run = cmd_stats_run,
 };

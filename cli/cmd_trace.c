@@ -58,7 +58,7 @@ static ss_status find_words(tracing *t, int branch, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
+static ss_status cmd_trace_open_model(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(cli_find_data(invocation_arg(in, 0), &t->model, err));
     SS_TRY(cli_compute(in, &t->c, err));
     model_parts parts = {0};
@@ -77,7 +77,7 @@ static ss_status open_model(tracing *t, const invocation *in, ss_error *err) {
 }
 
 /* The folder belongs to this image, or to none yet: decided by the text in its file (`made` = 0), or by its pixels. */
-static ss_status check_folder(const tracing *t, const invocation *in, int made, ss_error *err) {
+static ss_status cmd_trace_check_folder(const tracing *t, const invocation *in, int made, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     seed_text seed;
     if (!folder || invocation_has(in, "force")) return SS_OK;
@@ -102,7 +102,7 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     const char *prompt = invocation_flag(in, "prompt").text;
     image_seed seed = invocation_flag(in, "seed").seed;
     if (!prompt) return error_set(err, SS_ERR_USAGE, NULL, "say what to draw: --prompt TEXT");
-    SS_TRY(open_model(t, in, err));
+    SS_TRY(cmd_trace_open_model(t, in, err));
     t->measure = measure_all((int)invocation_flag(in, "top").integer);
     attn_shape shape = {t->settings.steps, t->sites.blocks, t->sites.heads, t->sites.keys};
     for (int i = 0; i < t->sites.blocks; i++) /* a map's vector may lie on the queries */
@@ -128,17 +128,17 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
         t->measure.map = &t->map.map;
         t->trace.map = map;
     }
-    SS_TRY(check_folder(t, in, 0, err));
+    SS_TRY(cmd_trace_check_folder(t, in, 0, err));
     SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed.bits}, shape, err));
     t->trace.run = t->run;
     return make_image(t, seed.bits, err);
 }
 
-static ss_status tell(const tracing *t, const invocation *in, ss_error *err) {
+static ss_status cmd_trace_tell(const tracing *t, const invocation *in, ss_error *err) {
     const char *folder = invocation_flag(in, "out").text;
     int as_json = invocation_has(in, "json");
     text out = {0};
-    SS_TRY(check_folder(t, in, 1, err));
+    SS_TRY(cmd_trace_check_folder(t, in, 1, err));
     if (folder) SS_TRY(trace_write(&t->trace, folder, err));
     if (as_json) trace_json(&t->trace, &out);
     else trace_describe(&t->trace, (int)invocation_flag(in, "step").integer, &out);
@@ -151,10 +151,10 @@ static ss_status tell(const tracing *t, const invocation *in, ss_error *err) {
     return status;
 }
 
-static ss_status run(const invocation *in, ss_error *err) {
+static ss_status cmd_trace_run(const invocation *in, ss_error *err) {
     tracing t = {0};
     ss_status status = make_trace(&t, in, err);
-    if (status == SS_OK) status = tell(&t, in, err);
+    if (status == SS_OK) status = cmd_trace_tell(&t, in, err);
     tracing_close(&t);
     return status;
 }
@@ -184,5 +184,5 @@ const command CLI_TRACE = {
         "mass ('t5 padding 31', 'image (3, 4)'), their mass, the entropy and concentration of the attention. Prints\n"
         "the strongest head of every block; the files have all rows, and a page with figures.\n"
         "  sinkscope trace models/shapes-sd3 --prompt 'a red circle and a blue star' -o out/trace",
-    .run = run,
+    .run = cmd_trace_run,
 };

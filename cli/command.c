@@ -151,7 +151,7 @@ static ss_status take_flag(invocation *in, int argc, char **argv, int *i, ss_err
     return SS_OK;
 }
 
-static ss_status parse(invocation *in, int argc, char **argv, ss_error *err) {
+static ss_status command_parse(invocation *in, int argc, char **argv, ss_error *err) {
     int only_args = 0;
     for (int i = 2; i < argc; i++) {
         if (!only_args && strcmp(argv[i], "--") == 0) {
@@ -194,7 +194,7 @@ static int run_command(const command *c, int argc, char **argv, ss_error *err) {
         return report_error(err);
     }
     in->cmd = c;
-    ss_status status = parse(in, argc, argv, err);
+    ss_status status = command_parse(in, argc, argv, err);
     if (status == SS_OK && invocation_has(in, "help")) command_print_help(c, stdout);
     else if (status == SS_OK) status = c->run(in, err);
     free(in);

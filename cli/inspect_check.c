@@ -77,7 +77,8 @@ static ss_status check_tensors(checking *k, const char *name, const checkpoint *
     return status;
 }
 
-static ss_status check_folder(checking *k, const char *name, const char *folder, text *out, ss_error *err) {
+static ss_status inspect_check_check_folder(checking *k, const char *name, const char *folder, text *out,
+                                            ss_error *err) {
     checkpoint *file;
     int has = 1;
     if (*name && k->variant) SS_TRY(checkpoint_folder_has_variant(folder, k->variant, &has, err));
@@ -87,7 +88,7 @@ static ss_status check_folder(checking *k, const char *name, const char *folder,
     return status;
 }
 
-static ss_status check_file(checking *k, const char *path, text *out, ss_error *err) {
+static ss_status inspect_check_check_file(checking *k, const char *path, text *out, ss_error *err) {
     checkpoint *file;
     SS_TRY(checkpoint_open(&file, path, err));
     ss_status status = check_tensors(k, "", file, out, err);
@@ -96,7 +97,8 @@ static ss_status check_file(checking *k, const char *path, text *out, ss_error *
 }
 
 /* The components that model_index.json names: folders with a config.json, which tokenizers and schedulers have not. */
-static ss_status check_components(checking *k, const char *folder, const char *index_path, text *out, ss_error *err) {
+static ss_status inspect_check_check_components(checking *k, const char *folder, const char *index_path, text *out,
+                                                ss_error *err) {
     json_t *index, *value;
     const char *name;
     SS_TRY(json_read_file(index_path, JSON_CONFIG_LIMIT, &index, err));
@@ -105,7 +107,7 @@ static ss_status check_components(checking *k, const char *folder, const char *i
         if (status != SS_OK || !json_is_string(json_array_get(value, 1))) continue;
         char *component = file_join(folder, name), *config = component ? file_join(component, "config.json") : NULL;
         if (!config) status = error_no_memory(err, "file name", 0);
-        else if (file_exists(config)) status = check_folder(k, name, component, out, err);
+        else if (file_exists(config)) status = inspect_check_check_folder(k, name, component, out, err);
         free(config);
         free(component);
     }
@@ -119,9 +121,9 @@ ss_status inspect_check(const invocation *in, const char *path, const char *vari
     text out = {0};
     if (!index) return error_no_memory(err, "file name", 0);
     text_addf(&out, "%s\n", path);
-    ss_status status = file_exists(path)    ? check_file(&k, path, &out, err)
-                       : file_exists(index) ? check_components(&k, path, index, &out, err)
-                                            : check_folder(&k, "", path, &out, err);
+    ss_status status = file_exists(path)    ? inspect_check_check_file(&k, path, &out, err)
+                       : file_exists(index) ? inspect_check_check_components(&k, path, index, &out, err)
+                                            : inspect_check_check_folder(&k, "", path, &out, err);
     free(index);
     if (out.failed && status == SS_OK) status = error_no_memory(err, "output", out.len);
     if (out.s && !out.failed) fputs(out.s, stdout);

@@ -22,11 +22,11 @@ typedef struct bmp {
 static uint32_t u16(const unsigned char *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 static uint32_t u32(const unsigned char *p) { return u16(p) | u16(p + 2) << 16; }
 
-static ss_status fail(const bmp *b, const char *what, ss_error *err) {
+static ss_status bmp_fail(const bmp *b, const char *what, ss_error *err) {
     return error_set(err, SS_ERR_INPUT, b->name, "is not a readable BMP: %s", what);
 }
 
-static ss_status truncated(const bmp *b, ss_error *err) { return fail(b, "the file is truncated", err); }
+static ss_status truncated(const bmp *b, ss_error *err) { return bmp_fail(b, "the file is truncated", err); }
 
 /* ---- header ---- */
 
@@ -49,11 +49,11 @@ static ss_status read_masks(bmp *b, const unsigned char *p, ss_error *err) {
             memcpy(b->at, known[i].at, sizeof b->at);
             return SS_OK;
         }
-    return fail(b, "its masks are not those of 8, 5 or 6 bits a colour", err);
+    return bmp_fail(b, "its masks are not those of 8, 5 or 6 bits a colour", err);
 }
 
 static ss_status read_palette(bmp *b, size_t at, size_t colors, size_t entry, ss_error *err) {
-    if (colors == 0 || colors > 65536) return fail(b, "its palette has no or too many colours", err);
+    if (colors == 0 || colors > 65536) return bmp_fail(b, "its palette has no or too many colours", err);
     if (at > b->size || b->size - at < colors * entry) return truncated(b, err);
     for (size_t i = 0; i < colors && i < 256; i++)
         for (int j = 0; j < 3; j++) b->palette[i][j] = b->bytes[at + i * entry + 2 - (size_t)j];
@@ -73,7 +73,7 @@ static ss_status read_header(bmp *b, ss_error *err) {
     size_t header = u32(p), entry = 4, colors = 0, after = FILE_HEADER + header;
     int old = header == 12;
     if (!old && header != 40 && header != 52 && header != 56 && header != 64 && header != 108 && header != 124)
-        return fail(b, "its header is of an unknown kind", err);
+        return bmp_fail(b, "its header is of an unknown kind", err);
     if (b->size < after) return truncated(b, err);
     if (old) {
         b->width = u16(p + 4);
@@ -90,16 +90,17 @@ static ss_status read_header(bmp *b, ss_error *err) {
         colors = u32(p + 32);
     }
     if (b->bits != 1 && b->bits != 4 && b->bits != 8 && b->bits != 16 && b->bits != 24 && b->bits != 32)
-        return fail(b, "expected 1, 4, 8, 16, 24 or 32 bits a pixel", err);
+        return bmp_fail(b, "expected 1, 4, 8, 16, 24 or 32 bits a pixel", err);
     if (b->compression == BITFIELDS) {
         size_t masks = header >= 52 ? FILE_HEADER + 40 : after;
         if (b->size < masks + 12) return truncated(b, err);
         SS_TRY(read_masks(b, b->bytes + masks, err));
         if (masks == after) after += 12;
     } else if (b->compression == RLE8 || b->compression == RLE4) {
-        if (b->bits != (b->compression == RLE8 ? 8 : 4)) return fail(b, "its runs do not fit its bits a pixel", err);
+        if (b->bits != (b->compression == RLE8 ? 8 : 4))
+            return bmp_fail(b, "its runs do not fit its bits a pixel", err);
     } else if (b->compression != RAW) {
-        return fail(b, "its compression is not supported (JPEG or PNG inside?); convert it to PNG", err);
+        return bmp_fail(b, "its compression is not supported (JPEG or PNG inside?); convert it to PNG", err);
     }
     b->pixels = u32(b->bytes + 10);
     if (b->bits <= 8) {
@@ -115,7 +116,7 @@ static ss_status read_header(bmp *b, ss_error *err) {
 
 static void put_index(const bmp *b, unsigned char *out, unsigned index) { memcpy(out, b->palette[index & 255], 3); }
 
-static void read_row(const bmp *b, const unsigned char *row, unsigned char *out) {
+static void bmp_read_row(const bmp *b, const unsigned char *row, unsigned char *out) {
     for (int64_t x = 0; x < b->width; x++, out += 3) {
         if (b->bits <= 8) {
             int per_byte = 8 / b->bits, shift = 8 - b->bits * (int)(x % per_byte + 1);
@@ -132,12 +133,12 @@ static void read_row(const bmp *b, const unsigned char *row, unsigned char *out)
     }
 }
 
-static ss_status read_rows(const bmp *b, rgb_image *image, ss_error *err) {
+static ss_status bmp_read_rows(const bmp *b, rgb_image *image, ss_error *err) {
     uint64_t stride = ((uint64_t)b->width * (uint64_t)b->bits + 31) / 32 * 4;
     if (b->pixels > b->size || b->size - b->pixels < stride * (uint64_t)b->height) return truncated(b, err);
     for (int64_t y = 0; y < b->height; y++) {
         int64_t to = b->down ? y : b->height - 1 - y;
-        read_row(b, b->bytes + b->pixels + (uint64_t)y * stride, image->rgb + 3 * to * b->width);
+        bmp_read_row(b, b->bytes + b->pixels + (uint64_t)y * stride, image->rgb + 3 * to * b->width);
     }
     return SS_OK;
 }
@@ -235,7 +236,7 @@ ss_status bmp_decode(const void *bytes, size_t size, const char *name, rgb_image
     if (!packed && ((uint64_t)b.width * (uint64_t)b.bits + 31) / 32 * 4 * (uint64_t)b.height > size)
         return truncated(&b, err);
     SS_TRY(rgb_image_make(out, b.width, b.height, name, err));
-    ss_status status = packed ? read_runs(&b, out, err) : read_rows(&b, out, err);
+    ss_status status = packed ? read_runs(&b, out, err) : bmp_read_rows(&b, out, err);
     if (status != SS_OK) rgb_image_free(out);
     return status;
 }

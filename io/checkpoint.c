@@ -37,7 +37,7 @@ ss_status(shard_fail)(ss_error *err, const char *file, const char *tensor, const
     return error_set(err, SS_ERR_INPUT, file, "%s %s", tensor, message);
 }
 
-static int by_name(const void *a, const void *b) {
+static int checkpoint_by_name(const void *a, const void *b) {
     return strcmp(((const checkpoint_entry *)a)->name, ((const checkpoint_entry *)b)->name);
 }
 
@@ -67,7 +67,7 @@ static ss_status merge_entries(checkpoint *st, ss_error *err) {
         free(s->entries);
         s->entries = NULL;
     }
-    qsort(st->entries, st->count, sizeof *st->entries, by_name);
+    qsort(st->entries, st->count, sizeof *st->entries, checkpoint_by_name);
     for (size_t i = 1; i < st->count; i++) {
         const checkpoint_entry *a = &st->entries[i - 1], *b = &st->entries[i];
         if (strcmp(a->name, b->name) != 0) continue;
@@ -157,7 +157,7 @@ done:
 }
 
 /* Hand out the handle, or close it where reading a file failed. */
-static ss_status finish(checkpoint **out, checkpoint *st, ss_status status) {
+static ss_status checkpoint_finish(checkpoint **out, checkpoint *st, ss_status status) {
     if (status == SS_OK) *out = st;
     else checkpoint_close(st);
     return status;
@@ -175,9 +175,9 @@ ss_status checkpoint_open(checkpoint **out, const char *path, ss_error *err) {
     *out = NULL;
     checkpoint *st = make_handle(path, err);
     if (!st) return err->code;
-    return finish(out, st,
-                  content_has_extension(path, ".json") ? load_index(st, path, err)
-                                                       : load_shards(st, "", 0, &path, 1, 0, err));
+    return checkpoint_finish(out, st,
+                             content_has_extension(path, ".json") ? load_index(st, path, err)
+                                                                  : load_shards(st, "", 0, &path, 1, 0, err));
 }
 
 ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int n, ss_error *err) {
@@ -188,7 +188,7 @@ ss_status checkpoint_open_files(checkpoint **out, const char *const *paths, int 
     if (all.failed) error_no_memory(err, paths[0], all.len);
     text_free(&all);
     if (!st) return err->code;
-    return finish(out, st, load_shards(st, "", 0, paths, n, 0, err));
+    return checkpoint_finish(out, st, load_shards(st, "", 0, paths, n, 0, err));
 }
 
 static void close_shard(shard *s) {
@@ -254,7 +254,7 @@ const checkpoint_entry *checkpoint_at(const checkpoint *s, size_t i) { return &s
 
 const checkpoint_entry *checkpoint_find(const checkpoint *s, const char *name) {
     const checkpoint_entry key = {.name = name};
-    return s->count ? bsearch(&key, s->entries, s->count, sizeof key, by_name) : NULL;
+    return s->count ? bsearch(&key, s->entries, s->count, sizeof key, checkpoint_by_name) : NULL;
 }
 
 const char *checkpoint_metadata(const checkpoint *s, const char *key) {

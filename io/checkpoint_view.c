@@ -122,7 +122,7 @@ void view_make_identity(view_tensor *t, int64_t n) {
 
 /* ---- the view ---- */
 
-static int by_name(const void *a, const void *b) {
+static int checkpoint_view_by_name(const void *a, const void *b) {
     return strcmp(((const checkpoint_entry *)a)->name, ((const checkpoint_entry *)b)->name);
 }
 
@@ -140,10 +140,10 @@ static void fill_entries(checkpoint *view, const view_tensors *list) {
         e->part = &view->parts[i];
     }
     view->count = list->n;
-    qsort(view->entries, view->count, sizeof *view->entries, by_name);
+    qsort(view->entries, view->count, sizeof *view->entries, checkpoint_view_by_name);
 }
 
-static ss_status check_names(const checkpoint *view, ss_error *err) {
+static ss_status checkpoint_view_check_names(const checkpoint *view, ss_error *err) {
     for (size_t i = 1; i < view->count; i++) {
         const checkpoint_entry *a = &view->entries[i - 1], *b = &view->entries[i];
         if (strcmp(a->name, b->name) != 0) continue;
@@ -186,7 +186,7 @@ ss_status checkpoint_view_open(checkpoint **out, checkpoint *base, view_tensors 
     if (status == SS_OK) {
         fill_entries(view, list);
         list->n = 0; /* the names are the view's */
-        status = check_names(view, err);
+        status = checkpoint_view_check_names(view, err);
     }
     if (status == SS_OK) *out = view;
     else checkpoint_close(view);

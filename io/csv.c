@@ -49,7 +49,7 @@ static ss_status(bad)(const cursor *c, const char *fmt, ...) {
     return error_set(c->err, SS_ERR_INPUT, where, "%s", message);
 }
 
-static ss_status grow(void **array, size_t *capacity, size_t need, size_t size, const cursor *c) {
+static ss_status csv_grow(void **array, size_t *capacity, size_t need, size_t size, const cursor *c) {
     if (need <= *capacity) return SS_OK;
     size_t n = *capacity ? *capacity * 2 : 64;
     void *p = realloc(*array, n * size);
@@ -94,7 +94,7 @@ static ss_status read_bare(cursor *c, char **field) {
 }
 
 /* One row; every field is terminated where its separator was. */
-static ss_status read_row(cursor *c, int *fields) {
+static ss_status csv_read_row(cursor *c, int *fields) {
     csv_table *t = c->t;
     *fields = 0;
     for (;;) {
@@ -104,7 +104,7 @@ static ss_status read_row(cursor *c, int *fields) {
         if (after != ',' && after != '\n' && !(after == '\r' && c->at + 1 < c->end && c->at[1] == '\n'))
             return bad(c,
                        after == '\r' ? "has a carriage return without a line feed" : "has text after a closing quote");
-        SS_TRY(grow((void **)&t->cells, &t->cell_capacity, t->cell_count + 1, sizeof *t->cells, c));
+        SS_TRY(csv_grow((void **)&t->cells, &t->cell_capacity, t->cell_count + 1, sizeof *t->cells, c));
         t->cells[t->cell_count++] = field;
         if (++*fields > CSV_MAX_COLUMNS) return bad(c, "has more than %d fields", CSV_MAX_COLUMNS);
         *c->at = '\0'; /* at the end of the data this is the terminator */
@@ -129,12 +129,12 @@ static ss_status check_header(cursor *c, int fields) {
     return SS_OK;
 }
 
-static ss_status read_rows(cursor *c) {
+static ss_status csv_read_rows(cursor *c) {
     csv_table *t = c->t;
     for (; c->at < c->end; c->line++) {
         int fields, line = c->line;
-        SS_TRY(grow((void **)&t->lines, &t->line_capacity, (size_t)t->rows + 1, sizeof *t->lines, c));
-        SS_TRY(read_row(c, &fields));
+        SS_TRY(csv_grow((void **)&t->lines, &t->line_capacity, (size_t)t->rows + 1, sizeof *t->lines, c));
+        SS_TRY(csv_read_row(c, &fields));
         if (t->rows == 0) SS_TRY(check_header(c, fields));
         if (fields != t->columns) {
             c->line = line;
@@ -165,7 +165,7 @@ ss_status csv_read_bytes(const char *bytes, size_t size, const char *name, csv_t
     t->data[size] = '\0';
     size_t mark = content_mark(bytes, size);
     cursor c = {.t = t, .at = t->data + mark, .end = t->data + size, .line = 1, .err = err};
-    ss_status status = read_rows(&c);
+    ss_status status = csv_read_rows(&c);
     if (status == SS_OK) *out = t;
     else csv_close(t);
     return status;

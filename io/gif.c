@@ -18,7 +18,7 @@ static int read_bytes(GifFileType *gif, GifByteType *to, int n) {
     return (int)some;
 }
 
-static ss_status fail(int code, const source *s, const char *name, ss_error *err) {
+static ss_status gif_fail(int code, const source *s, const char *name, ss_error *err) {
     const char *what = GifErrorString(code);
     if (code == D_GIF_ERR_NOT_ENOUGH_MEM) return error_no_memory(err, "picture", 1);
     if (s->p == s->end && code != D_GIF_ERR_NO_IMAG_DSCR) what = "the file is truncated"; /* whatever giflib says */
@@ -57,7 +57,7 @@ static void fill_palette(const ColorMapObject *map, unsigned char palette[256][3
 _Static_assert(sizeof(GifColorType) == 3, "red, green and blue side by side");
 
 /* The frame's rows in their order, interlaced or not. */
-static int read_rows(GifFileType *gif, const rgb_image *canvas, unsigned char palette[256][3], GifByteType *row) {
+static int gif_read_rows(GifFileType *gif, const rgb_image *canvas, unsigned char palette[256][3], GifByteType *row) {
     static const int START[] = {0, 4, 2, 1}, STRIDE[] = {8, 8, 4, 2};
     const GifImageDesc *f = &gif->Image;
     for (int pass = 0; pass < (f->Interlace ? 4 : 1); pass++)
@@ -82,9 +82,9 @@ static ss_status read_frame(GifFileType *gif, int transparent, const char *name,
     for (size_t i = 0; i < n; i++) memcpy(out->rgb + 3 * i, ground, 3);
     GifByteType *row = malloc((size_t)f->Width + 1);
     if (!row) return error_no_memory(err, "picture", (unsigned long long)(unsigned)f->Width);
-    int done = read_rows(gif, out, palette, row);
+    int done = gif_read_rows(gif, out, palette, row);
     free(row);
-    return done ? SS_OK : fail(gif->Error, gif->UserData, name, err);
+    return done ? SS_OK : gif_fail(gif->Error, gif->UserData, name, err);
 }
 
 int gif_is_signature(const void *bytes, size_t size) {
@@ -98,9 +98,9 @@ ss_status gif_decode(const void *bytes, size_t size, const char *name, rgb_image
     if (!gif_is_signature(bytes, size))
         return error_set(err, SS_ERR_INPUT, name, "is not a GIF file (wrong signature)");
     GifFileType *gif = DGifOpen(&s, read_bytes, &code);
-    if (!gif) return fail(code, &s, name, err);
+    if (!gif) return gif_fail(code, &s, name, err);
     ss_status status = find_frame(gif, &transparent) ? read_frame(gif, transparent, name, out, err)
-                                                     : fail(gif->Error, gif->UserData, name, err);
+                                                     : gif_fail(gif->Error, gif->UserData, name, err);
     DGifCloseFile(gif, &code);
     if (status != SS_OK) rgb_image_free(out);
     return status;

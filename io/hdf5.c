@@ -33,7 +33,7 @@ static herr_t keep_message(unsigned n, const H5E_error2_t *e, void *out) {
     return 0;
 }
 
-static ss_status fail(ss_error *err, ss_status code, const char *where, const char *what) {
+static ss_status hdf5_fail(ss_error *err, ss_status code, const char *where, const char *what) {
     char message[128] = "no reason given; memory may have run out";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_message, message);
     return error_set(err, code, where, "%s: HDF5: %s", what, message);
@@ -49,8 +49,9 @@ static hid_t create_file(const char *path, ss_error *err) {
     if (creation >= 0 && access >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
         H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) >= 0 &&
         H5Pset_fapl_core(access, GROWTH, 0) >= 0)
-        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);     /* nothing is opened under that name */
-    if (file < 0) fail(err, SS_ERR_RESOURCE, path, "cannot create"); /* now: the next call forgets what went wrong */
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access); /* nothing is opened under that name */
+    if (file < 0)
+        hdf5_fail(err, SS_ERR_RESOURCE, path, "cannot create"); /* now: the next call forgets what went wrong */
     if (creation >= 0) H5Pclose(creation);
     if (access >= 0) H5Pclose(access);
     return file;
@@ -104,26 +105,26 @@ ss_status hdf5_put_text(hdf5_writer *w, const char *name, const char *value, ss_
     hid_t type = text_type(strlen(value));
     int good = put_attribute(w->file, name, type, H5Screate(H5S_SCALAR), value);
     if (type >= 0) H5Tclose(type);
-    return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
+    return good ? SS_OK : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
 }
 
 ss_status hdf5_put_int(hdf5_writer *w, const char *name, int64_t value, ss_error *err) {
     be_quiet();
     int good = put_attribute(w->file, name, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &value);
-    return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
+    return good ? SS_OK : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
 }
 
 ss_status hdf5_put_seed(hdf5_writer *w, const char *name, image_seed value, ss_error *err) {
     if (seed_is_int64(value)) return hdf5_put_int(w, name, seed_key(value), err);
     be_quiet();
     int good = put_attribute(w->file, name, H5T_NATIVE_UINT64, H5Screate(H5S_SCALAR), &value.bits);
-    return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
+    return good ? SS_OK : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
 }
 
 ss_status hdf5_put_double(hdf5_writer *w, const char *name, double value, ss_error *err) {
     be_quiet();
     int good = put_attribute(w->file, name, H5T_NATIVE_DOUBLE, H5Screate(H5S_SCALAR), &value);
-    return good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
+    return good ? SS_OK : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write an attribute");
 }
 
 /* The names of the dimensions as an array of variable-length strings, as H5DSset_label writes them. */
@@ -167,7 +168,7 @@ ss_status hdf5_put_array(hdf5_writer *w, const hdf5_array *a, ss_error *err) {
         set = H5Dcreate2(w->file, a->name, H5T_IEEE_F32LE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
     int good =
         set >= 0 && H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, a->data) >= 0 && put_labels(set, a);
-    ss_status status = good ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write an array");
+    ss_status status = good ? SS_OK : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write an array");
     if (set >= 0) H5Dclose(set);
     if (properties >= 0) H5Pclose(properties);
     if (space >= 0) H5Sclose(space);
@@ -177,11 +178,12 @@ ss_status hdf5_put_array(hdf5_writer *w, const hdf5_array *a, ss_error *err) {
 /* The file's bytes (malloc). */
 static ss_status take_image(const hdf5_writer *w, void **bytes, size_t *size, ss_error *err) {
     ssize_t n = H5Fflush(w->file, H5F_SCOPE_GLOBAL) >= 0 ? H5Fget_file_image(w->file, NULL, 0) : -1;
-    if (n <= 0) return fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
+    if (n <= 0) return hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
     *bytes = malloc((size_t)n);
     if (!*bytes) return error_no_memory(err, w->path, (size_t)n);
     *size = (size_t)n;
-    return H5Fget_file_image(w->file, *bytes, *size) == n ? SS_OK : fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
+    return H5Fget_file_image(w->file, *bytes, *size) == n ? SS_OK
+                                                          : hdf5_fail(err, SS_ERR_RESOURCE, w->path, "cannot write");
 }
 
 ss_status hdf5_commit(hdf5_writer *w, ss_error *err) {
@@ -201,11 +203,11 @@ void hdf5_abandon(hdf5_writer *w) {
     free_writer(w);
 }
 
-static ss_status open_file(const char *path, hid_t *file, ss_error *err) {
+static ss_status hdf5_open_file(const char *path, hid_t *file, ss_error *err) {
     be_quiet();
     if (!file_exists(path)) return error_set(err, SS_ERR_INPUT, path, "no such file");
     *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    return *file >= 0 ? SS_OK : fail(err, SS_ERR_INPUT, path, "cannot open");
+    return *file >= 0 ? SS_OK : hdf5_fail(err, SS_ERR_INPUT, path, "cannot open");
 }
 
 /* Shape and number of elements, checked against our limits. */
@@ -238,14 +240,14 @@ static ss_status read_set(hid_t set, const char *path, const char *name, int *nd
     if (H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, *data) >= 0) return SS_OK;
     free(*data);
     *data = NULL;
-    return fail(err, SS_ERR_INPUT, path, "cannot read an array");
+    return hdf5_fail(err, SS_ERR_INPUT, path, "cannot read an array");
 }
 
 ss_status hdf5_read_array(const char *path, const char *name, int *ndim, int64_t shape[HDF5_MAX_DIMS], float **data,
                           ss_error *err) {
     hid_t file = H5I_INVALID_HID;
     *data = NULL;
-    SS_TRY(open_file(path, &file, err));
+    SS_TRY(hdf5_open_file(path, &file, err));
     hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
     ss_status status = set >= 0 ? read_set(set, path, name, ndim, shape, data, err)
                                 : error_set(err, SS_ERR_INPUT, path, "has no array '%s'", name);
@@ -261,7 +263,8 @@ static ss_status read_text_attribute(hid_t attribute, const char *path, const ch
     ss_status status = SS_OK;
     if (!fixed) status = error_set(err, SS_ERR_INPUT, path, "attribute '%s' is not a fixed-length text", name);
     else if (!(*value = calloc(size + 1, 1))) status = error_no_memory(err, path, size);
-    else if (H5Aread(attribute, type, *value) < 0) status = fail(err, SS_ERR_INPUT, path, "cannot read an attribute");
+    else if (H5Aread(attribute, type, *value) < 0)
+        status = hdf5_fail(err, SS_ERR_INPUT, path, "cannot read an attribute");
     if (type >= 0) H5Tclose(type);
     return status;
 }
@@ -269,7 +272,7 @@ static ss_status read_text_attribute(hid_t attribute, const char *path, const ch
 ss_status hdf5_read_text(const char *path, const char *name, char **value, ss_error *err) {
     hid_t file = H5I_INVALID_HID;
     *value = NULL;
-    SS_TRY(open_file(path, &file, err));
+    SS_TRY(hdf5_open_file(path, &file, err));
     hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
     ss_status status = attribute >= 0 ? read_text_attribute(attribute, path, name, value, err)
                                       : error_set(err, SS_ERR_INPUT, path, "has no attribute '%s'", name);

@@ -28,13 +28,13 @@ typedef struct decoder {
     char message[JMSG_LENGTH_MAX];
 } decoder;
 
-static void on_error(j_common_ptr j) {
+static void jpeg_on_error(j_common_ptr j) {
     decoder *d = j->client_data;
     j->err->format_message(j, d->message);
     longjmp(d->jump, 1);
 }
 
-static void fail(decoder *d, const char *message) {
+static void jpeg_fail(decoder *d, const char *message) {
     snprintf(d->message, sizeof d->message, "%s", message);
     longjmp(d->jump, 1);
 }
@@ -45,14 +45,14 @@ static void on_message(j_common_ptr j, int level) {
     int code = j->err->msg_code;
     if (code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE ||
         code == JWRN_MUST_RESYNC)
-        on_error(j);
+        jpeg_on_error(j);
 }
 
 static void on_output(j_common_ptr j) { (void)j; }
 
 static void on_progress(j_common_ptr j) {
     decoder *d = j->client_data;
-    if (d->jpeg.input_scan_number > SCANS_LIMIT) fail(d, "more than 500 scans");
+    if (d->jpeg.input_scan_number > SCANS_LIMIT) jpeg_fail(d, "more than 500 scans");
 }
 
 static void on_source(j_decompress_ptr j) { (void)j; }
@@ -71,16 +71,16 @@ static void on_skip(j_decompress_ptr j, long n) {
     s->bytes_in_buffer -= skip;
 }
 
-static void truncated(decoder *d) { fail(d, "the file is truncated"); }
+static void truncated(decoder *d) { jpeg_fail(d, "the file is truncated"); }
 
 static void choose_colors(decoder *d) {
     struct jpeg_decompress_struct *j = &d->jpeg;
-    if (j->data_precision != 8) fail(d, "more than 8 bits a sample");
+    if (j->data_precision != 8) jpeg_fail(d, "more than 8 bits a sample");
     switch (j->num_components) {
     case 1: j->out_color_space = JCS_GRAYSCALE; break;
     case 3: j->out_color_space = JCS_RGB; break;
     case 4: j->out_color_space = JCS_CMYK; break;
-    default: fail(d, "expected 1, 3 or 4 components");
+    default: jpeg_fail(d, "expected 1, 3 or 4 components");
     }
 }
 
@@ -119,7 +119,7 @@ static void from_cmyk(const unsigned char *in, unsigned char *out, int width) {
 }
 
 /* Rows into `out`, through `cmyk` (a row of four) where there are four components. 1 on success. */
-static int read_rows(decoder *d, const rgb_image *out, unsigned char *cmyk) {
+static int jpeg_read_rows(decoder *d, const rgb_image *out, unsigned char *cmyk) {
     if (setjmp(d->jump)) return 0;
     if (!jpeg_start_decompress(&d->jpeg)) truncated(d);
     while (d->jpeg.output_scanline < d->jpeg.output_height) {
@@ -133,7 +133,8 @@ static int read_rows(decoder *d, const rgb_image *out, unsigned char *cmyk) {
     return 1;
 }
 
-static ss_status decode(decoder *d, const void *bytes, size_t size, const char *name, rgb_image *out, ss_error *err) {
+static ss_status jpeg_decode_pixels(decoder *d, const void *bytes, size_t size, const char *name, rgb_image *out,
+                                    ss_error *err) {
     if (!read_header(d, bytes, size))
         return error_set(err, SS_ERR_INPUT, name, "is not a readable JPEG: %s", d->message);
     int64_t width = d->jpeg.image_width, height = d->jpeg.image_height;
@@ -148,7 +149,8 @@ static ss_status decode(decoder *d, const void *bytes, size_t size, const char *
         if (!cmyk) return error_no_memory(err, name, 4 * (size_t)width);
     }
     ss_status status = SS_OK;
-    if (!read_rows(d, out, cmyk)) status = error_set(err, SS_ERR_INPUT, name, "is not a readable JPEG: %s", d->message);
+    if (!jpeg_read_rows(d, out, cmyk))
+        status = error_set(err, SS_ERR_INPUT, name, "is not a readable JPEG: %s", d->message);
     free(cmyk);
     return status;
 }
@@ -163,10 +165,10 @@ ss_status jpeg_decode(const void *bytes, size_t size, const char *name, rgb_imag
     if (!d) return error_no_memory(err, name, sizeof *d);
     d->jpeg.err = jpeg_std_error(&d->errors);
     d->jpeg.client_data = d;
-    d->errors.error_exit = on_error;
+    d->errors.error_exit = jpeg_on_error;
     d->errors.emit_message = on_message;
     d->errors.output_message = on_output;
-    ss_status status = decode(d, bytes, size, name, out, err);
+    ss_status status = jpeg_decode_pixels(d, bytes, size, name, out, err);
     jpeg_destroy_decompress(&d->jpeg);
     free(d);
     if (status != SS_OK) rgb_image_free(out);

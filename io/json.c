@@ -43,7 +43,7 @@ void json_watch(void) {
 int json_starved(void) { return starved; }
 
 /* NULL where it is not JSON, or memory ran out. */
-static json_t *parse(const void *bytes, size_t size, size_t flags, json_error_t *e) {
+static json_t *json_parse(const void *bytes, size_t size, size_t flags, json_error_t *e) {
     jmp_buf out_of_memory;
     json_watch();
     if (setjmp(out_of_memory)) {
@@ -60,7 +60,7 @@ static ss_status read_bytes(const void *bytes, size_t size, const char *name, si
                             ss_error *err) {
     json_error_t e;
     char where[512];
-    *out = parse(bytes, size, flags, &e);
+    *out = json_parse(bytes, size, flags, &e);
     if (starved) return error_no_memory(err, name, size);
     if (*out) return SS_OK;
     snprintf(where, sizeof where, "%s:%d:%d", name, e.line, e.column);
@@ -68,7 +68,7 @@ static ss_status read_bytes(const void *bytes, size_t size, const char *name, si
 }
 
 /* The whole file, checked to be text and without a byte order mark. */
-static ss_status read_text(const char *path, size_t limit, char **data, size_t *size, ss_error *err) {
+static ss_status json_read_text(const char *path, size_t limit, char **data, size_t *size, ss_error *err) {
     SS_TRY(file_read(path, limit, data, size, err));
     ss_status status = content_check(*data, *size, CONTENT_JSON, "a JSON document", path, err);
     size_t mark = content_mark(*data, *size);
@@ -81,7 +81,7 @@ static ss_status read_file(const char *path, size_t limit, size_t flags, json_t 
     char *data;
     size_t size;
     *out = NULL;
-    SS_TRY(read_text(path, limit, &data, &size, err));
+    SS_TRY(json_read_text(path, limit, &data, &size, err));
     ss_status status = read_bytes(data, size, path, flags, out, err);
     free(data);
     return status;
@@ -114,7 +114,7 @@ ss_status json_read_python_file(const char *path, size_t limit, json_t **out, ss
     char *data;
     size_t size;
     *out = NULL;
-    SS_TRY(read_text(path, limit, &data, &size, err));
+    SS_TRY(json_read_text(path, limit, &data, &size, err));
     forget_minus_infinity(data);
     ss_status status = read_bytes(data, size, path, 0, out, err);
     free(data);

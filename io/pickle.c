@@ -142,7 +142,7 @@ ss_status machine_add_item(machine *m, pickle_ref container, pickle_ref key, pic
 }
 
 /* Everything on the stack above `from` becomes items of the container. */
-static ss_status collect(machine *m, pickle_ref container, uint32_t from) {
+static ss_status pickle_collect(machine *m, pickle_ref container, uint32_t from) {
     const int pairs = machine_object(m, container)->kind == PICKLE_DICT;
     if (pairs && (m->height - from) % 2) return machine_fail(m, "has a key without a value");
     for (uint32_t i = from; i < m->height; i += pairs ? 2 : 1)
@@ -159,7 +159,7 @@ static ss_status close_mark(machine *m, uint32_t *from) {
 }
 
 /* The next n bytes, whose number may be the file's claim. */
-static ss_status take(machine *m, uint64_t n, const unsigned char **out) {
+static ss_status pickle_take(machine *m, uint64_t n, const unsigned char **out) {
     if (n > m->size - m->at)
         return machine_fail(m, "needs %llu bytes; %zu follow (truncated?)", (unsigned long long)n, m->size - m->at);
     *out = m->bytes + m->at;
@@ -215,7 +215,7 @@ static ss_status op_int(machine *m) {
 static ss_status op_long(machine *m) {
     const unsigned char *bytes = NULL;
     size_t n = m->op == 0x8a ? m->argument[0] : bytes_u32(m->argument);
-    SS_TRY(take(m, n, &bytes));
+    SS_TRY(pickle_take(m, n, &bytes));
     if (n > 8) return machine_push_new(m, (pickle_object){.kind = PICKLE_LONG, .text = {.bytes = bytes, .length = n}});
     uint64_t value = n && bytes[n - 1] & 0x80 ? UINT64_MAX : 0;
     memcpy(&value, bytes, n);
@@ -236,13 +236,13 @@ static uint64_t length_argument(const machine *m) {
 static ss_status op_text(machine *m) {
     const unsigned char *bytes = NULL;
     uint64_t n = length_argument(m);
-    SS_TRY(take(m, n, &bytes));
+    SS_TRY(pickle_take(m, n, &bytes));
     return machine_push_new(m, (pickle_object){.kind = PICKLE_TEXT, .text = {.bytes = bytes, .length = n}});
 }
 
 static ss_status op_bytes(machine *m) {
     const unsigned char *bytes = NULL;
-    SS_TRY(take(m, length_argument(m), &bytes));
+    SS_TRY(pickle_take(m, length_argument(m), &bytes));
     return machine_push_new(m, (pickle_object){.kind = PICKLE_OPAQUE});
 }
 
@@ -267,7 +267,7 @@ static ss_status op_container(machine *m) {
     }
     SS_TRY(machine_push_new(m, (pickle_object){.kind = kind}));
     made = m->stack[--m->height];
-    SS_TRY(collect(m, made, from));
+    SS_TRY(pickle_collect(m, made, from));
     return machine_push(m, made);
 }
 
@@ -291,7 +291,7 @@ static ss_status op_fill(machine *m) {
     }
     if (o->kind != (dict ? PICKLE_DICT : PICKLE_LIST))
         return machine_fail(m, "puts items into %s; expected a %s", pickle_kind_name(o), dict ? "dict" : "list");
-    return collect(m, target, from);
+    return pickle_collect(m, target, from);
 }
 
 static uint32_t memo_argument(const machine *m) {
@@ -411,7 +411,7 @@ static ss_status obey_one(machine *m) {
     const unsigned char *op = NULL;
     m->op_at = m->at;
     if (m->at == m->size) return machine_fail(m, "the pickle ends without a STOP (truncated?)");
-    SS_TRY(take(m, 1, &op));
+    SS_TRY(pickle_take(m, 1, &op));
     m->op = *op;
     if (m->op_at == 0 && m->op != 0x80)
         return machine_fail(m, "begins with 0x%02x; expected a pickle of protocol 2 to 5, which begins with 0x80",
@@ -423,11 +423,11 @@ static ss_status obey_one(machine *m) {
         snprintf(what, sizeof what, "has the opcode 0x%02x%s", m->op, name ? ", " : "");
         return machine_refuse(m, what, name ? name : "");
     }
-    SS_TRY(take(m, (uint64_t)OPCODES[m->op].argument, &m->argument));
+    SS_TRY(pickle_take(m, (uint64_t)OPCODES[m->op].argument, &m->argument));
     return OPCODES[m->op].obey(m);
 }
 
-static ss_status run(machine *m) {
+static ss_status pickle_run(machine *m) {
     do SS_TRY(obey_one(m));
     while (m->op != '.');
     if (m->height != 1 || m->mark_count)
@@ -442,7 +442,7 @@ ss_status pickle_read(pickle *p, const unsigned char *bytes, size_t size, const 
                       size_t base, ss_error *err) {
     *p = (pickle){.file = file, .part = part, .base = base, .object_count = 1, .item_count = 1};
     machine m = {.p = p, .bytes = bytes, .size = size, .err = err};
-    ss_status status = run(&m);
+    ss_status status = pickle_run(&m);
     free(m.stack);
     free(m.marks);
     free(m.memo);

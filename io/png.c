@@ -30,7 +30,7 @@ typedef struct codec {
     int no_memory; /* libpng itself takes some of it for a warning and goes on with less */
 } codec;
 
-static void on_error(png_structp png, png_const_charp message) {
+static void png_on_error(png_structp png, png_const_charp message) {
     codec *c = png_get_error_ptr(png);
     snprintf(c->message, sizeof c->message, "%s", message);
     png_longjmp(png, 1);
@@ -130,7 +130,7 @@ ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsig
         return error_set(err, SS_ERR_INTERNAL, NULL, "an image of %d x %d pixels; sides must be 1 .. %d", image->width,
                          image->height, PNG_MAX_SIDE);
     SS_TRY(check_notes(notes, n, NULL, err));
-    c.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning, &c, on_malloc, on_free);
+    c.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
     int good = c.info && encode(&c, image, notes, n) && !c.no_memory;
     int no_memory = !c.info || c.no_memory;
@@ -202,7 +202,7 @@ static int decode_rows(codec *c, const rgb_image *out, unsigned char **rows) {
     return 1;
 }
 
-static ss_status decode(codec *c, const char *name, rgb_image *out, ss_error *err) {
+static ss_status png_decode_pixels(codec *c, const char *name, rgb_image *out, ss_error *err) {
     int64_t width, height;
     if (!decode_header(c, &width, &height))
         return error_set(err, SS_ERR_INPUT, name, "is not a readable PNG: %s", c->message);
@@ -227,9 +227,9 @@ ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image
     *out = (rgb_image){0};
     if (size < 8 || png_sig_cmp(bytes, 0, 8) != 0)
         return error_set(err, SS_ERR_INPUT, name, "is not a PNG file (wrong signature)");
-    c.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning, &c, on_malloc, on_free);
+    c.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
-    ss_status status = c.info ? decode(&c, name, out, err) : SS_OK;
+    ss_status status = c.info ? png_decode_pixels(&c, name, out, err) : SS_OK;
     if (!c.info || c.no_memory) status = error_no_memory(err, name, size);
     png_destroy_read_struct(&c.png, &c.info, NULL);
     if (status != SS_OK) rgb_image_free(out);

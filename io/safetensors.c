@@ -84,7 +84,7 @@ static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, s
 
 static size_t bytes_of(const checkpoint_entry *e) { return (size_t)e->count * stored_size(e); }
 
-static int by_place(const void *a, const void *b) {
+static int safetensors_by_place(const void *a, const void *b) {
     const checkpoint_entry *x = a, *y = b;
     if (x->at != y->at) return x->at < y->at ? -1 : 1;
     return x->count < y->count ? -1 : x->count > y->count; /* empty tensors first */
@@ -167,6 +167,6 @@ ss_status safetensors_read_shard(shard *s, ss_error *err) {
         SS_TRY(parse_entry(name, value, s, data_at, &s->entries[s->count], err));
         s->count++;
     }
-    qsort(s->entries, s->count, sizeof *s->entries, by_place);
+    qsort(s->entries, s->count, sizeof *s->entries, safetensors_by_place);
     return check_tiling(s, data_at, err);
 }

@@ -33,7 +33,7 @@ static int64_t elements_of(const safetensors_output *t) {
 
 static size_t bytes_of(const safetensors_output *t) { return checkpoint_dtype_size(t->dtype) * (size_t)elements_of(t); }
 
-static ss_status check_names(const char *path, const tensor_file *all, ss_error *err) {
+static ss_status safetensors_write_check_names(const char *path, const tensor_file *all, ss_error *err) {
     text_set names = {0};
     int64_t number;
     ss_status status = SS_OK;
@@ -114,7 +114,7 @@ ss_status safetensors_write_noted(const char *path, const safetensors_output *li
     }
     for (int i = 0; i < n; i++) all.order[i] = &list[i];
     qsort(all.order, (size_t)n, sizeof *all.order, by_size_and_name);
-    SS_TRY_GOTO(check_names(path, &all, err), done);
+    SS_TRY_GOTO(safetensors_write_check_names(path, &all, err), done);
     SS_TRY_GOTO(make_header(path, &all, key, note, &header, err), done);
     status = write_file(path, &header, &all, err);
 done:

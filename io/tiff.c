@@ -80,7 +80,7 @@ static int on_close(thandle_t h) {
 static toff_t on_size(thandle_t h) { return ((source *)h)->size; }
 
 /* The first message is the cause. */
-static int on_error(TIFF *tif, void *user, const char *module, const char *format, va_list list) {
+static int tiff_on_error(TIFF *tif, void *user, const char *module, const char *format, va_list list) {
     source *s = user;
     (void)tif;
     (void)module;
@@ -126,7 +126,7 @@ static void open_source(reader *r, source *s, const char *name) {
         snprintf(s->message, sizeof s->message, "no memory");
         return;
     }
-    r->OpenOptionsSetErrorHandlerExtR(options, on_error, s);
+    r->OpenOptionsSetErrorHandlerExtR(options, tiff_on_error, s);
     r->OpenOptionsSetWarningHandlerExtR(options, on_warning, s);
     r->OpenOptionsSetMaxSingleMemAlloc(options, MOST_MEMORY);
     r->tif = r->ClientOpenExt(name, "rm", s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
@@ -345,7 +345,7 @@ static ss_status unreadable(const source *s, const char *name, ss_error *err) {
                      *s->message ? s->message : "the file is truncated or damaged");
 }
 
-static ss_status decode(const reader *r, const source *s, const char *name, rgb_image *out, ss_error *err) {
+static ss_status tiff_decode_pixels(const reader *r, const source *s, const char *name, rgb_image *out, ss_error *err) {
     /* a byte of LZW or Deflate is of a thousand at most, one of a fax's of far more: but those are of one bit */
     enum { PIXELS_PER_BYTE = 1 << 14, LARGE = 1 << 22 };
     kind k;
@@ -381,7 +381,7 @@ ss_status tiff_decode(const void *bytes, size_t size, const char *name, rgb_imag
     reader r = {0};
     ss_status status = load_library(&r, err);
     if (status == SS_OK) open_source(&r, &s, name);
-    if (status == SS_OK) status = r.tif ? decode(&r, &s, name, out, err) : unreadable(&s, name, err);
+    if (status == SS_OK) status = r.tif ? tiff_decode_pixels(&r, &s, name, out, err) : unreadable(&s, name, err);
     reader_close(&r);
     if (status != SS_OK) rgb_image_free(out);
     return status;

@@ -266,7 +266,8 @@ static ss_status read_span(const checkpoint_entry *e, unsigned char **out, ss_er
 }
 
 /* Elements of a tensor that lies in a row, some at a time. */
-static ss_status read_row(const checkpoint_entry *e, int64_t first, int64_t n, unsigned char *to, ss_error *err) {
+static ss_status torch_tensors_read_row(const checkpoint_entry *e, int64_t first, int64_t n, unsigned char *to,
+                                        ss_error *err) {
     enum { PIECE = 1 << 13 };
     unsigned char some[PIECE * sizeof(double)];
     const size_t size = torch_type_size(e->layout->type), out = checkpoint_dtype_size(e->dtype);
@@ -282,7 +283,7 @@ static ss_status read_row(const checkpoint_entry *e, int64_t first, int64_t n, u
 ss_status torch_read_values(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err) {
     const size_t size = checkpoint_dtype_size(e->dtype);
     unsigned char *span, *all = out;
-    if (is_contiguous(e, e->layout->stride)) return read_row(e, first, n, out, err);
+    if (is_contiguous(e, e->layout->stride)) return torch_tensors_read_row(e, first, n, out, err);
     SS_TRY(read_span(e, &span, err));
     if (n < e->count && !(all = malloc((size_t)e->count * size))) {
         free(span);

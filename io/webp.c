@@ -34,7 +34,7 @@ static ss_status decode_frame(const WebPIterator *frame, const char *name, const
                      "is not a readable WebP: %s", explain(code));
 }
 
-static ss_status decode(const WebPDemuxer *demux, const char *name, rgb_image *out, ss_error *err) {
+static ss_status webp_decode_pixels(const WebPDemuxer *demux, const char *name, rgb_image *out, ss_error *err) {
     WebPIterator frame;
     SS_TRY(rgb_image_make(out, WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH), WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT),
                           name, err));
@@ -63,7 +63,7 @@ ss_status webp_decode(const void *bytes, size_t size, const char *name, rgb_imag
     if (!demux || state != WEBP_DEMUX_DONE)
         status = error_set(err, SS_ERR_INPUT, name, "is not a readable WebP: %s",
                            state == WEBP_DEMUX_PARSE_ERROR ? "its chunks are damaged" : "the file is truncated");
-    else status = decode(demux, name, out, err);
+    else status = webp_decode_pixels(demux, name, out, err);
     WebPDemuxDelete(demux);
     if (status != SS_OK) rgb_image_free(out);
     return status;

@@ -35,7 +35,7 @@ typedef struct reader {
     ss_error *err;
 } reader;
 
-static void *keep(yaml_file *f, size_t bytes) {
+static void *yaml_keep(yaml_file *f, size_t bytes) {
     block *b = malloc(sizeof *b + bytes);
     if (!b) return NULL;
     b->next = f->blocks;
@@ -78,7 +78,7 @@ static void set_marks(yaml_node *node, yaml_mark_t start, yaml_mark_t end) {
     node->end_line = (int)end.line + 1, node->end_column = (int)end.column + 1;
 }
 
-static ss_status append(const reader *r, node_list *list, const yaml_node *node) {
+static ss_status yaml_append(const reader *r, node_list *list, const yaml_node *node) {
     if (list->count == list->capacity) {
         int capacity = list->capacity ? 2 * list->capacity : 8;
         yaml_node *at = realloc(list->at, (size_t)capacity * sizeof *at);
@@ -97,7 +97,7 @@ static ss_status read_scalar(const reader *r, const yaml_event_t *e, yaml_node *
         return fail_at(r, e->start_mark, "an anchor ('&%s') is not allowed here", e->data.scalar.anchor);
     if (e->data.scalar.tag) return fail_at(r, e->start_mark, "a tag ('%s') is not allowed here", e->data.scalar.tag);
     if (memchr(value, 0, n)) return fail_at(r, e->start_mark, "a NUL character is not allowed here");
-    char *copy = keep(r->file, n + 1);
+    char *copy = yaml_keep(r->file, n + 1);
     if (!copy) return error_no_memory(r->err, r->file->path, n + 1);
     memcpy(copy, value, n);
     copy[n] = '\0';
@@ -150,7 +150,7 @@ static ss_status read_items(reader *r, yaml_event_type_t until, int depth, node_
         if (status == SS_OK) status = read_node(r, &e, depth + 1, &item);
         yaml_event_delete(&e);
         SS_TRY(status);
-        SS_TRY(append(r, list, &item));
+        SS_TRY(yaml_append(r, list, &item));
     }
 }
 
@@ -165,7 +165,7 @@ static ss_status read_collection(reader *r, const yaml_event_t *e, int depth, ya
     yaml_mark_t end = e->end_mark;
     ss_status status = read_items(r, is_mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth, &list, &end);
     size_t bytes = (size_t)list.count * sizeof *list.at;
-    yaml_node *items = status == SS_OK ? keep(r->file, bytes) : NULL;
+    yaml_node *items = status == SS_OK ? yaml_keep(r->file, bytes) : NULL;
     if (status == SS_OK && !items) status = error_no_memory(r->err, r->file->path, bytes);
     if (items && list.count) memcpy(items, list.at, bytes);
     free(list.at);

@@ -164,12 +164,12 @@ static ss_status read_central(const reader *r, const directory *d, const unsigne
     return read_local(r, d, record, local_at);
 }
 
-static int by_place(const void *a, const void *b) {
+static int zip_by_place(const void *a, const void *b) {
     const zip_record *x = a, *y = b;
     return x->header_at < y->header_at ? -1 : x->header_at > y->header_at;
 }
 
-static int by_name(const void *a, const void *b) {
+static int zip_by_name(const void *a, const void *b) {
     const zip_record *x = a, *y = b;
     size_t shorter = x->name_length < y->name_length ? x->name_length : y->name_length;
     int order = memcmp(x->name, y->name, shorter);
@@ -178,13 +178,14 @@ static int by_name(const void *a, const void *b) {
 }
 
 static ss_status check_records(const reader *r, zip_archive *z) {
-    qsort(z->records, z->count, sizeof *z->records, by_place);
+    qsort(z->records, z->count, sizeof *z->records, zip_by_place);
     for (size_t i = 1; i < z->count; i++)
         if (z->records[i].header_at < z->records[i - 1].at + z->records[i - 1].size)
             return record_error(r, &z->records[i], "overlaps another");
-    qsort(z->records, z->count, sizeof *z->records, by_name);
+    qsort(z->records, z->count, sizeof *z->records, zip_by_name);
     for (size_t i = 1; i < z->count; i++)
-        if (by_name(&z->records[i - 1], &z->records[i]) == 0) return record_error(r, &z->records[i], "is there twice");
+        if (zip_by_name(&z->records[i - 1], &z->records[i]) == 0)
+            return record_error(r, &z->records[i], "is there twice");
     return SS_OK;
 }
 
@@ -228,7 +229,7 @@ void zip_close(zip_archive *z) {
 
 const zip_record *zip_find(const zip_archive *z, const char *name, size_t name_length) {
     const zip_record key = {.name = name, .name_length = name_length};
-    return z->count ? bsearch(&key, z->records, z->count, sizeof key, by_name) : NULL;
+    return z->count ? bsearch(&key, z->records, z->count, sizeof key, zip_by_name) : NULL;
 }
 
 ss_status zip_check_stored(const zip_record *record, const char *path, ss_error *err) {

@@ -27,7 +27,7 @@ static ss_status parse_encoder(const json_t *json, const char *where, const clip
     return SS_OK;
 }
 
-static ss_status parse_text(const json_t *json, const char *where, clip_text_config *g, ss_error *err) {
+static ss_status clip_parse_text(const json_t *json, const char *where, clip_text_config *g, ss_error *err) {
     const clip_encoder_config by_default = {.width = 512, .inner = 2048, .heads = 8};
     SS_TRY(parse_encoder(json, where, &by_default, &g->encoder, err));
     SS_TRY(config_size(json, "vocab_size", where, 49408, CONFIG_VOCABULARY_LIMIT, &g->vocabulary, err));
@@ -42,7 +42,7 @@ ss_status clip_text_parse(const json_t *json, const char *class_name, const char
         SS_TRY(json_get_object(json, "text_config", where, &part, err));
         json = part;
     }
-    SS_TRY(parse_text(json, where, g, err));
+    SS_TRY(clip_parse_text(json, where, g, err));
     if (strcmp(class_name, "CLIPTextModelWithProjection") != 0) return SS_OK;
     return config_size(json, "projection_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->projection, err);
 }
@@ -70,7 +70,7 @@ ss_status clip_parse(const json_t *json, const char *class_name, const char *whe
     clip_config *g = config;
     json_t *part;
     SS_TRY(part_config(json, "text_config", "text_config_dict", where, &part, err));
-    SS_TRY(parse_text(part, where, &g->text, err));
+    SS_TRY(clip_parse_text(part, where, &g->text, err));
     SS_TRY(part_config(json, "vision_config", "vision_config_dict", where, &part, err));
     SS_TRY(parse_vision(part, where, &g->vision, err));
     SS_TRY(config_size(json, "projection_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->text.projection, err));
@@ -182,8 +182,8 @@ static void attend_self(compute *c, const clip_encoder_config *g, const clip_lay
 }
 
 /* One layer, in place on x [B, N, D]. */
-static void layer_forward(compute *c, const clip_encoder_config *g, const clip_layer *w, int causal, const char *part,
-                          int64_t number, tensor x) {
+static void clip_layer_forward(compute *c, const clip_encoder_config *g, const clip_layer *w, int causal,
+                               const char *part, int64_t number, tensor x) {
     long long i = number;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor h = nn_layer_norm_new(c, x, &w->norm1, g->eps), y = nn_like(c, x);
@@ -263,7 +263,7 @@ static void text_forward(compute *c, const clip_text_config *g, const clip_text_
         snprintf(prefix, sizeof prefix, "text_model.encoder.layers.%lld.", (long long)i);
         if (i == g->encoder.layers - 1) op_copy(c, out->penultimate, x);
         pack(stream, c, prefix);
-        layer_forward(c, &g->encoder, &w->layers[i], 1, "text_model", i, x);
+        clip_layer_forward(c, &g->encoder, &w->layers[i], 1, "text_model", i, x);
         unpack(stream, c, prefix);
     }
     finish_text(c, g, w, stream, ids, x, out);
@@ -292,7 +292,7 @@ tensor clip_image_forward(compute *c, const clip_vision_config *g, const clip_vi
     tensor x = nn_layer_norm_new(c, embedded, &w->norm_before, g->encoder.eps);
     compute_tap(c, x, "vision_model.pre_layrnorm");
     for (int64_t i = 0; i < g->encoder.layers; i++)
-        layer_forward(c, &g->encoder, &w->layers[i], 0, "vision_model", i, x);
+        clip_layer_forward(c, &g->encoder, &w->layers[i], 0, "vision_model", i, x);
     tensor pooled = compute_3d(c, batch, 1, width);
     op_layer_norm(c, pooled, tensor_slice(x, 1, 0, 1), &w->norm_after.gamma, &w->norm_after.beta, g->encoder.eps);
     pooled = tensor_reshape(pooled, 2, (int64_t[]){batch, width});

@@ -9,7 +9,7 @@
 
 /* ---- listening ---- */
 
-static void take(void *user, const char *name, tensor t) {
+static void culprit_take(void *user, const char *name, tensor t) {
     culprit *k = user;
     int64_t n = tensor_elements(t), rows = t.ndim ? t.dim[0] : 1;
     if (*k->tap || n == 0) return;
@@ -32,7 +32,7 @@ static void take(void *user, const char *name, tensor t) {
 
 void culprit_listen(culprit *k, compute *c, const model *m) {
     *k = (culprit){.c = c, .network = m, .before = c->tap};
-    k->sink = (tap_sink){take, k};
+    k->sink = (tap_sink){culprit_take, k};
     c->tap = &k->sink;
 }
 

@@ -17,7 +17,7 @@ static ss_status check_heads(int64_t width, int64_t heads, const char *what, con
                      (long long)heads);
 }
 
-static ss_status parse_text(const json_t *json, const char *where, reward_config *g, ss_error *err) {
+static ss_status image_reward_parse_text(const json_t *json, const char *where, reward_config *g, ss_error *err) {
     SS_TRY(config_size(json, "hidden_size", where, 768, CONFIG_WIDTH_LIMIT, &g->width, err));
     SS_TRY(config_size(json, "intermediate_size", where, 3072, CONFIG_WIDTH_LIMIT, &g->inner, err));
     SS_TRY(config_size(json, "num_hidden_layers", where, 12, CONFIG_LAYER_LIMIT, &g->layers, err));
@@ -58,7 +58,7 @@ ss_status image_reward_parse(const json_t *json, const char *class_name, const c
     if (!empty) return error_no_memory(err, "config", 0);
     ss_status status = SS_OK;
     if (json_has(json, "text")) status = json_get_object(json, "text", where, &text_json, err);
-    if (status == SS_OK) status = parse_text(text_json ? text_json : empty, where, g, err);
+    if (status == SS_OK) status = image_reward_parse_text(text_json ? text_json : empty, where, g, err);
     json_decref(empty);
     return status == SS_OK ? parse_mlp(json, where, g, err) : status;
 }

@@ -238,7 +238,9 @@ typedef struct place {
     lora_term *first, *last;
 } place;
 
-static int by_name(const void *a, const void *b) { return strcmp(((const place *)a)->name, ((const place *)b)->name); }
+static int lora_by_name(const void *a, const void *b) {
+    return strcmp(((const place *)a)->name, ((const place *)b)->name);
+}
 
 static ss_status list_places(const checkpoint *file, place **out, size_t *n, ss_error *err) {
     const size_t count = checkpoint_count(file);
@@ -255,7 +257,7 @@ static ss_status list_places(const checkpoint *file, place **out, size_t *n, ss_
         }
         (*out)[(*n)++] = (place){.name = name.s, .e = e};
     }
-    qsort(*out, *n, sizeof **out, by_name);
+    qsort(*out, *n, sizeof **out, lora_by_name);
     return SS_OK;
 }
 
@@ -286,7 +288,7 @@ static ss_status keep_term(lora_set *s, lora_term *t, ss_error *err) {
 }
 
 /* One target of a pair. Rows of `up` are the weight's rows, columns of `down` what follows in it. */
-static ss_status add_term(lora_set *s, const pair *p, view_tensor *rows, place *to, float factor, ss_error *err) {
+static ss_status lora_add_term(lora_set *s, const pair *p, view_tensor *rows, place *to, float factor, ss_error *err) {
     const checkpoint_entry *w = to->e;
     const int64_t rank = p->down->shape[0], out = w->ndim > 1 ? w->shape[0] : 0;
     if (out < 1 || rows->shape[0] != out || p->down->count != rank * (w->count / out))
@@ -320,10 +322,10 @@ static ss_status apply_pair(lora_set *s, const lora_source *f, pair *p, const ch
     if (status == SS_OK) status = lora_targets(&p->name, component, p->up, layers, blocks, &list, err);
     for (size_t i = 0; i < list.n && status == SS_OK; i++) {
         const place key = {.name = list.at[i].name};
-        place *to = bsearch(&key, places, n, sizeof key, by_name);
+        place *to = bsearch(&key, places, n, sizeof key, lora_by_name);
         if (!to) continue;
         found = 1;
-        status = add_term(s, p, &list.at[i], to, factor, err);
+        status = lora_add_term(s, p, &list.at[i], to, factor, err);
     }
     if (status == SS_OK && found) p->used = 1;
     view_tensors_free(&list);

@@ -31,8 +31,8 @@ float *lora_floats(const checkpoint_entry *e, int64_t first, int64_t n, ss_error
 }
 
 /* Elements [from, to) of a row of the product, `columns` wide, added to out. */
-static void add_row(const lora_term *t, const float *up, const float *down, int64_t columns, int64_t from, int64_t to,
-                    float *sum, float *out) {
+static void lora_merge_add_row(const lora_term *t, const float *up, const float *down, int64_t columns, int64_t from,
+                               int64_t to, float *sum, float *out) {
     memset(sum, 0, (size_t)(to - from) * sizeof *sum);
     for (int64_t r = 0; r < t->rank; r++) {
         const float u = up[r], *d = down + r * columns + from;
@@ -53,7 +53,8 @@ static float *read_up(const lora_term *t, int64_t first, int64_t n, ss_error *er
 }
 
 /* One term, for elements [first, first + n) of a weight whose rows are `columns` wide. */
-static ss_status add_term(const lora_term *t, int64_t columns, int64_t first, int64_t n, float *out, ss_error *err) {
+static ss_status lora_merge_add_term(const lora_term *t, int64_t columns, int64_t first, int64_t n, float *out,
+                                     ss_error *err) {
     const int64_t top = first / columns, rows = (first + n - 1) / columns - top + 1, end = first + n;
     const int threads = rows < 64 ? 1 : thread_default_count();
     float *down = lora_floats(t->down, 0, t->down->count, err);
@@ -65,8 +66,8 @@ static ss_status add_term(const lora_term *t, int64_t columns, int64_t first, in
     for (int64_t i = 0; i < (sums ? rows : 0); i++) {
         const int64_t begin = (top + i) * columns;
         const int64_t from = begin < first ? first - begin : 0, to = begin + columns > end ? end - begin : columns;
-        add_row(t, up + i * t->rank, down, columns, from, to, sums + omp_get_thread_num() * columns,
-                out + begin + from - first);
+        lora_merge_add_row(t, up + i * t->rank, down, columns, from, to, sums + omp_get_thread_num() * columns,
+                           out + begin + from - first);
     }
     free(sums);
     free(up);
@@ -82,6 +83,6 @@ ss_status lora_read_merged(const checkpoint_entry *e, int64_t first, int64_t n, 
     const int64_t columns = e->count / e->shape[0]; /* lora.c takes no weight without rows */
     ss_status status = SS_OK;
     for (const lora_term *t = e->part->context; t && status == SS_OK; t = t->next)
-        status = add_term(t, columns, first, n, out, err);
+        status = lora_merge_add_term(t, columns, first, n, out, err);
     return status;
 }

@@ -221,7 +221,7 @@ static tensor unit(compute *c, tensor x) {
 
 /* Adds the mean over pixels of the weighted squares of one tap to distance[B]; `a`, `b` are of unit length, and `a` is
  * overwritten. */
-static void compare(compute *c, tensor a, tensor b, const weight *linear, int tap, double *distance) {
+static void lpips_compare(compute *c, tensor a, tensor b, const weight *linear, int tap, double *distance) {
     int64_t n = a.dim[1] * a.dim[2];
     arena_mark mark = arena_get_mark(c->scratch);
     tensor out = compute_4d(c, a.dim[0], a.dim[1], a.dim[2], 1);
@@ -269,7 +269,7 @@ static void see_pair(compute *c, void *user, int tap, tensor features) {
     tensor first = tensor_slice(features, 0, 0, p->n), second = tensor_slice(features, 0, p->n, p->n);
     compute_tap(c, first, "in0.%d", tap);
     compute_tap(c, second, "in1.%d", tap);
-    compare(c, unit(c, first), unit(c, second), &p->w->linear[tap], tap, p->distance);
+    lpips_compare(c, unit(c, first), unit(c, second), &p->w->linear[tap], tap, p->distance);
 }
 
 void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, tensor a, tensor b, double *distance) {
@@ -329,7 +329,7 @@ static void see_known(compute *c, void *user, int tap, tensor features) {
     known *k = user;
     tensor a = unit(c, features), b = nn_like(c, features);
     op_upload(c, b, k->from->tap[tap]);
-    compare(c, a, b, &k->w->linear[tap], tap, &k->distance);
+    lpips_compare(c, a, b, &k->w->linear[tap], tap, &k->distance);
 }
 
 double lpips_distance(compute *c, const lpips_config *g, const lpips_weights *w, tensor picture,

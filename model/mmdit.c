@@ -124,7 +124,8 @@ static void project(const pass *p, const projection *stream, int n) {
 }
 
 /* `studied`: what only a studied call says (block, inputs, Gram matrices); NULL = it is not studied. */
-static void attend(const pass *p, tensor q, tensor k, tensor v, tensor out, const attn_call *studied, attn_kind kind) {
+static void mmdit_attend(const pass *p, tensor q, tensor k, tensor v, tensor out, const attn_call *studied,
+                         attn_kind kind) {
     int64_t heads = p->g->heads;
     int joint = kind == ATTN_JOINT, n_segments = p->in->n_segments; /* the image is the first */
     attn_call call = studied ? *studied : (attn_call){.block = -1};
@@ -158,7 +159,7 @@ static tensor joint_attention(const pass *p, const mmdit_block *w, tensor image,
         {&w->attn_context, context, q_text, tensor_slice(k, 1, ni, nt), tensor_slice(v, 1, ni, nt)},
     };
     project(p, stream, STREAMS);
-    attend(p, q, k, v, out, studied, ATTN_JOINT);
+    mmdit_attend(p, q, k, v, out, studied, ATTN_JOINT);
     arena_release(c->scratch, mark);
     return out;
 }
@@ -170,7 +171,7 @@ static void add_second_attention(const pass *p, const mmdit_block *w, tensor x, 
     arena_mark mark = arena_get_mark(c->scratch);
     tensor out = nn_like(c, x), q = nn_like(c, x), k = nn_like(c, x), v = nn_like(c, x);
     project(p, &(projection){&w->attn2, normed, q, k, v}, 1);
-    attend(p, q, k, v, out, NULL, ATTN_SELF);
+    mmdit_attend(p, q, k, v, out, NULL, ATTN_SELF);
     linear_call back = gated(nn_linear_call(q, out, &w->attn2.out, ACT_NONE), x, gate);
     op_linears(c, &back, 1);
     compute_tap(c, q, "transformer_blocks.%d.attn2", block);
@@ -226,7 +227,8 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
                                     nn_linear_call(mt, p->condition, &w->norm1_context, ACT_NONE)};
     op_linears(c, modulate, NN_COUNT(modulate));
     tensor normed = modulated(p, image, part(p, m, 1), part(p, m, 0), &w->attn.k);
-    tensor normed_context = modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0), &w->attn_context.k);
+    tensor normed_context =
+        modulated(p, context, part(p, mt, last ? 0 : 1), part(p, mt, last ? 1 : 0), &w->attn_context.k);
     tensor normed2 = dual ? modulated(p, image, part(p, m, 7), part(p, m, 6), &w->attn2.k) : TENSOR_NONE;
     compute_tap(c, normed, "transformer_blocks.%d.norm1", i);
     compute_tap(c, normed_context, "transformer_blocks.%d.norm1_context", i);

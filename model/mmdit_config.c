@@ -122,7 +122,7 @@ static const weight_row DUAL_QK_NORM_ROWS[] = {
     {offsetof(mmdit_block, attn2.norm_k), WEIGHT_VECTOR, "attn2.norm_k.weight", "d"},
 };
 
-static void bind_block(binder *b, const mmdit_config *g, mmdit_block *w, int i) {
+static void mmdit_config_bind_block(binder *b, const mmdit_config *g, mmdit_block *w, int i) {
 #define BLOCK_BIND(rows) binder_rows(b, w, rows, NN_COUNT(rows), "transformer_blocks.%d.", i)
     BLOCK_BIND(BLOCK_ROWS);
     if (g->qk_norm) BLOCK_BIND(QK_NORM_ROWS);
@@ -154,7 +154,7 @@ void mmdit_bind(binder *b, const void *config, void *weights) {
     binder_symbol(b, "O", p * p * out, "patch_size %lld x %lld x out_channels %lld", p, p, out);
     binder_rows(b, w, ROWS, NN_COUNT(ROWS), "%s", "");
     w->block = binder_array(b, g->layers, sizeof *w->block);
-    for (int i = 0; w->block && i < g->layers; i++) bind_block(b, g, &w->block[i], i);
+    for (int i = 0; w->block && i < g->layers; i++) mmdit_config_bind_block(b, g, &w->block[i], i);
     binder_rows(b, w, OUTPUT_ROWS, NN_COUNT(OUTPUT_ROWS), "%s", "");
 }
 

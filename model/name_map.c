@@ -29,8 +29,8 @@ static size_t match(const char *from, const char *name, int flat, int64_t number
     return f > from && f[-1] != '.' && *p ? 0 : (size_t)(p - name);
 }
 
-static const map_row *find_row(const name_map *m, const char *name, int flat, int64_t number[MAP_MAX_NUMBERS],
-                               size_t *covered) {
+static const map_row *name_map_find_row(const name_map *m, const char *name, int flat, int64_t number[MAP_MAX_NUMBERS],
+                                        size_t *covered) {
     for (int i = 0; i < m->rows; i++) {
         memset(number, 0, sizeof *number * MAP_MAX_NUMBERS);
         *covered = match(m->row[i].from, name, flat, number);
@@ -40,7 +40,7 @@ static const map_row *find_row(const name_map *m, const char *name, int flat, in
 }
 
 const map_row *name_map_find(const name_map *m, const char *name, int64_t number[MAP_MAX_NUMBERS], size_t *covered) {
-    return find_row(m, name, 0, number, covered);
+    return name_map_find_row(m, name, 0, number, covered);
 }
 
 static int64_t count_anew(const map_numbers *n, char rule, int64_t x) {
@@ -91,11 +91,11 @@ static ss_status check_rows(const checkpoint_entry *e, int parts, ss_error *err)
                      e->name, (long long)(e->ndim ? e->shape[0] : 0), parts, parts);
 }
 
-static ss_status apply(const name_map *m, const map_numbers *n, const char *name, int flat, const checkpoint_entry *e,
-                       view_tensors *list, int *known, ss_error *err) {
+static ss_status name_map_apply_row(const name_map *m, const map_numbers *n, const char *name, int flat,
+                                    const checkpoint_entry *e, view_tensors *list, int *known, ss_error *err) {
     int64_t number[MAP_MAX_NUMBERS];
     size_t covered;
-    const map_row *row = find_row(m, name, flat, number, &covered);
+    const map_row *row = name_map_find_row(m, name, flat, number, &covered);
     *known = row != NULL;
     if (!row || row->change == MAP_DROP) return SS_OK;
     int parts = 1, part = 0;
@@ -115,10 +115,10 @@ static ss_status apply(const name_map *m, const map_numbers *n, const char *name
 
 ss_status name_map_apply(const name_map *m, const map_numbers *n, const char *name, const checkpoint_entry *e,
                          view_tensors *list, int *known, ss_error *err) {
-    return apply(m, n, name, 0, e, list, known, err);
+    return name_map_apply_row(m, n, name, 0, e, list, known, err);
 }
 
 ss_status name_map_apply_flat(const name_map *m, const map_numbers *n, const char *name, const checkpoint_entry *e,
                               view_tensors *list, int *known, ss_error *err) {
-    return apply(m, n, name, 1, e, list, known, err);
+    return name_map_apply_row(m, n, name, 1, e, list, known, err);
 }

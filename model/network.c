@@ -388,7 +388,7 @@ static void collect_tap(void *user, const char *name, tensor t) {
     if (!ok) compute_fail(k->c, &err);
 }
 
-static ss_status run(const model *m, compute *c, const model_arrays *in, model_arrays *outputs, ss_error *err) {
+static ss_status network_run(const model *m, compute *c, const model_arrays *in, model_arrays *outputs, ss_error *err) {
     arena_mark mark = arena_get_mark(c->scratch);
     ss_status status = m->net->forward(m, c, in, outputs, err);
     arena_release(c->scratch, mark);
@@ -424,7 +424,7 @@ ss_status model_forward(const model *m, compute *c, const model_arrays *in, cons
     if (n_taps > 0 && !(k.seen = calloc((size_t)n_taps, 1))) return error_no_memory(err, "taps", 1);
     const tap_sink sink = {collect_tap, &k}, *before = c->tap;
     if (n_taps != 0) c->tap = &sink;
-    ss_status status = run(m, c, in, out, err);
+    ss_status status = network_run(m, c, in, out, err);
     c->tap = before;
     if (status == SS_OK) status = check_taps(m, &k, err);
     for (int i = 0; i < tapped.n && status == SS_OK; i++) { /* hand the memory over */
@@ -448,7 +448,7 @@ ss_status model_list_taps(const model *m, model_arrays *out, ss_error *err) {
     const tap_sink sink = {collect_tap, &k};
     dry->tap = &sink;
     ss_status status = m->net->example(m->config, &in, err);
-    if (status == SS_OK) status = run(m, dry, &in, &outputs, err);
+    if (status == SS_OK) status = network_run(m, dry, &in, &outputs, err);
     model_arrays_free(&outputs);
     model_arrays_free(&in);
     compute_destroy(dry);

@@ -12,7 +12,7 @@ const char *const OPEN_CLIP_IGNORE[] = {"logit_scale", "logit_bias", "attn_mask"
 /* ---- config ---- */
 
 /* Parts of open_clip's towers that this network does not have: a config with one is refused. */
-static ss_status refuse(const json_t *json, const char *const *keys, const char *where, ss_error *err) {
+static ss_status open_clip_refuse(const json_t *json, const char *const *keys, const char *where, ss_error *err) {
     for (; *keys; keys++) {
         const json_t *v = json_object_get(json, *keys);
         if (v && !json_is_null(v) && !json_is_false(v) && !(json_is_number(v) && json_number_value(v) == 0.0))
@@ -54,7 +54,7 @@ static ss_status parse_vision(const json_t *json, const char *where, clip_vision
     static const char *const unknown[] = {
         "timm_model_name", "ls_init_value",     "attentional_pool", "global_average_pool",
         "input_patchnorm", "attn_pooler_heads", "no_ln_pre",        NULL};
-    SS_TRY(refuse(json, unknown, where, err));
+    SS_TRY(open_clip_refuse(json, unknown, where, err));
     SS_TRY(parse_pool(json, "tok", where, err));
     SS_TRY(parse_tower(json, 1, where, 12, &g->encoder, err));
     g->channels = 3;
@@ -66,10 +66,10 @@ static ss_status parse_vision(const json_t *json, const char *where, clip_vision
     return SS_OK;
 }
 
-static ss_status parse_text(const json_t *json, const char *where, clip_text_config *g, ss_error *err) {
+static ss_status open_clip_parse_text(const json_t *json, const char *where, clip_text_config *g, ss_error *err) {
     static const char *const unknown[] = {"hf_model_name",  "ls_init_value", "embed_cls",
                                           "no_causal_mask", "proj_bias",     NULL};
-    SS_TRY(refuse(json, unknown, where, err));
+    SS_TRY(open_clip_refuse(json, unknown, where, err));
     SS_TRY(parse_pool(json, "argmax", where, err));
     SS_TRY(parse_tower(json, 0, where, 12, &g->encoder, err));
     SS_TRY(config_size(json, "vocab_size", where, 49408, CONFIG_VOCABULARY_LIMIT, &g->vocabulary, err));
@@ -88,7 +88,7 @@ ss_status open_clip_parse(const json_t *json, const char *class_name, const char
         json = part;
     }
     SS_TRY(json_get_object(json, "text_cfg", where, &part, err));
-    SS_TRY(parse_text(part, where, &g->text, err));
+    SS_TRY(open_clip_parse_text(part, where, &g->text, err));
     SS_TRY(json_get_object(json, "vision_cfg", where, &part, err));
     SS_TRY(parse_vision(part, where, &g->vision, err));
     SS_TRY(config_size(json, "embed_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->text.projection, err));

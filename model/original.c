@@ -156,7 +156,7 @@ static ss_status read_configs(original *o, ss_error *err) {
 
 /* ---- opening ---- */
 
-static ss_status fill(original *o, ss_error *err) {
+static ss_status original_fill(original *o, ss_error *err) {
     SS_TRY(checkpoint_open(&o->file, o->path, err));
     o->wrapper = has_names(o->file, "", WRAPPER, "") ? WRAPPER : "";
     if (!o->folder) {
@@ -174,7 +174,7 @@ ss_status original_open(original **out, const char *path, const char *config, ss
     o->folder = config ? text_copy(config) : NULL;
     o->configs = json_object();
     ss_status status =
-        o->path && o->configs && (o->folder || !config) ? fill(o, err) : error_no_memory(err, path, sizeof *o);
+        o->path && o->configs && (o->folder || !config) ? original_fill(o, err) : error_no_memory(err, path, sizeof *o);
     if (status == SS_OK) *out = o;
     else original_close(o);
     return status;

@@ -122,7 +122,7 @@ static tensor position_bias(compute *c, const t5_config *g, const t5_weights *w,
     return (tensor){window.data, TENSOR_F32, 3, {g->heads, tokens, tokens}, {n, -1, 1}};
 }
 
-static void attend(compute *c, const t5_config *g, const t5_layer *w, tensor bias, tensor out, tensor x) {
+static void t5_attend(compute *c, const t5_config *g, const t5_layer *w, tensor bias, tensor out, tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
     nn_qkv of = nn_qkv_new(c, x, x, &w->q, &w->k, &w->v);
     tensor heads = nn_like(c, of.q);
@@ -147,13 +147,13 @@ static void feed_forward(compute *c, const t5_config *g, const t5_layer *w, tens
 }
 
 /* One block, in place on x [B, N, D]. */
-static void layer_forward(compute *c, const t5_config *g, const t5_layer *w, tensor bias, int64_t number, tensor x) {
+static void t5_layer_forward(compute *c, const t5_config *g, const t5_layer *w, tensor bias, int64_t number, tensor x) {
     long long i = number;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor h = nn_like(c, x), y = nn_like(c, x);
     op_rms_norm(c, h, x, &w->norm_attention, g->eps);
     compute_tap(c, h, "encoder.block.%lld.layer.0.layer_norm", i);
-    attend(c, g, w, bias, y, h);
+    t5_attend(c, g, w, bias, y, h);
     compute_tap(c, y, "encoder.block.%lld.layer.0.SelfAttention", i);
     op_add(c, x, x, y);
     compute_tap(c, x, "encoder.block.%lld.layer.0", i);
@@ -179,7 +179,7 @@ static void run_layer(compute *c, const t5_config *g, const t5_layer *w, const w
         some = STREAMED_ROWS / x.dim[1] > 1 ? STREAMED_ROWS / x.dim[1] : 1;
     }
     for (int64_t b = 0; b < batch; b += some)
-        layer_forward(c, g, w, bias, i, tensor_slice(x, 0, b, batch - b < some ? batch - b : some));
+        t5_layer_forward(c, g, w, bias, i, tensor_slice(x, 0, b, batch - b < some ? batch - b : some));
     if (stream) weights_unpack_part(stream, c, prefix);
 }
 

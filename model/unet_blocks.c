@@ -100,7 +100,7 @@ static void add_feed_forward(const layer_pass *l, const unet_layer *w) {
 }
 
 /* BasicTransformerBlock. */
-static void layer_forward(const layer_pass *l, const unet_layer *w) {
+static void unet_blocks_layer_forward(const layer_pass *l, const unet_layer *w) {
     compute *c = l->p->c;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor normed = normed_new(l, &w->norm1, "norm1");
@@ -132,7 +132,7 @@ void unet_transformer_forward(unet_pass *p, const unet_stage *s, const unet_tran
     tap_projection(p, tokens, x, name, "proj_in");
     layer_pass l = {
         .p = p, .stage = s, .image = {SEGMENT_IMAGE, "image", 0, (int)n, (int)x.dim[2]}, .x = tokens, .name = name};
-    for (; l.number < depth; l.number++) layer_forward(&l, &w->layers[l.number]);
+    for (; l.number < depth; l.number++) unet_blocks_layer_forward(&l, &w->layers[l.number]);
     nn_linear_into(c, moved, tokens, &w->proj_out, ACT_NONE);
     tap_projection(p, moved, x, name, "proj_out");
     op_add(c, x, x, tensor_reshape(moved, 4, x.dim));

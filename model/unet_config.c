@@ -36,7 +36,7 @@ static const struct refusal {
     {"cross_attention_norm", "null", "norms of the text"},
 };
 
-static ss_status refuse(const json_t *value, const struct refusal *r, const char *where, ss_error *err) {
+static ss_status unet_config_refuse(const json_t *value, const struct refusal *r, const char *where, ss_error *err) {
     char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     error_set(err, SS_ERR_INPUT, where, "%s is %.60s; expected %s: %s are not supported", r->key,
               found ? found : json_type_name(value), r->accepted, r->what);
@@ -57,13 +57,13 @@ static ss_status check_refusals(const json_t *json, const char *where, ss_error 
     for (int i = 0; i < NN_COUNT(REFUSALS); i++) {
         const struct refusal *r = &REFUSALS[i];
         if (json_has(json, r->key) && !is_accepted(json_object_get(json, r->key), r->accepted))
-            return refuse(json_object_get(json, r->key), r, where, err);
+            return unet_config_refuse(json_object_get(json, r->key), r, where, err);
     }
     const json_t *value = json_object_get(json, only.key); /* one for all blocks, or a list */
     if (!json_has(json, only.key) || json_is_false(value)) return SS_OK;
-    if (!json_is_array(value)) return refuse(value, &only, where, err);
+    if (!json_is_array(value)) return unet_config_refuse(value, &only, where, err);
     for (size_t i = 0; i < json_array_size(value); i++)
-        if (!json_is_false(json_array_get(value, i))) return refuse(value, &only, where, err);
+        if (!json_is_false(json_array_get(value, i))) return unet_config_refuse(value, &only, where, err);
     return SS_OK;
 }
 
@@ -279,7 +279,7 @@ static ss_status read_addition(const json_t *json, const char *where, unet_confi
     return check_shift(g->freq_shift, g->addition_time_dim, where, err);
 }
 
-static ss_status read_text(const json_t *json, const char *where, unet_config *g, ss_error *err) {
+static ss_status unet_config_read_text(const json_t *json, const char *where, unet_config *g, ss_error *err) {
     static const char key[] = "cross_attention_dim";
     int64_t dim[UNET_MAX_BLOCKS];
     SS_TRY(read_each(json, key, 1280, CONFIG_WIDTH_LIMIT, g->blocks, where, dim, err));
@@ -338,6 +338,6 @@ ss_status unet_parse(const json_t *json, const char *class_name, const char *whe
     SS_TRY(check_shift(g->freq_shift, g->stage[0].width, where, err));
     SS_TRY(
         config_size(json, "time_embedding_dim", where, 4 * g->stage[0].width, CONFIG_WIDTH_LIMIT, &g->time_dim, err));
-    SS_TRY(read_text(json, where, g, err));
+    SS_TRY(unet_config_read_text(json, where, g, err));
     return read_addition(json, where, g, err);
 }

@@ -96,7 +96,7 @@ static void bind_transformer(binder *b, const unet_config *g, const unet_stage *
     }
 }
 
-static void bind_block(binder *b, const unet_config *g, int stage, unet_block *block) {
+static void unet_weights_bind_block(binder *b, const unet_config *g, int stage, unet_block *block) {
     const unet_stage *s = &g->stage[stage];
     char name[UNET_NAME_SIZE];
     unet_stage_name(g, stage, name);
@@ -124,6 +124,6 @@ void unet_bind(binder *b, const void *config, void *weights) {
     binder_rows(b, w, ROWS, NN_COUNT(ROWS), "%s", "");
     if (g->text_time) binder_rows(b, w, ADDITION_ROWS, NN_COUNT(ADDITION_ROWS), "%s", "");
     w->blocks = binder_array(b, unet_stages(g), sizeof *w->blocks);
-    for (int i = 0; w->blocks && i < unet_stages(g); i++) bind_block(b, g, i, &w->blocks[i]);
+    for (int i = 0; w->blocks && i < unet_stages(g); i++) unet_weights_bind_block(b, g, i, &w->blocks[i]);
     binder_rows(b, w, OUTPUT_ROWS, NN_COUNT(OUTPUT_ROWS), "%s", "");
 }

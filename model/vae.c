@@ -151,7 +151,7 @@ static void bind_middle(binder *b, const vae_config *g, const half_plan *p, vae_
         binder_rows(b, &h->attention, ATTENTION_ROWS, NN_COUNT(ATTENTION_ROWS), "%s.attentions.0.", prefix);
 }
 
-static void bind_block(binder *b, const half_plan *p, int number, vae_block *block) {
+static void vae_bind_block(binder *b, const half_plan *p, int number, vae_block *block) {
     char prefix[48];
     snprintf(prefix, sizeof prefix, "%s.%s.%d", p->part, p->blocks, number);
     int before = number ? number - 1 : 0;
@@ -179,7 +179,7 @@ static void bind_half(binder *b, const vae_config *g, int up, vae_half *h) {
     binder_rows(b, h, HALF_ROWS, NN_COUNT(HALF_ROWS), "%s.", p.part);
     bind_middle(b, g, &p, h);
     h->blocks = binder_array(b, p.n, sizeof *h->blocks);
-    for (int i = 0; h->blocks && i < p.n; i++) bind_block(b, &p, i, &h->blocks[i]);
+    for (int i = 0; h->blocks && i < p.n; i++) vae_bind_block(b, &p, i, &h->blocks[i]);
 }
 
 void vae_bind(binder *b, const void *config, void *weights) {

@@ -200,7 +200,7 @@ static tensor as_images(tensor tokens, const walk *k) {
 }
 
 /* x += attention of one head over all pixels. */
-static void attend(walk *k, const vae_attention *w, const char *prefix) {
+static void vae_forward_attend(walk *k, const vae_attention *w, const char *prefix) {
     compute *c = k->c;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor tokens = tokens_beside(k, 0), q = tokens_beside(k, 1), key = tokens_beside(k, 2), v = tokens_beside(k, 3);
@@ -223,7 +223,7 @@ static void middle(walk *k, const vae_half *w) {
     char prefix[48];
     snprintf(prefix, sizeof prefix, "%s.mid_block", k->plan.part);
     resnet(k, &w->mid[0], prefix, 0);
-    if (k->g->mid_attention) attend(k, &w->attention, prefix);
+    if (k->g->mid_attention) vae_forward_attend(k, &w->attention, prefix);
     resnet(k, &w->mid[1], prefix, 1);
     compute_tap(k->c, k->x, "%s", prefix);
 }
@@ -296,7 +296,7 @@ static int64_t canvas_floats(const half_plan *p, int64_t height, int64_t width) 
     return most;
 }
 
-static walk begin(compute *c, const vae_config *g, int up, tensor in, int64_t rows) {
+static walk vae_forward_begin(compute *c, const vae_config *g, int up, tensor in, int64_t rows) {
     walk k = {.c = c, .g = g, .plan = vae_plan_half(g, up), .stripe = rows};
     set_level(&k, in.dim[1], in.dim[2], block_slot(&k.plan, 0));
     k.canvas = compute_2d(c, in.dim[0], canvas_floats(&k.plan, in.dim[1], in.dim[2]));
@@ -324,7 +324,7 @@ tensor vae_decode_in_stripes(compute *c, const vae_config *g, const vae_weights 
     tensor out =
         compute_4d(c, latents.dim[0], end_size(&p, latents.dim[1]), end_size(&p, latents.dim[2]), g->out_channels);
     arena_mark mark = arena_get_mark(c->scratch);
-    walk k = begin(c, g, 1, latents, rows);
+    walk k = vae_forward_begin(c, g, 1, latents, rows);
     tensor in = latents;
     if (g->post_quant_conv) {
         in = nn_like(c, latents);
@@ -346,7 +346,7 @@ tensor vae_encode_in_stripes(compute *c, const vae_config *g, const vae_weights 
                             2 * g->latent_channels);
     arena_mark mark = arena_get_mark(c->scratch);
     tensor moments = g->quant_conv ? nn_like(c, out) : out;
-    walk k = begin(c, g, 0, pictures, rows);
+    walk k = vae_forward_begin(c, g, 0, pictures, rows);
     half_forward(&k, &w->encoder, moments, pictures);
     if (g->quant_conv) {
         conv1_into(c, out, moments, &w->quant);

@@ -56,7 +56,7 @@ void binder_symbol(binder *b, const char *name, int64_t value, const char *origi
 }
 
 /* Grow an array so that one more element of `size` bytes fits. */
-static int grow(void **array, int n, int *capacity, size_t size) {
+static int weights_grow(void **array, int n, int *capacity, size_t size) {
     if (n < *capacity) return 1;
     int wanted = *capacity ? 2 * *capacity : 64;
     void *more = realloc(*array, (size_t)wanted * size);
@@ -70,7 +70,7 @@ void *binder_array(binder *b, int64_t n, size_t size) {
     if (!going(b) || n <= 0) return NULL;
     weight_set *s = b->set;
     void *array = calloc((size_t)n, size), *list = s->memory;
-    if (!array || !grow(&list, s->n_memory, &s->memory_capacity, sizeof *s->memory)) {
+    if (!array || !weights_grow(&list, s->n_memory, &s->memory_capacity, sizeof *s->memory)) {
         free(array);
         error_no_memory(&b->error, "weight tables", (unsigned long long)n * size);
         return NULL;
@@ -325,7 +325,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
     text name = {0};
     void *list = s->item;
     if (!make_name(b, prefixes, strcspn(prefixes, "|"), row->name, strcspn(row->name, "|"), &name) ||
-        !grow(&list, s->n, &s->capacity, sizeof *s->item)) {
+        !weights_grow(&list, s->n, &s->capacity, sizeof *s->item)) {
         text_free(&name);
         error_no_memory(&b->error, "weight tables", sizeof *s->item);
         return;

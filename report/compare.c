@@ -214,7 +214,8 @@ static void release(compare_facts *f) {
     free(f);
 }
 
-static ss_status gather(compare_facts *f, const store *s, const char *a, const char *b, int rows, ss_error *err) {
+static ss_status compare_gather(compare_facts *f, const store *s, const char *a, const char *b, int rows,
+                                ss_error *err) {
     SS_TRY(find_condition(f->study, a, &f->a, err));
     SS_TRY(find_condition(f->study, b, &f->b, err));
     if (f->a == f->b) return error_set(err, SS_ERR_USAGE, NULL, "'%s' is compared with itself", a);
@@ -232,7 +233,7 @@ ss_status compare_write(const store *s, const char *a, const char *b, int rows, 
     if (!f) return error_no_memory(err, "a comparison", sizeof *f);
     f->study = store_study((store *)(uintptr_t)s);
     f->store_folder = store_folder(s);
-    ss_status status = gather(f, s, a, b, rows, err);
+    ss_status status = compare_gather(f, s, a, b, rows, err);
     if (status == SS_OK) {
         compare_page(f, &page);
         status = page.failed ? error_no_memory(err, "a page", page.len) : file_write(path, page.s, page.len, err);

@@ -135,7 +135,7 @@ static void add_cases(const void *facts, text *out) {
 
 /* ---- images ---- */
 
-static void add_row(text *out, const compare_pair *p) {
+static void compare_page_add_row(text *out, const compare_pair *p) {
     text note = {0}, difference = {0};
     text_add(out, "<tr><th>");
     text_add_html(out, p->words);
@@ -176,7 +176,7 @@ static void add_images(const void *facts, text *out) {
     page_element(out, "p", "soft", text_for(&words, out));
     text_free(&words);
     page_table_begin(out, "pictures", heading, 5);
-    for (int i = 0; i < f->n_shown; i++) add_row(out, &f->pair[i]);
+    for (int i = 0; i < f->n_shown; i++) compare_page_add_row(out, &f->pair[i]);
     page_table_end(out);
 }
 

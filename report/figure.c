@@ -10,18 +10,18 @@
 
 enum { WIDE = 520, HALF = 460, EDGE = 10, SERIES_COLOURS = 6, MAX_TICKS = 16, MAX_LOG_TICKS = 12 };
 
-static void add_number(text *out, double x) { text_add_fixed(out, isfinite(x) ? x : 0, 1); }
+static void figure_add_number(text *out, double x) { text_add_fixed(out, isfinite(x) ? x : 0, 1); }
 
 /* A tag's attribute: name="12.3". */
 static void add_attribute(text *out, const char *name, double x) {
     text_addf(out, " %s=\"", name);
-    add_number(out, x);
+    figure_add_number(out, x);
     text_add(out, "\"");
 }
 
-static void begin(text *out, int width, double height, const char *title) {
+static void figure_begin(text *out, int width, double height, const char *title) {
     text_addf(out, "<svg class=\"figure %s\" viewBox=\"0 0 %d ", width == WIDE ? "wide" : "half", width);
-    add_number(out, height);
+    figure_add_number(out, height);
     text_add(out, "\" role=\"img\"><title>");
     text_add_html(out, title);
     text_add(out, "</title>\n");
@@ -182,7 +182,7 @@ void figure_forest(const figure_estimate *row, int n, const char *name, double m
     if (with_zero) widen(0, &low, &high);
     if (margin > 0) widen(-margin, &low, &high), widen(margin, &low, &high);
     axis a = make_axis(low, high, EDGE + 14, WIDE - EDGE - 14);
-    begin(out, WIDE, bottom + 42, name);
+    figure_begin(out, WIDE, bottom + 42, name);
     if (margin > 0) add_box(out, "band", -1, place(&a, -margin), 2, place(&a, margin) - place(&a, -margin), bottom - 2);
     add_x_axis(out, &a, 2, bottom, name);
     if (with_zero) add_line(out, "zero", -1, place(&a, 0), 2, place(&a, 0), bottom);
@@ -196,9 +196,9 @@ static void add_series(text *out, const figure_series *s, int colour, double shi
     text_add(out, " points=\"");
     for (int i = 0; i < s->n; i++) {
         if (!isfinite(s->y[i])) continue;
-        add_number(out, place(x, s->x[i]) + shift);
+        figure_add_number(out, place(x, s->x[i]) + shift);
         text_add(out, ",");
-        add_number(out, place(y, s->y[i]));
+        figure_add_number(out, place(y, s->y[i]));
         text_add(out, " ");
     }
     text_add(out, "\"/>\n");
@@ -244,7 +244,7 @@ void figure_lines(const figure_series *series, int n, const char *x_name, const 
     axis x = x_scale == FIGURE_LOG ? make_log_axis(series, n, x_low, x_high, left + 12, right - 12)
                                    : make_axis(x_low, x_high, left, right);
     axis y = make_axis(y_low, y_high, bottom, top);
-    begin(out, HALF, bottom + 58 + add_legend(NULL, series, n, 0), y_name);
+    figure_begin(out, HALF, bottom + 58 + add_legend(NULL, series, n, 0), y_name);
     add_label(out, EDGE, 12, "axis", y_name);
     add_x_axis(out, &x, top, bottom, x_name);
     add_y_axis(out, &y, left, right);
@@ -263,7 +263,7 @@ void figure_scatter(const figure_point *point, int n, const char *x_name, const 
     if (!(high >= low)) return;
     const double top = 26, bottom = 374, left = 66, right = left + bottom - top;
     axis x = make_axis(low, high, left, right), y = make_axis(low, high, bottom, top);
-    begin(out, HALF, bottom + 46, y_name);
+    figure_begin(out, HALF, bottom + 46, y_name);
     add_label(out, EDGE, 12, "axis", y_name);
     add_x_axis(out, &x, top, bottom, x_name);
     add_y_axis(out, &y, left, right);
@@ -293,8 +293,8 @@ typedef struct shading {
 
 static double shade(const shading *s, double v) { return s->high > s->low ? (v - s->low) / (s->high - s->low) : 1; }
 
-static void add_cell(text *out, const figure_grid *g, const shading *range, int row, int column, double x, double y,
-                     double w, double h) {
+static void figure_add_cell(text *out, const figure_grid *g, const shading *range, int row, int column, double x,
+                            double y, double w, double h) {
     double v = g->value[row * g->columns + column];
     if (!isfinite(v)) return;
     text_add(out, "<rect class=\"cell\"");
@@ -355,14 +355,14 @@ void figure_heat(const figure_grid *g, text *out) {
     if (g->square) w = h = w * g->rows > 380 ? 380.0 / g->rows : w;
     double bottom = top + h * g->rows, end = left + w * g->columns;
     int every_row = label_every(h, 12), every_column = label_every(w, 20);
-    begin(out, HALF, bottom + 42, g->what);
+    figure_begin(out, HALF, bottom + 42, g->what);
     add_label(out, EDGE, 12, "", g->what);
     add_scale(out, &range, right, 22);
     add_label(out, EDGE, top - 8, "axis", g->row_axis);
     add_box(out, "frame", -1, left, top, end - left, bottom - top);
     for (int r = 0; r < g->rows; r++) {
         if (r % every_row == 0) add_tick_label(out, "tick end", left - 7, top + h * r + h / 2 + 4, r, 0);
-        for (int c = 0; c < g->columns; c++) add_cell(out, g, &range, r, c, left + w * c, top + h * r, w, h);
+        for (int c = 0; c < g->columns; c++) figure_add_cell(out, g, &range, r, c, left + w * c, top + h * r, w, h);
     }
     for (int c = 0; c < g->columns; c += every_column)
         add_tick_label(out, "tick mid", left + w * (c + 0.5), bottom + 15, c, 0);
@@ -390,7 +390,7 @@ void figure_shares(const figure_share *row, int n, const char *share_name, const
     }
     if (n == 0) return;
     axis a = {.low = 0, .high = high > 0 ? high : 1, .from = left, .to = right};
-    begin(out, HALF, bottom, share_name);
+    figure_begin(out, HALF, bottom, share_name);
     add_box(out, "bar", 0, EDGE, 4, 10, 10);
     add_label(out, EDGE + 16, 13, "", share_name);
     if (any_expected) {

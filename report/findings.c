@@ -150,7 +150,7 @@ static ss_status write_forest(const finding *f, int n, int (*wanted)(const analy
 /* ---- the sinks ---- */
 
 /* Words of a table's rows as Markdown; numbers in three digits. */
-static void add_table(text *out, const report_table *t) {
+static void findings_add_table(text *out, const report_table *t) {
     markdown_table(out, (const char *const *)t->name, t->columns);
     for (int r = 0; r < t->rows; r++) {
         text_add(out, "|");
@@ -168,7 +168,7 @@ static void add_table(text *out, const report_table *t) {
 static ss_status add_question(text *out, const store *s, const char *sql, ss_error *err) {
     report_table t;
     SS_TRY(report_table_read(&t, s, sql, err));
-    if (t.rows > 0) add_table(out, &t);
+    if (t.rows > 0) findings_add_table(out, &t);
     report_table_free(&t);
     return SS_OK;
 }
@@ -225,7 +225,7 @@ static ss_status add_sinks(const finding *f, text *out, ss_error *err) {
 
 /* ---- one study ---- */
 
-static void add_trends(const analysis *a, text *out) {
+static void findings_add_trends(const analysis *a, text *out) {
     static const char *const HEADING[] = {"over k", "metric", "n", "slope on ln k [95 % CI]", "Page's p"};
     int some = 0;
     for (int i = 0; i < a->n_trends; i++) {
@@ -272,7 +272,7 @@ static void add_study(const finding *f, int several, text *out) {
         markdown_cell(out, r->reads);
         text_add(out, "\n");
     }
-    add_trends(a, out);
+    findings_add_trends(a, out);
     for (int i = 0; i < a->n_shams; i++)
         if (a->shams[i].equal < a->shams[i].images)
             text_addf(out, "\n**Sham `%s`: %d of %d images differ from the baseline; trust nothing here.**\n",

@@ -27,7 +27,7 @@ static void choose_columns(report_facts *f) {
             if (y->condition[c].role == ORDER[o] && is_end_of_family(y, c)) f->column[f->n_columns++] = c;
 }
 
-static ss_status keep(char **to, const char *s, ss_error *err) {
+static ss_status gather_pictures_keep(char **to, const char *s, ss_error *err) {
     if (!*s) return SS_OK;
     *to = text_copy(s);
     return *to ? SS_OK : error_no_memory(err, "a prompt", strlen(s));
@@ -51,9 +51,9 @@ static ss_status choose_samples(report_facts *f, const store *s, ss_error *err) 
         facts_sample *sample = &f->sample[f->n_samples++];
         sample->prompt = report_whole(&t, i, 0);
         sample->seed = report_seed(&t, i, 1);
-        status = keep(&sample->words, report_words(&t, i, 2), err);
-        if (status == SS_OK) status = keep(&sample->tag, report_words(&t, i, 3), err);
-        if (status == SS_OK) status = keep(&sample->swapped, report_words(&t, i, 4), err);
+        status = gather_pictures_keep(&sample->words, report_words(&t, i, 2), err);
+        if (status == SS_OK) status = gather_pictures_keep(&sample->tag, report_words(&t, i, 3), err);
+        if (status == SS_OK) status = gather_pictures_keep(&sample->swapped, report_words(&t, i, 4), err);
     }
     report_table_free(&t);
     return status;
@@ -82,7 +82,7 @@ static ss_status gather_picture(report_facts *f, const store *s, int row, int co
     if (status == SS_OK && t.rows == 1) {
         p->value = report_number(&t, 0, 1);
         p->unreadable = report_number(&t, 0, 2) > 0;
-        status = keep(&p->note, report_words(&t, 0, 3), err);
+        status = gather_pictures_keep(&p->note, report_words(&t, 0, 3), err);
         p->failed = report_number(&t, 0, 4) > 0;
         if (status == SS_OK && !p->failed) status = store_image(s, report_whole(&t, 0, 0), &image, err);
         if (status == SS_OK && !p->failed) status = page_add_image(&p->img, &image, NULL, what.s, PICTURE_SIDE, err);

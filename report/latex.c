@@ -79,7 +79,7 @@ static void add_contrasts(const report_facts *f, text *out) {
                   "by Holm within each metric.}\n\\end{table}\n");
 }
 
-static void add_trends(const report_facts *f, text *out) {
+static void latex_add_trends(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
     text words = {0};
     int some = 0;
@@ -142,7 +142,7 @@ static void add_accuracy(const report_facts *f, text *out) {
     text_add(out, ": accuracy over images, Wilson intervals.}\n\\end{table}\n");
 }
 
-static void add_failed(const report_facts *f, text *out) {
+static void latex_add_failed(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
     if (a->n_failed == 0) return;
     text_add(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{llrr}\n\\toprule\n"
@@ -173,7 +173,7 @@ static void add_stacked(const parts_cell *c, int is_effect, text *out) {
     text_add(out, "}}");
 }
 
-static void add_grid(const parts_grid *g, const char *title, const parts_metric *m, int is_effect, text *out) {
+static void latex_add_grid(const parts_grid *g, const char *title, const parts_metric *m, int is_effect, text *out) {
     text words = {0};
     text_add(out, "\n\\begin{table}\n\\centering\n\\begin{tabular}{l");
     for (int c = 0; c < g->columns; c++) text_add(out, "l");
@@ -211,7 +211,7 @@ static void add_by_tag(const report_facts *f, text *out) {
         for (int is_effect = 1; is_effect >= 0; is_effect--) {
             parts_grid g =
                 is_effect ? parts_of_effects(a->by_tag, a->n_by_tag, on[i].name) : parts_of_means(a, on[i].name);
-            if (g.n && (is_effect || !on[i].is_binary)) add_grid(&g, f->study->name, &on[i], is_effect, out);
+            if (g.n && (is_effect || !on[i].is_binary)) latex_add_grid(&g, f->study->name, &on[i], is_effect, out);
             out->failed |= g.failed;
             parts_free(&g);
         }
@@ -221,8 +221,8 @@ static void add_by_tag(const report_facts *f, text *out) {
 void latex_tables(const report_facts *f, text *out) {
     text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
     add_contrasts(f, out);
-    add_failed(f, out);
-    add_trends(f, out);
+    latex_add_failed(f, out);
+    latex_add_trends(f, out);
     add_accuracy(f, out);
     add_by_tag(f, out);
 }

@@ -10,7 +10,7 @@
 
 /* Adds the metric to m[0..n) unless it is there; returns how many there are then. A row's facts about its metric hold
  * for all rows. */
-static int add_metric(parts_metric *m, int n, parts_metric added) {
+static int parts_add_one_metric(parts_metric *m, int n, parts_metric added) {
     int i = 0;
     while (i < n && strcmp(m[i].name, added.name) != 0) i++;
     if (i == n) m[n++] = added;
@@ -34,11 +34,11 @@ parts_metric *parts_metrics(const analysis *a, int *count, text *out) {
         for (int i = 0; i < a->n_rows; i++) {
             const analysis_row *r = &a->rows[i];
             if (r->is_primary == primary)
-                n = add_metric(all, n, (parts_metric){r->metric, r->is_random, r->in_main_table, 0});
+                n = parts_add_one_metric(all, n, (parts_metric){r->metric, r->is_random, r->in_main_table, 0});
         }
     for (int i = 0; i < a->n_means; i++) {
         const analysis_mean *m = &a->means[i];
-        n = add_metric(all, n, (parts_metric){m->metric, m->is_random, 0, m->is_binary});
+        n = parts_add_one_metric(all, n, (parts_metric){m->metric, m->is_random, 0, m->is_binary});
     }
     for (int is_main = 1; is_main >= 0; is_main--)
         for (int i = 0; i < n; i++)

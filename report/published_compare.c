@@ -244,7 +244,7 @@ static const field OF_EVERY[] = {{paper_model, own_model},
 static const field OF_CONTRAST[] = {{paper_metric, own_metric}, {paper_blocks, own_blocks},   {paper_scope, own_scope},
                                     {paper_rest, own_rest},     {paper_control, own_control}, {0}};
 
-static void compare(const pair *x, const field *f, text *paper, text *own) {
+static void published_compare_compare(const pair *x, const field *f, text *paper, text *own) {
     for (; f->paper; f++) {
         text a = {0}, b = {0};
         f->paper(x, &a);
@@ -262,13 +262,13 @@ static void compare(const pair *x, const field *f, text *paper, text *own) {
 void published_compare_contrast(const report_facts *f, const analysis_row *r, const published_contrast *p, text *paper,
                                 text *own) {
     const pair x = {f, r, r->stats.n, p->design, p};
-    compare(&x, OF_EVERY, paper, own);
-    compare(&x, OF_CONTRAST, paper, own);
+    published_compare_compare(&x, OF_EVERY, paper, own);
+    published_compare_compare(&x, OF_CONTRAST, paper, own);
 }
 
 void published_compare_sight(const report_facts *f, const published_sight *p, int n, text *paper, text *own) {
     const pair x = {f, NULL, n, p->design, NULL};
-    compare(&x, OF_EVERY, paper, own);
+    published_compare_compare(&x, OF_EVERY, paper, own);
 }
 
 /* "hps" of "hps-v2.1" */

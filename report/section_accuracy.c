@@ -9,7 +9,8 @@
 #include "report/figure.h"
 #include "report/words.h"
 
-static const analysis_accuracy *find(const analysis *a, const char *on, const char *tag, const char *condition) {
+static const analysis_accuracy *section_accuracy_find(const analysis *a, const char *on, const char *tag,
+                                                      const char *condition) {
     for (int i = 0; i < a->n_accuracy; i++) {
         const analysis_accuracy *c = &a->accuracy[i];
         if (strcmp(c->metric, on) == 0 && strcmp(c->tag, tag) == 0 && strcmp(c->condition, condition) == 0) return c;
@@ -26,7 +27,7 @@ static void add_interval(text *out, const stats_interval *i) {
     text_add(out, "]");
 }
 
-static void add_cell(text *out, const analysis_accuracy *c) {
+static void section_accuracy_add_cell(text *out, const analysis_accuracy *c) {
     text words = {0}, note = {0}, unreadable = {0};
     if (!c || c->images == 0) {
         page_element(out, "td", "n", "–");
@@ -62,7 +63,7 @@ static int is_first(const analysis *a, int i, int by_tag) {
 }
 
 /* Rows are conditions (there may be many), columns tags. */
-static void add_table(text *out, const analysis *a, const char *on) {
+static void section_accuracy_add_table(text *out, const analysis *a, const char *on) {
     text_add(out, "<div class=\"scroll\"><table class=\"accuracy\"><thead><tr><th>condition</th>");
     for (int i = 0; i < a->n_accuracy; i++)
         if (strcmp(a->accuracy[i].metric, on) == 0 && is_first(a, i, 1))
@@ -74,13 +75,14 @@ static void add_table(text *out, const analysis *a, const char *on) {
         page_element(out, "th", NULL, a->accuracy[i].condition);
         for (int j = 0; j < a->n_accuracy; j++)
             if (strcmp(a->accuracy[j].metric, on) == 0 && is_first(a, j, 1))
-                add_cell(out, find(a, on, a->accuracy[j].tag, a->accuracy[i].condition));
+                section_accuracy_add_cell(out,
+                                          section_accuracy_find(a, on, a->accuracy[j].tag, a->accuracy[i].condition));
         text_add(out, "</tr>\n");
     }
     page_table_end(out);
 }
 
-static void add_figure(text *out, const analysis *a, const char *on) {
+static void section_accuracy_add_figure(text *out, const analysis *a, const char *on) {
     figure_estimate *row = calloc((size_t)a->n_accuracy + 1, sizeof *row);
     text *note = calloc((size_t)a->n_accuracy + 1, sizeof *note), caption = {0}, axis = {0};
     int n = 0;
@@ -122,8 +124,8 @@ void section_accuracy(const void *facts, text *out) {
         for (int j = 0; j < i; j++) seen |= strcmp(a->accuracy[j].metric, a->accuracy[i].metric) == 0;
         if (seen) continue;
         page_element(out, "h3", NULL, a->accuracy[i].metric);
-        add_figure(out, a, a->accuracy[i].metric);
-        add_table(out, a, a->accuracy[i].metric);
+        section_accuracy_add_figure(out, a, a->accuracy[i].metric);
+        section_accuracy_add_table(out, a, a->accuracy[i].metric);
     }
     if (a->n_accuracy)
         page_element(out, "p", "soft",

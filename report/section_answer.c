@@ -95,7 +95,7 @@ static void add_summary(text *out, const report_facts *f) {
 }
 
 /* Estimate, p and reading of a contrast. */
-static void add_row(text *out, const analysis_row *r, int with_metric) {
+static void section_answer_add_row(text *out, const analysis_row *r, int with_metric) {
     text words = {0}, p = {0}, estimate = {0};
     words_add_contrast(&words, r->contrast);
     words_add_difference(&estimate, &r->stats);
@@ -122,7 +122,7 @@ static void add_primary(text *out, const analysis *a) {
     static const char *const HEADING[] = {"contrast", "verdict", "difference [95 % interval]", ">p (Holm)", "reads as"};
     page_table_begin(out, "answer", HEADING, 5);
     for (int i = 0; i < a->n_rows; i++)
-        if (a->rows[i].is_primary) add_row(out, &a->rows[i], 0);
+        if (a->rows[i].is_primary) section_answer_add_row(out, &a->rows[i], 0);
     page_table_end(out);
 }
 
@@ -140,7 +140,7 @@ static void add_sensitivity(text *out, const analysis *a) {
             page_table_begin(out, "answer", HEADING, 5);
         }
         some = 1;
-        add_row(out, r, 1);
+        section_answer_add_row(out, r, 1);
     }
     if (some) page_table_end(out);
 }

@@ -89,7 +89,7 @@ static void add_curve(curves *c, const report_facts *f, const char *name, const 
     c->used += n;
 }
 
-static void add_figure(text *out, const report_facts *f, const parts_metric *m, against what) {
+static void section_dose_add_figure(text *out, const report_facts *f, const parts_metric *m, against what) {
     const analysis *a = f->analysis;
     const char *on = m->name;
     curves c;
@@ -127,7 +127,7 @@ static const parts_metric *find_metric(const parts_metric *on, int n, const char
 }
 
 /* Of the metrics in on[0..n). */
-static void add_trends(text *out, const analysis *a, const parts_metric *on, int n_on) {
+static void section_dose_add_trends(text *out, const analysis *a, const parts_metric *on, int n_on) {
     static const char *const HEADING[] = {"contrast", "metric", ">k", ">n", "slope on ln k [95 % interval]",
                                           ">Page's p"};
     int some = 0;
@@ -166,11 +166,11 @@ static void add_trends(text *out, const analysis *a, const parts_metric *on, int
 static void add_metrics(text *out, const report_facts *f, const parts_metric *on, int n) {
     text figures = {0};
     for (int i = 0; i < n; i++) {
-        add_figure(&figures, f, &on[i], AGAINST_K);
-        add_figure(&figures, f, &on[i], AGAINST_DOSE);
+        section_dose_add_figure(&figures, f, &on[i], AGAINST_K);
+        section_dose_add_figure(&figures, f, &on[i], AGAINST_DOSE);
     }
     page_pair(out, &figures);
-    add_trends(out, f->analysis, on, n);
+    section_dose_add_trends(out, f->analysis, on, n);
 }
 
 void section_dose(const void *facts, text *out) {

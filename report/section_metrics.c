@@ -26,7 +26,7 @@ static void add_head(text *out, const char *name, const char *note) {
     text_add(out, "</th>");
 }
 
-static const analysis_row *find_row(const analysis *a, const study_contrast *c, const char *on) {
+static const analysis_row *section_metrics_find_row(const analysis *a, const study_contrast *c, const char *on) {
     for (int i = 0; i < a->n_rows; i++)
         if (a->rows[i].contrast == c && !a->rows[i].without_unreadable && strcmp(a->rows[i].metric, on) == 0)
             return &a->rows[i];
@@ -64,8 +64,8 @@ static void add_set_rows(text *out, const report_facts *f, const study_contrast 
 }
 
 /* on[0..metrics): the rows. */
-static void add_table(text *out, const report_facts *f, const parts_metric *on, int metrics,
-                      const study_contrast *const *contrast, int n) {
+static void section_metrics_add_table(text *out, const report_facts *f, const parts_metric *on, int metrics,
+                                      const study_contrast *const *contrast, int n) {
     const analysis *a = f->analysis;
     const char *primary = f->study->metric[f->study->primary].row->about.name;
     text_add(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>metric</th>");
@@ -79,7 +79,7 @@ static void add_table(text *out, const report_facts *f, const parts_metric *on, 
     for (int m = 0; m < metrics; m++) {
         int is_primary = strcmp(on[m].name, primary) == 0;
         add_head(out, on[m].name, on[m].is_random ? "random weights" : is_primary ? "primary" : NULL);
-        for (int i = 0; i < n; i++) add_effect(out, find_row(a, contrast[i], on[m].name));
+        for (int i = 0; i < n; i++) add_effect(out, section_metrics_find_row(a, contrast[i], on[m].name));
         text_add(out, "</tr>\n");
     }
     add_set_rows(out, f, contrast, n);
@@ -95,7 +95,7 @@ void section_metrics(const void *facts, text *out) {
     int n = contrast ? list_contrasts(a, contrast) : 0;
     if (!contrast) out->failed = 1;
     if (n > 0 && (metrics > 1 || f->sets.rows)) { /* else the answer has it all */
-        add_table(out, f, on, metrics, contrast, n);
+        section_metrics_add_table(out, f, on, metrics, contrast, n);
         page_element(out, "p", "soft",
                      "Mean differences over prompts with 95 % intervals, and p, corrected within each metric (Holm). "
                      "The answer rests on the primary metric; the other rows are sensitivity analyses. A distance of "

@@ -24,7 +24,7 @@ static void begin_table(text *out, int comparable) {
     page_table_begin(out, "answer", comparable ? SAME : OTHER, 3);
 }
 
-static void add_row(text *out, const text *what, const char *paper, const char *own) {
+static void section_published_add_row(text *out, const text *what, const char *paper, const char *own) {
     text_add(out, "<tr>");
     page_element(out, "th", "long", text_for(what, out));
     page_element(out, "td", NULL, paper);
@@ -38,15 +38,16 @@ static int is_as_before(const page_parts *s, const text *paper, const text *own)
 }
 
 /* A number with its design compared: into one of the tables. Takes all the texts. */
-static void add_number(page_parts *s, text *what, const char *says, text *value, text *paper, text *own) {
+static void section_published_add_number(page_parts *s, text *what, const char *says, text *value, text *paper,
+                                         text *own) {
     if (what->failed || value->failed || paper->failed || own->failed) s->same.failed = 1;
     else if (paper->len == 0) {
         if (!s->n_same++) begin_table(&s->same, 1);
-        add_row(&s->same, what, says, value->s);
+        section_published_add_row(&s->same, what, says, value->s);
     } else {
         if (!s->n_other) begin_table(&s->other, 0);
         int again = is_as_before(s, paper, own);
-        add_row(&s->other, what, again ? "as above" : paper->s, again ? "as above" : own->s);
+        section_published_add_row(&s->other, what, again ? "as above" : paper->s, again ? "as above" : own->s);
         s->n_other++;
         text_free(&s->last_paper);
         text_free(&s->last_own);
@@ -71,7 +72,7 @@ static void add_contrasts(page_parts *s) {
             text_addf(&what, ", k = %d (%s)", s->f->study->condition[r->contrast->a].intervention.k, p->where);
             words_add_estimate(&value, r->stats.mean, r->stats.ci_low, r->stats.ci_high, 1);
             published_compare_contrast(s->f, r, p, &paper, &own);
-            add_number(s, &what, p->says, &value, &paper, &own);
+            section_published_add_number(s, &what, p->says, &value, &paper, &own);
         }
 }
 
@@ -108,7 +109,7 @@ static void add_sights(page_parts *s) {
         words_add_percent(&value, x, block < 0 ? 2 : 1);
         if (block >= 0) text_addf(&value, " (block %d)", block);
         published_compare_sight(f, p, s->prompts, &paper, &own);
-        add_number(s, &what, p->says, &value, &paper, &own);
+        section_published_add_number(s, &what, p->says, &value, &paper, &own);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include "report/words.h"
 
-static void add_term(text *out, const char *term, text *words) {
+static void section_question_add_term(text *out, const char *term, text *words) {
     if (words->failed) out->failed = 1;
     if (words->len) {
         page_element(out, "dt", NULL, term);
@@ -96,40 +96,40 @@ static void add_conditions(text *out, const study *y) {
     page_table_end(out);
 }
 
-static void add_metric(text *out, const study_metric *m, const char *term) {
+static void section_question_add_metric(text *out, const study_metric *m, const char *term) {
     text words = {0};
     text_addf(&words, "%s%s: %s", m->row->about.name, m->is_random ? " (random weights)" : "", m->row->about.help);
-    add_term(out, term, &words);
+    section_question_add_term(out, term, &words);
 }
 
 static void add_entries(text *out, const report_facts *f) {
     const study *y = f->study;
     text words = {0};
     text_add(&words, y->model);
-    add_term(out, "Model", &words);
+    section_question_add_term(out, "Model", &words);
     add_prompts(&words, f);
-    add_term(out, "Prompts", &words);
+    section_question_add_term(out, "Prompts", &words);
     add_cuts(&words, f);
-    add_term(out, "Cut texts", &words);
+    section_question_add_term(out, "Cut texts", &words);
     add_seeds(&words, y);
-    add_term(out, "Image seeds", &words);
+    section_question_add_term(out, "Image seeds", &words);
     add_sampler(&words, &y->sampler);
-    add_term(out, "Sampler", &words);
+    section_question_add_term(out, "Sampler", &words);
     for (int i = 0; i < y->n_metrics; i++)
-        add_metric(out, &y->metric[i], i == y->primary ? "Primary metric" : "Metric");
-    for (int i = 0; i < y->n_set_metrics; i++) add_metric(out, &y->set_metric[i], "Metric of sets");
+        section_question_add_metric(out, &y->metric[i], i == y->primary ? "Primary metric" : "Metric");
+    for (int i = 0; i < y->n_set_metrics; i++) section_question_add_metric(out, &y->set_metric[i], "Metric of sets");
     for (int i = 0; i < y->n_probes; i++) {
         text_addf(&words, "%s: %s", y->probe[i]->about.name, y->probe[i]->about.help);
-        add_term(out, "Measured", &words);
+        section_question_add_term(out, "Measured", &words);
     }
     text_add_grouped(&words, f->analysis->images);
     text_add(&words, " of ");
     text_add_grouped(&words, f->analysis->images_planned);
     text_add(&words, " planned");
-    add_term(out, "Images", &words);
+    section_question_add_term(out, "Images", &words);
     for (int i = 0; i < f->notices.n; i++) {
         text_add(&words, f->notices.line[i]);
-        add_term(out, "Noticed", &words);
+        section_question_add_term(out, "Noticed", &words);
     }
 }
 

@@ -39,7 +39,7 @@ static void add_value(text *out, const report_table *t, int r) {
 }
 
 /* Rows first .. end are one metric's. */
-static void add_figure(text *out, const report_table *t, int first, int end) {
+static void section_sets_add_figure(text *out, const report_table *t, int first, int end) {
     figure_estimate row[MOST_ROWS];
     text note[MOST_ROWS] = {{0}}, axis = {0};
     int n = 0;
@@ -61,7 +61,7 @@ static void add_figure(text *out, const report_table *t, int first, int end) {
     text_free(&axis);
 }
 
-static void add_failed(text *out, const analysis *a, const char *condition) {
+static void section_sets_add_failed(text *out, const analysis *a, const char *condition) {
     for (int i = 0; i < a->n_failed; i++) {
         if (a->failed[i].metric || strcmp(a->failed[i].condition, condition) != 0) continue;
         text note = {0};
@@ -71,7 +71,7 @@ static void add_failed(text *out, const analysis *a, const char *condition) {
     }
 }
 
-static void add_table(text *out, const analysis *a, const report_table *t, int first, int end) {
+static void section_sets_add_table(text *out, const analysis *a, const report_table *t, int first, int end) {
     text_add(out, "<div class=\"scroll\"><table class=\"effects\"><thead><tr><th>condition</th><th>distance [95 % "
                   "CI]</th><th>images</th><th>of the baseline</th></tr></thead><tbody>\n");
     for (int r = first; r < end; r++) {
@@ -80,7 +80,7 @@ static void add_table(text *out, const analysis *a, const report_table *t, int f
         text_add(out, "<tr><th>");
         text_add_html(out, report_words(t, r, SETS_CONDITION));
         if (is_calibration(t, r)) page_element(out, "small", NULL, "other noise: the scale to read the others on");
-        add_failed(out, a, report_words(t, r, SETS_CONDITION));
+        section_sets_add_failed(out, a, report_words(t, r, SETS_CONDITION));
         text_add(out, "</th>");
         page_element(out, "td", "nowrap", text_for(&value, out));
         text_addf(out, "<td>%lld</td><td>%lld</td></tr>\n", (long long)report_whole(t, r, SETS_N),
@@ -101,8 +101,8 @@ void section_sets(const void *facts, text *out) {
                                                  .is_random = sets_are_random(t, first)});
         page_element(out, "h3", NULL, text_for(&title, out));
         text_free(&title);
-        add_figure(out, t, first, end);
-        add_table(out, ((const report_facts *)facts)->analysis, t, first, end);
+        section_sets_add_figure(out, t, first, end);
+        section_sets_add_table(out, ((const report_facts *)facts)->analysis, t, first, end);
     }
     if (t->rows)
         page_element(out, "p", "soft",

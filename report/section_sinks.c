@@ -29,12 +29,12 @@ static void add_census(text *out, const report_facts *f) {
     free(row);
 }
 
-static void add_cell(text *out, const char *words) { page_element(out, "td", "n", words); }
+static void section_sinks_add_cell(text *out, const char *words) { page_element(out, "td", "n", words); }
 
 static void add_percent(text *out, double share) {
     text words = {0};
     words_add_percent(&words, share, 1);
-    add_cell(out, text_for(&words, out));
+    section_sinks_add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
@@ -42,14 +42,14 @@ static void add_mass(text *out, double mass) {
     text words = {0};
     if (isfinite(mass)) text_add_double(&words, mass, 3);
     else text_add(&words, "–");
-    add_cell(out, text_for(&words, out));
+    section_sinks_add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
 static void add_count(text *out, int64_t n) {
     text words = {0};
     text_add_grouped(&words, n);
-    add_cell(out, text_for(&words, out));
+    section_sinks_add_cell(out, text_for(&words, out));
     text_free(&words);
 }
 
@@ -99,7 +99,7 @@ static void add_block_table(text *out, const report_facts *f) {
     page_table_end(out);
 }
 
-static void add_words(text *out, const report_facts *f) {
+static void section_sinks_add_words(text *out, const report_facts *f) {
     static const char *const HEADING[] = {"class", "word", ">sinks", ">share of sinks", ">mean mass"};
     const report_table *t = &f->words;
     if (t->rows == 0) return;
@@ -120,7 +120,7 @@ static void add_words(text *out, const report_facts *f) {
 enum { PLACE_ROW, PLACE_COLUMN, PLACE_SINKS, PLACE_HEIGHT, PLACE_WIDTH, MOST_CELLS = 1 << 20 };
 
 /* Rows [begin, end) of the table: places on one grid. `only`: there is no other. */
-static void add_grid(text *out, const report_table *t, int begin, int end, int only) {
+static void section_sinks_add_grid(text *out, const report_table *t, int begin, int end, int only) {
     int64_t height = report_whole(t, begin, PLACE_HEIGHT), width = report_whole(t, begin, PLACE_WIDTH);
     if (height < 1 || width < 1 || height > MOST_CELLS / width) return; /* a store's numbers are of unknown origin */
     double *value = calloc((size_t)(height * width), sizeof *value);
@@ -157,7 +157,7 @@ static void add_places(text *out, const report_facts *f) {
         while (end < t->rows && report_whole(t, end, PLACE_HEIGHT) == report_whole(t, r, PLACE_HEIGHT) &&
                report_whole(t, end, PLACE_WIDTH) == report_whole(t, r, PLACE_WIDTH))
             end++;
-        add_grid(out, t, r, end, r == 0 && end == t->rows);
+        section_sinks_add_grid(out, t, r, end, r == 0 && end == t->rows);
         r = end;
     }
 }
@@ -179,5 +179,5 @@ void section_sinks(const void *facts, text *out) {
     text_add(out, "</div>\n");
     add_class_table(out, f);
     add_block_table(out, f);
-    add_words(out, f);
+    section_sinks_add_words(out, f);
 }

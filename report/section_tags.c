@@ -22,7 +22,7 @@ typedef struct shown {
     const char *csv;
 } shown;
 
-static void add_figure(text *out, const shown *s, const parts_grid *g, const char *on) {
+static void section_tags_add_figure(text *out, const shown *s, const parts_grid *g, const char *on) {
     figure_estimate row[MOST_ROWS];
     text words[2 * MOST_ROWS] = {{0}}, axis = {0}, caption = {0};
     if (g->n > MOST_ROWS) return;
@@ -76,7 +76,7 @@ static void add_heading(text *out, const char *column, int n) {
     page_stacked(out, "th", &name, &small, &none);
 }
 
-static void add_cell(text *out, const parts_cell *c, int is_effect, int with_n) {
+static void section_tags_add_cell(text *out, const parts_cell *c, int is_effect, int with_n) {
     text number = {0}, interval = {0}, n = {0};
     if (c) words_add_estimate_apart(&number, &interval, c->mid, c->low, c->high, is_effect);
     if (c && with_n) text_addf(&n, "n = %d", c->n);
@@ -95,7 +95,7 @@ static void add_row_head(text *out, const parts_cell *c) {
     text_free(&name);
 }
 
-static void add_table(text *out, const parts_grid *g, int is_effect) {
+static void section_tags_add_table(text *out, const parts_grid *g, int is_effect) {
     int *n = calloc((size_t)g->columns + 1, sizeof *n);
     if (!n) {
         out->failed = 1;
@@ -113,7 +113,7 @@ static void add_table(text *out, const parts_grid *g, int is_effect) {
         text_add(out, "<tr>");
         add_row_head(out, &g->cell[first]);
         for (int c = 0; c < g->columns; c++)
-            add_cell(out, parts_find(g, first, end, g->column[c]), is_effect, n[c] == 0);
+            section_tags_add_cell(out, parts_find(g, first, end, g->column[c]), is_effect, n[c] == 0);
         text_add(out, "</tr>\n");
     }
     page_table_end(out);
@@ -121,13 +121,13 @@ static void add_table(text *out, const parts_grid *g, int is_effect) {
 }
 
 /* Open for the metrics of the main table; the others behind their names, so that a page of twenty can be read. */
-static void add_metric(text *out, const shown *s, const parts_metric *m, const parts_grid *g) {
+static void section_tags_add_metric(text *out, const shown *s, const parts_metric *m, const parts_grid *g) {
     text title = {0};
     parts_add_metric(&title, m);
     if (!m->is_main) text_add(out, "<details>");
     page_element(out, m->is_main ? "h3" : "summary", NULL, text_for(&title, out));
-    add_table(out, g, s->at != NULL);
-    if (s->at) add_figure(out, s, g, m->name);
+    section_tags_add_table(out, g, s->at != NULL);
+    if (s->at) section_tags_add_figure(out, s, g, m->name);
     if (!m->is_main) text_add(out, "</details>\n");
     text_free(&title);
 }
@@ -140,7 +140,7 @@ static int add_metrics(text *out, const shown *s) {
         if (!s->at && on[i].is_binary) continue;
         parts_grid g = s->at ? parts_of_effects(s->at, s->n, on[i].name) : parts_of_means(s->a, on[i].name);
         if (g.n && some && !on[i].is_main && !others++) page_element(out, "h3", NULL, "Other metrics");
-        if (g.n) add_metric(out, s, &on[i], &g);
+        if (g.n) section_tags_add_metric(out, s, &on[i], &g);
         some |= g.n > 0;
         out->failed |= g.failed;
         parts_free(&g);

@@ -19,7 +19,7 @@ ss_status report_table_columns(report_table *t, const char *const *name, int n, 
     return SS_OK;
 }
 
-static ss_status add_cell(report_table *t, report_cell cell, ss_error *err) {
+static ss_status table_add_cell(report_table *t, report_cell cell, ss_error *err) {
     if (t->filled == t->capacity) {
         size_t capacity = t->capacity ? 2 * t->capacity : 64;
         report_cell *grown = realloc(t->cell, capacity * sizeof *grown);
@@ -36,20 +36,20 @@ static ss_status add_cell(report_table *t, report_cell cell, ss_error *err) {
 }
 
 ss_status report_table_add_number(report_table *t, double x, ss_error *err) {
-    return add_cell(t, (report_cell){.number = x}, err);
+    return table_add_cell(t, (report_cell){.number = x}, err);
 }
 
 ss_status report_table_add_whole(report_table *t, int64_t x, ss_error *err) {
-    return add_cell(t, (report_cell){.number = (double)x, .whole = x, .is_whole = 1}, err);
+    return table_add_cell(t, (report_cell){.number = (double)x, .whole = x, .is_whole = 1}, err);
 }
 
 ss_status report_table_add_words(report_table *t, const char *s, ss_error *err) {
     char *copy = text_copy(s);
     if (!copy) return error_no_memory(err, "a table", strlen(s));
-    return add_cell(t, (report_cell){.number = NAN, .words = copy}, err);
+    return table_add_cell(t, (report_cell){.number = NAN, .words = copy}, err);
 }
 
-static ss_status read_row(report_table *t, store_rows *r, ss_error *err) {
+static ss_status table_read_row(report_table *t, store_rows *r, ss_error *err) {
     for (int i = 0; i < t->columns; i++) {
         int kind = store_rows_is_number(r, i);
         if (kind == 1) SS_TRY(report_table_add_whole(t, store_rows_int(r, i), err));
@@ -81,7 +81,7 @@ ss_status report_table_take(report_table *out, store_rows *r, ss_error *err) {
     int more = 0;
     *out = (report_table){0};
     ss_status status = read_columns(out, r, err);
-    while (status == SS_OK && (more = store_rows_next(r, err)) == 1) status = read_row(out, r, err);
+    while (status == SS_OK && (more = store_rows_next(r, err)) == 1) status = table_read_row(out, r, err);
     store_rows_close(r);
     if (more < 0) status = err->code;
     if (status != SS_OK) report_table_free(out);

@@ -30,7 +30,7 @@ static void add_heaviest(const trace *t, const attn_block *b, const float *map, 
     }
 }
 
-static void add_grid(const attn_segment *image, const float *map, text *out) {
+static void trace_map_page_add_grid(const attn_segment *image, const float *map, text *out) {
     double *value = malloc(((size_t)image->length + 1) * sizeof *value);
     for (int i = 0; value && i < image->length; i++) value[i] = (double)map[image->start + i];
     figure_grid grid = {.value = value,
@@ -73,7 +73,7 @@ static void add_one(const trace *t, int block, int step, text *out) {
         text_add(&caption, ".");
     }
     page_figure_begin(out, "places");
-    if (image) add_grid(image, map, out);
+    if (image) trace_map_page_add_grid(image, map, out);
     else {
         text words = {0};
         add_heaviest(t, b, map, &words);

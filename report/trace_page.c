@@ -19,7 +19,7 @@ typedef struct page_facts {
 
 /* ---- the image ---- */
 
-static void add_term(text *out, const char *term, text *words) {
+static void trace_page_add_term(text *out, const char *term, text *words) {
     page_element(out, "dt", NULL, term);
     page_element(out, "dd", NULL, words->failed || !words->len ? "" : words->s);
     if (words->failed) out->failed = 1;
@@ -27,7 +27,7 @@ static void add_term(text *out, const char *term, text *words) {
     *words = (text){0};
 }
 
-static void add_image(const void *facts, text *out) {
+static void trace_page_add_image(const void *facts, text *out) {
     const page_facts *f = facts;
     const trace *t = f->t;
     attn_shape s = attn_run_shape(t->run);
@@ -37,12 +37,12 @@ static void add_image(const void *facts, text *out) {
     text_add(out, "</figure>\n<dl>\n");
     text_add(&words, t->model);
     if (t->weights != FORM_STORED) text_addf(&words, ", weights %s", WEIGHT_FORM_NAMES[t->weights]);
-    add_term(out, "Model", &words);
+    trace_page_add_term(out, "Model", &words);
     seed_text seed;
     text_add(&words, seed_write(t->seed, seed));
-    add_term(out, "Seed", &words);
+    trace_page_add_term(out, "Seed", &words);
     sample_settings_add_words(t->settings, &words);
-    add_term(out, "Sampler", &words);
+    trace_page_add_term(out, "Sampler", &words);
     text_addf(&words, "%d blocks × %d heads × %d steps, %d guidance branch%s; ", s.blocks, s.heads, s.steps,
               t->branches, t->branches == 1 ? "" : "es");
     for (int layout = 0; layout < trace_layouts(t); layout++) {
@@ -51,13 +51,13 @@ static void add_image(const void *facts, text *out) {
         for (int i = 0; i < b->n_segments; i++)
             text_addf(&words, "%s%s %d", i ? ", " : "", b->segment[i].name, b->segment[i].length);
     }
-    add_term(out, "Attention", &words);
+    trace_page_add_term(out, "Attention", &words);
     text_add(out, "</dl>\n");
 }
 
 /* ---- tables and figures over blocks ---- */
 
-static void add_number(text *out, double x, int digits) {
+static void trace_page_add_number(text *out, double x, int digits) {
     text words = {0};
     if (isfinite(x)) text_add_double(&words, x, digits);
     else text_add(&words, "–");
@@ -79,10 +79,10 @@ static void add_block(const trace *t, int block, const trace_column *columns, in
     text_addf(out, "<td class=\"n\">%d</td>", best.head);
     page_element(out, "td", "nowrap", text_for(&key, out));
     text_addf(out, "<td class=\"n\">%d of %d</td>", best.key_steps, s.steps);
-    add_number(out, best.mass, 3);
-    add_number(out, best.mass * t->block[block].keys, 3);
+    trace_page_add_number(out, best.mass, 3);
+    trace_page_add_number(out, best.mass * t->block[block].keys, 3);
     for (int i = 0; i < n; i++)
-        if (columns[i].shown) add_number(out, trace_mean(t, i, block, best.head, 0, s.steps), 3);
+        if (columns[i].shown) trace_page_add_number(out, trace_mean(t, i, block, best.head, 0, s.steps), 3);
     text_add(out, "</tr>\n");
     text_free(&key);
 }
@@ -195,7 +195,7 @@ static void add_explorer(const void *facts, text *out) { trace_add_explorer(((co
 static void add_map(const void *facts, text *out) { trace_add_map(((const page_facts *)facts)->t, out); }
 
 ss_status trace_page(const trace *t, text *out, ss_error *err) {
-    static const page_section SECTIONS[] = {{"image", "The image", add_image},
+    static const page_section SECTIONS[] = {{"image", "The image", trace_page_add_image},
                                             {"explore", "Step by step", add_explorer},
                                             {"map", "The attention itself", add_map},
                                             {"strongest", "Strongest heads", add_strongest},

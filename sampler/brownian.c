@@ -24,7 +24,7 @@ static uint32_t mix(uint32_t x, uint32_t y) {
 }
 
 /* Words of 32 bits, the lowest first; at least one. */
-static int add_words(uint32_t *word, int n, uint64_t value) {
+static int brownian_add_words(uint32_t *word, int n, uint64_t value) {
     word[n++] = (uint32_t)value;
     if (value >> 32) word[n++] = (uint32_t)(value >> 32);
     return n;
@@ -33,10 +33,10 @@ static int add_words(uint32_t *word, int n, uint64_t value) {
 uint32_t brownian_seed(uint64_t entropy, uint64_t key, int depth) {
     uint32_t word[MAX_WORDS + 2] = {0}, pool[POOL], constant = 0x43b0d7e5u;
     const uint32_t multiplier = 0x931e8875u;
-    int n = add_words(word, 0, entropy);
+    int n = brownian_add_words(word, 0, entropy);
     if (depth >= 0) { /* a key comes after a full pool of entropy */
-        n = add_words(word, POOL, key);
-        n = add_words(word, n, (uint64_t)depth);
+        n = brownian_add_words(word, POOL, key);
+        n = brownian_add_words(word, n, (uint64_t)depth);
     }
     for (int i = 0; i < POOL; i++) pool[i] = hashmix(word[i], &constant, multiplier);
     for (int from = 0; from < POOL; from++)
@@ -64,7 +64,7 @@ typedef struct search {
     float *noise, *sum; /* [n] each */
 } search;
 
-static void draw(const brownian *b, uint32_t seed, float *out, int64_t n) {
+static void brownian_draw(const brownian *b, uint32_t seed, float *out, int64_t n) {
     torch_generator r;
     torch_generator_begin(&r, b->device, seed);
     torch_generator_randn(&r, out, n);
@@ -81,7 +81,7 @@ static void visit(search *s, double start, double end, uint64_t key, int depth, 
     double middle = rounded(0.5 * (end + start)), left = middle - start, right = end - middle,
            whole = 1 / (end - start);
     float share = (float)left, scale = (float)whole, spread = (float)sqrt(left * right * whole);
-    draw(s->b, brownian_seed(s->b->seed, key, depth), s->noise, s->n);
+    brownian_draw(s->b, brownian_seed(s->b->seed, key, depth), s->noise, s->n);
     for (int64_t i = 0; i < s->n; i++) {
         float mean = share * w[i] * scale, moved = spread * s->noise[i];
         below[i] = mean + moved;
@@ -103,7 +103,7 @@ void brownian_noise(const brownian *b, double from, double to, float *room, floa
                 .sum = out};
     float *top = room + n, spread = (float)sqrt(b->high - b->low);
     memset(out, 0, (size_t)n * sizeof *out);
-    draw(b, brownian_seed(b->seed, 0, -1), top, n);
+    brownian_draw(b, brownian_seed(b->seed, 0, -1), top, n);
     for (int64_t i = 0; i < n; i++) top[i] *= spread;
     if (s.from < s.to) visit(&s, start, end, 0, 0, top, top + n);
     float scale = sqrtf((float)fabs(to - from)), sign = from < to ? 1 : -1;

@@ -131,7 +131,7 @@ ss_status denoise_latents(pipeline *p, const denoise_state *d, float *host, ss_e
 
 int denoise_step_number(const denoise_state *d) { return d->step; }
 
-static const char *word_of(const void *words, attn_branch branch, int key) {
+static const char *denoise_word_of(const void *words, attn_branch branch, int key) {
     return embedding_key_word(words, branch, key);
 }
 
@@ -149,7 +149,7 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
                                .step = d->step,
                                .branch = branch,
                                .key_class = embedding_key_classes(e, branch),
-                               .word = word_of,
+                               .word = denoise_word_of,
                                .words = e};
 }
 

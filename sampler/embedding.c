@@ -52,7 +52,8 @@ ss_status text_states_allocate(const text_shape *shape, int n, float **states, f
     return *states && *pooled ? SS_OK : error_no_memory(err, "text states", values * sizeof **states);
 }
 
-static ss_status fill(embedding *e, const pipeline *p, const sample_settings *s, const char *prompt, ss_error *err) {
+static ss_status embedding_fill(embedding *e, const pipeline *p, const sample_settings *s, const char *prompt,
+                                ss_error *err) {
     const char *each[MAX_BRANCHES];
     int n = embedding_texts(p, s, prompt, each);
     text_shape shape;
@@ -82,7 +83,7 @@ ss_status embedding_new(embedding **out, const pipeline *p, const sample_setting
     for (int i = 0; i < sites.n_segments; i++)
         if (sites.segment[i].kind == SEGMENT_IMAGE) e->n_image += sites.segment[i].length;
     e->n_keys = sites.keys;
-    ss_status status = fill(e, p, s, prompt, err);
+    ss_status status = embedding_fill(e, p, s, prompt, err);
     if (status == SS_OK) *out = e;
     else embedding_free(e);
     return status;

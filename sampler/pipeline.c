@@ -115,7 +115,7 @@ static const struct {
     {"Inpaint", "a picture that is filled in"},
 };
 
-static void refuse(const char *name, const char *what, const char *where, ss_error *err) {
+static void pipeline_refuse(const char *name, const char *what, const char *where, ss_error *err) {
     text rows = {0};
     for (int i = 0; i < ROW_COUNT; i++)
         text_addf(&rows, "%s%s", i == 0 ? "" : i + 1 < ROW_COUNT ? ", " : " or ", ROWS[i]->about.name);
@@ -124,10 +124,10 @@ static void refuse(const char *name, const char *what, const char *where, ss_err
     text_free(&rows);
 }
 
-static const pipeline_row *find_row(const char *name, const char *where, ss_error *err) {
+static const pipeline_row *pipeline_find_row(const char *name, const char *where, ss_error *err) {
     entry about[ROW_COUNT];
     for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++)
-        if (strstr(name, REFUSED[i].part)) return refuse(name, REFUSED[i].what, where, err), NULL;
+        if (strstr(name, REFUSED[i].part)) return pipeline_refuse(name, REFUSED[i].what, where, err), NULL;
     for (int i = 0; i < ROW_COUNT; i++) about[i] = ROWS[i]->about;
     const entry *e = entry_find(about, sizeof about[0], ROW_COUNT, "pipeline", name, where, err);
     return e ? ROWS[e - about] : NULL;
@@ -145,7 +145,7 @@ static ss_status read_index(pipeline *p, const char *path, json_t **out, ss_erro
 static ss_status open_index(pipeline *p, const json_t *index, const char *path, ss_error *err) {
     const char *class_name;
     SS_TRY(json_get_text(index, "_class_name", path, &class_name, err));
-    if (!(p->row = find_row(class_name, path, err))) return err->code;
+    if (!(p->row = pipeline_find_row(class_name, path, err))) return err->code;
     if (p->parts->n_lora) SS_TRY(lora_open(&p->lora, p->parts->lora, p->parts->n_lora, err));
     if (!p->single) SS_TRY(pipeline_check_variant(p, index, path, p->parts->variant, err));
     const char *own = p->single ? original_config_folder(p->single) : p->folder;

@@ -46,7 +46,7 @@ static ss_status open_text(pipeline *p, sd3 *m, const json_t *index, const char 
 }
 
 /* Components of one model must fit each other. */
-static ss_status check_components(const pipeline *p, const sd3 *m, ss_error *err) {
+static ss_status pipeline_sd3_check_components(const pipeline *p, const sd3 *m, ss_error *err) {
     const mmdit_config *g = mmdit_config_of(m);
     const vae_config *v = pipeline_vae_config(p);
     const clip_text_config *a = clip_texts_config(&m->clip, 0), *b = clip_texts_config(&m->clip, 1);
@@ -78,7 +78,7 @@ static ss_status sd3_open(pipeline *p, const json_t *index, const char *index_pa
     p->network = m->mmdit;
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
     SS_TRY(open_text(p, m, index, index_path, variant, err));
-    SS_TRY(check_components(p, m, err));
+    SS_TRY(pipeline_sd3_check_components(p, m, err));
     int size = (int)mmdit_config_of(m)->sample_size * pipeline_vae_factor(p);
     p->by_default = (sample_settings){
         .width = size, .height = size, .steps = 28, .guidance = 7.0, .negative = "", .max_text_tokens = 256};

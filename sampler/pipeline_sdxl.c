@@ -17,7 +17,7 @@ static ss_status check_index(const json_t *index, const char *path, ss_error *er
 }
 
 /* What SDXL has beside what other such pipelines have. */
-static ss_status check_components(const pipeline *p, const unet_pipeline *m, ss_error *err) {
+static ss_status pipeline_sdxl_check_components(const pipeline *p, const unet_pipeline *m, ss_error *err) {
     const unet_config *g = unet_config_of(m);
     if (!g->text_time)
         return error_set(err, SS_ERR_INPUT, p->folder,
@@ -41,7 +41,7 @@ static ss_status sdxl_open(pipeline *p, const json_t *index, const char *index_p
     SS_TRY(json_get_bool_or(index, "force_zeros_for_empty_prompt", index_path, 1, &m->force_zeros, err));
     SS_TRY(pipeline_open_scheduler(p, SCHEDULER_DIFFUSION, NULL, err));
     SS_TRY(unet_pipeline_open(p, index, index_path, classes, variant, SAMPLE_SIZE, err));
-    return check_components(p, m, err);
+    return pipeline_sdxl_check_components(p, m, err);
 }
 
 const pipeline_row PIPELINE_SDXL = {

@@ -132,7 +132,8 @@ static ss_status change_weights(void *user, checkpoint **files, ss_error *err) {
 }
 
 /* Of the single file, or of a file of the component alone. */
-static ss_status open_file(model **out, const pipeline *p, const char *name, const char *class_name, ss_error *err) {
+static ss_status pipeline_source_open_file(model **out, const pipeline *p, const char *name, const char *class_name,
+                                           ss_error *err) {
     const char *part = named(p, name);
     json_t *config = NULL;
     char *where = NULL;
@@ -156,7 +157,8 @@ ss_status source_open_component(model **out, const pipeline *p, const char *name
                                 const char *variant, ss_error *err) {
     const char *part = named(p, name);
     *out = NULL;
-    if (part ? !file_is_folder(part) : p->single != NULL) return open_file(out, p, name, class_name, err);
+    if (part ? !file_is_folder(part) : p->single != NULL)
+        return pipeline_source_open_file(out, p, name, class_name, err);
     char *folder = part ? text_copy(part) : file_join(p->folder, name);
     if (!folder) return error_no_memory(err, "path", strlen(name));
     int has = 0;

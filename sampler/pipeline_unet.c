@@ -13,7 +13,7 @@ ss_status unet_pipeline_check_index(const json_t *index, const char *index_path,
                      "controlnet: ControlNet is not supported; expected no such component");
 }
 
-static ss_status check_components(const pipeline *p, const unet_pipeline *m, ss_error *err) {
+static ss_status pipeline_unet_check_components(const pipeline *p, const unet_pipeline *m, ss_error *err) {
     const unet_config *g = unet_config_of(m);
     const vae_config *v = pipeline_vae_config(p);
     SS_TRY(pipeline_agree(p, g->cross_attention_dim, "unet's cross_attention_dim", clip_texts_width(&m->clip),
@@ -32,7 +32,7 @@ ss_status unet_pipeline_open(pipeline *p, const json_t *index, const char *index
     p->network = m->unet;
     SS_TRY(pipeline_open_component(&p->vae, p, index, index_path, "vae", "AutoencoderKL", variant, err));
     SS_TRY(clip_texts_open(&m->clip, p, index, index_path, text_classes, variant, err));
-    SS_TRY(check_components(p, m, err));
+    SS_TRY(pipeline_unet_check_components(p, m, err));
     const int64_t *size = unet_config_of(m)->sample_size;
     p->by_default.width = (int)(size[1] ? size[1] : sample_size) * pipeline_vae_factor(p);
     p->by_default.height = (int)(size[0] ? size[0] : sample_size) * pipeline_vae_factor(p);

@@ -8,7 +8,7 @@
 const option PIPELINE_RULES[] = {PIPELINE_RULE_OPTIONS, {0}};
 
 /* Word `number` of "today|older": where it begins, and its length. */
-static const char *word_of(const option *o, int number, size_t *length) {
+static const char *rules_word_of(const option *o, int number, size_t *length) {
     const char *at = o->words;
     for (; number > 0; number--) at += strcspn(at, "|") + 1;
     *length = strcspn(at, "|");
@@ -31,7 +31,7 @@ json_t *pipeline_rules_write(const pipeline_rules *r) {
     json_t *o = json_object();
     for (int i = 0; o && i < PIPELINE_RULE_COUNT; i++) {
         size_t length;
-        const char *word = word_of(&PIPELINE_RULES[i], r->word[i], &length);
+        const char *word = rules_word_of(&PIPELINE_RULES[i], r->word[i], &length);
         if (json_object_set_new(o, PIPELINE_RULES[i].name, json_stringn(word, length)) == 0) continue;
         json_decref(o);
         o = NULL;
@@ -58,7 +58,7 @@ ss_status pipeline_rules_read(const json_t *json, const char *where, pipeline_ru
     return SS_OK;
 }
 
-static ss_status take(pipeline_rules *r, json_t *own, const char *where, ss_error *err) {
+static ss_status rules_take(pipeline_rules *r, json_t *own, const char *where, ss_error *err) {
     const char *key;
     json_t *value;
     json_object_foreach(own, key, value) {
@@ -78,7 +78,7 @@ ss_status pipeline_rules_take_folder(pipeline_rules *r, const char *folder, ss_e
     json_t *own = NULL;
     if (!path) return error_no_memory(err, "a path", strlen(folder));
     ss_status status = file_exists(path) ? json_read_file(path, JSON_CONFIG_LIMIT, &own, err) : SS_OK;
-    if (status == SS_OK && own) status = take(r, own, path, err);
+    if (status == SS_OK && own) status = rules_take(r, own, path, err);
     json_decref(own);
     free(path);
     return status;
@@ -87,7 +87,7 @@ ss_status pipeline_rules_take_folder(pipeline_rules *r, const char *folder, ss_e
 void pipeline_rules_add_words(const pipeline_rules *r, text *out) {
     for (int i = 0; i < PIPELINE_RULE_COUNT; i++) {
         size_t length;
-        const char *word = word_of(&PIPELINE_RULES[i], r->word[i], &length);
+        const char *word = rules_word_of(&PIPELINE_RULES[i], r->word[i], &length);
         if (r->word[i] == RULE_TODAY || !r->asked[i]) continue;
         text_addf(out, ", %s: ", PIPELINE_RULES[i].name);
         text_add_n(out, word, length);

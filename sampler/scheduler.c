@@ -49,7 +49,7 @@ static ss_status refuse_class(const char *found, const char *where, scheduler_fa
     return status;
 }
 
-static const scheduler_row *find_row(const char *name) {
+static const scheduler_row *scheduler_find_row(const char *name) {
     for (int i = 0; i < SCHEDULER_COUNT; i++)
         if (strcmp(name, SCHEDULERS[i]->about.name) == 0) return SCHEDULERS[i];
     return NULL;
@@ -61,7 +61,7 @@ prediction scheduler_predicts(const scheduler *g) {
 
 ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
                                 scheduler *out, ss_error *err) {
-    *out = (scheduler){.row = find_row(name), .unscaled = family == SCHEDULER_FLOW};
+    *out = (scheduler){.row = scheduler_find_row(name), .unscaled = family == SCHEDULER_FLOW};
     /* diffusers' pipelines of diffusions ask the scheduler for scales, which those of flows do not have */
     if (!out->row || (out->row->family == SCHEDULER_FLOW && family == SCHEDULER_DIFFUSION))
         return refuse_class(name, where, family, err);

@@ -47,8 +47,8 @@ static ss_status refuse_prediction(const scheduler *own, const scheduler *g, ss_
 }
 
 /* from_config takes those of the settings that the class supports, and the class's own defaults for the rest. */
-static ss_status choose(scheduler *out, json_t *config, const scheduler *own, scheduler_family family, char *asked,
-                        ss_error *err) {
+static ss_status scheduler_choose_choose(scheduler *out, json_t *config, const scheduler *own, scheduler_family family,
+                                         char *asked, ss_error *err) {
     char *rest = asked, *name = next_part(&rest), *part;
     int force = 0;
     if (!name) return error_set(err, SS_ERR_INPUT, NULL, "scheduler is empty; expected a class's name");
@@ -70,7 +70,7 @@ ss_status scheduler_choose(scheduler *out, const json_t *config, const scheduler
     strcpy(words, asked);
     json_t *copy = json_copy((json_t *)(uintptr_t)config);
     if (!copy) return error_no_memory(err, "scheduler's settings", 0);
-    ss_status status = choose(out, copy, own, family, words, err);
+    ss_status status = scheduler_choose_choose(out, copy, own, family, words, err);
     json_decref(copy);
     return status;
 }

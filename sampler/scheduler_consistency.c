@@ -8,7 +8,8 @@
 
 #include "sampler/scheduler_solver.h"
 
-static ss_status parse(const json_t *json, const char *where, diffusion_config *g, ss_error *err) {
+static ss_status scheduler_consistency_parse(const json_t *json, const char *where, diffusion_config *g,
+                                             ss_error *err) {
     const diffusion_defaults by_default = {
         .spacing = SPACING_LEADING, .beta_start = 0.00085, .beta_end = 0.012, .scaled_linear = 1};
     SS_TRY(diffusion_parse(json, where, &by_default, g, err));
@@ -64,7 +65,7 @@ static ss_status fill_with(const diffusion_config *g, int steps, plan_one *plan,
 /* ---- LCM ---- */
 
 static ss_status lcm_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
-    return parse(json, where, &out->diffusion, err);
+    return scheduler_consistency_parse(json, where, &out->diffusion, err);
 }
 
 /* image = c_skip x + c_out (the image that the output predicts), sigma_data 1/2. next < 0: the last step. */
@@ -99,7 +100,7 @@ const scheduler_row SCHEDULER_LCM = {
 /* ---- TCD ---- */
 
 static ss_status tcd_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
-    return parse(json, where, &out->diffusion, err);
+    return scheduler_consistency_parse(json, where, &out->diffusion, err);
 }
 
 static void tcd_plan(const diffusion_config *g, const float *alpha_bar, int64_t t, int64_t next, schedule_call *k) {

@@ -23,7 +23,7 @@ static ss_status ddim_check(const scheduler *g, int steps, ss_error *err) {
 }
 
 /* x' = sqrt(a') image + sqrt(1 - a') noise, both as the output predicts them. */
-static void plan_call(int v_prediction, double a, double a_next, schedule_call *k) {
+static void scheduler_ddim_plan_call(int v_prediction, double a, double a_next, schedule_call *k) {
     double keep = sqrt(a), rest = sqrt(1 - a), keep_next = sqrt(a_next), rest_next = sqrt(1 - a_next);
     if (v_prediction) {
         k->latents = (float)(keep_next * keep + rest_next * rest);
@@ -45,7 +45,7 @@ static ss_status ddim_fill(const scheduler *s, int steps, int64_t image_tokens, 
     for (int i = 0; timestep && i < steps; i++) {
         int64_t t = (int64_t)timestep[i], next = t - stride; /* for every spacing, as the reference */
         float a_next = next >= 0 ? alpha_bar[next] : g->alpha_to_one ? 1 : alpha_bar[0];
-        plan_call(g->predicts == PREDICTS_V, (double)alpha_bar[t], (double)a_next, &out->call[i]);
+        scheduler_ddim_plan_call(g->predicts == PREDICTS_V, (double)alpha_bar[t], (double)a_next, &out->call[i]);
         out->call[i].timestep = (float)t;
         out->call[i].sigma = diffusion_sigma(alpha_bar[t]);
     }

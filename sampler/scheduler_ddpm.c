@@ -41,7 +41,7 @@ static ss_status ddpm_check(const scheduler *g, int steps, ss_error *err) {
 }
 
 /* From share a of the image to a_next: the mean of the posterior, and its noise. */
-static void plan_call(const diffusion_config *g, double a, double a_next, schedule_call *k) {
+static void scheduler_ddpm_plan_call(const diffusion_config *g, double a, double a_next, schedule_call *k) {
     double alpha = a / a_next, beta = 1 - alpha, variance = g->variance_large ? beta : (1 - a_next) / (1 - a) * beta;
     double of_picture = sqrt(a_next) * beta / (1 - a), of_latents = sqrt(alpha) * (1 - a_next) / (1 - a);
     mix picture = picture_of(g, (level){sqrt((1 - a) / a), sqrt(a), sqrt(1 - a)});
@@ -62,8 +62,8 @@ static ss_status ddpm_fill(const scheduler *s, int steps, int64_t image_tokens, 
         int64_t t = (int64_t)timestep[i];
         out->call[i].timestep = (float)t;
         out->call[i].sigma = diffusion_sigma(alpha_bar[t]);
-        plan_call(g, (double)alpha_bar[t], i + 1 < steps ? (double)alpha_bar[(int64_t)timestep[i + 1]] : 1,
-                  &out->call[i]);
+        scheduler_ddpm_plan_call(g, (double)alpha_bar[t],
+                                 i + 1 < steps ? (double)alpha_bar[(int64_t)timestep[i + 1]] : 1, &out->call[i]);
     }
     free(alpha_bar);
     free(timestep);

@@ -62,7 +62,8 @@ static double weight_3(double t, double s, double b, double c, double d) {
     return antiderivative_3(t, b, c, d) - antiderivative_3(s, b, c, d);
 }
 
-static void plan_call(const diffusion_config *g, const float *sigma, int i, int order, schedule_call *k) {
+static void scheduler_deis_plan_call(const diffusion_config *g, const float *sigma, int i, int order,
+                                     schedule_call *k) {
     level s = level_of(g, sigma[i]), t = level_of(g, sigma[i + 1]);
     int m0 = i % MEMORY, m1 = (i + 2) % MEMORY, m2 = (i + 1) % MEMORY;
     double a = t.ratio, b = s.ratio;
@@ -92,7 +93,7 @@ static ss_status deis_fill(const scheduler *s, int steps, int64_t image_tokens, 
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
     ss_status status = diffusion_sigmas(g, steps, SPACE_AS_DPM_SOLVER, timestep, sigma, err);
     for (int i = 0; status == SS_OK && i < steps; i++) {
-        plan_call(g, sigma, i, solver_order_at(g, steps, i), &out->call[i]);
+        scheduler_deis_plan_call(g, sigma, i, solver_order_at(g, steps, i), &out->call[i]);
         out->call[i].timestep = timestep[i];
         out->call[i].sigma = sigma[i];
     }

@@ -42,7 +42,7 @@ static void plan_move(double from, double to, mix picture, int from_start, sched
 /* diffusers evaluates the path at exp(log(sigma)) in float32; a difference of 1e-6 there gives another path. */
 static float by_log(float log_sigma) { return (float)exp((double)log_sigma); }
 
-static void plan_step(const diffusion_config *g, int i, float here, float next, schedule *out) {
+static void scheduler_dpm_sde_plan_step(const diffusion_config *g, int i, float here, float next, schedule *out) {
     schedule_call *k = &out->call[2 * i], *again = k + 1;
     mix picture = scaled_picture_of(g->predicts, (double)here);
     k->step = i;
@@ -75,7 +75,7 @@ static ss_status sde_fill(const scheduler *s, int steps, int64_t image_tokens, s
     if (status == SS_OK) status = diffusion_alpha_bar(g, &alpha_bar, err);
     float most = sigma[0], least = sigma[0];
     for (int i = 0; status == SS_OK && i < steps; i++) {
-        plan_step(g, i, sigma[i], sigma[i + 1], out);
+        scheduler_dpm_sde_plan_step(g, i, sigma[i], sigma[i + 1], out);
         out->call[2 * i].timestep = timestep[i];
         if (i + 1 < steps)
             out->call[2 * i + 1].timestep =

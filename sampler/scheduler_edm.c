@@ -9,7 +9,7 @@
 
 #include "sampler/scheduler_solver.h"
 
-static ss_status parse(const json_t *json, const char *where, diffusion_config *g, ss_error *err) {
+static ss_status scheduler_edm_parse(const json_t *json, const char *where, diffusion_config *g, ss_error *err) {
     int exponential, v;
     SS_TRY(json_get_double_or(json, "sigma_min", where, 0.002, &g->sigma_min, err));
     SS_TRY(json_get_double_or(json, "sigma_max", where, 80, &g->sigma_max, err));
@@ -63,7 +63,7 @@ static void fill_inputs(const diffusion_config *g, int steps, const float *sigma
 /* ---- Euler ---- */
 
 static ss_status euler_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
-    return parse(json, where, &out->diffusion, err);
+    return scheduler_edm_parse(json, where, &out->diffusion, err);
 }
 
 /* The derivative of x by sigma is (x - image) / sigma. */
@@ -97,7 +97,7 @@ const scheduler_row SCHEDULER_EDM_EULER = {
 static ss_status solver_edm_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     diffusion_config *g = &out->diffusion;
     int sde;
-    SS_TRY(parse(json, where, g, err));
+    SS_TRY(scheduler_edm_parse(json, where, g, err));
     SS_TRY(solver_parse(json, where, 1, g, err));
     SS_TRY(diffusion_expect_flag(json, where, "thresholding", 0, 0, err));
     SS_TRY(diffusion_parse_word(json, where, "algorithm_type", "dpmsolver++", "dpmsolver++", "sde-dpmsolver++", &sde,

@@ -26,7 +26,7 @@ static ss_status euler_check(const scheduler *g, int steps, ss_error *err) {
 
 /* epsilon: the derivative of x by sigma is the noise itself. v: it is (x - image) / sigma with image = x / (sigma^2 +
  * 1) - sigma v / sqrt(sigma^2 + 1), which is linear in x and v. */
-static void plan_call(const diffusion_config *g, float here, float next, schedule_call *k) {
+static void scheduler_euler_plan_call(const diffusion_config *g, float here, float next, schedule_call *k) {
     double sigma = (double)here, variance = sigma * sigma + 1, dt = (double)(next - here);
     k->sigma = here;
     k->input_scale = (float)(1 / sqrt(variance));
@@ -66,7 +66,7 @@ static ss_status fill_with(const diffusion_config *g, int steps, plan_one *plan,
 
 static ss_status euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, plan_call, out, err);
+    return fill_with(&s->diffusion, steps, scheduler_euler_plan_call, out, err);
 }
 
 const scheduler_row SCHEDULER_EULER = {

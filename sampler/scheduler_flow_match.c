@@ -68,7 +68,8 @@ static float training_sigma(const flow_match_config *g, int64_t t) {
 }
 
 /* Levels between the first and the last of those that the shift gave. */
-static void spread(const flow_match_config *g, int steps, double most, double least, float *sigma, float *timestep) {
+static void scheduler_flow_match_spread(const flow_match_config *g, int steps, double most, double least, float *sigma,
+                                        float *timestep) {
     for (int i = 0; i < steps; i++) {
         sigma[i] = (float)level_at(g->levels, most, least, steps, i);
         timestep[i] = sigma[i] * (float)g->train_timesteps;
@@ -97,7 +98,7 @@ void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_to
         if (i == steps - 1) least = s;
         most = s;
     }
-    if (g->levels) spread(g, steps, most, least, sigma, timestep);
+    if (g->levels) scheduler_flow_match_spread(g, steps, most, least, sigma, timestep);
     sigma[steps] = 0;
 }
 

@@ -12,7 +12,7 @@ enum { FIRST_SLOPE, SECOND_SLOPE, START, SLOTS };
 static int heun_calls(int steps) { return 2 * steps - 1; }
 
 /* The calls of step i, given what the slope is at its beginning and at its end. */
-static void plan_step(schedule *out, int i, float here, float next, mix slope, mix slope_there) {
+static void scheduler_heun_plan_step(schedule *out, int i, float here, float next, mix slope, mix slope_there) {
     schedule_call *k = &out->call[2 * i], *again = k + 1;
     float dt = next - here;
     k->step = i;
@@ -52,8 +52,8 @@ static ss_status heun_fill(const scheduler *s, int steps, int64_t image_tokens, 
     ss_status status = diffusion_sigmas(g, steps, SPACE_AS_EULER, timestep, sigma, err);
     float most = sigma[0];
     for (int i = 0; status == SS_OK && i < steps; i++) {
-        plan_step(out, i, sigma[i], sigma[i + 1], scaled_noise_of(g->predicts, (double)sigma[i]),
-                  scaled_noise_of(g->predicts, (double)sigma[i + 1]));
+        scheduler_heun_plan_step(out, i, sigma[i], sigma[i + 1], scaled_noise_of(g->predicts, (double)sigma[i]),
+                                 scaled_noise_of(g->predicts, (double)sigma[i + 1]));
         if (sigma[i] > most) most = sigma[i];
     }
     for (int call = 0; status == SS_OK && call < out->calls; call++) {
@@ -87,7 +87,7 @@ static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, 
     const mix itself = {0, 1};
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
     flow_match_schedule(&s->flow, steps, image_tokens, sigma, timestep);
-    for (int i = 0; i < steps; i++) plan_step(out, i, sigma[i], sigma[i + 1], itself, itself);
+    for (int i = 0; i < steps; i++) scheduler_heun_plan_step(out, i, sigma[i], sigma[i + 1], itself, itself);
     for (int call = 0; call < out->calls; call++) out->call[call].timestep = timestep[(call + 1) / 2];
     free(sigma);
     return SS_OK;

@@ -137,7 +137,7 @@ static void flow_levels(const diffusion_config *g, const float *alpha_bar, int s
 }
 
 /* How DPM-Solver rounds the timesteps of spaced levels: those of Karras are rounded, others cut. */
-static double whole(level_rule rule, double t) {
+static double scheduler_levels_whole(level_rule rule, double t) {
     return rule == LEVELS_EXPONENTIAL || rule == LEVELS_BETA ? trunc(t) : nearbyint(t);
 }
 
@@ -152,7 +152,7 @@ static void noise_levels(const diffusion_config *g, const float *alpha_bar, int 
         double level = g->levels ? level_at(g->levels, most, least, steps, i) : sigma_at(alpha_bar, n, exact[i]);
         double t = g->levels ? timestep_of(alpha_bar, n, level) : exact[i];
         sigma[i] = (float)level;
-        timestep[i] = (float)(solver ? whole(g->levels, t) : t);
+        timestep[i] = (float)(solver ? scheduler_levels_whole(g->levels, t) : t);
     }
 }
 

@@ -32,7 +32,7 @@ static double integral(const float *sigma, int i, int order, int back) {
     return half * (lagrange(sigma, i, order, back, middle - point) + lagrange(sigma, i, order, back, middle + point));
 }
 
-static void plan_call(const diffusion_config *g, const float *sigma, int i, schedule_call *k) {
+static void scheduler_lms_plan_call(const diffusion_config *g, const float *sigma, int i, schedule_call *k) {
     double here = (double)sigma[i];
     int order = i + 1 < ORDER ? i + 1 : ORDER;
     k->sigma = sigma[i];
@@ -49,7 +49,7 @@ static ss_status lms_fill(const scheduler *s, int steps, int64_t image_tokens, s
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
     ss_status status = diffusion_sigmas(g, steps, SPACE_AS_EULER, timestep, sigma, err);
     for (int i = 0; status == SS_OK && i < steps; i++) {
-        plan_call(g, sigma, i, &out->call[i]);
+        scheduler_lms_plan_call(g, sigma, i, &out->call[i]);
         out->call[i].timestep = timestep[i];
         if (sigma[i] > most) most = sigma[i];
     }

@@ -97,7 +97,7 @@ typedef struct unipc_step {
     double latents, of_first, of_point[MAX_ORDER];
 } unipc_step;
 
-static unipc_step plan_step(const diffusion_config *g, level s, level t, const double *r, int points) {
+static unipc_step scheduler_unipc_plan_step(const diffusion_config *g, level s, level t, const double *r, int points) {
     unipc_step u = {0};
     double h = level_lambda(t) - level_lambda(s), hh = g->predict_x0 ? -h : h, phi = expm1(hh);
     double scale = g->predict_x0 ? t.alpha : t.sigma, b_h = g->bh1 ? hh : phi, rho[MAX_ORDER] = {0.5};
@@ -133,7 +133,7 @@ static void plan_corrector(const diffusion_config *g, const level *a, int i, int
     double r[MAX_ORDER];
     int s = i - 1, points = distances(a, s, order, r);
     r[points++] = 1;
-    unipc_step u = plan_step(g, a[s], a[i], r, points);
+    unipc_step u = scheduler_unipc_plan_step(g, a[s], a[i], r, points);
     double first = u.of_first;
     for (int j = 0; j < points; j++) {
         int at = slot_of(j == points - 1 ? i : s - 1 - j);
@@ -148,7 +148,7 @@ static void plan_corrector(const diffusion_config *g, const level *a, int i, int
 static void plan_predictor(const diffusion_config *g, const level *a, int i, int order, schedule_call *k) {
     double r[MAX_ORDER];
     int points = distances(a, i, order, r);
-    unipc_step u = plan_step(g, a[i], a[i + 1], r, points);
+    unipc_step u = scheduler_unipc_plan_step(g, a[i], a[i + 1], r, points);
     double first = u.of_first;
     for (int j = 0; j < points; j++) {
         k->weight[slot_of(i - 1 - j)] = (float)u.of_point[j];

@@ -89,8 +89,8 @@ size_t text_file_bytes(const text_shape *shape) {
 
 /* Whether the file is there and whole, and its values finite (those of an earlier version may not be: they are made
  * again, which names the encoder); its values go to `states` and `pooled` where these are not NULL. */
-static int read_text(const text_folder *folder, const text_shape *shape, const char *key, float *states,
-                     float *pooled) {
+static int text_folder_read_text(const text_folder *folder, const text_shape *shape, const char *key, float *states,
+                                 float *pooled) {
     const size_t expected = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
     char *path = path_of(folder, key), *data = NULL;
     size_t size = 0;
@@ -163,7 +163,7 @@ static int keep_missing(pipeline *p, const text_folder *folder, wanted *w, int n
         text_shape shape;
         if (i > 0 && strcmp(w[i].key, w[i - 1].key) == 0) continue;
         p->row->text_shape(p, w[i].settings, &shape);
-        if (!read_text(folder, &shape, w[i].key, NULL, NULL)) w[kept++] = w[i];
+        if (!text_folder_read_text(folder, &shape, w[i].key, NULL, NULL)) w[kept++] = w[i];
     }
     return kept;
 }
@@ -204,9 +204,9 @@ ss_status pipeline_encode_from(pipeline *p, const text_folder *folder, const tex
     for (int i = 0; status == SS_OK && i < n; i++) {
         float *states = e->states + (size_t)(i * shape.n_text) * (size_t)shape.width;
         float *pooled = e->pooled + i * shape.pooled_width;
-        if (read_text(folder, &shape, w[i].key, states, pooled)) continue;
+        if (text_folder_read_text(folder, &shape, w[i].key, states, pooled)) continue;
         status = make_batch(p, folder, &w[i], 1, err);
-        if (status == SS_OK && !read_text(folder, &shape, w[i].key, states, pooled))
+        if (status == SS_OK && !text_folder_read_text(folder, &shape, w[i].key, states, pooled))
             status = error_set(err, SS_ERR_RESOURCE, folder->path,
                                "an encoded text is not what was written a moment ago; the disk may be failing");
     }

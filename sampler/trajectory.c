@@ -31,7 +31,8 @@ void trajectory_free(trajectory *t) {
 }
 
 /* a0, b0 before a step; a1, b1 after it. */
-static trajectory_point compare(const float *a0, const float *a1, const float *b0, const float *b1, int64_t n) {
+static trajectory_point trajectory_compare(const float *a0, const float *a1, const float *b0, const float *b1,
+                                           int64_t n) {
     double apart = 0, along = 0, a = 0, b = 0;
     for (int64_t i = 0; i < n; i++) {
         double difference = (double)a1[i] - (double)b1[i], x = (double)a1[i] - (double)a0[i],
@@ -55,6 +56,6 @@ ss_status trajectory_take(trajectory *t, const trajectory *baseline, pipeline *p
     t->seen = 1;
     if (first) return SS_OK; /* no step of its own yet */
     const float *then = baseline->latents + (size_t)(done - 1) * n;
-    t->point[done - 1] = compare(t->latents, t->latents + n, then, then + n, t->elements);
+    t->point[done - 1] = trajectory_compare(t->latents, t->latents + n, then, then + n, t->elements);
     return SS_OK;
 }

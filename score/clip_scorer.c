@@ -155,7 +155,7 @@ static ss_status new_scorer(clip_scorer **out, ss_error *err) {
 }
 
 /* What is left when the parts are open. */
-static ss_status finish(clip_scorer **out, clip_scorer *s, ss_status status, ss_error *err) {
+static ss_status clip_scorer_finish(clip_scorer **out, clip_scorer *s, ss_status status, ss_error *err) {
     if (status == SS_OK) {
         s->pixels.side = (int)config_of(s)->vision.size;
         s->text_embeds = malloc((size_t)clip_scorer_width(s) * sizeof *s->text_embeds);
@@ -178,10 +178,11 @@ ss_status clip_scorer_open_folder(clip_scorer **out, compute *c, const char *fol
     if (!path) return error_no_memory(err, "file name", 0);
     ss_status status = new_scorer(&s, err);
     if (status == SS_OK)
-        status = finish(out, s,
-                        stat(path, &st) == 0 ? open_open_clip_folder(s, c, folder, path, merges, err)
-                                             : open_hugging_face(s, c, folder, tokenizer_folder, rules, err),
-                        err);
+        status =
+            clip_scorer_finish(out, s,
+                               stat(path, &st) == 0 ? open_open_clip_folder(s, c, folder, path, merges, err)
+                                                    : open_hugging_face(s, c, folder, tokenizer_folder, rules, err),
+                               err);
     free(path);
     return status;
 }
@@ -193,7 +194,7 @@ ss_status clip_scorer_open_weights(clip_scorer **out, compute *c, const char *we
     *out = NULL;
     SS_TRY(new_scorer(&s, err));
     s->pixels = *pixels;
-    return finish(out, s, open_open_clip(s, c, weights, prefix, config, config_name, merges, err), err);
+    return clip_scorer_finish(out, s, open_open_clip(s, c, weights, prefix, config, config_name, merges, err), err);
 }
 
 void clip_scorer_use(clip_scorer *s, preprocess_rule rule) { s->pixels.rule = rule; }

@@ -125,7 +125,7 @@ static ss_status read_lines(char *data, const char *path, int metadata, geneval_
     return SS_OK;
 }
 
-static ss_status read_text(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+static ss_status geneval_read_text(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
     SS_TRY(content_check(data, size, CONTENT_EMPTY,
                          "text, a prompt a line; JSON is read from a file called .json (a list) or .jsonl (an object a "
                          "line)",
@@ -196,7 +196,7 @@ static ss_status read_table(const csv_table *t, const char *path, geneval_prompt
     return SS_OK;
 }
 
-static ss_status read_csv(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
+static ss_status geneval_read_csv(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err) {
     csv_table *t;
     SS_TRY(csv_read_bytes(data, size, path, &t, err));
     ss_status status = read_table(t, path, out, err);
@@ -208,7 +208,8 @@ static ss_status read_csv(char *data, size_t size, const char *path, geneval_pro
 static const struct {
     const char *extension;
     ss_status (*read)(char *data, size_t size, const char *path, geneval_prompts *out, ss_error *err);
-} FORMATS[] = {{".jsonl", read_json_lines}, {".json", read_json_list}, {".csv", read_csv}, {NULL, read_text}};
+} FORMATS[] = {
+    {".jsonl", read_json_lines}, {".json", read_json_list}, {".csv", geneval_read_csv}, {NULL, geneval_read_text}};
 
 ss_status geneval_read(const char *path, geneval_prompts *out, ss_error *err) {
     char *data;

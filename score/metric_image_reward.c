@@ -32,7 +32,8 @@ void metric_image_reward_close(compute *c, void *state) {
     free(t);
 }
 
-static ss_status open_model(reward_metric *t, compute *c, const char *weights, const char *config_path, ss_error *err) {
+static ss_status metric_image_reward_open_model(reward_metric *t, compute *c, const char *weights,
+                                                const char *config_path, ss_error *err) {
     json_t *config;
     const char *name = *config_path ? config_path : "ImageReward v1.0";
     SS_TRY(*config_path ? json_read_file(name, JSON_CONFIG_LIMIT, &config, err)
@@ -56,7 +57,7 @@ ss_status metric_image_reward_open(compute *c, tokenizer_rules rules, const opti
                                    ss_error *err) {
     reward_metric *t = calloc(1, sizeof *t);
     if (!t) return error_no_memory(err, "image-reward", sizeof *t);
-    ss_status status = open_model(t, c, options[0].text, options[2].text, err);
+    ss_status status = metric_image_reward_open_model(t, c, options[0].text, options[2].text, err);
     if (status == SS_OK) status = open_words(t, options[1].text, rules, err);
     if (status == SS_OK) {
         t->pixels = (preprocess){.rule = PREPROCESS_OPENAI,

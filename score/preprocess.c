@@ -12,7 +12,7 @@
 /* Half of d, 0.5 to the even neighbour: Python's round(d / 2). */
 static int half_even(int d) { return d / 2 + (d % 2 && d / 2 % 2); }
 
-static ss_status allocate(size_t n, float **out, ss_error *err) {
+static ss_status preprocess_allocate(size_t n, float **out, ss_error *err) {
     *out = malloc(n * sizeof **out);
     return *out ? SS_OK : error_no_memory(err, "pixels", n * sizeof **out);
 }
@@ -35,7 +35,7 @@ static ss_status crop_square(const preprocess *p, const rgb_image *image, float 
 /* [3, height, width] of values / divisor (malloc). */
 static ss_status make_planes(const rgb_image *image, float divisor, float **out, ss_error *err) {
     size_t n = (size_t)image->width * (size_t)image->height;
-    SS_TRY(allocate(3 * n, out, err));
+    SS_TRY(preprocess_allocate(3 * n, out, err));
     for (size_t c = 0; c < 3; c++)
         for (size_t i = 0; i < n; i++) (*out)[c * n + i] = (float)image->rgb[3 * i + c] / divisor;
     return SS_OK;
@@ -70,7 +70,7 @@ static ss_status pad_square(const preprocess *p, const rgb_image *image, float *
                          "the image is %d x %d pixels; with its longer side resized to %d the shorter would be 0",
                          image->width, image->height, p->side);
     float *planes = NULL;
-    SS_TRY(allocate(3 * (size_t)width * (size_t)height, &planes, err));
+    SS_TRY(preprocess_allocate(3 * (size_t)width * (size_t)height, &planes, err));
     ss_status status = resize_planes(p, image, width, height, planes, err);
     for (size_t i = 0; i < n; i++) out[i] = 0;
     if (status == SS_OK) place(planes, width, height, (p->side - width) / 2, (p->side - height) / 2, p->side, out);
@@ -80,7 +80,7 @@ static ss_status pad_square(const preprocess *p, const rgb_image *image, float *
 
 static ss_status stretch_torch(const preprocess *p, const rgb_image *image, float *out, ss_error *err) {
     float *planes = NULL;
-    SS_TRY(allocate(3 * (size_t)p->side * (size_t)p->side, &planes, err));
+    SS_TRY(preprocess_allocate(3 * (size_t)p->side * (size_t)p->side, &planes, err));
     ss_status status = resize_planes(p, image, p->side, p->side, planes, err);
     if (status == SS_OK) place(planes, p->side, p->side, 0, 0, p->side, out);
     free(planes);
@@ -91,7 +91,7 @@ static ss_status stretch_pillow(const preprocess *p, const rgb_image *image, flo
     size_t n = (size_t)p->side * (size_t)p->side, from = (size_t)image->width * (size_t)image->height;
     float *planes = NULL, *resized = NULL;
     ss_status status = make_planes(image, 1, &planes, err);
-    if (status == SS_OK) status = allocate(3 * n, &resized, err);
+    if (status == SS_OK) status = preprocess_allocate(3 * n, &resized, err);
     for (size_t c = 0; status == SS_OK && c < 3; c++)
         status = resize_pillow_float(planes + c * from, image->width, image->height, RESIZE_BICUBIC, p->side, p->side,
                                      resized + c * n, err);
@@ -123,7 +123,7 @@ ss_status preprocess_image(const preprocess *p, const rgb_image *image, float **
     size_t n = 3 * (size_t)p->side * (size_t)p->side;
     *out = NULL;
     float *pixels = NULL;
-    SS_TRY(allocate(n, &pixels, err));
+    SS_TRY(preprocess_allocate(n, &pixels, err));
     ss_status status = SS_OK;
     switch (p->rule) {
     case PREPROCESS_OPENAI:

@@ -180,7 +180,7 @@ static void pass_columns(const kind *t, const kernel *k, const sheet *in, int fi
         }
 }
 
-static ss_status allocate(const kind *t, sheet *s, ss_error *err) {
+static ss_status resize_allocate(const kind *t, sheet *s, ss_error *err) {
     size_t bytes = (size_t)s->width * (size_t)s->height * (size_t)s->channels * t->size;
     s->data = malloc(bytes);
     return s->data ? SS_OK : error_no_memory(err, "resize", bytes);
@@ -199,8 +199,8 @@ static ss_status run_passes(const kind *t, const kernel *across, const kernel *d
         kernel_reach(across, &first, &end);
         between.left = first, between.width = end - first, between.height = down->n;
     }
-    ss_status status = allocate(t, &between, err);
-    if (status == SS_OK) status = allocate(t, out, err);
+    ss_status status = resize_allocate(t, &between, err);
+    if (status == SS_OK) status = resize_allocate(t, out, err);
     if (status == SS_OK && rows_first) {
         pass_rows(t, across, in, first, &between);
         pass_columns(t, down, &between, 0, out);

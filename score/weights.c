@@ -44,13 +44,13 @@ static void look(search *s, text *path) {
     text_free(path);
 }
 
-static const char *set(const char *variable) {
+static const char *weights_set(const char *variable) {
     const char *value = getenv(variable);
     return value && *value ? value : NULL;
 }
 
 static void look_in_own(search *s, const char *name) {
-    const char *folder = set("SINKSCOPE_WEIGHTS"), *last = strrchr(name, '/');
+    const char *folder = weights_set("SINKSCOPE_WEIGHTS"), *last = strrchr(name, '/');
     text path = {0};
     if (!folder) return;
     text_addf(&path, "%s/%s", folder, name);
@@ -81,7 +81,7 @@ static const struct {
 static void look_in_packages(search *s, const char *name) {
     for (size_t i = 0; i < sizeof PACKAGES / sizeof PACKAGES[0]; i++) {
         const size_t n = strlen(PACKAGES[i].repository);
-        const char *own = PACKAGES[i].variable ? set(PACKAGES[i].variable) : NULL;
+        const char *own = PACKAGES[i].variable ? weights_set(PACKAGES[i].variable) : NULL;
         text path = {0};
         if (strncmp(name, PACKAGES[i].repository, n) != 0 || (name[n] && name[n] != '/')) continue;
         hub_expand(own ? own : PACKAGES[i].folder, &path);
@@ -92,7 +92,7 @@ static void look_in_packages(search *s, const char *name) {
 
 /* torch.hub.get_dir */
 static void look_in_torch(search *s, const char *name) {
-    const char *root = set("TORCH_HOME"), *cache = set("XDG_CACHE_HOME");
+    const char *root = weights_set("TORCH_HOME"), *cache = weights_set("XDG_CACHE_HOME");
     text path = {0};
     hub_expand(root ? root : cache ? cache : "~/.cache", &path);
     text_addf(&path, "%s/hub/checkpoints/%s", root ? "" : "/torch", name);

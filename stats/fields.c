@@ -103,11 +103,11 @@ stats_figure stats_field_figure(const stats_field *f, const stats_contrast *c) {
     return *(const stats_figure *)member_of(f, c);
 }
 
-static int whole(const stats_field *f, const stats_contrast *c) { return *(const int *)member_of(f, c); }
+static int fields_whole(const stats_field *f, const stats_contrast *c) { return *(const int *)member_of(f, c); }
 
 void stats_field_add(const stats_field *f, const stats_contrast *c, int digits, text *out) {
-    if (f->kind == STATS_FIELD_COUNT) text_addf(out, "%d", whole(f, c));
-    else if (f->kind == STATS_FIELD_WORD) text_add(out, f->words[whole(f, c)].name);
+    if (f->kind == STATS_FIELD_COUNT) text_addf(out, "%d", fields_whole(f, c));
+    else if (f->kind == STATS_FIELD_WORD) text_add(out, f->words[fields_whole(f, c)].name);
     else {
         stats_figure figure = stats_field_figure(f, c);
         if (figure.state == STATS_DEFINED) text_add_double(out, figure.value, digits);
@@ -141,7 +141,7 @@ void stats_contrast_add_json(const stats_contrast *c, text *out) {
         if (!stats_field_shown(f, stats_contrast_failed(c))) continue;
         text_addf(out, "%s\"%s\": ", n++ ? ", " : "", f->name);
         stats_state state = f->kind == STATS_FIELD_FIGURE ? stats_field_figure(f, c).state : STATS_DEFINED;
-        if (f->kind == STATS_FIELD_WORD) text_add_json(out, f->words[whole(f, c)].name);
+        if (f->kind == STATS_FIELD_WORD) text_add_json(out, f->words[fields_whole(f, c)].name);
         else if (state == STATS_DEFINED) stats_field_add(f, c, ALL_DIGITS, out);
         else if (state == STATS_NOT_ASKED) text_add(out, "null");
         else text_addf(out, "{\"undefined\": \"%s\"}", stats_states[state].name);

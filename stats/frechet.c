@@ -19,7 +19,7 @@ typedef struct factor {
     double *owned;
 } factor;
 
-static ss_status take(size_t count, const char *what, double **out, ss_error *err) {
+static ss_status frechet_take(size_t count, const char *what, double **out, ss_error *err) {
     *out = malloc(count ? count * sizeof **out : 1);
     return *out ? SS_OK : error_no_memory(err, what, count * sizeof **out);
 }
@@ -40,7 +40,7 @@ static double trace_of(const double *s, int64_t d) {
 static ss_status factor_rows(const stats_features *f, const double *mean, const char *name, factor *out,
                              ss_error *err) {
     double *length;
-    SS_TRY(take((size_t)f->n, "lengths of features", &length, err));
+    SS_TRY(frechet_take((size_t)f->n, "lengths of features", &length, err));
     for (int64_t i = 0; i < f->n; i++) {
         length[i] = 0;
         for (int64_t k = 0; k < f->d; k++) {
@@ -65,11 +65,12 @@ static ss_status factor_covariance(double *s, int64_t d, double ridge, factor *o
     return SS_OK;
 }
 
-static ss_status fit(const stats_features *f, const char *name, int threads, stats_gaussian *out, ss_error *err) {
+static ss_status frechet_fit(const stats_features *f, const char *name, int threads, stats_gaussian *out,
+                             ss_error *err) {
     size_t d = (size_t)f->d;
     double *block;
     *out = (stats_gaussian){0};
-    SS_TRY(take(d * (d + 1), "a covariance", &block, err));
+    SS_TRY(frechet_take(d * (d + 1), "a covariance", &block, err));
     stats_gaussian g = {.n = f->n, .d = f->d, .mean = block, .covariance = block + d};
     stats_features_mean(f, g.mean);
     stats_product_side side = {f, g.mean, 1};
@@ -85,7 +86,7 @@ static ss_status factor_features(const stats_features *f, const double *mean, st
                                  const char *name, factor *out, ss_error *err) {
     if (route == STATS_FRECHET_ROWS) return factor_rows(f, mean, name, out, err);
     stats_gaussian g;
-    SS_TRY(fit(f, name, threads, &g, err));
+    SS_TRY(frechet_fit(f, name, threads, &g, err));
     ss_status status = factor_covariance(g.covariance, f->d, 0, out, err);
     stats_gaussian_free(&g);
     return status;
@@ -97,7 +98,7 @@ static ss_status cross_trace(const factor *a, const factor *b, int threads, doub
     *out = 0;
     if (a->view.n == 0 || b->view.n == 0) return SS_OK;
     double *product;
-    SS_TRY(take((size_t)a->view.n * (size_t)b->view.n, "a product of two sets of features", &product, err));
+    SS_TRY(frechet_take((size_t)a->view.n * (size_t)b->view.n, "a product of two sets of features", &product, err));
     stats_product_side left = {&a->view, a->mean, 0}, right = {&b->view, b->mean, 0};
     ss_status status = stats_product(&left, &right, threads, product, err);
     if (status == SS_OK) status = lapack_nuclear_norm(product, a->view.n, b->view.n, out, err);
@@ -121,7 +122,7 @@ static ss_status combine(const double *mean1, const factor *a, const double *mea
 
 /* ---- from features ---- */
 
-static stats_frechet_route choose(stats_frechet_route asked, const stats_features *f) {
+static stats_frechet_route frechet_choose(stats_frechet_route asked, const stats_features *f) {
     if (asked != STATS_FRECHET_AUTO) return asked;
     return f->n < f->d ? STATS_FRECHET_ROWS : STATS_FRECHET_COVARIANCE;
 }
@@ -133,9 +134,9 @@ ss_status stats_frechet_features(const stats_features *first, const stats_featur
     ss_status status;
     SS_TRY(stats_features_check(first, second, err));
     *out = (stats_frechet){.n1 = first->n, .n2 = second->n, .d = first->d};
-    out->route1 = choose(route, first);
-    out->route2 = choose(route, second);
-    SS_TRY(take(2 * (size_t)first->d, "means of features", &mean, err));
+    out->route1 = frechet_choose(route, first);
+    out->route2 = frechet_choose(route, second);
+    SS_TRY(frechet_take(2 * (size_t)first->d, "means of features", &mean, err));
     double *mean2 = mean + first->d;
     stats_features_mean(first, mean);
     stats_features_mean(second, mean2);
@@ -151,7 +152,7 @@ done:
 
 ss_status stats_gaussian_fit(const stats_features *f, int threads, stats_gaussian *out, ss_error *err) {
     SS_TRY(stats_features_check(f, f, err));
-    return fit(f, "first set", threads, out, err);
+    return frechet_fit(f, "first set", threads, out, err);
 }
 
 void stats_gaussian_free(stats_gaussian *g) {
@@ -195,7 +196,7 @@ static ss_status check_gaussian(const stats_gaussian *g, const char *name, ss_er
 static ss_status factor_gaussian(const stats_gaussian *g, double ridge, const char *name, factor *out, ss_error *err) {
     double *copy, rest = 0;
     size_t count = (size_t)g->d * (size_t)g->d;
-    SS_TRY(take(count, "a covariance", &copy, err));
+    SS_TRY(frechet_take(count, "a covariance", &copy, err));
     memcpy(copy, g->covariance, count * sizeof *copy);
     ss_status status = factor_covariance(copy, g->d, ridge, out, err);
     free(copy);

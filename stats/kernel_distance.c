@@ -52,8 +52,8 @@ void stats_kernel_set_free(stats_kernel_set *s) {
 }
 
 /* k(a_i, b_j) from the inner product (Gaussian: less 1), n columns of one row. */
-static void apply(const stats_kernel *kernel, const stats_kernel_set *a, int64_t i, const stats_kernel_set *b,
-                  int64_t j0, int n, double *product) {
+static void kernel_distance_apply(const stats_kernel *kernel, const stats_kernel_set *a, int64_t i,
+                                  const stats_kernel_set *b, int64_t j0, int n, double *product) {
     if (kernel->kind == STATS_KERNEL_CUBIC) {
         double d = (double)a->from->d;
         for (int j = 0; j < n; j++) {
@@ -89,7 +89,7 @@ static void sum_rows(const stats_kernel_set *a, int64_t i0, const stats_kernel_s
             int64_t end = a == b ? i0 + r : columns;
             int n = end <= j0 ? 0 : end - j0 < TILE ? (int)(end - j0) : TILE;
             double *row = tile + r * TILE, *to = sums + (i0 + r) * groups, part = 0;
-            apply(kernel, a, i0 + r, b, j0, n, row);
+            kernel_distance_apply(kernel, a, i0 + r, b, j0, n, row);
             if (group) {
                 for (int j = 0; j < n; j++) to[group[j0 + j]] += row[j];
             } else {
@@ -180,7 +180,7 @@ void stats_subset_draw(uint64_t seed, int subset, int set, int64_t n, int size, 
     }
 }
 
-static stats_features gather(const stats_features *f, const int64_t *rows, int size, double *to) {
+static stats_features kernel_distance_gather(const stats_features *f, const int64_t *rows, int size, double *to) {
     for (int i = 0; i < size; i++)
         for (int64_t k = 0; k < f->d; k++) to[i * f->d + k] = stats_feature(f, rows[i], k);
     return (stats_features){.n = size, .d = f->d, .f64 = to};
@@ -218,9 +218,9 @@ ss_status stats_mmd_subsets_compute(const stats_features *first, const stats_fea
     ss_status status = rows && order ? SS_OK : error_no_memory(err, "subsets of features", numbers * sizeof *rows);
     for (int s = 0; s < subsets && status == SS_OK; s++) {
         stats_subset_draw(seed, s, 0, first->n, size, order);
-        stats_features x = gather(first, order, size, rows);
+        stats_features x = kernel_distance_gather(first, order, size, rows);
         stats_subset_draw(seed, s, 1, second->n, size, order);
-        stats_features y = gather(second, order, size, rows + cells);
+        stats_features y = kernel_distance_gather(second, order, size, rows + cells);
         status = compute(&x, &y, kernel, STATS_MMD_UNBIASED, threads, &values[s], err);
     }
     if (status == SS_OK) {

@@ -26,7 +26,7 @@ static int compare_labels(const void *left, const void *right) {
     return x < y ? -1 : x > y;
 }
 
-static int find(const int64_t *label, int count, int64_t wanted) {
+static int kernel_resample_find(const int64_t *label, int count, int64_t wanted) {
     const int64_t *at = bsearch(&wanted, label, (size_t)count, sizeof *label, compare_labels);
     return at ? (int)(at - label) : -1;
 }
@@ -50,19 +50,19 @@ static ss_status group_rows(const int64_t *prompt1, int64_t n1, const int64_t *p
     int count1 = distinct(prompt1, n1, label1), count2 = distinct(prompt2, n2, label2);
     ss_status status = SS_OK;
     for (int g = 0; g < count1 && status == SS_OK; g++)
-        if (find(label2, count2, label1[g]) < 0)
+        if (kernel_resample_find(label2, count2, label1[g]) < 0)
             status = error_set(err, SS_ERR_INPUT, "second set",
                                "has no row of prompt %" PRId64 ", which the first set has", label1[g]);
     for (int g = 0; g < count2 && status == SS_OK; g++)
-        if (find(label1, count1, label2[g]) < 0)
+        if (kernel_resample_find(label1, count1, label2[g]) < 0)
             status = error_set(err, SS_ERR_INPUT, "first set",
                                "has no row of prompt %" PRId64 ", which the second set has", label2[g]);
     if (status == SS_OK && count1 < 3)
         status = error_set(err, SS_ERR_INPUT, NULL, "rows of %d prompt%s; resampling prompts needs 3 or more", count1,
                            count1 == 1 ? "" : "s");
     if (status == SS_OK) {
-        for (int64_t i = 0; i < n1; i++) group1[i] = (int32_t)find(label1, count1, prompt1[i]);
-        for (int64_t i = 0; i < n2; i++) group2[i] = (int32_t)find(label1, count1, prompt2[i]);
+        for (int64_t i = 0; i < n1; i++) group1[i] = (int32_t)kernel_resample_find(label1, count1, prompt1[i]);
+        for (int64_t i = 0; i < n2; i++) group2[i] = (int32_t)kernel_resample_find(label1, count1, prompt2[i]);
         *prompts = count1;
     }
     free(label1);
@@ -124,7 +124,7 @@ static double statistic(const pair_sums *p, const int32_t *present, const double
 }
 
 /* Draws a resample: which prompts, how often. */
-static int draw(uint64_t seed, int resample, int prompts, int32_t *present, double *weight) {
+static int kernel_resample_draw(uint64_t seed, int resample, int prompts, int32_t *present, double *weight) {
     philox stream;
     int count = 0;
     stats_bootstrap_stream(seed, resample, &stream);
@@ -174,7 +174,8 @@ static ss_status compute_all(const pair_sums *p, double rows, uint64_t seed, int
         int32_t *present =
             (int32_t *)(weights + (size_t)threads * (size_t)prompts) + (size_t)omp_get_thread_num() * (size_t)prompts;
         int left_out = r + prompts;
-        int count = r < 0 ? all_but(left_out, prompts, present, weight) : draw(seed, r, prompts, present, weight);
+        int count = r < 0 ? all_but(left_out, prompts, present, weight)
+                          : kernel_resample_draw(seed, r, prompts, present, weight);
         double size, value = statistic(p, present, weight, count, &size);
         if (r >= 0) out->replicates[r] = value;
         else if (left_out >= 0) out->leave_one_out[left_out] = value;

@@ -30,7 +30,7 @@ void xerbla_(const char *routine, const int *argument, size_t routine_length) {
     (void)routine_length;
 }
 
-static ss_status take(size_t count, const char *what, double **out, ss_error *err) {
+static ss_status lapack_take(size_t count, const char *what, double **out, ss_error *err) {
     *out = malloc(count ? count * sizeof **out : 1);
     return *out ? SS_OK : error_no_memory(err, what, count * sizeof **out);
 }
@@ -42,8 +42,8 @@ ss_status lapack_nuclear_norm(double *a, int64_t rows, int64_t columns, double *
     ss_status status = SS_OK;
     dgesvd_("N", "N", &m, &n, a, &m, &none, &none, &one, &none, &one, &wanted, &query, &info, 1, 1);
     size = (int)wanted;
-    SS_TRY_GOTO(take((size_t)small, "singular values", &values, err), done);
-    SS_TRY_GOTO(take((size_t)size, "singular values", &work, err), done);
+    SS_TRY_GOTO(lapack_take((size_t)small, "singular values", &values, err), done);
+    SS_TRY_GOTO(lapack_take((size_t)size, "singular values", &work, err), done);
     dgesvd_("N", "N", &m, &n, a, &m, values, &none, &one, &none, &one, work, &size, &info, 1, 1);
     if (info == 0) *out = stats_sum(values, small);
     else
@@ -61,14 +61,14 @@ ss_status lapack_semidefinite_factor(double *s, int64_t d, double **factor, int6
     int *pivot = malloc(sizeof *pivot * (size_t)d);
     ss_status status = SS_OK;
     if (!pivot) return error_no_memory(err, "pivots of a covariance", sizeof *pivot * (size_t)d);
-    SS_TRY_GOTO(take(2 * (size_t)d, "a Cholesky factor", &work, err), done);
+    SS_TRY_GOTO(lapack_take(2 * (size_t)d, "a Cholesky factor", &work, err), done);
     dpstrf_("L", &n, s, &n, pivot, &found, &tolerance, work, &info, 1);
     if (info < 0) {
         status = error_set(err, SS_ERR_INTERNAL, NULL, "factor of a %d x %d covariance: LAPACK's dpstrf gave %d", n, n,
                            info);
         goto done;
     }
-    SS_TRY_GOTO(take((size_t)found * (size_t)d, "a Cholesky factor", &rows, err), done);
+    SS_TRY_GOTO(lapack_take((size_t)found * (size_t)d, "a Cholesky factor", &rows, err), done);
     memset(rows, 0, sizeof *rows * (size_t)found * (size_t)d);
     /* Column i of L, from its diagonal down, is row i of the factor, its entries back at the places before pivoting. */
     for (int64_t i = 0; i < found; i++)

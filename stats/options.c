@@ -41,7 +41,7 @@ const option stats_option_table[] = {
     [OPTION_COUNT] = {0},
 };
 
-static ss_status set(stats_options *o, int which, const char *value, const char *where, ss_error *err) {
+static ss_status options_set(stats_options *o, int which, const char *value, const char *where, ss_error *err) {
     static const int better[] = {0, 1, -1}, worst[] = {0, -1, 1};
     option_value v;
     SS_TRY(option_parse(&stats_option_table[which], value, where, &v, err));
@@ -66,7 +66,7 @@ static ss_status set(stats_options *o, int which, const char *value, const char 
 stats_options stats_options_default(void) {
     stats_options o = {0};
     ss_error err; /* the defaults of a const table parse; a test holds that */
-    for (int i = 0; i < OPTION_COUNT; i++) (void)set(&o, i, stats_option_table[i].by_default, NULL, &err);
+    for (int i = 0; i < OPTION_COUNT; i++) (void)options_set(&o, i, stats_option_table[i].by_default, NULL, &err);
     return o;
 }
 
@@ -74,7 +74,7 @@ ss_status stats_options_set(stats_options *o, const char *name, const char *valu
     const char *names[OPTION_COUNT];
     for (int i = 0; i < OPTION_COUNT; i++) {
         names[i] = stats_option_table[i].name;
-        if (strcmp(names[i], name) == 0) return set(o, i, value, where, err);
+        if (strcmp(names[i], name) == 0) return options_set(o, i, value, where, err);
     }
     const char *near = text_nearest(name, names, OPTION_COUNT);
     return error_set(err, SS_ERR_INPUT, where, "unknown option '%s'%s%s%s of the statistics; see their table", name,

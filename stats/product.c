@@ -50,7 +50,7 @@ static int64_t rows_of(const stats_product_side *s) { return s->transposed ? s->
 static int64_t terms_of(const stats_product_side *s) { return s->transposed ? s->from->n : s->from->d; }
 
 static int up_to(int64_t left, int limit) { return left < limit ? (int)left : limit; }
-static int round_up(int x, int step) { return (x + step - 1) / step * step; }
+static int product_round_up(int x, int step) { return (x + step - 1) / step * step; }
 
 /* Rows i0 .. i0+count-1, terms k0 .. k0+depth-1 in panels of `width` rows: out[panel][k][row]; rows that a last panel
  * lacks are 0. */
@@ -81,7 +81,7 @@ void stats_product_tile(const stats_product_side *a, int64_t i0, const stats_pro
         int depth = up_to(terms_of(a) - k, DEPTH);
         pack(a, i0, high, k, depth, HIGH, left);
         pack(b, j0, wide, k, depth, WIDE, right);
-        run(round_up(high, HIGH), round_up(wide, WIDE), depth, left, right, tile);
+        run(product_round_up(high, HIGH), product_round_up(wide, WIDE), depth, left, right, tile);
     }
 }
 

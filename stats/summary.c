@@ -12,7 +12,7 @@ typedef struct compensated {
 } compensated;
 
 /* Neumaier 1974: the rounding error of every addition is collected in `rest`. */
-static void add(compensated *c, double x) {
+static void summary_add(compensated *c, double x) {
     double t = c->sum + x;
     c->rest += fabs(c->sum) >= fabs(x) ? (c->sum - t) + x : (x - t) + c->sum;
     c->sum = t;
@@ -22,7 +22,7 @@ static double total(const compensated *c) { return c->sum + c->rest; }
 
 double stats_sum(const double *x, int n) {
     compensated c = {0};
-    for (int i = 0; i < n; i++) add(&c, x[i]);
+    for (int i = 0; i < n; i++) summary_add(&c, x[i]);
     return total(&c);
 }
 
@@ -126,9 +126,9 @@ ss_status stats_aggregate(const stats_pairs *pairs, stats_prompts *out, ss_error
     for (int i = 0, next; i < pairs->count; i = next) {
         compensated a = {0}, b = {0}, d = {0};
         for (next = i; next < pairs->count && rows[next].prompt == rows[i].prompt; next++) {
-            add(&a, rows[next].a);
-            add(&b, rows[next].b);
-            add(&d, rows[next].a - rows[next].b);
+            summary_add(&a, rows[next].a);
+            summary_add(&b, rows[next].b);
+            summary_add(&d, rows[next].a - rows[next].b);
         }
         int seeds = next - i;
         p.a[p.n] = total(&a) / seeds;
@@ -157,8 +157,8 @@ void stats_prompts_free(stats_prompts *p) {
 static double squared_deviations(const double *x, int n, double mean) {
     compensated squares = {0}, deviations = {0};
     for (int i = 0; i < n; i++) {
-        add(&squares, (x[i] - mean) * (x[i] - mean));
-        add(&deviations, x[i] - mean);
+        summary_add(&squares, (x[i] - mean) * (x[i] - mean));
+        summary_add(&deviations, x[i] - mean);
     }
     return total(&squares) - total(&deviations) * total(&deviations) / n;
 }
@@ -234,7 +234,7 @@ ss_status stats_calibrated_margin(const int64_t *prompt, const int64_t *seed, co
         int seeds = 0;
         for (next = i; next < count && rows[next].prompt == rows[i].prompt; next++) group[seeds++] = rows[next].a;
         stats_summary s = stats_summarise(group, seeds, 8 * DBL_EPSILON * largest);
-        if (seeds > 1) add(&squares, s.sd.value * s.sd.value * (seeds - 1));
+        if (seeds > 1) summary_add(&squares, s.sd.value * s.sd.value * (seeds - 1));
         varies = varies || s.d_z.state == STATS_DEFINED;
         freedom += seeds - 1;
     }

@@ -31,7 +31,7 @@ const char *added_token_content(const json_t *token) {
     return json_is_object(token) ? json_string_value(json_object_get(token, "content")) : json_string_value(token);
 }
 
-static ss_status append(added_tokens *list, const char *content, ss_error *err) {
+static ss_status added_tokens_append(added_tokens *list, const char *content, ss_error *err) {
     if (list->count == list->capacity) {
         int capacity = list->capacity ? 2 * list->capacity : 16;
         added_token *at = realloc(list->at, (size_t)capacity * sizeof *at);
@@ -60,7 +60,7 @@ ss_status added_tokens_put(added_tokens *list, const json_t *token, int32_t id, 
     if (i < 0) {
         if (list->count >= MAX_ADDED)
             return error_set(err, SS_ERR_INPUT, where, "has more than %d added tokens", MAX_ADDED);
-        SS_TRY(append(list, content, err));
+        SS_TRY(added_tokens_append(list, content, err));
         i = list->count - 1;
     }
     added_token *t = &list->at[i];

@@ -32,16 +32,16 @@ ss_status added_request_read(added_request *r, const json_t *object, const char 
     return json_has(object, "normalized") ? json_get_bool(object, "normalized", where, &r->normalized, err) : SS_OK;
 }
 
-static int find(const added_vocabulary *v, const char *content) {
+static int added_vocabulary_find(const added_vocabulary *v, const char *content) {
     return string_map_get(&v->contents, content, strlen(content));
 }
 
 int32_t added_vocabulary_id(const added_vocabulary *v, const token_model *m, const char *content) {
-    int i = find(v, content);
+    int i = added_vocabulary_find(v, content);
     return i >= 0 ? v->at[i].id : model_vocabulary_id(token_model_vocabulary(m), content, strlen(content));
 }
 
-static ss_status append(added_vocabulary *v, const char *content, const char *where, ss_error *err) {
+static ss_status added_vocabulary_append(added_vocabulary *v, const char *content, const char *where, ss_error *err) {
     if (v->count == MAX_ADDED) return error_set(err, SS_ERR_INPUT, where, "has more than %d added tokens", MAX_ADDED);
     if (v->count == v->capacity) {
         int capacity = v->capacity ? 2 * v->capacity : 16;
@@ -69,9 +69,9 @@ ss_status added_vocabulary_add(added_vocabulary *v, const added_request *list, i
         if (id >= TOKEN_MODEL_MAX_ID)
             return error_set(err, SS_ERR_INPUT, where, "has ids up to %d; at most %d are expected", id,
                              TOKEN_MODEL_MAX_ID - 1);
-        int k = find(v, r->content);
+        int k = added_vocabulary_find(v, r->content);
         if (k < 0) {
-            SS_TRY(append(v, r->content, where, err));
+            SS_TRY(added_vocabulary_append(v, r->content, where, err));
             k = v->count - 1;
         }
         added_entry *e = &v->at[k];

@@ -32,7 +32,7 @@ static size_t offset_of(uint32_t unit) { return (size_t)(unit >> 10) << ((unit &
 
 /* The replacement of the shortest prefix of s in the table, or NULL. It replaces all of s, not the prefix alone: the
  * reference does that. */
-static const char *find(const charsmap *c, const char *s, size_t n) {
+static const char *charsmap_find(const charsmap *c, const char *s, size_t n) {
     uint32_t unit;
     size_t node = 0;
     if (!get_unit(c, 0, &unit)) return NULL;
@@ -54,12 +54,12 @@ static const char *find(const charsmap *c, const char *s, size_t n) {
 void charsmap_add(const charsmap *c, const char *s, size_t n, text *out) {
     for (size_t i = 0; i < n;) {
         size_t cluster = unicode_grapheme(s + i, n - i), end = i + cluster;
-        const char *whole = cluster < SHORT_CLUSTER ? find(c, s + i, cluster) : NULL;
+        const char *whole = cluster < SHORT_CLUSTER ? charsmap_find(c, s + i, cluster) : NULL;
         if (whole) text_add(out, whole);
         while (!whole && i < end) {
             int32_t cp;
             size_t step = unicode_next(s + i, end - i, &cp);
-            const char *one = find(c, s + i, step);
+            const char *one = charsmap_find(c, s + i, step);
             if (one) text_add(out, one);
             else text_add_n(out, s + i, step);
             i += step;

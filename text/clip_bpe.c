@@ -38,7 +38,7 @@ static ss_status compile_pattern(clip_bpe *c, ss_error *err) {
 }
 
 /* What both flavours need beside the vocabulary; `status` is that of opening it. */
-static ss_status finish(clip_bpe **out, clip_bpe *c, ss_status status, ss_error *err) {
+static ss_status clip_bpe_finish(clip_bpe **out, clip_bpe *c, ss_status status, ss_error *err) {
     if (status == SS_OK) status = unicode_case_create(&c->cases, err);
     if (status == SS_OK) status = compile_pattern(c, err);
     if (status == SS_OK) *out = c;
@@ -50,7 +50,7 @@ ss_status clip_bpe_open(clip_bpe **out, const tokenizer_files *files, ss_error *
     *out = NULL;
     clip_bpe *c = calloc(1, sizeof *c);
     if (!c) return error_no_memory(err, files->folder, sizeof *c);
-    return finish(out, c, clip_vocabulary_open(&c->vocabulary, files, err), err);
+    return clip_bpe_finish(out, c, clip_vocabulary_open(&c->vocabulary, files, err), err);
 }
 
 ss_status clip_bpe_open_openai(clip_bpe **out, const char *path, int open_clip, ss_error *err) {
@@ -59,7 +59,7 @@ ss_status clip_bpe_open_openai(clip_bpe **out, const char *path, int open_clip, 
     if (!c) return error_no_memory(err, path, sizeof *c);
     ss_status status = clip_vocabulary_open_openai(&c->vocabulary, path,
                                                    open_clip ? CLIP_OPEN_CLIP_SPELLING : CLIP_OPENAI_SPELLING, err);
-    return finish(out, c, status, err);
+    return clip_bpe_finish(out, c, status, err);
 }
 
 void clip_bpe_close(clip_bpe *c) {

@@ -94,7 +94,8 @@ static ss_status read_vocab(clip_vocabulary *v, const char *folder, ss_error *er
 }
 
 /* One line of merges.txt: two symbols with a space between. */
-static ss_status add_merge(clip_vocabulary *v, const char *line, size_t n, const char *where, ss_error *err) {
+static ss_status clip_vocabulary_add_merge(clip_vocabulary *v, const char *line, size_t n, const char *where,
+                                           ss_error *err) {
     const char *space = memchr(line, ' ', n), *right = space ? space + 1 : NULL;
     size_t left_n = space ? (size_t)(space - line) : 0, right_n = space ? n - left_n - 1 : 0;
     int32_t a, b, merged;
@@ -126,7 +127,7 @@ static ss_status add_merges(clip_vocabulary *v, const char *s, size_t n, const c
         size_t length = strcspn(s + i, "\r\n");
         if (length > n - i) length = n - i;
         snprintf(where, sizeof where, "%s:%d", path, line);
-        if (!first) SS_TRY(add_merge(v, s + i, length, where, err));
+        if (!first) SS_TRY(clip_vocabulary_add_merge(v, s + i, length, where, err));
         i += length;
         i += i + 1 < n && s[i] == '\r' && s[i + 1] == '\n' ? 2 : 1;
     }
@@ -263,7 +264,7 @@ static ss_status resolve_ids(clip_vocabulary *v, const tokenizer_files *f, ss_er
     return SS_OK;
 }
 
-static ss_status read_all(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
+static ss_status clip_vocabulary_read_all(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     SS_TRY(intern_bytes(v, err));
     SS_TRY(read_vocab(v, f->folder, err));
     SS_TRY(read_merges_of(v, f->folder, err));
@@ -284,7 +285,7 @@ static ss_status read_all(clip_vocabulary *v, const tokenizer_files *f, ss_error
 
 ss_status clip_vocabulary_open(clip_vocabulary *v, const tokenizer_files *files, ss_error *err) {
     *v = (clip_vocabulary){.spelling = {START, END}};
-    ss_status status = read_all(v, files, err);
+    ss_status status = clip_vocabulary_read_all(v, files, err);
     if (status != SS_OK) clip_vocabulary_close(v);
     return status;
 }

@@ -111,7 +111,7 @@ static ss_status add_word(const json_tokenizer *t, const piece *p, const model_t
     return status;
 }
 
-static ss_status add_piece(const json_tokenizer *t, const piece *p, token_builder *b, ss_error *err) {
+static ss_status json_tokenizer_add_piece(const json_tokenizer *t, const piece *p, token_builder *b, ss_error *err) {
     if (p->token >= 0) {
         const char *content = json_tokenizer_piece(t, p->token);
         SS_TRY(token_builder_word(b, content, strlen(content), err));
@@ -155,7 +155,7 @@ ss_status json_tokenizer_encode(const json_tokenizer *t, const char *s, size_t n
     if (status == SS_OK) status = added_vocabulary_split(&t->added, 0, &whole, &raw, err);
     if (status == SS_OK) status = split_normalized(t, &raw, &list, err);
     if (status == SS_OK) status = pre_tokenizer_apply(t->pre, &list, err);
-    for (int i = 0; status == SS_OK && i < list.count; i++) status = add_piece(t, &list.at[i], b, err);
+    for (int i = 0; status == SS_OK && i < list.count; i++) status = json_tokenizer_add_piece(t, &list.at[i], b, err);
     piece_free(&whole);
     pieces_free(&raw);
     pieces_free(&list);

@@ -35,7 +35,7 @@ static ss_status read_pair(const token_model *m, const json_t *merge, size_t row
     return both->failed ? error_no_memory(err, m->where, n) : SS_OK;
 }
 
-static ss_status add_merge(token_model *m, const json_t *merge, size_t row, ss_error *err) {
+static ss_status model_bpe_add_merge(token_model *m, const json_t *merge, size_t row, ss_error *err) {
     int32_t ids[2] = {-1, -1};
     text both = {0};
     bpe_rules *b = &m->bpe;
@@ -62,7 +62,7 @@ static ss_status read_merges(token_model *m, const json_t *tree, ss_error *err) 
     m->bpe.pairs = malloc((n + 1) * sizeof *m->bpe.pairs);
     m->bpe.merged = malloc((n + 1) * sizeof *m->bpe.merged);
     if (!m->bpe.pairs || !m->bpe.merged) return error_no_memory(err, m->where, n * sizeof *m->bpe.pairs);
-    for (size_t i = 0; i < n; i++) SS_TRY(add_merge(m, json_array_get(list, i), i, err));
+    for (size_t i = 0; i < n; i++) SS_TRY(model_bpe_add_merge(m, json_array_get(list, i), i, err));
     return SS_OK;
 }
 
@@ -163,7 +163,7 @@ static void add_symbol(word *w, int32_t id, uint32_t length) {
 }
 
 /* The bytes of a character that is not in the vocabulary; 0 where one of them has no token. */
-static int add_bytes(const token_model *m, word *w, const text *spelt) {
+static int model_bpe_add_bytes(const token_model *m, word *w, const text *spelt) {
     for (size_t i = 0; i < spelt->len; i++)
         if (model_vocabulary_byte(&m->vocabulary, (unsigned char)spelt->s[i]) < 0) return 0;
     for (size_t i = 0; i < spelt->len; i++)
@@ -193,7 +193,7 @@ static ss_status spell(const token_model *m, const char *s, size_t n, word *w, s
             add_symbol(w, id, (uint32_t)step);
             continue;
         }
-        if (status != SS_OK || (b->byte_fallback && add_bytes(m, w, &spelt)) || !b->has_unknown) continue;
+        if (status != SS_OK || (b->byte_fallback && model_bpe_add_bytes(m, w, &spelt)) || !b->has_unknown) continue;
         if (b->unknown < 0) status = model_no_unknown(m, err);
         if (pending && !b->fuse_unknown) {
             add_symbol(w, b->unknown, pending);

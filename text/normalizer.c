@@ -251,7 +251,8 @@ enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 static const step_part PART = {"normalizer", "normalizers"};
 
 /* `user`: the normalizer; NULL: types are looked at alone. */
-static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+static ss_status normalizer_read_step(void *user, const char *type, const json_t *tree, const char *where,
+                                      ss_error *err) {
     normalizer *n = user;
     int i = 0;
     while (i < KIND_COUNT && strcmp(KINDS[i].name, type) != 0) i++;
@@ -267,14 +268,14 @@ ss_status normalizer_read(normalizer **out, const json_t *tree, const char *wher
     *out = NULL;
     normalizer *n = calloc(1, sizeof *n);
     if (!n) return error_no_memory(err, where, sizeof *n);
-    ss_status status = step_tree_walk(&PART, tree, where, read_step, n, err);
+    ss_status status = step_tree_walk(&PART, tree, where, normalizer_read_step, n, err);
     if (status == SS_OK) *out = n;
     else normalizer_free(n);
     return status;
 }
 
 ss_status normalizer_check_types(const json_t *tree, const char *where, ss_error *err) {
-    return step_tree_walk(&PART, tree, where, read_step, NULL, err);
+    return step_tree_walk(&PART, tree, where, normalizer_read_step, NULL, err);
 }
 
 void normalizer_free(normalizer *n) {

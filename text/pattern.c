@@ -22,7 +22,7 @@ static void add_literal(text *out, const char *s, size_t n) {
         else text_add_n(out, s + i, 1);
 }
 
-static ss_status compile(pattern *p, const text *expression, ss_error *err) {
+static ss_status pattern_compile_source(pattern *p, const text *expression, ss_error *err) {
     int code = 0;
     PCRE2_SIZE at;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
@@ -62,7 +62,7 @@ ss_status pattern_compile(pattern **out, const char *source, pattern_kind kind, 
     ss_status status =
         p->source && p->where ? translate(p, kind, &expression, err) : error_no_memory(err, where, strlen(source));
     if (status == SS_OK && expression.failed) status = error_no_memory(err, where, strlen(source));
-    if (status == SS_OK) status = compile(p, &expression, err);
+    if (status == SS_OK) status = pattern_compile_source(p, &expression, err);
     text_free(&expression);
     if (status == SS_OK) *out = p;
     else pattern_free(p);

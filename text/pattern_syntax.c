@@ -30,7 +30,7 @@ typedef struct reader {
     ss_error *err;
 } reader;
 
-static ss_status refuse(const reader *r, const char *what) {
+static ss_status pattern_syntax_refuse(const reader *r, const char *what) {
     return error_set(r->err, SS_ERR_INPUT, r->where,
                      "has the pattern '%s' with %s at byte %zu, which is not known to mean the same to PCRE2",
                      r->source, what, (size_t)(r->s - r->source));
@@ -49,7 +49,7 @@ static void add_recent(text *out, const char *name) {
     }
 }
 
-static void add_words(const reader *r) {
+static void pattern_syntax_add_words(const reader *r) {
     text *out = r->out;
     text_add(out, WORDS);
     text_add(out, MORE_WORDS[r->kind]);
@@ -62,9 +62,9 @@ static void add_boundary(const reader *r, int inverted) {
     text *out = r->out;
     for (int i = 0; i < 2; i++) {
         text_add(out, i ? "|(?<![" : "(?:(?<=[");
-        add_words(r);
+        pattern_syntax_add_words(r);
         text_add(out, i == inverted ? "])(?![" : "])(?=[");
-        add_words(r);
+        pattern_syntax_add_words(r);
         text_add(out, "])");
     }
     text_add(out, ")");
@@ -89,15 +89,15 @@ static ss_status property(reader *r, int in_set) {
     int negated = *r->s++ == 'P';
     char name[16];
     size_t n = 0;
-    if (*r->s != '{') return refuse(r, "a property without braces");
+    if (*r->s != '{') return pattern_syntax_refuse(r, "a property without braces");
     r->s++;
     if (*r->s == '^') negated = !negated, r->s++;
     while (*r->s && *r->s != '}' && n < sizeof name - 1) name[n++] = *r->s++;
     name[n] = '\0';
-    if (*r->s != '}') return refuse(r, "a property of an unknown name");
-    if (negated && in_set) return refuse(r, "a negated property in a set");
+    if (*r->s != '}') return pattern_syntax_refuse(r, "a property of an unknown name");
+    if (negated && in_set) return pattern_syntax_refuse(r, "a negated property in a set");
     if (!in_set) text_add(r->out, negated ? "[^" : "[");
-    if (!known_property(name, r->out)) return refuse(r, "a property of an unknown name");
+    if (!known_property(name, r->out)) return pattern_syntax_refuse(r, "a property of an unknown name");
     add_recent(r->out, name);
     if (!in_set) text_add(r->out, "]");
     r->s++;
@@ -107,12 +107,12 @@ static ss_status property(reader *r, int in_set) {
 /* \s, \d, \w and their opposites; in a set without its brackets. */
 static ss_status shorthand(reader *r, int in_set) {
     char c = *r->s;
-    if (in_set && (c == 'W' || c == 'D')) return refuse(r, "\\W or \\D in a set");
+    if (in_set && (c == 'W' || c == 'D')) return pattern_syntax_refuse(r, "\\W or \\D in a set");
     if (!in_set) text_add(r->out, c == 'W' || c == 'D' ? "[^" : "[");
     if (c == 's') text_add(r->out, SPACES);
     else if (c == 'S') text_add(r->out, NO_SPACES);
     else if (c == 'd' || c == 'D') text_add(r->out, "\\p{Nd}"), add_recent(r->out, "Nd");
-    else add_words(r);
+    else pattern_syntax_add_words(r);
     if (!in_set) text_add(r->out, "]");
     r->s++;
     return SS_OK;
@@ -131,10 +131,11 @@ static ss_status numbered(reader *r, char kind, int32_t *cp) {
     r->s += braces;
     *cp = 0;
     for (; n < most && hex_value(*r->s) >= 0; n++) *cp = *cp * 16 + hex_value(*r->s++);
-    if (n == 0 || (kind == 'u' && n != 4) || (braces && *r->s != '}')) return refuse(r, "a malformed code point");
+    if (n == 0 || (kind == 'u' && n != 4) || (braces && *r->s != '}'))
+        return pattern_syntax_refuse(r, "a malformed code point");
     r->s += braces;
     if ((kind == 'x' && !braces && *cp >= 0x80) || *cp == 0 || *cp > 0x10FFFF || (*cp >= 0xD800 && *cp < 0xE000))
-        return refuse(r, "a byte that is no code point");
+        return pattern_syntax_refuse(r, "a byte that is no code point");
     return SS_OK;
 }
 
@@ -150,7 +151,7 @@ static ss_status sign(reader *r, int32_t *cp) {
         return SS_OK;
     }
     char c = *++r->s;
-    if (c == '\0') return refuse(r, "a backslash at its end");
+    if (c == '\0') return pattern_syntax_refuse(r, "a backslash at its end");
     for (size_t i = 0; i < sizeof NAMED / sizeof NAMED[0]; i++)
         if (NAMED[i].letter == c) return *cp = NAMED[i].cp, r->s++, SS_OK;
     if (c == 'x' || c == 'u') return r->s++, numbered(r, c, cp);
@@ -164,11 +165,11 @@ static ss_status sign(reader *r, int32_t *cp) {
 static ss_status check_case(reader *r, int32_t cp, int in_set) {
     static const char *const PAIRS[] = {"ss", "ff", "fi", "fl", "st"};
     if (!r->caseless) return SS_OK;
-    if (cp >= 0x80) return refuse(r, "a sign beyond ASCII where case is ignored");
+    if (cp >= 0x80) return pattern_syntax_refuse(r, "a sign beyond ASCII where case is ignored");
     int lower = cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
     for (size_t i = 0; !in_set && i < sizeof PAIRS / sizeof PAIRS[0]; i++)
         if (r->last == PAIRS[i][0] && lower == PAIRS[i][1])
-            return refuse(r, "letters of a ligature where case is ignored");
+            return pattern_syntax_refuse(r, "letters of a ligature where case is ignored");
     r->last = in_set ? 0 : lower;
     return SS_OK;
 }
@@ -182,30 +183,30 @@ static ss_status set_member(reader *r) {
     if (from < 0) {
         if (strchr("sSdDwW", *r->s)) return shorthand(r, 1);
         if (*r->s == 'p' || *r->s == 'P') return property(r, 1);
-        return refuse(r, "an escape in a set");
+        return pattern_syntax_refuse(r, "an escape in a set");
     }
     SS_TRY(check_case(r, from, 1));
     add_sign(r->out, from);
     if (r->s[0] != '-' || r->s[1] == ']' || r->s[1] == '\0') return SS_OK;
     r->s++;
-    if (*r->s == '[') return refuse(r, "a set within a set");
+    if (*r->s == '[') return pattern_syntax_refuse(r, "a set within a set");
     SS_TRY(sign(r, &to));
-    if (to < from) return refuse(r, "a range that has no end");
+    if (to < from) return pattern_syntax_refuse(r, "a range that has no end");
     SS_TRY(check_case(r, to, 1));
     text_add(r->out, "-");
     add_sign(r->out, to);
     return SS_OK;
 }
 
-static ss_status set(reader *r) {
+static ss_status pattern_syntax_set(reader *r) {
     text_add(r->out, "[");
     r->s++;
     if (*r->s == '^') text_add(r->out, "^"), r->s++;
-    if (*r->s == ']') return refuse(r, "an empty set");
+    if (*r->s == ']') return pattern_syntax_refuse(r, "an empty set");
     while (*r->s != ']') {
-        if (*r->s == '\0') return refuse(r, "a set without its end");
-        if (*r->s == '[') return refuse(r, "a set within a set");
-        if (r->s[0] == '&' && r->s[1] == '&') return refuse(r, "an intersection of sets");
+        if (*r->s == '\0') return pattern_syntax_refuse(r, "a set without its end");
+        if (*r->s == '[') return pattern_syntax_refuse(r, "a set within a set");
+        if (r->s[0] == '&' && r->s[1] == '&') return pattern_syntax_refuse(r, "an intersection of sets");
         SS_TRY(set_member(r));
     }
     r->s++;
@@ -225,18 +226,18 @@ static ss_status group(reader *r, int *repeatable) {
                  {"(?<=", "(?<=", 0, 0}, {"(?<!", "(?<!", 0, 0}, {"(?>", "(?>", 0, 1}};
     size_t k = 0, n = sizeof KINDS / sizeof KINDS[0];
     int was = r->caseless;
-    if (r->s[1] == '*') return refuse(r, "a callout");
+    if (r->s[1] == '*') return pattern_syntax_refuse(r, "a callout");
     if (r->s[1] == '?') {
         while (k < n && strncmp(r->s, KINDS[k].in, strlen(KINDS[k].in)) != 0) k++;
-        if (k == n) return refuse(r, "a group of an unknown kind");
+        if (k == n) return pattern_syntax_refuse(r, "a group of an unknown kind");
         r->s += strlen(KINDS[k].in);
     } else r->s++;
     text_add(r->out, KINDS[k].out);
     r->caseless |= KINDS[k].caseless;
     *repeatable = KINDS[k].repeatable;
-    if (++r->depth > MAX_DEPTH) return refuse(r, "groups within groups, too deep");
+    if (++r->depth > MAX_DEPTH) return pattern_syntax_refuse(r, "groups within groups, too deep");
     SS_TRY(alternatives(r));
-    if (*r->s != ')') return refuse(r, "a group without its end");
+    if (*r->s != ')') return pattern_syntax_refuse(r, "a group without its end");
     r->s++;
     r->depth--;
     r->caseless = was;
@@ -256,7 +257,7 @@ static ss_status escape(reader *r, int *repeatable) {
     *repeatable = 0;
     for (size_t i = 0; i < sizeof ANCHORS / sizeof ANCHORS[0]; i++)
         if (ANCHORS[i].letter == c) return text_add(r->out, ANCHORS[i].out), r->s++, SS_OK;
-    if (c != 'b' && c != 'B') return refuse(r, "an unknown escape");
+    if (c != 'b' && c != 'B') return pattern_syntax_refuse(r, "an unknown escape");
     add_boundary(r, c == 'B');
     r->s++;
     return SS_OK;
@@ -267,7 +268,7 @@ static ss_status atom(reader *r, int *repeatable) {
     int32_t cp;
     *repeatable = 1;
     if (*r->s == '(') return group(r, repeatable);
-    if (*r->s == '[') return set(r);
+    if (*r->s == '[') return pattern_syntax_set(r);
     if (strchr(".^$", *r->s)) {
         *repeatable = *r->s == '.';
         text_add(r->out, *r->s == '.' ? "[^\\x{a}]" : *r->s == '^' ? "(?m:^)" : "(?m:$)");
@@ -275,7 +276,7 @@ static ss_status atom(reader *r, int *repeatable) {
         r->last = 0;
         return SS_OK;
     }
-    if (strchr("*+?", *r->s)) return refuse(r, "a repetition of nothing");
+    if (strchr("*+?", *r->s)) return pattern_syntax_refuse(r, "a repetition of nothing");
     SS_TRY(sign(r, &cp));
     if (cp < 0) return escape(r, repeatable);
     SS_TRY(check_case(r, cp, 0));
@@ -307,22 +308,22 @@ static ss_status repetition(reader *r, int repeatable) {
     if (*r->s == '\0') return SS_OK;
     if (plain) text_addf(r->out, "%c", *r->s);
     else if (*r->s != '{' || !(n = interval(r->s, r->out, &ranged))) return SS_OK;
-    if (!repeatable) return refuse(r, "a repetition of a place");
+    if (!repeatable) return pattern_syntax_refuse(r, "a repetition of a place");
     r->s += n;
     r->last = 0;
     if (*r->s == '?') {
-        if (!plain && !ranged) return refuse(r, "{n}?");
+        if (!plain && !ranged) return pattern_syntax_refuse(r, "{n}?");
         text_add(r->out, "?");
         r->s++;
     } else if (*r->s == '+') {
-        if (!plain) return refuse(r, "{n,m}+");
+        if (!plain) return pattern_syntax_refuse(r, "{n,m}+");
         text_add(r->out, "+");
         r->s++;
     }
     text unused = {0};
     int again = *r->s && (strchr("*+?", *r->s) || (*r->s == '{' && interval(r->s, &unused, &ranged)));
     text_free(&unused);
-    return again ? refuse(r, "a repetition of a repetition") : SS_OK;
+    return again ? pattern_syntax_refuse(r, "a repetition of a repetition") : SS_OK;
 }
 
 static ss_status alternatives(reader *r) {
@@ -345,5 +346,5 @@ static ss_status alternatives(reader *r) {
 ss_status pattern_translate(const char *source, pattern_kind kind, text *out, const char *where, ss_error *err) {
     reader r = {.s = source, .source = source, .where = where, .out = out, .kind = kind, .err = err};
     SS_TRY(alternatives(&r));
-    return *r.s ? refuse(&r, "a closing parenthesis") : SS_OK;
+    return *r.s ? pattern_syntax_refuse(&r, "a closing parenthesis") : SS_OK;
 }

@@ -9,7 +9,7 @@
 
 static const step_part PROCESSOR = {"post_processor", "processors"}, DECODER = {"decoder", "decoders"};
 
-static ss_status add(post_ids *o, int after, int64_t id, const char *where, ss_error *err) {
+static ss_status post_processor_add(post_ids *o, int after, int64_t id, const char *where, ss_error *err) {
     if (id < 0 || id > INT32_MAX)
         return error_set(err, SS_ERR_INPUT, where, "has the id %lld in its post_processor", (long long)id);
     if ((after ? o->n_after : o->n_before) == POST_MAX_IDS)
@@ -23,17 +23,17 @@ static ss_status add(post_ids *o, int after, int64_t id, const char *where, ss_e
 }
 
 /* "sep": ["</s>", 2] */
-static ss_status add_named(post_ids *o, int after, const json_t *tree, const char *name, const char *where,
-                           ss_error *err) {
+static ss_status post_processor_add_named(post_ids *o, int after, const json_t *tree, const char *name,
+                                          const char *where, ss_error *err) {
     const json_t *id = json_array_get(json_object_get(tree, name), 1);
     if (!json_is_integer(id))
         return error_set(err, SS_ERR_INPUT, where, "has a post_processor whose '%s' is not a token and an id", name);
-    return add(o, after, json_integer_value(id), where, err);
+    return post_processor_add(o, after, json_integer_value(id), where, err);
 }
 
 static ss_status read_enclosing(post_ids *o, const json_t *tree, const char *where, ss_error *err) {
-    SS_TRY(add_named(o, 0, tree, "cls", where, err));
-    return add_named(o, 1, tree, "sep", where, err);
+    SS_TRY(post_processor_add_named(o, 0, tree, "cls", where, err));
+    return post_processor_add_named(o, 1, tree, "sep", where, err);
 }
 
 /* The ids of a special token of the template. */
@@ -49,7 +49,7 @@ static ss_status add_special(post_ids *o, int after, const json_t *tree, const j
     for (size_t i = 0; i < json_array_size(ids); i++) {
         if (!json_is_integer(json_array_get(ids, i)))
             return error_set(err, SS_ERR_INPUT, where, "has a template with '%s', whose ids are no ids", name);
-        SS_TRY(add(o, after, json_integer_value(json_array_get(ids, i)), where, err));
+        SS_TRY(post_processor_add(o, after, json_integer_value(json_array_get(ids, i)), where, err));
     }
     return SS_OK;
 }
@@ -73,7 +73,8 @@ static ss_status read_nothing(post_ids *o, const json_t *tree, const char *where
     return SS_OK;
 }
 
-static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+static ss_status post_processor_read_step(void *user, const char *type, const json_t *tree, const char *where,
+                                          ss_error *err) {
     static const struct {
         const char *name;
         ss_status (*read)(post_ids *o, const json_t *tree, const char *where, ss_error *err);
@@ -86,11 +87,11 @@ static ss_status read_step(void *user, const char *type, const json_t *tree, con
         if (strcmp(KINDS[i].name, type) != 0) continue;
         post_ids own = {0}; /* what one processor adds goes around what those before it added */
         SS_TRY(KINDS[i].read(&own, tree, where, err));
-        for (int k = 0; k < o->n_before; k++) SS_TRY(add(&own, 0, o->before[k], where, err));
+        for (int k = 0; k < o->n_before; k++) SS_TRY(post_processor_add(&own, 0, o->before[k], where, err));
         post_ids joined = {.n_before = own.n_before};
         memcpy(joined.before, own.before, sizeof own.before);
-        for (int k = 0; k < o->n_after; k++) SS_TRY(add(&joined, 1, o->after[k], where, err));
-        for (int k = 0; k < own.n_after; k++) SS_TRY(add(&joined, 1, own.after[k], where, err));
+        for (int k = 0; k < o->n_after; k++) SS_TRY(post_processor_add(&joined, 1, o->after[k], where, err));
+        for (int k = 0; k < own.n_after; k++) SS_TRY(post_processor_add(&joined, 1, own.after[k], where, err));
         *o = joined;
         return SS_OK;
     }
@@ -99,7 +100,7 @@ static ss_status read_step(void *user, const char *type, const json_t *tree, con
 
 ss_status post_processor_read(post_ids *out, const json_t *tree, const char *where, ss_error *err) {
     *out = (post_ids){0};
-    return step_tree_walk(&PROCESSOR, tree, where, read_step, out, err);
+    return step_tree_walk(&PROCESSOR, tree, where, post_processor_read_step, out, err);
 }
 
 static ss_status check_decoder(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {

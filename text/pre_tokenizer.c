@@ -271,7 +271,8 @@ enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 static const step_part PART = {"pre_tokenizer", "pretokenizers"};
 
 /* `user`: the pre_tokenizer; NULL: types are looked at alone. */
-static ss_status read_step(void *user, const char *type, const json_t *tree, const char *where, ss_error *err) {
+static ss_status pre_tokenizer_read_step(void *user, const char *type, const json_t *tree, const char *where,
+                                         ss_error *err) {
     pre_tokenizer *p = user;
     int i = 0;
     while (i < KIND_COUNT && strcmp(KINDS[i].name, type) != 0) i++;
@@ -291,14 +292,14 @@ ss_status pre_tokenizer_read(pre_tokenizer **out, const json_t *tree, const char
     pre_tokenizer *p = calloc(1, sizeof *p);
     if (!p) return error_no_memory(err, where, sizeof *p);
     p->space = "";
-    ss_status status = step_tree_walk(&PART, tree, where, read_step, p, err);
+    ss_status status = step_tree_walk(&PART, tree, where, pre_tokenizer_read_step, p, err);
     if (status == SS_OK) *out = p;
     else pre_tokenizer_free(p);
     return status;
 }
 
 ss_status pre_tokenizer_check_types(const json_t *tree, const char *where, ss_error *err) {
-    return step_tree_walk(&PART, tree, where, read_step, NULL, err);
+    return step_tree_walk(&PART, tree, where, pre_tokenizer_read_step, NULL, err);
 }
 
 void pre_tokenizer_free(pre_tokenizer *p) {

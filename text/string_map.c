@@ -20,7 +20,7 @@ static string_map_slot *find_slot(string_map_slot *slots, size_t capacity, uint6
     return &slots[i];
 }
 
-static ss_status grow(string_map *m, ss_error *err) {
+static ss_status string_map_grow(string_map *m, ss_error *err) {
     size_t capacity = m->capacity ? 2 * m->capacity : 64;
     string_map_slot *slots = calloc(capacity, sizeof *slots);
     if (!slots) return error_no_memory(err, "a vocabulary", capacity * sizeof *slots);
@@ -35,7 +35,7 @@ static ss_status grow(string_map *m, ss_error *err) {
 }
 
 ss_status string_map_put(string_map *m, const char *key, size_t length, int32_t value, ss_error *err) {
-    if (2 * (m->count + 1) > m->capacity) SS_TRY(grow(m, err));
+    if (2 * (m->count + 1) > m->capacity) SS_TRY(string_map_grow(m, err));
     uint64_t hash = hash_of(key, length);
     string_map_slot *s = find_slot(m->slots, m->capacity, hash, key, length);
     m->count += s->key == NULL;

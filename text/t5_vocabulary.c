@@ -166,7 +166,7 @@ static ss_status add_roles(t5_vocabulary *v, const tokenizer_files *f, ss_error 
 }
 
 /* Patterns of tokens that are looked for after normalization; the size of the vocabulary; the two ids. */
-static ss_status finish(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
+static ss_status t5_vocabulary_finish(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     const char *content;
     v->size = v->model.count;
     for (int i = 0; i < v->added.count; i++) {
@@ -196,8 +196,8 @@ static ss_status finish(t5_vocabulary *v, const tokenizer_files *f, ss_error *er
     return SS_OK;
 }
 
-static ss_status read_all(t5_vocabulary *v, source *src, const tokenizer_files *f, const char *model_path,
-                          ss_error *err) {
+static ss_status t5_vocabulary_read_all(t5_vocabulary *v, source *src, const tokenizer_files *f, const char *model_path,
+                                        ss_error *err) {
     const char *end;
     SS_TRY(find_source(src, f, err));
     SS_TRY(spiece_model_open(&v->model, model_path, err));
@@ -215,14 +215,15 @@ static ss_status read_all(t5_vocabulary *v, source *src, const tokenizer_files *
     SS_TRY(add_own(v, src, err));
     SS_TRY(add_numbered(v, f, err));
     SS_TRY(add_roles(v, f, err));
-    return finish(v, f, err);
+    return t5_vocabulary_finish(v, f, err);
 }
 
 ss_status t5_vocabulary_open(t5_vocabulary *v, const tokenizer_files *files, ss_error *err) {
     *v = (t5_vocabulary){0};
     source src = {0};
     char *model_path = file_join(files->folder, "spiece.model");
-    ss_status status = model_path ? read_all(v, &src, files, model_path, err) : error_no_memory(err, files->folder, 1);
+    ss_status status =
+        model_path ? t5_vocabulary_read_all(v, &src, files, model_path, err) : error_no_memory(err, files->folder, 1);
     json_decref(src.tree);
     free(src.path);
     free(model_path);

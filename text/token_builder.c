@@ -6,7 +6,7 @@
 
 #include "text/unicode.h"
 
-static ss_status grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
+static ss_status token_builder_grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
     if (count < *capacity) return SS_OK;
     int n = *capacity ? 2 * *capacity : 64;
     void *p = realloc(*array, (size_t)n * size);
@@ -17,7 +17,7 @@ static ss_status grow(void **array, int *capacity, int count, size_t size, ss_er
 }
 
 ss_status token_builder_word(token_builder *b, const char *s, size_t n, ss_error *err) {
-    SS_TRY(grow((void **)&b->out.words, &b->word_capacity, b->out.word_count, sizeof *b->out.words, err));
+    SS_TRY(token_builder_grow((void **)&b->out.words, &b->word_capacity, b->out.word_count, sizeof *b->out.words, err));
     char *copy = malloc(n + 1);
     if (!copy) return error_no_memory(err, "a word", n + 1);
     memcpy(copy, s, n);
@@ -38,7 +38,7 @@ ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_e
 }
 
 ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, size_t bytes, ss_error *err) {
-    SS_TRY(grow((void **)&b->out.at, &b->capacity, b->out.count, sizeof *b->out.at, err));
+    SS_TRY(token_builder_grow((void **)&b->out.at, &b->capacity, b->out.count, sizeof *b->out.at, err));
     b->out.at[b->out.count++] = (token){id, cls, cls == TOKEN_WORD ? b->out.word_count - 1 : -1, (int32_t)bytes};
     return SS_OK;
 }

@@ -104,9 +104,7 @@ static void note_facts(tokenizer *t) {
     }
     const clip_bpe *clip = clip_of(t);
     int32_t start = clip ? clip_bpe_start_id(clip) : t->bert ? bert_wordpiece_start_id(t->bert) : -1;
-    int32_t end = clip      ? clip_bpe_end_id(clip)
-                  : t->bert ? bert_wordpiece_end_id(t->bert)
-                            : t5_unigram_end_id(t->t5);
+    int32_t end = clip ? clip_bpe_end_id(clip) : t->bert ? bert_wordpiece_end_id(t->bert) : t5_unigram_end_id(t->t5);
     t->padding = clip      ? clip_bpe_padding_id(clip)
                  : t->bert ? bert_wordpiece_padding_id(t->bert)
                            : t5_unigram_padding_id(t->t5);
@@ -114,7 +112,7 @@ static void note_facts(tokenizer *t) {
     t->around = (post_ids){.before = {start}, .n_before = start >= 0, .after = {end}, .n_after = 1};
 }
 
-static ss_status finish(tokenizer **out, tokenizer *t, ss_status status) {
+static ss_status tokenizer_finish(tokenizer **out, tokenizer *t, ss_status status) {
     if (status == SS_OK) {
         note_facts(t);
         *out = t;
@@ -122,7 +120,7 @@ static ss_status finish(tokenizer **out, tokenizer *t, ss_status status) {
     return status;
 }
 
-static tokenizer *begin(tokenizer **out, tokenizer_kind kind, int max_length) {
+static tokenizer *tokenizer_begin(tokenizer **out, tokenizer_kind kind, int max_length) {
     *out = NULL;
     tokenizer *t = calloc(1, sizeof *t);
     if (t) *t = (tokenizer){.kind = kind, .max_length = max_length};
@@ -144,7 +142,7 @@ static ss_status finish_json(tokenizer **out, ss_status status, const transforme
                      .max_length = made->max_length,
                      .around = made->around,
                      .padding = made->padding};
-    return finish(out, t, SS_OK);
+    return tokenizer_finish(out, t, SS_OK);
 }
 
 ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_name, tokenizer_rules rules,
@@ -158,7 +156,7 @@ ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_
     tokenizer *t = calloc(1, sizeof *t);
     ss_status status = t ? read_folder(t, &files, err) : error_no_memory(err, folder, sizeof *t);
     tokenizer_files_close(&files);
-    return finish(out, t, status);
+    return tokenizer_finish(out, t, status);
 }
 
 ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct json_t *config, const char *where,
@@ -168,8 +166,8 @@ ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct 
 }
 
 static ss_status open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
-    tokenizer *t = begin(out, TOKENIZER_CLIP, 77);
-    return t ? finish(out, t, simple_tokenizer_open(&t->simple, path, open_clip, err))
+    tokenizer *t = tokenizer_begin(out, TOKENIZER_CLIP, 77);
+    return t ? tokenizer_finish(out, t, simple_tokenizer_open(&t->simple, path, open_clip, err))
              : error_no_memory(err, path, sizeof *t);
 }
 
@@ -187,8 +185,8 @@ ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, cons
     if (rules == TOKENIZER_TRANSFORMERS_5)
         return finish_json(out, transformers5_open_wordpiece(&made, vocab_path, added, n_added, err), &made, vocab_path,
                            err);
-    tokenizer *t = begin(out, TOKENIZER_BERT, 512);
-    return t ? finish(out, t, bert_wordpiece_open(&t->bert, vocab_path, added, n_added, err))
+    tokenizer *t = tokenizer_begin(out, TOKENIZER_BERT, 512);
+    return t ? tokenizer_finish(out, t, bert_wordpiece_open(&t->bert, vocab_path, added, n_added, err))
              : error_no_memory(err, vocab_path, sizeof *t);
 }
 
@@ -223,7 +221,7 @@ void tokens_free(tokens *t) {
 }
 
 /* Cut to what fits before the end token, drop the words that are gone, end and pad. */
-static ss_status fit(const tokenizer *t, int max_length, token_builder *b, ss_error *err) {
+static ss_status tokenizer_fit(const tokenizer *t, int max_length, token_builder *b, ss_error *err) {
     tokens *o = &b->out;
     const post_ids *p = &t->around;
     o->untruncated = o->count + p->n_after;
@@ -265,7 +263,7 @@ ss_status tokenizer_encode(const tokenizer *t, const char *utf8, int max_length,
     *out = (tokens){0};
     SS_TRY(check_length(t, max_length, err));
     ss_status status = encode_all(t, utf8, strlen(utf8), &b, err);
-    if (status == SS_OK) status = fit(t, max_length, &b, err);
+    if (status == SS_OK) status = tokenizer_fit(t, max_length, &b, err);
     if (status == SS_OK) *out = b.out;
     else tokens_free(&b.out);
     return status;

@@ -44,7 +44,7 @@ typedef struct tokenizer_class {
     const char *before, *after;                    /* roles of the tokens around a text */
 } tokenizer_class;
 
-static ss_status parse(const char *json, json_t **out, ss_error *err) {
+static ss_status transformers5_parse(const char *json, json_t **out, ss_error *err) {
     return json_read_bytes(json, strlen(json), "a tokenizer's steps", out, err);
 }
 
@@ -69,8 +69,8 @@ static ss_status take_source(build *b, const char *type, ss_error *err) {
 static ss_status prepare_clip(build *b, ss_error *err) {
     const char *unknown;
     SS_TRY(b->files.file ? take_source(b, "BPE", err) : read_bpe_files(b->files.folder, &b->source, err));
-    SS_TRY(parse(CLIP_NORMALIZER, &b->normalizer, err));
-    SS_TRY(parse(CLIP_PRE_TOKENIZER, &b->pre_tokenizer, err));
+    SS_TRY(transformers5_parse(CLIP_NORMALIZER, &b->normalizer, err));
+    SS_TRY(transformers5_parse(CLIP_PRE_TOKENIZER, &b->pre_tokenizer, err));
     SS_TRY(token_plan_role(&b->plan, "unk_token", &unknown, err));
     json_t *merges = json_object_get(b->source, "merges");
     return packed(&b->model,
@@ -126,7 +126,7 @@ static ss_status prepare_t5(build *b, ss_error *err) {
     if (json_is_string(table))
         SS_TRY(packed(&b->normalizer,
                       json_pack("{s:s, s:O}", "type", "Precompiled", "precompiled_charsmap", (json_t *)table), b, err));
-    SS_TRY(parse(T5_PRE_TOKENIZER, &b->pre_tokenizer, err));
+    SS_TRY(transformers5_parse(T5_PRE_TOKENIZER, &b->pre_tokenizer, err));
     return packed(
         &b->model,
         json_pack("{s:s, s:i, s:O?}", "type", "Unigram", "unk_id", 2, "vocab", json_object_get(b->source, "vocab")), b,
@@ -145,7 +145,7 @@ static ss_status prepare_bert(build *b, ss_error *err) {
                   json_pack("{s:s, s:b, s:b, s:b, s:b}", "type", "BertNormalizer", "clean_text", 1,
                             "handle_chinese_chars", ideographs, "strip_accents", accents, "lowercase", lower),
                   b, err));
-    SS_TRY(parse(BERT_PRE_TOKENIZER, &b->pre_tokenizer, err));
+    SS_TRY(transformers5_parse(BERT_PRE_TOKENIZER, &b->pre_tokenizer, err));
     SS_TRY(token_plan_role(&b->plan, "unk_token", &unknown, err));
     return packed(&b->model,
                   json_pack("{s:s, s:s, s:O?}", "type", "WordPiece", "unk_token", unknown, "vocab",
@@ -223,7 +223,7 @@ static ss_status check_sides(const tokenizer_folder *f, ss_error *err) {
 }
 
 /* That the file would be read at all: transformers reads all of it, whatever it uses. */
-static ss_status check_file(const tokenizer_folder *f, ss_error *err) {
+static ss_status transformers5_check_file(const tokenizer_folder *f, ss_error *err) {
     post_ids unused;
     if (!f->file) return SS_OK;
     SS_TRY(normalizer_check_types(json_object_get(f->file, "normalizer"), f->json_path, err));
@@ -281,7 +281,7 @@ static ss_status open_folder(transformers5 *out, build *b, const char *class_nam
     SS_TRY(find_class(class_name, f->config_path, &c, err));
     b->where = f->file ? f->json_path : f->folder;
     SS_TRY(check_sides(f, err));
-    SS_TRY(check_file(f, err));
+    SS_TRY(transformers5_check_file(f, err));
     SS_TRY(read_length(f, &out->max_length, err));
     if (c->prepare == prepare_bert && !f->file) {
         text path = {0};

@@ -90,7 +90,8 @@ static ss_status each_line(const char *path,
     return status;
 }
 
-static ss_status add_merge(json_t *to, const char *line, size_t n, size_t row, const char *path, ss_error *err) {
+static ss_status transformers5_files_add_merge(json_t *to, const char *line, size_t n, size_t row, const char *path,
+                                               ss_error *err) {
     const char *gap = memchr(line, ' ', n);
     if (n >= 8 && memcmp(line, "#version", 8) == 0) return SS_OK;
     if (!gap || memchr(gap + 1, ' ', n - (size_t)(gap + 1 - line)))
@@ -103,7 +104,8 @@ static ss_status add_merge(json_t *to, const char *line, size_t n, size_t row, c
 }
 
 /* A piece a line, its place the id; a later line of the same text wins. */
-static ss_status add_piece(json_t *to, const char *line, size_t n, size_t row, const char *path, ss_error *err) {
+static ss_status transformers5_files_add_piece(json_t *to, const char *line, size_t n, size_t row, const char *path,
+                                               ss_error *err) {
     int32_t cp;
     size_t end = 0;
     (void)err;
@@ -137,7 +139,7 @@ ss_status read_bpe_files(const char *folder, json_t **out, ss_error *err) {
         status = error_set(err, SS_ERR_INPUT, vocab_path, "is %s; expected an object", json_type_name(vocab));
     json_watch();
     if (status == SS_OK) status = (merges = json_array()) ? SS_OK : error_no_memory(err, folder, 1);
-    if (status == SS_OK) status = each_line(merges_path, add_merge, merges, err);
+    if (status == SS_OK) status = each_line(merges_path, transformers5_files_add_merge, merges, err);
     if (status == SS_OK) tree = json_pack("{s:O, s:O}", "vocab", vocab, "merges", merges);
     status = hand_out(tree, out, status, folder, err);
     json_decref(vocab);
@@ -154,7 +156,8 @@ ss_status read_merges_file(const char *path, json_t **out, ss_error *err) {
     json_t *vocab = json_object(), *merges = json_array(), *tree = NULL;
     for (int id = 0; id < v.size; id++)
         if (v.pieces[id]) json_object_set_new(vocab, v.pieces[id], json_integer(id));
-    ss_status status = vocab && merges ? each_line(path, add_merge, merges, err) : error_no_memory(err, path, 1);
+    ss_status status =
+        vocab && merges ? each_line(path, transformers5_files_add_merge, merges, err) : error_no_memory(err, path, 1);
     if (status == SS_OK) tree = json_pack("{s:O, s:O}", "vocab", vocab, "merges", merges);
     status = hand_out(tree, out, status, path, err);
     json_decref(vocab);
@@ -166,7 +169,8 @@ ss_status read_merges_file(const char *path, json_t **out, ss_error *err) {
 ss_status read_wordpiece_file(const char *path, json_t **out, ss_error *err) {
     json_watch();
     json_t *vocab = json_object();
-    ss_status status = vocab ? each_line(path, add_piece, vocab, err) : error_no_memory(err, path, 1);
+    ss_status status =
+        vocab ? each_line(path, transformers5_files_add_piece, vocab, err) : error_no_memory(err, path, 1);
     json_t *tree = status == SS_OK ? json_pack("{s:O}", "vocab", vocab) : NULL;
     json_decref(vocab);
     return hand_out(tree, out, status, path, err);

@@ -32,8 +32,8 @@ void token_plan_free(token_plan *p) {
 }
 
 /* Append a copy of a token. */
-static ss_status append(planned_tokens *list, const planned_token *t, const char *role, const char *where,
-                        ss_error *err) {
+static ss_status transformers5_tokens_append(planned_tokens *list, const planned_token *t, const char *role,
+                                             const char *where, ss_error *err) {
     if (list->count == MAX_PLANNED)
         return error_set(err, SS_ERR_INPUT, where, "has more than %d added tokens", MAX_PLANNED);
     if (list->count == list->capacity) {
@@ -95,7 +95,7 @@ static ss_status read_list(planned_tokens *out, const json_t *list, const char *
     for (size_t i = 0; i < json_array_size(list); i++) {
         planned_token t;
         SS_TRY(read_token(&t, json_array_get(list, i), 0, where, err));
-        SS_TRY(append(out, &t, NULL, where, err));
+        SS_TRY(transformers5_tokens_append(out, &t, NULL, where, err));
     }
     return SS_OK;
 }
@@ -121,7 +121,7 @@ static ss_status read_roles(token_plan *p, const json_t *file, int of_map, ss_er
         remove_role(&p->roles, role);
         if (json_is_null(value)) continue;
         SS_TRY(read_token(&t, value, of_map, p->where, err));
-        SS_TRY(append(&p->roles, &t, role, p->where, err));
+        SS_TRY(transformers5_tokens_append(&p->roles, &t, role, p->where, err));
     }
     return SS_OK;
 }
@@ -134,7 +134,7 @@ static ss_status read_named_extra(token_plan *p, const json_t *extra, ss_error *
         planned_token t;
         SS_TRY(read_token(&t, value, 0, p->where, err));
         remove_role(&p->roles, role);
-        SS_TRY(append(&p->roles, &t, role, p->where, err));
+        SS_TRY(transformers5_tokens_append(&p->roles, &t, role, p->where, err));
     }
     return SS_OK;
 }
@@ -160,7 +160,7 @@ static ss_status read_extra(token_plan *p, const tokenizer_folder *f, ss_error *
 static ss_status put_numbered(token_plan *p, planned_token *t, int64_t id, ss_error *err) {
     t->id = id;
     t->order = p->numbered.count;
-    return append(&p->numbered, t, NULL, p->where, err);
+    return transformers5_tokens_append(&p->numbered, t, NULL, p->where, err);
 }
 
 static ss_status read_decoder(token_plan *p, const json_t *decoder, ss_error *err) {
@@ -254,12 +254,12 @@ ss_status token_plan_read(token_plan *p, const tokenizer_folder *f, const char *
         const json_t *given = json_object_get(f->special, defaults[i][0]);
         if (!given) given = json_object_get(f->config, defaults[i][0]);
         planned_token t = {.is_text = 1, .flags.content = defaults[i][1]};
-        if (!given) SS_TRY(append(&p->roles, &t, defaults[i][0], p->where, err));
+        if (!given) SS_TRY(transformers5_tokens_append(&p->roles, &t, defaults[i][0], p->where, err));
     }
     const char *padding = json_string_value(json_object_get(json_object_get(f->file, "padding"), "pad_token"));
     planned_token t = {.is_text = 1, .flags.content = padding};
     if (padding && !json_object_get(f->config, "pad_token") && !find_role(&p->roles, "pad_token"))
-        return append(&p->roles, &t, "pad_token", p->where, err);
+        return transformers5_tokens_append(&p->roles, &t, "pad_token", p->where, err);
     return SS_OK;
 }
 
@@ -282,7 +282,7 @@ ss_status token_plan_sentinels(token_plan *p, const json_t *added, int extra_ids
         for (size_t i = 0; i < json_array_size(added); i++) {
             planned_token t = {0};
             SS_TRY(added_request_read(&t.flags, json_array_get(added, i), p->where, err));
-            SS_TRY(append(&p->additional, &t, NULL, p->where, err));
+            SS_TRY(transformers5_tokens_append(&p->additional, &t, NULL, p->where, err));
         }
     }
     for (int i = 0; i < p->additional.count; i++) found += strstr(p->additional.at[i].content, "<extra_id_") != NULL;
@@ -294,7 +294,7 @@ ss_status token_plan_sentinels(token_plan *p, const json_t *added, int extra_ids
         char name[32];
         token_plan_sentinel(name, i);
         planned_token t = {.is_text = 1, .flags.content = name};
-        SS_TRY(append(&p->additional, &t, NULL, p->where, err));
+        SS_TRY(transformers5_tokens_append(&p->additional, &t, NULL, p->where, err));
     }
     return SS_OK;
 }
@@ -350,7 +350,8 @@ static int has_it(const json_tokenizer *t, const added_request *r, const char *c
     return same(&theirs, r);
 }
 
-static ss_status collect(requests *r, const token_plan *p, const json_tokenizer *t, ss_error *err) {
+static ss_status transformers5_tokens_collect(requests *r, const token_plan *p, const json_tokenizer *t,
+                                              ss_error *err) {
     const planned_tokens *extra = p->has_extra ? &p->extra : &p->additional;
     const added_vocabulary *own = json_tokenizer_added(t);
     for (int i = 0; i < own->count; i++)
@@ -372,7 +373,8 @@ ss_status token_plan_add(const token_plan *p, json_tokenizer *t, ss_error *err) 
     requests r = {.room = p->numbered.count + p->roles.count + p->extra.count + p->additional.count + 1};
     r.at = calloc((size_t)r.room, sizeof *r.at);
     r.was_text = calloc((size_t)r.room, sizeof *r.was_text);
-    ss_status status = r.at && r.was_text ? collect(&r, p, t, err) : error_no_memory(err, p->where, 1);
+    ss_status status =
+        r.at && r.was_text ? transformers5_tokens_collect(&r, p, t, err) : error_no_memory(err, p->where, 1);
     if (status == SS_OK) {
         settle(&r, p);
         status = json_tokenizer_add(t, r.at, r.count, err);

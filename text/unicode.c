@@ -143,7 +143,7 @@ struct unicode_case {
 };
 
 /* *code: why not, where NULL. */
-static pcre2_code *compile(const char *pattern, int *code) {
+static pcre2_code *unicode_compile(const char *pattern, int *code) {
     PCRE2_SIZE at;
     return pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED, code, &at,
                          NULL);
@@ -155,8 +155,8 @@ ss_status unicode_case_create(unicode_case **out, ss_error *err) {
     if (!c) return error_no_memory(err, "case tables", sizeof *c);
     /* names in lower case: PCRE2 10.42 folds them with tolower(), which leaves an I alone in a Turkish locale */
     int code = 0;
-    c->cased = compile("\\p{cased}", &code);
-    if (c->cased) c->ignorable = compile("\\p{ci}", &code);
+    c->cased = unicode_compile("\\p{cased}", &code);
+    if (c->cased) c->ignorable = unicode_compile("\\p{ci}", &code);
     if (c->cased && c->ignorable) {
         *out = c;
         return SS_OK;

@@ -90,7 +90,7 @@ static ss_status add_special(bert_wordpiece *w, const json_t *item, const char *
     return SS_OK;
 }
 
-static ss_status add_named(bert_wordpiece *w, const char *content, const char *where, ss_error *err) {
+static ss_status bert_wordpiece_add_named(bert_wordpiece *w, const char *content, const char *where, ss_error *err) {
     json_watch();
     json_t *item = json_string(content);
     if (json_starved()) return error_no_memory(err, where, strlen(content));
@@ -100,11 +100,12 @@ static ss_status add_named(bert_wordpiece *w, const char *content, const char *w
     return status;
 }
 
-static ss_status open_file(bert_wordpiece *w, const char *path, const char *const *added, int n_added, ss_error *err) {
+static ss_status bert_wordpiece_open_file(bert_wordpiece *w, const char *path, const char *const *added, int n_added,
+                                          ss_error *err) {
     SS_TRY(unicode_case_create(&w->cases, err));
     SS_TRY(read_vocabulary(w, path, err));
-    for (int i = 0; i < SPECIAL_COUNT; i++) SS_TRY(add_named(w, SPECIAL[i], path, err));
-    for (int i = 0; i < n_added; i++) SS_TRY(add_named(w, added[i], path, err));
+    for (int i = 0; i < SPECIAL_COUNT; i++) SS_TRY(bert_wordpiece_add_named(w, SPECIAL[i], path, err));
+    for (int i = 0; i < n_added; i++) SS_TRY(bert_wordpiece_add_named(w, added[i], path, err));
     return SS_OK;
 }
 
@@ -113,7 +114,7 @@ ss_status bert_wordpiece_open(bert_wordpiece **out, const char *vocab_path, cons
     *out = NULL;
     bert_wordpiece *w = calloc(1, sizeof *w);
     if (!w) return error_no_memory(err, vocab_path, sizeof *w);
-    ss_status status = open_file(w, vocab_path, added, n_added, err);
+    ss_status status = bert_wordpiece_open_file(w, vocab_path, added, n_added, err);
     if (status == SS_OK) *out = w;
     else bert_wordpiece_close(w);
     return status;
@@ -152,7 +153,7 @@ static ss_status add_configured(bert_wordpiece *w, const tokenizer_files *f, ss_
         int32_t id = numbered.at[i].id, own = string_map_get(&w->ids, content, strlen(content));
         int known = added_tokens_find(&w->added, content);
         int32_t expected = known >= 0 ? w->added.at[known].id : own >= 0 ? own : w->size;
-        if (id == expected) status = add_named(w, content, f->config_path, err);
+        if (id == expected) status = bert_wordpiece_add_named(w, content, f->config_path, err);
         else
             status = error_set(err, SS_ERR_INPUT, f->config_path, "'%s' has id %d; its place in the vocabulary is %d",
                                content, id, expected);

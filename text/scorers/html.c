@@ -8,7 +8,7 @@
 
 enum { LONGEST_NAME = 32, LONGEST_BARE = 6 }; /* code points of the pattern's name; bytes of a name without semicolon */
 
-static const html_entity *find(const char *name, size_t n) {
+static const html_entity *html_find(const char *name, size_t n) {
     size_t low = 0, high = sizeof HTML_ENTITIES / sizeof HTML_ENTITIES[0];
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -23,7 +23,7 @@ static const html_entity *find(const char *name, size_t n) {
 }
 
 int html_add_entity(text *out, const char *name, size_t n, int bare) {
-    const html_entity *e = memchr(name, 0, n) ? NULL : find(name, n);
+    const html_entity *e = memchr(name, 0, n) ? NULL : html_find(name, n);
     if (!e || (bare && !e->bare)) return 0;
     unicode_append(out, (int32_t)e->first);
     if (e->second) unicode_append(out, (int32_t)e->second);
@@ -36,7 +36,7 @@ static const uint16_t WINDOWS_1252[32] = {0x20AC, 0x81,   0x201A, 0x192,  0x201E
                                           0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
                                           0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
 
-static void add_number(text *out, uint32_t x) {
+static void html_add_number(text *out, uint32_t x) {
     if (x >= 0x80 && x <= 0x9F) x = WINDOWS_1252[x - 0x80];
     else if (x == 0 || (x >= 0xD800 && x <= 0xDFFF) || x > 0x10FFFF) x = 0xFFFD;
     else if ((x < 0x20 && x != '\t' && x != '\n' && x != '\f' && x != '\r') || x == 0x7F ||
@@ -61,12 +61,12 @@ static size_t add_numbered(text *out, const char *s, size_t n) {
         if (x > 0x110000) x = 0x110000; /* stays too large, and fits */
     }
     if (i == start) return 0;
-    add_number(out, x);
+    html_add_number(out, x);
     return i < n && s[i] == ';' ? i + 1 : i;
 }
 
 /* "amp;" at s, the characters that the pattern takes for a name; returns its length, 0 where there is none. */
-static size_t add_named(text *out, const char *s, size_t n) {
+static size_t html_add_named(text *out, const char *s, size_t n) {
     size_t i = 0;
     for (int signs = 0; i < n && signs < LONGEST_NAME && !memchr("\t\n\f <&#;", s[i], 8); signs++) {
         int32_t cp;
@@ -94,7 +94,7 @@ void html_unescape(text *out, const char *s, size_t n) {
         i += plain;
         if (i == n) break;
         i++;
-        size_t length = i < n && s[i] == '#' ? add_numbered(out, s + i, n - i) : add_named(out, s + i, n - i);
+        size_t length = i < n && s[i] == '#' ? add_numbered(out, s + i, n - i) : html_add_named(out, s + i, n - i);
         if (length == 0) text_add(out, "&");
         i += length;
     }

@@ -24,7 +24,7 @@ struct mojibake {
 };
 
 /* NULL: out of memory (the patterns are sound, as every test knows). */
-static pcre2_code *compile(const char *const *parts, size_t count, uint32_t options) {
+static pcre2_code *mojibake_compile(const char *const *parts, size_t count, uint32_t options) {
     text whole = {0};
     int code;
     PCRE2_SIZE at;
@@ -49,7 +49,7 @@ ss_status mojibake_create(mojibake **out, ss_error *err) {
                     {&m->lossy, LOSSY_UTF8, COUNT(LOSSY_UTF8), 0},
                     {&m->a_grave, A_GRAVE, COUNT(A_GRAVE), 0}};
     for (size_t i = 0; i < COUNT(patterns); i++) {
-        *patterns[i].code = compile(patterns[i].parts, patterns[i].count, patterns[i].options);
+        *patterns[i].code = mojibake_compile(patterns[i].parts, patterns[i].count, patterns[i].options);
         if (*patterns[i].code) continue;
         mojibake_free(m);
         return error_no_memory(err, "a regular expression", 1);
@@ -110,7 +110,8 @@ static ss_status has(const pcre2_code *pattern, const text *t, int *found, ss_er
 }
 
 /* Substitute in place. */
-static ss_status apply(const pcre2_code *pattern, text *t, replace_match *replace, const void *context, ss_error *err) {
+static ss_status mojibake_apply(const pcre2_code *pattern, text *t, replace_match *replace, const void *context,
+                                ss_error *err) {
     text out = {0};
     size_t count;
     ss_status status = substitute(pattern, t, replace, context, &out, &count, err);
@@ -175,7 +176,7 @@ static int is_pair(const unsigned char *s, size_t n) {
 }
 
 /* Append bytes that are UTF-8, or its variants ("utf-8-variants" of ftfy/bad_codecs); 0 where they are not. */
-static int decode(const text *bytes, text *out) {
+static int mojibake_decode(const text *bytes, text *out) {
     const unsigned char *s = (const unsigned char *)bytes->s;
     for (size_t i = 0; i < bytes->len;) {
         const unsigned char *p = s + i;
@@ -208,11 +209,11 @@ static ss_status try_encoding(const mojibake *m, const single_byte *e, text *t, 
     if (bytes.failed) SS_TRY_GOTO(error_no_memory(err, "a prompt", t->len), done);
     if (strcmp(e->name, "macroman") != 0) SS_TRY_GOTO(has(m->altered, &bytes, &altered, err), done);
     if (altered) {
-        SS_TRY_GOTO(apply(m->a_grave, &bytes, put_a_grave, NULL, err), done);
-        SS_TRY_GOTO(apply(m->altered, &bytes, put_byte_a0, NULL, err), done);
+        SS_TRY_GOTO(mojibake_apply(m->a_grave, &bytes, put_a_grave, NULL, err), done);
+        SS_TRY_GOTO(mojibake_apply(m->altered, &bytes, put_byte_a0, NULL, err), done);
     }
-    if (e->sloppy) SS_TRY_GOTO(apply(m->lossy, &bytes, put_replacement, NULL, err), done);
-    *fixed = decode(&bytes, &out);
+    if (e->sloppy) SS_TRY_GOTO(mojibake_apply(m->lossy, &bytes, put_replacement, NULL, err), done);
+    *fixed = mojibake_decode(&bytes, &out);
     if (out.failed) SS_TRY_GOTO(error_no_memory(err, "a prompt", t->len), done);
     if (*fixed) {
         text old = *t;
@@ -287,7 +288,7 @@ static ss_status fix_once(const mojibake *m, text *t, ss_error *err) {
     text_add_n(&before, t->s, t->len);
     const whole_text whole = {m, count_signs(t->s, t->len)};
     ss_status status = before.failed ? error_no_memory(err, "a prompt", t->len) : SS_OK;
-    if (status == SS_OK) status = apply(m->detector, t, put_fixed, &whole, err);
+    if (status == SS_OK) status = mojibake_apply(m->detector, t, put_fixed, &whole, err);
     if (status == SS_OK && is_same(t, before.s, before.len)) status = replace_controls(t, err);
     text_free(&before);
     return status;
