@@ -72,8 +72,8 @@ static ss_status build_program(const ss_intervention *asked, const pipeline_site
 }
 
 /* One image under `run`, which may be NULL. */
-static ss_status make_image(pipeline *p, const ss_request *r, const sample_settings *s, attn_run *run, ss_image *out,
-                            ss_error *err) {
+static ss_status api_make_image(pipeline *p, const ss_request *r, const sample_settings *s, attn_run *run,
+                                ss_image *out, ss_error *err) {
     embedding *e = NULL;
     denoise_state *d = NULL;
     rgb_image image = {0};
@@ -115,7 +115,7 @@ ss_status ss_generate(ss_model *model, const ss_request *request, ss_image *out,
         SS_TRY(fits);
         SS_TRY(attn_run_create(&run, &program, &measure, &name, shape, err));
     }
-    ss_status status = make_image(model->p, request, &s, run, out, err);
+    ss_status status = api_make_image(model->p, request, &s, run, out, err);
     attn_run_destroy(run);
     return status;
 }

@@ -30,7 +30,7 @@ static ss_status check_models(const invocation *in, int n, store *const *s, ss_e
 }
 
 /* Everything is opened before anything is written; studies stand in the order of the command line. */
-static ss_status open_all(const invocation *in, int n, store **s, analysis **a, ss_error *err) {
+static ss_status cmd_findings_open_all(const invocation *in, int n, store **s, analysis **a, ss_error *err) {
     for (int i = 0; i < n; i++) {
         SS_TRY(cli_open_store(&s[i], invocation_arg(in, i), err));
         SS_TRY(analysis_make(&a[i], s[i], err));
@@ -45,7 +45,7 @@ static ss_status cmd_findings_run(const invocation *in, ss_error *err) {
     analysis **a = calloc((size_t)n, sizeof *a);
     finding *f = calloc((size_t)n, sizeof *f);
     ss_status status =
-        s && a && f ? open_all(in, n, s, a, err) : error_no_memory(err, "findings", (unsigned long long)n);
+        s && a && f ? cmd_findings_open_all(in, n, s, a, err) : error_no_memory(err, "findings", (unsigned long long)n);
     for (int i = 0; status == SS_OK && i < n; i++) f[i] = (finding){s[i], a[i]};
     if (status == SS_OK) status = findings_write(f, n, out, err);
     if (status == SS_OK) fprintf(cli_words(out), "findings  %s\n", out);

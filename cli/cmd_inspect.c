@@ -19,7 +19,8 @@ static void cmd_inspect_add_bytes(text *t, double bytes) {
     text_addf(t, " %s", UNITS[u]);
 }
 
-static void add_tensor(const char *name, const char *type, int ndim, const int64_t *dim, const char *what, text *out) {
+static void cmd_inspect_add_tensor(const char *name, const char *type, int ndim, const int64_t *dim, const char *what,
+                                   text *out) {
     text_addf(out, "    %-72s %-4s [", name, type);
     for (int d = 0; d < ndim; d++) text_addf(out, "%s%lld", d ? ", " : "", (long long)dim[d]);
     text_addf(out, "]  %s\n", what);
@@ -35,12 +36,13 @@ static ss_status describe_component(const char *name, const model *m, const comp
     text_addf(out, " in memory, %d tensors in %s\n", m->set.n, slash ? slash + 1 : path);
     for (int i = 0; tensors && i < m->set.n; i++) {
         const weight_item *w = &m->set.item[i];
-        add_tensor(w->name, w->entry ? checkpoint_stored_name(w->entry) : checkpoint_dtype_name(w->type), w->ndim,
-                   w->dim, w->shape, out);
+        cmd_inspect_add_tensor(w->name, w->entry ? checkpoint_stored_name(w->entry) : checkpoint_dtype_name(w->type),
+                               w->ndim, w->dim, w->shape, out);
     }
     for (size_t i = 0; tensors && m->files && i < checkpoint_count(m->files); i++) {
         const checkpoint_entry *e = checkpoint_at(m->files, i);
-        if (!m->set.claimed[i]) add_tensor(e->name, checkpoint_stored_name(e), e->ndim, e->shape, "ignored", out);
+        if (!m->set.claimed[i])
+            cmd_inspect_add_tensor(e->name, checkpoint_stored_name(e), e->ndim, e->shape, "ignored", out);
     }
     return SS_OK;
 }
@@ -166,8 +168,8 @@ static ss_status describe_part(const original *o, const char *name, const char *
 }
 
 /* The kind of a file, and whether an image can be made with it: where not, the error says what is missing. */
-static ss_status describe_single(const char *path, const model_parts *parts, compute *c, int tensors, text *out,
-                                 ss_error *err) {
+static ss_status cmd_inspect_describe_single(const char *path, const model_parts *parts, compute *c, int tensors,
+                                             text *out, ss_error *err) {
     original *o;
     const char *name;
     json_t *value;
@@ -236,7 +238,7 @@ static ss_status cmd_inspect_run(const invocation *in, ss_error *err) {
         SS_TRY_GOTO(describe_components(folder, variant, c, invocation_has(in, "tensors"), &out, err), done);
         text_add(&out, text_for(&whole, &out));
     } else if (file_exists(folder)) {
-        SS_TRY_GOTO(describe_single(folder, &parts, c, invocation_has(in, "tensors"), &out, err), done);
+        SS_TRY_GOTO(cmd_inspect_describe_single(folder, &parts, c, invocation_has(in, "tensors"), &out, err), done);
     } else {
         model *m = NULL;
         SS_TRY_GOTO(model_open(&m, NULL, folder, variant, err), done);

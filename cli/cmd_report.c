@@ -7,7 +7,7 @@
 #include "report/report.h"
 
 /* The command that makes the study again from the copy of its file in the store. */
-static void add_command(const store *s, text *out) {
+static void cmd_report_add_command(const store *s, text *out) {
     text_addf(out, "sinkscope run %s/study.yaml -o NEW-FOLDER", store_folder(s));
     if (store_limit(s)) text_addf(out, " --limit %d", store_limit(s));
 }
@@ -16,7 +16,7 @@ static ss_status write_report(store *s, const char *folder, ss_error *err) {
     analysis *a;
     text repeat = {0}, words = {0};
     SS_TRY(analysis_make(&a, s, err));
-    add_command(s, &repeat);
+    cmd_report_add_command(s, &repeat);
     ss_status status = repeat.failed ? error_no_memory(err, "a command", 1) : analysis_add_parts(a, s, err);
     if (status == SS_OK) status = report_write(s, a, folder, repeat.s, err);
     if (status == SS_OK) {

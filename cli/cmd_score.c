@@ -48,7 +48,7 @@ static ss_status cmd_score_read_metrics(scoring *s, const invocation *in, study 
 
 /* ---- a study ---- */
 
-static ss_status import(const invocation *in, scoring *s, ss_error *err) {
+static ss_status cmd_score_import(const invocation *in, scoring *s, ss_error *err) {
     int64_t n;
     SS_TRY(run_import(s->store, invocation_flag(in, "import").text, invocation_flag(in, "as").text,
                       (metric_kind)invocation_flag(in, "kind").word, &n, err));
@@ -65,7 +65,7 @@ static ss_status score_study(const invocation *in, scoring *s, ss_error *err) {
             return error_set(err, SS_ERR_USAGE, NULL, "--%s is for images of no study; %s is a study", foreign[i],
                              invocation_arg(in, 0));
     SS_TRY(store_open(&s->store, invocation_arg(in, 0), STORE_WRITE, cli_data_folder(), err));
-    if (invocation_flag(in, "import").text) SS_TRY(import(in, s, err));
+    if (invocation_flag(in, "import").text) SS_TRY(cmd_score_import(in, s, err));
     else {
         SS_TRY(cli_compute(in, &s->c, err));
         SS_TRY(cmd_score_read_metrics(s, in, store_study(s->store), err));

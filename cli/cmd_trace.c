@@ -89,7 +89,7 @@ static ss_status cmd_trace_check_folder(const tracing *t, const invocation *in, 
     return status;
 }
 
-static ss_status make_image(tracing *t, uint64_t seed, ss_error *err) {
+static ss_status cmd_trace_make_image(tracing *t, uint64_t seed, ss_error *err) {
     SS_TRY(denoise_begin(&t->state, t->p, &t->settings, t->text, seed, t->run, err));
     while (denoise_step_number(t->state) < t->settings.steps) {
         SS_TRY(denoise_step(t->p, &t->state, 1, err));
@@ -131,7 +131,7 @@ static ss_status make_trace(tracing *t, const invocation *in, ss_error *err) {
     SS_TRY(cmd_trace_check_folder(t, in, 0, err));
     SS_TRY(attn_run_create(&t->run, NULL, &t->measure, &(attn_stream_name){.image_seed = seed.bits}, shape, err));
     t->trace.run = t->run;
-    return make_image(t, seed.bits, err);
+    return cmd_trace_make_image(t, seed.bits, err);
 }
 
 static ss_status cmd_trace_tell(const tracing *t, const invocation *in, ss_error *err) {

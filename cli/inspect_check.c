@@ -27,7 +27,7 @@ static void show(checking *k, const char *component, size_t done, size_t all) {
     fflush(stderr);
 }
 
-static void clear(checking *k) {
+static void inspect_check_clear(checking *k) {
     if (k->line) fprintf(stderr, "\r%*s\r", 78, "");
     k->line = 0;
 }
@@ -60,7 +60,7 @@ static ss_status check_tensors(checking *k, const char *name, const checkpoint *
         }
         show(k, name, i + 1, n);
     }
-    clear(k);
+    inspect_check_clear(k);
     if (status == SS_OK) {
         text_addf(out, "  %-16s %zu tensors, ", name, n);
         text_add_grouped(out, values);

@@ -8,7 +8,7 @@
 /* ---- seeds ---- */
 
 /* Append `seed` and those that follow it, `images` in all. */
-static ss_status add_seeds(picture_seeds *out, image_seed seed, int images, ss_error *err) {
+static ss_status pictures_add_seeds(picture_seeds *out, image_seed seed, int images, ss_error *err) {
     image_seed *grown = realloc(out->at, ((size_t)out->n + (size_t)images) * sizeof *grown);
     if (!grown) return error_no_memory(err, "seeds", (size_t)images * sizeof *grown);
     out->at = grown;
@@ -18,7 +18,7 @@ static ss_status add_seeds(picture_seeds *out, image_seed seed, int images, ss_e
     return SS_OK;
 }
 
-static ss_status read_list(const char *written, int images, picture_seeds *out, ss_error *err) {
+static ss_status pictures_read_list(const char *written, int images, picture_seeds *out, ss_error *err) {
     static const option SEED = {"seed", OPTION_SEED, NULL, 0, 0, NULL, ""};
     for (const char *at = written;; at++) {
         char one[32];
@@ -27,7 +27,7 @@ static ss_status read_list(const char *written, int images, picture_seeds *out, 
         size_t n = strcspn(at, ", ");
         snprintf(one, sizeof one, "%.*s", n < sizeof one ? (int)n : (int)sizeof one - 1, at);
         if (option_parse(&SEED, one, NULL, &o, err) != SS_OK) return err->code = SS_ERR_USAGE;
-        SS_TRY(add_seeds(out, o.seed, images, err));
+        SS_TRY(pictures_add_seeds(out, o.seed, images, err));
         at += n + strspn(at + n, " ");
         if (!*at) return SS_OK;
         if (*at != ',') at--;
@@ -38,7 +38,7 @@ ss_status picture_seeds_read(const char *written, int images, picture_seeds *out
     seed_text a, b;
     int first;
     *out = (picture_seeds){0};
-    ss_status status = read_list(written, images, out, err);
+    ss_status status = pictures_read_list(written, images, out, err);
     int again = status == SS_OK ? seed_find_same_noise(out->at, out->n, &first) : -1;
     if (again == -2) status = error_no_memory(err, "seeds", (unsigned long long)out->n);
     if (again >= 0)

@@ -14,7 +14,7 @@ void progress_begin(progress_line *line, const invocation *in, run_options *o) {
         .progress = invocation_has(in, "quiet") ? NULL : progress_show, .user = line, .stop = invocation_stop(in)};
 }
 
-static void add_duration(double seconds, text *out) {
+static void progress_add_duration(double seconds, text *out) {
     if (!isfinite(seconds)) text_add(out, "?");
     else if (seconds < 100) text_addf(out, "%d s", (int)ceil(seconds));
     else if (seconds < 6000) text_addf(out, "%d min", (int)ceil(seconds / 60));
@@ -30,7 +30,7 @@ static void add_texts(const run_progress *now, text *out) {
 }
 
 /* sinks-at-block-12  312/1,280 images  24 %  5.1/s  3 min left  (unit: 'two stars', seed 2, like k=5) */
-static void add_images(const run_progress *now, int last, text *out) {
+static void progress_add_images(const run_progress *now, int last, text *out) {
     text_addf(out, "%s  ", now->study);
     text_add_grouped(out, now->units_done);
     text_add(out, "/");
@@ -41,7 +41,7 @@ static void add_images(const run_progress *now, int last, text *out) {
         text_add(out, "/s  ");
     }
     if (last) return;
-    add_duration(now->seconds_left, out);
+    progress_add_duration(now->seconds_left, out);
     text_add(out, " left");
     if (now->unit) text_addf(out, "  (unit: %s)", now->unit);
 }
@@ -53,7 +53,7 @@ void progress_show(void *user, const run_progress *now) {
     line->last_seconds = now->seconds;
     text t = {0};
     if (now->texts_done < now->texts_total) add_texts(now, &t);
-    else add_images(now, last, &t);
+    else progress_add_images(now, last, &t);
     if (!t.failed && line->active) fprintf(stderr, "\r%-*s%s", line->width, t.s, last ? "\n" : "");
     else if (!t.failed) fprintf(stderr, "%s\n", t.s);
     line->width = t.failed ? 0 : (int)t.len;

@@ -15,7 +15,7 @@ static ss_status cannot(const char *written, ss_error *err) {
 }
 
 /* "clip 0": the key of a segment. */
-static int find_key(const attn_block *b, const char *written) {
+static int trace_map_find_key(const attn_block *b, const char *written) {
     for (int i = 0; i < b->n_segments; i++) {
         const attn_segment *g = &b->segment[i];
         size_t n = strlen(g->name);
@@ -45,7 +45,8 @@ static int find_place(const attn_block *b, const attn_segment *finest, int row, 
     return g->start + row * rows / of_rows * g->grid_width + column * g->grid_width / finest->grid_width;
 }
 
-static ss_status read_place(trace_map *out, const char *written, const attn_block *block, int blocks, ss_error *err) {
+static ss_status trace_map_read_place(trace_map *out, const char *written, const attn_block *block, int blocks,
+                                      ss_error *err) {
     const attn_segment *finest = finest_grid(block, blocks);
     int row, column, used = 0;
     if (!finest || sscanf(written, "row %d %d%n", &row, &column, &used) != 2 || written[used])
@@ -58,8 +59,8 @@ static ss_status read_place(trace_map *out, const char *written, const attn_bloc
 }
 
 /* Keys of text are in all blocks that have text keys. */
-static ss_status read_word(trace_map *out, const char *written, const attn_block *block, int blocks,
-                           const trace_words *words, ss_error *err) {
+static ss_status trace_map_read_word(trace_map *out, const char *written, const attn_block *block, int blocks,
+                                     const trace_words *words, ss_error *err) {
     int n = 0;
     for (int key = 0; key < words->n; key++) n += *words->word[key] && text_equal_fold(words->word[key], written + 5);
     if (n == 0)
@@ -82,11 +83,11 @@ ss_status trace_map_read(trace_map *out, const char *written, const attn_block *
     out->key = calloc(room, sizeof *out->key);
     if (!out->key) return error_no_memory(err, "a map", room * sizeof *out->key);
     out->map.by_block = out->key;
-    if (strncmp(written, "word ", 5) == 0) return read_word(out, written, block, blocks, words, err);
-    if (strncmp(written, "row ", 4) == 0) return read_place(out, written, block, blocks, err);
+    if (strncmp(written, "word ", 5) == 0) return trace_map_read_word(out, written, block, blocks, words, err);
+    if (strncmp(written, "row ", 4) == 0) return trace_map_read_place(out, written, block, blocks, err);
     if (strncmp(written, "key ", 4) != 0) return cannot(written, err);
     for (int i = 0; i < blocks; i++) {
-        out->key[i] = find_key(&block[i], written + 4);
+        out->key[i] = trace_map_find_key(&block[i], written + 4);
         any |= out->key[i] >= 0;
     }
     return any ? SS_OK : cannot(written, err);

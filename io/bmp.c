@@ -26,7 +26,7 @@ static ss_status bmp_fail(const bmp *b, const char *what, ss_error *err) {
     return error_set(err, SS_ERR_INPUT, b->name, "is not a readable BMP: %s", what);
 }
 
-static ss_status truncated(const bmp *b, ss_error *err) { return bmp_fail(b, "the file is truncated", err); }
+static ss_status bmp_truncated(const bmp *b, ss_error *err) { return bmp_fail(b, "the file is truncated", err); }
 
 /* ---- header ---- */
 
@@ -52,9 +52,9 @@ static ss_status read_masks(bmp *b, const unsigned char *p, ss_error *err) {
     return bmp_fail(b, "its masks are not those of 8, 5 or 6 bits a colour", err);
 }
 
-static ss_status read_palette(bmp *b, size_t at, size_t colors, size_t entry, ss_error *err) {
+static ss_status bmp_read_palette(bmp *b, size_t at, size_t colors, size_t entry, ss_error *err) {
     if (colors == 0 || colors > 65536) return bmp_fail(b, "its palette has no or too many colours", err);
-    if (at > b->size || b->size - at < colors * entry) return truncated(b, err);
+    if (at > b->size || b->size - at < colors * entry) return bmp_truncated(b, err);
     for (size_t i = 0; i < colors && i < 256; i++)
         for (int j = 0; j < 3; j++) b->palette[i][j] = b->bytes[at + i * entry + 2 - (size_t)j];
     /* a palette of greys in order is none to Pillow: an index beyond it is a grey, too */
@@ -67,14 +67,14 @@ static ss_status read_palette(bmp *b, size_t at, size_t colors, size_t entry, ss
     return SS_OK;
 }
 
-static ss_status read_header(bmp *b, ss_error *err) {
+static ss_status bmp_read_header(bmp *b, ss_error *err) {
     const unsigned char *p = b->bytes + FILE_HEADER;
-    if (b->size < FILE_HEADER + 12) return truncated(b, err);
+    if (b->size < FILE_HEADER + 12) return bmp_truncated(b, err);
     size_t header = u32(p), entry = 4, colors = 0, after = FILE_HEADER + header;
     int old = header == 12;
     if (!old && header != 40 && header != 52 && header != 56 && header != 64 && header != 108 && header != 124)
         return bmp_fail(b, "its header is of an unknown kind", err);
-    if (b->size < after) return truncated(b, err);
+    if (b->size < after) return bmp_truncated(b, err);
     if (old) {
         b->width = u16(p + 4);
         b->height = u16(p + 6);
@@ -93,7 +93,7 @@ static ss_status read_header(bmp *b, ss_error *err) {
         return bmp_fail(b, "expected 1, 4, 8, 16, 24 or 32 bits a pixel", err);
     if (b->compression == BITFIELDS) {
         size_t masks = header >= 52 ? FILE_HEADER + 40 : after;
-        if (b->size < masks + 12) return truncated(b, err);
+        if (b->size < masks + 12) return bmp_truncated(b, err);
         SS_TRY(read_masks(b, b->bytes + masks, err));
         if (masks == after) after += 12;
     } else if (b->compression == RLE8 || b->compression == RLE4) {
@@ -105,7 +105,7 @@ static ss_status read_header(bmp *b, ss_error *err) {
     b->pixels = u32(b->bytes + 10);
     if (b->bits <= 8) {
         if (!colors) colors = (size_t)1 << b->bits;
-        SS_TRY(read_palette(b, after, colors, entry, err));
+        SS_TRY(bmp_read_palette(b, after, colors, entry, err));
         if (b->pixels == 0 || b->pixels == FILE_HEADER + header) b->pixels = after + colors * entry;
     }
     if (b->pixels == 0) b->pixels = after;
@@ -135,7 +135,7 @@ static void bmp_read_row(const bmp *b, const unsigned char *row, unsigned char *
 
 static ss_status bmp_read_rows(const bmp *b, rgb_image *image, ss_error *err) {
     uint64_t stride = ((uint64_t)b->width * (uint64_t)b->bits + 31) / 32 * 4;
-    if (b->pixels > b->size || b->size - b->pixels < stride * (uint64_t)b->height) return truncated(b, err);
+    if (b->pixels > b->size || b->size - b->pixels < stride * (uint64_t)b->height) return bmp_truncated(b, err);
     for (int64_t y = 0; y < b->height; y++) {
         int64_t to = b->down ? y : b->height - 1 - y;
         bmp_read_row(b, b->bytes + b->pixels + (uint64_t)y * stride, image->rgb + 3 * to * b->width);
@@ -154,13 +154,13 @@ typedef struct runs {
     int half; /* RLE4 */
 } runs;
 
-static void put(runs *r, unsigned value) {
+static void bmp_put(runs *r, unsigned value) {
     if (r->made < r->all) r->out[r->made++] = (unsigned char)value;
 }
 
 static void put_run(runs *r, size_t n, unsigned byte) {
     if (r->x + n > r->width) n = r->x < r->width ? r->width - r->x : 0;
-    for (size_t i = 0; i < n; i++) put(r, r->half ? (i % 2 ? byte & 15 : byte >> 4) : byte);
+    for (size_t i = 0; i < n; i++) bmp_put(r, r->half ? (i % 2 ? byte & 15 : byte >> 4) : byte);
     r->x += n;
 }
 
@@ -170,8 +170,8 @@ static int put_plain(runs *r, size_t n, const unsigned char *start) {
     int enough = (size_t)(r->end - r->p) >= bytes;
     if (!enough) bytes = (size_t)(r->end - r->p);
     for (size_t i = 0; i < bytes; i++) {
-        put(r, r->half ? r->p[i] >> 4 : r->p[i]);
-        if (r->half && 2 * i + 1 < some) put(r, r->p[i] & 15);
+        bmp_put(r, r->half ? r->p[i] >> 4 : r->p[i]);
+        if (r->half && 2 * i + 1 < some) bmp_put(r, r->p[i] & 15);
     }
     r->p += bytes;
     if (!enough || r->made == r->all) return 0;
@@ -180,20 +180,20 @@ static int put_plain(runs *r, size_t n, const unsigned char *start) {
     return r->p <= r->end;
 }
 
-static void expand(runs *r, const unsigned char *start) {
+static void bmp_expand(runs *r, const unsigned char *start) {
     while (r->made < r->all && r->end - r->p >= 2) {
         unsigned count = r->p[0], byte = r->p[1];
         r->p += 2;
         if (count) {
             put_run(r, count, byte);
         } else if (byte == 0) {
-            while (r->made % r->width) put(r, 0);
+            while (r->made % r->width) bmp_put(r, 0);
             r->x = 0;
         } else if (byte == 1) {
             return;
         } else if (byte == 2) {
             if (r->end - r->p < 2) return;
-            for (size_t skip = r->p[0] + r->p[1] * r->width; skip > 0 && r->made < r->all; skip--) put(r, 0);
+            for (size_t skip = r->p[0] + r->p[1] * r->width; skip > 0 && r->made < r->all; skip--) bmp_put(r, 0);
             r->p += 2;
             r->x = r->made % r->width;
         } else if (!put_plain(r, byte, start)) {
@@ -204,7 +204,7 @@ static void expand(runs *r, const unsigned char *start) {
 
 static ss_status read_runs(const bmp *b, rgb_image *image, ss_error *err) {
     size_t all = (size_t)b->width * (size_t)b->height;
-    if (b->pixels > b->size) return truncated(b, err);
+    if (b->pixels > b->size) return bmp_truncated(b, err);
     unsigned char *index = malloc(all);
     if (!index) return error_no_memory(err, "picture", all);
     runs r = {.p = b->bytes + b->pixels,
@@ -213,13 +213,13 @@ static ss_status read_runs(const bmp *b, rgb_image *image, ss_error *err) {
               .all = all,
               .width = (size_t)b->width,
               .half = b->compression == RLE4};
-    expand(&r, b->bytes);
+    bmp_expand(&r, b->bytes);
     for (size_t i = 0; i < r.made; i++) {
         size_t y = i / r.width, to = b->down ? y : (size_t)b->height - 1 - y;
         put_index(b, image->rgb + 3 * (to * r.width + i % r.width), index[i]);
     }
     free(index);
-    return r.made == all ? SS_OK : truncated(b, err);
+    return r.made == all ? SS_OK : bmp_truncated(b, err);
 }
 
 int bmp_is_signature(const void *bytes, size_t size) { return size >= 2 && memcmp(bytes, "BM", 2) == 0; }
@@ -229,12 +229,12 @@ ss_status bmp_decode(const void *bytes, size_t size, const char *name, rgb_image
     *out = (rgb_image){0};
     if (!bmp_is_signature(bytes, size))
         return error_set(err, SS_ERR_INPUT, name, "is not a BMP file (wrong signature)");
-    SS_TRY(read_header(&b, err));
+    SS_TRY(bmp_read_header(&b, err));
     SS_TRY(rgb_image_check_sides(b.width, b.height, name, err));
     /* before memory is taken: a run is two bytes for at most 255 pixels, or a skip of at most 255 rows */
     int packed = b.compression == RLE8 || b.compression == RLE4;
     if (!packed && ((uint64_t)b.width * (uint64_t)b.bits + 31) / 32 * 4 * (uint64_t)b.height > size)
-        return truncated(&b, err);
+        return bmp_truncated(&b, err);
     SS_TRY(rgb_image_make(out, b.width, b.height, name, err));
     ss_status status = packed ? read_runs(&b, out, err) : bmp_read_rows(&b, out, err);
     if (status != SS_OK) rgb_image_free(out);

@@ -25,7 +25,8 @@ static ss_status read_rotated(const checkpoint_entry *e, int64_t first, int64_t 
     return checkpoint_read(from, 0, n - before, rest, err);
 }
 
-static ss_status read_turned(const checkpoint_entry *e, int64_t first, int64_t n, void *out, ss_error *err) {
+static ss_status checkpoint_view_read_turned(const checkpoint_entry *e, int64_t first, int64_t n, void *out,
+                                             ss_error *err) {
     const checkpoint_entry *from = e->part->from;
     const size_t size = checkpoint_dtype_size(e->dtype), bytes = (size_t)from->count * size;
     const int64_t across = e->shape[1]; /* rows of `from` */
@@ -104,7 +105,7 @@ void view_turn(view_tensor *t) {
     const int64_t rows = t->shape[0];
     t->shape[0] = t->shape[1];
     t->shape[1] = rows;
-    t->part.read = read_turned;
+    t->part.read = checkpoint_view_read_turned;
 }
 
 void view_flatten(view_tensor *t) {

@@ -17,7 +17,9 @@ size_t content_mark(const void *bytes, size_t size) {
     return size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
-static int begins(const head *h, const char *magic, size_t n) { return h->size >= n && memcmp(h->at, magic, n) == 0; }
+static int content_begins(const head *h, const char *magic, size_t n) {
+    return h->size >= n && memcmp(h->at, magic, n) == 0;
+}
 
 static int begins_fold(const char *s, const char *lower) {
     for (; *lower; s++, lower++)
@@ -40,28 +42,30 @@ static int is_xml(const head *h) { return begins_fold(h->text, "<?xml"); }
 /* By its mark, or by the zero byte of each of the first two characters. */
 static int is_utf16(const head *h) {
     const unsigned char *p = h->at;
-    if (begins(h, "\xFF\xFE", 2) || begins(h, "\xFE\xFF", 2)) return 1;
+    if (content_begins(h, "\xFF\xFE", 2) || content_begins(h, "\xFE\xFF", 2)) return 1;
     if (h->size < 4) return 0;
     return (p[0] && !p[1] && p[2] && !p[3]) || (!p[0] && p[1] && !p[2] && p[3]);
 }
 
-static int is_zip(const head *h) { return begins(h, "PK\3\4", 4) || begins(h, "PK\5\6", 4); }
-static int is_gzip(const head *h) { return begins(h, "\x1F\x8B", 2); }
-static int is_png(const head *h) { return begins(h, "\x89PNG", 4); }
-static int is_jpeg(const head *h) { return begins(h, "\xFF\xD8\xFF", 3); }
-static int is_webp(const head *h) { return begins(h, "RIFF", 4) && h->size >= 12 && memcmp(h->at + 8, "WEBP", 4) == 0; }
-static int is_gif(const head *h) { return begins(h, "GIF8", 4); }
-static int is_bmp(const head *h) { return begins(h, "BM", 2) && h->size > 10 && !h->at[6] && !h->at[7]; }
-static int is_tiff(const head *h) { return begins(h, "II*\0", 4) || begins(h, "MM\0*", 4); }
+static int is_zip(const head *h) { return content_begins(h, "PK\3\4", 4) || content_begins(h, "PK\5\6", 4); }
+static int is_gzip(const head *h) { return content_begins(h, "\x1F\x8B", 2); }
+static int is_png(const head *h) { return content_begins(h, "\x89PNG", 4); }
+static int is_jpeg(const head *h) { return content_begins(h, "\xFF\xD8\xFF", 3); }
+static int is_webp(const head *h) {
+    return content_begins(h, "RIFF", 4) && h->size >= 12 && memcmp(h->at + 8, "WEBP", 4) == 0;
+}
+static int is_gif(const head *h) { return content_begins(h, "GIF8", 4); }
+static int is_bmp(const head *h) { return content_begins(h, "BM", 2) && h->size > 10 && !h->at[6] && !h->at[7]; }
+static int is_tiff(const head *h) { return content_begins(h, "II*\0", 4) || content_begins(h, "MM\0*", 4); }
 
 static int is_avif(const head *h) {
     return h->size >= 12 && memcmp(h->at + 4, "ftyp", 4) == 0 &&
            (memcmp(h->at + 8, "avif", 4) == 0 || memcmp(h->at + 8, "hei", 3) == 0);
 }
 
-static int is_pdf(const head *h) { return begins(h, "%PDF-", 5); }
-static int is_hdf5(const head *h) { return begins(h, "\x89HDF\r\n\x1a\n", 8); }
-static int is_sqlite(const head *h) { return begins(h, "SQLite format 3", 15); }
+static int is_pdf(const head *h) { return content_begins(h, "%PDF-", 5); }
+static int is_hdf5(const head *h) { return content_begins(h, "\x89HDF\r\n\x1a\n", 8); }
+static int is_sqlite(const head *h) { return content_begins(h, "SQLite format 3", 15); }
 static int is_pickle(const head *h) { return h->size > 2 && h->at[0] == 0x80 && h->at[1] >= 2 && h->at[1] <= 5; }
 
 static int is_safetensors(const head *h) {

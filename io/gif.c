@@ -10,7 +10,7 @@ typedef struct source {
     const unsigned char *p, *end;
 } source;
 
-static int read_bytes(GifFileType *gif, GifByteType *to, int n) {
+static int gif_read_bytes(GifFileType *gif, GifByteType *to, int n) {
     source *s = gif->UserData;
     size_t left = (size_t)(s->end - s->p), some = n < 0 ? 0 : (size_t)n < left ? (size_t)n : left;
     memcpy(to, s->p, some);
@@ -97,7 +97,7 @@ ss_status gif_decode(const void *bytes, size_t size, const char *name, rgb_image
     *out = (rgb_image){0};
     if (!gif_is_signature(bytes, size))
         return error_set(err, SS_ERR_INPUT, name, "is not a GIF file (wrong signature)");
-    GifFileType *gif = DGifOpen(&s, read_bytes, &code);
+    GifFileType *gif = DGifOpen(&s, gif_read_bytes, &code);
     if (!gif) return gif_fail(code, &s, name, err);
     ss_status status = find_frame(gif, &transparent) ? read_frame(gif, transparent, name, out, err)
                                                      : gif_fail(gif->Error, gif->UserData, name, err);

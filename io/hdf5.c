@@ -211,8 +211,8 @@ static ss_status hdf5_open_file(const char *path, hid_t *file, ss_error *err) {
 }
 
 /* Shape and number of elements, checked against our limits. */
-static ss_status read_shape(hid_t set, const char *path, const char *name, int *ndim, int64_t *shape, size_t *count,
-                            ss_error *err) {
+static ss_status hdf5_read_shape(hid_t set, const char *path, const char *name, int *ndim, int64_t *shape,
+                                 size_t *count, ss_error *err) {
     hsize_t dims[H5S_MAX_RANK];
     hid_t space = H5Dget_space(set);
     int n = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
@@ -234,7 +234,7 @@ static ss_status read_shape(hid_t set, const char *path, const char *name, int *
 static ss_status read_set(hid_t set, const char *path, const char *name, int *ndim, int64_t *shape, float **data,
                           ss_error *err) {
     size_t count;
-    SS_TRY(read_shape(set, path, name, ndim, shape, &count, err));
+    SS_TRY(hdf5_read_shape(set, path, name, ndim, shape, &count, err));
     *data = malloc(count ? count * sizeof **data : 1);
     if (!*data) return error_no_memory(err, path, count * sizeof **data);
     if (H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, *data) >= 0) return SS_OK;

@@ -71,7 +71,7 @@ static void on_skip(j_decompress_ptr j, long n) {
     s->bytes_in_buffer -= skip;
 }
 
-static void truncated(decoder *d) { jpeg_fail(d, "the file is truncated"); }
+static void jpeg_truncated(decoder *d) { jpeg_fail(d, "the file is truncated"); }
 
 static void choose_colors(decoder *d) {
     struct jpeg_decompress_struct *j = &d->jpeg;
@@ -100,7 +100,7 @@ static int read_header(decoder *d, const void *bytes, size_t size) {
     d->jpeg.progress = &d->progress;
     int found = jpeg_read_header(&d->jpeg, FALSE);
     while (found == JPEG_HEADER_TABLES_ONLY) found = jpeg_read_header(&d->jpeg, FALSE);
-    if (found == JPEG_SUSPENDED) truncated(d);
+    if (found == JPEG_SUSPENDED) jpeg_truncated(d);
     choose_colors(d);
     return 1;
 }
@@ -121,11 +121,11 @@ static void from_cmyk(const unsigned char *in, unsigned char *out, int width) {
 /* Rows into `out`, through `cmyk` (a row of four) where there are four components. 1 on success. */
 static int jpeg_read_rows(decoder *d, const rgb_image *out, unsigned char *cmyk) {
     if (setjmp(d->jump)) return 0;
-    if (!jpeg_start_decompress(&d->jpeg)) truncated(d);
+    if (!jpeg_start_decompress(&d->jpeg)) jpeg_truncated(d);
     while (d->jpeg.output_scanline < d->jpeg.output_height) {
         unsigned char *row = out->rgb + 3 * (size_t)d->jpeg.output_scanline * (size_t)out->width;
         JSAMPROW into = cmyk ? cmyk : row;
-        if (jpeg_read_scanlines(&d->jpeg, &into, 1) != 1) truncated(d);
+        if (jpeg_read_scanlines(&d->jpeg, &into, 1) != 1) jpeg_truncated(d);
         if (cmyk) from_cmyk(cmyk, row, out->width);
         else if (d->jpeg.num_components == 1) spread_grey(row, out->width);
     }

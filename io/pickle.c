@@ -78,7 +78,7 @@ ss_status(machine_refuse)(const machine *m, const char *what, const char *name) 
 
 /* Room for one more in an array that doubles up to the limit. Afterwards *items[count] may be written; NULL on error.
  */
-static void *make_room(const machine *m, void *items, uint32_t count, uint32_t *room, size_t size) {
+static void *pickle_make_room(const machine *m, void *items, uint32_t count, uint32_t *room, size_t size) {
     if (count < *room) return items;
     if (count >= PICKLE_LIMIT) {
         machine_fail(m, "needs more than %d objects; no state dict does", PICKLE_LIMIT);
@@ -94,7 +94,7 @@ static void *make_room(const machine *m, void *items, uint32_t count, uint32_t *
 pickle_object *machine_object(const machine *m, pickle_ref ref) { return &m->p->objects[ref]; }
 
 ss_status machine_push(machine *m, pickle_ref ref) {
-    pickle_ref *stack = make_room(m, m->stack, m->height, &m->stack_room, sizeof *stack);
+    pickle_ref *stack = pickle_make_room(m, m->stack, m->height, &m->stack_room, sizeof *stack);
     if (!stack) return m->err->code;
     m->stack = stack;
     m->stack[m->height++] = ref;
@@ -103,7 +103,7 @@ ss_status machine_push(machine *m, pickle_ref ref) {
 
 ss_status machine_push_new(machine *m, pickle_object object) {
     pickle *p = m->p;
-    pickle_object *objects = make_room(m, p->objects, p->object_count, &p->object_room, sizeof *objects);
+    pickle_object *objects = pickle_make_room(m, p->objects, p->object_count, &p->object_room, sizeof *objects);
     if (!objects) return m->err->code;
     p->objects = objects;
     object.at = m->op_at;
@@ -128,7 +128,7 @@ static ss_status peek(machine *m, pickle_ref *out) {
 
 ss_status machine_add_item(machine *m, pickle_ref container, pickle_ref key, pickle_ref value) {
     pickle *p = m->p;
-    pickle_item *items = make_room(m, p->items, p->item_count, &p->item_room, sizeof *items);
+    pickle_item *items = pickle_make_room(m, p->items, p->item_count, &p->item_room, sizeof *items);
     if (!items) return m->err->code;
     p->items = items;
     uint32_t at = p->item_count++;
@@ -181,7 +181,7 @@ static ss_status op_frame(machine *m) {
 }
 
 static ss_status op_mark(machine *m) {
-    uint32_t *marks = make_room(m, m->marks, m->mark_count, &m->mark_room, sizeof *marks);
+    uint32_t *marks = pickle_make_room(m, m->marks, m->mark_count, &m->mark_room, sizeof *marks);
     if (!marks) return m->err->code;
     m->marks = marks;
     m->marks[m->mark_count++] = m->height;

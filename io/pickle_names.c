@@ -91,8 +91,8 @@ static int is_of_training(const unsigned char *module, size_t n) {
     return 0;
 }
 
-static ss_status import(machine *m, const unsigned char *module, size_t module_length, const unsigned char *name,
-                        size_t name_length) {
+static ss_status pickle_names_import(machine *m, const unsigned char *module, size_t module_length,
+                                     const unsigned char *name, size_t name_length) {
     for (int i = 0; i < NAME_COUNT; i++)
         if (equals(NAMES[i].module, module, module_length) && equals(NAMES[i].name, name, name_length))
             return machine_push_new(m, (pickle_object){.kind = PICKLE_NAME, .type = i});
@@ -119,7 +119,7 @@ ss_status machine_global(machine *m) {
     size_t module_length = 0, name_length = 0;
     SS_TRY(take_line(m, &module, &module_length));
     SS_TRY(take_line(m, &name, &name_length));
-    return import(m, module, module_length, name, name_length);
+    return pickle_names_import(m, module, module_length, name, name_length);
 }
 
 ss_status machine_stack_global(machine *m) {
@@ -129,7 +129,7 @@ ss_status machine_stack_global(machine *m) {
     const pickle_object *a = machine_object(m, module), *b = machine_object(m, name);
     if (a->kind != PICKLE_TEXT || b->kind != PICKLE_TEXT)
         return machine_fail(m, "imports %s out of %s; expected two texts", pickle_kind_name(b), pickle_kind_name(a));
-    return import(m, a->text.bytes, a->text.length, b->text.bytes, b->text.length);
+    return pickle_names_import(m, a->text.bytes, a->text.length, b->text.bytes, b->text.length);
 }
 
 /* OrderedDict(): empty, filled by SETITEMS later (Python 3); OrderedDict([[key, value], ...]) (Python 2). */

@@ -49,9 +49,9 @@ static void on_free(png_structp png, png_voidp p) {
 }
 
 /* Warnings are about what we ignore anyway (profiles, unknown chunks). */
-static void on_warning(png_structp png, png_const_charp message) { (void)png, (void)message; }
+static void png_on_warning(png_structp png, png_const_charp message) { (void)png, (void)message; }
 
-static void on_write(png_structp png, png_bytep data, size_t size) {
+static void png_on_write(png_structp png, png_bytep data, size_t size) {
     codec *c = png_get_io_ptr(png);
     buffer *b = &c->out;
     if (size > b->capacity - b->size) {
@@ -70,7 +70,7 @@ static void on_write(png_structp png, png_bytep data, size_t size) {
 
 static void on_flush(png_structp png) { (void)png; }
 
-static void on_read(png_structp png, png_bytep data, size_t size) {
+static void png_on_read(png_structp png, png_bytep data, size_t size) {
     codec *c = png_get_io_ptr(png);
     if (size > c->left) png_error(png, "the file is truncated");
     memcpy(data, c->in, size);
@@ -78,7 +78,7 @@ static void on_read(png_structp png, png_bytep data, size_t size) {
     c->left -= size;
 }
 
-static int is_ascii(const char *s) {
+static int png_is_ascii(const char *s) {
     for (; *s; s++)
         if ((unsigned char)*s >= 0x80) return 0;
     return 1;
@@ -87,7 +87,7 @@ static int is_ascii(const char *s) {
 static ss_status check_notes(const png_note *notes, int n, const char *name, ss_error *err) {
     for (int i = 0; i < n; i++) {
         size_t length = strlen(notes[i].key);
-        if (length < 1 || length > 79 || !is_ascii(notes[i].key))
+        if (length < 1 || length > 79 || !png_is_ascii(notes[i].key))
             return error_set(err, SS_ERR_INTERNAL, name, "text chunk key '%s' is not 1..79 ASCII characters",
                              notes[i].key);
     }
@@ -96,7 +96,7 @@ static ss_status check_notes(const png_note *notes, int n, const char *name, ss_
 
 static void set_notes(codec *c, const png_note *notes, int n) {
     for (int i = 0; i < n; i++) {
-        int plain = is_ascii(notes[i].value);
+        int plain = png_is_ascii(notes[i].value);
         png_text t = {.compression = plain ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE,
                       .key = (char *)(uintptr_t)notes[i].key,
                       .text = (char *)(uintptr_t)notes[i].value,
@@ -109,7 +109,7 @@ static void set_notes(codec *c, const png_note *notes, int n) {
 /* 1 on success; all state is in *c. */
 static int encode(codec *c, const rgb_image *image, const png_note *notes, int n) {
     if (setjmp(png_jmpbuf(c->png))) return 0;
-    png_set_write_fn(c->png, c, on_write, on_flush);
+    png_set_write_fn(c->png, c, png_on_write, on_flush);
     png_set_compression_level(c->png, ZLIB_LEVEL);
     png_set_compression_strategy(c->png, Z_FILTERED);
     png_set_filter(c->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
@@ -130,7 +130,7 @@ ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsig
         return error_set(err, SS_ERR_INTERNAL, NULL, "an image of %d x %d pixels; sides must be 1 .. %d", image->width,
                          image->height, PNG_MAX_SIDE);
     SS_TRY(check_notes(notes, n, NULL, err));
-    c.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, on_warning, &c, on_malloc, on_free);
+    c.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, png_on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
     int good = c.info && encode(&c, image, notes, n) && !c.no_memory;
     int no_memory = !c.info || c.no_memory;
@@ -157,7 +157,7 @@ ss_status png_write(const char *path, const rgb_image *image, const png_note *no
 /* What the header says. 1 on success. */
 static int decode_header(codec *c, int64_t *width, int64_t *height) {
     if (setjmp(png_jmpbuf(c->png))) return 0;
-    png_set_read_fn(c->png, c, on_read);
+    png_set_read_fn(c->png, c, png_on_read);
     png_set_user_limits(c->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* rgb_image_check_sides says what is wrong */
     png_set_chunk_malloc_max(c->png, 8 << 20);
     png_set_crc_action(c->png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
@@ -227,7 +227,7 @@ ss_status png_decode(const void *bytes, size_t size, const char *name, rgb_image
     *out = (rgb_image){0};
     if (size < 8 || png_sig_cmp(bytes, 0, 8) != 0)
         return error_set(err, SS_ERR_INPUT, name, "is not a PNG file (wrong signature)");
-    c.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, on_warning, &c, on_malloc, on_free);
+    c.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &c, png_on_error, png_on_warning, &c, on_malloc, on_free);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
     ss_status status = c.info ? png_decode_pixels(&c, name, out, err) : SS_OK;
     if (!c.info || c.no_memory) status = error_no_memory(err, name, size);

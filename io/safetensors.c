@@ -29,8 +29,8 @@ static ss_status parse_dtype(const json_t *tensor, const char *name, const char 
 }
 
 /* The shape, its number of elements and of bytes; an overflow of either is an error. */
-static ss_status parse_shape(const json_t *tensor, const char *name, const char *file, checkpoint_entry *e,
-                             size_t *bytes, ss_error *err) {
+static ss_status safetensors_parse_shape(const json_t *tensor, const char *name, const char *file, checkpoint_entry *e,
+                                         size_t *bytes, ss_error *err) {
     const json_t *shape = json_object_get(tensor, "shape");
     if (!json_is_array(shape))
         return shard_fail(err, file, name, "has %s for its shape; expected an array", json_type_name(shape));
@@ -63,7 +63,7 @@ static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, s
                           json_type_name(tensor));
     *e = (checkpoint_entry){.name = name, .file = file, .shard = s};
     SS_TRY(parse_dtype(tensor, name, file, e, err));
-    SS_TRY(parse_shape(tensor, name, file, e, &bytes, err));
+    SS_TRY(safetensors_parse_shape(tensor, name, file, e, &bytes, err));
     const json_t *offsets = json_object_get(tensor, "data_offsets");
     const json_t *from = json_array_get(offsets, 0), *to = json_array_get(offsets, 1);
     if (json_array_size(offsets) != 2 || !json_is_integer(from) || !json_is_integer(to))
@@ -82,7 +82,7 @@ static ss_status parse_entry(const char *name, const json_t *tensor, shard *s, s
     return SS_OK;
 }
 
-static size_t bytes_of(const checkpoint_entry *e) { return (size_t)e->count * stored_size(e); }
+static size_t safetensors_bytes_of(const checkpoint_entry *e) { return (size_t)e->count * stored_size(e); }
 
 static int safetensors_by_place(const void *a, const void *b) {
     const checkpoint_entry *x = a, *y = b;
@@ -103,7 +103,7 @@ static ss_status check_tiling(const shard *s, size_t data_at, ss_error *err) {
             return shard_fail(err, s->file.path, e->name,
                               "begins %zu bytes after the end of %s; the format allows no holes", e->at - expected,
                               last ? last->name : "the header");
-        expected = e->at + bytes_of(e);
+        expected = e->at + safetensors_bytes_of(e);
         last = e;
     }
     if (expected < end)

@@ -31,7 +31,9 @@ static int64_t elements_of(const safetensors_output *t) {
     return n;
 }
 
-static size_t bytes_of(const safetensors_output *t) { return checkpoint_dtype_size(t->dtype) * (size_t)elements_of(t); }
+static size_t safetensors_write_bytes_of(const safetensors_output *t) {
+    return checkpoint_dtype_size(t->dtype) * (size_t)elements_of(t);
+}
 
 static ss_status safetensors_write_check_names(const char *path, const tensor_file *all, ss_error *err) {
     text_set names = {0};
@@ -65,8 +67,8 @@ static ss_status make_header(const char *path, const tensor_file *all, const cha
         text_add_json(header, t->name);
         text_addf(header, ":{\"dtype\":\"%s\",\"shape\":[", checkpoint_dtype_name(t->dtype));
         for (int d = 0; d < t->ndim; d++) text_addf(header, "%s%lld", d ? "," : "", (long long)t->shape[d]);
-        text_addf(header, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes_of(t));
-        offset += bytes_of(t);
+        text_addf(header, "],\"data_offsets\":[%zu,%zu]}", offset, offset + safetensors_write_bytes_of(t));
+        offset += safetensors_write_bytes_of(t);
     }
     text_add(header, "}");
     while (!header->failed && header->len % 8) text_add(header, " ");
@@ -74,7 +76,7 @@ static ss_status make_header(const char *path, const tensor_file *all, const cha
 }
 
 static ss_status write_tensor(output *file, const tensor_file *all, const safetensors_output *t, ss_error *err) {
-    size_t size = checkpoint_dtype_size(t->dtype), bytes = bytes_of(t);
+    size_t size = checkpoint_dtype_size(t->dtype), bytes = safetensors_write_bytes_of(t);
     if (t->data || bytes == 0) return output_write(file, t->data, bytes, err);
     int64_t n = elements_of(t), count;
     for (int64_t at = 0; at < n; at += count) {

@@ -53,7 +53,7 @@ static void from_i16(unsigned char *to, const unsigned char *from, size_t n) {
     }
 }
 
-static void from_i8(unsigned char *to, const unsigned char *from, size_t n) {
+static void stored_type_from_i8(unsigned char *to, const unsigned char *from, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const int32_t y = (signed char)from[i];
         memcpy(to + i * sizeof y, &y, sizeof y);
@@ -65,9 +65,9 @@ static void from_bool(unsigned char *to, const unsigned char *from, size_t n) {
 }
 
 static const stored_type TYPES[] = {
-    {"F64", 8, CHECKPOINT_F32, from_f64},      {"F8_E4M3", 1, CHECKPOINT_F16, from_e4m3},
-    {"F8_E5M2", 1, CHECKPOINT_F16, from_e5m2}, {"I16", 2, CHECKPOINT_I32, from_i16},
-    {"I8", 1, CHECKPOINT_I32, from_i8},        {"BOOL", 1, CHECKPOINT_U8, from_bool},
+    {"F64", 8, CHECKPOINT_F32, from_f64},           {"F8_E4M3", 1, CHECKPOINT_F16, from_e4m3},
+    {"F8_E5M2", 1, CHECKPOINT_F16, from_e5m2},      {"I16", 2, CHECKPOINT_I32, from_i16},
+    {"I8", 1, CHECKPOINT_I32, stored_type_from_i8}, {"BOOL", 1, CHECKPOINT_U8, from_bool},
 };
 
 const stored_type *stored_type_find(const char *name) {

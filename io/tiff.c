@@ -51,7 +51,7 @@ typedef struct source {
 
 /* ---- the file, in memory ---- */
 
-static tmsize_t on_read(thandle_t h, void *to, tmsize_t n) {
+static tmsize_t tiff_on_read(thandle_t h, void *to, tmsize_t n) {
     source *s = h;
     uint64_t left = s->at < s->size ? s->size - s->at : 0, some = n < 0 ? 0 : (uint64_t)n < left ? (uint64_t)n : left;
     if (some) memcpy(to, s->bytes + s->at, some);
@@ -59,7 +59,7 @@ static tmsize_t on_read(thandle_t h, void *to, tmsize_t n) {
     return (tmsize_t)some;
 }
 
-static tmsize_t on_write(thandle_t h, void *from, tmsize_t n) {
+static tmsize_t tiff_on_write(thandle_t h, void *from, tmsize_t n) {
     (void)h;
     (void)from;
     (void)n;
@@ -88,7 +88,7 @@ static int tiff_on_error(TIFF *tif, void *user, const char *module, const char *
     return 1;
 }
 
-static int on_warning(TIFF *tif, void *user, const char *module, const char *format, va_list list) {
+static int tiff_on_warning(TIFF *tif, void *user, const char *module, const char *format, va_list list) {
     (void)tif;
     (void)user;
     (void)module;
@@ -120,16 +120,17 @@ static void reader_close(reader *r) {
     if (r->library) dlclose(r->library);
 }
 
-static void open_source(reader *r, source *s, const char *name) {
+static void tiff_open_source(reader *r, source *s, const char *name) {
     TIFFOpenOptions *options = r->OpenOptionsAlloc();
     if (!options) {
         snprintf(s->message, sizeof s->message, "no memory");
         return;
     }
     r->OpenOptionsSetErrorHandlerExtR(options, tiff_on_error, s);
-    r->OpenOptionsSetWarningHandlerExtR(options, on_warning, s);
+    r->OpenOptionsSetWarningHandlerExtR(options, tiff_on_warning, s);
     r->OpenOptionsSetMaxSingleMemAlloc(options, MOST_MEMORY);
-    r->tif = r->ClientOpenExt(name, "rm", s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
+    r->tif =
+        r->ClientOpenExt(name, "rm", s, tiff_on_read, tiff_on_write, on_seek, on_close, on_size, NULL, NULL, options);
     r->OpenOptionsFree(options);
 }
 
@@ -166,7 +167,7 @@ static int is_supported(const kind *k) {
     }
 }
 
-static ss_status read_palette(const reader *r, kind *k, const char *name, ss_error *err) {
+static ss_status tiff_read_palette(const reader *r, kind *k, const char *name, ss_error *err) {
     uint16_t *part[3];
     if (!r->GetField(r->tif, TIFFTAG_COLORMAP, &part[0], &part[1], &part[2]))
         return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: it has no palette");
@@ -175,7 +176,7 @@ static ss_status read_palette(const reader *r, kind *k, const char *name, ss_err
     return SS_OK;
 }
 
-static ss_status read_kind(const reader *r, kind *k, const char *name, ss_error *err) {
+static ss_status tiff_read_kind(const reader *r, kind *k, const char *name, ss_error *err) {
     uint16_t *extra = NULL;
     *k = (kind){0};
     if (!r->GetField(r->tif, TIFFTAG_IMAGEWIDTH, &k->width) || !r->GetField(r->tif, TIFFTAG_IMAGELENGTH, &k->height) ||
@@ -195,7 +196,7 @@ static ss_status read_kind(const reader *r, kind *k, const char *name, ss_error 
     k->colors = k->photometric == PHOTOMETRIC_RGB ? 3 : k->photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
     if (k->bits != 1 && k->bits != 2 && k->bits != 4 && k->bits != 8 && k->bits != 16) return unsupported(k, name, err);
     if (!is_supported(k)) return unsupported(k, name, err);
-    return k->photometric == PHOTOMETRIC_PALETTE ? read_palette(r, k, name, err) : SS_OK;
+    return k->photometric == PHOTOMETRIC_PALETTE ? tiff_read_palette(r, k, name, err) : SS_OK;
 }
 
 /* ---- pixels ---- */
@@ -313,7 +314,7 @@ static size_t turned_from(int orientation, size_t x, size_t y, size_t w, size_t 
     }
 }
 
-static ss_status turn(int orientation, rgb_image *image, const char *name, ss_error *err) {
+static ss_status tiff_turn(int orientation, rgb_image *image, const char *name, ss_error *err) {
     rgb_image out = {0};
     size_t w = (size_t)image->width, h = (size_t)image->height;
     if (orientation < 2 || orientation > 8) return SS_OK;
@@ -350,7 +351,7 @@ static ss_status tiff_decode_pixels(const reader *r, const source *s, const char
     enum { PIXELS_PER_BYTE = 1 << 14, LARGE = 1 << 22 };
     kind k;
     piece p = {0};
-    SS_TRY(read_kind(r, &k, name, err));
+    SS_TRY(tiff_read_kind(r, &k, name, err));
     SS_TRY(rgb_image_check_sides(k.width, k.height, name, err));
     if ((uint64_t)k.width * k.height > LARGE && (uint64_t)k.width * k.height / PIXELS_PER_BYTE > s->size)
         return error_set(err, SS_ERR_INPUT, name, "is not a readable TIFF: %u x %u pixels cannot come from %llu bytes",
@@ -363,7 +364,7 @@ static ss_status tiff_decode_pixels(const reader *r, const source *s, const char
         piece_make(&p, &k, !tiled && k.planar == PLANARCONFIG_SEPARATE ? size * (tmsize_t)k.height : size, err);
     if (status == SS_OK && !tiled && p.planes > 1) p.room = (size_t)size;
     if (status == SS_OK && !(tiled ? read_tiles : read_strips)(r, &k, &p, out)) status = unreadable(s, name, err);
-    if (status == SS_OK) status = turn(k.orientation, out, name, err);
+    if (status == SS_OK) status = tiff_turn(k.orientation, out, name, err);
     free(p.memory);
     return status;
 }
@@ -380,7 +381,7 @@ ss_status tiff_decode(const void *bytes, size_t size, const char *name, rgb_imag
         return error_set(err, SS_ERR_INPUT, name, "is not a TIFF file (wrong signature)");
     reader r = {0};
     ss_status status = load_library(&r, err);
-    if (status == SS_OK) open_source(&r, &s, name);
+    if (status == SS_OK) tiff_open_source(&r, &s, name);
     if (status == SS_OK) status = r.tif ? tiff_decode_pixels(&r, &s, name, out, err) : unreadable(&s, name, err);
     reader_close(&r);
     if (status != SS_OK) rgb_image_free(out);

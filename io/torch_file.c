@@ -119,7 +119,7 @@ static ss_status check_machine(const pickle *p, ss_error *err) {
         "save it again");
 }
 
-static int by_key(const void *a, const void *b) {
+static int torch_file_by_key(const void *a, const void *b) {
     const torch_storage *x = a, *y = b;
     size_t shorter = x->key_length < y->key_length ? x->key_length : y->key_length;
     int order = shorter ? memcmp(x->key, y->key, shorter) : 0;
@@ -142,10 +142,10 @@ static ss_status list_storages(torch_file *f, ss_error *err) {
                                            .type = p->objects[i].type,
                                            .elements = pickle_at(p, &p->objects[i], 4)->integer};
     }
-    qsort(f->storages, n, sizeof *f->storages, by_key);
+    qsort(f->storages, n, sizeof *f->storages, torch_file_by_key);
     for (size_t i = 0; i < n; i++) {
         torch_storage *last = f->storage_count ? &f->storages[f->storage_count - 1] : NULL;
-        if (!last || by_key(last, &f->storages[i]) != 0) f->storages[f->storage_count++] = f->storages[i];
+        if (!last || torch_file_by_key(last, &f->storages[i]) != 0) f->storages[f->storage_count++] = f->storages[i];
         else if (last->type != f->storages[i].type || last->elements != f->storages[i].elements)
             return error_set(err, SS_ERR_INPUT, f->file->path, "has two types or sizes for storage '%s'; expected one",
                              bytes_printable(last->key, last->key_length).s);
@@ -155,7 +155,7 @@ static ss_status list_storages(torch_file *f, ss_error *err) {
 
 static torch_storage *find_listed(const torch_file *f, const pickle_object *key) {
     const torch_storage wanted = {.key = key->text.bytes, .key_length = key->text.length};
-    return f->storage_count ? bsearch(&wanted, f->storages, f->storage_count, sizeof wanted, by_key) : NULL;
+    return f->storage_count ? bsearch(&wanted, f->storages, f->storage_count, sizeof wanted, torch_file_by_key) : NULL;
 }
 
 /* One storage: its number of elements and then their bytes. */

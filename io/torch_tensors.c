@@ -71,7 +71,7 @@ static int is_clean_text(const unsigned char *s, size_t n) {
 }
 
 /* Size and strides of a tensor, and its number of elements. */
-static ss_status read_shape(const walker *w, const pickle_object *tensor, found *t) {
+static ss_status torch_tensors_read_shape(const walker *w, const pickle_object *tensor, found *t) {
     const char *file = w->f->file->path, *name = w->name.s;
     const pickle_object *size = pickle_at(w->p, tensor, 2), *stride = pickle_at(w->p, tensor, 3);
     if (size->kind != PICKLE_TUPLE || stride->kind != PICKLE_TUPLE)
@@ -122,7 +122,7 @@ static ss_status read_view(const walker *w, const pickle_object *storage, int64_
 }
 
 /* Where the first element lies; every element lies in the storage. */
-static ss_status read_place(const walker *w, const pickle_object *tensor, found *t) {
+static ss_status torch_tensors_read_place(const walker *w, const pickle_object *tensor, found *t) {
     const char *file = w->f->file->path, *name = w->name.s;
     const pickle_object *storage = pickle_at(w->p, tensor, 0), *offset = pickle_at(w->p, tensor, 1);
     size_t at = 0;
@@ -144,7 +144,7 @@ static ss_status read_place(const walker *w, const pickle_object *tensor, found 
     return SS_OK;
 }
 
-static ss_status add_tensor(walker *w, const pickle_object *tensor) {
+static ss_status torch_tensors_add_tensor(walker *w, const pickle_object *tensor) {
     const pickle_object *metadata = pickle_at(w->p, tensor, 6);
     if (w->name.failed) return error_no_memory(w->err, "the name of a tensor", w->name.len);
     if (w->nameless) return pickle_fail(w->p, tensor->at, w->err, "is a tensor without a name: %s", w->nameless);
@@ -164,8 +164,8 @@ static ss_status add_tensor(walker *w, const pickle_object *tensor) {
     if (metadata && metadata->kind != PICKLE_NONE && !(metadata->kind == PICKLE_DICT && metadata->items.count == 0))
         return shard_fail(w->err, t->entry.file, w->name.s,
                           "has a state beside its data (a view of the negative or the conjugate); save a copy of it");
-    SS_TRY(read_shape(w, tensor, t));
-    SS_TRY(read_place(w, tensor, t));
+    SS_TRY(torch_tensors_read_shape(w, tensor, t));
+    SS_TRY(torch_tensors_read_place(w, tensor, t));
     text_add_n(&w->names, w->name.s, w->name.len + 1);
     w->count++;
     return w->names.failed ? error_no_memory(w->err, "the names of tensors", w->names.len) : SS_OK;
@@ -184,14 +184,14 @@ static void add_key(walker *w, const pickle_object *key, uint32_t index, int dep
     else text_add_n(&w->name, (const char *)key->text.bytes, key->text.length);
 }
 
-static ss_status walk(walker *w, pickle_ref ref, int depth) {
+static ss_status torch_tensors_walk(walker *w, pickle_ref ref, int depth) {
     const pickle_object *o = pickle_get(w->p, ref);
     const size_t length = w->name.len;
     const char *nameless = w->nameless;
     uint32_t index = 0;
     if (++w->visits > w->max_visits)
         return pickle_fail(w->p, o->at, w->err, "is in so many containers at once; no state dict is like that");
-    if (o->kind == PICKLE_TENSOR) return add_tensor(w, o);
+    if (o->kind == PICKLE_TENSOR) return torch_tensors_add_tensor(w, o);
     if (o->kind != PICKLE_DICT && o->kind != PICKLE_LIST && o->kind != PICKLE_TUPLE) return SS_OK;
     if (depth == MAX_DEPTH)
         return pickle_fail(w->p, o->at, w->err, "is nested deeper than %d levels, or in itself", MAX_DEPTH);
@@ -200,7 +200,7 @@ static ss_status walk(walker *w, pickle_ref ref, int depth) {
         const pickle_object *key = o->kind == PICKLE_DICT ? pickle_get(w->p, item->key) : NULL;
         if (key && key->kind == PICKLE_NAME) continue; /* pytorch_lightning keeps callbacks' states by their class */
         add_key(w, key, index++, depth);
-        SS_TRY(walk(w, item->value, depth + 1));
+        SS_TRY(torch_tensors_walk(w, item->value, depth + 1));
         w->nameless = nameless;
         w->name.len = length;
         if (w->name.s) w->name.s[length] = '\0';
@@ -351,7 +351,7 @@ ss_status torch_read_tensors(const torch_file *f, shard *s, ss_error *err) {
     if (root->kind != PICKLE_DICT && root->kind != PICKLE_LIST && root->kind != PICKLE_TUPLE)
         status = pickle_fail(&f->objects, root->at, err, "the file holds %s; expected a dict of tensors",
                              pickle_kind_name(root));
-    if (status == SS_OK) status = walk(&w, f->objects.root, 0);
+    if (status == SS_OK) status = torch_tensors_walk(&w, f->objects.root, 0);
     if (status == SS_OK) status = make_entries(&w, s);
     text_free(&w.name);
     text_free(&w.names);

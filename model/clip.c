@@ -47,7 +47,7 @@ ss_status clip_text_parse(const json_t *json, const char *class_name, const char
     return config_size(json, "projection_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->projection, err);
 }
 
-static ss_status parse_vision(const json_t *json, const char *where, clip_vision_config *g, ss_error *err) {
+static ss_status clip_parse_vision(const json_t *json, const char *where, clip_vision_config *g, ss_error *err) {
     const clip_encoder_config by_default = {.width = 768, .inner = 3072, .heads = 12};
     SS_TRY(parse_encoder(json, where, &by_default, &g->encoder, err));
     SS_TRY(config_size(json, "num_channels", where, 3, 4096, &g->channels, err));
@@ -72,7 +72,7 @@ ss_status clip_parse(const json_t *json, const char *class_name, const char *whe
     SS_TRY(part_config(json, "text_config", "text_config_dict", where, &part, err));
     SS_TRY(clip_parse_text(part, where, &g->text, err));
     SS_TRY(part_config(json, "vision_config", "vision_config_dict", where, &part, err));
-    SS_TRY(parse_vision(part, where, &g->vision, err));
+    SS_TRY(clip_parse_vision(part, where, &g->vision, err));
     SS_TRY(config_size(json, "projection_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->text.projection, err));
     g->vision.projection = g->text.projection;
     return SS_OK;
@@ -114,7 +114,7 @@ static const weight_row VISION_PROJECTION_ROWS[] = {
 };
 
 /* `bare`: the prefix may be missing. */
-static clip_layer *bind_layers(binder *b, const clip_encoder_config *g, const char *prefix, int bare) {
+static clip_layer *clip_bind_layers(binder *b, const clip_encoder_config *g, const char *prefix, int bare) {
     binder_symbol(b, "F", g->inner, "intermediate_size %lld", (long long)g->inner);
     clip_layer *layers = binder_array(b, g->layers, sizeof *layers);
     for (long long i = 0; layers && i < g->layers; i++)
@@ -133,7 +133,7 @@ void clip_text_bind(binder *b, const void *config, void *weights) {
     binder_symbol(b, "N", g->positions, "max_position_embeddings %lld", (long long)g->positions);
     binder_symbol(b, "D", g->encoder.width, "hidden_size %lld", (long long)g->encoder.width);
     binder_rows(b, w, TEXT_ROWS, NN_COUNT(TEXT_ROWS), "text_model.|");
-    w->layers = bind_layers(b, &g->encoder, "text_model", 1);
+    w->layers = clip_bind_layers(b, &g->encoder, "text_model", 1);
     if (!g->projection) return;
     binder_symbol(b, "P", g->projection, "projection_dim %lld", (long long)g->projection);
     binder_rows(b, w, TEXT_PROJECTION_ROWS, NN_COUNT(TEXT_PROJECTION_ROWS), "%s", "");
@@ -150,7 +150,7 @@ static void vision_bind(binder *b, const clip_vision_config *g, clip_vision_weig
                   (long long)g->size, (long long)g->patch);
     binder_symbol(b, "P", g->projection, "projection_dim %lld", (long long)g->projection);
     binder_rows(b, w, VISION_ROWS, NN_COUNT(VISION_ROWS), "vision_model.");
-    w->layers = bind_layers(b, &g->encoder, "vision_model", 0);
+    w->layers = clip_bind_layers(b, &g->encoder, "vision_model", 0);
     binder_rows(b, w, VISION_PROJECTION_ROWS, NN_COUNT(VISION_PROJECTION_ROWS), "%s", "");
 }
 
@@ -223,7 +223,7 @@ static tensor pool(compute *c, tensor x, const int32_t *ids, int64_t eos) {
 }
 
 /* Pack or free a part of what is streamed; `stream` NULL = all is packed. */
-static void pack(const weight_set *stream, compute *c, const char *prefix) {
+static void clip_pack(const weight_set *stream, compute *c, const char *prefix) {
     if (stream) weights_pack_part(stream, c, prefix);
 }
 static void unpack(const weight_set *stream, compute *c, const char *prefix) {
@@ -234,13 +234,13 @@ static void unpack(const weight_set *stream, compute *c, const char *prefix) {
 static void finish_text(compute *c, const clip_text_config *g, const clip_text_weights *w, const weight_set *stream,
                         const int32_t *ids, tensor x, clip_text_output *out) {
     static const char norm[] = "text_model.final_layer_norm.", projection[] = "text_projection.";
-    pack(stream, c, norm);
+    clip_pack(stream, c, norm);
     op_layer_norm(c, out->last, x, &w->norm.gamma, &w->norm.beta, g->encoder.eps);
     unpack(stream, c, norm);
     compute_tap(c, out->last, "text_model.final_layer_norm");
     tensor pooled = pool(c, out->last, ids, g->eos);
     if (g->projection) {
-        pack(stream, c, projection);
+        clip_pack(stream, c, projection);
         nn_linear_into(c, out->pooled, pooled, &w->projection, ACT_NONE);
         unpack(stream, c, projection);
         compute_tap(c, out->pooled, "text_projection");
@@ -262,7 +262,7 @@ static void text_forward(compute *c, const clip_text_config *g, const clip_text_
         char prefix[64];
         snprintf(prefix, sizeof prefix, "text_model.encoder.layers.%lld.", (long long)i);
         if (i == g->encoder.layers - 1) op_copy(c, out->penultimate, x);
-        pack(stream, c, prefix);
+        clip_pack(stream, c, prefix);
         clip_layer_forward(c, &g->encoder, &w->layers[i], 1, "text_model", i, x);
         unpack(stream, c, prefix);
     }

@@ -77,7 +77,7 @@ const char *culprit_network_name(const model *m) {
 }
 
 /* "transformer_blocks.3.attn, branch cond" */
-static void add_place(text *t, const culprit *k, const culprit_case *about) {
+static void culprit_add_place(text *t, const culprit *k, const culprit_case *about) {
     text_add(t, k->tap);
     if (k->rows != 2 || !about->rows[0]) return;
     if (k->bad_rows == 3) text_addf(t, ", branches %s and %s", about->rows[0], about->rows[1]);
@@ -89,7 +89,7 @@ static void add_weights(text *t, const culprit *k, const culprit_case *about, co
     checkpoint_add_values(t, w->first, &w->values);
     if (w->n > 1) text_addf(t, " (%d tensors of the network hold such values)", w->n);
     text_addf(t, ". So %s are not finite", about->what);
-    if (*k->tap) text_add(t, "; the first such values are in "), add_place(t, k, about);
+    if (*k->tap) text_add(t, "; the first such values are in "), culprit_add_place(t, k, about);
     text_add(t, ". Get the file anew; 'sinkscope inspect MODEL --check' reads every tensor of a model");
 }
 
@@ -98,7 +98,7 @@ static void add_overflow(text *t, const culprit *k, const culprit_case *about) {
     text_addf(t, "%s are not finite. ", about->what);
     if (*k->tap) {
         text_add(t, "The first such values are in ");
-        add_place(t, k, about);
+        culprit_add_place(t, k, about);
         text_add(t, "; the network's weights are finite: a number left the range of float32 (3.4e38)");
     } else text_add(t, "The network's output is finite, and so are its weights");
     if (about->hint) text_addf(t, "; %s", about->hint);

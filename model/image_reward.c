@@ -175,8 +175,8 @@ static tensor see(compute *c, const reward_config *g, const reward_weights *w, t
 /* ---- the words ---- */
 
 /* x = norm(x + attention of x over `keys`), of which only the first used[b] count (all where `used` is NULL). */
-static void attend_block(compute *c, const reward_config *g, const reward_attention *w, tensor x, tensor keys,
-                         const int32_t *used) {
+static void image_reward_attend_block(compute *c, const reward_config *g, const reward_attention *w, tensor x,
+                                      tensor keys, const int32_t *used) {
     arena_mark mark = arena_get_mark(c->scratch);
     nn_qkv of = nn_qkv_new(c, x, keys, &w->q, &w->k, &w->v);
     tensor heads = nn_like(c, x), y = nn_like(c, x);
@@ -196,9 +196,9 @@ static void text_layer(compute *c, const reward_config *g, const reward_text_lay
                        tensor image, const int32_t *used) {
     long long i = number;
     arena_mark mark = arena_get_mark(c->scratch);
-    attend_block(c, g, &w->self, x, x, used);
+    image_reward_attend_block(c, g, &w->self, x, x, used);
     compute_tap(c, x, "blip.text_encoder.encoder.layer.%lld.attention.output", i);
-    attend_block(c, g, &w->cross, x, image, NULL);
+    image_reward_attend_block(c, g, &w->cross, x, image, NULL);
     compute_tap(c, x, "blip.text_encoder.encoder.layer.%lld.crossattention.output", i);
     op_add(c, x, x, nn_mlp_new(c, x, &w->up, &w->down, g->act));
     op_layer_norm(c, x, x, &w->norm.gamma, &w->norm.beta, g->eps);

@@ -172,7 +172,7 @@ void inception_bind(binder *b, const void *config, void *weights) {
 
 /* ---- forward ---- */
 
-static void run_step(compute *c, const step *s, const inception_conv *w, tensor out, tensor x) {
+static void inception_run_step(compute *c, const step *s, const inception_conv *w, tensor out, tensor x) {
     const int pad[] = {s->pad_y, s->pad_x, s->pad_y, s->pad_x};
     if (s->kind == POOL) {
         op_pool2d(c, out, x, s->pool, s->height, s->stride, s->pad_y);
@@ -182,15 +182,15 @@ static void run_step(compute *c, const step *s, const inception_conv *w, tensor 
     op_batch_norm(c, out, out, &w->norm, EPS, ACT_RELU);
 }
 
-static int64_t side_after(const step *s, int64_t side, int size, int pad) {
+static int64_t inception_side_after(const step *s, int64_t side, int size, int pad) {
     return (side + 2 * pad - size) / s->stride + 1;
 }
 
 /* x [B, H, W, C] through one block, into new scratch; *conv is the next of the walk. */
 static tensor run_block(compute *c, const block *at, const inception_conv **conv, tensor x) {
     const step *shape = &at->steps[at->n - 1]; /* the last step's height and width are the block's */
-    int64_t height = side_after(shape, x.dim[1], shape->height, shape->pad_y);
-    int64_t width = side_after(shape, x.dim[2], shape->width, shape->pad_x), column = 0;
+    int64_t height = inception_side_after(shape, x.dim[1], shape->height, shape->pad_y);
+    int64_t width = inception_side_after(shape, x.dim[2], shape->width, shape->pad_x), column = 0;
     tensor out = compute_4d(c, x.dim[0], height, width, block_channels(at, x.dim[3])), made[16];
     arena_mark mark = arena_get_mark(c->scratch);
     for (int i = 0; i < at->n; i++) {
@@ -201,9 +201,9 @@ static tensor run_block(compute *c, const block *at, const inception_conv **conv
             made[i] = tensor_columns(out, column, channels);
             column += channels;
         } else
-            made[i] = compute_4d(c, x.dim[0], side_after(s, from.dim[1], s->height, s->pad_y),
-                                 side_after(s, from.dim[2], s->width, s->pad_x), channels);
-        run_step(c, s, *conv, made[i], from);
+            made[i] = compute_4d(c, x.dim[0], inception_side_after(s, from.dim[1], s->height, s->pad_y),
+                                 inception_side_after(s, from.dim[2], s->width, s->pad_x), channels);
+        inception_run_step(c, s, *conv, made[i], from);
         *conv += s->kind == CONV;
     }
     arena_release(c->scratch, mark);

@@ -113,7 +113,7 @@ static ss_status sort_tensor(lora_source *f, const checkpoint_entry *e, ss_error
 }
 
 /* Every pair is whole and of one rank. */
-static ss_status check_pair(const pair *p, ss_error *err) {
+static ss_status lora_check_pair(const pair *p, ss_error *err) {
     const checkpoint_entry *any = p->up ? p->up : p->down ? p->down : p->alpha;
     if (!p->up || !p->down)
         return error_set(err, SS_ERR_INPUT, any->file, "%s has no %s beside it; expected both", any->name,
@@ -142,7 +142,7 @@ static ss_status read_adapter(lora_source *f, ss_error *err) {
     return status;
 }
 
-static ss_status open_source(lora_source *f, const lora_use *use, ss_error *err) {
+static ss_status lora_open_source(lora_source *f, const lora_use *use, ss_error *err) {
     f->scale = use->scale;
     if (!(f->path = lora_file(use->path))) return error_no_memory(err, use->path, 1);
     SS_TRY(checkpoint_open(&f->file, f->path, err));
@@ -151,7 +151,7 @@ static ss_status open_source(lora_source *f, const lora_use *use, ss_error *err)
     f->pairs = calloc(count + 1, sizeof *f->pairs);
     if (!f->pairs) return error_no_memory(err, f->path, count * sizeof *f->pairs);
     for (size_t i = 0; i < count; i++) SS_TRY(sort_tensor(f, checkpoint_at(f->file, i), err));
-    for (int i = 0; i < f->n; i++) SS_TRY(check_pair(&f->pairs[i], err));
+    for (int i = 0; i < f->n; i++) SS_TRY(lora_check_pair(&f->pairs[i], err));
     if (f->n == 0)
         return error_set(err, SS_ERR_INPUT, f->path,
                          "has no LoRA among its %zu tensors%s%s; expected lora_down and "
@@ -167,7 +167,7 @@ ss_status lora_open(lora_set **out, const lora_use *use, int n, ss_error *err) {
     lora_set *s = calloc(1, sizeof *s);
     if (!s) return error_no_memory(err, "LoRA", sizeof *s);
     ss_status status = SS_OK;
-    for (int i = 0; i < n && status == SS_OK; i++) status = open_source(&s->source[s->n++], &use[i], err);
+    for (int i = 0; i < n && status == SS_OK; i++) status = lora_open_source(&s->source[s->n++], &use[i], err);
     if (status == SS_OK) *out = s;
     else lora_close(s);
     return status;

@@ -59,7 +59,9 @@ static const struct {
     {"base_model.model.", "denoiser", 0},
 };
 
-static int begins(const char *s, const char *beginning) { return strncmp(s, beginning, strlen(beginning)) == 0; }
+static int lora_names_begins(const char *s, const char *beginning) {
+    return strncmp(s, beginning, strlen(beginning)) == 0;
+}
 
 /* Old attention processors have a place of their own in names: "attn1.processor.to_out" is "attn1.to_out.0". */
 static void add_module(text *out, const char *s, size_t n) {
@@ -91,7 +93,7 @@ void lora_read_name(const char *name, lora_name *out) {
     if (out->kind == LORA_UNKNOWN) return;
     for (size_t i = 0; i < sizeof BEGINNINGS / sizeof BEGINNINGS[0]; i++) {
         const size_t length = strlen(BEGINNINGS[i].beginning);
-        if (length > n || !begins(name, BEGINNINGS[i].beginning)) continue;
+        if (length > n || !lora_names_begins(name, BEGINNINGS[i].beginning)) continue;
         out->component = BEGINNINGS[i].component;
         out->flat = BEGINNINGS[i].flat;
         add_module(&out->module, name + length, n - length);
@@ -106,7 +108,7 @@ static void add_flat(text *out, const char *s, size_t n) {
 
 /* Names of a text model with and without its first word are one. */
 static size_t text_model_bytes(const char *s) {
-    return begins(s, "text_model.") || begins(s, "text_model_") ? strlen("text_model.") : 0;
+    return lora_names_begins(s, "text_model.") || lora_names_begins(s, "text_model_") ? strlen("text_model.") : 0;
 }
 
 int lora_flat_name(const char *weight, text *out) {

@@ -118,7 +118,7 @@ void lpips_bind(binder *b, const void *config, void *weights) {
 /* ---- forward ---- */
 
 /* Length of a side after a step; <= 0 where the reference would raise. */
-static int64_t side_after(const lpips_net *net, const step *s, int64_t side) {
+static int64_t lpips_side_after(const lpips_net *net, const step *s, int64_t side) {
     if (s->kind == FIRE) return side;
     int64_t room = side + 2 * s->pad - s->size + (s->kind == POOL && net->ceil_mode ? s->stride - 1 : 0);
     if (room < 0) return 0;
@@ -130,7 +130,7 @@ static int64_t side_after(const lpips_net *net, const step *s, int64_t side) {
 int64_t lpips_min_side(const lpips_config *g) {
     for (int64_t side = 1;; side++) {
         int64_t left = side;
-        for (int i = 0; i < g->net->n_steps && left > 0; i++) left = side_after(g->net, &g->net->steps[i], left);
+        for (int i = 0; i < g->net->n_steps && left > 0; i++) left = lpips_side_after(g->net, &g->net->steps[i], left);
         if (left > 0) return side;
     }
 }
@@ -147,7 +147,7 @@ static tensor room_take(rooms *r, const int64_t dim[4]) {
 }
 
 static void step_dims(const lpips_net *net, const step *s, const int64_t in[4], int64_t out[4]) {
-    const int64_t dim[] = {in[0], side_after(net, s, in[1]), side_after(net, s, in[2]),
+    const int64_t dim[] = {in[0], lpips_side_after(net, s, in[1]), lpips_side_after(net, s, in[2]),
                            s->kind == POOL ? in[3] : step_channels(s)};
     memcpy(out, dim, sizeof dim);
 }
@@ -163,7 +163,7 @@ static void rooms_make(compute *c, const lpips_net *net, const int64_t pictures[
     *r = (rooms){{compute_1d(c, most), compute_1d(c, most)}, 0};
 }
 
-static tensor run_step(compute *c, const lpips_net *net, const lpips_weights *w, int i, tensor x, rooms *r) {
+static tensor lpips_run_step(compute *c, const lpips_net *net, const lpips_weights *w, int i, tensor x, rooms *r) {
     const step *s = &net->steps[i];
     const int pad[] = {s->pad, s->pad, s->pad, s->pad}, none[] = {0, 0, 0, 0}, around[] = {1, 1, 1, 1};
     int64_t dim[4];
@@ -244,11 +244,11 @@ static void lpips_compare(compute *c, tensor a, tensor b, const weight *linear, 
 /* Images through the network; `see` gets the features at every tap. */
 typedef void watcher(compute *c, void *user, int tap, tensor features);
 
-static void watch(compute *c, const lpips_net *net, const lpips_weights *w, tensor x, rooms *r, watcher *see,
-                  void *user) {
+static void lpips_watch(compute *c, const lpips_net *net, const lpips_weights *w, tensor x, rooms *r, watcher *see,
+                        void *user) {
     int taps = 0;
     for (int i = 0; i < net->n_steps && compute_ok(c); i++) {
-        x = run_step(c, net, w, i, x, r);
+        x = lpips_run_step(c, net, w, i, x, r);
         if (!net->steps[i].tap) continue;
         arena_mark mark = arena_get_mark(c->scratch);
         see(c, user, taps++, x);
@@ -281,7 +281,7 @@ void lpips_forward(compute *c, const lpips_config *g, const lpips_weights *w, te
     tensor x = room_take(&r, dim);
     scale_into(c, tensor_slice(x, 0, 0, n), a);
     scale_into(c, tensor_slice(x, 0, n, n), b);
-    watch(c, g->net, w, x, &r, see_pair, &(pair){w, n, distance});
+    lpips_watch(c, g->net, w, x, &r, see_pair, &(pair){w, n, distance});
     arena_release(c->scratch, mark);
 }
 
@@ -299,7 +299,7 @@ static void watch_one(compute *c, const lpips_net *net, const lpips_weights *w, 
     rooms_make(c, net, picture.dim, &r);
     tensor x = room_take(&r, picture.dim);
     scale_into(c, x, picture);
-    watch(c, net, w, x, &r, see, user);
+    lpips_watch(c, net, w, x, &r, see, user);
     arena_release(c->scratch, mark);
 }
 

@@ -71,7 +71,7 @@ static tensor embed_patches(const pass *p, const mmdit_weights *w) {
 }
 
 /* silu of the time and pooled text embeddings' sum, [B, D]: what every modulation is made from. */
-static tensor embed_condition(const pass *p, const mmdit_weights *w) {
+static tensor mmdit_embed_condition(const pass *p, const mmdit_weights *w) {
     compute *c = p->c;
     tensor out = compute_2d(c, p->b, p->g->width);
     arena_mark mark = arena_get_mark(c->scratch);
@@ -186,7 +186,7 @@ typedef struct stream {
 } stream;
 
 /* x += gate * out(attended) of each stream, `attended` [B, N, D] of all. */
-static void add_attention(const pass *p, const stream *s, int n, tensor attended, int block) {
+static void mmdit_add_attention(const pass *p, const stream *s, int n, tensor attended, int block) {
     linear_call call[STREAMS];
     int64_t first = 0;
     arena_mark mark = arena_get_mark(p->c->scratch);
@@ -200,7 +200,7 @@ static void add_attention(const pass *p, const stream *s, int n, tensor attended
 }
 
 /* x += gate * mlp(norm(x) (1 + scale) + shift) of each stream. */
-static void add_feed_forward(const pass *p, const stream *s, int n, int block) {
+static void mmdit_add_feed_forward(const pass *p, const stream *s, int n, int block) {
     linear_call up[STREAMS], down[STREAMS];
     arena_mark mark = arena_get_mark(p->c->scratch);
     for (int i = 0; i < n; i++) {
@@ -240,9 +240,9 @@ static void block_forward(const pass *p, const mmdit_block *w, int i, tensor ima
         {context, mt, &w->attn_context.out, &w->ff_context_up, &w->ff_context_down, "attn.context", "ff_context"},
     };
     int n = last ? 1 : STREAMS;
-    add_attention(p, streams, n, joint_attention(p, w, normed, normed_context, &studied), i);
+    mmdit_add_attention(p, streams, n, joint_attention(p, w, normed, normed_context, &studied), i);
     if (dual) add_second_attention(p, w, image, normed2, part(p, m, 8), i);
-    add_feed_forward(p, streams, n, i);
+    mmdit_add_feed_forward(p, streams, n, i);
     compute_tap(c, image, "transformer_blocks.%d", i);
     if (!last) compute_tap(c, context, "transformer_blocks.%d.context", i);
     arena_release(c->scratch, mark);
@@ -261,7 +261,7 @@ tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, 
               .n_image = (h / g->patch_size) * (width / g->patch_size),
               .n_text = in->text.dim[1]};
     tensor image = embed_patches(&p, w);
-    p.condition = embed_condition(&p, w);
+    p.condition = mmdit_embed_condition(&p, w);
     tensor context = nn_linear_new(c, in->text, &w->context, ACT_NONE);
     compute_tap(c, context, "context_embedder");
     for (int i = 0; i < g->layers; i++) block_forward(&p, &w->block[i], i, image, context);

@@ -16,7 +16,7 @@ static const char *read_number(const char *s, int64_t *out) {
 }
 
 /* How much of the name the row covers; 0: it does not fit. */
-static size_t match(const char *from, const char *name, int flat, int64_t number[MAP_MAX_NUMBERS]) {
+static size_t name_map_match(const char *from, const char *name, int flat, int64_t number[MAP_MAX_NUMBERS]) {
     const char *p = name;
     int n = 0;
     const char *f = from;
@@ -33,7 +33,7 @@ static const map_row *name_map_find_row(const name_map *m, const char *name, int
                                         size_t *covered) {
     for (int i = 0; i < m->rows; i++) {
         memset(number, 0, sizeof *number * MAP_MAX_NUMBERS);
-        *covered = match(m->row[i].from, name, flat, number);
+        *covered = name_map_match(m->row[i].from, name, flat, number);
         if (*covered) return &m->row[i];
     }
     return NULL;

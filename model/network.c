@@ -225,8 +225,8 @@ static ss_status take_config(model *m, const char *class_name, const json_t *jso
 }
 
 /* `naming`: of the weights beside it; may be NULL. */
-static ss_status read_config(model *m, const char *config_path, const char *wanted, checkpoint_naming *naming,
-                             ss_error *err) {
+static ss_status network_read_config(model *m, const char *config_path, const char *wanted, checkpoint_naming *naming,
+                                     ss_error *err) {
     json_t *json;
     const char *class_name;
     SS_TRY(json_read_file(config_path, JSON_CONFIG_LIMIT, &json, err));
@@ -269,7 +269,7 @@ ss_status model_open_changed(model **out, compute *c, const char *class_name, co
     ss_status status = SS_OK;
     if (!config_path || !m || !(m->folder = text_copy(folder)))
         SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, class_name, &naming, err), end);
+    SS_TRY_GOTO(network_read_config(m, config_path, class_name, &naming, err), end);
     SS_TRY_GOTO(checkpoint_open_folder(&m->files, folder, naming, variant, err), end);
     if (change) SS_TRY_GOTO(change(user, &m->files, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &(weight_source){.mode = WEIGHTS_FROM_FILE}, err), end);
@@ -291,7 +291,7 @@ ss_status model_open_config(model **out, compute *c, const char *config_path, we
     model *m = calloc(1, sizeof *m);
     ss_status status = SS_OK;
     if (!m || !(m->folder = text_copy(config_path))) SS_TRY_GOTO(error_no_memory(err, "network", sizeof *m), end);
-    SS_TRY_GOTO(read_config(m, config_path, NULL, NULL, err), end);
+    SS_TRY_GOTO(network_read_config(m, config_path, NULL, NULL, err), end);
     SS_TRY_GOTO(bind_and_pack(m, c, config_path, &source, err), end);
     *out = m;
     m = NULL;

@@ -50,7 +50,7 @@ static ss_status parse_tower(const json_t *json, int by_width, const char *where
     return SS_OK;
 }
 
-static ss_status parse_vision(const json_t *json, const char *where, clip_vision_config *g, ss_error *err) {
+static ss_status open_clip_parse_vision(const json_t *json, const char *where, clip_vision_config *g, ss_error *err) {
     static const char *const unknown[] = {
         "timm_model_name", "ls_init_value",     "attentional_pool", "global_average_pool",
         "input_patchnorm", "attn_pooler_heads", "no_ln_pre",        NULL};
@@ -90,7 +90,7 @@ ss_status open_clip_parse(const json_t *json, const char *class_name, const char
     SS_TRY(json_get_object(json, "text_cfg", where, &part, err));
     SS_TRY(open_clip_parse_text(part, where, &g->text, err));
     SS_TRY(json_get_object(json, "vision_cfg", where, &part, err));
-    SS_TRY(parse_vision(part, where, &g->vision, err));
+    SS_TRY(open_clip_parse_vision(part, where, &g->vision, err));
     SS_TRY(config_size(json, "embed_dim", where, 512, CONFIG_WIDTH_LIMIT, &g->text.projection, err));
     SS_TRY(json_get_bool_or(json, "quick_gelu", where, 0, &quick, err));
     g->vision.projection = g->text.projection;
@@ -126,7 +126,7 @@ static const weight_row VISION_ROWS[] = {
     {offsetof(clip_vision_weights, projection.w), WEIGHT_TURNED, "proj", "D P"},
 };
 
-static clip_layer *bind_layers(binder *b, const clip_encoder_config *g, const char *prefix) {
+static clip_layer *open_clip_bind_layers(binder *b, const clip_encoder_config *g, const char *prefix) {
     binder_symbol(b, "F", g->inner, "mlp_ratio x width, %lld", (long long)g->inner);
     clip_layer *layers = binder_array(b, g->layers, sizeof *layers);
     for (int64_t i = 0; layers && i < g->layers; i++)
@@ -144,11 +144,11 @@ void open_clip_bind(binder *b, const void *config, void *weights) {
     binder_symbol(b, "N", g->text.positions, "context_length %lld", (long long)g->text.positions);
     binder_symbol(b, "D", g->text.encoder.width, "text width %lld", (long long)g->text.encoder.width);
     binder_rows(b, &w->text, TEXT_ROWS, NN_COUNT(TEXT_ROWS), "%s", "");
-    w->text.layers = bind_layers(b, &g->text.encoder, "");
+    w->text.layers = open_clip_bind_layers(b, &g->text.encoder, "");
     binder_symbol(b, "D", g->vision.encoder.width, "vision width %lld", (long long)g->vision.encoder.width);
     binder_symbol(b, "p", g->vision.patch, "patch_size %lld", (long long)g->vision.patch);
     binder_symbol(b, "N", side * side + 1, "image_size %lld / patch_size %lld, squared, and the class token",
                   (long long)g->vision.size, (long long)g->vision.patch);
     binder_rows(b, &w->vision, VISION_ROWS, NN_COUNT(VISION_ROWS), "visual.");
-    w->vision.layers = bind_layers(b, &g->vision.encoder, "visual.");
+    w->vision.layers = open_clip_bind_layers(b, &g->vision.encoder, "visual.");
 }

@@ -63,7 +63,7 @@ static int has_names(const checkpoint *file, const char *wrapper, const char *pr
     return 0;
 }
 
-static const struct source *find_source(const original *o, const char *component) {
+static const struct source *original_find_source(const original *o, const char *component) {
     for (int i = 0; i < SOURCE_COUNT; i++)
         if (strcmp(SOURCES[i].component, component) == 0 &&
             has_names(o->file, o->wrapper, SOURCES[i].prefix, SOURCES[i].probe))
@@ -131,7 +131,7 @@ static ss_status take_known_configs(original *o, ss_error *err) {
 }
 
 /* FOLDER/COMPONENT/FILE, where it is there. */
-static ss_status read_config(original *o, const char *component, const char *file, ss_error *err) {
+static ss_status original_read_config(original *o, const char *component, const char *file, ss_error *err) {
     char *below = component ? file_join(o->folder, component) : text_copy(o->folder),
          *path = below ? file_join(below, file) : NULL;
     json_t *value = NULL;
@@ -146,11 +146,11 @@ static ss_status read_config(original *o, const char *component, const char *fil
 }
 
 static ss_status read_configs(original *o, ss_error *err) {
-    SS_TRY(read_config(o, NULL, "model_index.json", err));
-    SS_TRY(read_config(o, "scheduler", "scheduler_config.json", err));
+    SS_TRY(original_read_config(o, NULL, "model_index.json", err));
+    SS_TRY(original_read_config(o, "scheduler", "scheduler_config.json", err));
     for (int i = 0; i < SOURCE_COUNT; i++)
         if (i == 0 || strcmp(SOURCES[i].component, SOURCES[i - 1].component) != 0)
-            SS_TRY(read_config(o, SOURCES[i].component, "config.json", err));
+            SS_TRY(original_read_config(o, SOURCES[i].component, "config.json", err));
     return SS_OK;
 }
 
@@ -199,7 +199,7 @@ const json_t *original_config(const original *o, const char *component) {
 }
 
 const char *original_prefix(const original *o, const char *component) {
-    const struct source *s = find_source(o, component);
+    const struct source *s = original_find_source(o, component);
     return s ? s->prefix : NULL;
 }
 
@@ -219,7 +219,7 @@ static map_numbers numbers_of(const json_t *config) {
 }
 
 /* text_projection.weight, as wide as the states. */
-static ss_status add_identity(view_tensors *list, const json_t *config, ss_error *err) {
+static ss_status original_add_identity(view_tensors *list, const json_t *config, ss_error *err) {
     const int64_t width = count_of(config, "hidden_size");
     text name = {0};
     text_add(&name, "text_projection.weight");
@@ -240,14 +240,14 @@ static ss_status map_names(checkpoint *file, const char *wrapper, const struct s
         int known;
         if (own) status = name_map_apply(s->map, &n, own, e, &list, &known, err);
     }
-    if (status == SS_OK && s->identity) status = add_identity(&list, config, err);
+    if (status == SS_OK && s->identity) status = original_add_identity(&list, config, err);
     if (status == SS_OK) status = checkpoint_view_open(out, file, &list, err);
     view_tensors_free(&list);
     return status;
 }
 
 ss_status original_weights(const original *o, const char *component, checkpoint **out, ss_error *err) {
-    const struct source *s = find_source(o, component);
+    const struct source *s = original_find_source(o, component);
     *out = NULL;
     return s ? map_names(o->file, o->wrapper, s, original_config(o, component), out, err) : SS_OK;
 }

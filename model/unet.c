@@ -12,7 +12,7 @@ typedef struct path {
     char text[UNET_NAME_SIZE];
 } path;
 
-static path path_of(const unet_pass *p, int stage, const char *kind, int64_t number) {
+static path unet_path_of(const unet_pass *p, int stage, const char *kind, int64_t number) {
     path out;
     char name[UNET_NAME_SIZE];
     snprintf(out.text, sizeof out.text, "%.20s.%s.%lld", unet_stage_name(p->g, stage, name), kind, (long long)number);
@@ -36,7 +36,7 @@ static void upload_sinusoids(const unet_pass *p, tensor out, const float *x, int
 }
 
 /* act(time, with pooled text and time ids where they are asked for), [B, T]: what every resnet gets. */
-static tensor embed_condition(const unet_pass *p, const unet_weights *w) {
+static tensor unet_embed_condition(const unet_pass *p, const unet_weights *w) {
     compute *c = p->c;
     const unet_config *g = p->g;
     tensor out = compute_2d(c, p->batch, g->time_dim);
@@ -70,9 +70,10 @@ typedef struct skips {
 /* Resnet i of a stage and its transformer, from x into `out`. */
 static void step(unet_pass *p, int stage, const unet_block *w, int64_t i, tensor out, tensor x, int spend) {
     const unet_stage *s = &p->g->stage[stage];
-    unet_resnet_forward(p, &w->resnets[i], out, x, spend, path_of(p, stage, "resnets", i).text);
+    unet_resnet_forward(p, &w->resnets[i], out, x, spend, unet_path_of(p, stage, "resnets", i).text);
     if (i < s->transformers)
-        unet_transformer_forward(p, s, &w->transformers[i], s->depth[i], out, path_of(p, stage, "attentions", i).text);
+        unet_transformer_forward(p, s, &w->transformers[i], s->depth[i], out,
+                                 unet_path_of(p, stage, "attentions", i).text);
 }
 
 static void tap_stage(const unet_pass *p, int stage, tensor x) {
@@ -81,12 +82,12 @@ static void tap_stage(const unet_pass *p, int stage, tensor x) {
 }
 
 /* 3 x 3, stride 2; without padding there are a row and a column of zeros at the far edges (downsampling.py). */
-static tensor halve(const unet_pass *p, int stage, const nn_linear *conv, tensor x) {
+static tensor unet_halve(const unet_pass *p, int stage, const nn_linear *conv, tensor x) {
     int pad = (int)p->g->downsample_padding, far = pad ? pad : 1;
     tensor out =
         compute_4d(p->c, p->batch, unet_level_size(p->g, 1, x.dim[1]), unet_level_size(p->g, 1, x.dim[2]), x.dim[3]);
     op_conv2d(p->c, out, x, &conv->w, &conv->b, 2, (int[]){pad, pad, far, far}, ACT_NONE);
-    compute_tap(p->c, out, "%s", path_of(p, stage, "downsamplers", 0).text);
+    compute_tap(p->c, out, "%s", unet_path_of(p, stage, "downsamplers", 0).text);
     return out;
 }
 
@@ -98,7 +99,7 @@ static tensor go_down(unet_pass *p, int stage, const unet_block *w, tensor x, sk
         step(p, stage, w, i, out, x, 0);
         kept->at[kept->n++] = x = out;
     }
-    if (unet_resamples(p->g, stage)) kept->at[kept->n++] = x = halve(p, stage, &w->resample, x);
+    if (unet_resamples(p->g, stage)) kept->at[kept->n++] = x = unet_halve(p, stage, &w->resample, x);
     tap_stage(p, stage, x);
     return x;
 }
@@ -115,7 +116,7 @@ static tensor pass_middle(unet_pass *p, const unet_block *w, tensor x) {
 }
 
 /* x and what the way down left, side by side: [B, H, W, C + C']. */
-static tensor join(compute *c, tensor x, tensor skip) {
+static tensor unet_join(compute *c, tensor x, tensor skip) {
     tensor out = compute_4d(c, x.dim[0], x.dim[1], x.dim[2], x.dim[3] + skip.dim[3]);
     op_copy(c, tensor_columns(out, 0, x.dim[3]), x);
     op_copy(c, tensor_columns(out, x.dim[3], skip.dim[3]), skip);
@@ -136,7 +137,7 @@ static tensor go_up(unet_pass *p, int stage, const unet_block *w, tensor x, skip
     for (int64_t i = 0; i < s->resnets; i++) {
         tensor to = i == s->resnets - 1 && !grows ? out : room[i % 2];
         arena_mark inner = arena_get_mark(c->scratch);
-        step(p, stage, w, i, to, join(c, x, kept->at[--kept->n]), 1);
+        step(p, stage, w, i, to, unet_join(c, x, kept->at[--kept->n]), 1);
         arena_release(c->scratch, inner);
         x = to;
     }
@@ -144,7 +145,7 @@ static tensor go_up(unet_pass *p, int stage, const unet_block *w, tensor x, skip
         tensor large = nn_like(c, out);
         op_upsample(c, large, x);
         unet_convolve(c, out, large, &w->resample);
-        compute_tap(c, out, "%s", path_of(p, stage, "upsamplers", 0).text);
+        compute_tap(c, out, "%s", unet_path_of(p, stage, "upsamplers", 0).text);
     }
     tap_stage(p, stage, out);
     arena_release(c->scratch, mark);
@@ -159,7 +160,7 @@ tensor unet_forward(compute *c, const unet_config *g, const unet_weights *w, con
     arena_mark mark = arena_get_mark(c->scratch);
     unet_pass p = {.c = c, .g = g, .in = in, .batch = batch};
     skips kept = {.n = 1};
-    p.condition = embed_condition(&p, w);
+    p.condition = unet_embed_condition(&p, w);
     tensor x = kept.at[0] = compute_4d(c, batch, h, width, g->stage[0].width);
     unet_convolve(c, x, in->latents, &w->conv_in);
     compute_tap(c, x, "conv_in");

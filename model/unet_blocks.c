@@ -51,7 +51,8 @@ typedef struct layer_pass {
 } layer_pass;
 
 /* x += out(attention(q of normed, k and v of keys)). */
-static void add_attention(const layer_pass *l, const unet_attention *w, tensor normed, tensor keys, attn_kind kind) {
+static void unet_blocks_add_attention(const layer_pass *l, const unet_attention *w, tensor normed, tensor keys,
+                                      attn_kind kind) {
     compute *c = l->p->c;
     const unet_input *in = l->p->in;
     int64_t heads = l->stage->heads;
@@ -86,7 +87,7 @@ static tensor normed_new(const layer_pass *l, const nn_affine *norm, const char 
 }
 
 /* x += down(a gelu(b)), where a, b are the halves of up(normed). */
-static void add_feed_forward(const layer_pass *l, const unet_layer *w) {
+static void unet_blocks_add_feed_forward(const layer_pass *l, const unet_layer *w) {
     compute *c = l->p->c;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor normed = normed_new(l, &w->norm3, "norm3"), both = nn_linear_new(c, normed, &w->ff_up, ACT_NONE);
@@ -104,12 +105,12 @@ static void unet_blocks_layer_forward(const layer_pass *l, const unet_layer *w) 
     compute *c = l->p->c;
     arena_mark mark = arena_get_mark(c->scratch);
     tensor normed = normed_new(l, &w->norm1, "norm1");
-    add_attention(l, &w->attn1, normed, normed, ATTN_SELF);
+    unet_blocks_add_attention(l, &w->attn1, normed, normed, ATTN_SELF);
     arena_release(c->scratch, mark);
     normed = normed_new(l, &w->norm2, "norm2");
-    add_attention(l, &w->attn2, normed, l->p->in->text, ATTN_CROSS);
+    unet_blocks_add_attention(l, &w->attn2, normed, l->p->in->text, ATTN_CROSS);
     arena_release(c->scratch, mark);
-    add_feed_forward(l, w);
+    unet_blocks_add_feed_forward(l, w);
     compute_tap(c, l->x, "%s.transformer_blocks.%d", l->name, l->number);
 }
 

@@ -66,7 +66,8 @@ static const weight_row LAYER_ROWS[] = {
     NN_LINEAR_ROWS(unet_layer, ff_down, "ff.net.2", "D", "4D"),
 };
 
-static void bind_resnet(binder *b, const unet_config *g, int stage, int64_t number, unet_resnet *r, const char *name) {
+static void unet_weights_bind_resnet(binder *b, const unet_config *g, int stage, int64_t number, unet_resnet *r,
+                                     const char *name) {
     int64_t from, skip, width = g->stage[stage].width;
     unet_resnet_widths(g, stage, number, &from, &skip);
     if (skip)
@@ -102,7 +103,8 @@ static void unet_weights_bind_block(binder *b, const unet_config *g, int stage, 
     unet_stage_name(g, stage, name);
     binder_symbol(b, "O", s->width, "block_out_channels[%d] %lld", unet_stage_level(g, stage), (long long)s->width);
     block->resnets = binder_array(b, s->resnets, sizeof *block->resnets);
-    for (int64_t i = 0; block->resnets && i < s->resnets; i++) bind_resnet(b, g, stage, i, &block->resnets[i], name);
+    for (int64_t i = 0; block->resnets && i < s->resnets; i++)
+        unet_weights_bind_resnet(b, g, stage, i, &block->resnets[i], name);
     block->transformers = binder_array(b, s->transformers, sizeof *block->transformers);
     for (int64_t i = 0; block->transformers && i < s->transformers; i++)
         bind_transformer(b, g, s, i, &block->transformers[i], name);

@@ -133,7 +133,7 @@ static void width_symbol(binder *b, const char *symbol, const half_plan *p, int 
 }
 
 /* Symbols I and O are set. */
-static void bind_resnet(binder *b, vae_resnet *r, int changes_width, const char *prefix, int64_t number) {
+static void vae_bind_resnet(binder *b, vae_resnet *r, int changes_width, const char *prefix, int64_t number) {
     binder_rows(b, r, RESNET_ROWS, NN_COUNT(RESNET_ROWS), "%s.resnets.%lld.", prefix, (long long)number);
     if (changes_width)
         binder_rows(b, r, SHORTCUT_ROWS, NN_COUNT(SHORTCUT_ROWS), "%s.resnets.%lld.", prefix, (long long)number);
@@ -145,8 +145,8 @@ static void bind_middle(binder *b, const vae_config *g, const half_plan *p, vae_
     snprintf(prefix, sizeof prefix, "%s.mid_block", p->part);
     width_symbol(b, "I", p, lowest);
     width_symbol(b, "O", p, lowest);
-    bind_resnet(b, &h->mid[0], 0, prefix, 0);
-    bind_resnet(b, &h->mid[1], 0, prefix, 1);
+    vae_bind_resnet(b, &h->mid[0], 0, prefix, 0);
+    vae_bind_resnet(b, &h->mid[1], 0, prefix, 1);
     if (g->mid_attention)
         binder_rows(b, &h->attention, ATTENTION_ROWS, NN_COUNT(ATTENTION_ROWS), "%s.attentions.0.", prefix);
 }
@@ -159,7 +159,7 @@ static void vae_bind_block(binder *b, const half_plan *p, int number, vae_block 
     block->resnets = binder_array(b, p->resnets, sizeof *block->resnets);
     for (int64_t i = 0; block->resnets && i < p->resnets; i++) {
         width_symbol(b, "I", p, i ? number : before);
-        bind_resnet(b, &block->resnets[i], i == 0 && p->width[before] != p->width[number], prefix, i);
+        vae_bind_resnet(b, &block->resnets[i], i == 0 && p->width[before] != p->width[number], prefix, i);
     }
     if (number < p->n - 1)
         binder_rows(b, block, RESAMPLE_ROWS, NN_COUNT(RESAMPLE_ROWS), "%s.%s.0.", prefix, p->resample);

@@ -50,18 +50,20 @@ static tensor joined(tensor t) {
     return (tensor){t.data, t.type, 3, {t.dim[0], t.dim[1], t.dim[2] * t.dim[3]}, {t.stride[0], t.stride[1], 1}};
 }
 
-static tensor rows_of(tensor t, int64_t begin, int64_t end) { return tensor_slice(t, 1, begin, end - begin); }
+static tensor vae_forward_rows_of(tensor t, int64_t begin, int64_t end) {
+    return tensor_slice(t, 1, begin, end - begin);
+}
 
 /* Floats a pixel of a slot in which a resnet from `in` to `out` channels takes place: x and y side by side; where the
  * channels change, the shortcut and y, which then take x's place. */
-static int64_t slot_of(int64_t in, int64_t out) {
+static int64_t vae_forward_slot_of(int64_t in, int64_t out) {
     if (in == out) return 2 * in;
     return in > 2 * out ? in : 2 * out;
 }
 
 /* That of a block; the middle has the slot of the lowest resolution's block, or its own where it comes first. */
 static int64_t block_slot(const half_plan *p, int block) {
-    return slot_of(p->width[block ? block - 1 : 0], p->width[block]);
+    return vae_forward_slot_of(p->width[block ? block - 1 : 0], p->width[block]);
 }
 
 static void set_level(walk *k, int64_t height, int64_t width, int64_t slot) {
@@ -93,14 +95,15 @@ static stripe stripe_first(const walk *k, int64_t channels) {
 
 /* Rows begin .. end - 1 of the image, in the buffer. */
 static tensor in_buffer(const stripe *s, int64_t begin, int64_t end) {
-    return rows_of(s->buffer, begin - s->begin + 1, end - s->begin + 1);
+    return vae_forward_rows_of(s->buffer, begin - s->begin + 1, end - s->begin + 1);
 }
 
 /* To the next stripe; 0 = that was the last. The caller then fills in_buffer(from, to). */
 static int stripe_next(const walk *k, stripe *s) {
     if (s->end == k->height) return 0;
     int64_t have = s->to;
-    if (s->end) op_copy(k->c, joined(rows_of(s->buffer, 0, 2)), joined(in_buffer(s, s->end - 1, s->end + 1)));
+    if (s->end)
+        op_copy(k->c, joined(vae_forward_rows_of(s->buffer, 0, 2)), joined(in_buffer(s, s->end - 1, s->end + 1)));
     s->begin = s->end;
     s->end = s->begin + s->most < k->height ? s->begin + s->most : k->height;
     s->from = have;
@@ -112,7 +115,8 @@ static int stripe_next(const walk *k, stripe *s) {
 static void stripe_conv(const walk *k, const stripe *s, tensor out, const nn_linear *conv) {
     int64_t top = s->begin ? s->begin - 1 : 0;
     const int pad[] = {s->begin == 0, 1, s->end == k->height, 1};
-    op_conv2d(k->c, rows_of(out, s->begin, s->end), in_buffer(s, top, s->to), &conv->w, &conv->b, 1, pad, ACT_NONE);
+    op_conv2d(k->c, vae_forward_rows_of(out, s->begin, s->end), in_buffer(s, top, s->to), &conv->w, &conv->b, 1, pad,
+              ACT_NONE);
 }
 
 /* ---- forward: layers ---- */
@@ -128,8 +132,8 @@ static void conv1_into(compute *c, tensor out, tensor x, const nn_linear *conv) 
 /* The new rows of the stripe: act(norm(x)). */
 static void stripe_norm(const walk *k, const stripe *s, tensor x, tensor moments, const nn_affine *norm) {
     if (s->from < s->to)
-        op_group_apply(k->c, in_buffer(s, s->from, s->to), rows_of(x, s->from, s->to), moments, &norm->gamma,
-                       &norm->beta, k->g->act);
+        op_group_apply(k->c, in_buffer(s, s->from, s->to), vae_forward_rows_of(x, s->from, s->to), moments,
+                       &norm->gamma, &norm->beta, k->g->act);
 }
 
 static tensor moments_of(const walk *k, tensor x) {
@@ -148,11 +152,11 @@ static void first_half(const walk *k, const vae_resnet *w, tensor *x, tensor y) 
     stripe s = stripe_first(k, x->dim[3]);
     tensor beside = changes ? compute_4d(c, x->dim[0], s.most, k->width, channels) : TENSOR_NONE;
     while (stripe_next(k, &s)) {
-        tensor some = changes ? rows_of(beside, 0, s.end - s.begin) : TENSOR_NONE;
+        tensor some = changes ? vae_forward_rows_of(beside, 0, s.end - s.begin) : TENSOR_NONE;
         stripe_norm(k, &s, *x, moments, &w->norm1);
-        if (changes) conv1_into(c, some, rows_of(*x, s.begin, s.end), &w->shortcut);
+        if (changes) conv1_into(c, some, vae_forward_rows_of(*x, s.begin, s.end), &w->shortcut);
         stripe_conv(k, &s, y, &w->conv1);
-        if (changes) op_copy(c, joined(rows_of(shortcut, s.begin, s.end)), joined(some));
+        if (changes) op_copy(c, joined(vae_forward_rows_of(shortcut, s.begin, s.end)), joined(some));
     }
     *x = shortcut;
 }
@@ -242,7 +246,7 @@ static void upsample(walk *k, const nn_linear *conv, int64_t slot) {
     k->x = in_slots(k, 0, small.dim[3]);
     for (stripe s = stripe_first(k, small.dim[3]); stripe_next(k, &s);) {
         int64_t first = s.from / 2, last = (s.to + 1) / 2; /* pairs; a row that is there already is made again */
-        if (first < last) op_upsample2(c, in_buffer(&s, 2 * first, 2 * last), rows_of(small, first, last));
+        if (first < last) op_upsample2(c, in_buffer(&s, 2 * first, 2 * last), vae_forward_rows_of(small, first, last));
         stripe_conv(k, &s, k->x, conv);
     }
 }
@@ -265,7 +269,7 @@ static void resample(walk *k, const nn_linear *conv, int64_t slot, const char *p
     compute_tap(k->c, k->x, "%s.%s.0", prefix, k->plan.resample);
 }
 
-static void blocks(walk *k, const vae_half *w) {
+static void vae_forward_blocks(walk *k, const vae_half *w) {
     for (int i = 0; i < k->plan.n; i++) {
         char prefix[48];
         snprintf(prefix, sizeof prefix, "%s.%s.%d", k->plan.part, k->plan.blocks, i);
@@ -310,7 +314,7 @@ static void half_forward(walk *k, const vae_half *w, tensor out, tensor in) {
     conv3_into(c, k->x, in, &w->conv_in);
     compute_tap(c, k->x, "%s.conv_in", k->plan.part);
     if (k->plan.up) middle(k, w);
-    blocks(k, w);
+    vae_forward_blocks(k, w);
     if (!k->plan.up) middle(k, w);
     op_group_norm(c, k->x, k->x, (int)k->g->groups, &w->norm_out.gamma, &w->norm_out.beta, EPS,
                   ACT_SILU); /* for every act_fn: vae.py */

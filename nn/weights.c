@@ -112,7 +112,7 @@ static int parse_dimension(const binder *b, const char **p, row_shape *out) {
     return value > 0;
 }
 
-static int parse_shape(const binder *b, const char *s, row_shape *out) {
+static int weights_parse_shape(const binder *b, const char *s, row_shape *out) {
     *out = (row_shape){0};
     while (*s)
         if (out->ndim == TENSOR_MAX_DIMS || !parse_dimension(b, &s, out)) return 0;
@@ -212,7 +212,8 @@ static int same_tensor(binder *b, const checkpoint_entry *x, const checkpoint_en
 
 /* A file may have the tensor under several names (tied weights, saved twice). `used` is the one that is bound; where
  * another one differs, another program may compute with that. */
-static void compare_names(binder *b, const checkpoint_entry *const *found, int n, const checkpoint_entry *used) {
+static void weights_compare_names(binder *b, const checkpoint_entry *const *found, int n,
+                                  const checkpoint_entry *used) {
     for (int i = 0; b->source->notices && going(b) && i < n; i++)
         if (found[i] != used && !same_tensor(b, used, found[i]) && going(b))
             notices_add(b->source->notices, &b->error, "%s: %s is used; %s, another name of the same tensor, differs",
@@ -231,7 +232,7 @@ static ss_status read_values(const void *from, int64_t first, int64_t n, void *o
 }
 
 /* All values of a tensor [I, O] as [O, I]. */
-static ss_status read_turned(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
+static ss_status weights_read_turned(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
     const checkpoint_entry *e = from;
     size_t element = checkpoint_dtype_size(e->dtype), bytes = (size_t)e->count * element;
     (void)first; /* of a linear layer all are asked for at once */
@@ -276,10 +277,10 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefixes, c
     text_free(&message);
     if (!fits) return;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, NULL);
-    item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? read_turned : read_values, e};
+    item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? weights_read_turned : read_values, e};
     item->entry = e;
     item->type = e->dtype;
-    compare_names(b, found, n, e);
+    weights_compare_names(b, found, n, e);
 }
 
 /* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */
@@ -305,7 +306,7 @@ static void make_random(const weight_item *item, uint64_t seed, tensor_type type
 }
 
 /* The bound source, [I, O], becomes [O, I]. */
-static void turn(binder *b, weight *w) {
+static void weights_turn(binder *b, weight *w) {
     tensor s = w->source;
     size_t element = tensor_type_size(s.type);
     char *data = s.data ? binder_array(b, tensor_elements(s), element) : NULL;
@@ -317,7 +318,7 @@ static void turn(binder *b, weight *w) {
 static void visit_row(binder *b, char *base, const weight_row *row, const char *prefixes) {
     row_shape shape;
     weight_set *s = b->set;
-    if (!parse_shape(b, row->shape, &shape)) {
+    if (!weights_parse_shape(b, row->shape, &shape)) {
         error_set(&b->error, SS_ERR_INTERNAL, NULL, "weight tables: cannot read shape '%s' of %s%s", row->shape,
                   prefixes, row->name);
         return;
@@ -346,7 +347,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
     }
     if (b->source->mode == WEIGHTS_RANDOM && item.w->source.data)
         make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
-    if (row->kind == WEIGHT_TURNED && going(b)) turn(b, item.w);
+    if (row->kind == WEIGHT_TURNED && going(b)) weights_turn(b, item.w);
     if (going(b)) s->item[s->n++] = item;
     else text_free(&name);
 }

@@ -40,7 +40,7 @@ static ss_status against_baseline(const compare_facts *f, int m, int c, score_pa
     return score_pairs_make(out, &f->scores, m, c, f->scores.metric[m].paired ? -1 : 0, err);
 }
 
-static ss_status join(compare_metric *x, const score_pairs *a, const score_pairs *b, ss_error *err) {
+static ss_status compare_join(compare_metric *x, const score_pairs *a, const score_pairs *b, ss_error *err) {
     size_t most = (size_t)a->n + 1;
     x->prompt = malloc(most * sizeof *x->prompt);
     x->seed = malloc(most * sizeof *x->seed);
@@ -77,7 +77,7 @@ static ss_status gather_metric(compare_facts *f, int m, ss_error *err) {
         stats_pairs pairs = score_pairs_stats(&p);
         f->n_metrics++;
         status = stats_contrast_compute(&pairs, &options, &x->a_b, err);
-        if (status == SS_OK) status = join(x, &a, &b, err);
+        if (status == SS_OK) status = compare_join(x, &a, &b, err);
     }
     score_pairs_free(&p);
     score_pairs_free(&a);

@@ -53,7 +53,7 @@ static void add_estimates(const void *facts, text *out) {
 
 /* ---- prompt by prompt ---- */
 
-static const char *words_of(const compare_facts *f, int64_t prompt) {
+static const char *compare_page_words_of(const compare_facts *f, int64_t prompt) {
     for (int i = 0; i < f->n_pairs; i++)
         if (f->pair[i].prompt == prompt) return f->pair[i].words;
     return "";
@@ -72,7 +72,7 @@ static void add_scatter(text *out, const compare_facts *f, const compare_metric 
     const char *less = m->about->paired ? "" : " − baseline";
     for (int i = 0; point && title && i < m->n; i++) {
         seed_text seed;
-        text_addf(&title[i], "%s, seed %s: a ", words_of(f, m->prompt[i]),
+        text_addf(&title[i], "%s, seed %s: a ", compare_page_words_of(f, m->prompt[i]),
                   seed_write(seed_called(f, m->prompt[i], m->seed[i]), seed));
         words_add_number(&title[i], m->a[i], 4, 1);
         text_add(&title[i], ", b ");
@@ -163,7 +163,7 @@ static void compare_page_add_row(text *out, const compare_pair *p) {
     text_free(&difference);
 }
 
-static void add_images(const void *facts, text *out) {
+static void compare_page_add_images(const void *facts, text *out) {
     const compare_facts *f = facts;
     const char *const heading[] = {"prompt", "baseline", name_a(f), name_b(f), "|a − b|, twice as bright"};
     text words = {0};
@@ -195,7 +195,7 @@ void compare_page(const compare_facts *f, text *out) {
         {"cases", "Right and wrong", add_cases},
         {"prompts", "Image by image", add_scatters},
         {"path", "Distance from the baseline's path", add_paths},
-        {"images", "The images, most different first", add_images},
+        {"images", "The images, most different first", compare_page_add_images},
     };
     text title = {0}, kicker = {0};
     text_addf(&title, "%s beside %s", name_a(f), name_b(f));

@@ -92,7 +92,7 @@ typedef struct axis {
     int ticks, decimals;
 } axis;
 
-static double place(const axis *a, double x) {
+static double figure_place(const axis *a, double x) {
     double low = a->low, high = a->high;
     if (a->scale == FIGURE_LOG) x = log(x), low = log(low), high = log(high);
     double t = high > low ? (x - low) / (high - low) : 0.5;
@@ -145,7 +145,7 @@ static void add_tick_label(text *out, const char *classes, double x, double y, d
 
 static void add_x_axis(text *out, const axis *a, double top, double bottom, const char *name) {
     for (int i = 0; i < a->ticks; i++) {
-        double x = place(a, a->tick[i]);
+        double x = figure_place(a, a->tick[i]);
         add_line(out, "grid", -1, x, top, x, bottom);
         add_tick_label(out, "tick mid", x, bottom + 15, a->tick[i], a->decimals);
     }
@@ -154,7 +154,7 @@ static void add_x_axis(text *out, const axis *a, double top, double bottom, cons
 
 static void add_y_axis(text *out, const axis *a, double left, double right) {
     for (int i = 0; i < a->ticks; i++) {
-        double y = place(a, a->tick[i]);
+        double y = figure_place(a, a->tick[i]);
         add_line(out, "grid", -1, left, y, right, y);
         add_tick_label(out, "tick end", left - 8, y + 4, a->tick[i], a->decimals);
     }
@@ -164,13 +164,13 @@ static void add_y_axis(text *out, const axis *a, double left, double right) {
 
 enum { FOREST_ROW = 38 };
 
-static void add_estimate(text *out, const figure_estimate *row, const axis *a, double top) {
+static void figure_add_estimate(text *out, const figure_estimate *row, const axis *a, double top) {
     double y = top + 27;
     add_label(out, EDGE, top + 14, "", row->label);
     add_label(out, WIDE - EDGE, top + 14, "num end", row->note);
     if (isfinite(row->low) && isfinite(row->high))
-        add_line(out, "whisker", row->series, place(a, row->low), y, place(a, row->high), y);
-    if (isfinite(row->mid)) add_dot(out, row->series, place(a, row->mid), y);
+        add_line(out, "whisker", row->series, figure_place(a, row->low), y, figure_place(a, row->high), y);
+    if (isfinite(row->mid)) add_dot(out, row->series, figure_place(a, row->mid), y);
 }
 
 void figure_forest(const figure_estimate *row, int n, const char *name, double margin, int with_zero, text *out) {
@@ -183,10 +183,12 @@ void figure_forest(const figure_estimate *row, int n, const char *name, double m
     if (margin > 0) widen(-margin, &low, &high), widen(margin, &low, &high);
     axis a = make_axis(low, high, EDGE + 14, WIDE - EDGE - 14);
     figure_begin(out, WIDE, bottom + 42, name);
-    if (margin > 0) add_box(out, "band", -1, place(&a, -margin), 2, place(&a, margin) - place(&a, -margin), bottom - 2);
+    if (margin > 0)
+        add_box(out, "band", -1, figure_place(&a, -margin), 2, figure_place(&a, margin) - figure_place(&a, -margin),
+                bottom - 2);
     add_x_axis(out, &a, 2, bottom, name);
-    if (with_zero) add_line(out, "zero", -1, place(&a, 0), 2, place(&a, 0), bottom);
-    for (int i = 0; i < n; i++) add_estimate(out, &row[i], &a, i * (double)FOREST_ROW);
+    if (with_zero) add_line(out, "zero", -1, figure_place(&a, 0), 2, figure_place(&a, 0), bottom);
+    for (int i = 0; i < n; i++) figure_add_estimate(out, &row[i], &a, i * (double)FOREST_ROW);
     text_add(out, "</svg>\n");
 }
 
@@ -196,18 +198,18 @@ static void add_series(text *out, const figure_series *s, int colour, double shi
     text_add(out, " points=\"");
     for (int i = 0; i < s->n; i++) {
         if (!isfinite(s->y[i])) continue;
-        figure_add_number(out, place(x, s->x[i]) + shift);
+        figure_add_number(out, figure_place(x, s->x[i]) + shift);
         text_add(out, ",");
-        figure_add_number(out, place(y, s->y[i]));
+        figure_add_number(out, figure_place(y, s->y[i]));
         text_add(out, " ");
     }
     text_add(out, "\"/>\n");
     for (int i = 0; i < s->n; i++) {
         if (!isfinite(s->y[i])) continue;
-        double at = place(x, s->x[i]) + shift;
+        double at = figure_place(x, s->x[i]) + shift;
         if (s->low && isfinite(s->low[i]) && isfinite(s->high[i]))
-            add_line(out, "whisker", colour, at, place(y, s->low[i]), at, place(y, s->high[i]));
-        if (s->n <= 12) add_dot(out, colour, at, place(y, s->y[i]));
+            add_line(out, "whisker", colour, at, figure_place(y, s->low[i]), at, figure_place(y, s->high[i]));
+        if (s->n <= 12) add_dot(out, colour, at, figure_place(y, s->y[i]));
     }
 }
 
@@ -248,7 +250,7 @@ void figure_lines(const figure_series *series, int n, const char *x_name, const 
     add_label(out, EDGE, 12, "axis", y_name);
     add_x_axis(out, &x, top, bottom, x_name);
     add_y_axis(out, &y, left, right);
-    if (y.low < 0 && y.high > 0) add_line(out, "zero", -1, left, place(&y, 0), right, place(&y, 0));
+    if (y.low < 0 && y.high > 0) add_line(out, "zero", -1, left, figure_place(&y, 0), right, figure_place(&y, 0));
     for (int s = 0; s < n; s++)
         add_series(out, &series[s], s, x_scale == FIGURE_LOG ? 6 * (s - (n - 1) / 2.0) : 0, &x, &y);
     add_legend(out, series, n, bottom + 54);
@@ -268,16 +270,16 @@ void figure_scatter(const figure_point *point, int n, const char *x_name, const 
     add_x_axis(out, &x, top, bottom, x_name);
     add_y_axis(out, &y, left, right);
     if (x.low < 0 && x.high > 0) {
-        add_line(out, "zero", -1, left, place(&y, 0), right, place(&y, 0));
-        add_line(out, "zero", -1, place(&x, 0), top, place(&x, 0), bottom);
+        add_line(out, "zero", -1, left, figure_place(&y, 0), right, figure_place(&y, 0));
+        add_line(out, "zero", -1, figure_place(&x, 0), top, figure_place(&x, 0), bottom);
     }
     add_line(out, "whisker c5", -1, left, bottom, right, top);
     for (int i = 0; i < n; i++) {
         if (!isfinite(point[i].x) || !isfinite(point[i].y)) continue;
         begin_shape(out, "circle", "dot point", 0);
         text_add(out, " r=\"4\"");
-        add_attribute(out, "cx", place(&x, point[i].x));
-        add_attribute(out, "cy", place(&y, point[i].y));
+        add_attribute(out, "cx", figure_place(&x, point[i].x));
+        add_attribute(out, "cy", figure_place(&y, point[i].y));
         text_add(out, "><title>");
         text_add_html(out, point[i].title ? point[i].title : "");
         text_add(out, "</title></circle>\n");
@@ -402,12 +404,12 @@ void figure_shares(const figure_share *row, int n, const char *share_name, const
         double y = 26 + i * (double)SHARE_ROW;
         add_label(out, left - 10, y + 16, "end", row[i].label);
         if (isfinite(row[i].share)) {
-            add_box(out, "bar", 0, left, y, place(&a, row[i].share) - left, 12);
-            add_share_label(out, place(&a, row[i].share), y + 10, row[i].share);
+            add_box(out, "bar", 0, left, y, figure_place(&a, row[i].share) - left, 12);
+            add_share_label(out, figure_place(&a, row[i].share), y + 10, row[i].share);
         }
         if (isfinite(row[i].expected)) {
-            add_box(out, "bar expected", -1, left, y + 13, place(&a, row[i].expected) - left, 12);
-            add_share_label(out, place(&a, row[i].expected), y + 23, row[i].expected);
+            add_box(out, "bar expected", -1, left, y + 13, figure_place(&a, row[i].expected) - left, 12);
+            add_share_label(out, figure_place(&a, row[i].expected), y + 23, row[i].expected);
         }
     }
     text_add(out, "</svg>\n");

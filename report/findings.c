@@ -199,7 +199,7 @@ static ss_status add_blocks(text *out, const study *y, const store *s, ss_error 
 }
 
 /* A study without interventions: its probes. */
-static ss_status add_sinks(const finding *f, text *out, ss_error *err) {
+static ss_status findings_add_sinks(const finding *f, text *out, ss_error *err) {
     const study *y = f->analysis->study;
     text_addf(
         out,
@@ -336,7 +336,7 @@ static ss_status compose(const finding *f, int n, const char *controls, const ch
     add_opening(f, n, out);
     findings_add_short(f, n, out);
     for (int s = 0; s < n; s++)
-        if (f[s].analysis->study->n_contrasts == 0) SS_TRY(add_sinks(&f[s], out, err));
+        if (f[s].analysis->study->n_contrasts == 0) SS_TRY(findings_add_sinks(&f[s], out, err));
     add_harm(f, n, harm ? last_part(harm) : NULL, out);
     add_controls(f, n, controls ? last_part(controls) : NULL, out);
     SS_TRY(findings_add_series(f, n, out, err));

@@ -8,19 +8,19 @@ typedef struct tally {
 
 typedef enum kind_of_row { AGAINST_BASELINE, AGAINST_EACH_OTHER, BY_DISTANCE } kind_of_row;
 
-static int is_of_kind(const analysis_row *r, kind_of_row kind) {
+static int findings_short_is_of_kind(const analysis_row *r, kind_of_row kind) {
     if (!r->in_main_table || r->contrast->is_positive || r->is_random) return 0;
     if (kind == AGAINST_BASELINE) return r->is_primary && findings_with_baseline(r);
     if (findings_with_baseline(r)) return 0;
     return kind == BY_DISTANCE ? r->kind == METRIC_DISTANCE && !r->is_primary : r->is_primary;
 }
 
-static tally count(const finding *f, int n, kind_of_row kind) {
+static tally findings_short_count(const finding *f, int n, kind_of_row kind) {
     tally t = {0};
     for (int s = 0; s < n; s++)
         for (int i = 0; i < f[s].analysis->n_rows; i++) {
             const analysis_row *r = &f[s].analysis->rows[i];
-            if (!is_of_kind(r, kind)) continue;
+            if (!findings_short_is_of_kind(r, kind)) continue;
             int larger = r->contrast->a == 0 ? stats_direction(&r->stats) < 0
                                              : stats_direction(&r->stats) > 0; /* than the baseline */
             t.all++;
@@ -44,8 +44,8 @@ static void add_sentence(const char *what, const tally *t, const char *down, con
 }
 
 void findings_add_short(const finding *f, int n, text *out) {
-    tally harm = count(f, n, AGAINST_BASELINE), controls = count(f, n, AGAINST_EACH_OTHER),
-          distance = count(f, n, BY_DISTANCE);
+    tally harm = findings_short_count(f, n, AGAINST_BASELINE),
+          controls = findings_short_count(f, n, AGAINST_EACH_OTHER), distance = findings_short_count(f, n, BY_DISTANCE);
     if (harm.all + controls.all + distance.all == 0) return;
     text_add(out, "\n## In short\n\n");
     add_sentence("Interventions against the baseline, on the primary metric", &harm, "worse", "better", out);

@@ -51,7 +51,7 @@ static void add_taken(text *out, text *words) {
     *words = (text){0};
 }
 
-static void add_contrasts(const report_facts *f, text *out) {
+static void latex_add_contrasts(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
     text words = {0};
     text_add(out, "\\begin{table}\n\\centering\n\\begin{tabular}{llrrl}\n\\toprule\n"
@@ -110,7 +110,7 @@ static void latex_add_trends(const report_facts *f, text *out) {
              "corrected.}\n\\end{table}\n");
 }
 
-static void add_accuracy(const report_facts *f, text *out) {
+static void latex_add_accuracy(const report_facts *f, text *out) {
     const analysis *a = f->analysis;
     text words = {0};
     if (a->n_accuracy == 0) return;
@@ -220,9 +220,9 @@ static void add_by_tag(const report_facts *f, text *out) {
 
 void latex_tables(const report_facts *f, text *out) {
     text_add(out, "% \\usepackage{booktabs}, \\usepackage[T1]{fontenc}\n");
-    add_contrasts(f, out);
+    latex_add_contrasts(f, out);
     latex_add_failed(f, out);
     latex_add_trends(f, out);
-    add_accuracy(f, out);
+    latex_add_accuracy(f, out);
     add_by_tag(f, out);
 }

@@ -61,7 +61,7 @@ static parts_grid grid_reserve(int n) {
     return g;
 }
 
-static void grid_add(parts_grid *g, parts_cell cell) {
+static void parts_grid_add(parts_grid *g, parts_cell cell) {
     int i = 0;
     while (i < g->columns && strcmp(g->column[i], cell.column) != 0) i++;
     if (i == g->columns) g->column[g->columns++] = cell.column;
@@ -73,7 +73,7 @@ parts_grid parts_of_effects(const analysis_tag *at, int n, const char *on) {
     for (int i = 0; !g.failed && i < n; i++) {
         const analysis_tag *t = &at[i];
         if (strcmp(t->row->metric, on) == 0)
-            grid_add(&g, (parts_cell){t->row->contrast, NULL, t->tag, t->n, t->mean, t->ci_low, t->ci_high});
+            parts_grid_add(&g, (parts_cell){t->row->contrast, NULL, t->tag, t->n, t->mean, t->ci_low, t->ci_high});
     }
     return g;
 }
@@ -83,7 +83,8 @@ parts_grid parts_of_means(const analysis *a, const char *on) {
     for (int i = 0; !g.failed && i < a->n_means; i++) {
         const analysis_mean *m = &a->means[i];
         if (strcmp(m->metric, on) == 0)
-            grid_add(&g, (parts_cell){NULL, m->condition, *m->tag ? m->tag : "all", m->n, m->mean, m->low, m->high});
+            parts_grid_add(&g,
+                           (parts_cell){NULL, m->condition, *m->tag ? m->tag : "all", m->n, m->mean, m->low, m->high});
     }
     return g;
 }

@@ -112,7 +112,7 @@ static void paper_blocks(const pair *x, text *out) {
     text_addf(out, "%s-attention of %s", ATTN_KINDS[x->p->kind].name, x->p->blocks);
 }
 
-static attn_kind kind_of(const report_table *modules, int row) {
+static attn_kind published_compare_kind_of(const report_table *modules, int row) {
     for (int k = 0; k < ATTN_KIND_COUNT; k++)
         if (strcmp(report_words(modules, row, 2), ATTN_KINDS[k].name) == 0) return (attn_kind)k;
     return ATTN_KIND_COUNT;
@@ -120,7 +120,7 @@ static attn_kind kind_of(const report_table *modules, int row) {
 
 static int is_published_block(const pair *x, int block) {
     const report_table *t = &x->f->modules;
-    return kind_of(t, block) == x->p->kind &&
+    return published_compare_kind_of(t, block) == x->p->kind &&
            strncmp(report_words(t, block, 1), x->p->module, strlen(x->p->module)) == 0;
 }
 
@@ -131,7 +131,7 @@ static attn_bits blocks_of(const pair *x, const study_condition *c) {
     attn_bits out = {{0}};
     int of_kind[ATTN_MAX_BLOCKS], n = 0;
     for (int i = 0; i < x->f->modules.rows && i < ATTN_MAX_BLOCKS; i++) {
-        if (v->kinds && !(v->kinds >> kind_of(&x->f->modules, i) & 1)) continue;
+        if (v->kinds && !(v->kinds >> published_compare_kind_of(&x->f->modules, i) & 1)) continue;
         of_kind[n++] = i;
         if (v->blocks.all || bits_get(&v->blocks.bits, i)) bits_set(&out, i);
     }

@@ -3,7 +3,7 @@
 
 #include "report/words.h"
 
-static void add_shams(text *out, const analysis *a) {
+static void section_checks_add_shams(text *out, const analysis *a) {
     static const char *const HEADING[] = {"sham condition", ">images", ">equal to the baseline, byte for byte",
                                           "verdict"};
     page_element(out, "h3", NULL, "Shams");
@@ -61,7 +61,7 @@ static void add_given_margins(text *out, const study *y) {
 
 void section_checks(const void *facts, text *out) {
     const report_facts *f = facts;
-    if (f->analysis->n_shams) add_shams(out, f->analysis);
+    if (f->analysis->n_shams) section_checks_add_shams(out, f->analysis);
     if (f->analysis->n_margins) add_margins(out, f->analysis);
     add_given_margins(out, f->study);
 }

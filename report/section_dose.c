@@ -44,7 +44,7 @@ static void curves_free(curves *c) {
 }
 
 /* The mean dose of a condition; NAN where nothing was edited or the dose was not measured. */
-static double dose_of(const report_facts *f, const char *condition) {
+static double section_dose_dose_of(const report_facts *f, const char *condition) {
     for (int c = 1; c < f->means.columns; c++)
         for (int r = 0; strcmp(f->means.name[c], "dose") == 0 && r < f->means.rows; r++)
             if (strcmp(report_words(&f->means, r, 0), condition) == 0) return report_number(&f->means, r, c);
@@ -54,10 +54,10 @@ static double dose_of(const report_facts *f, const char *condition) {
 /* Where a row's point lies. Dose is that of condition a alone, so b has to be the baseline. */
 static double x_of(const report_facts *f, const analysis_row *r, against what) {
     if (what == AGAINST_K) return r->contrast->k >= 1 ? r->contrast->k : (double)NAN;
-    return r->contrast->b == 0 ? dose_of(f, f->study->condition[r->contrast->a].name) : (double)NAN;
+    return r->contrast->b == 0 ? section_dose_dose_of(f, f->study->condition[r->contrast->a].name) : (double)NAN;
 }
 
-static int belongs(const analysis_row *r, const char *on) {
+static int section_dose_belongs(const analysis_row *r, const char *on) {
     return !r->without_unreadable && strcmp(r->metric, on) == 0;
 }
 
@@ -69,7 +69,7 @@ static void add_curve(curves *c, const report_facts *f, const char *name, const 
     for (int i = 0; i < a->n_rows && first + n < c->capacity; i++) {
         const analysis_row *r = &a->rows[i];
         double x = x_of(f, r, what);
-        if (!belongs(r, on) || strcmp(r->contrast->name, name) != 0 || !isfinite(x)) continue;
+        if (!section_dose_belongs(r, on) || strcmp(r->contrast->name, name) != 0 || !isfinite(x)) continue;
         c->x[first + n] = x;
         c->y[first + n] = stats_value(r->stats.mean);
         c->low[first + n] = stats_value(r->stats.ci_low);
@@ -96,9 +96,10 @@ static void section_dose_add_figure(text *out, const report_facts *f, const part
     text y = {0}, caption = {0};
     if (curves_reserve(&c, a->n_rows) != SS_OK) out->failed = 1;
     for (int i = 0; !out->failed && i < a->n_rows; i++) {
-        int seen = !belongs(&a->rows[i], on);
+        int seen = !section_dose_belongs(&a->rows[i], on);
         for (int j = 0; j < i; j++)
-            seen |= belongs(&a->rows[j], on) && strcmp(a->rows[j].contrast->name, a->rows[i].contrast->name) == 0;
+            seen |= section_dose_belongs(&a->rows[j], on) &&
+                    strcmp(a->rows[j].contrast->name, a->rows[i].contrast->name) == 0;
         if (!seen) add_curve(&c, f, a->rows[i].contrast->name, on, what, what == AGAINST_K ? 2 : 1);
     }
     if (!out->failed && c.used > 1) {
@@ -163,7 +164,7 @@ static void section_dose_add_trends(text *out, const analysis *a, const parts_me
 }
 
 /* Figures, then the table, of the metrics in on[0..n). */
-static void add_metrics(text *out, const report_facts *f, const parts_metric *on, int n) {
+static void section_dose_add_metrics(text *out, const report_facts *f, const parts_metric *on, int n) {
     text figures = {0};
     for (int i = 0; i < n; i++) {
         section_dose_add_figure(&figures, f, &on[i], AGAINST_K);
@@ -179,8 +180,8 @@ void section_dose(const void *facts, text *out) {
     int n, shown = 0;
     parts_metric *on = parts_metrics(f->analysis, &n, out);
     while (shown < n && on[shown].is_main) shown++;
-    add_metrics(out, f, on, shown);
-    if (on) add_metrics(&others, f, on + shown, n - shown);
+    section_dose_add_metrics(out, f, on, shown);
+    if (on) section_dose_add_metrics(&others, f, on + shown, n - shown);
     free(on);
     if (others.len) {
         text_add(out, "<details><summary>Other metrics</summary>\n");

@@ -10,7 +10,7 @@
 #include "report/words.h"
 
 /* Rows of one metric's figure: its contrasts on all images. */
-static int belongs(const analysis_row *r, const char *on) {
+static int section_effects_belongs(const analysis_row *r, const char *on) {
     return !r->without_unreadable && strcmp(r->metric, on) == 0;
 }
 
@@ -33,7 +33,7 @@ static double common_margin(const analysis *a, const char *on) {
     double margin = 0;
     for (int i = 0; i < a->n_rows; i++) {
         double m = stats_value(a->rows[i].stats.margin);
-        if (!belongs(&a->rows[i], on) || isnan(m)) continue;
+        if (!section_effects_belongs(&a->rows[i], on) || isnan(m)) continue;
         if (margin > 0 && m != margin) return 0;
         margin = m;
     }
@@ -49,7 +49,7 @@ static void add_forest(text *out, const report_facts *f, const char *on, int is_
     int n = 0;
     for (int i = 0; row && label && i < a->n_rows; i++) {
         const stats_contrast *s = &a->rows[i].stats;
-        if (!belongs(&a->rows[i], on)) continue;
+        if (!section_effects_belongs(&a->rows[i], on)) continue;
         words_add_contrast(&label[2 * n], a->rows[i].contrast);
         words_add_difference(&label[2 * n + 1], s);
         if (label[2 * n].failed || label[2 * n + 1].failed) {

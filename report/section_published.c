@@ -60,7 +60,7 @@ static void section_published_add_number(page_parts *s, text *what, const char *
     text_free(own);
 }
 
-static void add_contrasts(page_parts *s) {
+static void section_published_add_contrasts(page_parts *s) {
     const analysis *a = s->f->analysis;
     for (const published_contrast *p = PUBLISHED_CONTRASTS; p->where; p++)
         for (int i = 0; i < a->n_rows; i++) {
@@ -116,7 +116,7 @@ static void add_sights(page_parts *s) {
 void section_published(const void *facts, text *out) {
     page_parts s = {.f = facts};
     for (int i = 0; i < s.f->tags.rows; i++) s.prompts += (int)report_whole(&s.f->tags, i, 1);
-    add_contrasts(&s);
+    section_published_add_contrasts(&s);
     add_sights(&s);
     if (s.n_same) {
         text_add_n(out, s.same.s, s.same.len);

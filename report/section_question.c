@@ -44,7 +44,7 @@ static void add_cuts(text *out, const report_facts *f) {
     if (f->cuts.rows) text_add(out, " (the store's view cuts has the words)");
 }
 
-static void add_seeds(text *out, const study *y) {
+static void section_question_add_seeds(text *out, const study *y) {
     seed_text seed;
     enum { SHOWN = 12 };
     if (y->seeds_by_prompt) {
@@ -74,7 +74,7 @@ static void add_sampler(text *out, const sample_settings *s) {
     picture_sizes_add_words(&s->sizes, ", ", out);
 }
 
-static void add_conditions(text *out, const study *y) {
+static void section_question_add_conditions(text *out, const study *y) {
     static const char *const HEADING[] = {"condition", "role", "what is done"};
     page_table_begin(out, "conditions", HEADING, 3);
     for (int i = 0; i < y->n_conditions; i++) {
@@ -102,7 +102,7 @@ static void section_question_add_metric(text *out, const study_metric *m, const 
     section_question_add_term(out, term, &words);
 }
 
-static void add_entries(text *out, const report_facts *f) {
+static void section_question_add_entries(text *out, const report_facts *f) {
     const study *y = f->study;
     text words = {0};
     text_add(&words, y->model);
@@ -111,7 +111,7 @@ static void add_entries(text *out, const report_facts *f) {
     section_question_add_term(out, "Prompts", &words);
     add_cuts(&words, f);
     section_question_add_term(out, "Cut texts", &words);
-    add_seeds(&words, y);
+    section_question_add_seeds(&words, y);
     section_question_add_term(out, "Image seeds", &words);
     add_sampler(&words, &y->sampler);
     section_question_add_term(out, "Sampler", &words);
@@ -136,16 +136,16 @@ static void add_entries(text *out, const report_facts *f) {
 void section_question(const void *facts, text *out) {
     const report_facts *f = facts;
     text_add(out, "<dl>\n");
-    add_entries(out, f);
+    section_question_add_entries(out, f);
     text_add(out, "</dl>\n");
     page_element(out, "h3", NULL, "Conditions");
     page_element(out, "p", "soft",
                  "All conditions of a prompt and seed start from the same noise and the same text; they differ in what "
                  "is named here alone.");
-    add_conditions(out, f->study);
+    section_question_add_conditions(out, f->study);
 }
 
-static void add_command(text *out, const char *words) {
+static void section_question_add_command(text *out, const char *words) {
     text_add(out, "<pre>");
     text_add_html(out, words);
     text_add(out, "</pre>\n");
@@ -155,12 +155,12 @@ void section_repeat(const void *facts, text *out) {
     const report_facts *f = facts;
     text report = {0};
     static const char *const HEADING[] = {"what", "value"};
-    add_command(out, f->command);
+    section_question_add_command(out, f->command);
     page_element(out, "p", NULL,
                  "The same study on the same model files gives the same bytes within one numeric class (processor "
                  "features and libraries). The store can be checked, and this report made again from it:");
     text_addf(&report, "sinkscope verify %s\nsinkscope report %s", f->store_folder, f->store_folder);
-    add_command(out, text_for(&report, out));
+    section_question_add_command(out, text_for(&report, out));
     text_free(&report);
     if (f->n_entries == 0) return;
     text_add(out, "<details><summary>Versions, numeric class, hashes</summary>\n");

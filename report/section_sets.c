@@ -31,7 +31,7 @@ void sets_add_apart(text *number, text *interval, const report_table *t, int r) 
 }
 
 /* "0.012 [0.004, 0.031]" */
-static void add_value(text *out, const report_table *t, int r) {
+static void section_sets_add_value(text *out, const report_table *t, int r) {
     text interval = {0};
     sets_add_apart(out, &interval, t, r);
     if (*text_for(&interval, out)) text_addf(out, " %s", interval.s);
@@ -45,7 +45,7 @@ static void section_sets_add_figure(text *out, const report_table *t, int first,
     int n = 0;
     if (end - first > MOST_ROWS) return;
     for (int r = first; r < end; r++, n++) {
-        add_value(&note[n], t, r);
+        section_sets_add_value(&note[n], t, r);
         row[n] = (figure_estimate){.label = report_words(t, r, SETS_CONDITION),
                                    .note = text_for(&note[n], out),
                                    .low = report_number(t, r, SETS_LOW),
@@ -76,7 +76,7 @@ static void section_sets_add_table(text *out, const analysis *a, const report_ta
                   "CI]</th><th>images</th><th>of the baseline</th></tr></thead><tbody>\n");
     for (int r = first; r < end; r++) {
         text value = {0};
-        add_value(&value, t, r);
+        section_sets_add_value(&value, t, r);
         text_add(out, "<tr><th>");
         text_add_html(out, report_words(t, r, SETS_CONDITION));
         if (is_calibration(t, r)) page_element(out, "small", NULL, "other noise: the scale to read the others on");

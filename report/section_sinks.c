@@ -12,7 +12,7 @@
 enum { CLASS_NAME, CLASS_SINKS, CLASS_SHARE, CLASS_STRONGEST, CLASS_MASS, CLASS_KEYS };
 enum { WORD_CLASS, WORD_WORD, WORD_SINKS, WORD_SHARE, WORD_MASS };
 
-static void add_census(text *out, const report_facts *f) {
+static void section_sinks_add_census(text *out, const report_facts *f) {
     const report_table *t = &f->classes;
     figure_share *row = calloc((size_t)t->rows + 1, sizeof *row);
     if (!row) {
@@ -38,7 +38,7 @@ static void add_percent(text *out, double share) {
     text_free(&words);
 }
 
-static void add_mass(text *out, double mass) {
+static void section_sinks_add_mass(text *out, double mass) {
     text words = {0};
     if (isfinite(mass)) text_add_double(&words, mass, 3);
     else text_add(&words, "–");
@@ -46,7 +46,7 @@ static void add_mass(text *out, double mass) {
     text_free(&words);
 }
 
-static void add_count(text *out, int64_t n) {
+static void section_sinks_add_count(text *out, int64_t n) {
     text words = {0};
     text_add_grouped(&words, n);
     section_sinks_add_cell(out, text_for(&words, out));
@@ -61,11 +61,11 @@ static void add_class_table(text *out, const report_facts *f) {
     for (int i = 0; i < t->rows; i++) {
         text_add(out, "<tr>");
         page_element(out, "th", NULL, report_words(t, i, CLASS_NAME));
-        add_count(out, report_whole(t, i, CLASS_SINKS));
+        section_sinks_add_count(out, report_whole(t, i, CLASS_SINKS));
         add_percent(out, report_number(t, i, CLASS_SHARE));
         add_percent(out, report_number(t, i, CLASS_KEYS));
         add_percent(out, report_number(t, i, CLASS_STRONGEST));
-        add_mass(out, report_number(t, i, CLASS_MASS));
+        section_sinks_add_mass(out, report_number(t, i, CLASS_MASS));
         text_add(out, "</tr>\n");
     }
     page_table_end(out);
@@ -109,9 +109,9 @@ static void section_sinks_add_words(text *out, const report_facts *f) {
         text_add(out, "<tr>");
         page_element(out, "th", NULL, report_words(t, i, WORD_CLASS));
         page_element(out, "td", NULL, report_words(t, i, WORD_WORD));
-        add_count(out, report_whole(t, i, WORD_SINKS));
+        section_sinks_add_count(out, report_whole(t, i, WORD_SINKS));
         add_percent(out, report_number(t, i, WORD_SHARE));
-        add_mass(out, report_number(t, i, WORD_MASS));
+        section_sinks_add_mass(out, report_number(t, i, WORD_MASS));
         text_add(out, "</tr>\n");
     }
     page_table_end(out);
@@ -150,7 +150,7 @@ static void section_sinks_add_grid(text *out, const report_table *t, int begin, 
     text_free(&caption);
 }
 
-static void add_places(text *out, const report_facts *f) {
+static void section_sinks_add_places(text *out, const report_facts *f) {
     const report_table *t = &f->places;
     for (int r = 0; r < t->rows;) {
         int end = r;
@@ -174,8 +174,8 @@ void section_sinks(const void *facts, text *out) {
     page_element(out, "p", "soft", text_for(&words, out));
     text_free(&words);
     text_add(out, "<div class=\"pair\">\n");
-    add_census(out, f);
-    add_places(out, f);
+    section_sinks_add_census(out, f);
+    section_sinks_add_places(out, f);
     text_add(out, "</div>\n");
     add_class_table(out, f);
     add_block_table(out, f);

@@ -133,7 +133,7 @@ static void section_tags_add_metric(text *out, const shown *s, const parts_metri
 }
 
 /* Whether something was written. */
-static int add_metrics(text *out, const shown *s) {
+static int section_tags_add_metrics(text *out, const shown *s) {
     int n, some = 0, others = 0;
     parts_metric *on = parts_metrics(s->a, &n, out);
     for (int i = 0; i < n; i++) {
@@ -151,7 +151,8 @@ static int add_metrics(text *out, const shown *s) {
 
 void section_tags(const void *facts, text *out) {
     const analysis *a = ((const report_facts *)facts)->analysis;
-    if (a->n_by_tag && add_metrics(out, &(shown){a, a->by_tag, a->n_by_tag, "the prompts of each tag", CSV_TAGS}))
+    if (a->n_by_tag &&
+        section_tags_add_metrics(out, &(shown){a, a->by_tag, a->n_by_tag, "the prompts of each tag", CSV_TAGS}))
         text_add(out,
                  "<p class=\"soft\">Mean differences over the prompts of each tag, with 95 % BCa intervals (<a "
                  "href=\"" CSV_TAGS "\">" CSV_TAGS "</a>). Exploratory: a tag has a fraction of the prompts, and "
@@ -162,7 +163,7 @@ void section_tags(const void *facts, text *out) {
 void section_classes(const void *facts, text *out) {
     const analysis *a = ((const report_facts *)facts)->analysis;
     const shown s = {a, a->by_class, a->n_by_class, "the images of each class of suppressed sinks", CSV_CLASSES};
-    if (a->n_by_class && add_metrics(out, &s))
+    if (a->n_by_class && section_tags_add_metrics(out, &s))
         page_element(out, "p", "soft",
                      "An image belongs to the class of token that the heaviest key has most often in its baseline, in "
                      "the heads and at the steps where the condition acts. n counts prompts. Exploratory: the classes "
@@ -171,7 +172,7 @@ void section_classes(const void *facts, text *out) {
 
 void section_scores(const void *facts, text *out) {
     const analysis *a = ((const report_facts *)facts)->analysis;
-    if (!add_metrics(out, &(shown){.a = a})) return;
+    if (!section_tags_add_metrics(out, &(shown){.a = a})) return;
     text_add(
         out,
         "<p class=\"soft\">Means over prompts, a prompt's images averaged first, with 95 % BCa intervals (<a "

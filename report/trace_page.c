@@ -188,7 +188,7 @@ static void add_masses(const void *facts, text *out) {
     text_add(out, "</div>\n");
 }
 
-static void add_sinks(const void *facts, text *out) { trace_add_sinks(((const page_facts *)facts)->t, out); }
+static void trace_page_add_sinks(const void *facts, text *out) { trace_add_sinks(((const page_facts *)facts)->t, out); }
 
 static void add_explorer(const void *facts, text *out) { trace_add_explorer(((const page_facts *)facts)->t, out); }
 
@@ -200,7 +200,7 @@ ss_status trace_page(const trace *t, text *out, ss_error *err) {
                                             {"map", "The attention itself", add_map},
                                             {"strongest", "Strongest heads", add_strongest},
                                             {"mass", "Mass by block, head and step", add_masses},
-                                            {"sinks", "What the sinks are", add_sinks}};
+                                            {"sinks", "What the sinks are", trace_page_add_sinks}};
     page_facts f = {.t = t};
     ss_status status = page_add_image(&f.img, t->image, "large", t->prompt, IMAGE_SIDE, err);
     if (status == SS_OK && f.img.failed) status = error_no_memory(err, "a picture", 1);

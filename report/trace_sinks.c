@@ -75,7 +75,7 @@ static int census(const trace *t, const key_counts *c, int layout, census_row *r
     return n;
 }
 
-static void add_census(const trace *t, const key_counts *c, text *out) {
+static void trace_sinks_add_census(const trace *t, const key_counts *c, text *out) {
     census_row row[ATTN_MAX_SEGMENTS * KEY_CLASSES];
     figure_share share[ATTN_MAX_SEGMENTS * KEY_CLASSES];
     text label[ATTN_MAX_SEGMENTS * KEY_CLASSES] = {0};
@@ -94,7 +94,7 @@ static void add_census(const trace *t, const key_counts *c, text *out) {
 }
 
 /* Image tokens of one layout, on their own grid. */
-static void add_place(const trace *t, const key_counts *c, int layout, const attn_segment *s, text *out) {
+static void trace_sinks_add_place(const trace *t, const key_counts *c, int layout, const attn_segment *s, text *out) {
     int first = trace_first_key(t, layout) + s->start;
     double *value = calloc((size_t)s->length + 1, sizeof *value), any = 0;
     text caption = {0};
@@ -124,12 +124,12 @@ static void add_place(const trace *t, const key_counts *c, int layout, const att
     text_free(&caption);
 }
 
-static void add_places(const trace *t, const key_counts *c, text *out) {
+static void trace_sinks_add_places(const trace *t, const key_counts *c, text *out) {
     for (int layout = 0; layout < trace_layouts(t); layout++) {
         const attn_block *b = trace_layout(t, layout);
         for (int i = 0; i < b->n_segments; i++)
             if (b->segment[i].kind == SEGMENT_IMAGE && b->segment[i].grid_width > 0)
-                add_place(t, c, layout, &b->segment[i], out);
+                trace_sinks_add_place(t, c, layout, &b->segment[i], out);
     }
 }
 
@@ -183,8 +183,8 @@ void trace_add_sinks(const trace *t, text *out) {
     if (!c.count || !c.of) out->failed = 1;
     else if (c.total > 0) {
         text_add(out, "<div class=\"pair\">\n");
-        add_census(t, &c, out);
-        add_places(t, &c, out);
+        trace_sinks_add_census(t, &c, out);
+        trace_sinks_add_places(t, &c, out);
         text_add(out, "</div>\n");
         add_tokens(t, &c, out);
     }

@@ -30,7 +30,7 @@ static ss_status write_json(const char *folder, const char *name, const json_t *
 
 /* ---- weights ---- */
 
-static ss_status read_piece(void *context, int i, int64_t first, int64_t n, void *out, ss_error *err) {
+static ss_status convert_read_piece(void *context, int i, int64_t first, int64_t n, void *out, ss_error *err) {
     const checkpoint_entry *const *source = context;
     return checkpoint_read(source[i], first, n, out, err);
 }
@@ -51,7 +51,7 @@ static ss_status write_weights(const model *m, const char *path, ss_error *err) 
         memcpy(out[i].shape, e->shape, sizeof out[i].shape);
     }
     if (status == SS_OK)
-        status = safetensors_write_noted(path, out, (int)n, "format", "pt", read_piece, (void *)source, err);
+        status = safetensors_write_noted(path, out, (int)n, "format", "pt", convert_read_piece, (void *)source, err);
     free(out);
     free(source);
     return status;

@@ -83,7 +83,7 @@ static void turn_noise(const denoise_state *d, float scale, const float *drawn, 
 }
 
 /* Noise of a call, into d->noise. */
-static void draw_noise(denoise_state *d, const schedule_call *k) {
+static void denoise_draw_noise(denoise_state *d, const schedule_call *k) {
     int64_t n = denoise_latent_elements(d);
     float *drawn = d->noise + n;
     if (k->draws == DRAWS_PATH) {
@@ -154,7 +154,7 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
 }
 
 /* Guidance, uncond + g (cond - uncond), then the scheduler's update. */
-static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
+static void denoise_advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
     if (!tensor_is_none(uncond)) {
         tensor difference = nn_like(c, cond);
         op_axpby(c, difference, 1, cond, -1, uncond);
@@ -163,7 +163,7 @@ static void advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
     int64_t n = denoise_latent_elements(d);
     const schedule_call *k = &d->plan.call[d->call];
     op_download(c, d->slots + k->output * n, cond);
-    if (k->draws) draw_noise(d, k);
+    if (k->draws) denoise_draw_noise(d, k);
     schedule_advance(&d->plan, d->call, d->latents, d->slots, d->noise, n);
 }
 
@@ -183,7 +183,7 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
     row = n;
     for (int i = 0; i < n; i++) {
         tensor uncond = states[i]->text->branches > 1 ? tensor_slice(out, 0, row++, 1) : TENSOR_NONE;
-        advance(c, states[i], tensor_slice(out, 0, i, 1), uncond);
+        denoise_advance(c, states[i], tensor_slice(out, 0, i, 1), uncond);
     }
 }
 

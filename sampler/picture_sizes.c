@@ -10,12 +10,13 @@ static int is_given(const picture_sizes *s, int i) { return (int)(s->given >> i 
 /* A crop may begin at 0; a size is at least one pixel. */
 static int least_of(int i) { return i == CROP ? 0 : 1; }
 
-static int fits(int64_t pixels, int i) { return pixels >= least_of(i) && pixels <= MOST; }
+static int picture_sizes_fits(int64_t pixels, int i) { return pixels >= least_of(i) && pixels <= MOST; }
 
 ss_status picture_sizes_read(picture_sizes *s, picture_size which, const char *written, const char *called,
                              ss_error *err) {
     int64_t across, down;
-    if (text_to_pair(written, &across, &down) != 0 || !fits(across, which) || !fits(down, which))
+    if (text_to_pair(written, &across, &down) != 0 || !picture_sizes_fits(across, which) ||
+        !picture_sizes_fits(down, which))
         return error_set(err, SS_ERR_INPUT, NULL, "%s is '%s'; expected %s, each from %d to %d pixels", called, written,
                          which == CROP ? "LEFTxTOP" : "WIDTHxHEIGHT or one side", least_of(which), MOST);
     s->given |= 1u << which;
@@ -35,7 +36,7 @@ void picture_sizes_change(picture_sizes *s, const picture_sizes *changes) {
 
 ss_status picture_sizes_check(const picture_sizes *s, ss_error *err) {
     for (int i = 0; i < PICTURE_SIZES; i++)
-        if (is_given(s, i) && (!fits(s->across[i], i) || !fits(s->down[i], i)))
+        if (is_given(s, i) && (!picture_sizes_fits(s->across[i], i) || !picture_sizes_fits(s->down[i], i)))
             return error_set(err, SS_ERR_INPUT, NULL, "%s is %dx%d; expected %d to %d pixels",
                              PICTURE_SIZE_KEYS[i].name, s->across[i], s->down[i], least_of(i), MOST);
     return SS_OK;

@@ -45,7 +45,7 @@ int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
 /* ---- opening ---- */
 
 /* What the scheduler and the networks can do; all members are set. */
-static ss_status check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
+static ss_status pipeline_check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
     if (!p->row->tells_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
     SS_TRY(picture_sizes_check(&s->sizes, err));
     scheduler sampling;
@@ -97,7 +97,8 @@ static ss_status read_defaults(pipeline *p, ss_error *err) {
     d->height = (int)height;
     d->max_text_tokens = (int)text_tokens;
     ss_error reason;
-    if (check_settings(p, d, &reason) != SS_OK) status = error_set(err, reason.code, path, "%s", reason.message);
+    if (pipeline_check_settings(p, d, &reason) != SS_OK)
+        status = error_set(err, reason.code, path, "%s", reason.message);
 end:
     json_decref(json);
     free(path);
@@ -229,7 +230,7 @@ ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err
     if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
     if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
-    SS_TRY(check_settings(p, s, err));
+    SS_TRY(pipeline_check_settings(p, s, err));
     return note_forced(p, s, err);
 }
 

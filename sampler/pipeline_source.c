@@ -11,7 +11,7 @@ static const char NONE[] = "none", MERGES[] = "models/clip-bpe/merges.txt";
 static const char *const ENCODERS[] = {"text_encoder", "text_encoder_2", "text_encoder_3"};
 static const char *const TOKENIZERS[] = {"tokenizer", "tokenizer_2", "tokenizer_3"};
 
-static int number_of(const char *const *names, const char *name) {
+static int pipeline_source_number_of(const char *const *names, const char *name) {
     for (int i = 0; i < PIPELINE_MAX_ENCODERS; i++)
         if (strcmp(names[i], name) == 0) return i;
     return -1;
@@ -19,7 +19,7 @@ static int number_of(const char *const *names, const char *name) {
 
 /* What was named for the component or tokenizer, or NULL. */
 static const char *named(const pipeline *p, const char *name) {
-    int encoder = number_of(ENCODERS, name), reader = number_of(TOKENIZERS, name);
+    int encoder = pipeline_source_number_of(ENCODERS, name), reader = pipeline_source_number_of(TOKENIZERS, name);
     if (!p->parts) return NULL;
     if (encoder >= 0) return p->parts->text_encoder[encoder];
     if (reader >= 0) return p->parts->tokenizer[reader];
@@ -184,8 +184,8 @@ const char *source_merges(const pipeline *p, char **made) {
 }
 
 /* CLIP's, of what ships. */
-static ss_status open_merges(tokenizer **out, const pipeline *p, const json_t *config, const char *where,
-                             ss_error *err) {
+static ss_status pipeline_source_open_merges(tokenizer **out, const pipeline *p, const json_t *config,
+                                             const char *where, ss_error *err) {
     char *made;
     const char *path = source_merges(p, &made);
     ss_status status = path ? tokenizer_open_clip(out, path, config, where, err) : error_no_memory(err, "path", 1);
@@ -212,7 +212,7 @@ ss_status source_open_tokenizer(tokenizer **out, const pipeline *p, const char *
             "holds no tokenizer, and the one that ships is by the rules of transformers 5; for %s expected "
             "tokenizers named by --tokenizer-1 FOLDER and so on",
             tokenizer_rules_name(rules));
-    if (config) return open_merges(out, p, config, where->s, err);
+    if (config) return pipeline_source_open_merges(out, p, config, where->s, err);
     text flag = {0};
     add_flag(&flag, name);
     error_set(err, SS_ERR_INPUT, p->folder,

@@ -39,7 +39,7 @@ json_t *pipeline_rules_write(const pipeline_rules *r) {
     return o;
 }
 
-static ss_status read_word(int rule, const json_t *written, const char *where, uint8_t *out, ss_error *err) {
+static ss_status rules_read_word(int rule, const json_t *written, const char *where, uint8_t *out, ss_error *err) {
     option_value word;
     if (!json_is_string(written))
         return error_set(err, SS_ERR_INPUT, where, "rules: %s is %s; expected one of %s", PIPELINE_RULES[rule].name,
@@ -53,7 +53,7 @@ ss_status pipeline_rules_read(const json_t *json, const char *where, pipeline_ru
     *out = pipeline_rules_older();
     for (int i = 0; i < PIPELINE_RULE_COUNT; i++) {
         const json_t *written = json_object_get(json, PIPELINE_RULES[i].name);
-        if (written) SS_TRY(read_word(i, written, where, &out->word[i], err));
+        if (written) SS_TRY(rules_read_word(i, written, where, &out->word[i], err));
     }
     return SS_OK;
 }
@@ -67,7 +67,7 @@ static ss_status rules_take(pipeline_rules *r, json_t *own, const char *where, s
         while (i < PIPELINE_RULE_COUNT && strcmp(key, PIPELINE_RULES[i].name) != 0) i++;
         if (i == PIPELINE_RULE_COUNT)
             return error_set(err, SS_ERR_INPUT, where, "unknown key '%s'; expected t5-zeros or tokenizer", key);
-        SS_TRY(read_word(i, value, where, &word, err));
+        SS_TRY(rules_read_word(i, value, where, &word, err));
         if (!r->asked[i]) r->word[i] = word;
     }
     return SS_OK;

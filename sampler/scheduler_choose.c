@@ -18,7 +18,7 @@ static char *next_part(char **rest) {
 }
 
 /* A value as in JSON; what is none is a word. */
-static json_t *read_value(const char *s) {
+static json_t *scheduler_choose_read_value(const char *s) {
     json_error_t unused;
     json_t *value = json_loads(s, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &unused);
     return value ? value : json_string(s);
@@ -30,7 +30,7 @@ static ss_status set_key(json_t *config, char *part, const char *name, ss_error 
         return error_set(err, SS_ERR_INPUT, NULL,
                          "scheduler %s: '%s'; expected a setting, as use_karras_sigmas=true, or force", name, part);
     *equals = 0;
-    if (json_object_set_new(config, part, read_value(equals + 1)) == 0) return SS_OK;
+    if (json_object_set_new(config, part, scheduler_choose_read_value(equals + 1)) == 0) return SS_OK;
     return error_no_memory(err, "scheduler's settings", strlen(part));
 }
 

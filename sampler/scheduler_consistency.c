@@ -29,7 +29,7 @@ static ss_status scheduler_consistency_parse(const json_t *json, const char *whe
     return SS_OK;
 }
 
-static ss_status check(const scheduler *g, int steps, ss_error *err) {
+static ss_status scheduler_consistency_check(const scheduler *g, int steps, ss_error *err) {
     if (steps <= g->diffusion.original_steps) return SS_OK;
     return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected at most %lld, original_inference_steps", steps,
                      (long long)g->diffusion.original_steps);
@@ -49,7 +49,8 @@ static level level_of_share(float alpha_bar) {
 
 typedef void plan_one(const diffusion_config *g, const float *alpha_bar, int64_t t, int64_t next, schedule_call *k);
 
-static ss_status fill_with(const diffusion_config *g, int steps, plan_one *plan, schedule *out, ss_error *err) {
+static ss_status scheduler_consistency_fill_with(const diffusion_config *g, int steps, plan_one *plan, schedule *out,
+                                                 ss_error *err) {
     float *alpha_bar;
     SS_TRY(diffusion_alpha_bar(g, &alpha_bar, err));
     for (int i = 0; i < steps; i++) {
@@ -85,7 +86,7 @@ static void lcm_plan(const diffusion_config *g, const float *alpha_bar, int64_t 
 
 static ss_status lcm_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, lcm_plan, out, err);
+    return scheduler_consistency_fill_with(&s->diffusion, steps, lcm_plan, out, err);
 }
 
 const scheduler_row SCHEDULER_LCM = {
@@ -93,7 +94,7 @@ const scheduler_row SCHEDULER_LCM = {
     .family = SCHEDULER_DIFFUSION,
     .slots = 1,
     .parse = lcm_parse,
-    .check = check,
+    .check = scheduler_consistency_check,
     .fill = lcm_fill,
 };
 
@@ -116,7 +117,7 @@ static void tcd_plan(const diffusion_config *g, const float *alpha_bar, int64_t 
 
 static ss_status tcd_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, tcd_plan, out, err);
+    return scheduler_consistency_fill_with(&s->diffusion, steps, tcd_plan, out, err);
 }
 
 const scheduler_row SCHEDULER_TCD = {
@@ -124,6 +125,6 @@ const scheduler_row SCHEDULER_TCD = {
     .family = SCHEDULER_DIFFUSION,
     .slots = 1,
     .parse = tcd_parse,
-    .check = check,
+    .check = scheduler_consistency_check,
     .fill = tcd_fill,
 };

@@ -9,7 +9,7 @@
 #include "sampler/scheduler_solver.h"
 
 /* Refuse settings that select another solver. */
-static ss_status refuse_others(const json_t *json, const char *where, ss_error *err) {
+static ss_status scheduler_dpm_solver_refuse_others(const json_t *json, const char *where, ss_error *err) {
     static const char *const flags[] = {"use_lu_lambdas", "use_dynamic_shifting", "thresholding"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         SS_TRY(diffusion_expect_flag(json, where, flags[i], 0, 0, err));
@@ -60,7 +60,7 @@ static ss_status parse_solver(const json_t *json, const char *where, int lower_o
         return error_set(err, SS_ERR_INPUT, where,
                          "use_flow_sigmas is true together with karras, exponential or beta sigmas; expected one of "
                          "them");
-    SS_TRY(refuse_others(json, where, err));
+    SS_TRY(scheduler_dpm_solver_refuse_others(json, where, err));
     SS_TRY(solver_parse(json, where, lower_order_final, g, err));
     return parse_algorithm(json, where, g, err);
 }

@@ -62,12 +62,13 @@ static void fill_inputs(const diffusion_config *g, int steps, const float *sigma
 
 /* ---- Euler ---- */
 
-static ss_status euler_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+static ss_status scheduler_edm_euler_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     return scheduler_edm_parse(json, where, &out->diffusion, err);
 }
 
 /* The derivative of x by sigma is (x - image) / sigma. */
-static ss_status euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+static ss_status scheduler_edm_euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out,
+                                          ss_error *err) {
     (void)image_tokens;
     const diffusion_config *g = &s->diffusion;
     float *sigma = calloc((size_t)steps + 1, sizeof *sigma);
@@ -88,8 +89,8 @@ const scheduler_row SCHEDULER_EDM_EULER = {
     .about = {"EDMEulerScheduler", "Euler steps for models in EDM's form", NULL},
     .family = SCHEDULER_DIFFUSION,
     .slots = 1,
-    .parse = euler_parse,
-    .fill = euler_fill,
+    .parse = scheduler_edm_euler_parse,
+    .fill = scheduler_edm_euler_fill,
 };
 
 /* ---- DPM-Solver++ ---- */

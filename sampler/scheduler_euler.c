@@ -7,7 +7,7 @@
 
 #include "sampler/scheduler_solver.h"
 
-static ss_status euler_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+static ss_status scheduler_euler_euler_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     diffusion_config *g = &out->diffusion;
     int unused;
     SS_TRY(diffusion_parse(json, where, &(diffusion_defaults){.spacing = SPACING_LINSPACE}, g, err));
@@ -49,7 +49,8 @@ static void plan_ancestral_call(const diffusion_config *g, float here, float nex
 
 typedef void plan_one(const diffusion_config *g, float here, float next, schedule_call *k);
 
-static ss_status fill_with(const diffusion_config *g, int steps, plan_one *plan, schedule *out, ss_error *err) {
+static ss_status scheduler_euler_fill_with(const diffusion_config *g, int steps, plan_one *plan, schedule *out,
+                                           ss_error *err) {
     float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
     ss_status status = diffusion_sigmas(g, steps, SPACE_AS_EULER, timestep, sigma, err);
@@ -64,18 +65,19 @@ static ss_status fill_with(const diffusion_config *g, int steps, plan_one *plan,
     return status;
 }
 
-static ss_status euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+static ss_status scheduler_euler_euler_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out,
+                                            ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, scheduler_euler_plan_call, out, err);
+    return scheduler_euler_fill_with(&s->diffusion, steps, scheduler_euler_plan_call, out, err);
 }
 
 const scheduler_row SCHEDULER_EULER = {
     .about = {"EulerDiscreteScheduler", "Euler steps between noise levels; SDXL's own", NULL},
     .family = SCHEDULER_DIFFUSION,
     .slots = 1,
-    .parse = euler_parse,
+    .parse = scheduler_euler_euler_parse,
     .check = euler_check,
-    .fill = euler_fill,
+    .fill = scheduler_euler_euler_fill,
 };
 
 /* ---- ancestral ---- */
@@ -88,7 +90,7 @@ static ss_status ancestral_parse(const json_t *json, const char *where, schedule
 
 static ss_status ancestral_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return fill_with(&s->diffusion, steps, plan_ancestral_call, out, err);
+    return scheduler_euler_fill_with(&s->diffusion, steps, plan_ancestral_call, out, err);
 }
 
 const scheduler_row SCHEDULER_EULER_ANCESTRAL = {

@@ -104,13 +104,14 @@ void flow_match_schedule(const flow_match_config *g, int steps, int64_t image_to
 
 /* ---- the row ---- */
 
-static ss_status flow_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+static ss_status scheduler_flow_match_flow_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     return flow_match_parse(json, where, &out->flow, err);
 }
 
 /* x' = x + (next sigma - sigma) velocity; or the image that the velocity predicts, with fresh noise up to the next
  * level. */
-static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+static ss_status scheduler_flow_match_flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out,
+                                                ss_error *err) {
     float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
     flow_match_schedule(&s->flow, steps, image_tokens, sigma, timestep);
@@ -132,6 +133,6 @@ const scheduler_row SCHEDULER_FLOW_MATCH_EULER = {
     .about = {"FlowMatchEulerDiscreteScheduler", "Euler steps along a rectified flow; SD3's own", NULL},
     .family = SCHEDULER_FLOW,
     .slots = 1,
-    .parse = flow_parse,
-    .fill = flow_fill,
+    .parse = scheduler_flow_match_flow_parse,
+    .fill = scheduler_flow_match_flow_fill,
 };

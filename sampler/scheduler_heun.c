@@ -78,11 +78,12 @@ const scheduler_row SCHEDULER_HEUN = {
 
 /* ---- flows ---- */
 
-static ss_status flow_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
+static ss_status scheduler_heun_flow_parse(const json_t *json, const char *where, scheduler *out, ss_error *err) {
     return flow_match_parse_plain(json, where, &out->flow, err);
 }
 
-static ss_status flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
+static ss_status scheduler_heun_flow_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out,
+                                          ss_error *err) {
     float *sigma = calloc(2 * (size_t)steps + 1, sizeof *sigma), *timestep = sigma + steps + 1;
     const mix itself = {0, 1};
     if (!sigma) return error_no_memory(err, "schedule", (2 * (size_t)steps + 1) * sizeof *sigma);
@@ -97,7 +98,7 @@ const scheduler_row SCHEDULER_FLOW_MATCH_HEUN = {
     .about = {"FlowMatchHeunDiscreteScheduler", "Heun's rule along a rectified flow: two calls a step", NULL},
     .family = SCHEDULER_FLOW,
     .slots = SLOTS,
-    .parse = flow_parse,
+    .parse = scheduler_heun_flow_parse,
     .calls = heun_calls,
-    .fill = flow_fill,
+    .fill = scheduler_heun_flow_fill,
 };

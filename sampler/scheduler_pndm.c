@@ -52,8 +52,8 @@ static void plan_memory(int call, double latents, double noise, schedule_call *k
     for (int i = 0; i < have; i++) k->weight[(m - i) % MEMORY] = (float)(noise * MIX[have - 1][i]);
 }
 
-static void plan_calls(const diffusion_config *g, const float *alpha_bar, const double *timestep, int steps,
-                       schedule *out) {
+static void scheduler_pndm_plan_calls(const diffusion_config *g, const float *alpha_bar, const double *timestep,
+                                      int steps, schedule *out) {
     int64_t stride = g->train_timesteps / steps; /* at most the gap between the first two timesteps */
     for (int i = 0; i < out->calls; i++) {
         schedule_call *k = &out->call[i];
@@ -77,7 +77,7 @@ static ss_status pndm_fill(const scheduler *s, int steps, int64_t image_tokens, 
     double *timestep = malloc((size_t)steps * sizeof *timestep);
     if (timestep) {
         diffusion_timesteps(g, steps, SPACE_AS_DDIM, timestep);
-        plan_calls(g, alpha_bar, timestep, steps, out);
+        scheduler_pndm_plan_calls(g, alpha_bar, timestep, steps, out);
     }
     free(alpha_bar);
     free(timestep);

@@ -11,7 +11,7 @@
 
 enum { MEMORY = 4, LAST = MEMORY, SLOTS, MAX_ORDER = 3 }; /* outputs, and the latents of the last call, corrected */
 
-static ss_status refuse_others(const json_t *json, const char *where, ss_error *err) {
+static ss_status scheduler_unipc_refuse_others(const json_t *json, const char *where, ss_error *err) {
     static const char *const none[] = {"sigma_min", "sigma_max", "shift_terminal", "solver_p"};
     json_t *list = json_object_get(json, "disable_corrector");
     SS_TRY(diffusion_expect_flag(json, where, "thresholding", 0, 0, err));
@@ -40,7 +40,7 @@ static ss_status unipc_parse(const json_t *json, const char *where, scheduler *o
     SS_TRY(diffusion_parse_levels(json, where, g, err));
     SS_TRY(diffusion_parse_final(json, where, g, err));
     SS_TRY(diffusion_parse_zero_snr(json, where, g, err));
-    SS_TRY(refuse_others(json, where, err));
+    SS_TRY(scheduler_unipc_refuse_others(json, where, err));
     SS_TRY(parse_type(json, where, g, err));
     SS_TRY(json_get_int_or(json, "solver_order", where, 2, &order, err));
     SS_TRY(json_get_bool_or(json, "predict_x0", where, 1, &g->predict_x0, err));
@@ -126,7 +126,7 @@ static int distances(const level *a, int s, int order, double *r) {
 }
 
 /* Slot of the output that call i made. */
-static int slot_of(int i) { return i % MEMORY; }
+static int scheduler_unipc_slot_of(int i) { return i % MEMORY; }
 
 /* The last step again, from the latents in LAST, which this call's output corrects; the result is kept there. */
 static void plan_corrector(const diffusion_config *g, const level *a, int i, int order, schedule_call *k) {
@@ -136,11 +136,11 @@ static void plan_corrector(const diffusion_config *g, const level *a, int i, int
     unipc_step u = scheduler_unipc_plan_step(g, a[s], a[i], r, points);
     double first = u.of_first;
     for (int j = 0; j < points; j++) {
-        int at = slot_of(j == points - 1 ? i : s - 1 - j);
+        int at = scheduler_unipc_slot_of(j == points - 1 ? i : s - 1 - j);
         k->saved_weight[at] = (float)u.of_point[j];
         first -= u.of_point[j];
     }
-    k->saved_weight[slot_of(s)] = (float)first;
+    k->saved_weight[scheduler_unipc_slot_of(s)] = (float)first;
     k->saved_weight[LAST] = (float)u.latents;
     k->saved_latents = 0;
 }
@@ -151,21 +151,21 @@ static void plan_predictor(const diffusion_config *g, const level *a, int i, int
     unipc_step u = scheduler_unipc_plan_step(g, a[i], a[i + 1], r, points);
     double first = u.of_first;
     for (int j = 0; j < points; j++) {
-        k->weight[slot_of(i - 1 - j)] = (float)u.of_point[j];
+        k->weight[scheduler_unipc_slot_of(i - 1 - j)] = (float)u.of_point[j];
         first -= u.of_point[j];
     }
-    k->weight[slot_of(i)] = (float)first;
+    k->weight[scheduler_unipc_slot_of(i)] = (float)first;
     k->weight[LAST] = (float)u.latents;
     k->latents = 0;
 }
 
-static void plan_calls(const diffusion_config *g, const level *a, int steps, schedule *out) {
+static void scheduler_unipc_plan_calls(const diffusion_config *g, const level *a, int steps, schedule *out) {
     for (int i = 0, last_order = 0; i < steps; i++) {
         schedule_call *k = &out->call[i];
         int order = g->order;
         if (g->lower_order_final && steps - i < order) order = steps - i;
         if (i + 1 < order) order = i + 1;
-        k->output = slot_of(i);
+        k->output = scheduler_unipc_slot_of(i);
         k->saved = LAST;
         call_keeps(k, g->predict_x0 ? picture_of(g, a[i]) : noise_of(g, a[i]));
         if (i > 0) plan_corrector(g, a, i, last_order, k);
@@ -176,7 +176,7 @@ static void plan_calls(const diffusion_config *g, const level *a, int steps, sch
 
 static ss_status unipc_fill(const scheduler *s, int steps, int64_t image_tokens, schedule *out, ss_error *err) {
     (void)image_tokens;
-    return solver_fill(&s->diffusion, steps, SPACE_AS_UNIPC, plan_calls, out, err);
+    return solver_fill(&s->diffusion, steps, SPACE_AS_UNIPC, scheduler_unipc_plan_calls, out, err);
 }
 
 const scheduler_row SCHEDULER_UNIPC = {

@@ -59,7 +59,7 @@ static ss_status texts_of(const pipeline *p, const text_folder *folder, const te
     return SS_OK;
 }
 
-static char *path_of(const text_folder *folder, const char *key) {
+static char *text_folder_path_of(const text_folder *folder, const char *key) {
     char name[KEY_SIZE + 8];
     snprintf(name, sizeof name, "%s.text", key);
     return file_join(folder->path, name);
@@ -92,7 +92,7 @@ size_t text_file_bytes(const text_shape *shape) {
 static int text_folder_read_text(const text_folder *folder, const text_shape *shape, const char *key, float *states,
                                  float *pooled) {
     const size_t expected = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
-    char *path = path_of(folder, key), *data = NULL;
+    char *path = text_folder_path_of(folder, key), *data = NULL;
     size_t size = 0;
     ss_error ignored; /* for any fault the file will be made again */
     const header h = header_of(shape, key);
@@ -117,7 +117,7 @@ static ss_status write_text(const text_folder *folder, const text_shape *shape, 
                             const float *pooled, ss_error *err) {
     const size_t size = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
     const header h = header_of(shape, key);
-    char *path = path_of(folder, key), *data = malloc(size);
+    char *path = text_folder_path_of(folder, key), *data = malloc(size);
     file_sha256 sum;
     ss_status status = path && data ? SS_OK : error_no_memory(err, "encoded text", size);
     if (status == SS_OK) {
@@ -153,12 +153,14 @@ static ss_status make_batch(pipeline *p, const text_folder *folder, const wanted
     return status;
 }
 
-static int by_key(const void *a, const void *b) { return strcmp(((const wanted *)a)->key, ((const wanted *)b)->key); }
+static int text_folder_by_key(const void *a, const void *b) {
+    return strcmp(((const wanted *)a)->key, ((const wanted *)b)->key);
+}
 
 /* By key each text once, of these the missing ones; returns how many. */
 static int keep_missing(pipeline *p, const text_folder *folder, wanted *w, int n) {
     int kept = 0;
-    if (n > 0) qsort(w, (size_t)n, sizeof *w, by_key);
+    if (n > 0) qsort(w, (size_t)n, sizeof *w, text_folder_by_key);
     for (int i = 0; i < n; i++) {
         text_shape shape;
         if (i > 0 && strcmp(w[i].key, w[i - 1].key) == 0) continue;

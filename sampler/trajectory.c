@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ss_status reserve(trajectory *t, int steps, int64_t elements, int kept, int follows, ss_error *err) {
+static ss_status trajectory_reserve(trajectory *t, int steps, int64_t elements, int kept, int follows, ss_error *err) {
     size_t n = (size_t)kept * (size_t)elements;
     *t = (trajectory){.steps = steps, .elements = elements, .latents = malloc(n * sizeof *t->latents)};
     if (follows) t->point = malloc((size_t)steps * sizeof *t->point);
@@ -15,11 +15,11 @@ static ss_status reserve(trajectory *t, int steps, int64_t elements, int kept, i
 }
 
 ss_status trajectory_lead(trajectory *t, int steps, int64_t elements, ss_error *err) {
-    return reserve(t, steps, elements, steps + 1, 0, err);
+    return trajectory_reserve(t, steps, elements, steps + 1, 0, err);
 }
 
 ss_status trajectory_follow(trajectory *t, const trajectory *baseline, ss_error *err) {
-    SS_TRY(reserve(t, baseline->steps, baseline->elements, 2, 1, err));
+    SS_TRY(trajectory_reserve(t, baseline->steps, baseline->elements, 2, 1, err));
     for (int i = 0; i < t->steps; i++) t->point[i] = (trajectory_point){0, 1};
     return SS_OK;
 }

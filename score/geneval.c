@@ -170,7 +170,7 @@ static ss_status read_json_list(char *data, size_t size, const char *path, genev
     return status;
 }
 
-static int optional_column(const csv_table *t, const char *name) {
+static int geneval_optional_column(const csv_table *t, const char *name) {
     for (int i = 0; i < csv_column_count(t); i++)
         if (strcmp(csv_column_name(t, i), name) == 0) return i;
     return -1;
@@ -178,9 +178,9 @@ static int optional_column(const csv_table *t, const char *name) {
 
 /* Columns prompt and, where requested, tag; others are ignored. A seed beside a prompt would not be: it is refused. */
 static ss_status read_table(const csv_table *t, const char *path, geneval_prompts *out, ss_error *err) {
-    int prompt, tag = optional_column(t, "tag");
+    int prompt, tag = geneval_optional_column(t, "tag");
     SS_TRY(csv_find_column(t, "prompt", &prompt, err));
-    if (optional_column(t, "seed") >= 0)
+    if (geneval_optional_column(t, "seed") >= 0)
         return error_set(err, SS_ERR_INPUT, path,
                          "has a column 'seed', which a file of prompts has not: seeds are given by the study or by "
                          "--seed");

@@ -64,7 +64,7 @@ static judge_object flood(reader *r, int start, int32_t number) {
 
 /* Thousandths of intersection over union of the component's mask with a template stretched over its box; 0 where the
  * box's proportions differ from the shape's by more than 3 : 2. */
-static int match(const reader *r, const judge_object *o, int32_t number, int shape) {
+static int judge_match(const reader *r, const judge_object *o, int32_t number, int shape) {
     int w = o->x1 - o->x0, h = o->y1 - o->y0, wide = JUDGE_SIZE[shape][0], high = JUDGE_SIZE[shape][1];
     if (2 * w * high > 3 * h * wide || 3 * w * high < 2 * h * wide) return 0;
     int both = 0, either = 0;
@@ -99,7 +99,7 @@ static void read_components(reader *r, judge_reading *out) {
         }
         o.colour = r->label[at] - 1;
         for (int shape = 0; shape < JUDGE_SHAPES; shape++) {
-            int confidence = match(r, &o, number, shape);
+            int confidence = judge_match(r, &o, number, shape);
             if (confidence > o.confidence) o.confidence = confidence, o.shape = shape;
         }
         if (o.confidence < MIN_CONFIDENCE || out->n == JUDGE_MAX_OBJECTS) nameless++;

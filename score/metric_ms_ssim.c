@@ -29,7 +29,7 @@ static double at(const double *plane, int width, int height, int x, int y) {
 }
 
 /* To half the sides, rounded up; in place, as what is written lies before what is still read. */
-static void halve(double *plane, int width, int height) {
+static void metric_ms_ssim_halve(double *plane, int width, int height) {
     int odd_x = width % 2, odd_y = height % 2, w = (width + odd_x) / 2, h = (height + odd_y) / 2;
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
@@ -47,8 +47,8 @@ static ss_status score_channel(double *a, double *b, int width, int height, doub
         ssim_means means;
         SS_TRY(ssim_compute(a, b, width, height, WINDOW, &means, err));
         *out *= pow(fmax(scale < SCALES - 1 ? means.contrast : means.similarity, 0), WEIGHTS[scale]);
-        halve(a, width, height);
-        halve(b, width, height);
+        metric_ms_ssim_halve(a, width, height);
+        metric_ms_ssim_halve(b, width, height);
         width = (width + 1) / 2;
         height = (height + 1) / 2;
     }

@@ -42,7 +42,7 @@ static ss_status make_planes(const rgb_image *image, float divisor, float **out,
 }
 
 /* Planes [3, height, width] into the square [side, side, 3] at (left, top). */
-static void place(const float *planes, int width, int height, int left, int top, int side, float *out) {
+static void preprocess_place(const float *planes, int width, int height, int left, int top, int side, float *out) {
     for (int c = 0; c < 3; c++)
         for (int y = 0; y < height; y++)
             for (int x = 0; x < width; x++)
@@ -73,7 +73,8 @@ static ss_status pad_square(const preprocess *p, const rgb_image *image, float *
     SS_TRY(preprocess_allocate(3 * (size_t)width * (size_t)height, &planes, err));
     ss_status status = resize_planes(p, image, width, height, planes, err);
     for (size_t i = 0; i < n; i++) out[i] = 0;
-    if (status == SS_OK) place(planes, width, height, (p->side - width) / 2, (p->side - height) / 2, p->side, out);
+    if (status == SS_OK)
+        preprocess_place(planes, width, height, (p->side - width) / 2, (p->side - height) / 2, p->side, out);
     free(planes);
     return status;
 }
@@ -82,7 +83,7 @@ static ss_status stretch_torch(const preprocess *p, const rgb_image *image, floa
     float *planes = NULL;
     SS_TRY(preprocess_allocate(3 * (size_t)p->side * (size_t)p->side, &planes, err));
     ss_status status = resize_planes(p, image, p->side, p->side, planes, err);
-    if (status == SS_OK) place(planes, p->side, p->side, 0, 0, p->side, out);
+    if (status == SS_OK) preprocess_place(planes, p->side, p->side, 0, 0, p->side, out);
     free(planes);
     return status;
 }
@@ -96,7 +97,7 @@ static ss_status stretch_pillow(const preprocess *p, const rgb_image *image, flo
         status = resize_pillow_float(planes + c * from, image->width, image->height, RESIZE_BICUBIC, p->side, p->side,
                                      resized + c * n, err);
     for (size_t i = 0; status == SS_OK && i < 3 * n; i++) resized[i] = fminf(fmaxf(resized[i], 0), 255);
-    if (status == SS_OK) place(resized, p->side, p->side, 0, 0, p->side, out);
+    if (status == SS_OK) preprocess_place(resized, p->side, p->side, 0, 0, p->side, out);
     free(planes);
     free(resized);
     return status;

@@ -113,7 +113,8 @@ static double acceleration(const double *d, int n, double mean, double *widest) 
 }
 
 /* The interval from replicates, whose order it changes; `a` is the acceleration. */
-static stats_interval interval(double estimate, double a, double rounding, double *means, int resamples, double level) {
+static stats_interval bootstrap_interval(double estimate, double a, double rounding, double *means, int resamples,
+                                         double level) {
     double share = share_below(means, resamples, estimate, rounding);
     if (share <= 0 || share >= 1) return stats_interval_undefined(STATS_OUT_OF_RANGE);
     double bias = stats_normal_quantile(share), end[2];
@@ -130,7 +131,7 @@ stats_interval stats_bca(const double *d, int n, double resolution, double *mean
     if (stats_spread_state(&s) != STATS_DEFINED) return stats_interval_undefined(stats_spread_state(&s));
     if (resamples < 1) return stats_interval_undefined(STATS_TOO_FEW);
     double widest, a = acceleration(d, n, s.mean.value, &widest);
-    return interval(s.mean.value, a, 1e-12 * widest, means, resamples, level);
+    return bootstrap_interval(s.mean.value, a, 1e-12 * widest, means, resamples, level);
 }
 
 stats_interval stats_bca_statistic(double estimate, const double *leave_one_out, int n, double resolution,
@@ -139,7 +140,7 @@ stats_interval stats_bca_statistic(double estimate, const double *leave_one_out,
     if (stats_spread_state(&s) != STATS_DEFINED) return stats_interval_undefined(stats_spread_state(&s));
     if (resamples < 1) return stats_interval_undefined(STATS_TOO_FEW);
     double widest, a = -acceleration(leave_one_out, n, s.mean.value, &widest);
-    return interval(estimate, a, 1e-12 * widest * (n - 1), replicates, resamples, level);
+    return bootstrap_interval(estimate, a, 1e-12 * widest * (n - 1), replicates, resamples, level);
 }
 
 ss_status stats_bca_of_mean(const double *d, int n, double resolution, uint64_t seed, int resamples, double level,

@@ -53,12 +53,12 @@ static double beta_fraction(double a, double b, double x) {
 }
 
 /* log x, given y = 1 - x: exact for x near 1 too. */
-static double log_of(double x, double y) { return x < 0.5 ? log(x) : log1p(-y); }
+static double distributions_log_of(double x, double y) { return x < 0.5 ? log(x) : log1p(-y); }
 
 double stats_incomplete_beta(double a, double b, double x, double y) {
     if (x <= 0) return 0.0;
     if (y <= 0) return 1.0;
-    double front = exp(a * log_of(x, y) + b * log_of(y, x) - log_beta(a, b));
+    double front = exp(a * distributions_log_of(x, y) + b * distributions_log_of(y, x) - log_beta(a, b));
     if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
     return 1.0 - front * beta_fraction(b, a, y) / b;
 }

@@ -7,7 +7,7 @@
 
 enum { WIDEST = 46340 }; /* its square is below 2^31 */
 
-static ss_status check(const stats_features *f, const char *name, ss_error *err) {
+static ss_status feature_set_check(const stats_features *f, const char *name, ss_error *err) {
     if (f->n < 2)
         return error_set(err, SS_ERR_INPUT, name,
                          "%" PRId64 " row%s of features; a distance between distributions needs 2 or more", f->n,
@@ -24,8 +24,8 @@ static ss_status check(const stats_features *f, const char *name, ss_error *err)
 }
 
 ss_status stats_features_check(const stats_features *first, const stats_features *second, ss_error *err) {
-    SS_TRY(check(first, "first set", err));
-    SS_TRY(check(second, "second set", err));
+    SS_TRY(feature_set_check(first, "first set", err));
+    SS_TRY(feature_set_check(second, "second set", err));
     if (first->d != second->d)
         return error_set(err, SS_ERR_INPUT, "second set",
                          "%" PRId64 " features a row where the first set has %" PRId64

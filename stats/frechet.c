@@ -107,8 +107,8 @@ static ss_status cross_trace(const factor *a, const factor *b, int threads, doub
     return status;
 }
 
-static ss_status combine(const double *mean1, const factor *a, const double *mean2, const factor *b, int threads,
-                         stats_frechet *out, ss_error *err) {
+static ss_status frechet_combine(const double *mean1, const factor *a, const double *mean2, const factor *b,
+                                 int threads, stats_frechet *out, ss_error *err) {
     out->means = 0;
     for (int64_t k = 0; k < out->d; k++) out->means += (mean1[k] - mean2[k]) * (mean1[k] - mean2[k]);
     out->trace1 = a->trace;
@@ -142,7 +142,7 @@ ss_status stats_frechet_features(const stats_features *first, const stats_featur
     stats_features_mean(second, mean2);
     SS_TRY_GOTO(factor_features(first, mean, out->route1, threads, "first set", &a, err), done);
     SS_TRY_GOTO(factor_features(second, mean2, out->route2, threads, "second set", &b, err), done);
-    status = combine(mean, &a, mean2, &b, threads, out, err);
+    status = frechet_combine(mean, &a, mean2, &b, threads, out, err);
 done:
     free(a.owned);
     free(b.owned);
@@ -222,7 +222,7 @@ ss_status stats_frechet_gaussians(const stats_gaussian *first, const stats_gauss
     out->route1 = out->route2 = STATS_FRECHET_COVARIANCE;
     SS_TRY_GOTO(factor_gaussian(first, ridge, "first set", &a, err), done);
     SS_TRY_GOTO(factor_gaussian(second, ridge, "second set", &b, err), done);
-    status = combine(first->mean, &a, second->mean, &b, threads, out, err);
+    status = frechet_combine(first->mean, &a, second->mean, &b, threads, out, err);
 done:
     free(a.owned);
     free(b.owned);

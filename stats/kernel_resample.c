@@ -70,7 +70,7 @@ static ss_status group_rows(const int64_t *prompt1, int64_t n1, const int64_t *p
 }
 
 /* Adds the sums of each row over groups to its pair of prompts; `part`: within first, within second, between. */
-static void add_rows(const double *row_sums, int64_t n, const int32_t *group, int part, pair_sums *p) {
+static void kernel_resample_add_rows(const double *row_sums, int64_t n, const int32_t *group, int part, pair_sums *p) {
     for (int64_t i = 0; i < n; i++)
         for (int h = 0; h < p->prompts; h++) {
             int g = group[i], low = g < h ? g : h, high = g < h ? h : g;
@@ -89,11 +89,11 @@ static ss_status sum_pairs(const stats_kernel_set *x, const int32_t *group1, con
     ss_status status;
     if (!rows) return error_no_memory(err, "sums over pairs of prompts", bytes);
     SS_TRY_GOTO(stats_kernel_sums(x, x, kernel, group1, p->prompts, threads, rows, err), done);
-    add_rows(rows, n1, group1, 0, p);
+    kernel_resample_add_rows(rows, n1, group1, 0, p);
     SS_TRY_GOTO(stats_kernel_sums(y, y, kernel, group2, p->prompts, threads, rows, err), done);
-    add_rows(rows, n2, group2, 1, p);
+    kernel_resample_add_rows(rows, n2, group2, 1, p);
     SS_TRY_GOTO(stats_kernel_sums(x, y, kernel, group2, p->prompts, threads, rows, err), done);
-    add_rows(rows, n1, group1, 2, p);
+    kernel_resample_add_rows(rows, n1, group1, 2, p);
     for (int64_t i = 0; i < n1; i++) p->images[2 * group1[i]]++;
     for (int64_t i = 0; i < n2; i++) p->images[2 * group2[i] + 1]++;
 done:

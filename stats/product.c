@@ -46,15 +46,16 @@ static panels_function *best_panels(void) {
 static panels_function *best_panels(void) { return panels_baseline; }
 #endif
 
-static int64_t rows_of(const stats_product_side *s) { return s->transposed ? s->from->d : s->from->n; }
-static int64_t terms_of(const stats_product_side *s) { return s->transposed ? s->from->n : s->from->d; }
+static int64_t product_rows_of(const stats_product_side *s) { return s->transposed ? s->from->d : s->from->n; }
+static int64_t product_terms_of(const stats_product_side *s) { return s->transposed ? s->from->n : s->from->d; }
 
 static int up_to(int64_t left, int limit) { return left < limit ? (int)left : limit; }
 static int product_round_up(int x, int step) { return (x + step - 1) / step * step; }
 
 /* Rows i0 .. i0+count-1, terms k0 .. k0+depth-1 in panels of `width` rows: out[panel][k][row]; rows that a last panel
  * lacks are 0. */
-static void pack(const stats_product_side *s, int64_t i0, int count, int64_t k0, int depth, int width, double *out) {
+static void product_pack(const stats_product_side *s, int64_t i0, int count, int64_t k0, int depth, int width,
+                         double *out) {
     const stats_features *f = s->from;
     for (int p = 0; p < count; p += width, out += (size_t)width * (size_t)depth) {
         int here = count - p < width ? count - p : width;
@@ -75,12 +76,12 @@ void stats_product_tile(const stats_product_side *a, int64_t i0, const stats_pro
                         double *tile) {
     panels_function *run = best_panels();
     double *left = work, *right = work + TILE * DEPTH;
-    int high = up_to(rows_of(a) - i0, TILE), wide = up_to(rows_of(b) - j0, TILE);
+    int high = up_to(product_rows_of(a) - i0, TILE), wide = up_to(product_rows_of(b) - j0, TILE);
     memset(tile, 0, STATS_PRODUCT_TILE_BYTES);
-    for (int64_t k = 0; k < terms_of(a); k += DEPTH) {
-        int depth = up_to(terms_of(a) - k, DEPTH);
-        pack(a, i0, high, k, depth, HIGH, left);
-        pack(b, j0, wide, k, depth, WIDE, right);
+    for (int64_t k = 0; k < product_terms_of(a); k += DEPTH) {
+        int depth = up_to(product_terms_of(a) - k, DEPTH);
+        product_pack(a, i0, high, k, depth, HIGH, left);
+        product_pack(b, j0, wide, k, depth, WIDE, right);
         run(product_round_up(high, HIGH), product_round_up(wide, WIDE), depth, left, right, tile);
     }
 }
@@ -90,7 +91,8 @@ double *stats_product_scratch(int threads) {
 }
 
 /* One tile to its place, and mirrored where the product is symmetric. */
-static void put(const double *tile, int64_t i0, int64_t j0, int64_t rows, int64_t columns, int mirrored, double *out) {
+static void product_put(const double *tile, int64_t i0, int64_t j0, int64_t rows, int64_t columns, int mirrored,
+                        double *out) {
     int high = up_to(rows - i0, TILE), wide = up_to(columns - j0, TILE);
     for (int i = 0; i < high; i++) memcpy(out + (i0 + i) * columns + j0, tile + i * TILE, sizeof *out * (size_t)wide);
     if (!mirrored) return;
@@ -100,7 +102,7 @@ static void put(const double *tile, int64_t i0, int64_t j0, int64_t rows, int64_
 
 ss_status stats_product(const stats_product_side *a, const stats_product_side *b, int threads, double *out,
                         ss_error *err) {
-    int64_t rows = rows_of(a), columns = rows_of(b);
+    int64_t rows = product_rows_of(a), columns = product_rows_of(b);
     int64_t down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     double *scratch = stats_product_scratch(threads);
     if (!scratch)
@@ -113,7 +115,7 @@ ss_status stats_product(const stats_product_side *a, const stats_product_side *b
         double *work = stats_product_work(scratch, omp_get_thread_num());
         double *tile = work + STATS_PRODUCT_WORK_BYTES / sizeof *tile;
         stats_product_tile(a, i0, b, j0, work, tile);
-        put(tile, i0, j0, rows, columns, a == b && j0 < i0, out);
+        product_put(tile, i0, j0, rows, columns, a == b && j0 < i0, out);
     }
     free(scratch);
     return SS_OK;

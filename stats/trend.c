@@ -95,7 +95,7 @@ static ss_status exact_p(const int64_t *ranks, int n, int k, int64_t l, double *
 }
 
 /* Mean and variance of the doubled L where every order of a prompt's ranks is as likely as any other. */
-static void moments(const int64_t *ranks, int n, int k, double *mean, double *variance) {
+static void trend_moments(const int64_t *ranks, int n, int k, double *mean, double *variance) {
     double places = (double)k * ((double)k * k - 1) / 12; /* sum of (j - mean j)^2 */
     *mean = (double)n * k * (k + 1) * (k + 1) / 2;
     *variance = 0;
@@ -121,7 +121,7 @@ static ss_status page(const double *x, int n, int k, double resolution, stats_tr
     double mean, variance, p = 0, range = (double)k * k * k / 3;
     if (status == SS_OK) {
         out->l = stats_defined((double)l / 2);
-        moments(ranks, n, k, &mean, &variance);
+        trend_moments(ranks, n, k, &mean, &variance);
         out->method =
             k <= EXACT_LEVELS && (double)n * n * range * range < EXACT_WORK ? STATS_TREND_EXACT : STATS_TREND_NORMAL;
         if (!(variance > 0)) out->p = stats_undefined(STATS_NO_VARIANCE);

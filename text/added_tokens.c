@@ -99,7 +99,7 @@ int added_tokens_match(const added_tokens *list, int normalized, const char *s, 
 }
 
 /* An optional file of the folder. */
-static ss_status read_optional(const char *folder, const char *name, json_t **out, ss_error *err) {
+static ss_status added_tokens_read_optional(const char *folder, const char *name, json_t **out, ss_error *err) {
     char *path = file_join(folder, name);
     if (!path) return error_no_memory(err, folder, strlen(folder));
     ss_status status = SS_OK;
@@ -116,8 +116,8 @@ static ss_status open_files(tokenizer_files *f, ss_error *err) {
     if (!json_is_object(f->config))
         return error_set(err, SS_ERR_INPUT, f->config_path, "is %s; expected an object", json_type_name(f->config));
     if (json_object_get(f->config, "added_tokens_decoder")) return SS_OK; /* then the other files do not count */
-    SS_TRY(read_optional(f->folder, "special_tokens_map.json", &f->special, err));
-    return read_optional(f->folder, "added_tokens.json", &f->added, err);
+    SS_TRY(added_tokens_read_optional(f->folder, "special_tokens_map.json", &f->special, err));
+    return added_tokens_read_optional(f->folder, "added_tokens.json", &f->added, err);
 }
 
 ss_status tokenizer_files_open(tokenizer_files *f, const char *folder, ss_error *err) {

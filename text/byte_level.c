@@ -10,7 +10,7 @@ static int32_t sign_of(unsigned char b) {
     return b == 0xAD ? 0x100 + 67 : b;
 }
 
-static int byte_of(int32_t sign) {
+static int byte_level_byte_of(int32_t sign) {
     if (sign >= 0x100 && sign <= 0x100 + ' ') return sign - 0x100;
     if (sign > 0x100 + ' ' && sign < 0x100 + 67) return sign - 0x100 - 33 + 0x7F;
     if (sign == 0x100 + 67) return 0xAD;
@@ -25,7 +25,7 @@ int byte_level_add_bytes(text *out, const char *s, size_t n) {
     int32_t cp;
     for (size_t i = 0; i < n; i += unicode_next(s + i, n - i, &cp)) {
         unicode_next(s + i, n - i, &cp);
-        int byte = byte_of(cp);
+        int byte = byte_level_byte_of(cp);
         if (byte < 0) return 0;
         const char c = (char)byte;
         text_add_n(out, &c, 1);

@@ -77,12 +77,12 @@ typedef struct merge_state {
     size_t n;
 } merge_state;
 
-static int32_t rank_of(const clip_vocabulary *v, int32_t a, int32_t b) {
+static int32_t clip_bpe_rank_of(const clip_vocabulary *v, int32_t a, int32_t b) {
     int32_t rank = clip_vocabulary_merge(v, a, b);
     return rank < 0 ? INT32_MAX : rank;
 }
 
-static void merge_all(const clip_vocabulary *v, merge_state *m) {
+static void clip_bpe_merge_all(const clip_vocabulary *v, merge_state *m) {
     for (;;) {
         int32_t best = INT32_MAX;
         for (size_t i = 0; i + 1 < m->n; i++)
@@ -99,7 +99,7 @@ static void merge_all(const clip_vocabulary *v, merge_state *m) {
         }
         m->n = to;
         for (size_t i = 0; i + 1 < to; i++)
-            if (m->merges[i] < 0) m->merges[i] = rank_of(v, m->symbols[i], m->symbols[i + 1]);
+            if (m->merges[i] < 0) m->merges[i] = clip_bpe_rank_of(v, m->symbols[i], m->symbols[i + 1]);
     }
 }
 
@@ -119,8 +119,8 @@ static ss_status encode_piece(const clip_vocabulary *v, const char *s, size_t n,
     if (status == SS_OK) {
         for (size_t i = 0; i < n; i++) m.symbols[i] = v->bytes[i + 1 == n][(unsigned char)s[i]];
         m.merges[n - 1] = INT32_MAX;
-        for (size_t i = 0; i + 1 < n; i++) m.merges[i] = rank_of(v, m.symbols[i], m.symbols[i + 1]);
-        merge_all(v, &m);
+        for (size_t i = 0; i + 1 < n; i++) m.merges[i] = clip_bpe_rank_of(v, m.symbols[i], m.symbols[i + 1]);
+        clip_bpe_merge_all(v, &m);
     }
     for (size_t i = 0, left = n; status == SS_OK && i < m.n; i++) {
         size_t bytes = i + 1 < m.n ? symbol_bytes(v->names[m.symbols[i]]) : left;
@@ -163,7 +163,7 @@ static ss_status encode_pieces(const clip_bpe *c, const char *s, size_t n, token
 }
 
 /* CLIPTokenizer._tokenize. */
-static ss_status encode_segment(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
+static ss_status clip_bpe_encode_segment(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {
     text cleaned = {0}, normal = {0}, lower = {0};
     basic_clean(s, n, &cleaned);
     ss_status status = unicode_add_nfc(&normal, cleaned.s, cleaned.len, err);
@@ -184,12 +184,12 @@ ss_status clip_bpe_encode(const clip_bpe *c, const char *s, size_t n, token_buil
     while (from < n) {
         int k = added_tokens_match(added, 0, s, n, from, &start, &end);
         if (k < 0) break;
-        SS_TRY(encode_segment(c, s + from, start - from, b, err));
+        SS_TRY(clip_bpe_encode_segment(c, s + from, start - from, b, err));
         SS_TRY(token_builder_word(b, s + start, end - start, err));
         SS_TRY(token_builder_add(b, added->at[k].id, TOKEN_WORD, end - start, err));
         from = end;
     }
-    return encode_segment(c, s + from, n - from, b, err);
+    return clip_bpe_encode_segment(c, s + from, n - from, b, err);
 }
 
 ss_status clip_bpe_encode_cleaned(const clip_bpe *c, const char *s, size_t n, token_builder *b, ss_error *err) {

@@ -65,7 +65,7 @@ static ss_status intern_bytes(clip_vocabulary *v, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status add_entries(clip_vocabulary *v, json_t *vocab, const char *path, ss_error *err) {
+static ss_status clip_vocabulary_add_entries(clip_vocabulary *v, json_t *vocab, const char *path, ss_error *err) {
     const char *piece;
     json_t *id;
     int32_t symbol;
@@ -87,7 +87,7 @@ static ss_status read_vocab(clip_vocabulary *v, const char *folder, ss_error *er
     char *path = file_join(folder, "vocab.json");
     ss_status status =
         path ? json_read_file(path, FILE_LIMIT, &vocab, err) : error_no_memory(err, folder, strlen(folder));
-    if (status == SS_OK) status = add_entries(v, vocab, path, err);
+    if (status == SS_OK) status = clip_vocabulary_add_entries(v, vocab, path, err);
     json_decref(vocab);
     free(path);
     return status;
@@ -134,7 +134,7 @@ static ss_status add_merges(clip_vocabulary *v, const char *s, size_t n, const c
     return SS_OK;
 }
 
-static ss_status read_merges(clip_vocabulary *v, const char *path, ss_error *err) {
+static ss_status clip_vocabulary_read_merges(clip_vocabulary *v, const char *path, ss_error *err) {
     char *data = NULL;
     size_t n = 0;
     ss_status status = gzip_read(path, FILE_LIMIT, &data, &n, err);
@@ -152,7 +152,7 @@ static ss_status read_merges(clip_vocabulary *v, const char *path, ss_error *err
 
 static ss_status read_merges_of(clip_vocabulary *v, const char *folder, ss_error *err) {
     char *path = file_join(folder, "merges.txt");
-    ss_status status = path ? read_merges(v, path, err) : error_no_memory(err, folder, strlen(folder));
+    ss_status status = path ? clip_vocabulary_read_merges(v, path, err) : error_no_memory(err, folder, strlen(folder));
     free(path);
     return status;
 }
@@ -182,7 +182,7 @@ static int32_t count_names(const clip_vocabulary *v) {
 }
 
 /* Special tokens that have no number of their own yet take the vocabulary's id, or a new one at the end. */
-static ss_status add_roles(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
+static ss_status clip_vocabulary_add_roles(clip_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     static const struct {
         const char *role, *by_default;
     } ROLES[] = {{"bos_token", START}, {"eos_token", END}, {"unk_token", END}, {"sep_token", ""},
@@ -269,7 +269,7 @@ static ss_status clip_vocabulary_read_all(clip_vocabulary *v, const tokenizer_fi
     SS_TRY(read_vocab(v, f->folder, err));
     SS_TRY(read_merges_of(v, f->folder, err));
     SS_TRY(tokenizer_files_put_numbered(f, &v->added, err));
-    SS_TRY(add_roles(v, f, err));
+    SS_TRY(clip_vocabulary_add_roles(v, f, err));
     for (int i = 0; i < v->added.count; i++) {
         v->added.at[i].normalized = 0; /* the slow tokenizer looks for all of them in the raw text */
         if (v->added.at[i].id >= MAX_ID)
@@ -324,7 +324,7 @@ static ss_status read_openai(clip_vocabulary *v, const char *path, ss_error *err
         SS_TRY(special_id(v, path, 1, &v->end, err));
         SS_TRY(list_pieces(v, -1, path, err));
     } else {
-        SS_TRY(read_merges(v, path, err));
+        SS_TRY(clip_vocabulary_read_merges(v, path, err));
         if (v->merge_count == 0) return error_set(err, SS_ERR_INPUT, path, "has no merges after its first line");
         SS_TRY(number_symbols(v, path, err));
         v->start = vocab_id(v, v->spelling[0]);

@@ -53,7 +53,7 @@ static ss_status model_bpe_add_merge(token_model *m, const json_t *merge, size_t
     return SS_OK;
 }
 
-static ss_status read_merges(token_model *m, const json_t *tree, ss_error *err) {
+static ss_status model_bpe_read_merges(token_model *m, const json_t *tree, ss_error *err) {
     json_t *list;
     SS_TRY(json_get_array(tree, "merges", m->where, &list, err));
     size_t n = json_array_size(list);
@@ -81,7 +81,7 @@ ss_status bpe_read(token_model *m, const json_t *tree, ss_error *err) {
     SS_TRY(model_read_vocabulary(m, tree, err));
     b->has_unknown = unknown != NULL;
     if (unknown) b->unknown = model_vocabulary_id(&m->vocabulary, unknown, strlen(unknown));
-    return read_merges(m, tree, err);
+    return model_bpe_read_merges(m, tree, err);
 }
 
 /* ---- a word ---- */
@@ -104,7 +104,7 @@ typedef struct word {
 
 static int is_before(chance a, chance b) { return a.rank != b.rank ? a.rank < b.rank : a.at < b.at; }
 
-static void push(word *w, chance c) {
+static void model_bpe_push(word *w, chance c) {
     int i = w->queued++;
     while (i > 0 && is_before(c, w->queue[(i - 1) / 2])) {
         w->queue[i] = w->queue[(i - 1) / 2];
@@ -125,26 +125,26 @@ static chance pop(word *w) {
     return top;
 }
 
-static int32_t rank_of(const bpe_rules *b, int32_t left, int32_t right) {
+static int32_t model_bpe_rank_of(const bpe_rules *b, int32_t left, int32_t right) {
     const uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     return string_map_get(&b->ranks, (const char *)&pair, sizeof pair);
 }
 
 static void note(const bpe_rules *b, word *w, int32_t at) {
     int32_t next = w->at[at].next;
-    int32_t rank = next < 0 ? -1 : rank_of(b, w->at[at].id, w->at[next].id);
-    if (rank >= 0) push(w, (chance){rank, at, b->merged[rank]});
+    int32_t rank = next < 0 ? -1 : model_bpe_rank_of(b, w->at[at].id, w->at[next].id);
+    if (rank >= 0) model_bpe_push(w, (chance){rank, at, b->merged[rank]});
 }
 
 /* Every merge notes at most two chances, and there are fewer merges than symbols. */
-static void merge_all(const bpe_rules *b, word *w) {
+static void model_bpe_merge_all(const bpe_rules *b, word *w) {
     for (int i = 0; i < w->count; i++) note(b, w, i);
     while (w->queued) {
         chance top = pop(w);
         symbol *left = &w->at[top.at];
         if (left->length == 0 || left->next < 0) continue;
         symbol *right = &w->at[left->next];
-        int32_t rank = rank_of(b, left->id, right->id);
+        int32_t rank = model_bpe_rank_of(b, left->id, right->id);
         if (rank < 0 || b->merged[rank] != top.id) continue;
         left->id = top.id;
         left->length += right->length;
@@ -213,7 +213,7 @@ ss_status bpe_encode(const token_model *m, const char *s, size_t n, model_tokens
     size_t most = n + strlen(b->suffix) + (b->byte_fallback ? n * strlen(b->prefix) : 0) + 1;
     word w = {.at = malloc(most * sizeof *w.at), .queue = malloc(3 * most * sizeof *w.queue)};
     ss_status status = w.at && w.queue ? spell(m, s, n, &w, err) : error_no_memory(err, "a prompt", most);
-    if (status == SS_OK) merge_all(b, &w);
+    if (status == SS_OK) model_bpe_merge_all(b, &w);
     size_t from = 0;
     for (int i = 0; status == SS_OK && i < w.count; i++) {
         if (w.at[i].length == 0) continue;

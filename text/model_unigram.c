@@ -53,12 +53,12 @@ typedef struct node {
     int32_t start; /* -1: not reached */
 } node;
 
-static void relax(node *to, double score, int32_t id, size_t start) {
+static void model_unigram_relax(node *to, double score, int32_t id, size_t start) {
     if (to->start >= 0 && !(score > to->score)) return;
     *to = (node){score, id, (int32_t)start};
 }
 
-static ss_status find_paths(const token_model *m, const char *s, size_t n, node *best, ss_error *err) {
+static ss_status model_unigram_find_paths(const token_model *m, const char *s, size_t n, node *best, ss_error *err) {
     const unigram_rules *u = &m->unigram;
     int32_t cp;
     for (size_t i = 0; i <= n; i++) best[i] = (node){0, 0, -1};
@@ -71,19 +71,19 @@ static ss_status find_paths(const token_model *m, const char *s, size_t n, node 
             if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a character */
             int32_t id = string_map_get_hashed(&m->vocabulary.ids, hash, s + i, k);
             if (id < 0) continue;
-            relax(&best[i + k], u->scores[id] + best[i].score, id, i);
+            model_unigram_relax(&best[i + k], u->scores[id] + best[i].score, id, i);
             single |= k == step;
         }
         if (single) continue;
         if (u->unknown < 0) return model_no_unknown(m, err);
-        relax(&best[i + step], u->unknown_score + best[i].score, u->unknown, i);
+        model_unigram_relax(&best[i + step], u->unknown_score + best[i].score, u->unknown, i);
     }
     return SS_OK;
 }
 
 /* Neighbouring unknown pieces are one; what it reads may be a piece after all, or bytes, else it is unknown. */
-static ss_status add_unknown(const token_model *m, const char *s, size_t start, size_t end, model_tokens *out,
-                             ss_error *err) {
+static ss_status model_unigram_add_unknown(const token_model *m, const char *s, size_t start, size_t end,
+                                           model_tokens *out, ss_error *err) {
     int32_t id = model_vocabulary_id(&m->vocabulary, s + start, end - start);
     int bytes = id < 0 && m->unigram.byte_fallback;
     for (size_t i = start; bytes && i < end; i++)
@@ -99,7 +99,7 @@ ss_status unigram_encode(const token_model *m, const char *s, size_t n, model_to
     size_t *ends = malloc((n + 1) * sizeof *ends); /* by start of a piece on the best path: its end */
     int32_t unknown = m->unigram.unknown;
     ss_status status = best && ends ? SS_OK : error_no_memory(err, "a prompt", (n + 1) * sizeof *best);
-    if (status == SS_OK) status = find_paths(m, s, n, best, err);
+    if (status == SS_OK) status = model_unigram_find_paths(m, s, n, best, err);
     for (size_t end = n; status == SS_OK && end > 0; end = (size_t)best[end].start) ends[best[end].start] = end;
     for (size_t i = 0, end; status == SS_OK && i < n; i = end) {
         end = ends[i];
@@ -108,7 +108,7 @@ ss_status unigram_encode(const token_model *m, const char *s, size_t n, model_to
             continue;
         }
         while (end < n && best[ends[end]].id == unknown) end = ends[end];
-        status = add_unknown(m, s, i, end, out, err);
+        status = model_unigram_add_unknown(m, s, i, end, out, err);
     }
     free(best);
     free(ends);

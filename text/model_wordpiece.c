@@ -31,7 +31,7 @@ ss_status wordlevel_read(token_model *m, const json_t *tree, ss_error *err) {
     return read_unknown(m, tree, "<unk>", err);
 }
 
-static ss_status add_unknown(const token_model *m, size_t n, model_tokens *out, ss_error *err) {
+static ss_status model_wordpiece_add_unknown(const token_model *m, size_t n, model_tokens *out, ss_error *err) {
     return m->wordpiece.unknown < 0 ? model_no_unknown(m, err) : model_tokens_add(out, m->wordpiece.unknown, 0, n, err);
 }
 
@@ -55,10 +55,10 @@ ss_status wordpiece_encode(const token_model *m, const char *s, size_t n, model_
     int32_t cp;
     if (w->whole) {
         int32_t id = model_vocabulary_id(&m->vocabulary, s, n);
-        return id >= 0 ? model_tokens_add(out, id, 0, n, err) : add_unknown(m, n, out, err);
+        return id >= 0 ? model_tokens_add(out, id, 0, n, err) : model_wordpiece_add_unknown(m, n, out, err);
     }
     for (size_t i = 0; i < n && signs <= w->longest; signs++) i += unicode_next(s + i, n - i, &cp);
-    if (signs > w->longest) return add_unknown(m, n, out, err);
+    if (signs > w->longest) return model_wordpiece_add_unknown(m, n, out, err);
     text part = {0};
     ss_status status = SS_OK;
     for (size_t from = 0, end; status == SS_OK && from < n; from = end) {
@@ -73,7 +73,7 @@ ss_status wordpiece_encode(const token_model *m, const char *s, size_t n, model_
         int32_t id = longest_piece(m, part.s, prefix, n, from, &end);
         if (id < 0) {
             out->count = had;
-            status = add_unknown(m, n, out, err);
+            status = model_wordpiece_add_unknown(m, n, out, err);
             break;
         }
         status = model_tokens_add(out, id, from, end, err);

@@ -165,7 +165,7 @@ static ss_status apply_strip(const step *s, piece *p, ss_error *err) {
     return piece_replace(p, &out, p->lead > start ? p->lead - start : 0, err);
 }
 
-static ss_status read_replace(step *s, const json_t *tree, const char *where, ss_error *err) {
+static ss_status normalizer_read_replace(step *s, const json_t *tree, const char *where, ss_error *err) {
     const char *content;
     SS_TRY(json_get_text(tree, "content", where, &content, err));
     s->content = text_copy(content);
@@ -243,7 +243,7 @@ static const kind KINDS[] = {{"NFC", NULL, apply_nfc},
                              {"ByteLevel", NULL, apply_bytes},
                              {"BertNormalizer", read_bert, apply_bert},
                              {"Strip", read_strip, apply_strip},
-                             {"Replace", read_replace, apply_replace},
+                             {"Replace", normalizer_read_replace, apply_replace},
                              {"Prepend", read_prepend, apply_prepend},
                              {"Precompiled", read_precompiled, apply_precompiled}};
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };

@@ -285,7 +285,7 @@ static ss_status atom(reader *r, int *repeatable) {
 }
 
 /* {n}, {n,}, {n,m} or {,m} at r->s: its length and what to write; 0: a brace that is a character. */
-static size_t interval(const char *s, text *out, int *ranged) {
+static size_t pattern_syntax_interval(const char *s, text *out, int *ranged) {
     size_t i = 1, digits[2] = {0, 0}, from[2] = {0, 0};
     for (int k = 0; k < 2; k++) {
         from[k] = i;
@@ -307,7 +307,7 @@ static ss_status repetition(reader *r, int repeatable) {
     int plain = strchr("*+?", *r->s) != NULL, ranged = 0;
     if (*r->s == '\0') return SS_OK;
     if (plain) text_addf(r->out, "%c", *r->s);
-    else if (*r->s != '{' || !(n = interval(r->s, r->out, &ranged))) return SS_OK;
+    else if (*r->s != '{' || !(n = pattern_syntax_interval(r->s, r->out, &ranged))) return SS_OK;
     if (!repeatable) return pattern_syntax_refuse(r, "a repetition of a place");
     r->s += n;
     r->last = 0;
@@ -321,7 +321,7 @@ static ss_status repetition(reader *r, int repeatable) {
         r->s++;
     }
     text unused = {0};
-    int again = *r->s && (strchr("*+?", *r->s) || (*r->s == '{' && interval(r->s, &unused, &ranged)));
+    int again = *r->s && (strchr("*+?", *r->s) || (*r->s == '{' && pattern_syntax_interval(r->s, &unused, &ranged)));
     text_free(&unused);
     return again ? pattern_syntax_refuse(r, "a repetition of a repetition") : SS_OK;
 }

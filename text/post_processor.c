@@ -37,8 +37,8 @@ static ss_status read_enclosing(post_ids *o, const json_t *tree, const char *whe
 }
 
 /* The ids of a special token of the template. */
-static ss_status add_special(post_ids *o, int after, const json_t *tree, const json_t *special, const char *where,
-                             ss_error *err) {
+static ss_status post_processor_add_special(post_ids *o, int after, const json_t *tree, const json_t *special,
+                                            const char *where, ss_error *err) {
     const char *name;
     json_t *ids;
     SS_TRY(json_get_text(special, "id", where, &name, err));
@@ -60,7 +60,7 @@ static ss_status read_template(post_ids *o, const json_t *tree, const char *wher
     SS_TRY(json_get_array(tree, "single", where, &single, err));
     for (size_t i = 0; i < json_array_size(single); i++) {
         const json_t *part = json_array_get(single, i), *special = json_object_get(part, "SpecialToken");
-        if (special) SS_TRY(add_special(o, sequences > 0, tree, special, where, err));
+        if (special) SS_TRY(post_processor_add_special(o, sequences > 0, tree, special, where, err));
         else if (json_object_get(part, "Sequence")) sequences++;
         else return error_set(err, SS_ERR_INPUT, where, "has a template with a part that is not known");
     }

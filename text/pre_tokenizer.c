@@ -111,7 +111,7 @@ static ss_status read_sign(step *s, const json_t *tree, const char *name, const 
     return SS_OK;
 }
 
-static ss_status read_metaspace(step *s, const json_t *tree, const char *where, ss_error *err) {
+static ss_status pre_tokenizer_read_metaspace(step *s, const json_t *tree, const char *where, ss_error *err) {
     static const char *const SCHEMES[] = {"always", "first", "never"};
     const char *scheme;
     int add;
@@ -141,7 +141,7 @@ static ss_status read_digits(step *s, const json_t *tree, const char *where, ss_
     return json_get_bool(tree, "individual_digits", where, &s->individual, err);
 }
 
-static ss_status read_length(step *s, const json_t *tree, const char *where, ss_error *err) {
+static ss_status pre_tokenizer_read_length(step *s, const json_t *tree, const char *where, ss_error *err) {
     SS_TRY(json_get_int_or(tree, "length", where, 5, &s->length, err));
     if (s->length >= 1) return SS_OK;
     return error_set(err, SS_ERR_INPUT, where, "has a FixedLength of %lld; expected at least 1", (long long)s->length);
@@ -223,7 +223,7 @@ static ss_status split_whitespace(const step *s, piece *p, pieces *out, ss_error
     return split_by_pattern(s, p, out, PIECE_REMOVED, err);
 }
 
-static ss_status split_punctuation(const step *s, piece *p, pieces *out, ss_error *err) {
+static ss_status pre_tokenizer_split_punctuation(const step *s, piece *p, pieces *out, ss_error *err) {
     return split_by_test(p, out, is_punctuation, NULL, s->behavior, err);
 }
 
@@ -258,13 +258,13 @@ static const kind KINDS[] = {{"BertPreTokenizer", NULL, split_bert},
                              {"ByteLevel", read_byte_level, split_byte_level},
                              {"CharDelimiterSplit", read_delimiter, split_delimiter},
                              {"Delimiter", read_delimiter, split_delimiter},
-                             {"Metaspace", read_metaspace, split_metaspace},
+                             {"Metaspace", pre_tokenizer_read_metaspace, split_metaspace},
                              {"Whitespace", read_whitespace, split_whitespace},
                              {"WhitespaceSplit", NULL, split_spaces},
                              {"Split", read_split, split_split},
-                             {"Punctuation", read_punctuation, split_punctuation},
+                             {"Punctuation", read_punctuation, pre_tokenizer_split_punctuation},
                              {"Digits", read_digits, split_digits},
-                             {"FixedLength", read_length, split_length},
+                             {"FixedLength", pre_tokenizer_read_length, split_length},
                              {"UnicodeScripts", read_scripts, NULL}};
 enum { KIND_COUNT = sizeof KINDS / sizeof KINDS[0] };
 

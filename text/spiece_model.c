@@ -103,7 +103,7 @@ ss_status spiece_model_append(spiece_model *m, const char *piece, float score, i
 }
 
 /* message SentencePiece: piece = 1, score = 2, type = 3 */
-static ss_status read_piece(message m, spiece_model *model) {
+static ss_status spiece_model_read_piece(message m, spiece_model *model) {
     spiece piece = {.type = SPIECE_NORMAL};
     const unsigned char *s = m.at;
     size_t n = 0;
@@ -148,12 +148,12 @@ static ss_status read_normalizer_spec(message m, spiece_model *model) {
 }
 
 /* message ModelProto: pieces = 1, trainer_spec = 2, normalizer_spec = 3 */
-static ss_status read_model(message m, spiece_model *model) {
+static ss_status spiece_model_read_model(message m, spiece_model *model) {
     while (m.at < m.end) {
         field f;
         SS_TRY(read_field(&m, &f));
         if (f.wire != WIRE_BYTES) continue;
-        if (f.number == 1) SS_TRY(read_piece(inside(&m, &f), model));
+        if (f.number == 1) SS_TRY(spiece_model_read_piece(inside(&m, &f), model));
         else if (f.number == 2) SS_TRY(read_trainer_spec(inside(&m, &f), model));
         else if (f.number == 3) SS_TRY(read_normalizer_spec(inside(&m, &f), model));
     }
@@ -167,7 +167,7 @@ static ss_status read_model(message m, spiece_model *model) {
 ss_status spiece_model_read(spiece_model *m, const void *bytes, size_t size, const char *name, ss_error *err) {
     const unsigned char *p = bytes;
     *m = (spiece_model){0};
-    ss_status status = read_model((message){p, p + size, name, p, err}, m);
+    ss_status status = spiece_model_read_model((message){p, p + size, name, p, err}, m);
     if (status != SS_OK) spiece_model_close(m);
     return status;
 }

@@ -11,8 +11,8 @@ static uint64_t hash_of(const char *key, size_t length) {
 }
 
 /* The slot that holds the key, or the free one where it would go. */
-static string_map_slot *find_slot(string_map_slot *slots, size_t capacity, uint64_t hash, const char *key,
-                                  size_t length) {
+static string_map_slot *string_map_find_slot(string_map_slot *slots, size_t capacity, uint64_t hash, const char *key,
+                                             size_t length) {
     size_t i = (size_t)(hash ^ hash >> 32) & (capacity - 1);
     while (slots[i].key &&
            (slots[i].hash != hash || slots[i].length != length || memcmp(slots[i].key, key, length) != 0))
@@ -26,7 +26,7 @@ static ss_status string_map_grow(string_map *m, ss_error *err) {
     if (!slots) return error_no_memory(err, "a vocabulary", capacity * sizeof *slots);
     for (size_t i = 0; i < m->capacity; i++) {
         const string_map_slot *s = &m->slots[i];
-        if (s->key) *find_slot(slots, capacity, s->hash, s->key, s->length) = *s;
+        if (s->key) *string_map_find_slot(slots, capacity, s->hash, s->key, s->length) = *s;
     }
     free(m->slots);
     m->slots = slots;
@@ -37,7 +37,7 @@ static ss_status string_map_grow(string_map *m, ss_error *err) {
 ss_status string_map_put(string_map *m, const char *key, size_t length, int32_t value, ss_error *err) {
     if (2 * (m->count + 1) > m->capacity) SS_TRY(string_map_grow(m, err));
     uint64_t hash = hash_of(key, length);
-    string_map_slot *s = find_slot(m->slots, m->capacity, hash, key, length);
+    string_map_slot *s = string_map_find_slot(m->slots, m->capacity, hash, key, length);
     m->count += s->key == NULL;
     *s = (string_map_slot){key, (uint32_t)length, value, hash};
     return SS_OK;
@@ -45,7 +45,7 @@ ss_status string_map_put(string_map *m, const char *key, size_t length, int32_t 
 
 int32_t string_map_get_hashed(const string_map *m, uint64_t hash, const char *key, size_t length) {
     if (m->capacity == 0) return -1;
-    const string_map_slot *s = find_slot(m->slots, m->capacity, hash, key, length);
+    const string_map_slot *s = string_map_find_slot(m->slots, m->capacity, hash, key, length);
     return s->key ? s->value : -1;
 }
 

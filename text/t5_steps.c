@@ -36,7 +36,7 @@ static ss_status check_charsmap(const json_t *step, const spiece_model *model, c
     return error_set(err, SS_ERR_INPUT, where, "has a precompiled_charsmap other than that of spiece.model");
 }
 
-static ss_status read_replace(const json_t *step, const char *where, t5_step *out, ss_error *err) {
+static ss_status t5_steps_read_replace(const json_t *step, const char *where, t5_step *out, ss_error *err) {
     json_t *pattern;
     const char *regex, *content;
     SS_TRY(json_get_object(step, "pattern", where, &pattern, err));
@@ -74,12 +74,12 @@ static ss_status read_normalizer(t5_steps *s, const json_t *step, const spiece_m
         SS_TRY(json_get_bool(step, "strip_left", where, &out->strip_left, err));
         return json_get_bool(step, "strip_right", where, &out->strip_right, err);
     }
-    if (strcmp(type, "Replace") == 0) return read_replace(step, where, out, err);
+    if (strcmp(type, "Replace") == 0) return t5_steps_read_replace(step, where, out, err);
     return error_set(err, SS_ERR_INPUT, where, "has a normalizer '%s'; known are Sequence, Precompiled, Strip, Replace",
                      type);
 }
 
-static ss_status read_metaspace(t5_steps *s, const json_t *step, const char *where, ss_error *err) {
+static ss_status t5_steps_read_metaspace(t5_steps *s, const json_t *step, const char *where, ss_error *err) {
     const char *sign, *scheme;
     int add, split;
     SS_TRY(json_get_text(step, "replacement", where, &sign, err));
@@ -102,14 +102,14 @@ static ss_status read_pre_tokenizer(t5_steps *s, const json_t *step, const char 
     const char *type, *first;
     json_t *list;
     SS_TRY(json_get_text(step, "type", where, &type, err));
-    if (strcmp(type, "Metaspace") == 0) return read_metaspace(s, step, where, err);
+    if (strcmp(type, "Metaspace") == 0) return t5_steps_read_metaspace(s, step, where, err);
     if (strcmp(type, "Sequence") == 0) {
         SS_TRY(json_get_array(step, "pretokenizers", where, &list, err));
         SS_TRY(json_get_text(json_array_get(list, 0), "type", where, &first, err));
         if (json_array_size(list) == 2 && strcmp(first, "WhitespaceSplit") == 0) {
             s->split_spaces = 1;
             SS_TRY(json_get_text(json_array_get(list, 1), "type", where, &type, err));
-            if (strcmp(type, "Metaspace") == 0) return read_metaspace(s, json_array_get(list, 1), where, err);
+            if (strcmp(type, "Metaspace") == 0) return t5_steps_read_metaspace(s, json_array_get(list, 1), where, err);
         }
     }
     return error_set(err, SS_ERR_INPUT, where,

@@ -41,12 +41,12 @@ typedef struct node {
     int32_t start; /* -1: not reached */
 } node;
 
-static void relax(node *to, double score, int32_t id, size_t start) {
+static void t5_unigram_relax(node *to, double score, int32_t id, size_t start) {
     if (to->start >= 0 && score <= to->score) return;
     *to = (node){score, id, (int32_t)start};
 }
 
-static void find_paths(const t5_vocabulary *v, const char *s, size_t n, node *best) {
+static void t5_unigram_find_paths(const t5_vocabulary *v, const char *s, size_t n, node *best) {
     for (size_t i = 0; i <= n; i++) best[i] = (node){0, 0, -1};
     int32_t cp;
     for (size_t i = 0, step; i < n; i += step) {
@@ -58,10 +58,10 @@ static void find_paths(const t5_vocabulary *v, const char *s, size_t n, node *be
             if (i + k < n && ((unsigned char)s[i + k] & 0xC0) == 0x80) continue; /* within a character */
             int32_t id = string_map_get_hashed(&v->ids, hash, s + i, k);
             if (id < 0) continue;
-            relax(&best[i + k], (double)v->model.pieces[id].score + best[i].score, id, i);
+            t5_unigram_relax(&best[i + k], (double)v->model.pieces[id].score + best[i].score, id, i);
             single |= k == step;
         }
-        if (!single) relax(&best[i + step], v->unknown_score + best[i].score, v->model.unk_id, i);
+        if (!single) t5_unigram_relax(&best[i + step], v->unknown_score + best[i].score, v->model.unk_id, i);
     }
 }
 
@@ -72,7 +72,7 @@ static ss_status encode_chunk(const t5_vocabulary *v, const char *s, size_t n, t
     size_t *ends = malloc((n + 1) * sizeof *ends); /* by start of a piece on the best path: its end */
     ss_status status = best && ends ? SS_OK : error_no_memory(err, "a prompt", (n + 1) * sizeof *best);
     if (status == SS_OK) {
-        find_paths(v, s, n, best);
+        t5_unigram_find_paths(v, s, n, best);
         for (size_t end = n; end > 0; end = (size_t)best[end].start) ends[best[end].start] = end;
     }
     for (size_t i = 0, end; status == SS_OK && i < n; i = end) {

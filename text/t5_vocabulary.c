@@ -21,7 +21,7 @@ typedef struct source {
 } source;
 
 /* A given add_prefix_space forces the conversion; so does a missing tokenizer.json. */
-static ss_status find_source(source *src, const tokenizer_files *f, ss_error *err) {
+static ss_status t5_vocabulary_find_source(source *src, const tokenizer_files *f, ss_error *err) {
     int add, legacy, given = json_has(f->config, "add_prefix_space");
     int is_null = !given && json_object_get(f->config, "add_prefix_space") != NULL;
     SS_TRY(json_get_bool_or(f->config, "add_prefix_space", f->config_path, !is_null, &add, err));
@@ -110,7 +110,7 @@ static ss_status add_own(t5_vocabulary *v, const source *src, ss_error *err) {
 }
 
 /* added_tokens_decoder and added_tokens.json: their flags win over those added so far; their ids must agree. */
-static ss_status add_numbered(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
+static ss_status t5_vocabulary_add_numbered(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     added_tokens numbered = {0};
     ss_status status = tokenizer_files_put_numbered(f, &numbered, err);
     for (int i = 0; status == SS_OK && i < numbered.count; i++) {
@@ -143,7 +143,7 @@ static ss_status add_plain(t5_vocabulary *v, const json_t *token, const char *co
 }
 
 /* Special tokens that no list has numbered. */
-static ss_status add_roles(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
+static ss_status t5_vocabulary_add_roles(t5_vocabulary *v, const tokenizer_files *f, ss_error *err) {
     static const char *const ROLES[][2] = {{"eos_token", "</s>"}, {"unk_token", "<unk>"}, {"pad_token", "<pad>"}};
     for (int i = 0; i < 3; i++) {
         const char *content;
@@ -199,7 +199,7 @@ static ss_status t5_vocabulary_finish(t5_vocabulary *v, const tokenizer_files *f
 static ss_status t5_vocabulary_read_all(t5_vocabulary *v, source *src, const tokenizer_files *f, const char *model_path,
                                         ss_error *err) {
     const char *end;
-    SS_TRY(find_source(src, f, err));
+    SS_TRY(t5_vocabulary_find_source(src, f, err));
     SS_TRY(spiece_model_open(&v->model, model_path, err));
     if (v->model.charsmap)
         SS_TRY(charsmap_read(&v->charsmap, v->model.charsmap, v->model.charsmap_size, model_path, err));
@@ -213,8 +213,8 @@ static ss_status t5_vocabulary_read_all(t5_vocabulary *v, source *src, const tok
     }
     SS_TRY(index_pieces(v, model_path, err));
     SS_TRY(add_own(v, src, err));
-    SS_TRY(add_numbered(v, f, err));
-    SS_TRY(add_roles(v, f, err));
+    SS_TRY(t5_vocabulary_add_numbered(v, f, err));
+    SS_TRY(t5_vocabulary_add_roles(v, f, err));
     return t5_vocabulary_finish(v, f, err);
 }
 

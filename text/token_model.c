@@ -99,7 +99,7 @@ static const char *type_of(const json_t *tree) {
     return json_object_get(tree, "max_input_chars_per_word") ? "WordPiece" : "WordLevel";
 }
 
-static ss_status read_model(token_model *m, const json_t *tree, ss_error *err) {
+static ss_status token_model_read_model(token_model *m, const json_t *tree, ss_error *err) {
     const char *type = type_of(tree);
     for (int i = 0; i < KIND_COUNT; i++)
         if (strcmp(KINDS[i].name, type) == 0) m->kind = &KINDS[i];
@@ -119,7 +119,7 @@ ss_status token_model_read(token_model **out, const json_t *tree, const char *wh
     if (!m) return error_no_memory(err, where, sizeof *m);
     m->where = m->where_owned = text_copy(where);
     m->bpe.unknown = m->unigram.unknown = m->wordpiece.unknown = -1;
-    ss_status status = m->where ? read_model(m, tree, err) : error_no_memory(err, where, strlen(where));
+    ss_status status = m->where ? token_model_read_model(m, tree, err) : error_no_memory(err, where, strlen(where));
     if (status == SS_OK) *out = m;
     else token_model_free(m);
     return status;

@@ -49,7 +49,7 @@ const char *tokenizer_kind_name(tokenizer_kind k) {
     return NAMES[k];
 }
 
-static ss_status read_kind(const tokenizer_files *f, tokenizer_kind *kind, ss_error *err) {
+static ss_status tokenizer_read_kind(const tokenizer_files *f, tokenizer_kind *kind, ss_error *err) {
     static const struct {
         const char *name;
         tokenizer_kind kind;
@@ -65,7 +65,7 @@ static ss_status read_kind(const tokenizer_files *f, tokenizer_kind *kind, ss_er
 }
 
 /* Sides and switches that would change ids and that no SD3 pipeline sets. */
-static ss_status check_sides(const tokenizer_files *f, ss_error *err) {
+static ss_status tokenizer_check_sides(const tokenizer_files *f, ss_error *err) {
     static const char *const SIDES[] = {"padding_side", "truncation_side"};
     int split;
     for (int i = 0; i < 2; i++) {
@@ -80,10 +80,10 @@ static ss_status check_sides(const tokenizer_files *f, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status read_folder(tokenizer *t, const tokenizer_files *f, ss_error *err) {
+static ss_status tokenizer_read_folder(tokenizer *t, const tokenizer_files *f, ss_error *err) {
     double max_length = 0;
-    SS_TRY(read_kind(f, &t->kind, err));
-    SS_TRY(check_sides(f, err));
+    SS_TRY(tokenizer_read_kind(f, &t->kind, err));
+    SS_TRY(tokenizer_check_sides(f, err));
     SS_TRY(json_get_double_or(f->config, "model_max_length", f->config_path, 0, &max_length, err));
     t->max_length = max_length >= 1 && max_length <= TOKENIZER_MAX_LENGTH ? (int)max_length : 0;
     switch (t->kind) {
@@ -154,7 +154,7 @@ ss_status tokenizer_open(tokenizer **out, const char *folder, const char *class_
         return finish_json(out, transformers5_open(&made, folder, class_name, err), &made, folder, err);
     SS_TRY(tokenizer_files_open(&files, folder, err));
     tokenizer *t = calloc(1, sizeof *t);
-    ss_status status = t ? read_folder(t, &files, err) : error_no_memory(err, folder, sizeof *t);
+    ss_status status = t ? tokenizer_read_folder(t, &files, err) : error_no_memory(err, folder, sizeof *t);
     tokenizer_files_close(&files);
     return tokenizer_finish(out, t, status);
 }
@@ -165,18 +165,18 @@ ss_status tokenizer_open_clip(tokenizer **out, const char *merges, const struct 
     return finish_json(out, transformers5_open_clip(&made, merges, config, where, err), &made, where, err);
 }
 
-static ss_status open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
+static ss_status tokenizer_open_merges(tokenizer **out, const char *path, int open_clip, ss_error *err) {
     tokenizer *t = tokenizer_begin(out, TOKENIZER_CLIP, 77);
     return t ? tokenizer_finish(out, t, simple_tokenizer_open(&t->simple, path, open_clip, err))
              : error_no_memory(err, path, sizeof *t);
 }
 
 ss_status tokenizer_open_openai(tokenizer **out, const char *path, ss_error *err) {
-    return open_merges(out, path, 0, err);
+    return tokenizer_open_merges(out, path, 0, err);
 }
 
 ss_status tokenizer_open_open_clip(tokenizer **out, const char *path, ss_error *err) {
-    return open_merges(out, path, 1, err);
+    return tokenizer_open_merges(out, path, 1, err);
 }
 
 ss_status tokenizer_open_wordpiece(tokenizer **out, const char *vocab_path, const char *const *added, int n_added,

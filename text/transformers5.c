@@ -207,7 +207,7 @@ static void build_free(build *b) {
 }
 
 /* Sides that no pipeline sets and that would change ids. */
-static ss_status check_sides(const tokenizer_folder *f, ss_error *err) {
+static ss_status transformers5_check_sides(const tokenizer_folder *f, ss_error *err) {
     static const char *const SIDES[][2] = {{"padding_side", "padding"}, {"truncation_side", "truncation"}};
     for (int i = 0; i < 2; i++) {
         const char *side, *direction;
@@ -232,7 +232,7 @@ static ss_status transformers5_check_file(const tokenizer_folder *f, ss_error *e
     return decoder_check_types(json_object_get(f->file, "decoder"), f->json_path, err);
 }
 
-static ss_status read_length(const tokenizer_folder *f, int *max_length, ss_error *err) {
+static ss_status transformers5_read_length(const tokenizer_folder *f, int *max_length, ss_error *err) {
     double length = 0;
     SS_TRY(json_get_double_or(f->config, "max_len", f->config_path, 0, &length, err));
     SS_TRY(json_get_double_or(f->config, "model_max_length", f->config_path, length, &length, err));
@@ -280,9 +280,9 @@ static ss_status open_folder(transformers5 *out, build *b, const char *class_nam
     if (!class_name) SS_TRY(json_get_text(f->config, "tokenizer_class", f->config_path, &class_name, err));
     SS_TRY(find_class(class_name, f->config_path, &c, err));
     b->where = f->file ? f->json_path : f->folder;
-    SS_TRY(check_sides(f, err));
+    SS_TRY(transformers5_check_sides(f, err));
     SS_TRY(transformers5_check_file(f, err));
-    SS_TRY(read_length(f, &out->max_length, err));
+    SS_TRY(transformers5_read_length(f, &out->max_length, err));
     if (c->prepare == prepare_bert && !f->file) {
         text path = {0};
         text_addf(&path, "%s/vocab.txt", f->folder);

@@ -17,7 +17,8 @@
 enum { CONFIG_LIMIT = 16 << 20, FILE_LIMIT = 256 << 20 };
 
 /* An optional file of the folder that holds an object; *out NULL: it is not there. */
-static ss_status read_optional(const char *folder, const char *name, int as_reals, json_t **out, ss_error *err) {
+static ss_status transformers5_files_read_optional(const char *folder, const char *name, int as_reals, json_t **out,
+                                                   ss_error *err) {
     char *path = file_join(folder, name);
     *out = NULL;
     if (!path) return error_no_memory(err, folder, strlen(folder));
@@ -31,24 +32,24 @@ static ss_status read_optional(const char *folder, const char *name, int as_real
     return status;
 }
 
-static ss_status open_all(tokenizer_folder *f, ss_error *err) {
-    SS_TRY(read_optional(f->folder, "tokenizer_config.json", 1, &f->config, err));
+static ss_status transformers5_files_open_all(tokenizer_folder *f, ss_error *err) {
+    SS_TRY(transformers5_files_read_optional(f->folder, "tokenizer_config.json", 1, &f->config, err));
     if (!f->config) f->config = json_object();
     if (!f->config) return error_no_memory(err, f->folder, 1);
     if (json_has(f->config, "fast_tokenizer_files"))
         return error_set(err, SS_ERR_INPUT, f->config_path, "names fast_tokenizer_files, which is not supported");
-    SS_TRY(read_optional(f->folder, "tokenizer.json", 0, &f->file, err));
+    SS_TRY(transformers5_files_read_optional(f->folder, "tokenizer.json", 0, &f->file, err));
     if (json_object_get(f->config, "added_tokens_decoder")) return SS_OK;
-    SS_TRY(read_optional(f->folder, "special_tokens_map.json", 0, &f->special, err));
-    return read_optional(f->folder, "added_tokens.json", 0, &f->added, err);
+    SS_TRY(transformers5_files_read_optional(f->folder, "special_tokens_map.json", 0, &f->special, err));
+    return transformers5_files_read_optional(f->folder, "added_tokens.json", 0, &f->added, err);
 }
 
 ss_status tokenizer_folder_open(tokenizer_folder *f, const char *folder, ss_error *err) {
     *f = (tokenizer_folder){.folder = text_copy(folder),
                             .config_path = file_join(folder, "tokenizer_config.json"),
                             .json_path = file_join(folder, "tokenizer.json")};
-    ss_status status =
-        f->folder && f->config_path && f->json_path ? open_all(f, err) : error_no_memory(err, folder, strlen(folder));
+    ss_status status = f->folder && f->config_path && f->json_path ? transformers5_files_open_all(f, err)
+                                                                   : error_no_memory(err, folder, strlen(folder));
     if (status != SS_OK) tokenizer_folder_close(f);
     return status;
 }

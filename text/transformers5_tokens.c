@@ -87,7 +87,8 @@ static ss_status read_token(planned_token *t, const json_t *value, int of_map, c
                      json_type_name(value));
 }
 
-static ss_status read_list(planned_tokens *out, const json_t *list, const char *where, ss_error *err) {
+static ss_status transformers5_tokens_read_list(planned_tokens *out, const json_t *list, const char *where,
+                                                ss_error *err) {
     if (json_is_null(list) || !list) return SS_OK;
     if (!json_is_array(list))
         return error_set(err, SS_ERR_INPUT, where, "has special tokens that are %s; expected a list",
@@ -150,9 +151,11 @@ static ss_status read_extra(token_plan *p, const tokenizer_folder *f, ss_error *
         additional = json_object_get(f->special, "additional_special_tokens");
     p->has_extra = (extra && !json_is_object(extra)) || json_is_array(mapped);
     p->has_additional = additional && !json_is_null(additional);
-    SS_TRY(json_is_object(extra) ? read_named_extra(p, extra, err) : read_list(&p->extra, extra, p->where, err));
-    SS_TRY(json_is_object(mapped) ? read_named_extra(p, mapped, err) : read_list(&p->extra, mapped, p->where, err));
-    return read_list(&p->additional, additional, p->where, err);
+    SS_TRY(json_is_object(extra) ? read_named_extra(p, extra, err)
+                                 : transformers5_tokens_read_list(&p->extra, extra, p->where, err));
+    SS_TRY(json_is_object(mapped) ? read_named_extra(p, mapped, err)
+                                  : transformers5_tokens_read_list(&p->extra, mapped, p->where, err));
+    return transformers5_tokens_read_list(&p->additional, additional, p->where, err);
 }
 
 /* ---- numbered tokens ---- */

@@ -174,7 +174,7 @@ void unicode_case_free(unicode_case *c) {
 }
 
 /* Whether the one code point at s has the property; out of memory fails `out`. */
-static int has(const pcre2_code *property, const char *s, size_t n, text *out) {
+static int unicode_has(const pcre2_code *property, const char *s, size_t n, text *out) {
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     int found =
         data ? pcre2_match(property, (PCRE2_SPTR)s, n, 0, PCRE2_NO_UTF_CHECK, data, NULL) : PCRE2_ERROR_NOMEMORY;
@@ -190,14 +190,14 @@ static int is_final_sigma(const char *s, size_t n, size_t i, size_t after, const
     int cased = 0;
     while (j > 0) {
         j = unicode_before(s, j);
-        if (has(c->ignorable, s + j, n - j, out)) continue;
-        cased = has(c->cased, s + j, n - j, out);
+        if (unicode_has(c->ignorable, s + j, n - j, out)) continue;
+        cased = unicode_has(c->cased, s + j, n - j, out);
         break;
     }
     if (!cased) return 0;
     for (j = after; j < n;) {
         int32_t cp;
-        if (!has(c->ignorable, s + j, n - j, out)) return !has(c->cased, s + j, n - j, out);
+        if (!unicode_has(c->ignorable, s + j, n - j, out)) return !unicode_has(c->cased, s + j, n - j, out);
         j += unicode_next(s + j, n - j, &cp);
     }
     return 1;

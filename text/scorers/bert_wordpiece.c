@@ -81,7 +81,7 @@ static ss_status read_vocabulary(bert_wordpiece *w, const char *path, ss_error *
 }
 
 /* A special token: the vocabulary's id, or a new one at the end. */
-static ss_status add_special(bert_wordpiece *w, const json_t *item, const char *where, ss_error *err) {
+static ss_status bert_wordpiece_add_special(bert_wordpiece *w, const json_t *item, const char *where, ss_error *err) {
     const char *content = added_token_content(item);
     if (content && added_tokens_find(&w->added, content) >= 0) return SS_OK;
     int32_t id = content ? string_map_get(&w->ids, content, strlen(content)) : -1;
@@ -95,7 +95,7 @@ static ss_status bert_wordpiece_add_named(bert_wordpiece *w, const char *content
     json_t *item = json_string(content);
     if (json_starved()) return error_no_memory(err, where, strlen(content));
     if (!item) return error_set(err, SS_ERR_INPUT, where, "an added token is not UTF-8");
-    ss_status status = add_special(w, item, where, err);
+    ss_status status = bert_wordpiece_add_special(w, item, where, err);
     json_decref(item);
     return status;
 }
@@ -121,7 +121,7 @@ ss_status bert_wordpiece_open(bert_wordpiece **out, const char *vocab_path, cons
 }
 
 /* Settings that must be as in bert-base-uncased. */
-static ss_status check_settings(const tokenizer_files *f, ss_error *err) {
+static ss_status bert_wordpiece_check_settings(const tokenizer_files *f, ss_error *err) {
     static const char *const SWITCHES[] = {"do_lower_case", "do_basic_tokenize", "tokenize_chinese_chars",
                                            "strip_accents"};
     for (size_t i = 0; i < sizeof SWITCHES / sizeof SWITCHES[0]; i++) {
@@ -162,17 +162,17 @@ static ss_status add_configured(bert_wordpiece *w, const tokenizer_files *f, ss_
     SS_TRY(status);
     for (size_t i = 0; i < sizeof MORE / sizeof MORE[0]; i++) {
         const json_t *item = tokenizer_files_role(f, MORE[i]);
-        if (item) SS_TRY(add_special(w, item, f->config_path, err));
+        if (item) SS_TRY(bert_wordpiece_add_special(w, item, f->config_path, err));
     }
     const json_t *more = tokenizer_files_role(f, "additional_special_tokens");
     for (size_t i = 0; i < json_array_size(more); i++)
-        SS_TRY(add_special(w, json_array_get(more, i), f->config_path, err));
+        SS_TRY(bert_wordpiece_add_special(w, json_array_get(more, i), f->config_path, err));
     return SS_OK;
 }
 
 ss_status bert_wordpiece_open_folder(bert_wordpiece **out, const tokenizer_files *files, ss_error *err) {
     *out = NULL;
-    SS_TRY(check_settings(files, err));
+    SS_TRY(bert_wordpiece_check_settings(files, err));
     char *path = file_join(files->folder, "vocab.txt");
     ss_status status = path ? bert_wordpiece_open(out, path, NULL, 0, err)
                             : error_no_memory(err, files->folder, strlen(files->folder));
@@ -223,7 +223,8 @@ static ss_status encode_word(const bert_wordpiece *w, const char *s, size_t n, t
 }
 
 /* _run_split_on_punc. */
-static ss_status split_punctuation(const bert_wordpiece *w, const char *s, size_t n, token_builder *b, ss_error *err) {
+static ss_status bert_wordpiece_split_punctuation(const bert_wordpiece *w, const char *s, size_t n, token_builder *b,
+                                                  ss_error *err) {
     size_t word = 0;
     int32_t cp;
     for (size_t i = 0, step; i < n; i += step) {
@@ -251,7 +252,7 @@ static ss_status encode_run(const bert_wordpiece *w, const char *s, size_t n, to
         if (!unicode_is_mark(cp)) text_add_n(&plain, apart.s + i, step);
     }
     if (status == SS_OK && (lower.failed || apart.failed || plain.failed)) status = error_no_memory(err, "a prompt", n);
-    if (status == SS_OK && plain.len) status = split_punctuation(w, plain.s, plain.len, b, err);
+    if (status == SS_OK && plain.len) status = bert_wordpiece_split_punctuation(w, plain.s, plain.len, b, err);
     text_free(&lower);
     text_free(&apart);
     text_free(&plain);
@@ -259,7 +260,8 @@ static ss_status encode_run(const bert_wordpiece *w, const char *s, size_t n, to
 }
 
 /* BertTokenizer._tokenize. */
-static ss_status encode_segment(const bert_wordpiece *w, const char *s, size_t n, token_builder *b, ss_error *err) {
+static ss_status bert_wordpiece_encode_segment(const bert_wordpiece *w, const char *s, size_t n, token_builder *b,
+                                               ss_error *err) {
     text cleaned = {0}, normal = {0};
     basic_clean(s, n, &cleaned);
     ss_status status = unicode_add_nfc(&normal, cleaned.s, cleaned.len, err);
@@ -296,7 +298,7 @@ ss_status bert_wordpiece_encode(const bert_wordpiece *w, const char *s, size_t n
     while (status == SS_OK && from < lower.len) {
         int k = added_tokens_match(&w->added, 0, lower.s, lower.len, from, &start, &end);
         if (k < 0) start = end = lower.len;
-        if (start > from) status = encode_segment(w, lower.s + from, start - from, b, err);
+        if (start > from) status = bert_wordpiece_encode_segment(w, lower.s + from, start - from, b, err);
         if (status == SS_OK && k >= 0) status = token_builder_word(b, lower.s + start, end - start, err);
         if (status == SS_OK && k >= 0) status = token_builder_add(b, w->added.at[k].id, TOKEN_WORD, end - start, err);
         from = end;

@@ -53,7 +53,7 @@ static int digit(char c, uint32_t base) {
 }
 
 /* "#123;" at s; returns its length, 0 where there is none. */
-static size_t add_numbered(text *out, const char *s, size_t n) {
+static size_t html_add_numbered(text *out, const char *s, size_t n) {
     uint32_t base = n > 1 && (s[1] == 'x' || s[1] == 'X') ? 16 : 10, x = 0;
     size_t start = base == 16 ? 2 : 1, i = start;
     for (; i < n && digit(s[i], base) >= 0; i++) {
@@ -94,7 +94,7 @@ void html_unescape(text *out, const char *s, size_t n) {
         i += plain;
         if (i == n) break;
         i++;
-        size_t length = i < n && s[i] == '#' ? add_numbered(out, s + i, n - i) : html_add_named(out, s + i, n - i);
+        size_t length = i < n && s[i] == '#' ? html_add_numbered(out, s + i, n - i) : html_add_named(out, s + i, n - i);
         if (length == 0) text_add(out, "&");
         i += length;
     }

@@ -102,7 +102,7 @@ static ss_status substitute(const pcre2_code *pattern, const text *in, replace_m
     return status;
 }
 
-static ss_status has(const pcre2_code *pattern, const text *t, int *found, ss_error *err) {
+static ss_status mojibake_has(const pcre2_code *pattern, const text *t, int *found, ss_error *err) {
     size_t count;
     SS_TRY(substitute(pattern, t, NULL, NULL, NULL, &count, err));
     *found = count > 0;
@@ -142,7 +142,7 @@ static ss_status put_replacement(const void *context, const char *s, size_t n, t
 int32_t mojibake_c1(int32_t cp) { return cp >= 0x80 && cp <= 0x9F ? ENCODINGS[WINDOWS_1252].high[cp - 0x80] : cp; }
 
 /* The byte of a code point, or -1. */
-static int byte_of(const single_byte *e, int32_t cp) {
+static int mojibake_byte_of(const single_byte *e, int32_t cp) {
     if (cp == (e->sloppy ? REPLACEMENT : SUBSTITUTE)) return SUBSTITUTE;
     if (cp < 0x80) return cp == SUBSTITUTE ? -1 : cp;
     for (int i = 0; i < 128; i++)
@@ -151,11 +151,11 @@ static int byte_of(const single_byte *e, int32_t cp) {
 }
 
 /* The text in the encoding; 0 where it cannot be written so. */
-static int encode(const single_byte *e, const text *t, text *bytes) {
+static int mojibake_encode(const single_byte *e, const text *t, text *bytes) {
     for (size_t i = 0; i < t->len;) {
         int32_t cp;
         i += unicode_next(t->s + i, t->len - i, &cp);
-        int b = byte_of(e, cp);
+        int b = mojibake_byte_of(e, cp);
         if (b < 0) return 0;
         const char byte = (char)b;
         text_add_n(bytes, &byte, 1);
@@ -204,10 +204,10 @@ static ss_status try_encoding(const mojibake *m, const single_byte *e, text *t, 
     int altered = 0;
     ss_status status = SS_OK;
     *fixed = 0;
-    *fits = encode(e, t, &bytes);
+    *fits = mojibake_encode(e, t, &bytes);
     if (!*fits) goto done;
     if (bytes.failed) SS_TRY_GOTO(error_no_memory(err, "a prompt", t->len), done);
-    if (strcmp(e->name, "macroman") != 0) SS_TRY_GOTO(has(m->altered, &bytes, &altered, err), done);
+    if (strcmp(e->name, "macroman") != 0) SS_TRY_GOTO(mojibake_has(m->altered, &bytes, &altered, err), done);
     if (altered) {
         SS_TRY_GOTO(mojibake_apply(m->a_grave, &bytes, put_a_grave, NULL, err), done);
         SS_TRY_GOTO(mojibake_apply(m->altered, &bytes, put_byte_a0, NULL, err), done);
@@ -246,7 +246,7 @@ static ss_status put_fixed(const void *context, const char *s, size_t n, text *o
     int bad = 0;
     text_add_n(&part, s, n);
     ss_status status = part.failed ? error_no_memory(err, "a prompt", n) : SS_OK;
-    if (status == SS_OK && count_signs(s, n) < whole->signs) status = has(whole->m->badness, &part, &bad, err);
+    if (status == SS_OK && count_signs(s, n) < whole->signs) status = mojibake_has(whole->m->badness, &part, &bad, err);
     if (status == SS_OK && bad) status = mojibake_fix(whole->m, &part, err);
     if (status == SS_OK) text_add_n(out, part.s, part.len);
     text_free(&part);
@@ -278,7 +278,7 @@ static ss_status fix_once(const mojibake *m, text *t, ss_error *err) {
     int bad, fits, fixed, ascii = 1;
     for (size_t i = 0; i < t->len; i++) ascii &= (unsigned char)t->s[i] < 0x80;
     if (ascii) return SS_OK;
-    SS_TRY(has(m->badness, t, &bad, err));
+    SS_TRY(mojibake_has(m->badness, t, &bad, err));
     if (!bad) return SS_OK;
     for (size_t i = 0; i < COUNT(ENCODINGS); i++) {
         SS_TRY(try_encoding(m, &ENCODINGS[i], t, &fits, &fixed, err));

@@ -192,7 +192,7 @@ static void clean_controls(const text *in, text *out) {
     }
 }
 
-static int is_ascii(const text *t) {
+static int repair_is_ascii(const text *t) {
     for (size_t i = 0; i < t->len; i++)
         if ((unsigned char)t->s[i] >= 0x80) return 0;
     return 1;
@@ -205,7 +205,7 @@ static ss_status repair_once(const repair *r, int unescapes, text *t, ss_error *
     if (unescapes) unescape(t, &next);
     else text_add_n(&next, t->s, t->len);
     ss_status status = next.failed ? error_no_memory(err, "a prompt", t->len) : SS_OK;
-    if (status == SS_OK && is_ascii(&next)) {
+    if (status == SS_OK && repair_is_ascii(&next)) {
         clean_controls(&next, &normal);
     } else if (status == SS_OK) {
         status = mojibake_fix(r->encodings, &next, err);
