@@ -117,7 +117,7 @@ static int companion(const scores *d, int binary) {
     return -1;
 }
 
-static ss_status add_row(owner *o, const study_contrast *c, int m, int readable_only, ss_error *err) {
+static ss_status analyse_add_row(owner *o, const study_contrast *c, int m, int readable_only, ss_error *err) {
     const scores_metric *info = &o->d.metric[m];
     analysis_row row = {.contrast = c,
                         .metric = info->name,
@@ -161,14 +161,14 @@ static ss_status add_rows(owner *o, ss_error *err) {
             for (int primary = 1; y->contrast[i].is_positive == positive && primary >= 0; primary--)
                 for (int m = 0; m < o->d.n_metrics; m++) {
                     if (o->d.metric[m].is_primary != primary) continue;
-                    SS_TRY(add_row(o, &y->contrast[i], m, 0, err));
-                    SS_TRY(add_row(o, &y->contrast[i], m, 1, err));
+                    SS_TRY(analyse_add_row(o, &y->contrast[i], m, 0, err));
+                    SS_TRY(analyse_add_row(o, &y->contrast[i], m, 1, err));
                 }
     return SS_OK;
 }
 
 /* Correct and judge the contrasts of one metric (readable images only: a family of its own). */
-static ss_status judge(owner *o, int m, int readable_only, ss_error *err) {
+static ss_status analyse_judge(owner *o, int m, int readable_only, ss_error *err) {
     stats_contrast **family = malloc(((size_t)o->a.n_rows + 1) * sizeof *family);
     stats_contrast *positive = NULL;
     int n = 0, positive_is_member = 0;
@@ -256,7 +256,7 @@ static ss_status add_shams(owner *o, const store *s, ss_error *err) {
 
 /* ---- failed images ---- */
 
-static ss_status add_failed(owner *o, const store *s, ss_error *err) {
+static ss_status analyse_add_failed(owner *o, const store *s, ss_error *err) {
     const study *y = o->a.study;
     store_rows *r;
     int more, most = 0;
@@ -286,21 +286,21 @@ static ss_status add_failed(owner *o, const store *s, ss_error *err) {
     return status;
 }
 
-static ss_status make(owner *o, store *s, ss_error *err) {
+static ss_status analyse_make(owner *o, store *s, ss_error *err) {
     SS_TRY(scores_read(&o->d, s, err));
     SS_TRY(read_left_out(s, o, err));
     SS_TRY(read_idle(s, o, err));
     SS_TRY(calibrate(o, err));
     SS_TRY(add_rows(o, err));
     for (int m = 0; m < o->d.n_metrics; m++) {
-        SS_TRY(judge(o, m, 0, err));
-        SS_TRY(judge(o, m, 1, err));
+        SS_TRY(analyse_judge(o, m, 0, err));
+        SS_TRY(analyse_judge(o, m, 1, err));
     }
     for (int i = 0; i < o->a.n_rows; i++) SS_TRY(analysis_read(&o->a, &o->a.rows[i], err));
     SS_TRY(scores_tags(&o->d, &o->tag, &o->n_tags, err));
     SS_TRY(add_accuracy(o, err));
     SS_TRY(analysis_add_trends(&o->a, &o->d, err));
-    SS_TRY(add_failed(o, s, err));
+    SS_TRY(analyse_add_failed(o, s, err));
     return add_shams(o, s, err);
 }
 
@@ -309,7 +309,7 @@ ss_status analysis_make(analysis **out, store *s, ss_error *err) {
     owner *o = calloc(1, sizeof *o);
     if (!o) return error_no_memory(err, "an analysis", sizeof *o);
     o->a.study = store_study(s);
-    ss_status status = make(o, s, err);
+    ss_status status = analyse_make(o, s, err);
     if (status == SS_OK) *out = &o->a;
     else analysis_free(&o->a);
     return status;

@@ -117,7 +117,7 @@ static ss_status count_sinks(const tally *t, const store *s, ss_error *err) {
 /* ---- where ---- */
 
 /* The kinds of the first `blocks` blocks, as the store has them. */
-static ss_status read_kinds(const store *s, int64_t blocks, attn_kind *kind, ss_error *err) {
+static ss_status classes_read_kinds(const store *s, int64_t blocks, attn_kind *kind, ss_error *err) {
     store_rows *r;
     int more;
     SS_TRY(store_select(&r, s, err, "SELECT block, kind FROM blocks"));
@@ -143,7 +143,7 @@ static ss_status bind_all(const tally *t, const store *s, int *any, ss_error *er
         return error_set(err, SS_ERR_STORE, NULL, "a sink lies beyond %d blocks, %d heads or %d steps", ATTN_MAX_BLOCKS,
                          ATTN_MAX_HEADS, ATTN_MAX_STEPS);
     attn_kind kind[ATTN_MAX_BLOCKS] = {0};
-    SS_TRY(read_kinds(s, blocks, kind, err));
+    SS_TRY(classes_read_kinds(s, blocks, kind, err));
     for (int c = 0; blocks > 0 && c < t->study->n_conditions; c++) {
         const study_condition *x = &t->study->condition[c];
         if (!strikes_sinks(x)) continue;

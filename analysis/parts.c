@@ -54,7 +54,7 @@ static ss_status queue_estimate(const queue *q, const study *y, stats_bca_mean *
     return status;
 }
 
-static stats_figure mean_of(const stats_bca_mean *m) { return stats_summarise(m->d, m->n, m->resolution).mean; }
+static stats_figure parts_mean_of(const stats_bca_mean *m) { return stats_summarise(m->d, m->n, m->resolution).mean; }
 
 static void no_mean(stats_figure *mean, stats_figure *low, stats_figure *high) {
     *mean = *low = *high = stats_undefined(STATS_FAILED);
@@ -104,7 +104,7 @@ static ss_status divided_end(divided *x, const study *y, ss_status status, analy
     if (status == SS_OK) status = queue_estimate(&x->queue, y, &mean, err);
     for (int i = 0; status == SS_OK && i < x->queue.n; i++) {
         x->at[i].n = mean[i].n;
-        x->at[i].mean = mean_of(&mean[i]);
+        x->at[i].mean = parts_mean_of(&mean[i]);
         x->at[i].ci_low = mean[i].interval.low;
         x->at[i].ci_high = mean[i].interval.high;
         if (x->queue.prompts[i].net) no_mean(&x->at[i].mean, &x->at[i].ci_low, &x->at[i].ci_high);
@@ -123,7 +123,7 @@ typedef struct tag_parts {
     const char *const *tag;
 } tag_parts;
 
-static int has_tag(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed) {
+static int parts_has_tag(const void *parts, const analysis_row *row, int number, int64_t prompt, int64_t seed) {
     const tag_parts *p = parts;
     (void)row, (void)seed;
     return strcmp(scores_tag(p->d, prompt), p->tag[number]) == 0;
@@ -137,7 +137,7 @@ ss_status analysis_add_tags(analysis *a, const scores *d, const char *const *tag
     SS_TRY(divided_reserve(&x, a, n_tags, err));
     for (int i = 0; status == SS_OK && i < a->n_rows; i++)
         if (!a->rows[i].without_unreadable)
-            status = add_parts(&x, d, &a->rows[i], tag, n_tags, 1, has_tag, &parts, err);
+            status = add_parts(&x, d, &a->rows[i], tag, n_tags, 1, parts_has_tag, &parts, err);
     return divided_end(&x, a->study, status, &a->by_tag, &a->n_by_tag, err);
 }
 
@@ -200,7 +200,7 @@ ss_status analysis_add_means(analysis *a, const scores *d, const char *const *ta
     if (status == SS_OK) status = queue_estimate(&q, a->study, &mean, err);
     for (int i = 0; status == SS_OK && i < q.n; i++) {
         a->means[i].n = mean[i].n;
-        a->means[i].mean = mean_of(&mean[i]);
+        a->means[i].mean = parts_mean_of(&mean[i]);
         a->means[i].low = mean[i].interval.low;
         a->means[i].high = mean[i].interval.high;
         if (q.prompts[i].net) no_mean(&a->means[i].mean, &a->means[i].low, &a->means[i].high);

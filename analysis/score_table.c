@@ -47,7 +47,7 @@ static ss_status read_seed(const score_table *t, score_entry *e, ss_error *err) 
     return SS_OK;
 }
 
-static ss_status read_rows(score_table *t, const char *by, ss_error *err) {
+static ss_status score_table_read_rows(score_table *t, const char *by, ss_error *err) {
     int condition, metric, part = 0;
     SS_TRY(csv_find_column(t->csv, "prompt", &t->prompt_column, err));
     SS_TRY(csv_find_column(t->csv, "seed", &t->seed_column, err));
@@ -79,17 +79,19 @@ typedef struct numbered {
     int64_t number;
 } numbered;
 
-static int by_text(const void *a, const void *b) { return strcmp(((const numbered *)a)->s, ((const numbered *)b)->s); }
+static int score_table_by_text(const void *a, const void *b) {
+    return strcmp(((const numbered *)a)->s, ((const numbered *)b)->s);
+}
 
 /* Prompts are numbered anew, in the order of their texts: figures do not depend on the order of the rows. */
-static ss_status order_prompts(score_table *t, ss_error *err) {
+static ss_status score_table_order_prompts(score_table *t, ss_error *err) {
     size_t n = (size_t)t->prompts.n;
     numbered *all = malloc(n * sizeof *all);
     int32_t *place = malloc(n * sizeof *place);
     ss_status status = all && place ? SS_OK : error_no_memory(err, "prompts", n * sizeof *all);
     if (status == SS_OK) {
         for (size_t i = 0; i < n; i++) all[i] = (numbered){t->prompts.at[i], (int64_t)i};
-        qsort(all, n, sizeof *all, by_text);
+        qsort(all, n, sizeof *all, score_table_by_text);
         for (size_t i = 0; i < n; i++) place[all[i].number] = (int32_t)i;
         for (int64_t i = 0; i < t->n; i++) t->at[i].prompt = place[t->at[i].prompt];
     }
@@ -104,14 +106,14 @@ static int compare_groups(const score_entry *p, const score_entry *q) {
     return (p->condition > q->condition) - (p->condition < q->condition);
 }
 
-static int compare_units(const score_entry *p, const score_entry *q) {
+static int score_table_compare_units(const score_entry *p, const score_entry *q) {
     if (p->prompt != q->prompt) return p->prompt < q->prompt ? -1 : 1;
     return (p->seed > q->seed) - (p->seed < q->seed);
 }
 
 static int compare(const void *a, const void *b) {
     int c = compare_groups(a, b);
-    return c ? c : compare_units(a, b);
+    return c ? c : score_table_compare_units(a, b);
 }
 
 static ss_status check_twice(const score_table *t, const char *by, ss_error *err) {
@@ -130,7 +132,7 @@ static ss_status check_twice(const score_table *t, const char *by, ss_error *err
     return SS_OK;
 }
 
-static ss_status read_csv(const char *path, score_table *t, ss_error *err) {
+static ss_status score_table_read_csv(const char *path, score_table *t, ss_error *err) {
     char *bytes;
     size_t size;
     t->path = path;
@@ -143,9 +145,9 @@ static ss_status read_csv(const char *path, score_table *t, ss_error *err) {
 }
 
 ss_status score_table_read(const char *path, const char *by, score_table *t, ss_error *err) {
-    SS_TRY(read_csv(path, t, err));
-    SS_TRY(read_rows(t, by, err));
-    SS_TRY(order_prompts(t, err));
+    SS_TRY(score_table_read_csv(path, t, err));
+    SS_TRY(score_table_read_rows(t, by, err));
+    SS_TRY(score_table_order_prompts(t, err));
     qsort(t->at, (size_t)t->n, sizeof *t->at, compare);
     return check_twice(t, by, err);
 }
@@ -234,7 +236,7 @@ ss_status score_table_join(const score_table *t, int metric, int part, int a, in
     int failed = 0;
     while (status == SS_OK && i < end_a && j < end_b) {
         const score_entry *p = &t->at[i], *q = &t->at[j];
-        int order = compare_units(p, q);
+        int order = score_table_compare_units(p, q);
         if (order == 0) {
             status = check_value(t, p, err);
             if (status == SS_OK) status = check_value(t, q, err);

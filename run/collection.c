@@ -12,7 +12,7 @@
 #include "io/content.h"
 #include "io/csv.h"
 
-static int is_number(const char *name) { return *name && name[strspn(name, "0123456789")] == '\0'; }
+static int collection_is_number(const char *name) { return *name && name[strspn(name, "0123456789")] == '\0'; }
 
 static int is_picture(const char *name) {
     static const char *const ENDS[] = {".png", ".jpg", ".jpeg", ".webp"};
@@ -33,7 +33,7 @@ static ss_status list_some(const char *folder, int (*wanted)(const char *name), 
 }
 
 /* Takes the texts, also on failure; `lost`: one of them could not be copied. */
-static ss_status add_image(collection *c, collection_image image, int lost, ss_error *err) {
+static ss_status collection_add_image(collection *c, collection_image image, int lost, ss_error *err) {
     if (c->n == c->capacity) {
         int capacity = c->capacity ? 2 * c->capacity : 64;
         collection_image *grown = realloc(c->image, (size_t)capacity * sizeof *grown);
@@ -66,14 +66,14 @@ static ss_status add_folder(collection *c, const char *folder, const char *below
             image.geneval = prompt->n_include > 0 ? prompt : NULL;
         }
         int lost = prompt && (!image.prompt || (prompt->tag && !image.tag));
-        status = add_image(c, image, lost, err);
+        status = collection_add_image(c, image, lost, err);
     }
     folder_names_free(&pictures);
     free(path);
     return status;
 }
 
-static ss_status add_prompt_folder(collection *c, const char *folder, const char *number, ss_error *err) {
+static ss_status collection_add_prompt_folder(collection *c, const char *folder, const char *number, ss_error *err) {
     char *below = file_join(number, "samples"), *inner = file_join(folder, number);
     char *metadata = inner ? file_join(inner, "metadata.jsonl") : NULL;
     geneval_prompts *p = &c->metadata[c->n_metadata];
@@ -92,11 +92,12 @@ static ss_status add_prompt_folder(collection *c, const char *folder, const char
 
 static ss_status read_folder(const char *path, collection *c, ss_error *err) {
     folder_names numbers;
-    SS_TRY(list_some(path, is_number, &numbers, err));
+    SS_TRY(list_some(path, collection_is_number, &numbers, err));
     ss_status status = SS_OK;
     c->metadata = calloc((size_t)numbers.n + 1, sizeof *c->metadata);
     if (!c->metadata) status = error_no_memory(err, path, 1);
-    for (int i = 0; status == SS_OK && i < numbers.n; i++) status = add_prompt_folder(c, path, numbers.at[i], err);
+    for (int i = 0; status == SS_OK && i < numbers.n; i++)
+        status = collection_add_prompt_folder(c, path, numbers.at[i], err);
     if (status == SS_OK && numbers.n == 0) status = add_folder(c, path, "", NULL, err);
     folder_names_free(&numbers);
     return status;
@@ -127,7 +128,7 @@ static const char *cell_or_null(const csv_table *t, int64_t row, int column) {
     return column >= 0 && *csv_cell(t, row, column) ? csv_cell(t, row, column) : NULL;
 }
 
-static ss_status read_rows(const char *path, const csv_table *t, collection *c, ss_error *err) {
+static ss_status collection_read_rows(const char *path, const csv_table *t, collection *c, ss_error *err) {
     int image, prompt, tag = optional_column(t, "tag"), baseline = optional_column(t, "baseline");
     SS_TRY(csv_find_column(t, "image", &image, err));
     SS_TRY(csv_find_column(t, "prompt", &prompt, err));
@@ -147,15 +148,15 @@ static ss_status read_rows(const char *path, const csv_table *t, collection *c, 
         if (tagged) x.tag = text_copy(tagged);
         if (paired) x.baseline = beside(path, paired);
         int lost = (said && !x.prompt) || (tagged && !x.tag) || (paired && !x.baseline);
-        SS_TRY(add_image(c, x, lost, err));
+        SS_TRY(collection_add_image(c, x, lost, err));
     }
     return SS_OK;
 }
 
-static ss_status read_csv(const char *path, collection *c, ss_error *err) {
+static ss_status collection_read_csv(const char *path, collection *c, ss_error *err) {
     csv_table *t;
     SS_TRY(csv_read_file(path, &t, err));
-    ss_status status = read_rows(path, t, c, err);
+    ss_status status = collection_read_rows(path, t, c, err);
     csv_close(t);
     return status;
 }
@@ -166,7 +167,7 @@ ss_status collection_read(const char *path, collection *out, ss_error *err) {
     struct stat st;
     *out = (collection){0};
     if (stat(path, &st) != 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot be found");
-    ss_status status = S_ISDIR(st.st_mode) ? read_folder(path, out, err) : read_csv(path, out, err);
+    ss_status status = S_ISDIR(st.st_mode) ? read_folder(path, out, err) : collection_read_csv(path, out, err);
     if (status == SS_OK && out->n == 0)
         status = error_set(err, SS_ERR_INPUT, path,
                            "holds no image; expected N/samples/*.png beside N/metadata.jsonl, pictures, or a CSV with "

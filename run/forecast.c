@@ -31,7 +31,7 @@ typedef struct forecast {
     rgb_image image;
 } forecast;
 
-static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t forecast_larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* ---- timing ---- */
 
@@ -192,7 +192,7 @@ static ss_status time_metric(forecast *f, const study_metric *m, ss_error *err) 
     double began = clock_seconds();
     if (status == SS_OK) status = use_metric(f, m, state, err);
     f->keep += clock_seconds() - began;
-    f->metric_scratch_bytes = larger(f->metric_scratch_bytes, arena_peak(scratch));
+    f->metric_scratch_bytes = forecast_larger(f->metric_scratch_bytes, arena_peak(scratch));
     size_t after = memory_resident(), ours = before + arena_touched(scratch);
     if (after > ours) f->metric_bytes += after - ours;
     if (m->row->close) m->row->close(f->c, state);
@@ -215,7 +215,7 @@ static ss_status time_keeping(forecast *f, ss_error *err) {
 
 /* ---- conditions ---- */
 
-static int recalls(const attn_program *g) {
+static int forecast_recalls(const attn_program *g) {
     for (int i = 0; i < g->n; i++)
         if (attn_recalls(&g->intervention[i])) return 1;
     return 0;
@@ -242,7 +242,7 @@ static ss_status time_condition(forecast *f, int number, double budget, ss_error
 static int is_timed(const forecast *f, int number) {
     const plan_condition *b = &f->p->condition[number];
     int as_baseline = (b->settings.guidance > 1) == (f->p->settings.guidance > 1);
-    return b->program.n > 0 && as_baseline && !recalls(&b->program);
+    return b->program.n > 0 && as_baseline && !forecast_recalls(&b->program);
 }
 
 /* Calls of the network a step: some schedulers have two. */
@@ -318,9 +318,11 @@ static void set_memory(forecast *f) {
     size_t base = (now > ours ? now - ours : 0) + f->metric_bytes + STORE_BYTES,
            images = k->network_bytes + k->decoder_bytes;
     size_t texts = k->encoder_bytes + k->encode_scratch_bytes + ((size_t)TEXTS + 1) * k->text_bytes;
-    images += larger(larger(k->step_scratch_bytes, k->decode_scratch_bytes), f->metric_scratch_bytes) + held_bytes(f);
-    size_t before = larger(texts, k->packing_bytes);
-    out->memory_bytes = larger(base + larger(before, images), memory_peak());
+    images +=
+        forecast_larger(forecast_larger(k->step_scratch_bytes, k->decode_scratch_bytes), f->metric_scratch_bytes) +
+        held_bytes(f);
+    size_t before = forecast_larger(texts, k->packing_bytes);
+    out->memory_bytes = forecast_larger(base + forecast_larger(before, images), memory_peak());
     out->weight_bytes = k->network_bytes + k->decoder_bytes;
     out->step_bytes = k->step_scratch_bytes;
     out->decode_bytes = k->decode_scratch_bytes;

@@ -30,7 +30,7 @@ typedef struct intake {
     import_row *row;
 } intake;
 
-static ss_status add(intake *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
+static ss_status import_add(intake *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
     if (w->n == w->capacity) {
         int64_t capacity = w->capacity ? 2 * w->capacity : 256;
         import_row *grown = realloc(w->row, (size_t)capacity * sizeof *grown);
@@ -99,7 +99,7 @@ static ss_status check_row(intake *w, const csv_table *t, int64_t r, const colum
                      hash, csv_cell(t, r, c->sha256));
 }
 
-static ss_status read_rows(intake *w, const csv_table *t, const char *name, ss_error *err) {
+static ss_status import_read_rows(intake *w, const csv_table *t, const char *name, ss_error *err) {
     columns c = {.metric = column_of(t, "metric"), .pixels = column_of(t, "pixels"), .sha256 = column_of(t, "sha256")};
     SS_TRY(csv_find_column(t, "image", &c.image, err));
     SS_TRY(csv_find_column(t, "value", &c.value, err));
@@ -116,7 +116,7 @@ static ss_status read_rows(intake *w, const csv_table *t, const char *name, ss_e
         SS_TRY(check_row(w, t, r, &c, &unit, err));
         const char *metric_name = name ? name : csv_cell(t, r, c.metric);
         if (!*metric_name) return csv_error(err, w->path, csv_line(t, r), "metric is empty");
-        SS_TRY(add(w, unit, value, metric_name, err));
+        SS_TRY(import_add(w, unit, value, metric_name, err));
     }
     return SS_OK;
 }
@@ -139,7 +139,7 @@ static ss_status read_result(intake *w, const char *text_line, size_t length, in
     if (status == SS_OK) status = store_image(w->s, unit, &image, err); /* still what the run made */
     if (status == SS_OK) {
         rgb_image_free(&image);
-        status = add(w, unit, correct, name, err);
+        status = import_add(w, unit, correct, name, err);
     }
     json_decref(o);
     return status;
@@ -241,7 +241,7 @@ static ss_status take_in(intake *w, const char *name, metric_kind kind, ss_error
     ss_status status = store_prepare(w->s, "DELETE FROM score WHERE metric = ? AND unit = ?", &w->remove, err);
     if (status == SS_OK)
         status = is_geneval ? read_results(w, name ? name : "geneval", err) : csv_read_file(w->path, &t, err);
-    if (status == SS_OK && t) status = read_rows(w, t, name, err);
+    if (status == SS_OK && t) status = import_read_rows(w, t, name, err);
     if (status == SS_OK) status = take_over(w, kind, is_geneval, err);
     csv_close(t);
     sqlite3_finalize(w->find);

@@ -125,7 +125,7 @@ static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_er
     return status;
 }
 
-static ss_status score_one(rescore *w, const pending *u, ss_error *err) {
+static ss_status rescore_score_one(rescore *w, const pending *u, ss_error *err) {
     int paired = (w->m->row->needs & METRIC_NEEDS_BASELINE) != 0;
     rgb_image image;
     metric_value value = {0};
@@ -155,7 +155,7 @@ static ss_status score_one(rescore *w, const pending *u, ss_error *err) {
     return status;
 }
 
-static void tell(rescore *w) {
+static void rescore_tell(rescore *w) {
     run_progress *g = &w->progress;
     g->forwards_done = g->units_done;
     g->seconds = clock_seconds() - w->started;
@@ -172,8 +172,8 @@ static ss_status score_batch(rescore *w, const pending *u, int64_t n, ss_error *
     for (int64_t i = 0; status == SS_OK && i < n; i++) {
         if (w->o->stop && *w->o->stop)
             status = error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; finished scores are in the store");
-        else status = score_one(w, &u[i], err);
-        if (status == SS_OK) w->progress.units_done++, tell(w);
+        else status = rescore_score_one(w, &u[i], err);
+        if (status == SS_OK) w->progress.units_done++, rescore_tell(w);
     }
     if (status == SS_OK) status = store_commit(w->s, err);
     if (status != SS_OK) store_rollback(w->s);

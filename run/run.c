@@ -63,12 +63,12 @@ typedef struct runner {
     snapshot *snapshots;
 } runner;
 
-static ss_status check_stop(const run_options *o, ss_error *err) {
+static ss_status run_check_stop(const run_options *o, ss_error *err) {
     if (!o->stop || !*o->stop) return SS_OK;
     return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; what was finished is in the store");
 }
 
-static void tell(runner *r, const plan_unit *u) {
+static void run_tell(runner *r, const plan_unit *u) {
     run_progress *g = &r->progress;
     if (!r->o->progress) return;
     r->name.len = 0;
@@ -94,7 +94,7 @@ static int is_carrier(const runner *r, const plan_unit *u) {
 static int start_of(const plan_condition *c) { return c->shares_prefix && c->program.n ? c->first_step : 0; }
 
 /* Whether the condition chooses from the baseline's masses. */
-static int recalls(const plan_condition *c) {
+static int run_recalls(const plan_condition *c) {
     for (int i = 0; i < c->program.n; i++)
         if (attn_recalls(&c->program.intervention[i])) return 1;
     return 0;
@@ -111,7 +111,7 @@ static int64_t group_forwards(const runner *r, const plan_group *g, int *carried
         const plan_unit *u = &r->p->unit[i];
         const plan_condition *c = &r->p->condition[u->condition];
         if (r->done[i]) continue;
-        int upto = is_carrier(r, u) || recalls(c) || c->follows ? c->settings.steps : start_of(c);
+        int upto = is_carrier(r, u) || run_recalls(c) || c->follows ? c->settings.steps : start_of(c);
         if (upto > *carried) *carried = upto;
         if (!is_carrier(r, u)) forwards += c->settings.steps - start_of(c);
     }
@@ -150,7 +150,7 @@ static void tell_texts(void *user, int64_t done, int64_t total) {
     runner *r = user;
     r->progress.texts_done = done;
     r->progress.texts_total = total;
-    tell(r, NULL);
+    run_tell(r, NULL);
 }
 
 /* All texts before the first step: afterwards the encoders are not in memory. */
@@ -171,8 +171,8 @@ static attn_stream_name stream_name(const plan *p, const plan_unit *u) {
 }
 
 /* An image from its noise on, with what acts on it. */
-static ss_status begin(const plan *p, const plan_unit *u, pipeline *pl, const embedding *e, attn_run **run,
-                       denoise_state **state, ss_error *err) {
+static ss_status run_begin(const plan *p, const plan_unit *u, pipeline *pl, const embedding *e, attn_run **run,
+                           denoise_state **state, ss_error *err) {
     const plan_condition *c = &p->condition[u->condition];
     attn_shape shape = {c->settings.steps, p->sites.blocks, p->sites.heads, p->sites.keys};
     attn_stream_name name = stream_name(p, u);
@@ -217,7 +217,7 @@ static ss_status take_failure(runner *r, job *j, ss_status status, int step, ss_
 
 /* Give the job its run and state: from noise, or from the baseline's snapshot at its start. */
 static ss_status begin_job(runner *r, job *j, ss_error *err) {
-    if (j->start == 0) SS_TRY(begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
+    if (j->start == 0) SS_TRY(run_begin(r->p, j->unit, r->pl, j->e, &j->run, &j->state, err));
     else {
         const snapshot *from = snapshot_at(r, j->start);
         if (!from) return error_set(err, SS_ERR_INTERNAL, NULL, "no snapshot of the baseline at step %d", j->start);
@@ -291,18 +291,18 @@ static ss_status denoise_wave(runner *r, job *const *wave, int n, const job *car
         }
         if (!left) return SS_OK;
         if (active == 0) continue;
-        SS_TRY(check_stop(r->o, err));
+        SS_TRY(run_check_stop(r->o, err));
         SS_TRY(denoise_step(r->pl, states, active, err));
         for (int i = 0; i < active; i++) SS_TRY(look_after(r, stepped[i], step, err));
         r->progress.forwards_done += active;
-        tell(r, shown);
+        run_tell(r, shown);
     }
 }
 
 /* ---- one finished image ---- */
 
-static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *image, store_score *out, int *n,
-                             ss_error *err) {
+static ss_status run_score_image(runner *r, const plan_unit *u, const rgb_image *image, store_score *out, int *n,
+                                 ss_error *err) {
     const study *y = r->p->study;
     const geneval_prompt *g = &r->p->prompts.prompt[u->prompt];
     *n = 0;
@@ -328,10 +328,10 @@ static ss_status score_image(runner *r, const plan_unit *u, const rgb_image *ima
     return SS_OK;
 }
 
-static ss_status finish(runner *r, job *j, ss_error *err) {
+static ss_status run_finish(runner *r, job *j, ss_error *err) {
     store_score scores[STUDY_MAX_METRICS];
     rgb_image image = {0};
-    SS_TRY(check_stop(r->o, err));
+    SS_TRY(run_check_stop(r->o, err));
     if (!j->failed) SS_TRY(take_failure(r, j, denoise_decode(r->pl, j->state, &image, err), -1, err));
     const store_failure failure = {j->failed_step, j->reason};
     store_result result = {.unit = j->unit, .image = &image, .run = j->run, .score = scores};
@@ -340,7 +340,7 @@ static ss_status finish(runner *r, job *j, ss_error *err) {
     result.key_class[BRANCH_COND] = embedding_key_classes(j->e, BRANCH_COND);
     if (branches_of(&j->condition->settings) > 1)
         result.key_class[BRANCH_UNCOND] = embedding_key_classes(j->e, BRANCH_UNCOND);
-    ss_status status = j->failed ? SS_OK : score_image(r, j->unit, &image, scores, &result.n_scores, err);
+    ss_status status = j->failed ? SS_OK : run_score_image(r, j->unit, &image, scores, &result.n_scores, err);
     if (status == SS_OK) status = store_put(r->s, r->p, &result, err);
     if (status == SS_OK && role_of(r, j->unit) == CONDITION_BASELINE) {
         rgb_image_free(&r->baseline);
@@ -352,7 +352,7 @@ static ss_status finish(runner *r, job *j, ss_error *err) {
     r->done[j->unit - r->p->unit] = 1;
     r->units_made++;
     r->progress.units_done++;
-    tell(r, j->unit);
+    run_tell(r, j->unit);
     return SS_OK;
 }
 
@@ -409,7 +409,7 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
         status = embedding_for(r, wave[i]->unit, wave[i]->condition, &wave[i]->e, &own[i], err);
     if (status == SS_OK) status = denoise_wave(r, wave, n, carrier, carry, err);
     for (int i = 0; i < n && status == SS_OK; i++)
-        if (!r->done[wave[i]->unit - r->p->unit]) status = finish(r, wave[i], err);
+        if (!r->done[wave[i]->unit - r->p->unit]) status = run_finish(r, wave[i], err);
     if (carrier && bits_any(&r->p->recall) && role_of(r, carrier->unit) == CONDITION_BASELINE) {
         r->recalled = wave[0]->run;
         wave[0]->run = NULL;
@@ -477,7 +477,7 @@ static ss_status open_metrics(runner *r, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status prepare(runner *r, ss_error *err) {
+static ss_status run_prepare(runner *r, ss_error *err) {
     const plan *p = r->p;
     int most = 0, carried;
     int64_t done;
@@ -495,7 +495,7 @@ static ss_status prepare(runner *r, ss_error *err) {
 ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_options *o, ss_error *err) {
     static const run_options NONE = {0};
     runner r = {.s = s, .p = p, .c = c, .pl = pl, .o = o ? o : &NONE, .started = clock_seconds()};
-    ss_status status = prepare(&r, err);
+    ss_status status = run_prepare(&r, err);
     if (status == SS_OK) status = encode_texts_first(&r, err);
     for (int i = 0; status == SS_OK && i < p->n_groups; i++) {
         status = run_group(&r, &p->group[i], err);
@@ -518,10 +518,10 @@ ss_status run_plan(store *s, const plan *p, compute *c, pipeline *pl, const run_
 static ss_status denoise_alone(const plan *p, const plan_unit *u, pipeline *pl, const embedding *e,
                                const attn_run *baseline, const run_options *o, attn_run **run, denoise_state **state,
                                ss_error *err) {
-    SS_TRY(begin(p, u, pl, e, run, state, err));
+    SS_TRY(run_begin(p, u, pl, e, run, state, err));
     attn_run_set_baseline(*run, baseline);
     for (int i = 0; i < p->condition[u->condition].settings.steps; i++) {
-        if (o) SS_TRY(check_stop(o, err));
+        if (o) SS_TRY(run_check_stop(o, err));
         SS_TRY(denoise_step(pl, state, 1, err));
         SS_TRY(denoise_check(pl, *state, err));
     }
@@ -537,7 +537,7 @@ ss_status run_unit(const plan *p, const plan_unit *u, pipeline *pl, const run_op
     plan_unit baseline = *u;
     baseline.condition = 0;
     ss_status status = pipeline_encode(pl, &c->settings, plan_unit_prompt(p, u), &e, err);
-    if (status == SS_OK && recalls(c))
+    if (status == SS_OK && run_recalls(c))
         status = denoise_alone(p, &baseline, pl, e, NULL, o, &base_run, &base_state, err);
     if (status == SS_OK) status = denoise_alone(p, u, pl, e, base_run, o, &run, &state, err);
     if (status == SS_OK) status = denoise_decode(pl, state, out, err);

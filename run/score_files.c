@@ -123,7 +123,7 @@ typedef struct scorer {
     double started;
 } scorer;
 
-static void tell(const scorer *w, int64_t done, int64_t total, const char *unit) {
+static void score_files_tell(const scorer *w, int64_t done, int64_t total, const char *unit) {
     double seconds = clock_seconds() - w->started, rate = seconds > 0 && done ? (double)done / seconds : (double)NAN;
     run_progress now = {.study = "score",
                         .units_done = done,
@@ -137,12 +137,13 @@ static void tell(const scorer *w, int64_t done, int64_t total, const char *unit)
     if (w->o->progress) w->o->progress(w->o->user, &now);
 }
 
-static ss_status check_stop(const scorer *w, ss_error *err) {
+static ss_status score_files_check_stop(const scorer *w, ss_error *err) {
     if (!w->o->stop || !*w->o->stop) return SS_OK;
     return error_set(err, SS_ERR_INTERRUPTED, NULL, "interrupted; give the same command again to go on");
 }
 
-static void add_row(text *out, const file_scores *s, const collection *c, const study_metric *m, const file_score *x) {
+static void score_files_add_row(text *out, const file_scores *s, const collection *c, const study_metric *m,
+                                const file_score *x) {
     static const collection_image NONE = {0};
     const collection_image *image = x->image >= 0 ? &c->image[x->image] : &NONE;
     const char *of_set = "*";
@@ -160,13 +161,13 @@ static void add_row(text *out, const file_scores *s, const collection *c, const 
     csv_add_end(out);
 }
 
-static ss_status keep(scorer *w, file_score x, ss_error *err) {
+static ss_status score_files_keep(scorer *w, file_score x, ss_error *err) {
     w->out->at[w->out->n++] = x;
     w->out->known += x.was_known;
     w->out->failed += x.problem != NULL;
     if (!w->journal || x.was_known) return SS_OK;
     text row = {0};
-    add_row(&row, w->out, w->c, w->m, &x);
+    score_files_add_row(&row, w->out, w->c, w->m, &x);
     int good = !row.failed && fwrite(row.s, row.len, 1, w->journal) == 1 && fflush(w->journal) == 0;
     text_free(&row);
     return good ? SS_OK : error_set_errno(err, SS_ERR_RESOURCE, NULL, "cannot write the partial results");
@@ -189,8 +190,8 @@ static ss_status as_problem(ss_status status, file_score *x, ss_error *err) {
     return words.failed ? error_no_memory(err, "a message", 1) : SS_OK;
 }
 
-static ss_status score_one(scorer *w, int i, int metric_index, const rgb_image *image, const rgb_image *baseline,
-                           file_score *x, ss_error *err) {
+static ss_status score_files_score_one(scorer *w, int i, int metric_index, const rgb_image *image,
+                                       const rgb_image *baseline, file_score *x, ss_error *err) {
     const collection_image *at = &w->c->image[i];
     const metric *row = w->m[metric_index].row;
     metric_input in = {.image = image, .baseline = baseline, .prompt = at->prompt, .geneval = at->geneval};
@@ -212,7 +213,7 @@ static ss_status score_one(scorer *w, int i, int metric_index, const rgb_image *
 }
 
 /* From the results that are there: 1 where the score is known. */
-static int recall(scorer *w, int i, int metric_index, file_score *x) {
+static int score_files_recall(scorer *w, int i, int metric_index, file_score *x) {
     const collection_image *at = &w->c->image[i];
     const metric *row = w->m[metric_index].row;
     char *key = make_key(w->out->pixels[i], row->needs & METRIC_NEEDS_BASELINE ? w->out->baseline[i] : "",
@@ -236,7 +237,7 @@ static ss_status read_picture(const char *path, rgb_image *image, file_sha256 ha
     return status;
 }
 
-static ss_status score_image(scorer *w, int i, ss_error *err) {
+static ss_status score_files_score_image(scorer *w, int i, ss_error *err) {
     const collection_image *at = &w->c->image[i];
     rgb_image image = {0}, baseline = {0};
     char *unread = NULL, *unpaired = NULL;
@@ -249,14 +250,14 @@ static ss_status score_image(scorer *w, int i, ss_error *err) {
         if (lost) {
             x.problem = text_copy(lost);
             x.value = (double)NAN;
-        } else if (!recall(w, i, k, &x)) {
+        } else if (!score_files_recall(w, i, k, &x)) {
             status = open_metric(w, k, err);
             if (status == SS_OK) {
-                status = score_one(w, i, k, &image, at->baseline ? &baseline : NULL, &x, err);
+                status = score_files_score_one(w, i, k, &image, at->baseline ? &baseline : NULL, &x, err);
                 if (!w->broken) status = as_problem(status, &x, err);
             }
         }
-        if (status == SS_OK) status = keep(w, x, err);
+        if (status == SS_OK) status = score_files_keep(w, x, err);
     }
     rgb_image_free(&image);
     rgb_image_free(&baseline);
@@ -268,8 +269,8 @@ static ss_status score_image(scorer *w, int i, ss_error *err) {
 /* ---- sets ---- */
 
 /* Features of all images; one that cannot be read is an error here, since a set without it is another set. */
-static ss_status make_features(scorer *w, const collection *c, int metric_index, stats_features *out, float **owned,
-                               ss_error *err) {
+static ss_status score_files_make_features(scorer *w, const collection *c, int metric_index, stats_features *out,
+                                           float **owned, ss_error *err) {
     const metric *row = w->m[metric_index].row;
     int64_t width = row->width(w->state[metric_index]);
     float *x = malloc((size_t)(c->n * width) * sizeof *x);
@@ -278,12 +279,12 @@ static ss_status make_features(scorer *w, const collection *c, int metric_index,
     *out = (stats_features){.n = c->n, .d = width, .f32 = x};
     for (int i = 0; i < c->n; i++) {
         rgb_image image;
-        SS_TRY(check_stop(w, err));
+        SS_TRY(score_files_check_stop(w, err));
         SS_TRY(image_read(c->image[i].path, &image, err));
         ss_status status = metric_feature(row, w->compute, w->state[metric_index], &image, x + i * width, err);
         rgb_image_free(&image);
         if (status != SS_OK) return status;
-        tell(w, i + 1, c->n, row->about.name);
+        score_files_tell(w, i + 1, c->n, row->about.name);
     }
     return SS_OK;
 }
@@ -294,8 +295,8 @@ static ss_status compare_sets(scorer *w, int k, ss_error *err) {
     float *owned[2] = {NULL, NULL};
     metric_set_value value;
     SS_TRY(open_metric(w, k, err));
-    ss_status status = make_features(w, w->c, k, &first, &owned[0], err);
-    if (status == SS_OK) status = make_features(w, w->others, k, &second, &owned[1], err);
+    ss_status status = score_files_make_features(w, w->c, k, &first, &owned[0], err);
+    if (status == SS_OK) status = score_files_make_features(w, w->others, k, &second, &owned[1], err);
     if (status == SS_OK)
         status = row->distance(w->state[k], &first, NULL, &second, NULL, 0, w->compute->threads, &value, err);
     free(owned[0]);
@@ -303,7 +304,7 @@ static ss_status compare_sets(scorer *w, int k, ss_error *err) {
     if (status != SS_OK) return status;
     text note = {0};
     text_addf(&note, "%lld images against %lld", (long long)value.n1, (long long)value.n2);
-    return keep(w, (file_score){.image = -1, .metric = k, .value = value.value, .note = note.s}, err);
+    return score_files_keep(w, (file_score){.image = -1, .metric = k, .value = value.value, .note = note.s}, err);
 }
 
 /* ---- the whole ---- */
@@ -343,7 +344,7 @@ static ss_status hash_weights(const study_metric *m, tokenizer_rules rules, file
     return SS_OK;
 }
 
-static ss_status prepare(scorer *w, const char *out_path, const char *partial, ss_error *err) {
+static ss_status score_files_prepare(scorer *w, const char *out_path, const char *partial, ss_error *err) {
     size_t rows = (size_t)w->c->n * (size_t)w->n_images + (size_t)(w->n_metrics - w->n_images);
     file_scores *s = w->out;
     SS_TRY(check_needs(w, err));
@@ -383,9 +384,9 @@ static ss_status begin_journal(scorer *w, const char *partial, ss_error *err) {
 static ss_status work(scorer *w, ss_error *err) {
     ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && w->n_images && i < w->c->n; i++) {
-        status = check_stop(w, err);
-        if (status == SS_OK) status = score_image(w, i, err);
-        if (status == SS_OK) tell(w, i + 1, w->c->n, w->c->image[i].name);
+        status = score_files_check_stop(w, err);
+        if (status == SS_OK) status = score_files_score_image(w, i, err);
+        if (status == SS_OK) score_files_tell(w, i + 1, w->c->n, w->c->image[i].name);
     }
     for (int k = w->n_images; status == SS_OK && k < w->n_metrics; k++) status = compare_sets(w, k, err);
     return status;
@@ -404,7 +405,8 @@ ss_status score_files(const collection *c, const collection *others, const study
     const char *target = out_path;
     if (out_path && !output_is_file(out_path)) out_path = NULL; /* a stream: nothing to go on from, nothing beside it */
     if (out_path) text_addf(&partial, "%s.partial", out_path);
-    ss_status status = partial.failed ? error_no_memory(err, "a file name", 1) : prepare(&w, out_path, partial.s, err);
+    ss_status status =
+        partial.failed ? error_no_memory(err, "a file name", 1) : score_files_prepare(&w, out_path, partial.s, err);
     if (status == SS_OK && out_path) status = begin_journal(&w, partial.s, err);
     if (status == SS_OK) status = work(&w, err);
     if (w.journal && fclose(w.journal) != 0 && status == SS_OK)
@@ -438,10 +440,10 @@ void file_scores_free(file_scores *s) {
 
 void file_scores_add_csv(const file_scores *s, const collection *c, const study_metric *m, text *out) {
     text_add(out, HEADER);
-    for (int64_t i = 0; i < s->n; i++) add_row(out, s, c, m, &s->at[i]);
+    for (int64_t i = 0; i < s->n; i++) score_files_add_row(out, s, c, m, &s->at[i]);
 }
 
-static int has_tag(const collection *c, const file_score *x, const char *tag) {
+static int score_files_has_tag(const collection *c, const file_score *x, const char *tag) {
     const char *own = x->image >= 0 ? c->image[x->image].tag : NULL;
     return !tag || (own && strcmp(own, tag) == 0);
 }
@@ -454,13 +456,13 @@ static void describe(const file_scores *s, const collection *c, const study_metr
     const char *note = NULL; /* of sets: how many images */
     for (int64_t i = 0; i < s->n; i++) {
         const file_score *x = &s->at[i];
-        if (x->metric != k || !has_tag(c, x, tag)) continue;
+        if (x->metric != k || !score_files_has_tag(c, x, tag)) continue;
         if (x->problem) failed++;
         else n++, sum += x->value, note = x->note;
     }
     double mean = n ? sum / (double)n : (double)NAN;
     for (int64_t i = 0; i < s->n; i++)
-        if (s->at[i].metric == k && !s->at[i].problem && has_tag(c, &s->at[i], tag))
+        if (s->at[i].metric == k && !s->at[i].problem && score_files_has_tag(c, &s->at[i], tag))
             squares += (s->at[i].value - mean) * (s->at[i].value - mean);
     if (m[k].row->kind == METRIC_SET) text_addf(out, "%-14s %-16s %7s  ", m[k].row->about.name, "all", "sets");
     else text_addf(out, "%-14s %-16s %7lld  ", m[k].row->about.name, tag ? tag : "all", (long long)n);

@@ -27,7 +27,7 @@ static void sets_free(sets *w) {
     free(w->feature);
 }
 
-static ss_status add_image(sets *w, int64_t unit, int64_t condition, int64_t prompt, ss_error *err) {
+static ss_status sets_add_image(sets *w, int64_t unit, int64_t condition, int64_t prompt, ss_error *err) {
     if (w->n == w->capacity) {
         w->capacity = w->capacity ? 2 * w->capacity : 256;
         int64_t **const lists[] = {&w->unit, &w->condition, &w->prompt};
@@ -52,8 +52,8 @@ static ss_status list_images(sets *w, ss_error *err) {
                         " ORDER BY u.condition, u.prompt, u.seed"));
     ss_status status = SS_OK;
     while (status == SS_OK && (more = store_rows_next(r, err)) != 0)
-        status =
-            more < 0 ? err->code : add_image(w, store_rows_int(r, 0), store_rows_int(r, 1), store_rows_int(r, 2), err);
+        status = more < 0 ? err->code
+                          : sets_add_image(w, store_rows_int(r, 0), store_rows_int(r, 1), store_rows_int(r, 2), err);
     store_rows_close(r);
     return status;
 }
@@ -88,7 +88,7 @@ static ss_status have_all(const sets *w, const char *options, int *all, ss_error
     return status;
 }
 
-static ss_status make_features(sets *w, ss_error *err) {
+static ss_status sets_make_features(sets *w, ss_error *err) {
     double started = clock_seconds();
     run_progress now = {.study = store_study(w->s)->name, .unit = w->m->row->about.name};
     now.units_total = now.forwards_total = w->n;
@@ -160,7 +160,7 @@ static ss_status run_metric(sets *w, const char *options, ss_error *err) {
     SS_TRY(have_all(w, options, &all, err));
     if (all) return SS_OK;
     SS_TRY(w->m->row->open(w->c, study_tokenizer_rules(store_study(w->s)), w->m->options, &w->state, err));
-    ss_status status = make_features(w, err);
+    ss_status status = sets_make_features(w, err);
     if (status == SS_OK) status = put_all(w, options, err);
     w->m->row->close(w->c, w->state);
     return status;

@@ -146,7 +146,7 @@ static ss_status check_finite(const store *s, verify_report *v, ss_error *err) {
 
 /* Two seeds are two noises, so they never give the same image: else the seeds are one, or the image holds nothing of
  * its noise. */
-static ss_status check_seeds(const store *s, verify_report *v, ss_error *err) {
+static ss_status verify_check_seeds(const store *s, verify_report *v, ss_error *err) {
     store_rows *r;
     int more;
     SS_TRY(store_select(&r, s, err,
@@ -177,7 +177,7 @@ static ss_status check_shams(const store *s, verify_report *v, ss_error *err) {
     return more < 0 ? err->code : SS_OK;
 }
 
-static ss_status check_class(const store *s, const study *y, const compute *c, verify_report *v, ss_error *err) {
+static ss_status verify_check_class(const store *s, const study *y, const compute *c, verify_report *v, ss_error *err) {
     store_rows *r;
     text here = {0};
     SS_TRY(store_select(&r, s, err, "SELECT description FROM class ORDER BY class"));
@@ -317,9 +317,9 @@ ss_status verify_store(store *s, const plan *p, compute *c, pipeline *pl, int re
     SS_TRY_GOTO(check_shams(s, out, err), end);
     SS_TRY_GOTO(check_failures(s, out, err), end);
     SS_TRY_GOTO(check_finite(s, out, err), end);
-    SS_TRY_GOTO(check_seeds(s, out, err), end);
+    SS_TRY_GOTO(verify_check_seeds(s, out, err), end);
     if (c && pl && remake > 0) {
-        SS_TRY_GOTO(check_class(s, p->study, c, out, err), end);
+        SS_TRY_GOTO(verify_check_class(s, p->study, c, out, err), end);
         SS_TRY_GOTO(remake_some(s, p, done, pl, remake, o, must_be_same, out, err), end);
         if (p->study->weights != FORM_STORED) SS_TRY_GOTO(measure_rounding(s, p, done, pl, remake, o, out, err), end);
     }

@@ -36,15 +36,15 @@ const export_table EXPORT_TABLES[] = {
 const int EXPORT_TABLE_COUNT = sizeof EXPORT_TABLES / sizeof *EXPORT_TABLES;
 
 /* Shortest of the digits that reads back as the same number: float32 values where they are such. */
-static void add_number(text *out, int column, double x) {
+static void export_add_number(text *out, int column, double x) {
     csv_add_double(out, column, x, (double)(float)x == x ? 9 : 17);
 }
 
-static void add_row(store_rows *r, text *out) {
+static void export_add_row(store_rows *r, text *out) {
     for (int i = 0; i < store_rows_columns(r); i++) {
         int kind = store_rows_is_number(r, i);
         if (kind == 1) csv_add_int(out, i, store_rows_int(r, i));
-        else if (kind == 2) add_number(out, i, store_rows_double(r, i));
+        else if (kind == 2) export_add_number(out, i, store_rows_double(r, i));
         else csv_add_text(out, i, store_rows_text(r, i));
     }
     csv_add_end(out);
@@ -59,7 +59,7 @@ ss_status export_csv(const store *s, const export_table *table, export_write wri
     for (int i = 0; i < store_rows_columns(r); i++) csv_add_text(&out, i, store_rows_name(r, i));
     csv_add_end(&out);
     while (!closed && !out.failed && (more = store_rows_next(r, err)) == 1) {
-        add_row(r, &out);
+        export_add_row(r, &out);
         if (out.len < CHUNK) continue;
         closed = write(user, out.s, out.len);
         out.len = 0;

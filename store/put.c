@@ -14,7 +14,7 @@
 #include "io/hdf5.h"
 
 /* GenEval's layout: images/CONDITION/PROMPT/samples/SEED.png, relative to the store. */
-static void add_prompt_folder(const plan *p, const plan_unit *u, text *out) {
+static void put_add_prompt_folder(const plan *p, const plan_unit *u, text *out) {
     text_addf(out, "images/%s/%05d", p->study->condition[u->condition].folder, u->prompt);
 }
 
@@ -77,7 +77,7 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     const study_condition *condition = &p->study->condition[u->condition];
     text folder = {0}, settings = {0};
     seed_text seed;
-    add_prompt_folder(p, u, &folder);
+    put_add_prompt_folder(p, u, &folder);
     text_addf(relative, "%s/samples/%04d.png", text_for(&folder, relative), u->seed_index);
     sample_settings_add_words(&c->settings, &settings);
     seed_write(plan_unit_seed(p, u), seed);

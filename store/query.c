@@ -69,7 +69,7 @@ void store_rows_close(store_rows *r) {
 
 /* ---- units ---- */
 
-static int compare_units(const void *a, const void *b) {
+static int query_compare_units(const void *a, const void *b) {
     const plan_unit *x = *(const plan_unit *const *)a, *y = *(const plan_unit *const *)b;
     return (x->id > y->id) - (x->id < y->id);
 }
@@ -78,7 +78,7 @@ ss_status store_done(const store *s, const plan *p, uint8_t *done, int64_t *coun
     const plan_unit **sorted = malloc((size_t)p->n_units * sizeof(plan_unit *));
     if (!sorted) return error_no_memory(err, "units", (unsigned long long)p->n_units);
     for (int i = 0; i < p->n_units; i++) sorted[i] = &p->unit[i];
-    qsort(sorted, (size_t)p->n_units, sizeof *sorted, compare_units);
+    qsort(sorted, (size_t)p->n_units, sizeof *sorted, query_compare_units);
     memset(done, 0, (size_t)p->n_units);
     *count = 0;
     store_rows *r = NULL;

@@ -229,7 +229,7 @@ ss_status store_open(store **out, const char *folder, store_mode mode, const cha
 
 /* ---- resuming ---- */
 
-static ss_status check_class(store *s, const char *numeric_class, ss_error *err) {
+static ss_status store_check_class(store *s, const char *numeric_class, ss_error *err) {
     sqlite3_stmt *stmt;
     SS_TRY(store_prepare(s, "SELECT description FROM class WHERE class = 0", &stmt, err));
     int code = sqlite3_step(stmt);
@@ -261,6 +261,6 @@ ss_status store_complete(store *s, const plan *p, const char *numeric_class, not
         SS_TRY(store_create_db(s, p, numeric_class, err));
         SS_TRY(open_for_writing(s, err));
     }
-    SS_TRY(check_class(s, numeric_class, err));
+    SS_TRY(store_check_class(s, numeric_class, err));
     return store_sweep(s, p, told, err);
 }

@@ -18,7 +18,7 @@ typedef struct sweeper {
 /* ---- names ---- */
 
 /* `s` up to `end` is digits, at least `least` of them. */
-static int is_number(const char *s, const char *end, int least) {
+static int sweep_is_number(const char *s, const char *end, int least) {
     return end - s >= least && strspn(s, "0123456789") >= (size_t)(end - s);
 }
 
@@ -38,11 +38,11 @@ static int is_own_picture(const sweeper *w, const char *below) {
         known = strlen(folder) == (size_t)(slash - below) && strncmp(folder, below, strlen(folder)) == 0;
     }
     const char *prompt = known ? slash + 1 : "", *rest = strchr(prompt, '/');
-    if (!rest || !is_number(prompt, rest, 5) || strtol(prompt, NULL, 10) >= w->p->prompts.n) return 0;
+    if (!rest || !sweep_is_number(prompt, rest, 5) || strtol(prompt, NULL, 10) >= w->p->prompts.n) return 0;
     if (strcmp(rest, "/metadata.jsonl") == 0) return 1;
     if (strncmp(rest, "/samples/", 9) != 0) return 0;
     const char *seed = rest + 9, *dot = strchr(seed, '.');
-    return dot && strcmp(dot, ".png") == 0 && is_number(seed, dot, 4) &&
+    return dot && strcmp(dot, ".png") == 0 && sweep_is_number(seed, dot, 4) &&
            strtol(seed, NULL, 10) < y->n_seeds + y->n_calibration;
 }
 
@@ -53,7 +53,7 @@ static int is_own(const sweeper *w, const char *relative) {
     const char *slash = strchr(relative, '/'), *name = slash ? slash + 1 : relative, *dot = strrchr(name, '.');
     if (!slash) return is_one_of(ROOT, sizeof ROOT / sizeof *ROOT, relative);
     if (strncmp(relative, "images/", 7) == 0) return is_own_picture(w, name);
-    if (strncmp(relative, "traces/", 7) == 0) return dot && strcmp(dot, ".h5") == 0 && is_number(name, dot, 1);
+    if (strncmp(relative, "traces/", 7) == 0) return dot && strcmp(dot, ".h5") == 0 && sweep_is_number(name, dot, 1);
     if (strncmp(relative, "text/", 5) == 0) return dot && strcmp(dot, ".text") == 0 && !strchr(name, '/');
     return 0;
 }
@@ -75,7 +75,7 @@ static int is_own_temporary(const sweeper *w, const char *relative) {
 
 /* ---- the walk ---- */
 
-static void keep(sweeper *w, const char *relative) {
+static void sweep_keep(sweeper *w, const char *relative) {
     enum { SHOWN = 5 };
     if (w->foreign < SHOWN) text_addf(&w->first, "%s'%s'", w->foreign ? ", " : "", relative);
     w->foreign++;
@@ -98,10 +98,10 @@ static ss_status sweep(sweeper *w, const char *below, int depth, ss_error *err) 
         if (!full) status = error_no_memory(err, "a file name", 1);
         else if (file_is_folder(full)) {
             if (depth > 0 && is_walked(relative)) status = sweep(w, relative, depth - 1, err);
-            else if (strcmp(relative, "report") != 0) keep(w, relative);
+            else if (strcmp(relative, "report") != 0) sweep_keep(w, relative);
         } else if (is_own_temporary(w, relative)) {
             if (remove(full) == 0) w->removed++;
-        } else if (!is_own(w, relative)) keep(w, relative);
+        } else if (!is_own(w, relative)) sweep_keep(w, relative);
         free(relative);
         free(full);
     }

@@ -93,7 +93,7 @@ static ss_status read_phase(loader *l, const yaml_node *m, study_intervention *v
 }
 
 /* A list of kinds, one alone, or 'all'. */
-static ss_status read_kinds(loader *l, const yaml_node *m, study_intervention *v) {
+static ss_status conditions_read_kinds(loader *l, const yaml_node *m, study_intervention *v) {
     const yaml_node *n = yaml_find(m, "kinds");
     const entry *row;
     if (!n || (n->kind == YAML_SCALAR && strcmp(n->text, "all") == 0)) return SS_OK;
@@ -113,7 +113,7 @@ static ss_status read_kinds(loader *l, const yaml_node *m, study_intervention *v
 static ss_status read_where(loader *l, const yaml_node *m, study_intervention *v) {
     option_value o;
     SS_TRY(loader_number_set(l, yaml_find(m, "blocks"), "blocks", ATTN_MAX_BLOCKS, 1, &v->blocks));
-    SS_TRY(read_kinds(l, m, v));
+    SS_TRY(conditions_read_kinds(l, m, v));
     SS_TRY(loader_number_set(l, yaml_find(m, "heads"), "heads", ATTN_MAX_HEADS, 0, &v->heads));
     SS_TRY(loader_number_set(l, yaml_find(m, "steps"), "steps", ATTN_MAX_STEPS, 0, &v->steps));
     SS_TRY(read_phase(l, m, v));

@@ -27,7 +27,7 @@ static int compare_ranked(const void *a, const void *b) {
 static const char *tag_of(const study *y, const geneval_prompt *p) { return y->stratify && p->tag ? p->tag : ""; }
 
 /* Prompts in a seeded order, stratified by tag: order[i] is an index into p->prompts. */
-static ss_status order_prompts(const plan *p, int *order, ss_error *err) {
+static ss_status plan_order_prompts(const plan *p, int *order, ss_error *err) {
     const study *y = p->study;
     int n = p->prompts.n, tags = 0;
     ranked *r = malloc((size_t)n * sizeof *r);
@@ -166,7 +166,7 @@ static ss_status check_prompts(const plan *p, ss_error *err) {
 
 /* Every seed with what is added to it is one, and no prompt has one noise twice; the lists were looked at when they
  * were read. */
-static ss_status check_seeds(const plan *p, ss_error *err) {
+static ss_status plan_check_seeds(const plan *p, ss_error *err) {
     const study *y = p->study;
     seed_text first, second;
     for (int i = 0; y->seeds_by_prompt && i < y->n_calibration; i++) {
@@ -258,7 +258,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     p->settings = y->sampler;
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
-    SS_TRY(check_seeds(p, err));
+    SS_TRY(plan_check_seeds(p, err));
     SS_TRY(plan_complete_settings(p, pl, &p->settings, err));
     SS_TRY(check_size(p, err));
     SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
@@ -266,7 +266,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     SS_TRY(plan_bind_conditions(p, pl, err));
     int *order = malloc((size_t)p->prompts.n * sizeof *order);
     if (!order) return error_no_memory(err, "the order of prompts", (unsigned long long)p->prompts.n);
-    ss_status status = order_prompts(p, order, err);
+    ss_status status = plan_order_prompts(p, order, err);
     if (status == SS_OK) status = lay_out(p, order, y->sample > 0 ? y->sample : p->prompts.n, err);
     free(order);
     SS_TRY(status);

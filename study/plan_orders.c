@@ -10,7 +10,7 @@ text_order plan_text_order(const plan *p, const plan_unit *u) {
     return (text_order){.prompt = plan_unit_prompt(p, u), .settings = &c->settings, .repeat = again};
 }
 
-static int by_text(const void *a, const void *b) {
+static int plan_orders_by_text(const void *a, const void *b) {
     const text_order *x = a, *y = b;
     return x->repeat != y->repeat ? x->repeat - y->repeat : strcmp(x->prompt, y->prompt);
 }
@@ -38,9 +38,9 @@ ss_status plan_count_texts(const plan *p, int64_t *count, ss_error *err) {
     text_order *o = malloc(((size_t)p->counts.prompts * 3 + 1) * sizeof *o);
     if (!o) return error_no_memory(err, "a list of texts", (unsigned long long)p->counts.prompts * sizeof *o);
     int guided = 0, again = 0, n = list_orders(p, o, &guided, &again);
-    if (n > 0) qsort(o, (size_t)n, sizeof *o, by_text);
+    if (n > 0) qsort(o, (size_t)n, sizeof *o, plan_orders_by_text);
     *count = guided ? 1 + again : 0;
-    for (int i = 0; i < n; i++) *count += i == 0 || by_text(&o[i - 1], &o[i]) != 0;
+    for (int i = 0; i < n; i++) *count += i == 0 || plan_orders_by_text(&o[i - 1], &o[i]) != 0;
     free(o);
     return SS_OK;
 }

@@ -161,7 +161,7 @@ static void add_selector(const attn_intervention *v, text *out) {
     }
 }
 
-static ss_status judge(const plan *p, pipeline *pl, const asked *a, ss_error *err) {
+static ss_status plan_text_judge(const plan *p, pipeline *pl, const asked *a, ss_error *err) {
     const attn_intervention *v = intervention_of(p, a);
     const study_condition *c = &p->study->condition[a->condition];
     int none = a->lacking == a->prompts && p->limit == 0, refused = none || !allows_missing(v);
@@ -217,7 +217,7 @@ ss_status plan_read_texts(plan *p, pipeline *pl, ss_error *err) {
         for (int i = 0; i < n; i++) SS_TRY(look_for(p, pl, prompt, &each[i], err));
     }
     for (int i = 0; i < n; i++) {
-        SS_TRY(judge(p, pl, &each[i], err));
+        SS_TRY(plan_text_judge(p, pl, &each[i], err));
         SS_TRY(note_partly(p, pl, &each[i], err));
     }
     return note_cuts(p, pl, err);

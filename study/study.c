@@ -69,7 +69,7 @@ static ss_status read_names(loader *l, const yaml_node *root) {
     return SS_OK;
 }
 
-static ss_status read_prompts(loader *l, const yaml_node *root) {
+static ss_status study_read_prompts(loader *l, const yaml_node *root) {
     study *y = l->y;
     const option *tables[] = {STUDY_PROMPT_KEYS};
     const yaml_node *n = yaml_find(root, "prompts"), *at = n;
@@ -283,7 +283,7 @@ static int images_first(study_metric *m, int n) {
     return images;
 }
 
-static ss_status read_metrics(loader *l, const yaml_node *root) {
+static ss_status study_read_metrics(loader *l, const yaml_node *root) {
     study *y = l->y;
     option_value o;
     const yaml_node *n = yaml_find(root, "metrics");
@@ -390,12 +390,12 @@ static ss_status read_all(loader *l) {
     SS_TRY(read_format(l, root));
     SS_TRY(loader_check_keys(l, root, tables, 1, "key of a study"));
     SS_TRY(read_names(l, root));
-    SS_TRY(read_prompts(l, root));
+    SS_TRY(study_read_prompts(l, root));
     SS_TRY(read_seeds(l, root));
     SS_TRY(read_sampler(l, root));
     SS_TRY(read_probes(l, root));
     SS_TRY(read_measure(l, root));
-    SS_TRY(read_metrics(l, root));
+    SS_TRY(study_read_metrics(l, root));
     const yaml_node *conditions = yaml_find(root, "conditions");
     if (!conditions) return loader_get(l, root, STUDY_KEYS, "conditions", &o);
     SS_TRY(loader_conditions(l, conditions));
