@@ -5,7 +5,7 @@
  * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
  * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv, 0.5
  * and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other vectors;
- * then it is rounded to the type of the checkpoint that is written, if one is. */
+ * then it is rounded to the type of the checkpoint that is written, if one is. Long: three modes of one walk. */
 #include "nn/weights.h"
 
 #include <math.h>

@@ -2,7 +2,8 @@
  * with the bits that the kernel gave their scores, and the output is corrected by them; rows where that would cancel
  * are computed directly from the keys outside the set. Pairs (item, head) of few rows are one thread's from beginning
  * to end. Of many rows, all pairs are prepared, then come chunks of rows of all pairs, then blocks of direct rows of
- * all pairs. Sums of chunks are added in order, so no bit depends on threads. */
+ * all pairs. Sums of chunks are added in order, so no bit depends on threads.
+ * Long: the phases of one edit, which share their scratch. */
 #include "tensor/attention.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* Attention on blocks of score rows: S = q k^T, softmax, O = P v, with the exact statistics of the same pass. Compiled
  * once per instruction set (tensor/meson.build defines ATTENTION_KERNEL); relies on GCC's vector extensions. Lane
- * counts are those of the instruction set, never of the data. It allocates nothing and is single-threaded. */
+ * counts are those of the instruction set, never of the data. It allocates nothing and is single-threaded.
+ * Long: one unit an instruction set, whose loops are to be inlined into one another. */
 #include "tensor/attention_kernel.h"
 
 #include <math.h>

@@ -4,7 +4,8 @@
  * outputs; those of a 16-bit checkpoint stay 16-bit (compute.storage), or are 8-bit where that is asked for, and are
  * widened as they are read; where bfloat16 is asked for, two neighbours of the sum, of weights and of inputs, are one
  * word in the place of a float. Threads take blocks of rows and groups of panels; an output element is always the same
- * chain of additions, on any thread and in any batch. docs/SPEED.md compares this with oneDNN. */
+ * chain of additions, on any thread and in any batch. docs/SPEED.md compares this with oneDNN.
+ * Long: packing, reading and multiplying know one layout of panels. */
 #define _DEFAULT_SOURCE /* madvise */
 #include "tensor/cpu_product.h"
 
