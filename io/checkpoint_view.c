@@ -100,7 +100,7 @@ void view_swap_halves(view_tensor *t) {
     t->part.offset = t->part.from->count / 2;
 }
 
-void view_turn(view_tensor *t) {
+void view_transpose(view_tensor *t) {
     if (t->ndim != 2) return;
     const int64_t rows = t->shape[0];
     t->shape[0] = t->shape[1];

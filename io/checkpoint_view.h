@@ -39,7 +39,7 @@ void view_tensors_free(view_tensors *list);
 /* Layouts of an added tensor. */
 void view_take_rows(view_tensor *t, int part, int parts); /* one of equal parts of the rows; a remainder is left out */
 void view_swap_halves(view_tensor *t);                    /* the second half of the rows first */
-void view_turn(view_tensor *t);                           /* transposed: [I, O] as [O, I] */
+void view_transpose(view_tensor *t);                      /* transposed: [I, O] as [O, I] */
 void view_flatten(view_tensor *t);                        /* without dimensions of size 1 behind the second */
 void view_make_identity(view_tensor *t, int64_t n);       /* n x n, whatever `from` was; float32 */
 

@@ -77,7 +77,7 @@ static void change_form(view_tensor *t, map_change change, int is_last) {
         if (is_last) view_swap_halves(t);
         break;
     case MAP_SWAP: view_swap_halves(t); break;
-    case MAP_TURN: view_turn(t); break;
+    case MAP_TURN: view_transpose(t); break;
     case MAP_FLAT: view_flatten(t); break;
     case MAP_SAME:
     case MAP_DROP: break;

@@ -114,7 +114,7 @@ static const weight_row TEXT_ROWS[] = {
     {offsetof(clip_text_weights, token), WEIGHT_TABLE, "token_embedding.weight", "V D"},
     {offsetof(clip_text_weights, position), WEIGHT_TABLE, "positional_embedding", "N D"},
     NN_AFFINE_ROWS(clip_text_weights, norm, "ln_final", "D"),
-    {offsetof(clip_text_weights, projection.w), WEIGHT_TURNED, "text_projection", "D P"},
+    {offsetof(clip_text_weights, projection.w), WEIGHT_TRANSPOSED, "text_projection", "D P"},
 };
 
 static const weight_row VISION_ROWS[] = {
@@ -123,7 +123,7 @@ static const weight_row VISION_ROWS[] = {
     NN_LINEAR_NO_BIAS_ROW(clip_vision_weights, patch, "conv1", "D", "3 p p"),
     NN_AFFINE_ROWS(clip_vision_weights, norm_before, "ln_pre", "D"),
     NN_AFFINE_ROWS(clip_vision_weights, norm_after, "ln_post", "D"),
-    {offsetof(clip_vision_weights, projection.w), WEIGHT_TURNED, "proj", "D P"},
+    {offsetof(clip_vision_weights, projection.w), WEIGHT_TRANSPOSED, "proj", "D P"},
 };
 
 static clip_layer *open_clip_bind_layers(binder *b, const clip_encoder_config *g, const char *prefix) {

@@ -141,7 +141,7 @@ static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor
     switch (kind) {
     case WEIGHT_VECTOR: return tensor_1d(p, type, all);
     case WEIGHT_TABLE: return tensor_2d(p, type, all / dim[ndim - 1], dim[ndim - 1]);
-    case WEIGHT_TURNED:
+    case WEIGHT_TRANSPOSED:
     case WEIGHT_LINEAR: return tensor_2d(p, type, dim[0], all / dim[0]);
     case WEIGHT_CONV: break;
     }
@@ -277,7 +277,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefixes, c
     text_free(&message);
     if (!fits) return;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, NULL);
-    item->w->values = (weight_values){row->kind == WEIGHT_TURNED ? weights_read_turned : read_values, e};
+    item->w->values = (weight_values){row->kind == WEIGHT_TRANSPOSED ? weights_read_turned : read_values, e};
     item->entry = e;
     item->type = e->dtype;
     weights_compare_names(b, found, n, e);
@@ -347,7 +347,7 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
     }
     if (b->source->mode == WEIGHTS_RANDOM && item.w->source.data)
         make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
-    if (row->kind == WEIGHT_TURNED && going(b)) weights_turn(b, item.w);
+    if (row->kind == WEIGHT_TRANSPOSED && going(b)) weights_turn(b, item.w);
     if (going(b)) s->item[s->n++] = item;
     else text_free(&name);
 }

@@ -16,8 +16,8 @@
  * transformers of today (docs/FORMATS.md). `shape`: dimensions separated by spaces, each a number, a symbol or a number
  * and a symbol ("4D D"). The source bound is [first, product of the rest] for linear, [product of the rest, last] for
  * table, one-dimensional for vector, and as in the file for conv; so a p x p patch convolution [D, C, p, p] may be a
- * linear layer over patches, and a table may have leading ones. WEIGHT_TURNED is [I, O] in the file and bound as the
- * linear layer [O, I], transposed as it is read. */
+ * linear layer over patches, and a table may have leading ones. WEIGHT_TRANSPOSED is [I, O] in the file and bound as
+ * the linear layer [O, I], transposed as it is read. */
 typedef struct weight_row {
     size_t offset; /* of a `weight` in the module's struct */
     weight_kind kind;

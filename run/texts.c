@@ -26,7 +26,7 @@ void texts_close(run_texts *t) {
 }
 
 ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const uint8_t *done,
-                        void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err) {
+                        void (*progress)(void *user, int64_t done, int64_t total), void *user, ss_error *err) {
     text_order *o = malloc((size_t)(p->n_units + p->n_groups + 1) * sizeof *o);
     int n = 0;
     if (!o) return error_no_memory(err, "a list of texts", (unsigned long long)p->n_units * sizeof *o);
@@ -38,7 +38,7 @@ ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const u
         if (n > before) /* the baseline's, of which the others are forked */
             o[n++] = (text_order){.prompt = p->prompts.prompt[g->prompt].prompt, .settings = &p->settings};
     }
-    ss_status status = pipeline_encode_into(pl, &t->folder, o, n, told, user, err);
+    ss_status status = pipeline_encode_into(pl, &t->folder, o, n, progress, user, err);
     free(o);
     return status;
 }

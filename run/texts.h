@@ -16,9 +16,9 @@ typedef struct run_texts {
 ss_status texts_open(run_texts *t, const store *s, ss_error *err);
 void texts_close(run_texts *t);
 
-/* Encode what the units that are not done need and the folder has not got. `told` as in pipeline_encode_into. */
+/* Encode what the units that are not done need and the folder has not got. `progress` as in pipeline_encode_into. */
 ss_status texts_prepare(const run_texts *t, const plan *p, pipeline *pl, const uint8_t *done,
-                        void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
+                        void (*progress)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
 
 /* No text will be needed again: the folder goes, with the files that are ours. */
 void texts_remove(const run_texts *t);

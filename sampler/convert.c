@@ -14,7 +14,7 @@ enum { TOKENIZER_FILE_LIMIT = 64 << 20 };
 typedef struct converting {
     pipeline p; /* with its source alone */
     const char *folder;
-    void (*told)(void *user, const char *component);
+    void (*progress)(void *user, const char *component);
     void *user;
 } converting;
 
@@ -65,7 +65,7 @@ static ss_status write_component(const converting *k, const char *name, const ch
         strncmp(name, "text_encoder", 12) == 0 ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
     ss_status status = SS_OK;
     if (!folder || !(path = file_join(folder, file))) SS_TRY_GOTO(error_no_memory(err, "path", 1), end);
-    if (k->told) k->told(k->user, name);
+    if (k->progress) k->progress(k->user, name);
     SS_TRY_GOTO(source_read_config(&k->p, name, &config, &where, err), end);
     SS_TRY_GOTO(source_open_component(&m, &k->p, name, class_name, k->p.parts->variant, err), end);
     SS_TRY_GOTO(file_make_folder(folder, err), end);
@@ -198,8 +198,8 @@ static ss_status write_all(converting *k, json_t *index, ss_error *err) {
 }
 
 ss_status convert_single(const char *path, const model_parts *parts, const char *folder, notices *list,
-                         void (*told)(void *user, const char *component), void *user, ss_error *err) {
-    converting k = {.folder = folder, .told = told, .user = user, .p = {.parts = parts}};
+                         void (*progress)(void *user, const char *component), void *user, ss_error *err) {
+    converting k = {.folder = folder, .progress = progress, .user = user, .p = {.parts = parts}};
     json_t *index = NULL;
     if (!file_exists(path))
         return error_set(err, SS_ERR_INPUT, path, "expected a checkpoint in one file, found %s",

@@ -144,7 +144,8 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
     op_upload(c, tensor_slice(b->text, 0, row, 1), e->states + (int)branch * e->n_text * e->width);
     if (e->pooled_width) op_upload(c, tensor_slice(b->pooled, 0, row, 1), e->pooled + (int)branch * e->pooled_width);
     b->timestep[row] = k->timestep;
-    picture_sizes_tell(&d->settings.sizes, d->settings.width, d->settings.height, b->told_sizes + row * TOLD_SIZES);
+    picture_sizes_condition(&d->settings.sizes, d->settings.width, d->settings.height,
+                            b->size_conditioning + row * SIZE_CONDITIONS);
     b->item[row] = (attn_item){.run = d->run,
                                .step = d->step,
                                .branch = branch,
@@ -192,10 +193,10 @@ static ss_status call_network(pipeline *p, compute *c, denoise_state *const *sta
     call_batch b = {0};
     for (int i = 0; i < n; i++) b.rows += states[i]->text->branches;
     b.timestep = calloc((size_t)b.rows, sizeof *b.timestep);
-    b.told_sizes = calloc((size_t)b.rows * TOLD_SIZES, sizeof *b.told_sizes);
+    b.size_conditioning = calloc((size_t)b.rows * SIZE_CONDITIONS, sizeof *b.size_conditioning);
     b.item = calloc((size_t)b.rows, sizeof *b.item);
     ss_status status = SS_OK;
-    if (!b.timestep || !b.told_sizes || !b.item) {
+    if (!b.timestep || !b.size_conditioning || !b.item) {
         status = error_no_memory(err, "batch", (size_t)b.rows * sizeof *b.item);
     } else {
         arena_mark mark = arena_get_mark(c->scratch);
@@ -205,7 +206,7 @@ static ss_status call_network(pipeline *p, compute *c, denoise_state *const *sta
     }
     for (int i = 0; status == SS_OK && i < n; i++) states[i]->call++;
     free(b.timestep);
-    free(b.told_sizes);
+    free(b.size_conditioning);
     free(b.item);
     return status;
 }

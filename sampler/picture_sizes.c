@@ -52,7 +52,7 @@ ss_status picture_sizes_refuse(const picture_sizes *s, const char *who, ss_error
     return SS_OK;
 }
 
-void picture_sizes_tell(const picture_sizes *s, int width, int height, float out[TOLD_SIZES]) {
+void picture_sizes_condition(const picture_sizes *s, int width, int height, float out[SIZE_CONDITIONS]) {
     const int across[PICTURE_SIZES] = {[ORIGINAL_SIZE] = width, [TARGET_SIZE] = width},
               down[PICTURE_SIZES] = {[ORIGINAL_SIZE] = height, [TARGET_SIZE] = height};
     for (int i = 0; i < PICTURE_SIZES; i++) {

@@ -8,7 +8,7 @@
 
 typedef enum picture_size { ORIGINAL_SIZE, CROP, TARGET_SIZE, PICTURE_SIZES } picture_size;
 
-enum { TOLD_SIZES = 6 }; /* numbers that a network is conditioned on */
+enum { SIZE_CONDITIONS = 6 }; /* numbers that a network is conditioned on */
 
 /* Width and height, or left and top. Where `given` has no bit 1 << i, [i] is ignored and the default holds: the size of
  * the image to be made, and no crop. */
@@ -56,7 +56,7 @@ ss_status picture_sizes_refuse(const picture_sizes *s, const char *who, ss_error
 
 /* Height and width of the original, top and left of the crop, height and width of the target, for an image of width x
  * height (add_time_ids of StableDiffusionXLPipeline). */
-void picture_sizes_tell(const picture_sizes *s, int width, int height, float out[TOLD_SIZES]);
+void picture_sizes_condition(const picture_sizes *s, int width, int height, float out[SIZE_CONDITIONS]);
 
 /* Append those that are given, `between` them and what is there already: "original-size 1024x768, crop 0x64". */
 void picture_sizes_add_words(const picture_sizes *s, const char *between, text *out);

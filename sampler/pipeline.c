@@ -46,7 +46,7 @@ int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
 
 /* What the scheduler and the networks can do; all members are set. */
 static ss_status pipeline_check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
-    if (!p->row->tells_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
+    if (!p->row->takes_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
     SS_TRY(picture_sizes_check(&s->sizes, err));
     scheduler sampling;
     SS_TRY(pipeline_scheduler(p, s, &sampling, err));

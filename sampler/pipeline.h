@@ -167,10 +167,11 @@ typedef struct text_order {
     int repeat;                      /* 0; another number is an encoding of its own, that shares no file with others */
 } text_order;
 
-/* Encode what the `n` orders need and the folder has not got, each text once. `told` (or NULL) is called after every
- * batch of texts with the number done and the total. After an interruption the folder has all but the last batch. */
+/* Encode what the `n` orders need and the folder has not got, each text once. `progress` (or NULL) is called after
+ * every batch of texts with the number done and the total. After an interruption the folder has all but the last batch.
+ */
 ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const text_order *orders, int n,
-                               void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
+                               void (*progress)(void *user, int64_t done, int64_t total), void *user, ss_error *err);
 
 /* The embedding from the folder, without the encoders; what is not there is encoded and put there. */
 ss_status pipeline_encode_from(pipeline *p, const text_folder *folder, const text_order *order, embedding **out,

@@ -79,7 +79,7 @@ typedef struct call_batch {
     tensor text;                     /* [rows, n_text, width] */
     tensor pooled;                   /* [rows, pooled_width], or none */
     float *timestep;                 /* [rows], host */
-    float *told_sizes;               /* [rows, TOLD_SIZES], host: picture_sizes_tell */
+    float *size_conditioning;        /* [rows, SIZE_CONDITIONS], host: picture_sizes_condition */
     attn_item *item;                 /* [rows] */
     attn_batch studied;              /* of them */
     const sample_settings *settings; /* of the first image; sizes and text length are those of all */
@@ -93,7 +93,7 @@ typedef enum latent_form { LATENTS_SCALED, LATENTS_SHIFTED, LATENTS_NORMALISED }
  * another one in a dry run. Scratch they leave behind is released by the caller. */
 typedef struct pipeline_row {
     entry about;     /* name: "_class_name" in model_index.json */
-    int tells_sizes; /* the network is conditioned on picture_sizes; elsewhere a request that sets one is refused */
+    int takes_sizes; /* the network is conditioned on picture_sizes; elsewhere a request that sets one is refused */
     latent_form latents;
     /* Open all components; fill p->impl, p->vae, p->network, p->sampling and p->by_default. On failure `close` is still
      * called. */

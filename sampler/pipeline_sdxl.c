@@ -46,7 +46,7 @@ static ss_status sdxl_open(pipeline *p, const json_t *index, const char *index_p
 
 const pipeline_row PIPELINE_SDXL = {
     .about = {"StableDiffusionXLPipeline", "Stable Diffusion XL, the base model", NULL},
-    .tells_sizes = 1,
+    .takes_sizes = 1,
     .latents = LATENTS_NORMALISED,
     .open = sdxl_open,
     UNET_PIPELINE_MEMBERS,

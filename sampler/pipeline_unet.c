@@ -128,7 +128,7 @@ tensor unet_pipeline_predict(pipeline *p, compute *c, const call_batch *b) {
     const unet_input in = {.latents = b->latents,
                            .text = b->text,
                            .pooled = b->pooled,
-                           .time_ids = b->told_sizes,
+                           .time_ids = b->size_conditioning,
                            .timestep = b->timestep,
                            .text_segments = &words,
                            .n_text_segments = 1,
@@ -136,5 +136,5 @@ tensor unet_pipeline_predict(pipeline *p, compute *c, const call_batch *b) {
     return unet_forward(c, unet_config_of(m), m->unet->weights, &in);
 }
 
-_Static_assert((int)TOLD_SIZES == (int)UNET_TIME_IDS, "what is told is what the network takes");
+_Static_assert((int)SIZE_CONDITIONS == (int)UNET_TIME_IDS, "the sizes are those that the network takes");
 _Static_assert((int)ATTN_NAME_SIZE >= (int)UNET_NAME_SIZE, "a block's name fits");

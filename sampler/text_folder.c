@@ -171,7 +171,7 @@ static int keep_missing(pipeline *p, const text_folder *folder, wanted *w, int n
 }
 
 ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const text_order *orders, int n,
-                               void (*told)(void *user, int64_t done, int64_t total), void *user, ss_error *err) {
+                               void (*progress)(void *user, int64_t done, int64_t total), void *user, ss_error *err) {
     wanted *w = malloc((size_t)(n * MAX_BRANCHES + 1) * sizeof *w);
     if (!w) return error_no_memory(err, "a list of texts", (size_t)n * sizeof *w);
     ss_status status = SS_OK;
@@ -186,7 +186,7 @@ ss_status pipeline_encode_into(pipeline *p, const text_folder *folder, const tex
         for (some = 1; some < TEXT_BATCH && i + some < all; some++)
             if (w[i + some].settings->max_text_tokens != w[i].settings->max_text_tokens) break;
         status = make_batch(p, folder, w + i, some, err);
-        if (status == SS_OK && told) told(user, i + some, all);
+        if (status == SS_OK && progress) progress(user, i + some, all);
     }
     free(w);
     return status;

@@ -125,7 +125,7 @@ static int weight_dims(weight_kind kind) {
     switch (kind) {
     case WEIGHT_VECTOR: return 1;
     case WEIGHT_TABLE:
-    case WEIGHT_TURNED:
+    case WEIGHT_TRANSPOSED:
     case WEIGHT_LINEAR: return 2;
     case WEIGHT_CONV: return 4;
     }

@@ -94,11 +94,11 @@ void op_download(compute *c, float *host, tensor x);
  * into scratch while the weight is packed, and by rows where a table is looked up; so the checkpoint must outlive it.
  * weight_packed_bytes may be asked before packing. */
 typedef enum weight_kind {
-    WEIGHT_VECTOR, /* bias, norm scale: [D], converted to float32 */
-    WEIGHT_TABLE,  /* embedding: [V, D], rows are looked up; never packed */
-    WEIGHT_LINEAR, /* [O, I], torch.nn.Linear */
-    WEIGHT_CONV,   /* [O, I, kh, kw], torch.nn.Conv2d */
-    WEIGHT_TURNED, /* [I, O] of a file: for nn/weights.h alone, which makes a WEIGHT_LINEAR of it */
+    WEIGHT_VECTOR,     /* bias, norm scale: [D], converted to float32 */
+    WEIGHT_TABLE,      /* embedding: [V, D], rows are looked up; never packed */
+    WEIGHT_LINEAR,     /* [O, I], torch.nn.Linear */
+    WEIGHT_CONV,       /* [O, I, kh, kw], torch.nn.Conv2d */
+    WEIGHT_TRANSPOSED, /* [I, O] of a file: for nn/weights.h alone, which makes a WEIGHT_LINEAR of it */
 } weight_kind;
 
 /* What is kept of a weight, and what is computed with it. All but the first give other results. */

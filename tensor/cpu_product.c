@@ -43,7 +43,7 @@ static int64_t packed_elements(const compute *c, const weight *w, tensor_type ty
     switch (w->kind) {
     case WEIGHT_VECTOR: return round_up(w->source.dim[0], PRODUCT_COLUMNS); /* so that a bias is read by panels */
     case WEIGHT_TABLE: return 0;
-    case WEIGHT_TURNED:
+    case WEIGHT_TRANSPOSED:
     case WEIGHT_LINEAR:
     case WEIGHT_CONV: return round_up(w->source.dim[0], PRODUCT_COLUMNS) * packed_terms(c, w, type) * taps_of(w);
     }

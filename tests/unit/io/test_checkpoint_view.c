@@ -64,7 +64,7 @@ static void test_forms(void **state) {
     add(&list, "same", x);
     view_take_rows(add(&list, "rows", x), 1, 3);
     view_swap_halves(add(&list, "swapped", x));
-    view_turn(add(&list, "turned", x));
+    view_transpose(add(&list, "turned", x));
     view_flatten(add(&list, "flat", c));
     view_make_identity(add(&list, "identity", NULL), 5);
     view_swap_halves(add(&list, "odd", checkpoint_find(base, "odd"))); /* has no halves: stays as it is */

@@ -13,10 +13,10 @@ static void read_size(picture_sizes *s, picture_size which, const char *written)
     if (picture_sizes_read(s, which, written, "it", &err) != SS_OK) fail_msg("%s", err.message);
 }
 
-static void assert_told(const picture_sizes *s, const float expected[TOLD_SIZES]) {
-    float told[TOLD_SIZES];
-    picture_sizes_tell(s, 64, 48, told);
-    for (int i = 0; i < TOLD_SIZES; i++) assert_float_equal(told[i], expected[i], 0);
+static void assert_told(const picture_sizes *s, const float expected[SIZE_CONDITIONS]) {
+    float told[SIZE_CONDITIONS];
+    picture_sizes_condition(s, 64, 48, told);
+    for (int i = 0; i < SIZE_CONDITIONS; i++) assert_float_equal(told[i], expected[i], 0);
 }
 
 static void test_told(void **state) {
