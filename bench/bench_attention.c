@@ -1,4 +1,4 @@
-/* Speed of attention on the cpu backend: bench_attention [THREADS] (default 1). Plain, with every statistic, and with
+/* Speed of attention on the cpu backend: bench_attention [THREADS [bf16]] (default 1, float32). Plain, with every statistic, and with
  * an edit (mask of the k heaviest keys per head, then all rows forced onto the direct path); and the mask with nothing
  * but what it needs, against its goal, in SD3-medium's joint attention at 512 and 1024 px. Best of several repetitions;
  * processor time beside the wall's. */
@@ -104,10 +104,10 @@ static void show_goal(const job *j, int k) {
            1e3 * with, more, more <= 5 ? "met" : "MISSED", memory, memory <= 16 ? "met" : "MISSED");
 }
 
-static void bench(compute *c, int batch, int tokens, int heads, int d, int k, int has_goal) {
+static void bench(compute *c, weight_form form, int batch, int tokens, int heads, int d, int k, int has_goal) {
     philox r;
     philox_init(&r, 1, NULL, 0);
-    job j = {.c = c, .args = {.scale = 1 / sqrtf((float)d)}};
+    job j = {.c = c, .args = {.scale = 1 / sqrtf((float)d), .form = form}};
     j.args.q = operand(&r, batch, tokens, heads, d);
     j.args.k = operand(&r, batch, tokens, heads, d);
     j.args.v = operand(&r, batch, tokens, heads, d);
@@ -153,6 +153,7 @@ static void bench(compute *c, int batch, int tokens, int heads, int d, int k, in
 
 int main(int argc, char **argv) {
     int threads = argc > 1 ? atoi(argv[1]) : 1;
+    weight_form form = argc > 2 && strcmp(argv[2], WEIGHT_FORM_NAMES[FORM_BF16]) == 0 ? FORM_BF16 : FORM_STORED;
     compute *c;
     ss_error err;
     if (compute_create(&c, "cpu", threads, (size_t)1 << 33, &err) != SS_OK) {
@@ -161,11 +162,12 @@ int main(int argc, char **argv) {
     }
     char class[128];
     compute_numeric_class(c, class, sizeof class);
-    printf("%s, %d threads\n", class, threads);
-    bench(c, 2, 160, 4, 32, 10, 0);
-    bench(c, 2, 320, 6, 32, 10, 0);
-    bench(c, 1, 1357, 24, 64, 10, 1);
-    bench(c, 1, 4429, 24, 64, 10, 1);
+    printf("%s, %d threads, attention in %s\n", class, threads,
+           compute_attention_rounds(c, form) ? "bfloat16" : "float32");
+    bench(c, form, 2, 160, 4, 32, 10, 0);
+    bench(c, form, 2, 320, 6, 32, 10, 0);
+    bench(c, form, 1, 1357, 24, 64, 10, 1);
+    bench(c, form, 1, 4429, 24, 64, 10, 1);
     compute_destroy(c);
     return 0;
 }

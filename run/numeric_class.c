@@ -22,5 +22,6 @@ ss_status numeric_class_describe(const compute *c, const study *y, text *out, ss
 #endif
     text_addf(out, "; zlib %s", zlibVersion());
     if (y->weights != FORM_STORED) text_addf(out, "; weights %s", WEIGHT_FORM_NAMES[y->weights]);
+    if (compute_attention_rounds(c, y->weights)) text_add(out, ", attention too");
     return out->failed ? error_no_memory(err, "the numeric class", out->len) : SS_OK;
 }

@@ -4,6 +4,7 @@
 #define TENSOR_ATTENTION_H
 
 #include "tensor/compute.h"
+#include "tensor/half.h"
 
 /* The cancellation thresholds of the rank-k form, o' = a o + correction. A row is recomputed directly, from the keys
  * outside the edited set, where the factor a of the weights outside (A_i of METHOD.md, section 6, over all steps so
@@ -16,6 +17,19 @@
 /* Row n of head h of item b in a view [B, N, H, d]. */
 static inline float *attention_row(tensor t, int64_t b, int64_t n, int64_t h) {
     return (float *)t.data + b * t.stride[0] + n * t.stride[1] + h * t.stride[2];
+}
+
+/* For loops in double: a number of q, k or v as a call reads it, and the factor of its scores (float32's log2(e) scale
+ * where the call rounds: METHOD.md, section 16). */
+static inline double attention_value(float x, int rounds) {
+    uint16_t rounded;
+    if (!rounds) return (double)x;
+    half_round(&rounded, &x, TENSOR_BF16, 1);
+    return (double)half_from_bf16(rounded);
+}
+
+static inline double attention_scale(const attention_args *a, int rounds) {
+    return rounds ? (double)(a->scale * 1.44269504088896341f) * 0.69314718055994530942 : (double)a->scale;
 }
 
 #endif

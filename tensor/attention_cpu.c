@@ -24,16 +24,22 @@ void *attention_scratch(compute *c, size_t n, size_t size) {
     return p;
 }
 
+int compute_attention_rounds(const compute *c, weight_form form) {
+    return form == FORM_BF16 && cpu_isa_of(c) && cpu_isa_of(c)->rounding;
+}
+
 int attention_block_rows(int64_t keys) {
     int rows = ATTENTION_ROWS;
     while (rows > 8 && rows * keys > CACHE_FLOATS) rows /= 2;
     return rows;
 }
 
-void attention_block_load(attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
+void attention_block_load(const attention_kernel *k, attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
                           const int32_t *row_index, int64_t first, int n) {
     int64_t d = a->q.dim[3];
+    float scale = k->rounds ? 1 : a->scale;
     b->rows = n;
+    b->scale = a->scale;
     b->d = d;
     b->q = q;
     b->masked = a->causal || !tensor_is_none(a->bias);
@@ -41,7 +47,7 @@ void attention_block_load(attention_block *b, float *q, const attention_args *a,
     for (int i = 0; i < n; i++) {
         int64_t row = row_index ? row_index[first + i] : first + i;
         const float *from = attention_row(a->q, item, row, head);
-        for (int64_t x = 0; x < d; x++) q[i * d + x] = from[x] * a->scale;
+        for (int64_t x = 0; x < d; x++) q[i * d + x] = from[x] * scale;
         b->last_key[i] = a->causal ? row : INT64_MAX - 1;
         if (!tensor_is_none(a->bias))
             b->bias[i] = (const float *)a->bias.data + head * a->bias.stride[0] + row * a->bias.stride[1];
@@ -56,10 +62,11 @@ typedef struct attention_plan {
     const attention_stats *stats;
     int64_t n_heads, n_rows, n_keys, d;
     int64_t keys, width; /* n_keys and d rounded up to panels */
+    int64_t key_floats, value_floats;
     int64_t chunk_rows, chunks;
     int64_t wave; /* (item, head) pairs held packed at a time */
     int block_rows, threads;
-    float *k_panel, *v_panel; /* [wave, keys d], [wave, width keys] */
+    float *k_panel, *v_panel; /* [wave, keys key_floats], [wave, keys value_floats] */
     double *mass;             /* [wave, chunks, keys] */
     double *sums;             /* [wave, chunks, 2]: entropy, concentration */
     float *room;              /* [threads, room_floats]: q, o, s */
@@ -67,7 +74,7 @@ typedef struct attention_plan {
 } attention_plan;
 
 static void plan_make(attention_plan *p, const compute *c, const attention_args *a, const attention_stats *stats) {
-    const attention_kernel *in_use = cpu_attention_kernel(c);
+    const attention_kernel *in_use = attention_kernel_for(c, a);
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
     *p = (attention_plan){.kernel = in_use, .a = a, .stats = stats, .threads = c->threads};
     p->n_rows = a->q.dim[1];
@@ -76,22 +83,24 @@ static void plan_make(attention_plan *p, const compute *c, const attention_args 
     p->n_keys = a->k.dim[1];
     p->keys = attention_round_up(p->n_keys, in_use->columns);
     p->width = attention_round_up(p->d, in_use->columns);
+    p->key_floats = attention_key_floats(in_use, p->d);
+    p->value_floats = attention_value_floats(in_use, p->d);
     int64_t most = p->n_rows > p->n_keys ? p->n_rows : p->n_keys; /* text queries or none: the same sums of masses */
     p->chunk_rows = attention_round_up((most + MAX_CHUNKS - 1) / MAX_CHUNKS, ATTENTION_ROWS);
     if (p->chunk_rows < CHUNK_ROWS) p->chunk_rows = CHUNK_ROWS;
     p->chunks = (p->n_rows + p->chunk_rows - 1) / p->chunk_rows;
-    p->wave = (int64_t)(WAVE_BYTES / sizeof(float)) / (p->keys * (p->d + p->width));
+    p->wave = (int64_t)(WAVE_BYTES / sizeof(float)) / (p->keys * (p->key_floats + p->value_floats));
     if (p->wave < c->threads) p->wave = c->threads;
     if (p->wave > pairs) p->wave = pairs;
-    p->block_rows = attention_block_rows(p->keys);
+    p->block_rows = in_use->rounds ? ATTENTION_ROWS : attention_block_rows(p->keys);
     p->room_floats = attention_round_up(ATTENTION_ROWS * p->d, 16) + ATTENTION_ROWS * p->width +
-                     attention_round_up(p->block_rows * p->keys, 16);
+                     attention_round_up(in_use->room(p->block_rows, p->keys, p->d), 16);
 }
 
 static int plan_allocate(attention_plan *p, compute *c) {
     size_t wave = (size_t)p->wave, panel = (size_t)p->keys;
-    p->k_panel = attention_scratch(c, wave * panel * (size_t)p->d, sizeof(float));
-    p->v_panel = attention_scratch(c, wave * panel * (size_t)p->width, sizeof(float));
+    p->k_panel = attention_scratch(c, wave * panel * (size_t)p->key_floats, sizeof(float));
+    p->v_panel = attention_scratch(c, wave * panel * (size_t)p->value_floats, sizeof(float));
     p->mass = attention_scratch(c, wave * (size_t)p->chunks * panel, sizeof(double));
     p->sums = attention_scratch(c, wave * (size_t)p->chunks * 2, sizeof(double));
     p->room = attention_scratch(c, (size_t)(p->threads * p->room_floats), sizeof(float));
@@ -103,9 +112,9 @@ static const float *head_data(tensor t, int64_t item, int64_t head) { return att
 static void pack_pair(const attention_plan *p, int64_t pair, int64_t slot) {
     const attention_args *a = p->a;
     int64_t item = pair / p->n_heads, head = pair % p->n_heads;
-    p->kernel->pack_keys(p->k_panel + slot * p->keys * p->d, head_data(a->k, item, head), a->k.stride[1], NULL,
+    p->kernel->pack_keys(p->k_panel + slot * p->keys * p->key_floats, head_data(a->k, item, head), a->k.stride[1], NULL,
                          p->n_keys, p->d);
-    p->kernel->pack_values(p->v_panel + slot * p->keys * p->width, head_data(a->v, item, head), a->v.stride[1], NULL,
+    p->kernel->pack_values(p->v_panel + slot * p->keys * p->value_floats, head_data(a->v, item, head), a->v.stride[1], NULL,
                            p->n_keys, p->d);
 }
 
@@ -130,8 +139,8 @@ static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64
     double *sums = p->sums + (slot * p->chunks + chunk) * 2;
     float *q = room;
     attention_block b = {.n_keys = p->n_keys,
-                         .k_panel = p->k_panel + slot * p->keys * p->d,
-                         .v_panel = p->v_panel + slot * p->keys * p->width,
+                         .k_panel = p->k_panel + slot * p->keys * p->key_floats,
+                         .v_panel = p->v_panel + slot * p->keys * p->value_floats,
                          .o = room + attention_round_up(ATTENTION_ROWS * p->d, 16)};
     b.s = b.o + ATTENTION_ROWS * p->width;
     sums[0] = sums[1] = 0;
@@ -146,7 +155,7 @@ static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64
     int64_t end = (chunk + 1) * p->chunk_rows < p->n_rows ? (chunk + 1) * p->chunk_rows : p->n_rows;
     for (int64_t first = chunk * p->chunk_rows; first < end; first += p->block_rows) {
         int n = end - first < p->block_rows ? (int)(end - first) : p->block_rows;
-        attention_block_load(&b, q, p->a, pair / p->n_heads, pair % p->n_heads, NULL, first, n);
+        attention_block_load(p->kernel, &b, q, p->a, pair / p->n_heads, pair % p->n_heads, NULL, first, n);
         if (p->stats) overlap(p->stats->row_begin, p->stats->row_end, first, n, &b.observe_begin, &b.observe_end);
         p->kernel->block(&b);
         store_rows(p, &b, pair, first);

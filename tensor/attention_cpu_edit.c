@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tensor/cpu.h"
+#include "tensor/half.h"
 
 enum { CHUNK_ROWS = 64 }; /* a multiple of ATTENTION_ROWS */
 
@@ -34,7 +35,8 @@ static void add_sums(row_sums *to, const row_sums *s) {
 }
 
 typedef struct edit_plan {
-    const attention_kernel *kernel;
+    const attention_kernel *kernel; /* of the instruction set, for what is done in double */
+    const attention_kernel *form;   /* that computed the call; the same unless that rounds */
     const attention_args *a;
     const attention_edit *e;
     int64_t n_rows, d, width, chunks;        /* rows acted on */
@@ -52,6 +54,7 @@ typedef struct edit_plan {
 typedef struct edit_room {
     float *q, *o, *s;             /* as in attention_block */
     double *weight, *coefficient; /* [rows, keys of the set], [rows, rows of the value panel] */
+    double *rounded;              /* as `weight`, of a kernel that rounds; else `weight` itself */
     double *now;                  /* [keys of the set] one row's weights, step by step */
 } edit_room;
 
@@ -67,10 +70,11 @@ static int64_t room_cut(const edit_plan *p, float *floats, edit_room *r) {
     double *doubles = (double *)(void *)floats;
     r->weight = doubles;
     r->coefficient = r->weight + ATTENTION_ROWS * keys;
-    r->now = r->coefficient + ATTENTION_ROWS * depth;
+    r->rounded = p->form->rounds ? r->coefficient + ATTENTION_ROWS * depth : r->weight;
+    r->now = r->coefficient + ATTENTION_ROWS * (depth + (p->form->rounds ? keys : 0));
     r->o = (float *)(void *)(r->now + keys);
     r->s = r->o + ATTENTION_ROWS * p->width;
-    r->q = r->s + ATTENTION_ROWS * keys;
+    r->q = r->s + attention_round_up(p->form->room(ATTENTION_ROWS, keys, p->d), 16);
     return r->q + attention_round_up(ATTENTION_ROWS * p->d, 16) - floats;
 }
 
@@ -93,6 +97,7 @@ static void *list_room(compute *c, size_t n, size_t size) {
 static int plan_make(edit_plan *p, compute *c, const attention_args *a, const attention_edit *e) {
     int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
     *p = (edit_plan){.kernel = cpu_attention_kernel(c), .a = a, .e = e, .d = d, .threads = c->threads};
+    p->form = attention_kernel_for(c, a);
     p->n_rows = e->row_end - e->row_begin;
     p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     if (p->chunks == 1 && p->threads > pairs) p->threads = (int)pairs; /* a thread takes whole pairs */
@@ -109,7 +114,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
         if (n == 0 || p->n_rows == 0) continue;
         edit_pair *pair = &p->pair[p->n_pairs++];
         *pair = (edit_pair){.item = at / a->q.dim[2], .head = at % a->q.dim[2], .begin = begin, .n = n};
-        pair->k_panel = attention_scratch(c, (size_t)(padded(p, n) * d), sizeof(float));
+        pair->k_panel = attention_scratch(c, (size_t)(padded(p, n) * attention_key_floats(p->form, d)), sizeof(float));
         pair->v_panel = attention_scratch(c, (size_t)(padded(p, panel_rows(p, n)) * p->width), sizeof(float));
         pair->alpha = attention_scratch(c, 3 * (size_t)n, sizeof(double));
         if (!compute_ok(c)) return 0;
@@ -148,6 +153,14 @@ static void prepare_coefficients(const edit_plan *p, edit_pair *pair) {
     }
 }
 
+/* A value as the kernel multiplied it. */
+static float value_of(const edit_plan *p, float v) {
+    uint16_t rounded;
+    if (!p->form->rounds) return v;
+    half_round(&rounded, &v, TENSOR_BF16, 1);
+    return half_from_bf16(rounded);
+}
+
 /* Panels of the set's keys and values; the value panel's further rows are written where pack_values would put them. */
 static void prepare_pair(const edit_plan *p, edit_pair *pair, const edit_room *r) {
     const attention_args *a = p->a;
@@ -156,11 +169,11 @@ static void prepare_pair(const edit_plan *p, edit_pair *pair, const edit_room *r
     int64_t columns = p->kernel->columns, panel = padded(p, panel_rows(p, pair->n)) * columns, stride = a->v.stride[1];
     prepare_coefficients(p, pair);
     if (p->with_mean) p->kernel->mean_row(r->o, v, stride, a->v.dim[1], p->d);
-    p->kernel->pack_keys(pair->k_panel, head_data(a->k, pair), a->k.stride[1], keys, pair->n, p->d);
+    p->form->pack_keys(pair->k_panel, head_data(a->k, pair), a->k.stride[1], keys, pair->n, p->d);
     memset(pair->v_panel, 0, sizeof(float) * (size_t)(panel / columns * p->width));
     for (int64_t x = 0; x < p->d; x++) {
         float *to = pair->v_panel + x / columns * panel + x % columns;
-        for (int64_t j = 0; j < pair->n; j++) to[j * columns] = v[keys[j] * stride + x];
+        for (int64_t j = 0; j < pair->n; j++) to[j * columns] = value_of(p, v[keys[j] * stride + x]);
         if (p->with_mean) to[pair->n * columns] = r->o[x];
         for (int64_t j = 0; p->with_noise && j < pair->n; j++)
             to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
@@ -252,6 +265,12 @@ static void coefficients(const edit_plan *p, const edit_pair *pair, const double
     memset(out + used, 0, sizeof(double) * (size_t)(padded(p, used) - used));
 }
 
+/* Where the kernel multiplies values by rounded weights: edited weights now[n] become what the rounded ones become by the
+ * same factors, so that what is taken away from `o` is what it holds, and a factor of 1 changes nothing. */
+static void round_weights(const edit_plan *p, double *now, const double *old, const double *rounded, int64_t n) {
+    for (int64_t j = 0; p->form->rounds && j < n; j++) now[j] = old[j] > 0 ? now[j] / old[j] * rounded[j] : 0;
+}
+
 static float *out_row(const edit_plan *p, const edit_pair *pair, int64_t row) {
     return attention_row(p->a->out, pair->item, row, pair->head);
 }
@@ -298,9 +317,9 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
     double outside[ATTENTION_ROWS] = {0}, before[ATTENTION_ROWS], after[ATTENTION_ROWS];
     row_sums sums = {0};
     attention_block b = {.o = r->o};
-    attention_block_load(&b, r->q, p->a, pair->item, pair->head, NULL, row, n);
+    attention_block_load(p->form, &b, r->q, p->a, pair->item, pair->head, NULL, row, n);
     set_block(p, pair, r, &b);
-    p->kernel->weights(&b, lse, r->weight);
+    p->form->weights(&b, lse, r->weight, r->rounded);
     for (int i = 0; i < n; i++) {
         const double *old = r->weight + i * keys;
         memcpy(r->o + i * p->width, out_row(p, pair, row + i), sizeof(float) * (size_t)p->d);
@@ -311,7 +330,8 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
         if (direct[i]) continue;
         after[i] = sum_all(r->now, pair->n);
         outside[i] = out.factor;
-        coefficients(p, pair, r->now, old, out.factor, r->coefficient + i * depth);
+        round_weights(p, r->now, old, r->rounded + i * keys, pair->n);
+        coefficients(p, pair, r->now, r->rounded + i * keys, out.factor, r->coefficient + i * depth);
     }
     if (!p->weights_only) apply_values(p, pair, r, &b, outside);
     for (int i = 0; i < n; i++) {
@@ -368,13 +388,19 @@ typedef struct direct_plan {
 static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double lse,
                          double lse_outside, double *rest_share, row_sums *sums) {
     int64_t n = pair->n, keys = padded(p, n), depth = padded(p, panel_rows(p, n));
-    double *w = r->weight + i * keys, rest = lse_outside > -HUGE_VAL ? exp(fmax(lse_outside - lse, -600)) : 0;
+    double *w = r->weight + i * keys, *rounded = r->rounded + i * keys;
+    double rest = lse_outside > -HUGE_VAL ? exp(fmax(lse_outside - lse, -600)) : 0;
     double inside = sum_all(w, n), scale = 1 / (inside + rest); /* the two need not sum to 1 to the last bit */
-    for (int64_t j = 0; j < n; j++) w[j] *= scale;
+    for (int64_t j = 0; j < n; j++) {
+        w[j] *= scale;
+        if (p->form->rounds) rounded[j] *= scale;
+    }
+    memcpy(r->now, w, sizeof(double) * (size_t)n);
     sums->before += inside * scale;
     *rest_share = rest * scale;
     outside_mass out = score_steps(p->e, pair, w, rest * scale);
     sums->after += sum_all(w, n);
+    round_weights(p, w, r->now, rounded, n);
     coefficients(p, pair, w, NULL, 0, r->coefficient + i * depth);
     return out.mass;
 }
@@ -391,13 +417,13 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
                          .index = job->key,
                          .s = s,
                          .o = r->o};
-    attention_block_load(&b, r->q, p->a, pair->item, pair->head, job->row, first, n);
-    if (job->n_keys > 0) p->kernel->block(&b);
+    attention_block_load(p->form, &b, r->q, p->a, pair->item, pair->head, job->row, first, n);
+    if (job->n_keys > 0) p->form->block(&b);
     attention_block set = b;
     set_block(p, pair, r, &set);
     const double *all = p->e->lse + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1];
     for (int i = 0; i < n; i++) lse[i] = all[job->row[first + i]];
-    p->kernel->weights(&set, lse, r->weight);
+    p->form->weights(&set, lse, r->weight, r->rounded);
     for (int i = 0; i < n; i++) {
         int none = job->n_keys == 0 || !(b.lse[i] > -HUGE_VAL); /* no key outside, or causal hides them all */
         if (none) memset(r->o + i * p->width, 0, sizeof(float) * (size_t)p->width);
@@ -415,22 +441,31 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
 
 static int64_t direct_blocks(const direct_job *job) { return (job->n_rows + job->block_rows - 1) / job->block_rows; }
 
+static int block_rows(const edit_plan *p, int64_t n_keys) {
+    return p->form->rounds ? ATTENTION_ROWS : attention_block_rows(padded(p, n_keys));
+}
+
+/* Floats of scores of a block of direct rows. */
+static int64_t scores_room(const edit_plan *p, int rows, int64_t n_keys) {
+    return attention_round_up(p->form->room(rows, padded(p, n_keys), p->d), 16);
+}
+
 /* What the job of one pair with `rows` direct rows does. */
 static void direct_set(direct_job *job, const edit_plan *p, int64_t at, int64_t rows) {
     job->pair = &p->pair[at];
     job->direct = p->direct + at * p->n_rows;
     job->n_rows = rows;
     job->n_keys = p->a->k.dim[1] - job->pair->n;
-    job->block_rows = attention_block_rows(padded(p, job->n_keys));
+    job->block_rows = block_rows(p, job->n_keys);
 }
 
 /* Room for a job with at most `rows` rows and `n_keys` keys. */
 static void direct_room(direct_job *job, compute *c, const edit_plan *p, int64_t rows, int64_t n_keys) {
-    int64_t keys = padded(p, n_keys), at_a_time = attention_block_rows(keys); /* fewer keys go by no fewer rows */
+    int64_t keys = padded(p, n_keys), at_a_time = block_rows(p, n_keys); /* fewer keys go by no fewer rows */
     job->row = attention_scratch(c, (size_t)rows, sizeof *job->row);
     job->key = attention_scratch(c, (size_t)p->a->k.dim[1], sizeof *job->key);
-    job->k_panel = attention_scratch(c, (size_t)(keys * p->d), sizeof(float));
-    job->v_panel = attention_scratch(c, (size_t)(keys * p->width), sizeof(float));
+    job->k_panel = attention_scratch(c, (size_t)(keys * attention_key_floats(p->form, p->d)), sizeof(float));
+    job->v_panel = attention_scratch(c, (size_t)(keys * attention_value_floats(p->form, p->d)), sizeof(float));
     job->sums = attention_scratch(c, (size_t)((rows + at_a_time - 1) / at_a_time), sizeof *job->sums);
 }
 
@@ -457,7 +492,7 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
         direct_room(job, c, p, rows, job->n_keys);
         job->first_block = dp->n_blocks;
         dp->n_blocks += direct_blocks(job);
-        int64_t s_floats = attention_round_up(job->block_rows * padded(p, job->n_keys), 16);
+        int64_t s_floats = scores_room(p, job->block_rows, job->n_keys);
         dp->s_floats = s_floats > dp->s_floats ? s_floats : dp->s_floats;
     }
     return direct_scores(dp, c, p);
@@ -465,7 +500,7 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
 
 /* A job for each thread, with scratch for those of any pair. */
 static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p) {
-    *dp = (direct_plan){.n_jobs = p->threads, .s_floats = ATTENTION_ROWS * padded(p, p->a->k.dim[1])};
+    *dp = (direct_plan){.n_jobs = p->threads, .s_floats = scores_room(p, ATTENTION_ROWS, p->a->k.dim[1])};
     dp->job = list_room(c, (size_t)dp->n_jobs, sizeof *dp->job);
     for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++) direct_room(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
     return direct_scores(dp, c, p);
@@ -482,8 +517,8 @@ static void direct_fill(direct_job *job, const edit_plan *p) {
         if (x < pair->n && set[x] == j) x++;
         else job->key[at++] = (int32_t)j;
     }
-    p->kernel->pack_keys(job->k_panel, head_data(a->k, pair), a->k.stride[1], job->key, job->n_keys, p->d);
-    p->kernel->pack_values(job->v_panel, head_data(a->v, pair), a->v.stride[1], job->key, job->n_keys, p->d);
+    p->form->pack_keys(job->k_panel, head_data(a->k, pair), a->k.stride[1], job->key, job->n_keys, p->d);
+    p->form->pack_values(job->v_panel, head_data(a->v, pair), a->v.stride[1], job->key, job->n_keys, p->d);
 }
 
 static void direct_run(const direct_plan *dp, const edit_plan *p, const direct_job *job, int64_t block, int thread) {

@@ -5,12 +5,12 @@
 #include "tensor/attention.h"
 #include "tensor/cpu.h"
 
-static double share_of(const attention_args *a, const double *lse, int64_t h, int64_t i, int64_t j) {
+static double share_of(const attention_args *a, int rounds, const double *lse, int64_t h, int64_t i, int64_t j) {
     const float *q = attention_row(a->q, 0, i, h), *k = attention_row(a->k, 0, j, h);
     double score = 0;
     if (a->causal && j > i) return 0;
-    for (int64_t x = 0; x < a->q.dim[3]; x++) score += (double)q[x] * (double)k[x];
-    score *= (double)a->scale;
+    for (int64_t x = 0; x < a->q.dim[3]; x++) score += attention_value(q[x], rounds) * attention_value(k[x], rounds);
+    score *= attention_scale(a, rounds);
     if (!tensor_is_none(a->bias))
         score += (double)((const float *)a->bias.data)[h * a->bias.stride[0] + i * a->bias.stride[1] + j];
     return exp(score - lse[h * a->q.dim[1] + i]);
@@ -18,13 +18,14 @@ static double share_of(const attention_args *a, const double *lse, int64_t h, in
 
 void cpu_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
                         const int32_t *index, int n, double *out) {
+    int rounds = attention_rounds(c, a);
     int64_t heads = a->q.dim[2], length = part == PART_ROW ? a->k.dim[1] : a->q.dim[1];
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
     for (int64_t h = 0; h < heads; h++)
         for (int64_t x = 0; x < length; x++) {
             double sum = 0;
-            if (part == PART_ROW) sum = share_of(a, lse, h, index[0], x);
-            for (int i = 0; part == PART_KEYS && i < n; i++) sum += share_of(a, lse, h, x, index[i]);
+            if (part == PART_ROW) sum = share_of(a, rounds, lse, h, index[0], x);
+            for (int i = 0; part == PART_KEYS && i < n; i++) sum += share_of(a, rounds, lse, h, x, index[i]);
             out[h * length + x] = sum;
         }
 }

@@ -1,11 +1,13 @@
 /* Attention and its edits from the definitions of METHOD.md, sections 1 and 3, in double: one whole row of P at a time,
  * edited entry by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
- * cpu_attention. Clarity comes before speed here. */
+ * cpu_attention. Of calls in bfloat16 (section 16) it is the definition, but that sums are not of float32. Clarity comes
+ * before speed here. */
 #include "tensor/attention.h"
 #include "tensor/reference.h"
 
 #include <math.h>
 #include <string.h>
+#include "tensor/cpu.h"
 
 static void *scratch(compute *c, int64_t n, size_t size) {
     void *p = arena_alloc(c->scratch, (size_t)n * size);
@@ -37,7 +39,7 @@ static double log_sum(const double *l, const uint8_t *in, int want, int64_t n) {
 }
 
 /* Scores of query row i into s[Nk]; -inf where causal leaves a key out. */
-static void row_scores(const attention_args *a, int64_t b, int64_t h, int64_t i, double *s) {
+static void row_scores(const attention_args *a, int rounds, int64_t b, int64_t h, int64_t i, double *s) {
     int64_t n_keys = a->k.dim[1], d = a->k.dim[3];
     const float *q = attention_row(a->q, b, i, h);
     const float *bias =
@@ -45,10 +47,18 @@ static void row_scores(const attention_args *a, int64_t b, int64_t h, int64_t i,
     for (int64_t j = 0; j < n_keys; j++) {
         const float *k = attention_row(a->k, b, j, h);
         double dot = 0;
-        for (int64_t x = 0; x < d; x++) dot += (double)q[x] * (double)k[x];
-        s[j] = dot * (double)a->scale + (bias ? (double)bias[j] : 0.0);
+        for (int64_t x = 0; x < d; x++) dot += attention_value(q[x], rounds) * attention_value(k[x], rounds);
+        s[j] = dot * attention_scale(a, rounds) + (bias ? (double)bias[j] : 0.0);
         if (a->causal && j > i) s[j] = -INFINITY;
     }
+}
+
+/* The weight by which a value is multiplied, given log P and the row's lse: where the call rounds, 2^t = exp(log P + lse)
+ * keeps the 8 digits of bfloat16. */
+static double value_weight(double log_p, double lse, int rounds) {
+    double t = (log_p + lse) / 0.69314718055994530942, whole = floor(t);
+    if (!rounds || !isfinite(t)) return exp(log_p);
+    return rint(exp2(t - whole) * 128) / 128 * exp(whole * 0.69314718055994530942 - lse);
 }
 
 static double sum_of_largest(const double *p, int64_t n, int r) {
@@ -85,6 +95,7 @@ static void stats_clear(const attention_stats *stats, size_t heads, size_t keys)
 
 void reference_attention(compute *c, const attention_args *a, const attention_stats *stats) {
     int64_t n_heads = a->q.dim[2], n_rows = a->q.dim[1], n_keys = a->k.dim[1], d = a->q.dim[3];
+    int rounds = attention_rounds(c, a);
     arena_mark mark = arena_get_mark(c->scratch);
     double *s = scratch(c, n_keys, sizeof *s), *p = scratch(c, n_keys, sizeof *p);
     if (!s || !p) goto done;
@@ -92,7 +103,7 @@ void reference_attention(compute *c, const attention_args *a, const attention_st
     for (int64_t at = 0; at < a->q.dim[0] * n_heads; at++) {
         int64_t b = at / n_heads, h = at % n_heads;
         for (int64_t i = 0; i < n_rows; i++) {
-            row_scores(a, b, h, i, s);
+            row_scores(a, rounds, b, h, i, s);
             double lse = log_sum(s, NULL, 0, n_keys), max = -INFINITY;
             for (int64_t j = 0; j < n_keys; j++) {
                 s[j] -= lse;
@@ -101,7 +112,8 @@ void reference_attention(compute *c, const attention_args *a, const attention_st
             float *o = attention_row(a->out, b, i, h);
             for (int64_t x = 0; x < d; x++) {
                 double sum = 0;
-                for (int64_t j = 0; j < n_keys; j++) sum += exp(s[j]) * (double)attention_row(a->v, b, j, h)[x];
+                for (int64_t j = 0; j < n_keys; j++)
+                    sum += value_weight(s[j], lse, rounds) * attention_value(attention_row(a->v, b, j, h)[x], rounds);
                 o[x] = (float)sum;
             }
             if (!stats) continue;
@@ -119,10 +131,12 @@ done:
 /* One head's edit: its keys as marks over all keys, its values after the value steps, and scratch for one row. */
 typedef struct head_edit {
     int64_t n_keys, d;
+    int rounds;
     uint8_t *in;      /* [Nk] in the set of the step at hand */
     uint8_t *in_any;  /* [Nk] in the union */
     double *v, *mean; /* [Nk, d] edited values; [d] mean of the unedited ones */
     double *log_p;    /* [Nk] */
+    double *rounded;  /* [Nk] by what the weights that values are multiplied by exceed P before the edit */
 } head_edit;
 
 static void mark_step(const attention_edit *e, int64_t at, int step, uint8_t *in, int64_t n_keys) {
@@ -139,8 +153,9 @@ static void edit_values(const attention_args *a, const attention_edit *e, int64_
     memset(he->mean, 0, sizeof(double) * (size_t)d);
     for (int64_t j = 0; j < he->n_keys; j++)
         for (int64_t x = 0; x < d; x++) {
-            he->v[j * d + x] = (double)attention_row(a->v, b, j, h)[x];
-            he->mean[x] += he->v[j * d + x] / (double)he->n_keys;
+            float v = attention_row(a->v, b, j, h)[x];
+            he->v[j * d + x] = attention_value(v, he->rounds);
+            he->mean[x] += (double)v / (double)he->n_keys;
         }
     for (int s = 0; s < e->n_steps; s++) {
         if (is_score_step(e->step[s].op)) continue;
@@ -184,9 +199,12 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
                                 head_edit *he) {
     int64_t n = he->n_keys, d = he->d, at = b * a->q.dim[2] + h;
     row_outcome r = {0};
-    row_scores(a, b, h, i, he->log_p);
+    row_scores(a, he->rounds, b, h, i, he->log_p);
     double lse = log_sum(he->log_p, NULL, 0, n);
-    for (int64_t j = 0; j < n; j++) he->log_p[j] -= lse;
+    for (int64_t j = 0; j < n; j++) {
+        double before = he->log_p[j] -= lse;
+        he->rounded[j] = he->rounds && before > -600 ? value_weight(before, lse, 1) / exp(before) : 1;
+    }
     r.before = exp(log_sum(he->log_p, he->in_any, 1, n));
     r.rest = exp(log_sum(he->log_p, he->in_any, 0, n));
     for (int s = 0; s < e->n_steps; s++) {
@@ -199,7 +217,7 @@ static row_outcome edit_one_row(const attention_args *a, const attention_edit *e
     double moved = 0, size = 0;
     for (int64_t x = 0; x < d; x++) {
         double sum = 0, old = (double)o[x];
-        for (int64_t j = 0; j < n; j++) sum += exp(he->log_p[j]) * he->v[j * d + x];
+        for (int64_t j = 0; j < n; j++) sum += exp(he->log_p[j]) * he->rounded[j] * he->v[j * d + x];
         double now = (double)(float)sum;
         if (!e->preview) o[x] = (float)sum;
         moved += (now - old) * (now - old);
@@ -214,12 +232,13 @@ void reference_attention_edit(compute *c, const attention_args *a, const attenti
     int64_t n_heads = a->q.dim[2], n = a->k.dim[1], d = a->q.dim[3];
     double rows = (double)(e->row_end - e->row_begin);
     arena_mark mark = arena_get_mark(c->scratch);
-    head_edit he = {.n_keys = n, .d = d};
+    head_edit he = {.n_keys = n, .d = d, .rounds = attention_rounds(c, a)};
     he.in = scratch(c, n, 1);
     he.in_any = scratch(c, n, 1);
     he.v = scratch(c, n * d, sizeof(double));
     he.mean = scratch(c, d, sizeof(double));
     he.log_p = scratch(c, n, sizeof(double));
+    he.rounded = scratch(c, n, sizeof(double));
     for (int64_t at = 0; compute_ok(c) && at < a->q.dim[0] * n_heads; at++) {
         row_outcome sum = {0};
         int acts = e->set_begin[at] < e->set_begin[at + 1] && rows > 0;

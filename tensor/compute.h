@@ -222,7 +222,11 @@ typedef struct attention_args {
     float scale;
     int causal;
     tensor bias; /* [H, Nq, Nk] added to the scores, or none (T5's relative positions) */
+    weight_form form; /* of the layers around it: FORM_BF16 asks for bfloat16 (compute_attention_rounds) */
 } attention_args;
+
+/* Whether attention among layers of this form is computed in bfloat16, as METHOD.md, section 16, defines it. */
+int compute_attention_rounds(const compute *c, weight_form form);
 
 enum { ATTENTION_MAX_R = 16 };
 

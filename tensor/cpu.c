@@ -21,22 +21,25 @@ static const cpu_isa ISAS[] = {
     {{"baseline", "x86-64 without extensions, or another processor", NULL},
      &kernel_baseline,
      &attention_kernel_baseline,
+     NULL,
      NULL},
 #if defined(__x86_64__)
-    {{"avx2", "AVX2, FMA and F16C", NULL}, &kernel_avx2, &attention_kernel_avx2, NULL},
-    {{"avx512", "AVX-512 F, DQ, VL and BW", NULL}, &kernel_avx512, &attention_kernel_avx512, NULL},
+    {{"avx2", "AVX2, FMA and F16C", NULL}, &kernel_avx2, &attention_kernel_avx2, NULL, NULL},
+    {{"avx512", "AVX-512 F, DQ, VL and BW", NULL}, &kernel_avx512, &attention_kernel_avx512, NULL, NULL},
     {{"avx512-bf16", "AVX-512 with BF16, which weights in bfloat16 make use of", NULL},
      &kernel_avx512_bf16,
      &attention_kernel_avx512_bf16,
+     NULL,
      NULL},
-    {AMX_ABOUT, &kernel_avx512, &attention_kernel_avx512, &kernel_tiles_amx},
+    {AMX_ABOUT, &kernel_avx512, &attention_kernel_avx512, &kernel_tiles_amx, &attention_tiles_amx},
 #endif
 };
 enum { ISA_COUNT = sizeof ISAS / sizeof ISAS[0] };
 
 #if defined(__x86_64__)
 /* The last row on a processor without AMX, so that images made with it can be made again. */
-static const cpu_isa AMX_BY_AVX512 = {AMX_ABOUT, &kernel_avx512, &attention_kernel_avx512, &kernel_tiles_avx512};
+static const cpu_isa AMX_BY_AVX512 = {AMX_ABOUT, &kernel_avx512, &attention_kernel_avx512, &kernel_tiles_avx512,
+                                      &attention_tiles_avx512};
 
 static int has_f16c(void) { /* a name that clang 14's __builtin_cpu_supports does not know */
     unsigned a, b, c, d;
@@ -55,7 +58,8 @@ static int has_avx512(void) {
 static int has_amx(void) {
     enum { TILE_DATA = 18, REQUEST_PERMISSION = 0x1023, AMX_BF16_BIT = 1 << 22, AMX_TILE_BIT = 1 << 24 };
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16_BIT) && (d & AMX_TILE_BIT) &&
+    return __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16_BIT) &&
+           (d & AMX_TILE_BIT) &&
            syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 #endif

@@ -13,6 +13,7 @@ typedef struct cpu_isa {
     const kernel *rows;
     const attention_kernel *attention;
     const kernel_tiles *tiles; /* of products of bfloat16; NULL: `rows` has them */
+    const attention_kernel *rounding; /* attention in bfloat16; NULL: it stays in float32 */
 } cpu_isa;
 
 enum { CPU_ISA_MAX = 5 };
@@ -28,6 +29,14 @@ ss_status cpu_isa_choose(compute *c);
 static inline const cpu_isa *cpu_isa_of(const compute *c) { return c->state; }
 static inline const kernel *cpu_kernel(const compute *c) { return cpu_isa_of(c)->rows; }
 static inline const attention_kernel *cpu_attention_kernel(const compute *c) { return cpu_isa_of(c)->attention; }
+
+/* Whether a call is computed in bfloat16, and by which kernel. */
+static inline int attention_rounds(const compute *c, const attention_args *a) {
+    return compute_attention_rounds(c, a->form);
+}
+static inline const attention_kernel *attention_kernel_for(const compute *c, const attention_args *a) {
+    return attention_rounds(c, a) ? cpu_isa_of(c)->rounding : cpu_attention_kernel(c);
+}
 
 /* Threads for an operation that takes one thread about `nanoseconds`: a team costs some microseconds to start. Never
  * decides a bit of the result. */

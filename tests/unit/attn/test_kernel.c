@@ -263,7 +263,7 @@ static attention_block one_block(const attention_kernel *use, const fixture *f, 
     attention_block b = {.n_keys = f->n.keys, .k_panel = k, .v_panel = v, .r = r, .observe_end = rows};
     use->pack_keys(k, f->args.k.data, f->args.k.stride[1], NULL, f->n.keys, d);
     use->pack_values(v, f->args.v.data, f->args.v.stride[1], NULL, f->n.keys, d);
-    attention_block_load(&b, q, &f->args, 0, 0, NULL, 0, rows);
+    attention_block_load(use, &b, q, &f->args, 0, 0, NULL, 0, rows);
     b.s = room((size_t)(ATTENTION_ROWS * keys));
     b.o = room((size_t)(ATTENTION_ROWS * width));
     b.mass = room(2 * (size_t)keys);
@@ -425,7 +425,7 @@ static void corrections_are_exact(void **state) {
                 lse[x] = 4 * philox_uniform(&r);
                 factor[x] = 20 * philox_uniform(&r) - 10;
             }
-            all[i]->weights(&b, lse, w);
+            all[i]->weights(&b, lse, w, NULL);
             for (int row = 0; row < size.queries; row++)
                 for (int j = 0; j < size.keys; j++) {
                     double want = exp((double)b.s[row * keys + j] - lse[row]);
