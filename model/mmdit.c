@@ -15,6 +15,7 @@ typedef struct pass {
     const mmdit_config *g;
     const mmdit_input *in;
     int64_t b, n_image, n_text;
+    weight_form form; /* of the blocks' weights */
     tensor condition; /* silu(time + pooled text) [B, D] */
 } pass;
 
@@ -133,7 +134,8 @@ static void mmdit_attend(const pass *p, tensor q, tensor k, tensor v, tensor out
                                  .k = tensor_split_last(k, heads),
                                  .v = tensor_split_last(v, heads),
                                  .out = tensor_split_last(out, heads),
-                                 .scale = (float)(1 / sqrt((double)p->g->head_dim))};
+                                 .scale = (float)(1 / sqrt((double)p->g->head_dim)),
+                                 .form = p->form};
     call.kind = kind;
     call.n_query_segments = joint && q.dim[1] > p->n_image ? n_segments : 1;
     call.n_key_segments = joint ? n_segments : 1;
@@ -259,7 +261,8 @@ tensor mmdit_forward(compute *c, const mmdit_config *g, const mmdit_weights *w, 
               .in = in,
               .b = batch,
               .n_image = (h / g->patch_size) * (width / g->patch_size),
-              .n_text = in->text.dim[1]};
+              .n_text = in->text.dim[1],
+              .form = g->layers > 0 ? w->block[0].attn.q.w.form : FORM_STORED};
     tensor image = embed_patches(&p, w);
     p.condition = mmdit_embed_condition(&p, w);
     tensor context = nn_linear_new(c, in->text, &w->context, ACT_NONE);

@@ -22,10 +22,10 @@ static inline float *attention_row(tensor t, int64_t b, int64_t n, int64_t h) {
 /* For loops in double: a number of q, k or v as a call reads it, and the factor of its scores (float32's log2(e) scale
  * where the call rounds: METHOD.md, section 16). */
 static inline double attention_value(float x, int rounds) {
-    uint16_t rounded;
-    if (!rounds) return (double)x;
-    half_round(&rounded, &x, TENSOR_BF16, 1);
-    return (double)half_from_bf16(rounded);
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (!rounds || x != x) return (double)x;
+    return (double)half_from_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000u);
 }
 
 static inline double attention_scale(const attention_args *a, int rounds) {

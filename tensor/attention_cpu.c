@@ -34,8 +34,8 @@ int attention_block_rows(int64_t keys) {
     return rows;
 }
 
-void attention_block_load(const attention_kernel *k, attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
-                          const int32_t *row_index, int64_t first, int n) {
+void attention_block_load(const attention_kernel *k, attention_block *b, float *q, const attention_args *a,
+                          int64_t item, int64_t head, const int32_t *row_index, int64_t first, int n) {
     int64_t d = a->q.dim[3];
     float scale = k->rounds ? 1 : a->scale;
     b->rows = n;
@@ -114,8 +114,8 @@ static void pack_pair(const attention_plan *p, int64_t pair, int64_t slot) {
     int64_t item = pair / p->n_heads, head = pair % p->n_heads;
     p->kernel->pack_keys(p->k_panel + slot * p->keys * p->key_floats, head_data(a->k, item, head), a->k.stride[1], NULL,
                          p->n_keys, p->d);
-    p->kernel->pack_values(p->v_panel + slot * p->keys * p->value_floats, head_data(a->v, item, head), a->v.stride[1], NULL,
-                           p->n_keys, p->d);
+    p->kernel->pack_values(p->v_panel + slot * p->keys * p->value_floats, head_data(a->v, item, head), a->v.stride[1],
+                           NULL, p->n_keys, p->d);
 }
 
 /* The part of [begin, end) inside n rows from `first`, relative to them. */

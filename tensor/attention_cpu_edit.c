@@ -265,8 +265,8 @@ static void coefficients(const edit_plan *p, const edit_pair *pair, const double
     memset(out + used, 0, sizeof(double) * (size_t)(padded(p, used) - used));
 }
 
-/* Where the kernel multiplies values by rounded weights: edited weights now[n] become what the rounded ones become by the
- * same factors, so that what is taken away from `o` is what it holds, and a factor of 1 changes nothing. */
+/* Where the kernel multiplies values by rounded weights: edited weights now[n] become what the rounded ones become by
+ * the same factors, so that what is taken away from `o` is what it holds, and a factor of 1 changes nothing. */
 static void round_weights(const edit_plan *p, double *now, const double *old, const double *rounded, int64_t n) {
     for (int64_t j = 0; p->form->rounds && j < n; j++) now[j] = old[j] > 0 ? now[j] / old[j] * rounded[j] : 0;
 }

@@ -47,8 +47,9 @@ typedef struct attention_lengths {
 
 typedef struct attention_kernel {
     int columns; /* panel width, in floats */
-    int rounds;  /* 1 = q, k, v and P are rounded to bfloat16 (METHOD.md, section 16); panels are half as large, d rounded up to
-                  * whole columns in both. Nothing below `weights` is there: that of the instruction set serves. */
+    int rounds;  /* 1 = q, k, v and P are rounded to bfloat16 (METHOD.md, section 16); panels are half as large, d
+                  * rounded up to  whole columns in both. Nothing below `weights` is there: that of the instruction set
+                  * serves. */
     int64_t (*room)(int rows, int64_t keys, int64_t d); /* floats of attention_block.s; keys are padded */
     /* Rows index[0..n) (NULL: 0..n) of [.., d] with `stride` floats between rows. */
     void (*pack_keys)(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d);
@@ -74,8 +75,8 @@ extern const attention_kernel attention_tiles_amx, attention_tiles_avx512; /* th
 
 /* Query rows first .. first + n of (item, head) into a block: q (scaled), bias and causal limits; row_index NULL = the
  * rows themselves, else the rows that it lists. */
-void attention_block_load(const attention_kernel *k, attention_block *b, float *q, const attention_args *a, int64_t item, int64_t head,
-                          const int32_t *row_index, int64_t first, int n);
+void attention_block_load(const attention_kernel *k, attention_block *b, float *q, const attention_args *a,
+                          int64_t item, int64_t head, const int32_t *row_index, int64_t first, int n);
 
 /* Rows of a block whose scores stay in cache beside the panels; from the number of keys alone. */
 int attention_block_rows(int64_t keys);

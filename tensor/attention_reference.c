@@ -53,8 +53,8 @@ static void row_scores(const attention_args *a, int rounds, int64_t b, int64_t h
     }
 }
 
-/* The weight by which a value is multiplied, given log P and the row's lse: where the call rounds, 2^t = exp(log P + lse)
- * keeps the 8 digits of bfloat16. */
+/* The weight by which a value is multiplied, given log P and the row's lse: where the call rounds, 2^t = exp(log P +
+ * lse) keeps the 8 digits of bfloat16. */
 static double value_weight(double log_p, double lse, int rounds) {
     double t = (log_p + lse) / 0.69314718055994530942, whole = floor(t);
     if (!rounds || !isfinite(t)) return exp(log_p);
@@ -110,10 +110,11 @@ void reference_attention(compute *c, const attention_args *a, const attention_st
                 max = larger_of(max, s[j]);
             }
             float *o = attention_row(a->out, b, i, h);
+            for (int64_t j = 0; j < n_keys; j++) p[j] = value_weight(s[j], lse, rounds);
             for (int64_t x = 0; x < d; x++) {
                 double sum = 0;
                 for (int64_t j = 0; j < n_keys; j++)
-                    sum += value_weight(s[j], lse, rounds) * attention_value(attention_row(a->v, b, j, h)[x], rounds);
+                    sum += p[j] * attention_value(attention_row(a->v, b, j, h)[x], rounds);
                 o[x] = (float)sum;
             }
             if (!stats) continue;

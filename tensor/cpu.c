@@ -59,8 +59,7 @@ static int has_amx(void) {
     enum { TILE_DATA = 18, REQUEST_PERMISSION = 0x1023, AMX_BF16_BIT = 1 << 22, AMX_TILE_BIT = 1 << 24 };
     unsigned a, b, c, d;
     return __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16_BIT) &&
-           (d & AMX_TILE_BIT) &&
-           syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+           (d & AMX_TILE_BIT) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 #endif
 

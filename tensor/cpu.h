@@ -12,7 +12,7 @@ typedef struct cpu_isa {
     entry about;
     const kernel *rows;
     const attention_kernel *attention;
-    const kernel_tiles *tiles; /* of products of bfloat16; NULL: `rows` has them */
+    const kernel_tiles *tiles;        /* of products of bfloat16; NULL: `rows` has them */
     const attention_kernel *rounding; /* attention in bfloat16; NULL: it stays in float32 */
 } cpu_isa;
 

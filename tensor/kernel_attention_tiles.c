@@ -1,11 +1,13 @@
 /* Attention in bfloat16 by tiles (tiles.h): 32 rows against 128 keys at a time. Its numbers are defined in
- * METHOD.md, section 16: scores s of rounded q and k; with t = s scale log2(e), 2^t as a polynomial of s alone times a power of
- * two; the output is the sum of 2^t rounded to bfloat16 times rounded v, over the sum of 2^t. A row's reference m is a
- * whole number, so that e = 2^(t - m) has the same digits whatever m is, and m may follow the row's maximum lazily.
+ * METHOD.md, section 16: scores s of rounded q and k; with t = s scale log2(e), 2^t as a polynomial of s alone times a
+ * power of two; the output is the sum of 2^t rounded to bfloat16 times rounded v, over the sum of 2^t. A row's
+ * reference m is a whole number, so that e = 2^(t - m) has the same digits whatever m is, and m may follow the row's
+ * maximum lazily.
  *
  * Tile products take few instructions and long; exponentials fill the time between them: while one block of keys is
- * exponentiated, the values of the block before and the scores of the block after are multiplied. Scores of a block stay
- * in the first-level cache and become P where they are. Compiled for AMX and for AVX-512, which gives the same bits. */
+ * exponentiated, the values of the block before and the scores of the block after are multiplied. Scores of a block
+ * stay in the first-level cache and become P where they are. Compiled for AMX and for AVX-512, which gives the same
+ * bits. */
 #include <math.h>
 
 #include "tensor/attention_kernel.h"
@@ -18,12 +20,12 @@ enum {
     GROUP = 32, /* keys of two tiles side by side; terms of one tile */
     BLOCK = 128,
     VECTORS = BLOCK / LANES,
-    STRIDE = BLOCK * 4,     /* bytes between rows of scores, and of P */
+    STRIDE = BLOCK * 4, /* bytes between rows of scores, and of P */
     PAIR_OF_TILES = 2 * TILE_BYTES,
-    MASS_ROWS = 8,          /* rows of a chain of masses */
-    LEAST = -96,            /* 2^t below 2^(m - 96) is 0 */
-    LAZY = 16,              /* m is raised where a score exceeds it by this much */
-    FARTHEST = 1 << 21      /* |t| up to here; rows beyond become NaN */
+    MASS_ROWS = 8,     /* rows of a chain of masses */
+    LEAST = -96,       /* 2^t below 2^(m - 96) is 0 */
+    LAZY = 16,         /* m is raised where a score exceeds it by this much */
+    FARTHEST = 1 << 21 /* |t| up to here; rows beyond become NaN */
 };
 
 static const float MAGIC = 12582912.0f; /* 1.5 * 2^23: a sum's low bits are a whole number */
@@ -100,7 +102,8 @@ static void pack_keys(float *panel, const float *k, int64_t stride, const int32_
                                  : _mm512_setzero_si512();
             }
             transpose(column, row);
-            char *to = (char *)panel + (first / GROUP * parts + part) * PAIR_OF_TILES + first % GROUP / LANES * TILE_BYTES;
+            char *to =
+                (char *)panel + (first / GROUP * parts + part) * PAIR_OF_TILES + first % GROUP / LANES * TILE_BYTES;
             for (int i = 0; i < 16; i++) _mm512_store_si512(to + i * TILE_ROW_BYTES, column[i]);
         }
 }
@@ -130,12 +133,12 @@ static void pack_values(float *panel, const float *v, int64_t stride, const int3
 
 /* What the products of one block of rows read and write. */
 typedef struct operands {
-    const char *q;              /* [parts][2][16 rows][32 bfloat16] */
+    const char *q; /* [parts][2][16 rows][32 bfloat16] */
     const char *k_panel, *v_panel;
     float *o;
     int64_t width;
-    int parts;                  /* of the head width, 32 terms each */
-    int halves;                 /* of the rows: 1 or 2 */
+    int parts;  /* of the head width, 32 terms each */
+    int halves; /* of the rows: 1 or 2 */
     tile_registers *r;
 } operands;
 
@@ -214,8 +217,8 @@ INLINE void multiply_values(const operands *a, int64_t first, const float *s, in
 
 /* ---- exponentials ---- */
 
-/* 2^(x factor - m), with magic = MAGIC - m and `least` the smallest sum with it that gives more than 0: 2^n as exponent,
- * a polynomial of the rest (error 1.6e-7). `present` becomes the lanes that are not 0. */
+/* 2^(x factor - m), with magic = MAGIC - m and `least` the smallest sum with it that gives more than 0: 2^n as
+ * exponent, a polynomial of the rest (error 1.6e-7). `present` becomes the lanes that are not 0. */
 INLINE vec power(vec x, vec factor, vec magic, vec least, __mmask16 *present) {
     vec z = madd(x, factor, magic), n = z - magic;
     vec r = (vec)_mm512_fmsub_ps((__m512)x, (__m512)factor, (__m512)n);
@@ -231,10 +234,10 @@ INLINE vec power(vec x, vec factor, vec magic, vec least, __mmask16 *present) {
 
 /* Rows in the making. */
 typedef struct row_state {
-    vec sum[ATTENTION_ROWS];      /* of e, by lanes */
-    vec product[ATTENTION_ROWS];  /* of e (t - m) */
-    vec top[ATTENTION_ROWS];      /* largest score of each lane */
-    float factor, one_over;       /* t = factor s; 1 / factor */
+    vec sum[ATTENTION_ROWS];                        /* of e, by lanes */
+    vec product[ATTENTION_ROWS];                    /* of e (t - m) */
+    vec top[ATTENTION_ROWS];                        /* largest score of each lane */
+    float factor, one_over;                         /* t = factor s; 1 / factor */
     float m[ATTENTION_ROWS], limit[ATTENTION_ROWS]; /* a score beyond `limit` raises m */
     float rescale[ATTENTION_ROWS];                  /* what the output of the blocks before is to be multiplied by */
     int pending;                                    /* one of them is not 1 */
@@ -271,8 +274,8 @@ static __attribute__((noinline)) void raise_reference(row_state *t, int i, vec s
     t->pending = 1;
 }
 
-/* Scores of one row become P. `vectors` is even; it and the flags are constants where speed matters. `e`, `top`: NULL or
- * where to keep them. */
+/* Scores of one row become P. `vectors` is even; it and the flags are constants where speed matters. `e`, `top`: NULL
+ * or where to keep them. */
 INLINE void exponentiate(row_state *t, int i, float *s, int vectors, float *e_out, vec *top, int observed) {
     vec x[VECTORS], e[VECTORS], most = load(s);
     __mmask16 present[VECTORS];
@@ -306,7 +309,8 @@ INLINE void exponentiate(row_state *t, int i, float *s, int vectors, float *e_ou
     t->sum[i] += e[0];
 }
 
-static __attribute__((noinline)) void exponentiate_row(row_state *t, int i, float *s, int vectors, kept *keep, int observed) {
+static __attribute__((noinline)) void exponentiate_row(row_state *t, int i, float *s, int vectors, kept *keep,
+                                                       int observed) {
     float *e = keep && keep->e ? keep->e + i * vectors * LANES : NULL;
     vec *top = keep ? &keep->top[i] : NULL;
     if (vectors == VECTORS && !observed) exponentiate(t, i, s, VECTORS, NULL, NULL, 0);
@@ -376,7 +380,8 @@ static double sum_of_largest(const row_state *t, const kept *keep, int64_t keys,
 
 /* mass[j] += sum_i e_ij scale_i over the observed rows, for 64 keys: chains of MASS_ROWS rows in float, chains added in
  * order, then double. */
-INLINE void add_mass_of(double *mass, const float *e, int64_t stride, const vec *scale, int begin, int end, int vectors) {
+INLINE void add_mass_of(double *mass, const float *e, int64_t stride, const vec *scale, int begin, int end,
+                        int vectors) {
     vec total[4];
     for (int x = 0; x < vectors; x++) total[x] = spread(0);
     for (int from = begin; from < end; from = (from / MASS_ROWS + 1) * MASS_ROWS) {
@@ -398,8 +403,7 @@ static void add_mass(const attention_block *b, const kept *keep, int64_t keys, c
     for (int64_t first = 0; first < keys; first += BLOCK, keep++) {
         int width = (int)(keys - first < BLOCK ? keys - first : BLOCK);
         for (int i = b->observe_begin; i < b->observe_end; i++)
-            scale[i] = spread(keep->m[i] == m[i] ? inverse[i]
-                                                 : inverse[i] * two_to(keep->m[i] - m[i]));
+            scale[i] = spread(keep->m[i] == m[i] ? inverse[i] : inverse[i] * two_to(keep->m[i] - m[i]));
         for (int x = 0; x < width; x += 4 * LANES)
             if (width - x >= 4 * LANES)
                 add_mass_of(b->mass + first + x, keep->e + x, width, scale, b->observe_begin, b->observe_end, 4);
@@ -412,7 +416,8 @@ static void add_mass(const attention_block *b, const kept *keep, int64_t keys, c
 static void round_queries(char *to, const attention_block *b, int parts) {
     for (int i = 0; i < ATTENTION_ROWS; i++)
         for (int part = 0; part < parts; part++)
-            _mm512_store_si512(to + part * PAIR_OF_TILES + i * TILE_ROW_BYTES, round_row(b->q + i * b->d, part * GROUP, b->d));
+            _mm512_store_si512(to + part * PAIR_OF_TILES + i * TILE_ROW_BYTES,
+                               round_row(b->q + i * b->d, part * GROUP, b->d));
 }
 
 static void rows_begin(row_state *t, const attention_block *b) {
@@ -449,7 +454,7 @@ static void finish(attention_block *b, const row_state *t, const operands *a, co
         for (int64_t x = 0; x < a->width; x += LANES)
             store(a->o + i * a->width + x, load(a->o + i * a->width + x) * spread(inverse[i]));
     }
-    if (b->mass) add_mass(b, keep, keys, t->m, inverse);
+    if (b->mass && keep) add_mass(b, keep, keys, t->m, inverse);
     if (b->concentration)
         for (int i = b->observe_begin; i < b->observe_end; i++)
             *b->concentration += sum_of_largest(t, keep, keys, i, b->r) / total[i];
@@ -529,8 +534,8 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
         for (int i = 0; i < b->rows; i++)
             for (int j = 0; j < width; j += LANES) {
                 __mmask16 present;
-                vec e = power(load(s + i * BLOCK + j), factor, spread(MAGIC - (float)m[i]), spread(MAGIC + (float)LEAST),
-                              &present);
+                vec e = power(load(s + i * BLOCK + j), factor, spread(MAGIC - (float)m[i]),
+                              spread(MAGIC + (float)LEAST), &present);
                 __m256i low = _mm512_castsi512_si256(round_32(e, e));
                 vec r = (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(low), 16);
                 double *to = w + i * keys + first + j, *to_rounded = rounded + i * keys + first + j;
