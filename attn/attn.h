@@ -190,6 +190,7 @@ typedef struct attn_edit {
     entry about;
     edit_op op;                                                      /* the backend step that carries it out */
     void (*configure)(const option_value *options, edit_step *step); /* param from the row's options */
+    int direct; /* 1 = every row is recomputed directly (attention_edit.force_direct) */
     edit_on on;
     output_op output;
     void (*amount)(const output_input *in, double *amount); /* [queries], neutral before; rows in range may be set */

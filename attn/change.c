@@ -170,6 +170,7 @@ static void list_steps(const edit *e, attn_rows rows, attention_edit *op, int *s
             step[i] = op->n_steps++;
             number[step[i]] = i;
             op->step[step[i]].op = v->edit->op;
+            op->force_direct |= v->edit->direct;
             v->edit->configure(v->edit_options, &op->step[step[i]]);
         }
 }

@@ -90,6 +90,13 @@ const attn_edit ATTN_EDITS[] = {
     {.about = {"identity", "score path: weights of the set times 1 by the same arithmetic; changes no bit", NULL},
      .op = EDIT_SCALE,
      .configure = attn_edit_identity},
+    {.about = {"identity-direct",
+               "score path: weights of the set times 1, every row recomputed from the keys outside the set and the set "
+               "joined to it; how far it moves an image is the noise floor of the edits",
+               NULL},
+     .op = EDIT_SCALE,
+     .direct = 1,
+     .configure = attn_edit_identity},
     {.about = {"shift", "score path: beta less on the set's scores before the softmax", ATTN_EDIT_SHIFT_OPTIONS},
      .op = EDIT_SHIFT,
      .configure = attn_edit_shift},

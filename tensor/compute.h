@@ -271,7 +271,7 @@ typedef struct attention_edit {
     const uint8_t *member;    /* per entry of keys: bit s = the key belongs to step s */
     const double *lse;        /* [B, H, Nq] from op_attention */
     const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
-    int force_direct;         /* tests: take the direct path on every row */
+    int force_direct;         /* take the direct path on every row */
     int preview;              /* 1: `out` stays as it is; the results say what the edit would do; where none of dose and
                                * row_push is asked for, rows are not counted as direct for what would cancel in them */
     /* results, host memory, may be NULL; means over the acted rows */

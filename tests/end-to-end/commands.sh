@@ -48,7 +48,7 @@ try 'too many arguments' 2 "'inspect' takes MODEL; 2 given" sinkscope inspect ti
 
 # ---- tables ----
 for row in selectors:top selectors:random selectors:index selectors:bottom selectors:text-top selectors:image-top \
-    selectors:mass-matched selectors:type-matched selectors:top-matched edits:mask edits:scale edits:identity edits:shift \
+    selectors:mass-matched selectors:type-matched selectors:top-matched edits:mask edits:scale edits:identity edits:identity-direct edits:shift \
     edits:zero edits:mean edits:lerp edits:noise probes:mass probes:entropy probes:concentration probes:reduction probes:text probes:value probes:persistence probes:activation probes:trajectory selectors:top-carrying selectors:top-mass selectors:random-mass metrics:judge metrics:clip-t metrics:rmse metrics:psnr metrics:ssim metrics:ms-ssim \
     networks:SD3Transformer2DModel networks:CLIPTextModelWithProjection networks:T5EncoderModel networks:AutoencoderKL probes:census study:conditions; do
     try "list ${row%%:*}" 0 "  ${row#*:} " sinkscope list "${row%%:*}"
