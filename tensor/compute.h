@@ -221,7 +221,7 @@ typedef struct attention_args {
     tensor q, k, v, out;
     float scale;
     int causal;
-    tensor bias; /* [H, Nq, Nk] added to the scores, or none (T5's relative positions) */
+    tensor bias;      /* [H, Nq, Nk] added to the scores, or none (T5's relative positions) */
     weight_form form; /* of the layers around it: FORM_BF16 asks for bfloat16 (compute_attention_rounds) */
 } attention_args;
 

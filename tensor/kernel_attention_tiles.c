@@ -12,20 +12,16 @@
 
 #include "tensor/attention_kernel.h"
 #include "tensor/dvec.h"
-#include "tensor/tiles.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include "tensor/tile_panels.h"
 
 enum {
-    GROUP = 32, /* keys of two tiles side by side; terms of one tile */
     BLOCK = 128,
     VECTORS = BLOCK / LANES,
     STRIDE = BLOCK * 4, /* bytes between rows of scores, and of P */
-    PAIR_OF_TILES = 2 * TILE_BYTES,
-    MASS_ROWS = 8,     /* rows of a chain of masses */
-    LEAST = -96,       /* 2^t below 2^(m - 96) is 0 */
-    LAZY = 16,         /* m is raised where a score exceeds it by this much */
-    FARTHEST = 1 << 21 /* |t| up to here; rows beyond become NaN */
+    MASS_ROWS = 8,      /* rows of a chain of masses */
+    LEAST = -96,        /* 2^t below 2^(m - 96) is 0 */
+    LAZY = 16,          /* m is raised where a score exceeds it by this much */
+    FARTHEST = 1 << 21  /* |t| up to here; rows beyond become NaN */
 };
 
 static const float MAGIC = 12582912.0f; /* 1.5 * 2^23: a sum's low bits are a whole number */
@@ -35,99 +31,6 @@ static const double LN_2 = 0.69314718055994530942;
 INLINE vec load(const float *p) { return (vec)_mm512_load_ps(p); }
 INLINE void store(float *p, vec a) { _mm512_store_ps(p, (__m512)a); }
 INLINE float largest(vec a) { return _mm512_reduce_max_ps((__m512)a); }
-
-/* 32 floats to bfloat16, to the nearest, ties to even, in their order. */
-INLINE __m512i round_32(vec first, vec second) {
-#if defined(__AVX512BF16__)
-    return (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-#else
-    __m256i part[2];
-    for (int i = 0; i < 2; i++) {
-        vec x = i ? second : first;
-        __m512i bits = (__m512i)x, last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-        __m512i up = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), last);
-        __mmask16 nan = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_UNORD_Q);
-        up = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
-        part[i] = _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
-    }
-    return _mm512_inserti64x4(_mm512_castsi256_si512(part[0]), part[1], 1);
-#endif
-}
-
-/* Elements [at, at + 32) of a row of n, zeros beyond. */
-INLINE __m512i round_row(const float *row, int64_t at, int64_t n) {
-    int64_t left = n - at;
-    if (left >= GROUP) return round_32((vec)_mm512_loadu_ps(row + at), (vec)_mm512_loadu_ps(row + at + LANES));
-    uint32_t mask = left <= 0 ? 0 : (1u << left) - 1;
-    return round_32((vec)_mm512_maskz_loadu_ps((__mmask16)mask, row + at),
-                    (vec)_mm512_maskz_loadu_ps((__mmask16)(mask >> LANES), row + at + LANES));
-}
-
-/* ---- panels ---- */
-
-/* out[x][y] = in[y][x] of 16 x 16 words. */
-static void transpose(__m512i out[16], const __m512i in[16]) {
-    __m512i a[16], b[16];
-    for (int i = 0; i < 16; i += 2) {
-        a[i] = _mm512_unpacklo_epi32(in[i], in[i + 1]);
-        a[i + 1] = _mm512_unpackhi_epi32(in[i], in[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-        for (int x = 0; x < 2; x++) {
-            b[i + 2 * x] = _mm512_unpacklo_epi64(a[i + x], a[i + 2 + x]);
-            b[i + 2 * x + 1] = _mm512_unpackhi_epi64(a[i + x], a[i + 2 + x]);
-        }
-    for (int i = 0; i < 4; i++)
-        for (int x = 0; x < 2; x++) { /* b[i + 4 g] holds columns i, 4 + i, 8 + i, 12 + i of rows 4 g .. 4 g + 4 */
-            a[i + 8 * x] = _mm512_shuffle_i32x4(b[i + 8 * x], b[i + 4 + 8 * x], 0x88);
-            a[i + 4 + 8 * x] = _mm512_shuffle_i32x4(b[i + 8 * x], b[i + 4 + 8 * x], 0xDD);
-        }
-    for (int i = 0; i < 4; i++) {
-        out[i] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0x88);
-        out[i + 4] = _mm512_shuffle_i32x4(a[i + 4], a[i + 12], 0x88);
-        out[i + 8] = _mm512_shuffle_i32x4(a[i], a[i + 8], 0xDD);
-        out[i + 12] = _mm512_shuffle_i32x4(a[i + 4], a[i + 12], 0xDD);
-    }
-}
-
-/* [keys / 32][d / 32][two tiles of 16 keys][16 pairs of d][16 keys]. */
-static void pack_keys(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d) {
-    int64_t keys = attention_round_up(n, GROUP), parts = attention_round_up(d, GROUP) / GROUP;
-    for (int64_t first = 0; first < keys; first += LANES)
-        for (int64_t part = 0; part < parts; part++) {
-            __m512i row[16], column[16];
-            for (int64_t i = 0; i < LANES; i++) {
-                int64_t key = first + i;
-                row[i] = key < n ? round_row(k + (index ? index[key] : key) * stride, part * GROUP, d)
-                                 : _mm512_setzero_si512();
-            }
-            transpose(column, row);
-            char *to =
-                (char *)panel + (first / GROUP * parts + part) * PAIR_OF_TILES + first % GROUP / LANES * TILE_BYTES;
-            for (int i = 0; i < 16; i++) _mm512_store_si512(to + i * TILE_ROW_BYTES, column[i]);
-        }
-}
-
-/* [keys / 32][width / 16][16 pairs of keys][16 columns]. */
-static void pack_values(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d) {
-    int64_t keys = attention_round_up(n, GROUP), width = attention_round_up(d, GROUP);
-    uint16_t order[GROUP];
-    for (int i = 0; i < GROUP; i++) order[i] = (uint16_t)(i / 2 + i % 2 * LANES);
-    __m512i interleave = _mm512_loadu_si512(order);
-    for (int64_t key = 0; key < keys; key += 2)
-        for (int64_t x = 0; x < width; x += LANES) {
-            vec pair[2];
-            for (int64_t i = 0; i < 2; i++) {
-                const float *row = key + i < n ? v + (index ? index[key + i] : key + i) * stride : v;
-                int64_t left = key + i < n ? d - x : 0;
-                __mmask16 mask = (__mmask16)(left >= LANES ? 0xFFFFu : left <= 0 ? 0u : (1u << left) - 1);
-                pair[i] = (vec)_mm512_maskz_loadu_ps(mask, row + x);
-            }
-            char *to = (char *)panel + (key / GROUP * (width / LANES) + x / LANES) * TILE_BYTES +
-                       key % GROUP / 2 * TILE_ROW_BYTES;
-            _mm512_store_si512(to, _mm512_permutexvar_epi16(interleave, round_32(pair[0], pair[1])));
-        }
-}
 
 /* ---- products ---- */
 
@@ -560,8 +463,8 @@ const attention_kernel JOIN(attention_tiles_, KERNEL_ISA) = {
     .columns = GROUP,
     .rounds = 1,
     .room = room,
-    .pack_keys = pack_keys,
-    .pack_values = pack_values,
+    .pack_keys = tile_pack_keys,
+    .pack_values = tile_pack_values,
     .block = attend,
     .weights = weights,
 };

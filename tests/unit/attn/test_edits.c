@@ -47,7 +47,7 @@ static void ends_of_the_range(void **state) {
         int to_the_bit;
     } CASES[] = {{"identity", 0, NULL, 0, 1}, {"scale", 1, NULL, 0, 1},     {"scale", 0, "mask", 0, 1},
                  {"shift", 0, NULL, 0, 1},    {"shift", 1e4, "mask", 0, 0}, {"lerp", 1, NULL, 0, 1},
-                 {"lerp", 0, "mean", 0, 1},   {"noise", 0, "zero", 0, 0},  {"identity-direct", 0, NULL, 0, 0}};
+                 {"lerp", 0, "mean", 0, 1},   {"noise", 0, "zero", 0, 0},   {"identity-direct", 0, NULL, 0, 0}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         for (int fix = 0; fix < 20; fix++) {
             float *a = edited("top", 4, CASES[i].a, CASES[i].x, fix, 0);
