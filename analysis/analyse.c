@@ -1,5 +1,5 @@
-/* Which numbers are compared, and how the result is called. Relies on stats/ for every figure. A missing difference is
- * never called 'no effect': sentences follow the verdict. */
+/* Which numbers are compared, and how the result is called. stats/ computes every figure. A missing difference is never
+ * called 'no effect': sentences follow the verdict. */
 #include "analysis/internal.h"
 
 #include <math.h>

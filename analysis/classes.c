@@ -1,7 +1,7 @@
 /* Images by the class of token that an intervention on sinks strikes most often: among the heads that it edits and the
  * steps at which it acts, the class that the heaviest key has most often in the baseline of the same prompt and seed.
  * The baseline's, not the changed image's own: what the intervention makes of an image must not decide where the image
- * is counted. Relies on the documented view `sinks`, so on the probe `census`. */
+ * is counted. The data come from the documented view `sinks`, which needs the probe `census`. */
 #include <stdlib.h>
 #include <string.h>
 

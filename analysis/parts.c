@@ -1,5 +1,5 @@
 /* What a contrast is made of: its differences tag by tag, by the class of the suppressed sinks, and over k; and what
- * its conditions score. Relies on rows that analyse.c has made; must never change a verdict. */
+ * its conditions score. It uses the rows that analyse.c has made and changes no verdict. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Arena over mappings of its own. A limit of address space (ulimit -v) and strict overcommit count what is mapped, used
  * or not, so a piece is made when it is needed and not before. Positions (marks, top, peak) count the bytes that were
  * requested, without the unused end of a piece; so they are the same for every way to cut an arena into pieces, and for
- * a counting arena. Relies on mmap; never moves a block. */
+ * a counting arena. Pieces come from mmap; a block never moves. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
 #include "base/arena.h"
 

@@ -1,4 +1,4 @@
-/* Formatting of error values. Relies on nothing but libc; never prints, never exits. */
+/* Formatting of error values. Nothing here prints or exits. */
 #include "base/error.h"
 
 #include <errno.h>

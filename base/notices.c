@@ -1,4 +1,4 @@
-/* See notices.h. Relies on base/text; never prints. */
+/* See notices.h. Nothing here prints. */
 #include "base/notices.h"
 
 #include <stdio.h>

@@ -12,7 +12,7 @@ struct text; /* base/text.h: not included, so that kernels do not depend on it *
 typedef struct notices {
     char **line;
     int n, cap;
-    int told; /* the first of them were printed already; for whoever prints */
+    int told; /* the first of them were printed already; for printing */
 } notices;
 
 /* Add a line: "model.safetensors: ...". No final stop, no line feed; no floating point in the format. Control

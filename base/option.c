@@ -1,4 +1,4 @@
-/* Option tables: lookup with suggestions, parsing, description. Relies on base/text, seed and output alone. */
+/* Option tables: lookup with suggestions, parsing, description. */
 #include "base/option.h"
 
 #include <stdlib.h>

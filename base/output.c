@@ -1,5 +1,4 @@
-/* See output.h. Relies on POSIX calls alone. Only a regular file is renamed over, and a file gets its final name only
- * when it is complete. */
+/* See output.h. Only a regular file is renamed over, and a file gets its final name only when it is complete. */
 #define _XOPEN_SOURCE 700 /* readlink, fchmod */
 #include "base/output.h"
 

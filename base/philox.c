@@ -1,4 +1,4 @@
-/* Philox4x32-10 and the few distributions drawn from it. Relies on nothing but libm. */
+/* Philox4x32-10 and the few distributions drawn from it. */
 #include "base/philox.h"
 
 #include <math.h>

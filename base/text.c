@@ -1,5 +1,5 @@
-/* Text helpers. Relies on libc only; number formatting corrects the locale's decimal sign itself, so results
- * are the same in every locale. */
+/* Text helpers. Number formatting corrects the locale's decimal sign itself, so results are the same in every
+ * locale. */
 #include "base/text.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Thread count from the affinity mask and the cgroup quota, and what of it can be had. Relies on Linux and glibc. */
+/* Thread count from the affinity mask and the cgroup quota, and what of it can be had. It needs Linux and glibc. */
 #define _GNU_SOURCE /* sched_getaffinity, CPU_ALLOC, pthread_setattr_default_np */
 #include "base/thread.h"
 

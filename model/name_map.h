@@ -12,7 +12,7 @@ typedef enum map_change {
     MAP_SWAP_LAST, /* the same, in the last block alone */
     MAP_TURN,      /* [I, O] becomes [O, I] */
     MAP_FLAT,      /* a convolution of 1 x 1 becomes a linear layer */
-    MAP_DROP,      /* nobody needs it */
+    MAP_DROP,      /* it is unused */
 } map_change;
 
 /* `from`: what a name begins with, if it ends in '.', else all of the name; '#' stands for a number, at most three.

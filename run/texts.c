@@ -1,4 +1,4 @@
-/* See texts.h. Relies on the manifest for the checksums of the encoders, which are not computed again. */
+/* See texts.h. The checksums of the encoders come from the manifest and are not computed again. */
 #include "run/texts.h"
 
 #include <stdlib.h>

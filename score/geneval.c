@@ -1,4 +1,4 @@
-/* Reading GenEval's metadata and plain prompt files. Relies on io/json. */
+/* Reading GenEval's metadata and plain prompt files. */
 #include "score/geneval.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* Token ids of prompts for scorers, and a word about those that are too long. Relies on text/. */
+/* Token ids of prompts for scorers, and a word about those that are too long. */
 #include "score/prompt_ids.h"
 
 ss_status prompt_ids(compute *c, const model *m, const tokenizer *words, const char *prompt, int n, int32_t *ids,

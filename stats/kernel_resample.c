@@ -1,6 +1,5 @@
 /* Kernel distances over prompts: sums of the kernel by pair of prompts, once; every resample is then a weighted sum of
- * these. Relies on stats/kernel_distance and on the streams of stats/bootstrap; a resample's bits depend on its own
- * number alone. */
+ * these. The streams are those of stats/bootstrap; a resample's bits depend on its own number alone. */
 #include "stats/kernel_resample.h"
 
 #include <float.h>

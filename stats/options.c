@@ -1,4 +1,4 @@
-/* Options of an analysis. Relies on base/option for parsing; the defaults are those of the table, nowhere else. */
+/* Options of an analysis. The table is the only place of the defaults. */
 #include "stats/options.h"
 
 #include <string.h>

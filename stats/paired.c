@@ -1,5 +1,4 @@
-/* Paired tests. Relies on stats/summary for ranks and spread, stats/distributions and base/philox; deterministic,
- * single-threaded. */
+/* Paired tests. Deterministic and single-threaded. */
 #include "stats/paired.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Tiles of products of rows: both sides are packed into panels (in double, mean taken off), then multiplied by a kernel
- * of 6 by 8 sums held in registers, compiled once per instruction set. Relies on OpenMP for the whole product only;
- * must never let the compiler fuse or reorder a sum (-ffp-contract=off, no -ffast-math). */
+ * of 6 by 8 sums held in registers, compiled once per instruction set. Relies on OpenMP for the whole product only; the
+ * compiler must not fuse or reorder a sum (-ffp-contract=off, no -ffast-math). */
 #include "stats/product.h"
 
 #include <omp.h>

@@ -1,5 +1,4 @@
-/* Aggregation over seeds, description, ranks, the calibrated margin. Relies on libc and libm; never depends on the
- * order in which rows come. */
+/* Aggregation over seeds, description, ranks, the calibrated margin. Results do not depend on the order of the rows. */
 #include "stats/summary.h"
 
 #include <float.h>

@@ -1,5 +1,6 @@
-/* Page's trend test and the slope on log k. Relies on doubled mid-ranks (whole numbers), so that the exact distribution
- * is a convolution over whole numbers, and on the bootstrap of a mean: the slope of the mean is the mean of slopes. */
+/* Page's trend test and the slope on log k. Doubled mid-ranks are whole numbers, so the exact distribution is a
+ * convolution over whole numbers. The interval of the slope is that of a mean: the slope of the mean is the mean of
+ * slopes. */
 #include "stats/trend.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Values of a store that are not finite though nothing marks them as failed: infinite numbers, and those that were not
- * a number, which SQLite keeps as NULL or which have no row. Relies on the columns that a probe has in every call. */
+ * a number, which SQLite keeps as NULL or which have no row. It checks the columns that a probe has in every call. */
 #include <string.h>
 
 #include "store/internal.h"

@@ -1,5 +1,5 @@
-/* manifest.json: what a run was made of. Relies on io/json to read and jansson to write; the hashes of model files are
- * taken once and reused while device, inode, size and time of change are the same. */
+/* manifest.json: what a run was made of. The hashes of model files are computed once and reused while device, inode,
+ * size and time of change are the same. */
 #define _XOPEN_SOURCE 700 /* struct stat's st_mtim */
 #include "store/internal.h"
 

@@ -1,5 +1,5 @@
-/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. Relies on SQLite's log with
- * full syncs: after a kill the last committed transaction stands. Every statement is finalised, also on failure. */
+/* SQLite as the store uses it: opening, versions, transactions, and its errors as ours. SQLite's log is written with
+ * full syncs, so the last committed transaction survives a kill. Every statement is finalised, also on failure. */
 #include "store/internal.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
-/* The store as a folder: making, opening, locking, sweeping. Relies on sql.c for the database and manifest.c; files
- * that the store did not write are never changed. */
+/* The store as a folder: making, opening, locking, sweeping. Files that the store did not write are never changed. */
 #include "store/internal.h"
 
 #include <errno.h>

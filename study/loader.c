@@ -1,5 +1,5 @@
-/* The parts of loading that every key needs: kinds, tables of keys, options, paths. Relies on io/yaml for places in the
- * file; a key or a word that no table has is an error. */
+/* The parts of loading that every key needs: kinds, tables of keys, options, paths. A key or a word that no table has
+ * is an error. */
 #include "study/loader.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* From study and model to units: sampling of prompts, groups, counts and cost. Relies on the pipeline for shapes and
- * defaults alone; a plan does not depend on time, threads or what a store already holds. */
+/* From study and model to units: sampling of prompts, groups, counts and cost. The pipeline gives only shapes and
+ * defaults; a plan does not depend on time, threads or what a store already holds. */
 #include "study/plan.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* The conditions of a study bound to the model: the blocks, heads and steps of each, and whether those blocks can do
- * what it needs. Relies on the model's own description of its blocks; a block that cannot is an error, never left out
+ * what it needs. The model describes its blocks. A block that cannot do what is needed is an error, never left out
  * silently. */
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The plan's prompts as the text encoders see them: what they cut, and whether interventions that name words or classes
- * of tokens find any. Relies on the tokenizers alone; nothing is encoded. */
+ * of tokens find any. Only the tokenizers are used; nothing is encoded. */
 #include <string.h>
 
 #include "study/plan_internal.h"

@@ -1,5 +1,5 @@
-/* Loading a study file: the top-level keys, in the order in which the file reads. Relies on loader.c, conditions.c and
- * contrasts.c; a study that cannot be run as written is refused. */
+/* Loading a study file: the top-level keys, in the order in which the file reads. A study that cannot be run as written
+ * is refused. */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "study/loader.h"
 

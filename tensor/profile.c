@@ -1,6 +1,5 @@
 /* The profile of a compute context; see profile.h. A backend around another: each of its operations takes the time
- * before and after, and calls the other's. Relies on ops.c, which has counted an operation's multiply-adds before it
- * calls its slot. */
+ * before and after, and calls the other's. ops.c counts an operation's multiply-adds before it calls its slot. */
 #include "tensor/profile.h"
 
 #include <math.h>
