@@ -44,7 +44,7 @@ static ss_status default_options(const entry *row, option_value *out, ss_error *
     return SS_OK;
 }
 
-static ss_status build_program(const ss_intervention *asked, const pipeline_sites *sites, const sample_settings *s,
+static ss_status build_program(const ss_intervention *asked, const pipeline_sites *sites, const resolved_settings *s,
                                attn_program *out, ss_error *err) {
     attn_intervention *v = &out->intervention[0];
     *out = (attn_program){.n = 1};
@@ -72,7 +72,7 @@ static ss_status build_program(const ss_intervention *asked, const pipeline_site
 }
 
 /* One image under `run`, which may be NULL. */
-static ss_status api_make_image(pipeline *p, const ss_request *r, const sample_settings *s, attn_run *run,
+static ss_status api_make_image(pipeline *p, const ss_request *r, const resolved_settings *s, attn_run *run,
                                 ss_image *out, ss_error *err) {
     embedding *e = NULL;
     denoise_state *d = NULL;
@@ -91,18 +91,19 @@ static ss_status api_make_image(pipeline *p, const ss_request *r, const sample_s
 }
 
 ss_status ss_generate(ss_model *model, const ss_request *request, ss_image *out, ss_error *err) {
-    sample_settings s = {.width = request->width,
+    const sample_settings asked = {.width = request->width,
                          .height = request->height,
                          .steps = request->steps,
                          .guidance = request->guidance != 0 ? request->guidance : NAN,
                          .negative = request->negative_prompt};
+    resolved_settings s;
     pipeline_sites sites;
     attn_program program;
     attn_run *run = NULL;
     *out = (ss_image){0};
     if (!request->prompt) return error_set(err, SS_ERR_INPUT, NULL, "the request has no prompt");
-    SS_TRY(pipeline_defaults(model->p, &s, err));
-    SS_TRY(pipeline_sites_at(model->p, &s, &sites, err));
+    SS_TRY(settings_resolve(model->p, &asked, &s, err));
+    pipeline_sites_at(model->p, &s, &sites);
     if (request->intervention) {
         const attn_measure measure = {.r = 5};
         const attn_stream_name name = {.prompt = philox_hash_text(request->prompt), .image_seed = request->seed};

@@ -33,7 +33,7 @@ typedef struct way {
 static compute *cpu;
 static pipeline *opened;
 static model *blocks; /* one of the two */
-static sample_settings settings;
+static resolved_settings settings;
 static pipeline_sites sites;
 static const char *prompt;
 static way ways[MOST];
@@ -212,14 +212,13 @@ static void open_model(const char *path) {
     ss_error err;
     if (!is_config(path)) {
         must(pipeline_open(&opened, cpu, path, NULL, &err), &err);
-        settings = (sample_settings){.guidance = NAN};
-        must(pipeline_defaults(opened, &settings, &err), &err);
-        must(pipeline_sites_at(opened, &settings, &sites, &err), &err);
+        must(settings_resolve(opened, &(sample_settings){.guidance = NAN}, &settings, &err), &err);
+        pipeline_sites_at(opened, &settings, &sites);
         return;
     }
     must(model_open_config(&blocks, cpu, path, WEIGHTS_RANDOM, 1, &err), &err);
     const mmdit_config *g = blocks->config;
-    settings = (sample_settings){.width = 512, .height = 512, .steps = 1};
+    settings = (resolved_settings){.width = 512, .height = 512, .steps = 1};
     sites = (pipeline_sites){.blocks = (int)g->layers,
                              .heads = (int)g->heads,
                              .keys = 1024 + 77 + 256,

@@ -29,7 +29,7 @@ typedef struct bench {
     compute *c;
     pipeline *p;
     const char *prompt;
-    sample_settings settings;
+    resolved_settings settings;
     attn_shape shape;
     attn_measure measure;
     attn_program mask;
@@ -46,7 +46,7 @@ static void bits_all(attn_bits *b, int n) {
 static void set_up(bench *b) {
     ss_error err;
     pipeline_sites sites;
-    must(pipeline_sites_at(b->p, &b->settings, &sites, &err), &err);
+    pipeline_sites_at(b->p, &b->settings, &sites);
     b->shape = (attn_shape){b->settings.steps, sites.blocks, sites.heads, sites.keys};
     b->measure = (attn_measure){.rows = ROWS_IMAGE, .r = CONCENTRATION_KEYS, .top = 1};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++)
@@ -156,8 +156,7 @@ int main(int argc, char **argv) {
     must(compute_create(&b.c, "cpu", threads, 0, &err), &err);
     must(pipeline_open(&b.p, b.c, argv[1], NULL, &err), &err);
     b.prompt = argv[2];
-    b.settings = (sample_settings){.guidance = NAN};
-    must(pipeline_defaults(b.p, &b.settings, &err), &err);
+    must(settings_resolve(b.p, &(sample_settings){.guidance = NAN}, &b.settings, &err), &err);
     set_up(&b);
     rgb_image image = {0};
     own_image(&b, MEASURED, 0, &image);

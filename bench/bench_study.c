@@ -43,12 +43,12 @@ static void write_study(const char *folder, const char *model, const char *promp
 
 /* Seconds of denoising and of decoding one image without anything asked. */
 static void plain(pipeline *pl, const char *prompt, int seed, double *denoise, double *decode) {
-    sample_settings s = {.guidance = NAN};
+    resolved_settings s;
     embedding *e;
     denoise_state *d;
     rgb_image image = {0};
     ss_error err;
-    must(pipeline_defaults(pl, &s, &err), &err);
+    must(settings_resolve(pl, &(sample_settings){.guidance = NAN}, &s, &err), &err);
     must(pipeline_encode(pl, &s, prompt, &e, &err), &err);
     must(denoise_begin(&d, pl, &s, e, (uint64_t)seed, NULL, &err), &err);
     double began = now();

@@ -12,7 +12,7 @@
 /* What the images of one command share. */
 typedef struct drawing {
     pipeline *p;
-    const sample_settings *settings;
+    const resolved_settings *settings;
     const model_parts *parts;
     const char *folder;
     picture_seeds seeds;
@@ -30,7 +30,7 @@ static char *picture_path(const drawing *d, int index, image_seed seed, ss_error
 
 /* Its parameters, for its text chunks. */
 static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss_error *err) {
-    const sample_settings *s = d->settings;
+    const resolved_settings *s = d->settings;
     seed_text words;
     text_addf(out, "model: %s, ", pipeline_folder(d->p));
     model_parts_add_words(d->parts, out);
@@ -72,7 +72,7 @@ static ss_status check_pictures(const drawing *d, const geneval_prompts *prompts
 }
 
 /* Denoise and decode one image. */
-static ss_status make_picture(pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed, rgb_image *out,
+static ss_status make_picture(pipeline *p, const resolved_settings *s, const embedding *e, uint64_t seed, rgb_image *out,
                               ss_error *err) {
     denoise_state *d = NULL;
     ss_status status = denoise_begin(&d, p, s, e, seed, NULL, err);
@@ -102,7 +102,7 @@ static ss_status run_prompt(const drawing *d, const embedding *e, const char *pr
 static ss_status run_prompts(const drawing *d, const geneval_prompts *prompts, ss_error *err) {
     enum { SOME = 16 };
     pipeline *p = d->p;
-    const sample_settings *s = d->settings;
+    const resolved_settings *s = d->settings;
     ss_status status = SS_OK;
     for (int first = 0; status == SS_OK && first < prompts->n; first += SOME) {
         embedding *e[SOME];
@@ -133,7 +133,7 @@ static ss_status cmd_generate_run(const invocation *in, ss_error *err) {
     compute *c = NULL;
     char *folder = NULL;
     geneval_prompts prompts = {0};
-    sample_settings s;
+    resolved_settings s;
     model_parts parts = {0};
     drawing d = {.settings = &s, .parts = &parts, .folder = invocation_flag(in, "out").text};
     ss_status status;

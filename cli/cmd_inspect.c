@@ -122,12 +122,13 @@ static void describe_memory(const pipeline_cost *cost, text *out) {
 static ss_status describe_pipeline(const char *folder, const model_parts *parts, compute *c, text *out, ss_error *err) {
     attn_block *block = NULL;
     pipeline *p = NULL;
-    sample_settings s = {.guidance = NAN};
+    const sample_settings defaults = {.guidance = NAN};
+    resolved_settings s;
     pipeline_sites sites;
     pipeline_cost cost;
     ss_status status = pipeline_open_parts(&p, c, folder, parts, err);
-    if (status == SS_OK) status = pipeline_defaults(p, &s, err);
-    if (status == SS_OK) status = pipeline_sites_at(p, &s, &sites, err);
+    if (status == SS_OK) status = settings_resolve(p, &defaults, &s, err);
+    if (status == SS_OK) pipeline_sites_at(p, &s, &sites);
     if (status == SS_OK) status = pipeline_blocks(p, &s, &block, err);
     if (status == SS_OK) status = pipeline_cost_of(p, &s, 1, &cost, err);
     if (status == SS_OK) {

@@ -13,7 +13,7 @@ typedef struct tracing {
     compute *c;
     pipeline *p;
     char *model;
-    sample_settings settings;
+    resolved_settings settings;
     pipeline_sites sites;
     attn_block *block;
     attn_measure measure;
@@ -72,7 +72,7 @@ static ss_status cmd_trace_open_model(tracing *t, const invocation *in, ss_error
     if (step >= t->settings.steps)
         return error_set(err, SS_ERR_USAGE, NULL, "--step is %d; expected 0 to %d, or -1 for the mean over steps", step,
                          t->settings.steps - 1);
-    SS_TRY(pipeline_sites_at(t->p, &t->settings, &t->sites, err));
+    pipeline_sites_at(t->p, &t->settings, &t->sites);
     return pipeline_blocks(t->p, &t->settings, &t->block, err);
 }
 

@@ -142,13 +142,13 @@ void cli_read_rules(const invocation *in, pipeline_rules *out) {
     }
 }
 
-ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err) {
+ss_status cli_read_settings(const invocation *in, pipeline *p, resolved_settings *out, ss_error *err) {
     option_value guidance = invocation_flag(in, "guidance"), size = invocation_flag(in, "size");
-    *s = (sample_settings){.steps = (int)invocation_flag(in, "steps").integer,
+    sample_settings s = {.steps = (int)invocation_flag(in, "steps").integer,
                            .guidance = guidance.is_set ? guidance.number : NAN,
                            .negative = invocation_flag(in, "negative").text,
                            .scheduler = invocation_flag(in, "scheduler").text};
-    if (torch_device_read(&s->noise, invocation_flag(in, "noise").text, "--noise", err) != SS_OK)
+    if (torch_device_read(&s.noise, invocation_flag(in, "noise").text, "--noise", err) != SS_OK)
         return err->code = SS_ERR_USAGE;
     if (size.text) {
         int64_t width, height;
@@ -156,20 +156,20 @@ ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *
             height > INT_MAX)
             return error_set(err, SS_ERR_USAGE, NULL, "--size is '%s'; expected WIDTHxHEIGHT or one side, in pixels",
                              size.text);
-        s->width = (int)width;
-        s->height = (int)height;
+        s.width = (int)width;
+        s.height = (int)height;
     }
     for (int i = 0; i < PICTURE_SIZES; i++) {
         const char *name = PICTURE_SIZE_KEYS[i].name;
         char flag[32];
         snprintf(flag, sizeof flag, "--%s", name);
         option_value told = invocation_flag(in, name);
-        if (told.is_set && picture_sizes_read(&s->sizes, (picture_size)i, told.text, flag, err) != SS_OK)
+        if (told.is_set && picture_sizes_read(&s.sizes, (picture_size)i, told.text, flag, err) != SS_OK)
             return err->code = SS_ERR_USAGE;
     }
     /* the flag's words are in the order of the forms, "none" for the stored one */
     pipeline_set_form(p, (weight_form)invocation_flag(in, "round").word);
-    return pipeline_defaults(p, s, err);
+    return settings_resolve(p, &s, out, err);
 }
 
 ss_status cli_open_store(store **out, const char *folder, ss_error *err) {

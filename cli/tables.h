@@ -68,6 +68,6 @@ void cli_read_rules(const invocation *in, pipeline_rules *out);
 /* Flags of commands that make images (steps, guidance, sizes, negative, variant, rules, round), and the sampler's
  * settings that they give, completed by the model's defaults; sets the pipeline's weight format. */
 extern const option CLI_SAMPLER_FLAGS[];
-ss_status cli_read_settings(const invocation *in, pipeline *p, sample_settings *s, ss_error *err);
+ss_status cli_read_settings(const invocation *in, pipeline *p, resolved_settings *out, ss_error *err);
 
 #endif

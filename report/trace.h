@@ -14,7 +14,7 @@ typedef struct trace {
     const char *prompt, *model;
     weight_form weights; /* of the denoiser */
     image_seed seed;
-    const sample_settings *settings; /* complete */
+    const resolved_settings *settings; /* complete */
     const pipeline_sites *sites;
     const attn_block *block;     /* [sites->blocks], their layouts numbered */
     const attn_measure *measure; /* top >= 1 */

@@ -41,7 +41,7 @@ static void trace_page_add_image(const void *facts, text *out) {
     seed_text seed;
     text_add(&words, seed_write(t->seed, seed));
     trace_page_add_term(out, "Seed", &words);
-    sample_settings_add_words(t->settings, &words);
+    settings_add_words(t->settings, &words);
     trace_page_add_term(out, "Sampler", &words);
     text_addf(&words, "%d blocks × %d heads × %d steps, %d guidance branch%s; ", s.blocks, s.heads, s.steps,
               t->branches, t->branches == 1 ? "" : "es");

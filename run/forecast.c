@@ -88,7 +88,7 @@ static void end_images(attn_run **run, denoise_state **state, int n) {
 }
 
 /* Images of a condition, from their noise. */
-static ss_status begin_images(const forecast *f, const attn_program *program, const sample_settings *s,
+static ss_status begin_images(const forecast *f, const attn_program *program, const resolved_settings *s,
                               const embedding *e, attn_run **run, denoise_state **state, ss_error *err) {
     const plan *p = f->p;
     attn_shape shape = {s->steps, p->sites.blocks, p->sites.heads, p->sites.keys};
@@ -246,7 +246,7 @@ static int is_timed(const forecast *f, int number) {
 }
 
 /* Calls of the network a step: some schedulers have two. */
-static double calls_of(const forecast *f, const sample_settings *s) {
+static double calls_of(const forecast *f, const resolved_settings *s) {
     return (double)pipeline_calls(f->pl, s) / s->steps;
 }
 

@@ -67,7 +67,7 @@ void run_tell(runner *r, const plan_unit *u); /* NULL: no unit is being made yet
 int run_role(const runner *r, const plan_unit *u);       /* condition_role of its condition */
 int run_is_carrier(const runner *r, const plan_unit *u); /* the baseline itself, or the same at a calibration seed */
 int run_recalls(const plan_condition *c);                /* it chooses from the baseline's masses */
-int run_branches(const sample_settings *s);
+int run_branches(const resolved_settings *s);
 /* An image that a study's own condition has driven to infinity is a result; another one that is not finite is an error:
  * nothing could be compared with it. */
 int run_may_fail(const runner *r, const plan_unit *u);

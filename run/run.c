@@ -160,13 +160,13 @@ static ss_status run_wave(runner *r, job *const *wave, int n, const job *carrier
  * complete before others begin. */
 static int fit(const runner *r, const job *a, const job *b) {
     if (baseline_leads(r->p) && run_is_carrier(r, a->unit)) return 0;
-    const sample_settings *x = &a->condition->settings, *y = &b->condition->settings;
+    const resolved_settings *x = &a->condition->settings, *y = &b->condition->settings;
     return run_branches(x) == run_branches(y) && x->width == y->width && x->height == y->height;
 }
 
 /* Words of a prompt, and those that encoders do not see. */
 static ss_status put_texts(runner *r, int prompt, ss_error *err) {
-    const sample_settings *s = &r->p->settings;
+    const resolved_settings *s = &r->p->settings;
     const char *each[] = {r->p->prompts.prompt[prompt].prompt, s->negative};
     SS_TRY(store_put_tokens(r->s, r->p, prompt, r->plain.e, err));
     for (int b = 0; b < run_branches(s); b++) {

@@ -15,7 +15,7 @@ int run_recalls(const plan_condition *c) {
     return 0;
 }
 
-int run_branches(const sample_settings *s) { return s->guidance > 1 ? 2 : 1; }
+int run_branches(const resolved_settings *s) { return s->guidance > 1 ? 2 : 1; }
 
 int run_may_fail(const runner *r, const plan_unit *u) { return run_role(r, u) == CONDITION_STUDIED; }
 

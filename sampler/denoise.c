@@ -29,7 +29,7 @@ static ss_status allocate_latents(denoise_state *d, ss_error *err) {
     return SS_OK;
 }
 
-ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
+ss_status denoise_new(denoise_state **out, const pipeline *p, const resolved_settings *s, const embedding *e,
                       attn_run *run, ss_error *err) {
     denoise_state *d = calloc(1, sizeof *d);
     *out = NULL;
@@ -96,21 +96,19 @@ static void denoise_draw_noise(denoise_state *d, const schedule_call *k) {
     turn_noise(d, 1, drawn, d->noise);
 }
 
-ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+ss_status denoise_begin(denoise_state **out, pipeline *p, const resolved_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run, ss_error *err) {
-    sample_settings full = *s;
     *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
     SS_TRY(pipeline_pack_network(p, err));
     denoise_state *d;
-    SS_TRY(denoise_new(&d, p, &full, e, run, err));
+    SS_TRY(denoise_new(&d, p, s, e, run, err));
     int64_t n = denoise_latent_elements(d);
     float *noise = malloc(sizeof *noise * (size_t)n);
     if (!noise) {
         denoise_free(d);
         return error_no_memory(err, "noise", sizeof *noise * (size_t)n);
     }
-    torch_generator_begin(&d->generator, full.noise, seed);
+    torch_generator_begin(&d->generator, s->noise, seed);
     torch_generator_randn(&d->generator, noise, n);
     turn_noise(d, d->plan.initial_scale, noise, d->latents);
     free(noise);

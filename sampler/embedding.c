@@ -37,7 +37,7 @@ static ss_status classify_keys(embedding *e, ss_error *err) {
     return SS_OK;
 }
 
-int embedding_texts(const pipeline *p, const sample_settings *s, const char *prompt, const char *each[MAX_BRANCHES]) {
+int embedding_texts(const pipeline *p, const resolved_settings *s, const char *prompt, const char *each[MAX_BRANCHES]) {
     text_shape shape;
     p->row->text_shape(p, s, &shape);
     each[BRANCH_COND] = prompt;
@@ -52,7 +52,7 @@ ss_status text_states_allocate(const text_shape *shape, int n, float **states, f
     return *states && *pooled ? SS_OK : error_no_memory(err, "text states", values * sizeof **states);
 }
 
-static ss_status embedding_fill(embedding *e, const pipeline *p, const sample_settings *s, const char *prompt,
+static ss_status embedding_fill(embedding *e, const pipeline *p, const resolved_settings *s, const char *prompt,
                                 ss_error *err) {
     const char *each[MAX_BRANCHES];
     int n = embedding_texts(p, s, prompt, each);
@@ -73,7 +73,7 @@ static ss_status embedding_fill(embedding *e, const pipeline *p, const sample_se
     return classify_keys(e, err);
 }
 
-ss_status embedding_new(embedding **out, const pipeline *p, const sample_settings *s, const char *prompt,
+ss_status embedding_new(embedding **out, const pipeline *p, const resolved_settings *s, const char *prompt,
                         ss_error *err) {
     *out = NULL;
     embedding *e = calloc(1, sizeof *e);
@@ -105,7 +105,7 @@ ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, c
 }
 
 typedef struct texts_batch {
-    const sample_settings *settings;
+    const resolved_settings *settings;
     const char *const *texts;
     int n;
 } texts_batch;
@@ -123,13 +123,14 @@ static ss_status walk_texts(pipeline *p, compute *dry, const void *what, ss_erro
 }
 
 /* Scratch for the first batch, which is the largest. */
-static ss_status reserve_texts(pipeline *p, const sample_settings *s, const char *const *texts, int n, ss_error *err) {
+static ss_status reserve_texts(pipeline *p, const resolved_settings *s, const char *const *texts, int n,
+                               ss_error *err) {
     texts_batch b = {s, texts, n < TEXT_BATCH ? n : TEXT_BATCH};
     const scratch_key key = {.rows = b.n, .text = s->max_text_tokens};
     return pipeline_reserve(p, SCRATCH_ENCODE, &key, walk_texts, &b, err);
 }
 
-ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+ss_status encode_texts(pipeline *p, compute *c, const resolved_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err) {
     text_shape shape;
     ss_status status = SS_OK;
@@ -150,7 +151,7 @@ ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const 
     return status;
 }
 
-ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
+ss_status encode_on(pipeline *p, compute *c, const resolved_settings *s, const char *prompt, embedding **out,
                     ss_error *err) {
     const char *each[MAX_BRANCHES];
     int n = embedding_texts(p, s, prompt, each);
@@ -163,22 +164,17 @@ ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const cha
     return status;
 }
 
-ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
-    sample_settings full = *s;
-    *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    return encode_on(p, p->c, &full, prompt, out, err);
+ss_status pipeline_encode(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err) {
+    return encode_on(p, p->c, s, prompt, out, err);
 }
 
-ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
-    sample_settings full = *s;
+ss_status pipeline_blank(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err) {
     *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    return embedding_new(out, p, &full, prompt, err);
+    return embedding_new(out, p, s, prompt, err);
 }
 
 /* The negative prompt is the same for all: one text more. */
-static ss_status encode_shared(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+static ss_status encode_shared(pipeline *p, const resolved_settings *s, const char *const *prompts, int n,
                                embedding **out, ss_error *err) {
     const char *each[MAX_BRANCHES];
     text_shape shape;
@@ -206,15 +202,13 @@ static ss_status encode_shared(pipeline *p, const sample_settings *s, const char
     return status;
 }
 
-ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+ss_status pipeline_encode_many(pipeline *p, const resolved_settings *s, const char *const *prompts, int n,
                                embedding **out, ss_error *err) {
-    sample_settings full = *s;
     ss_status status = SS_OK;
     for (int i = 0; i < n; i++) out[i] = NULL;
     if (n == 0) return SS_OK;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    for (int i = 0; status == SS_OK && i < n; i++) status = embedding_new(&out[i], p, &full, prompts[i], err);
-    if (status == SS_OK) status = encode_shared(p, &full, prompts, n, out, err);
+    for (int i = 0; status == SS_OK && i < n; i++) status = embedding_new(&out[i], p, s, prompts[i], err);
+    if (status == SS_OK) status = encode_shared(p, s, prompts, n, out, err);
     for (int i = 0; status != SS_OK && i < n; i++) {
         embedding_free(out[i]);
         out[i] = NULL;

@@ -44,7 +44,7 @@ static ss_status text_culprit(pipeline *p, compute *c, const text_shape *shape, 
     return err->code;
 }
 
-ss_status text_states_check(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+ss_status text_states_check(pipeline *p, compute *c, const resolved_settings *s, const char *const *texts, int n,
                             const float *states, const float *pooled, ss_error *err) {
     text_shape shape;
     p->row->text_shape(p, s, &shape);

@@ -17,26 +17,26 @@ const char *const PIPELINE_DECODER[] = {"decoder.", "post_quant_conv."};
 
 /* ---- schedulers ---- */
 
-ss_status pipeline_scheduler(const pipeline *p, const sample_settings *s, scheduler *out, ss_error *err) {
+ss_status pipeline_scheduler(const pipeline *p, const resolved_settings *s, scheduler *out, ss_error *err) {
     if (s->scheduler && *s->scheduler)
         return scheduler_choose(out, p->sampling_config, &p->sampling, p->family, s->scheduler, err);
     *out = p->sampling;
     return SS_OK;
 }
 
-const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s) {
+const char *pipeline_scheduler_name(const pipeline *p, const resolved_settings *s) {
     scheduler g;
     ss_error none;
     return scheduler_name(pipeline_scheduler(p, s, &g, &none) == SS_OK ? &g : &p->sampling);
 }
 
-int pipeline_calls(const pipeline *p, const sample_settings *s) {
+int pipeline_calls(const pipeline *p, const resolved_settings *s) {
     scheduler g;
     ss_error none;
     return scheduler_calls(pipeline_scheduler(p, s, &g, &none) == SS_OK ? &g : &p->sampling, s->steps);
 }
 
-int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
+int pipeline_scheduler_forced(const pipeline *p, const resolved_settings *s) {
     scheduler g;
     ss_error none;
     return pipeline_scheduler(p, s, &g, &none) == SS_OK && g.forced;
@@ -44,8 +44,8 @@ int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
 
 /* ---- opening ---- */
 
-/* What the scheduler and the networks can do; all members are set. */
-static ss_status pipeline_check_settings(const pipeline *p, const sample_settings *s, ss_error *err) {
+/* What the scheduler and the networks can do. */
+static ss_status pipeline_check_settings(const pipeline *p, const resolved_settings *s, ss_error *err) {
     if (!p->row->takes_sizes) SS_TRY(picture_sizes_refuse(&s->sizes, p->row->about.name, err));
     SS_TRY(picture_sizes_check(&s->sizes, err));
     scheduler sampling;
@@ -58,7 +58,7 @@ static ss_status pipeline_check_settings(const pipeline *p, const sample_setting
 static ss_status read_defaults(pipeline *p, ss_error *err) {
     static const char *const keys[] = {"steps", "guidance", "width", "height", "max_sequence_length"};
     enum { KEYS = sizeof keys / sizeof keys[0] };
-    sample_settings *d = &p->by_default;
+    resolved_settings *d = &p->by_default;
     const char *folder = p->single ? original_config_folder(p->single) : p->folder;
     char *path = folder ? file_join(folder, "sinkscope.json") : text_copy("");
     json_t *json = NULL;
@@ -209,7 +209,7 @@ notices *pipeline_notices(const pipeline *p) { return &p->c->notices; }
 /* ---- settings ---- */
 
 /* A forced scheduler gives a notice that says what it changes. */
-static ss_status note_forced(const pipeline *p, const sample_settings *s, ss_error *err) {
+static ss_status note_forced(const pipeline *p, const resolved_settings *s, ss_error *err) {
     scheduler g;
     SS_TRY(pipeline_scheduler(p, s, &g, err));
     if (!g.forced) return SS_OK;
@@ -219,31 +219,33 @@ static ss_status note_forced(const pipeline *p, const sample_settings *s, ss_err
                        PREDICTION_NAMES[scheduler_predicts(&g)]);
 }
 
-ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err) {
-    const sample_settings *d = &p->by_default;
-    if (!s->width) s->width = d->width;
-    if (!s->height) s->height = d->height;
-    if (!s->steps) s->steps = d->steps;
-    if (!s->max_text_tokens) s->max_text_tokens = d->max_text_tokens;
-    if (!s->negative) s->negative = "";
-    if (isnan(s->guidance)) s->guidance = d->guidance;
-    if (s->steps < 1 || s->steps > ATTN_MAX_STEPS)
-        return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", s->steps, ATTN_MAX_STEPS);
-    if (!(fabs(s->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
-    SS_TRY(pipeline_check_settings(p, s, err));
-    return note_forced(p, s, err);
+ss_status settings_resolve(const pipeline *p, const sample_settings *asked, resolved_settings *out, ss_error *err) {
+    const sample_settings *a = asked;
+    const resolved_settings *d = &p->by_default;
+    *out = (resolved_settings){.width = a->width ? a->width : d->width,
+                               .height = a->height ? a->height : d->height,
+                               .steps = a->steps ? a->steps : d->steps,
+                               .guidance = isnan(a->guidance) ? d->guidance : a->guidance,
+                               .negative = a->negative ? a->negative : "",
+                               .max_text_tokens = a->max_text_tokens ? a->max_text_tokens : d->max_text_tokens,
+                               .sizes = a->sizes,
+                               .scheduler = a->scheduler,
+                               .noise = a->noise};
+    if (out->steps < 1 || out->steps > ATTN_MAX_STEPS)
+        return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", out->steps, ATTN_MAX_STEPS);
+    if (!(fabs(out->guidance) <= 1e6))
+        return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
+    SS_TRY(pipeline_check_settings(p, out, err));
+    return note_forced(p, out, err);
 }
 
-ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {
-    sample_settings full = *s;
-    SS_TRY(pipeline_defaults(p, &full, err));
+void pipeline_sites_at(const pipeline *p, const resolved_settings *s, pipeline_sites *out) {
     *out = (pipeline_sites){0};
-    p->row->sites(p, &full, out);
-    return SS_OK;
+    p->row->sites(p, s, out);
 }
 
 /* Queries are those of the keys where the row names none. */
-static void describe_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
+static void describe_site(const pipeline *p, const resolved_settings *s, int block, attn_block *out) {
     *out = (attn_block){0};
     p->row->site(p, s, block, out);
     if (out->n_query_segments == 0) {
@@ -253,27 +255,23 @@ static void describe_site(const pipeline *p, const sample_settings *s, int block
     for (int i = 0; i < out->n_query_segments; i++) out->queries += out->query_segment[i].length;
 }
 
-ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, attn_block *out, ss_error *err) {
+ss_status pipeline_site_at(const pipeline *p, const resolved_settings *s, int block, attn_block *out, ss_error *err) {
     pipeline_sites sites;
-    sample_settings full = *s;
     *out = (attn_block){0};
-    SS_TRY(pipeline_defaults(p, &full, err));
-    SS_TRY(pipeline_sites_at(p, &full, &sites, err));
+    pipeline_sites_at(p, s, &sites);
     if (block < 0 || block >= sites.blocks)
         return error_set(err, SS_ERR_INPUT, NULL, "block %d; expected 0 to %d", block, sites.blocks - 1);
-    describe_site(p, &full, block, out);
+    describe_site(p, s, block, out);
     return SS_OK;
 }
 
-ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err) {
+ss_status pipeline_blocks(const pipeline *p, const resolved_settings *s, attn_block **out, ss_error *err) {
     pipeline_sites sites;
-    sample_settings full = *s;
     *out = NULL;
-    SS_TRY(pipeline_defaults(p, &full, err));
-    SS_TRY(pipeline_sites_at(p, &full, &sites, err));
+    pipeline_sites_at(p, s, &sites);
     attn_block *block = calloc((size_t)sites.blocks + 1, sizeof *block);
     if (!block) return error_no_memory(err, "blocks", (unsigned long long)sites.blocks * sizeof *block);
-    for (int i = 0; i < sites.blocks; i++) describe_site(p, &full, i, &block[i]);
+    for (int i = 0; i < sites.blocks; i++) describe_site(p, s, i, &block[i]);
     attn_number_layouts(block, sites.blocks);
     *out = block;
     return SS_OK;
@@ -383,7 +381,7 @@ ss_status denoise_decode(pipeline *p, denoise_state *d, rgb_image *out, ss_error
 /* ---- cost ---- */
 
 /* A step of `n` images on the dry backend. */
-static ss_status dry_step(pipeline *p, compute *dry, const sample_settings *s, const embedding *e, int n, int *calls,
+static ss_status dry_step(pipeline *p, compute *dry, const resolved_settings *s, const embedding *e, int n, int *calls,
                           ss_error *err) {
     denoise_state **d = calloc((size_t)n, sizeof *d);
     ss_status status = d ? SS_OK : error_no_memory(err, "images in the making", (size_t)n * sizeof *d);
@@ -395,7 +393,7 @@ static ss_status dry_step(pipeline *p, compute *dry, const sample_settings *s, c
     return status;
 }
 
-static ss_status dry_decode(pipeline *p, compute *dry, const sample_settings *s, const embedding *e, ss_error *err) {
+static ss_status dry_decode(pipeline *p, compute *dry, const resolved_settings *s, const embedding *e, ss_error *err) {
     denoise_state *d;
     rgb_image image = {0};
     SS_TRY(denoise_new(&d, p, s, e, NULL, err));
@@ -406,7 +404,7 @@ static ss_status dry_decode(pipeline *p, compute *dry, const sample_settings *s,
 }
 
 /* A batch of texts: what they ask of memory at most. */
-static ss_status dry_encode(pipeline *p, compute *dry, const sample_settings *s, const text_shape *shape,
+static ss_status dry_encode(pipeline *p, compute *dry, const resolved_settings *s, const text_shape *shape,
                             ss_error *err) {
     const char *texts[TEXT_BATCH];
     float *states, *pooled;
@@ -427,7 +425,7 @@ static size_t take_peak(compute *dry, double *flops) {
     return peak;
 }
 
-static ss_status dry_run(pipeline *p, compute *dry, const sample_settings *s, int images, pipeline_cost *out,
+static ss_status dry_run(pipeline *p, compute *dry, const resolved_settings *s, int images, pipeline_cost *out,
                          ss_error *err) {
     const char *each[MAX_BRANCHES];
     embedding *e = NULL;
@@ -455,14 +453,12 @@ end:
     return status;
 }
 
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err) {
+ss_status pipeline_cost_of(pipeline *p, const resolved_settings *s, int images, pipeline_cost *out, ss_error *err) {
     *out = (pipeline_cost){0};
-    sample_settings full = *s;
-    SS_TRY(pipeline_defaults(p, &full, err));
     compute *dry;
     SS_TRY(compute_create(&dry, "dry", p->c->threads, 0, err));
     dry->storage = p->c->storage;
-    ss_status status = dry_run(p, dry, &full, images, out, err);
+    ss_status status = dry_run(p, dry, s, images, out, err);
     out->network_bytes = weights_packed_bytes(&p->network->set, p->c);
     out->packing_bytes = weights_packing_bytes(&p->network->set, p->c);
     for (int i = 0; i < DECODER_PARTS; i++)

@@ -56,7 +56,7 @@ void pipeline_release(pipeline *p);
 void pipeline_set_form(pipeline *p, weight_form form);
 weight_form pipeline_form(const pipeline *p);
 
-/* Sampling settings; what is 0 or NULL, and a guidance of NAN, is the model's default (pipeline_defaults fills it). */
+/* Sampling settings as they are asked for: what is 0 or NULL, and a guidance of NAN, is the model's default. */
 typedef struct sample_settings {
     int width, height; /* pixels */
     int steps;
@@ -68,6 +68,18 @@ typedef struct sample_settings {
     torch_device noise;    /* where torch would draw; {0} = on the CPU */
 } sample_settings;
 
+/* The same as they are used: all members are set, and the model can do it. settings_resolve alone makes them. */
+typedef struct resolved_settings {
+    int width, height;
+    int steps;
+    double guidance;
+    const char *negative;
+    int max_text_tokens;
+    picture_sizes sizes;
+    const char *scheduler; /* NULL and "": the model's */
+    torch_device noise;
+} resolved_settings;
+
 /* What --scheduler and --noise, or a study's keys of these names, mean. */
 #define SCHEDULER_HELP                                                                                                 \
     "another scheduler over the model's settings: a class of diffusers, as DDIMScheduler; after commas settings "      \
@@ -77,14 +89,17 @@ typedef struct sample_settings {
     "processors "                                                                                                      \
     "with 2048 threads each"
 
-/* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1). */
-ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err);
+/* Fill what is not set; refuse what the model cannot do (sizes it does not divide, steps < 1): *out is then of no use. */
+ss_status settings_resolve(const pipeline *p, const sample_settings *asked, resolved_settings *out, ss_error *err);
+
+/* Settings as somebody would ask for them who wants these: to change some and resolve them again. */
+sample_settings settings_asked(const resolved_settings *s);
 
 /* Append "scheduler DDIMScheduler", and what `force` in it means, after `before`; nothing where none is asked for. */
 void scheduler_asked_add_words(const char *asked, const char *before, text *out);
 
-/* Append "28 steps, guidance 4.5" and the sizes that are set. All members of *s are set. */
-void sample_settings_add_words(const sample_settings *s, text *out);
+/* Append "28 steps, guidance 4.5" and the sizes that are set. */
+void settings_add_words(const resolved_settings *s, text *out);
 
 /* The attention calls that can be studied, for validation and for the shape of records. Heads and keys are the most of
  * any block. The segments are those of the keys of every call; where calls differ (a U-Net's, which attend to the image
@@ -94,23 +109,23 @@ typedef struct pipeline_sites {
     int n_segments;
     attn_segment segment[ATTN_MAX_SEGMENTS];
 } pipeline_sites;
-ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err);
+void pipeline_sites_at(const pipeline *p, const resolved_settings *s, pipeline_sites *out);
 
 /* One of them; text keys are those of embedding_key_classes, in its order. */
-ss_status pipeline_site_at(const pipeline *p, const sample_settings *s, int block, attn_block *out, ss_error *err);
+ss_status pipeline_site_at(const pipeline *p, const resolved_settings *s, int block, attn_block *out, ss_error *err);
 
 /* All of them, [out->blocks of pipeline_sites_at], their layouts numbered. The caller frees *out. */
-ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err);
+ss_status pipeline_blocks(const pipeline *p, const resolved_settings *s, attn_block **out, ss_error *err);
 
 const char *pipeline_class(const pipeline *p); /* "StableDiffusion3Pipeline" */
 
 /* The class of the scheduler that makes images of these settings, "EulerDiscreteScheduler", and whether it was forced
- * although the model predicts something else. All members of *s are set. */
-const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s);
-int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s);
+ * although the model predicts something else. */
+const char *pipeline_scheduler_name(const pipeline *p, const resolved_settings *s);
+int pipeline_scheduler_forced(const pipeline *p, const resolved_settings *s);
 
 /* Calls of the network for an image, which may be more than steps. */
-int pipeline_calls(const pipeline *p, const sample_settings *s);
+int pipeline_calls(const pipeline *p, const resolved_settings *s);
 const char *pipeline_folder(const pipeline *p);
 const pipeline_rules *pipeline_rules_of(const pipeline *p);
 
@@ -123,8 +138,8 @@ typedef struct text_cut {
     size_t from; /* the text from this byte on is what it does not see; the text's length where it sees all */
 } text_cut;
 
-/* What each of the *n encoders sees of a text, in their order. Nothing is encoded. All members of *s are set. */
-ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const char *text_,
+/* What each of the *n encoders sees of a text, in their order. Nothing is encoded. */
+ss_status pipeline_find_cuts(const pipeline *p, const resolved_settings *s, const char *text_,
                              text_cut out[PIPELINE_MAX_ENCODERS], int *n, ss_error *err);
 
 /* Append the part of the text that the encoder does not see, as it was written, without white space at its ends. */
@@ -132,7 +147,7 @@ void text_cut_add_words(const text_cut *cut, const char *text_, text *out);
 
 /* A notice for each of the texts of an image, prompt and negative prompt, that encoders cut: which, and what falls off.
  */
-ss_status pipeline_note_cuts(pipeline *p, const sample_settings *s, const char *prompt, ss_error *err);
+ss_status pipeline_note_cuts(pipeline *p, const resolved_settings *s, const char *prompt, ss_error *err);
 
 /* Where notices about the model and its texts go: those of its context. */
 notices *pipeline_notices(const pipeline *p);
@@ -141,15 +156,15 @@ typedef struct embedding embedding; /* what the text encoders made of a prompt a
 
 /* The encoders' weights are in memory only during encoding, one block at a time. States that are not finite are an
  * error that names the encoder, here and wherever texts are encoded. */
-ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
+ss_status pipeline_encode(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err);
 void embedding_free(embedding *e); /* NULL is allowed */
 
 /* The same for `n` prompts, out[n]: cheaper than one by one, since they share the packing. All or none are made. */
-ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+ss_status pipeline_encode_many(pipeline *p, const resolved_settings *s, const char *const *prompts, int n,
                                embedding **out, ss_error *err);
 
 /* An embedding whose states are zeros, for measurements of speed. */
-ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err);
+ss_status pipeline_blank(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err);
 
 /* A folder of encoded texts, a file each (docs/STORE.md), so that each text is encoded once. A file is named by a
  * checksum of all that its bits depend on; it is written under a temporary name, synced and renamed, and read with its
@@ -163,7 +178,7 @@ typedef struct text_folder {
 /* An embedding that will be needed. */
 typedef struct text_order {
     const char *prompt;
-    const sample_settings *settings; /* complete (pipeline_defaults) */
+    const resolved_settings *settings;
     int repeat;                      /* 0; another number is an encoding of its own, that shares no file with others */
 } text_order;
 
@@ -191,7 +206,7 @@ typedef struct denoise_state denoise_state;
 
 /* Noise as torch.Generator('cpu').manual_seed(seed) and torch.randn([1, C, h, w]) make it, scaled for the first step.
  * The embedding (of the same settings) must outlive the state. */
-ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+ss_status denoise_begin(denoise_state **out, pipeline *p, const resolved_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run /* may be NULL; not owned */, ss_error *err);
 /* The same image so far, to go on under another run (conditions that share a prefix). */
 ss_status denoise_fork(denoise_state **out, const denoise_state *from, attn_run *run, ss_error *err);
@@ -236,6 +251,6 @@ typedef struct pipeline_cost {
     size_t text_bytes;                             /* of one text in a text_folder */
 } pipeline_cost;
 /* `images`: how many are denoised together. */
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err);
+ss_status pipeline_cost_of(pipeline *p, const resolved_settings *s, int images, pipeline_cost *out, ss_error *err);
 
 #endif

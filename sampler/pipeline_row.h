@@ -53,7 +53,7 @@ struct embedding {
 
 struct denoise_state {
     const embedding *text; /* not owned */
-    sample_settings settings;
+    resolved_settings settings;
     attn_run *run;
     int64_t height, width, channels; /* of the latents */
     schedule plan;
@@ -82,7 +82,7 @@ typedef struct call_batch {
     float *size_conditioning;        /* [rows, SIZE_CONDITIONS], host: picture_sizes_condition */
     attn_item *item;                 /* [rows] */
     attn_batch studied;              /* of them */
-    const sample_settings *settings; /* of the first image; sizes and text length are those of all */
+    const resolved_settings *settings; /* of the first image; sizes and text length are those of all */
 } call_batch;
 
 /* What becomes of latents x before they are decoded, by the autoencoder's config: x / scaling_factor; that +
@@ -100,10 +100,10 @@ typedef struct pipeline_row {
     ss_status (*open)(pipeline *p, const json_t *index, const char *index_path, const char *variant, ss_error *err);
     void (*close)(pipeline *p); /* all but what p itself holds */
     /* Refuse what the model cannot do; all members of *s are set. */
-    ss_status (*check)(const pipeline *p, const sample_settings *s, ss_error *err);
-    void (*sites)(const pipeline *p, const sample_settings *s, pipeline_sites *out);
-    void (*site)(const pipeline *p, const sample_settings *s, int block, attn_block *out); /* a block there is */
-    void (*text_shape)(const pipeline *p, const sample_settings *s, text_shape *out);
+    ss_status (*check)(const pipeline *p, const resolved_settings *s, ss_error *err);
+    void (*sites)(const pipeline *p, const resolved_settings *s, pipeline_sites *out);
+    void (*site)(const pipeline *p, const resolved_settings *s, int block, attn_block *out); /* a block there is */
+    void (*text_shape)(const pipeline *p, const resolved_settings *s, text_shape *out);
     /* `n` texts at once into states [n, n_text, width] and pooled [n, pooled_width] (none where it is 0). ids: scratch
      * for [n, n_text]. The encoders' weights are packed during the call and freed. */
     ss_status (*encode)(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids, tensor states,
@@ -129,7 +129,7 @@ struct pipeline {
     notices *notices;         /* where they go while it is opened */
     pipeline_rules rules;
     lora_set *lora; /* what is added to weights; NULL: nothing */
-    sample_settings by_default;
+    resolved_settings by_default;
     model *vae;              /* AutoencoderKL */
     model *network;          /* the denoiser; it and the autoencoder are packed when they are first needed */
     weight_form form;        /* of the denoiser's weights */
@@ -152,14 +152,14 @@ ss_status text_states_allocate(const text_shape *shape, int n, float **states, f
 
 /* The embedding of a prompt with its tokens and classes and memory for the states, which are not computed yet. All
  * members of *s are set. */
-ss_status embedding_new(embedding **out, const pipeline *p, const sample_settings *s, const char *prompt,
+ss_status embedding_new(embedding **out, const pipeline *p, const resolved_settings *s, const char *prompt,
                         ss_error *err);
 
 /* Texts that make up an embedding of these settings, in the order of its branches: each[0 .. return value). */
-int embedding_texts(const pipeline *p, const sample_settings *s, const char *prompt, const char *each[MAX_BRANCHES]);
+int embedding_texts(const pipeline *p, const resolved_settings *s, const char *prompt, const char *each[MAX_BRANCHES]);
 
 /* pipeline_encode on any context. */
-ss_status encode_on(pipeline *p, compute *c, const sample_settings *s, const char *prompt, embedding **out,
+ss_status encode_on(pipeline *p, compute *c, const resolved_settings *s, const char *prompt, embedding **out,
                     ss_error *err);
 
 /* Up to TEXT_BATCH texts through the encoders, in the scratch of `c`, which is released. Errors of the context are left
@@ -168,7 +168,7 @@ ss_status encode_batch(const pipeline *p, compute *c, const text_shape *shape, c
                        float *states, float *pooled, ss_error *err);
 
 /* `n` texts through the encoders, in batches, and checked. Scratch is released. */
-ss_status encode_texts(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+ss_status encode_texts(pipeline *p, compute *c, const resolved_settings *s, const char *const *texts, int n,
                        float *states, float *pooled, ss_error *err);
 
 /* ---- text_folder.c ---- */
@@ -195,12 +195,12 @@ ss_status pipeline_pack_network(pipeline *p, ss_error *err);
 ss_status pipeline_pack_decoder(pipeline *p, ss_error *err);
 
 /* The scheduler of these settings: the model's, or the one that is asked for. */
-ss_status pipeline_scheduler(const pipeline *p, const sample_settings *s, scheduler *out, ss_error *err);
+ss_status pipeline_scheduler(const pipeline *p, const resolved_settings *s, scheduler *out, ss_error *err);
 
 /* ---- denoise.c ---- */
 
-/* A state with its plan and zeroed latents. All members of *s are set. */
-ss_status denoise_new(denoise_state **out, const pipeline *p, const sample_settings *s, const embedding *e,
+/* A state with its plan and zeroed latents. */
+ss_status denoise_new(denoise_state **out, const pipeline *p, const resolved_settings *s, const embedding *e,
                       attn_run *run, ss_error *err);
 
 /* Latents and slots: floats of each of `latents` with `slots`, and of `before`. */
@@ -213,7 +213,7 @@ ss_status denoise_step_on(pipeline *p, compute *c, denoise_state *const *states,
 
 /* The text states of `n` texts, as encode_texts makes them, are finite, or an error names the encoder, the tensor and
  * the text. */
-ss_status text_states_check(pipeline *p, compute *c, const sample_settings *s, const char *const *texts, int n,
+ss_status text_states_check(pipeline *p, compute *c, const resolved_settings *s, const char *const *texts, int n,
                             const float *states, const float *pooled, ss_error *err);
 
 /* Whether the states are finite: [n, n_text, width], [n, pooled_width]. */

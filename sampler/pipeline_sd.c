@@ -20,7 +20,7 @@ static ss_status sd_open(pipeline *p, const json_t *index, const char *index_pat
     unet_pipeline *m = p->impl = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "pipeline", sizeof *m);
     m->clip.n = m->clip.last = 1;
-    p->by_default = (sample_settings){.steps = 50, .guidance = 7.5};
+    p->by_default = (resolved_settings){.steps = 50, .guidance = 7.5};
     SS_TRY(unet_pipeline_check_index(index, index_path, err));
     SS_TRY(open_scheduler(p, err));
     SS_TRY(unet_pipeline_open(p, index, index_path, classes, variant, SAMPLE_SIZE, err));

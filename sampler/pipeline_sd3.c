@@ -80,7 +80,7 @@ static ss_status sd3_open(pipeline *p, const json_t *index, const char *index_pa
     SS_TRY(open_text(p, m, index, index_path, variant, err));
     SS_TRY(pipeline_sd3_check_components(p, m, err));
     int size = (int)mmdit_config_of(m)->sample_size * pipeline_vae_factor(p);
-    p->by_default = (sample_settings){
+    p->by_default = (resolved_settings){
         .width = size, .height = size, .steps = 28, .guidance = 7.0, .negative = "", .max_text_tokens = 256};
     return SS_OK;
 }
@@ -97,7 +97,7 @@ static void sd3_close(pipeline *p) {
 
 /* ---- settings ---- */
 
-static ss_status sd3_check(const pipeline *p, const sample_settings *s, ss_error *err) {
+static ss_status sd3_check(const pipeline *p, const resolved_settings *s, ss_error *err) {
     const sd3 *m = p->impl;
     const mmdit_config *g = mmdit_config_of(m);
     int unit = pipeline_vae_factor(p) * (int)g->patch_size, most = (int)(unit * g->pos_embed_max_size);
@@ -114,12 +114,12 @@ static ss_status sd3_check(const pipeline *p, const sample_settings *s, ss_error
 
 /* Tokens of the third encoder. Without one diffusers passes zeros: as many as there would be tokens, and up to 0.35 as
  * many as CLIP has (_get_t5_prompt_embeds). */
-static int t5_tokens(const pipeline *p, const sample_settings *s) {
+static int t5_tokens(const pipeline *p, const resolved_settings *s) {
     const sd3 *m = p->impl;
     return m->t5 || p->rules.word[RULE_T5_ZEROS] == RULE_TODAY ? s->max_text_tokens : m->clip.tokens;
 }
 
-static void sd3_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out) {
+static void sd3_sites(const pipeline *p, const resolved_settings *s, pipeline_sites *out) {
     const sd3 *m = p->impl;
     const mmdit_config *g = mmdit_config_of(m);
     int unit = pipeline_vae_factor(p) * (int)g->patch_size, columns = s->width / unit,
@@ -133,7 +133,7 @@ static void sd3_sites(const pipeline *p, const sample_settings *s, pipeline_site
     out->segment[2] = (attn_segment){SEGMENT_TEXT, "t5", image + m->clip.tokens, t5_tokens(p, s), 0};
 }
 
-static void sd3_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
+static void sd3_site(const pipeline *p, const resolved_settings *s, int block, attn_block *out) {
     pipeline_sites sites = {0};
     sd3_sites(p, s, &sites);
     *out = (attn_block){.kind = ATTN_JOINT, .heads = sites.heads, .keys = sites.keys};
@@ -144,7 +144,7 @@ static void sd3_site(const pipeline *p, const sample_settings *s, int block, att
 
 /* ---- text ---- */
 
-static void sd3_text_shape(const pipeline *p, const sample_settings *s, text_shape *out) {
+static void sd3_text_shape(const pipeline *p, const resolved_settings *s, text_shape *out) {
     const sd3 *m = p->impl;
     const mmdit_config *g = mmdit_config_of(m);
     int t5 = t5_tokens(p, s);

@@ -36,7 +36,7 @@ static ss_status sdxl_open(pipeline *p, const json_t *index, const char *index_p
     unet_pipeline *m = p->impl = calloc(1, sizeof *m);
     if (!m) return error_no_memory(err, "pipeline", sizeof *m);
     m->clip.n = 2;
-    p->by_default = (sample_settings){.steps = 50, .guidance = 5.0};
+    p->by_default = (resolved_settings){.steps = 50, .guidance = 5.0};
     SS_TRY(check_index(index, index_path, err));
     SS_TRY(json_get_bool_or(index, "force_zeros_for_empty_prompt", index_path, 1, &m->force_zeros, err));
     SS_TRY(pipeline_open_scheduler(p, SCHEDULER_DIFFUSION, NULL, err));

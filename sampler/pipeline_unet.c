@@ -51,7 +51,7 @@ void unet_pipeline_close(pipeline *p) {
 
 /* ---- settings ---- */
 
-ss_status unet_pipeline_check(const pipeline *p, const sample_settings *s, ss_error *err) {
+ss_status unet_pipeline_check(const pipeline *p, const resolved_settings *s, ss_error *err) {
     const unet_pipeline *m = p->impl;
     int unit = pipeline_vae_factor(p);
     if (s->width < unit || s->height < unit || s->width % unit || s->height % unit)
@@ -65,7 +65,7 @@ ss_status unet_pipeline_check(const pipeline *p, const sample_settings *s, ss_er
 
 /* ---- sites ---- */
 
-void unet_pipeline_site(const pipeline *p, const sample_settings *s, int block, attn_block *out) {
+void unet_pipeline_site(const pipeline *p, const resolved_settings *s, int block, attn_block *out) {
     const unet_pipeline *m = p->impl;
     const unet_config *g = unet_config_of(m);
     unet_site site = {0};
@@ -80,7 +80,7 @@ void unet_pipeline_site(const pipeline *p, const sample_settings *s, int block, 
     unet_site_name(g, block, out->name);
 }
 
-void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out) {
+void unet_pipeline_sites(const pipeline *p, const resolved_settings *s, pipeline_sites *out) {
     const unet_pipeline *m = p->impl;
     out->blocks = unet_config_of(m)->sites;
     for (int i = 0; i < out->blocks; i++) {
@@ -93,7 +93,7 @@ void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_s
 
 /* ---- text ---- */
 
-void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_shape *out) {
+void unet_pipeline_text_shape(const pipeline *p, const resolved_settings *s, text_shape *out) {
     const unet_pipeline *m = p->impl;
     const unet_config *g = unet_config_of(m);
     /* diffusers' rule for negative_prompt=None, which is what an empty negative prompt means here */

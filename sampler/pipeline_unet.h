@@ -25,10 +25,10 @@ ss_status unet_pipeline_open(pipeline *p, const json_t *index, const char *index
 
 /* Members of the row. */
 void unet_pipeline_close(pipeline *p);
-ss_status unet_pipeline_check(const pipeline *p, const sample_settings *s, ss_error *err);
-void unet_pipeline_sites(const pipeline *p, const sample_settings *s, pipeline_sites *out);
-void unet_pipeline_site(const pipeline *p, const sample_settings *s, int block, attn_block *out);
-void unet_pipeline_text_shape(const pipeline *p, const sample_settings *s, text_shape *out);
+ss_status unet_pipeline_check(const pipeline *p, const resolved_settings *s, ss_error *err);
+void unet_pipeline_sites(const pipeline *p, const resolved_settings *s, pipeline_sites *out);
+void unet_pipeline_site(const pipeline *p, const resolved_settings *s, int block, attn_block *out);
+void unet_pipeline_text_shape(const pipeline *p, const resolved_settings *s, text_shape *out);
 ss_status unet_pipeline_encode(const pipeline *p, compute *c, const char *const *texts, int n, int32_t *ids,
                                tensor states, tensor pooled, ss_error *err);
 int64_t unet_pipeline_channels(const pipeline *p);

@@ -6,7 +6,7 @@
 #include "sampler/pipeline_parts.h"
 #include "text/unicode.h"
 
-ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const char *text_,
+ss_status pipeline_find_cuts(const pipeline *p, const resolved_settings *s, const char *text_,
                              text_cut out[PIPELINE_MAX_ENCODERS], int *n, ss_error *err) {
     text_shape shape;
     p->row->text_shape(p, s, &shape);
@@ -66,7 +66,7 @@ static ss_status note_cut(pipeline *p, const char *what, const char *text_, cons
     return notices_add_text(pipeline_notices(p), &line, err);
 }
 
-ss_status pipeline_note_cuts(pipeline *p, const sample_settings *s, const char *prompt, ss_error *err) {
+ss_status pipeline_note_cuts(pipeline *p, const resolved_settings *s, const char *prompt, ss_error *err) {
     static const char *const WHAT[MAX_BRANCHES] = {"prompt", "negative prompt"};
     const char *each[MAX_BRANCHES];
     int texts = embedding_texts(p, s, prompt, each);

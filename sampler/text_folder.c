@@ -30,7 +30,7 @@ _Static_assert(sizeof(header) == 88, "a header has no gaps");
 typedef struct wanted {
     file_sha256 key;
     const char *text;
-    const sample_settings *settings;
+    const resolved_settings *settings;
 } wanted;
 
 /* Each part ends with a zero byte, so that no two lists of parts are the same bytes. */

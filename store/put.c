@@ -79,7 +79,7 @@ static ss_status write_image(const store *s, const plan *p, const store_result *
     seed_text seed;
     put_add_prompt_folder(p, u, &folder);
     text_addf(relative, "%s/samples/%04d.png", text_for(&folder, relative), u->seed_index);
-    sample_settings_add_words(&c->settings, &settings);
+    settings_add_words(&c->settings, &settings);
     seed_write(plan_unit_seed(p, u), seed);
     char *samples = folder.failed ? NULL : file_join(folder.s, "samples");
     char *path = relative->failed ? NULL : file_join(s->folder, relative->s);

@@ -255,13 +255,12 @@ static ss_status set_cost(plan *p, pipeline *pl, ss_error *err) {
 
 static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     const study *y = p->study;
-    p->settings = y->sampler;
     SS_TRY(geneval_read(y->prompts_file, &p->prompts, err));
     SS_TRY(check_prompts(p, err));
     SS_TRY(plan_check_seeds(p, err));
-    SS_TRY(plan_complete_settings(p, pl, &p->settings, err));
+    SS_TRY(plan_resolve_settings(p, pl, &y->sampler, &p->settings, err));
     SS_TRY(check_size(p, err));
-    SS_TRY(pipeline_sites_at(pl, &p->settings, &p->sites, err));
+    pipeline_sites_at(pl, &p->settings, &p->sites);
     SS_TRY(pipeline_blocks(pl, &p->settings, &p->block, err));
     SS_TRY(plan_bind_conditions(p, pl, err));
     int *order = malloc((size_t)p->prompts.n * sizeof *order);

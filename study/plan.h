@@ -28,7 +28,7 @@ typedef struct plan_condition {
     attn_program program; /* n = 0: no intervention */
     int first_step;       /* the first step at which it differs from the baseline; = steps when never */
     int shares_prefix;    /* same prompt, seed and sampler settings as the baseline */
-    sample_settings settings;
+    resolved_settings settings;
     const char *scheduler; /* the class that makes its images; `forced`: upon a model that predicts something else */
     int forced;
     int follows; /* its trajectory is compared with the baseline's, step by step (probe `trajectory`) */
@@ -66,7 +66,7 @@ typedef struct plan {
     const study *study; /* not owned; must outlive the plan */
     geneval_prompts prompts;
     char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition needs it */
-    sample_settings settings; /* complete */
+    resolved_settings settings;
     pipeline_sites sites;
     attn_block *block;         /* [sites.blocks] */
     attn_measure measure;      /* of every run */

@@ -103,7 +103,7 @@ static ss_status bind_heads(const plan *p, const study_intervention *v, const at
     return SS_OK;
 }
 
-static ss_status bind_intervention(const plan *p, const study_intervention *v, const sample_settings *settings,
+static ss_status bind_intervention(const plan *p, const study_intervention *v, const resolved_settings *settings,
                                    attn_intervention *out, ss_error *err) {
     const study *y = p->study;
     SS_TRY(bind_blocks(p, v, &out->blocks, err));
@@ -123,8 +123,9 @@ static ss_status bind_intervention(const plan *p, const study_intervention *v, c
     return SS_OK;
 }
 
-ss_status plan_complete_settings(const plan *p, pipeline *pl, sample_settings *s, ss_error *err) {
-    ss_status status = pipeline_defaults(pl, s, err);
+ss_status plan_resolve_settings(const plan *p, pipeline *pl, const sample_settings *asked, resolved_settings *out,
+                                ss_error *err) {
+    ss_status status = settings_resolve(pl, asked, out, err);
     if (status != SS_OK && !*err->where) snprintf(err->where, sizeof err->where, "%s", p->study->path);
     return status;
 }
@@ -154,13 +155,14 @@ static void fit_sham(const plan *p, attn_program *program) {
 static ss_status bind_condition(plan *p, int i, pipeline *pl, ss_error *err) {
     const study_condition *c = &p->study->condition[i];
     plan_condition *out = &p->condition[i];
+    sample_settings asked = settings_asked(&p->settings);
+    if (!isnan(c->guidance)) asked.guidance = c->guidance;
+    if (c->sampler_steps) asked.steps = c->sampler_steps;
+    if (c->scheduler) asked.scheduler = c->scheduler;
+    picture_sizes_change(&asked.sizes, &c->sizes);
     out->settings = p->settings;
-    if (!isnan(c->guidance)) out->settings.guidance = c->guidance;
-    if (c->sampler_steps) out->settings.steps = c->sampler_steps;
-    if (c->scheduler) out->settings.scheduler = c->scheduler;
-    picture_sizes_change(&out->settings.sizes, &c->sizes);
     int settings_same = isnan(c->guidance) && !c->sampler_steps && !c->scheduler && !c->sizes.given;
-    if (!settings_same) SS_TRY(plan_complete_settings(p, pl, &out->settings, err));
+    if (!settings_same) SS_TRY(plan_resolve_settings(p, pl, &asked, &out->settings, err));
     out->scheduler = pipeline_scheduler_name(pl, &out->settings);
     out->forced = pipeline_scheduler_forced(pl, &out->settings);
     int anew = c->role == CONDITION_SHAM && !c->has_intervention;

@@ -6,7 +6,8 @@
 #include "study/plan.h"
 
 /* The model's defaults where the study is silent; what the model refuses is an error of the study file. */
-ss_status plan_complete_settings(const plan *p, pipeline *pl, sample_settings *s, ss_error *err);
+ss_status plan_resolve_settings(const plan *p, pipeline *pl, const sample_settings *asked, resolved_settings *out,
+                                ss_error *err);
 
 /* Fill p->condition, p->measure and p->recall; settings, sites and blocks are there. */
 ss_status plan_bind_conditions(plan *p, pipeline *pl, ss_error *err);

@@ -113,7 +113,7 @@ static int contains_fold(const char *s, const char *word) {
 static ss_status find_cut_word(const plan *p, pipeline *pl, const asked *a, const plan_unit *u, text *out, int *some,
                                ss_error *err) {
     const option_value *word = option_of(intervention_of(p, a), "word");
-    const sample_settings *s = &p->condition[a->condition].settings;
+    const resolved_settings *s = &p->condition[a->condition].settings;
     int negative = intervention_of(p, a)->branches == 1u << BRANCH_UNCOND;
     const char *prompt = negative ? s->negative : plan_unit_prompt(p, u);
     text_cut cut[PIPELINE_MAX_ENCODERS];
@@ -131,7 +131,7 @@ static ss_status find_cut_word(const plan *p, pipeline *pl, const asked *a, cons
 }
 
 static ss_status look_for(const plan *p, pipeline *pl, int prompt, asked *a, ss_error *err) {
-    const sample_settings *s = &p->condition[a->condition].settings;
+    const resolved_settings *s = &p->condition[a->condition].settings;
     plan_unit unit = {.prompt = prompt, .condition = a->condition};
     embedding *e;
     SS_TRY(pipeline_blank(pl, s, plan_unit_prompt(p, &unit), &e, err));

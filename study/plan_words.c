@@ -77,7 +77,7 @@ void plan_describe(const plan *p, text *out) {
     text_addf(out, "%s", y->name);
     if (*y->question) text_addf(out, ": %s", y->question);
     text_addf(out, "\n  model       %s, %d x %d pixels, ", y->model, p->settings.width, p->settings.height);
-    sample_settings_add_words(&p->settings, out);
+    settings_add_words(&p->settings, out);
     if (y->weights != FORM_STORED) text_addf(out, ", weights %s", WEIGHT_FORM_NAMES[y->weights]);
     text_addf(out, "\n  prompts     %d of %d, %d prompt-and-seed groups", c->prompts, p->prompts.n, c->groups);
     if (p->limit > 0) text_addf(out, " (--limit %d)", p->limit);

@@ -175,7 +175,7 @@ struct embedding {
     char last[16]; /* the prompt's last word, its only one */
 };
 struct denoise_state {
-    sample_settings settings;
+    resolved_settings settings;
     const embedding *text;
     attn_run *run;
     int step, broken;
@@ -199,23 +199,26 @@ pipeline *fake_pipeline(void) {
     return &p;
 }
 
-ss_status pipeline_defaults(const pipeline *p, sample_settings *s, ss_error *err) {
+ss_status settings_resolve(const pipeline *p, const sample_settings *asked, resolved_settings *out, ss_error *err) {
     (void)p, (void)err;
-    if (!s->width) s->width = s->height = SIDE;
-    if (!s->steps) s->steps = 5;
-    if (isnan(s->guidance)) s->guidance = 4;
-    if (!s->negative) s->negative = "";
-    if (!s->max_text_tokens) s->max_text_tokens = 4;
+    *out = (resolved_settings){.width = asked->width ? asked->width : SIDE,
+                               .height = asked->width ? asked->height : SIDE,
+                               .steps = asked->steps ? asked->steps : 5,
+                               .guidance = isnan(asked->guidance) ? 4 : asked->guidance,
+                               .negative = asked->negative ? asked->negative : "",
+                               .max_text_tokens = asked->max_text_tokens ? asked->max_text_tokens : 4,
+                               .sizes = asked->sizes,
+                               .scheduler = asked->scheduler,
+                               .noise = asked->noise};
     return SS_OK;
 }
 
-ss_status pipeline_sites_at(const pipeline *p, const sample_settings *s, pipeline_sites *out, ss_error *err) {
-    (void)p, (void)s, (void)err;
+void pipeline_sites_at(const pipeline *p, const resolved_settings *s, pipeline_sites *out) {
+    (void)p, (void)s;
     *out = (pipeline_sites){.blocks = BLOCKS, .heads = HEADS, .keys = KEYS};
-    return SS_OK;
 }
 
-ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_block **out, ss_error *err) {
+ss_status pipeline_blocks(const pipeline *p, const resolved_settings *s, attn_block **out, ss_error *err) {
     (void)p, (void)s, (void)err;
     *out = malloc(sizeof NETWORK);
     memcpy(*out, NETWORK, sizeof NETWORK);
@@ -224,22 +227,22 @@ ss_status pipeline_blocks(const pipeline *p, const sample_settings *s, attn_bloc
 }
 
 const char *pipeline_class(const pipeline *p) { return p ? "FakePipeline" : ""; }
-const char *pipeline_scheduler_name(const pipeline *p, const sample_settings *s) {
+const char *pipeline_scheduler_name(const pipeline *p, const resolved_settings *s) {
     return p && s->scheduler ? s->scheduler : "FakeScheduler";
 }
-int pipeline_calls(const pipeline *p, const sample_settings *s) { return p ? s->steps : 0; }
-int pipeline_scheduler_forced(const pipeline *p, const sample_settings *s) {
+int pipeline_calls(const pipeline *p, const resolved_settings *s) { return p ? s->steps : 0; }
+int pipeline_scheduler_forced(const pipeline *p, const resolved_settings *s) {
     return p && s->scheduler && strstr(s->scheduler, "force") != NULL;
 }
 const char *pipeline_folder(const pipeline *p) { return p ? "model" : ""; }
 
-ss_status pipeline_cost_of(pipeline *p, const sample_settings *s, int images, pipeline_cost *out, ss_error *err) {
+ss_status pipeline_cost_of(pipeline *p, const resolved_settings *s, int images, pipeline_cost *out, ss_error *err) {
     (void)p, (void)s, (void)images, (void)err;
     *out = (pipeline_cost){.flops_step = 100, .flops_decode = 20, .flops_text = 10, .text_bytes = 40};
     return SS_OK;
 }
 
-ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
+ss_status pipeline_encode(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err) {
     (void)p, (void)s, (void)err;
     fake.encodes++;
     *out = calloc(1, sizeof **out);
@@ -252,13 +255,13 @@ ss_status pipeline_encode(pipeline *p, const sample_settings *s, const char *pro
     snprintf((*out)->last, sizeof(*out)->last, "%s", space ? space + 1 : prompt);
     return SS_OK;
 }
-ss_status pipeline_encode_many(pipeline *p, const sample_settings *s, const char *const *prompts, int n,
+ss_status pipeline_encode_many(pipeline *p, const resolved_settings *s, const char *const *prompts, int n,
                                embedding **out, ss_error *err) {
     for (int i = 0; i < n; i++)
         if (pipeline_encode(p, s, prompts[i], &out[i], err) != SS_OK) return err->code;
     return SS_OK;
 }
-ss_status pipeline_blank(pipeline *p, const sample_settings *s, const char *prompt, embedding **out, ss_error *err) {
+ss_status pipeline_blank(pipeline *p, const resolved_settings *s, const char *prompt, embedding **out, ss_error *err) {
     return pipeline_encode(p, s, prompt, out, err);
 }
 ss_status pipeline_prepare(pipeline *p, ss_error *err) {
@@ -273,7 +276,7 @@ void pipeline_set_form(pipeline *p, weight_form form) {
 void embedding_free(embedding *e) { free(e); }
 
 /* One encoder, whose tokens are bytes. */
-ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const char *text_,
+ss_status pipeline_find_cuts(const pipeline *p, const resolved_settings *s, const char *text_,
                              text_cut out[PIPELINE_MAX_ENCODERS], int *n, ss_error *err) {
     (void)p, (void)s, (void)err;
     int have = (int)strlen(text_), most = fake.text_limit ? fake.text_limit : 1000;
@@ -282,7 +285,7 @@ ss_status pipeline_find_cuts(const pipeline *p, const sample_settings *s, const 
     return SS_OK;
 }
 void text_cut_add_words(const text_cut *cut, const char *text_, text *out) { text_add(out, text_ + cut->from); }
-ss_status pipeline_note_cuts(pipeline *p, const sample_settings *s, const char *prompt, ss_error *err) {
+ss_status pipeline_note_cuts(pipeline *p, const resolved_settings *s, const char *prompt, ss_error *err) {
     (void)p, (void)s, (void)prompt, (void)err;
     return SS_OK;
 }
@@ -345,7 +348,7 @@ const char *embedding_key_word(const embedding *e, attn_branch branch, int key) 
     return e && branch == BRANCH_COND && key == TEXT + 1 ? e->last : "";
 }
 
-ss_status denoise_begin(denoise_state **out, pipeline *p, const sample_settings *s, const embedding *e, uint64_t seed,
+ss_status denoise_begin(denoise_state **out, pipeline *p, const resolved_settings *s, const embedding *e, uint64_t seed,
                         attn_run *run, ss_error *err) {
     (void)p, (void)err;
     static uint64_t times;

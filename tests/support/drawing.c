@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "support/drawing.h"
+#include "support/resolved.h"
 #include "tests/support/values.h"
 
 static void check(ss_status status, const ss_error *err) {
@@ -19,10 +20,9 @@ drawing drawing_make(pipeline *p, const sample_settings *s, const char *prompt, 
     ss_error err = {0};
     embedding *e;
     denoise_state *d;
-    sample_settings full = *s;
-    check(pipeline_defaults(p, &full, &err), &err);
-    check(pipeline_encode(p, s, prompt, &e, &err), &err);
-    check(denoise_begin(&d, p, s, e, seed, run, &err), &err);
+    const resolved_settings full = resolved(p, s);
+    check(pipeline_encode(p, &full, prompt, &e, &err), &err);
+    check(denoise_begin(&d, p, &full, e, seed, run, &err), &err);
     drawing out = {.elements = denoise_latent_elements(d), .steps = full.steps};
     out.latents = calloc((size_t)(out.elements * out.steps), sizeof *out.latents);
     assert_non_null(out.latents);

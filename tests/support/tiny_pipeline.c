@@ -97,8 +97,8 @@ void tiny_pipeline_refuses(const tiny_pipeline *t, const tiny_refusal *cases, si
 void tiny_pipeline_refuses_settings(const pipeline *p, const tiny_setting *cases, size_t n) {
     for (size_t i = 0; i < n; i++) {
         ss_error err = {0};
-        sample_settings s = cases[i].s;
-        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
+        resolved_settings s;
+        assert_int_equal(settings_resolve(p, &cases[i].s, &s, &err), SS_ERR_INPUT);
         assert_string_equal(err.message, cases[i].message);
     }
 }

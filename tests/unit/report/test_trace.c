@@ -25,7 +25,7 @@ static const char *const WORDS[KEYS] = {"", "", "", "", "", "", "</td><b>&\"red\
 typedef struct fixture {
     pipeline_sites sites;
     attn_block block[BLOCKS];
-    sample_settings settings;
+    resolved_settings settings;
     attn_measure measure;
     attn_run *run;
     rgb_image image;

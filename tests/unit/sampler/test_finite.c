@@ -11,6 +11,7 @@
 
 #include "sampler/pipeline_row.h"
 #include "support/tiny_pipeline.h"
+#include "support/resolved.h"
 
 enum { STEPS = 4 };
 
@@ -46,10 +47,10 @@ static void only_the_lost_image_is_lost(void **state) {
     embedding *e;
     denoise_state *d[2], *alone;
     rgb_image picture = {0}, expected = {0};
-    check(pipeline_encode(p, &s, "a red star", &e, &err), &err);
-    check(denoise_begin(&d[0], p, &s, e, 1, NULL, &err), &err);
-    check(denoise_begin(&d[1], p, &s, e, 2, NULL, &err), &err);
-    check(denoise_begin(&alone, p, &s, e, 1, NULL, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "a red star", &e, &err), &err);
+    check(denoise_begin(&d[0], p, RESOLVED(p, &s), e, 1, NULL, &err), &err);
+    check(denoise_begin(&d[1], p, RESOLVED(p, &s), e, 2, NULL, &err), &err);
+    check(denoise_begin(&alone, p, RESOLVED(p, &s), e, 1, NULL, &err), &err);
     for (int step = 0; step < 2; step++) {
         check(denoise_step(p, d, 2, &err), &err);
         for (int i = 0; i < 2; i++) check(denoise_check(p, d[i], &err), &err);
@@ -89,8 +90,8 @@ static void guidance_is_named(void **state) {
     const sample_settings s = {.guidance = 5, .steps = STEPS};
     embedding *e;
     denoise_state *d;
-    check(pipeline_encode(p, &s, "a red star", &e, &err), &err);
-    check(denoise_begin(&d, p, &s, e, 1, NULL, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "a red star", &e, &err), &err);
+    check(denoise_begin(&d, p, RESOLVED(p, &s), e, 1, NULL, &err), &err);
     check(denoise_step(p, &d, 1, &err), &err);
     d->settings.guidance = 1e39;
     check(denoise_step(p, &d, 1, &err), &err);
@@ -125,7 +126,7 @@ static void intervention_is_to_blame(void **state) {
     embedding *e;
     attn_run *run;
     denoise_state *d;
-    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    pipeline_sites_at(p, RESOLVED(p, &s), &sites);
     v->selector = row(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
     v->edit = row(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "noise");
     v->edit_options[0].number = 3e38;
@@ -134,11 +135,11 @@ static void intervention_is_to_blame(void **state) {
     bits_set(&v->blocks, 1);
     bits_set(&v->steps, 1);
     for (int i = 0; i < sites.heads; i++) bits_set(&v->heads, i);
-    check(pipeline_encode(p, &s, "a red star", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "a red star", &e, &err), &err);
     check(attn_run_create(&run, &program, &measure, &name, (attn_shape){STEPS, sites.blocks, sites.heads, sites.keys},
                           &err),
           &err);
-    check(denoise_begin(&d, p, &s, e, 1, run, &err), &err);
+    check(denoise_begin(&d, p, RESOLVED(p, &s), e, 1, run, &err), &err);
     check(denoise_step(p, &d, 1, &err), &err);
     check(denoise_check(p, d, &err), &err);
     check(denoise_step(p, &d, 1, &err), &err);

@@ -18,6 +18,7 @@
 #include "io/checkpoint.h"
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
+#include "support/resolved.h"
 #include "tests/support/values.h"
 
 #define REGENERATE "regenerate with 'python tests/generators/paper_arithmetic.py'"
@@ -181,13 +182,13 @@ static drawing draw_masked(const paper_case *p, const attn_selector *selector, a
     const attn_measure m = {.rows = ROWS_IMAGE, .r = 1, .keep_masses = 1};
     pipeline_sites sites;
     ss_error err = {0};
-    check(pipeline_sites_at(model, &p->settings, &sites, &err), &err);
+    pipeline_sites_at(model, RESOLVED(model, &p->settings), &sites);
     attn_shape shape = {p->settings.steps, sites.blocks, sites.heads, sites.keys};
     assert_int_equal(shape.heads, p->heads);
     assert_int_equal(shape.keys, p->keys);
     attn_program program = mask_of(p, selector, shape);
     attn_block *block;
-    check(pipeline_blocks(model, &p->settings, &block, &err), &err);
+    check(pipeline_blocks(model, RESOLVED(model, &p->settings), &block, &err), &err);
     check(attn_program_check(&program, block, sites.blocks, &err), &err);
     free(block);
     check(attn_run_create(run, &program, &m, &name, shape, &err), &err);

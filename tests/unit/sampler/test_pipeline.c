@@ -17,6 +17,7 @@
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
 #include "support/tiny_model.h"
+#include "support/resolved.h"
 #include "text/tokenizer.h"
 
 static char folder[64];
@@ -202,11 +203,12 @@ static void test_other_schedulers(void **state) {
         drawing d = drawing_make(p, &s, json_string_value(json_object_get(one, "prompt")), seed, NULL);
         drawing_compare(&d, file, json_string_value(json_object_get(one, "name")));
         drawing_free(&d);
-        assert_int_equal(pipeline_scheduler_forced(p, &s), strstr(asked, "force") != NULL);
-        assert_memory_equal(pipeline_scheduler_name(p, &s), asked, strlen(pipeline_scheduler_name(p, &s)));
+        const resolved_settings full = resolved(p, &s);
+        assert_int_equal(pipeline_scheduler_forced(p, &full), strstr(asked, "force") != NULL);
+        assert_memory_equal(pipeline_scheduler_name(p, &full), asked, strlen(pipeline_scheduler_name(p, &full)));
         if (!strstr(asked, "force")) continue;
         *strstr((char *)(uintptr_t)asked, ", force") = 0;
-        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
+        assert_int_equal(settings_resolve(p, &s, &(resolved_settings){0}, &err), SS_ERR_INPUT);
     }
     pipeline_close(p);
     compute_destroy(c);
@@ -263,8 +265,8 @@ static void test_bits(void **state) {
     embedding *e[STATES];
     denoise_state *d[STATES + 1];
     for (int i = 0; i < STATES; i++) {
-        check(pipeline_encode(p, &s[i], prompts[i], &e[i], &err), &err);
-        check(denoise_begin(&d[i], p, &s[i], e[i], 7u + (unsigned)i, NULL, &err), &err);
+        check(pipeline_encode(p, RESOLVED(p, &s[i]), prompts[i], &e[i], &err), &err);
+        check(denoise_begin(&d[i], p, RESOLVED(p, &s[i]), e[i], 7u + (unsigned)i, NULL, &err), &err);
     }
     check(denoise_step(p, &d[0], 1, &err), &err); /* the first one is a step ahead */
     check(denoise_fork(&d[STATES], d[0], NULL, &err), &err);
@@ -303,7 +305,7 @@ static void test_keys(void **state) {
     const sample_settings s = {.negative = "grey", .width = 24, .guidance = NAN};
     pipeline_sites sites;
     embedding *e;
-    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    pipeline_sites_at(p, RESOLVED(p, &s), &sites);
     assert_int_equal(sites.blocks, 3);
     assert_int_equal(sites.heads, 3);
     assert_int_equal(sites.keys, 12 + 77 + 24);
@@ -312,7 +314,7 @@ static void test_keys(void **state) {
     assert_int_equal(sites.segment[0].grid_width, 3);
     assert_string_equal(sites.segment[1].name, "clip");
     assert_int_equal(sites.segment[2].start, 12 + 77);
-    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "red circle", &e, &err), &err);
     const uint8_t *cond = embedding_key_classes(e, BRANCH_COND), *uncond = embedding_key_classes(e, BRANCH_UNCOND);
     assert_int_equal(cond[11], KEY_IMAGE);
     assert_int_equal(cond[12], KEY_START);
@@ -337,9 +339,9 @@ static void check_peaks(pipeline *p, compute *c, const sample_settings *s, const
     denoise_state *d;
     rgb_image picture = {0};
     arena_reset_peak(c->scratch);
-    check(pipeline_encode(p, s, "", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, s), "", &e, &err), &err);
     assert_true(arena_peak(c->scratch) <= cost->encode_scratch_bytes);
-    check(denoise_begin(&d, p, s, e, 1, NULL, &err), &err);
+    check(denoise_begin(&d, p, RESOLVED(p, s), e, 1, NULL, &err), &err);
     arena_reset_peak(c->scratch);
     check(denoise_step(p, &d, 1, &err), &err);
     assert_true(arena_peak(c->scratch) <= cost->step_scratch_bytes);
@@ -361,7 +363,7 @@ static void test_cost(void **state) {
         pipeline *p = open_on(&c, 1);
         const sample_settings s = {.width = side, .height = side == 72 ? side : 0, .steps = 2, .guidance = NAN};
         pipeline_cost cost;
-        check(pipeline_cost_of(p, &s, 1, &cost, &err), &err);
+        check(pipeline_cost_of(p, RESOLVED(p, &s), 1, &cost, &err), &err);
         assert_true(cost.network_bytes > 100000 && cost.decoder_bytes > 10000 && cost.encoder_bytes > 1000);
         assert_true(cost.flops_encode > 0 && cost.flops_decode > 0 && cost.flops_encode == 2 * cost.flops_text);
         assert_int_equal(c->packed_bytes, 0); /* a dry run packs nothing */
@@ -399,18 +401,19 @@ static void test_settings_refused(void **state) {
     pipeline *p = open_on(&c, 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ss_error err = {0};
-        sample_settings s = cases[i].s;
-        assert_int_equal(pipeline_defaults(p, &s, &err), SS_ERR_INPUT);
+        resolved_settings s;
+        assert_int_equal(settings_resolve(p, &cases[i].s, &s, &err), SS_ERR_INPUT);
         assert_string_equal(err.message, cases[i].message);
     }
-    ss_error err = {0};
-    sample_settings s = {.guidance = NAN};
-    check(pipeline_defaults(p, &s, &err), &err);
+    const resolved_settings s = resolved(p, &(sample_settings){.guidance = NAN});
     assert_true(s.steps == 4 && s.guidance == 3.5 && s.width == 32 && s.max_text_tokens == 24);
     assert_string_equal(s.negative, "");
-    s.guidance = 0; /* none, not the default */
-    check(pipeline_defaults(p, &s, &err), &err);
-    assert_true(s.guidance == 0);
+    const resolved_settings none = resolved(p, &(sample_settings){.guidance = 0}); /* not the default */
+    assert_true(none.guidance == 0);
+    const sample_settings again = settings_asked(&s); /* what is resolved stays as it is */
+    const resolved_settings same = resolved(p, &again);
+    assert_true(same.steps == s.steps && same.guidance == s.guidance && same.width == s.width &&
+                same.height == s.height && same.max_text_tokens == s.max_text_tokens && same.negative == s.negative);
     pipeline_close(p);
     compute_destroy(c);
 }
@@ -474,14 +477,14 @@ static void test_interrupted(void **state) {
     embedding *e;
     denoise_state *d;
     c->stop = &stop;
-    check(pipeline_encode(p, &s, "", &e, &err), &err);
-    check(denoise_begin(&d, p, &s, e, 0, NULL, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "", &e, &err), &err);
+    check(denoise_begin(&d, p, RESOLVED(p, &s), e, 0, NULL, &err), &err);
     stop = 1;
     assert_int_equal(denoise_step(p, &d, 1, &err), SS_ERR_INTERRUPTED);
     assert_int_equal(denoise_step_number(d), 0);
     assert_int_equal(arena_used(c->scratch), 0);
     embedding *none;
-    assert_int_equal(pipeline_encode(p, &s, "", &none, &err), SS_ERR_INTERRUPTED);
+    assert_int_equal(pipeline_encode(p, RESOLVED(p, &s), "", &none, &err), SS_ERR_INTERRUPTED);
     assert_null(none);
     denoise_free(d);
     embedding_free(e);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "support/tiny_pipeline.h"
+#include "support/resolved.h"
 
 enum { SD15, SD21, KINDS };
 static tiny_pipeline tiny[KINDS];
@@ -50,13 +51,12 @@ static void test_sites(void **state) {
         ss_error err = {0};
         compute *c;
         pipeline *p = tiny_pipeline_open(&tiny[kind], &c, 1);
-        sample_settings s = {.guidance = NAN};
         pipeline_sites sites;
         attn_block site;
         assert_string_equal(pipeline_class(p), "StableDiffusionPipeline");
-        check(pipeline_defaults(p, &s, &err), &err);
+        const resolved_settings s = resolved(p, &(sample_settings){.guidance = NAN});
         assert_true(s.steps == 4 && s.width == 32 && s.height == 32 && s.max_text_tokens == 77);
-        check(pipeline_sites_at(p, &s, &sites, &err), &err);
+        pipeline_sites_at(p, &s, &sites);
         assert_int_equal(sites.blocks, expected[kind].blocks);
         assert_int_equal(sites.heads, expected[kind].heads);
         assert_int_equal(sites.keys, 77);
@@ -80,7 +80,7 @@ static void test_keys(void **state) {
     pipeline *p = tiny_pipeline_open(&tiny[SD15], &c, 1);
     const sample_settings s = {.guidance = NAN};
     embedding *e;
-    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "red circle", &e, &err), &err);
     assert_int_equal(embedding_keys(e), 77);
     assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[0], KEY_START);
     assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[1], KEY_END);
@@ -99,7 +99,7 @@ static void test_cost(void **state) {
     pipeline *p = tiny_pipeline_open(&tiny[SD21], &c, 1);
     const sample_settings s = {.guidance = NAN};
     pipeline_cost cost;
-    check(pipeline_cost_of(p, &s, 1, &cost, &err), &err);
+    check(pipeline_cost_of(p, RESOLVED(p, &s), 1, &cost, &err), &err);
     assert_true(cost.network_bytes > 100000 && cost.encoder_bytes > 0 && cost.decoder_bytes > 0);
     assert_true(cost.flops_encode > 0 && cost.flops_step > 0 && cost.flops_decode > 0);
     assert_true(cost.encode_scratch_bytes > 0 && cost.step_scratch_bytes > 0 && cost.decode_scratch_bytes > 0);

@@ -12,6 +12,7 @@
 
 #include "support/drawing.h"
 #include "support/tiny_pipeline.h"
+#include "support/resolved.h"
 
 static const char SCHEDULER[] = "scheduler/scheduler_config.json";
 static tiny_pipeline tiny;
@@ -75,8 +76,8 @@ static void bits_under(const char *scheduler) {
     embedding *e[STATES];
     denoise_state *d[STATES + 1];
     for (int i = 0; i < STATES; i++) {
-        check(pipeline_encode(p, &s[i], prompts[i], &e[i], &err), &err);
-        check(denoise_begin(&d[i], p, &s[i], e[i], 7u + (unsigned)i, NULL, &err), &err);
+        check(pipeline_encode(p, RESOLVED(p, &s[i]), prompts[i], &e[i], &err), &err);
+        check(denoise_begin(&d[i], p, RESOLVED(p, &s[i]), e[i], 7u + (unsigned)i, NULL, &err), &err);
     }
     for (int step = 0; step < 3; step++) check(denoise_step(p, &d[0], 1, &err), &err); /* steps ahead of the others */
     check(denoise_fork(&d[STATES], d[0], NULL, &err), &err);
@@ -118,24 +119,24 @@ static void test_sites(void **state) {
     const sample_settings s = {.width = 40, .height = 24, .steps = 1, .guidance = NAN};
     pipeline_sites sites;
     attn_block site;
-    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    pipeline_sites_at(p, RESOLVED(p, &s), &sites);
     assert_int_equal(sites.blocks, 22);
     assert_int_equal(sites.heads, 3);
     assert_int_equal(sites.keys, 77);
     assert_int_equal(sites.n_segments, 0);
-    check(pipeline_site_at(p, &s, 0, &site, &err), &err);
+    check(pipeline_site_at(p, RESOLVED(p, &s), 0, &site, &err), &err);
     assert_string_equal(site.name, "down_blocks.1.attentions.0.transformer_blocks.0.attn1");
     assert_int_equal(site.kind, ATTN_SELF);
     assert_int_equal(site.keys, 5 * 3); /* the latents, 10 x 6, halved */
     assert_int_equal(site.segment[0].kind, SEGMENT_IMAGE);
     assert_int_equal(site.segment[0].grid_width, 5);
-    check(pipeline_site_at(p, &s, 21, &site, &err), &err);
+    check(pipeline_site_at(p, RESOLVED(p, &s), 21, &site, &err), &err);
     assert_string_equal(site.name, "up_blocks.1.attentions.1.transformer_blocks.0.attn2");
     assert_int_equal(site.kind, ATTN_CROSS);
     assert_int_equal(site.heads, 2);
     assert_string_equal(site.segment[0].name, "clip");
     assert_int_equal(site.segment[0].length, 77);
-    assert_int_equal(pipeline_site_at(p, &s, 22, &site, &err), SS_ERR_INPUT);
+    assert_int_equal(pipeline_site_at(p, RESOLVED(p, &s), 22, &site, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "block 22; expected 0 to 21");
 
     attn_run *run;
@@ -146,7 +147,7 @@ static void test_sites(void **state) {
     drawing d = drawing_make(p, &s, "a star", 1, run);
     for (int block = 0; block < sites.blocks; block++) {
         attn_shape own = attn_run_block_shape(run, block);
-        check(pipeline_site_at(p, &s, block, &site, &err), &err);
+        check(pipeline_site_at(p, RESOLVED(p, &s), block, &site, &err), &err);
         assert_int_equal(own.heads, site.heads);
         assert_int_equal(own.keys, site.keys);
         const float *mass = attn_run_masses(run, 0, block, site.heads - 1, BRANCH_UNCOND);
@@ -171,7 +172,7 @@ static void test_keys(void **state) {
     pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
     embedding *e;
     sample_settings s = {.negative = "grey", .guidance = NAN};
-    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "red circle", &e, &err), &err);
     const uint8_t *cond = embedding_key_classes(e, BRANCH_COND), *uncond = embedding_key_classes(e, BRANCH_UNCOND);
     assert_int_equal(cond[0], KEY_START);
     assert_int_equal(cond[1], KEY_WORD);
@@ -182,16 +183,16 @@ static void test_keys(void **state) {
     embedding_free(e);
     s.width = s.height = 80; /* more keys of image than of text: 20 x 20 latents, halved */
     pipeline_sites sites;
-    check(pipeline_sites_at(p, &s, &sites, &err), &err);
+    pipeline_sites_at(p, RESOLVED(p, &s), &sites);
     assert_int_equal(sites.keys, 100);
-    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "red circle", &e, &err), &err);
     assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[1], KEY_WORD);
     assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[76], KEY_PADDING);
     for (int j = 77; j < sites.keys; j++) assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[j], KEY_IMAGE);
     assert_string_equal(embedding_key_word(e, BRANCH_COND, sites.keys - 1), "");
     embedding_free(e);
     s.negative = ""; /* zeros: no encoder has seen these tokens */
-    check(pipeline_encode(p, &s, "red circle", &e, &err), &err);
+    check(pipeline_encode(p, RESOLVED(p, &s), "red circle", &e, &err), &err);
     for (int j = 0; j < 77; j++) assert_int_equal(embedding_key_classes(e, BRANCH_UNCOND)[j], KEY_PADDING);
     assert_string_equal(embedding_key_word(e, BRANCH_UNCOND, 1), "");
     embedding_free(e);
@@ -210,7 +211,7 @@ static void test_cost(void **state) {
         tiny_pipeline_restore(&tiny);
         const sample_settings s = {.width = 48, .steps = 2, .guidance = NAN, .negative = "a"};
         pipeline_cost cost;
-        check(pipeline_cost_of(p, &s, 1, &cost, &err), &err);
+        check(pipeline_cost_of(p, RESOLVED(p, &s), 1, &cost, &err), &err);
         assert_true(cost.network_bytes > 100000 && cost.flops_encode > 0 && cost.flops_decode > 0);
         arena_reset_peak(c->scratch);
         c->flops = 0;
@@ -242,9 +243,7 @@ static void test_settings_refused(void **state) {
     compute *c;
     pipeline *p = tiny_pipeline_open(&tiny, &c, 1);
     tiny_pipeline_refuses_settings(p, cases, sizeof cases / sizeof cases[0]);
-    ss_error err = {0};
-    sample_settings s = {.guidance = NAN};
-    check(pipeline_defaults(p, &s, &err), &err);
+    const resolved_settings s = resolved(p, &(sample_settings){.guidance = NAN});
     assert_true(s.steps == 4 && s.guidance == 5 && s.width == 32 && s.height == 32 && s.max_text_tokens == 77);
     pipeline_close(p);
     compute_destroy(c);

@@ -109,8 +109,9 @@ int main(void) {
     if (compute_create(&cpu, "cpu", 2, (size_t)1 << 30, &err) != SS_OK ||
         pipeline_open(&model, cpu, MODEL, NULL, &err) != SS_OK)
         return 1;
-    sample_settings s = SETTINGS;
-    if (pipeline_defaults(model, &s, &err) != SS_OK || pipeline_sites_at(model, &s, &sites, &err) != SS_OK) return 1;
+    resolved_settings s;
+    if (settings_resolve(model, &SETTINGS, &s, &err) != SS_OK) return 1;
+    pipeline_sites_at(model, &s, &sites);
     const struct CMUnitTest tests[] = {cmocka_unit_test(masking_restores_the_picture)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     pipeline_close(model);

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "sampler/pipeline_parts.h"
 #include "support/tiny_model.h"
+#include "support/resolved.h"
 
 enum { KINDS = 3 };
 static const char *const KIND[KINDS] = {"tiny-sd3", "tiny-sdxl", "tiny-sd15" /* without pooled text */};
@@ -66,16 +67,16 @@ static int tear_down(void **state) {
 typedef struct opened {
     compute *c;
     pipeline *p;
-    sample_settings s, plain; /* with guidance, without */
+    resolved_settings s, plain; /* with guidance, without */
 } opened;
 
 static opened open_model(int kind) {
     ss_error err = {0};
-    opened o = {.s = {.negative = "grey", .guidance = 3}, .plain = {.guidance = 1}};
+    opened o;
     check(compute_create(&o.c, "cpu", 2, (size_t)1 << 30, &err), &err);
     check(pipeline_open(&o.p, o.c, model_folder[kind], NULL, &err), &err);
-    check(pipeline_defaults(o.p, &o.s, &err), &err);
-    check(pipeline_defaults(o.p, &o.plain, &err), &err);
+    o.s = resolved(o.p, &(sample_settings){.negative = "grey", .guidance = 3});
+    o.plain = resolved(o.p, &(sample_settings){.guidance = 1});
     return o;
 }
 
@@ -215,7 +216,7 @@ static void test_names(void **state) {
     (void)state;
     ss_error err = {0};
     opened o = open_model(0);
-    sample_settings longer = o.plain;
+    resolved_settings longer = o.plain;
     longer.max_text_tokens++;
     const text_folder folder = {text_path, "one"}, another = {text_path, "two"};
     const text_order orders[] = {{"a", &o.plain, 0}, {"a", &o.plain, 1}, {"b", &o.plain, 0}, {"a", &longer, 0}};
@@ -255,8 +256,8 @@ static void test_many(void **state) {
         static const char *const prompts[] = {"a red circle", "", "two green squares and a star"};
         ss_error err = {0};
         opened o = open_model(kind);
-        const sample_settings silent = {.guidance = 3};
-        const sample_settings *const settings[] = {&o.s, &o.plain, &silent};
+        const resolved_settings silent = resolved(o.p, &(sample_settings){.guidance = 3});
+        const resolved_settings *const settings[] = {&o.s, &o.plain, &silent};
         for (int i = 0; i < 3; i++) {
             embedding *e[3], *expected;
             check(pipeline_encode_many(o.p, settings[i], prompts, 3, e, &err), &err);
