@@ -48,11 +48,10 @@ static ss_status build_program(const ss_intervention *asked, const pipeline_site
                                attn_program *out, ss_error *err) {
     attn_intervention *v = &out->intervention[0];
     *out = (attn_program){.n = 1};
-    v->selector =
-        (const attn_selector *)(const void *)entry_find(ATTN_SELECTORS, sizeof ATTN_SELECTORS[0], ATTN_SELECTOR_COUNT,
-                                                        "selector", asked->select ? asked->select : "", NULL, err);
+    v->selector = (const attn_selector *)(const void *)entry_find(
+        ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "selector", asked->select ? asked->select : "", NULL, err);
     if (!v->selector) return err->code;
-    v->edit = (const attn_edit *)(const void *)entry_find(ATTN_EDITS, sizeof ATTN_EDITS[0], ATTN_EDIT_COUNT, "edit",
+    v->edit = (const attn_edit *)(const void *)entry_find(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "edit",
                                                           asked->edit ? asked->edit : "", NULL, err);
     if (!v->edit) return err->code;
     if (asked->block < -1 || asked->block >= sites->blocks)

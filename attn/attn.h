@@ -97,7 +97,7 @@ const attn_segment *attn_image_of(const attn_segment *segments, int n);
 /* "image (12, 5)", "clip 17": never a bare index. */
 void attn_key_name(const attn_segment *segments, int n, int key, text *out);
 
-/* ---- what can be asked: tables (their rows are in tables.c, one file each) ---- */
+/* ---- what can be asked: tables of pointers to rows (rows.def) ---- */
 
 typedef enum attn_rows { ROWS_IMAGE, ROWS_ALL, ROWS_TEXT } attn_rows; /* query rows: measured (Q) or acted on */
 
@@ -240,11 +240,11 @@ typedef struct attn_probe {
     void (*observe)(const observation *o, float *columns);
 } attn_probe;
 
-extern const attn_selector ATTN_SELECTORS[];
+extern const attn_selector *const ATTN_SELECTORS[];
 extern const int ATTN_SELECTOR_COUNT;
-extern const attn_edit ATTN_EDITS[];
+extern const attn_edit *const ATTN_EDITS[];
 extern const int ATTN_EDIT_COUNT;
-extern const attn_probe ATTN_PROBES[];
+extern const attn_probe *const ATTN_PROBES[];
 extern const int ATTN_PROBE_COUNT;
 
 #endif

@@ -74,60 +74,10 @@ static inline void attn_selector_stream(const select_input *in, const char *name
 /* Place i of a random order of order[n], whose places before i are drawn already (Fisher and Yates). */
 void attn_shuffle_next(philox *r, int32_t *order, int n, int i);
 
-/* ---- what the tables' rows name; each in the file of its name ---- */
-ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_index(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                  ss_error *err);
-ss_status attn_select_bottom(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_text_top(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_text_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                     ss_error *err);
-ss_status attn_select_image_top(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_image_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                      ss_error *err);
-ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_token(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_token_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                  ss_error *err);
-ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_error *err);
-extern const option ATTN_SELECT_TOP_CARRYING_OPTIONS[];
-ss_status attn_select_top_mass(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_random_mass(const select_input *in, key_sets *out, ss_error *err);
-extern const option ATTN_SELECT_MASS_OPTIONS[];
-ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err);
-ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err);
-int attn_select_token_wanted(const select_input *in, int key);
-extern const option ATTN_SELECT_TOKEN_OPTIONS[];
-extern const option ATTN_SELECT_RANDOM_OPTIONS[], ATTN_SELECT_INDEX_OPTIONS[], ATTN_SELECT_TYPE_MATCHED_OPTIONS[],
-    ATTN_SELECT_TOP_MATCHED_OPTIONS[];
-
-void attn_edit_mask(const option_value *options, edit_step *step);
-void attn_edit_scale(const option_value *options, edit_step *step);
-void attn_edit_zero(const option_value *options, edit_step *step);
-void attn_edit_identity(const option_value *options, edit_step *step);
-void attn_edit_shift(const option_value *options, edit_step *step);
-void attn_edit_mean(const option_value *options, edit_step *step);
-void attn_edit_lerp(const option_value *options, edit_step *step);
-void attn_edit_noise(const option_value *options, edit_step *step);
-void attn_edit_norm_matched(const output_input *in, double *amount);
-void attn_edit_rescale(const output_input *in, double *amount);
-void attn_edit_null(const output_input *in, double *amount);
-void attn_edit_query_mean(const output_input *in, double *amount);
-extern const option ATTN_EDIT_NULL_OPTIONS[];
-extern const option ATTN_EDIT_SCALE_OPTIONS[], ATTN_EDIT_SHIFT_OPTIONS[], ATTN_EDIT_LERP_OPTIONS[],
-    ATTN_EDIT_NOISE_OPTIONS[];
-
-void attn_probe_mass(const observation *o, float *columns);
-void attn_probe_entropy(const observation *o, float *columns);
-void attn_probe_concentration(const observation *o, float *columns);
-void attn_probe_text(const observation *o, float *columns);
-void attn_probe_reduction(const observation *o, float *columns);
-void attn_probe_value(const observation *o, float *columns);
-void attn_probe_activation(const observation *o, float *columns);
-void attn_probe_persistence(const observation *o, float *columns);
+/* ---- the tables' rows, each in the file of its name ---- */
+#define SELECTOR(id) extern const attn_selector attn_selector_##id;
+#define EDIT(id) extern const attn_edit attn_edit_##id;
+#define PROBE(id) extern const attn_probe attn_probe_##id;
+#include "attn/rows.def"
 
 #endif

@@ -27,7 +27,7 @@ static int age_of(const observation *o, int32_t key) {
 
 static float jaccard(int both, int n_a, int n_b) { return (float)both / (float)(n_a + n_b - both); }
 
-void attn_probe_persistence(const observation *o, float *columns) {
+static void probe_persistence(const observation *o, float *columns) {
     const int32_t *now, *before, *other;
     attn_branch branch = o->branch == BRANCH_COND ? BRANCH_UNCOND : BRANCH_COND;
     int n = attn_run_top(o->run, o->step, o->block, o->head, o->branch, &now);
@@ -42,3 +42,15 @@ void attn_probe_persistence(const observation *o, float *columns) {
     columns[2] = (float)age_of(o, now[0]);
     if (n_other > 0) columns[3] = jaccard(shared(other, n_other, now, n), n_other, n);
 }
+
+const attn_probe attn_probe_persistence = {
+    .about = {"persistence", "whether the r heaviest keys stay from step to step, and are those of the other branch",
+              NULL},
+    .needs = NEED_MASS | NEED_TOP,
+    .n_columns = 4,
+    .column = {"persistence", "jaccard_step", "top_age", "jaccard_branch"},
+    .column_help = {"share of the r heaviest keys of the step before that still are, 0 to 1",
+                    "shared keys over all keys of this step's and the last step's r heaviest, 0 to 1",
+                    "steps in a row, this one included, that had the heaviest key among the r heaviest",
+                    "shared keys over all keys of both branches' r heaviest, 0 to 1 (in the branch seen second)"},
+    .observe = probe_persistence};

@@ -5,7 +5,7 @@
 
 #include "attn/internal.h"
 
-void attn_probe_text(const observation *o, float *columns) {
+static void probe_text(const observation *o, float *columns) {
     int32_t top[ATTN_MAX_R];
     int n = attn_largest_keys(o->mass, o->keys, o->r, top), text_keys = 0, of_top = 0;
     double sum = 0;
@@ -25,3 +25,12 @@ void attn_probe_text(const observation *o, float *columns) {
     columns[0] = text_keys > 0 ? (float)sum : NAN;
     columns[1] = text_keys > 0 ? (float)of_top / (float)n : NAN;
 }
+
+const attn_probe attn_probe_text = {
+    .about = {"text", "how much of the attention goes to text keys, and to the first image and text key", NULL},
+    .needs = NEED_MASS,
+    .n_columns = 4,
+    .column = {"text_mass", "text_of_top_r", "image0_mass", "text0_mass"},
+    .column_help = {"summed mass of all text keys, 0 to 1", "share of the r heaviest keys that are text, 0 to 1",
+                    "mass of the first image key, 0 to 1", "mass of the first text key, 0 to 1"},
+    .observe = probe_text};

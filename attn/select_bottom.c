@@ -3,7 +3,7 @@
 
 #include "attn/internal.h"
 
-ss_status attn_select_bottom(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_bottom(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
@@ -17,3 +17,6 @@ ss_status attn_select_bottom(const select_input *in, key_sets *out, ss_error *er
     }
     return SS_OK;
 }
+
+const attn_selector attn_selector_bottom = {
+    .about = {"bottom", "the k keys of smallest incoming mass", NULL}, .select = select_bottom, .needs = NEED_MASS};

@@ -5,7 +5,7 @@
 
 #include "attn/internal.h"
 
-const option ATTN_SELECT_INDEX_OPTIONS[] = {
+static const option INDEX_OPTIONS[] = {
     {"at", OPTION_TEXT, NULL, 0, 0, NULL, "segment and offset of the first key: 'image 0', 'clip 0'"},
     {0},
 };
@@ -38,17 +38,22 @@ static ss_status find_key(const char *at, int k, const attn_segment *segments, i
     return err->code;
 }
 
-ss_status attn_select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                  ss_error *err) {
+static ss_status select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
+                                    ss_error *err) {
     int key;
     (void)size; /* every head has the same k keys, in every scope */
     return find_key(options[0].text, k, segments, n, &key, err);
 }
 
-ss_status attn_select_index(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_index(const select_input *in, key_sets *out, ss_error *err) {
     int first;
     SS_TRY(find_key(in->options[0].text, in->k, in->segments, in->n_segments, &first, err));
     for (int i = 0; i < in->k; i++) in->room_key[i] = first + i;
     for (int head = 0; head < in->heads; head++) attn_sets_put(out, head, in->room_key, in->k);
     return SS_OK;
 }
+
+const attn_selector attn_selector_index = {
+    .about = {"index", "k keys from a fixed position of a segment on", INDEX_OPTIONS},
+    .select = select_index,
+    .check = select_index_check};

@@ -4,7 +4,7 @@
  * less, the set's mass says so (probe `reduction`). In the scope of a layer, masses are means over heads. */
 #include "attn/internal.h"
 
-const option ATTN_SELECT_MASS_OPTIONS[] = {
+static const option MASS_OPTIONS[] = {
     {"mass", OPTION_DOUBLE, NULL, 0, 1, "0.2", "share of the weight that the keys are to hold together"},
     {0},
 };
@@ -48,14 +48,30 @@ static void select_mass(const select_input *in, int random, key_sets *out) {
     }
 }
 
-ss_status attn_select_top_mass(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_top_mass(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     select_mass(in, 0, out);
     return SS_OK;
 }
 
-ss_status attn_select_random_mass(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_random_mass(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     select_mass(in, 1, out);
     return SS_OK;
 }
+
+const attn_selector attn_selector_top_mass = {
+    .about = {"top-mass", "the heaviest keys, as many as bring their summed mass nearest to a share of the weight",
+              MASS_OPTIONS},
+    .select = select_top_mass,
+    .sized = 1,
+    .sinks = 1,
+    .needs = NEED_MASS};
+
+const attn_selector attn_selector_random_mass = {
+    .about = {"random-mass",
+              "keys drawn one by one, as many as bring their summed mass nearest to a share of the weight",
+              MASS_OPTIONS},
+    .select = select_random_mass,
+    .sized = 1,
+    .needs = NEED_MASS};

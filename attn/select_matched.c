@@ -9,14 +9,14 @@
 enum { PERSIST_NONE, PERSIST_MATCHED };
 typedef enum match_by { MATCH_MODALITY, MATCH_CLASS, MATCH_MASS } match_by;
 
-const option ATTN_SELECT_TYPE_MATCHED_OPTIONS[] = {
+static const option TYPE_MATCHED_OPTIONS[] = {
     {"match", OPTION_WORD, "modality|class", 0, 0, "class",
      "what is equal: image or text, or the class of the token (image, start, word, end, padding)"},
     {"persist", OPTION_WORD, "none|matched", 0, 0, "none",
      "matched: from step to step as many keys are replaced, of each kind, as left the top-k set"},
     {0},
 };
-const option ATTN_SELECT_TOP_MATCHED_OPTIONS[] = {
+static const option TOP_MATCHED_OPTIONS[] = {
     {"match", OPTION_WORD, "modality|class|mass", 0, 0, "class",
      "the control that this is the paired arm of: type-matched by modality or class, or mass-matched"},
     {0},
@@ -175,14 +175,39 @@ static ss_status select_matched(const select_input *in, match_by by, int persist
     return SS_OK;
 }
 
-ss_status attn_select_mass_matched(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_mass_matched(const select_input *in, key_sets *out, ss_error *err) {
     return select_matched(in, MATCH_MASS, 0, 0, out, err);
 }
 
-ss_status attn_select_type_matched(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_type_matched(const select_input *in, key_sets *out, ss_error *err) {
     return select_matched(in, (match_by)in->options[0].word, in->options[1].word == PERSIST_MATCHED, 0, out, err);
 }
 
-ss_status attn_select_top_matched(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_top_matched(const select_input *in, key_sets *out, ss_error *err) {
     return select_matched(in, (match_by)in->options[0].word, 0, 1, out, err);
 }
+
+const attn_selector attn_selector_mass_matched = {
+    .about = {"mass-matched",
+              "random keys outside the top-k set, as many as bring their summed mass nearest to the set's", NULL},
+    .select = select_mass_matched,
+    .needs = NEED_MASS,
+    .matches = 1,
+    .global = 1};
+
+const attn_selector attn_selector_type_matched = {
+    .about = {"type-matched", "random keys outside the top-k set, as many of each kind as the set has",
+              TYPE_MATCHED_OPTIONS},
+    .select = select_type_matched,
+    .needs = NEED_MASS,
+    .matches = 1,
+    .global = 1};
+
+const attn_selector attn_selector_top_matched = {
+    .about = {"top-matched", "the top-k keys that a matched control finds a match for: its paired arm",
+              TOP_MATCHED_OPTIONS},
+    .select = select_top_matched,
+    .sinks = 1,
+    .needs = NEED_MASS,
+    .matches = 1,
+    .global = 1};

@@ -19,26 +19,37 @@ static ss_status check_kind(segment_kind kind, const char *name, int size, const
                      size, have, name);
 }
 
-ss_status attn_select_text_top(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_text_top(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     attn_select_among(in, is_text, out);
     return SS_OK;
 }
 
-ss_status attn_select_image_top(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_image_top(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     attn_select_among(in, is_image, out);
     return SS_OK;
 }
 
-ss_status attn_select_text_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                     ss_error *err) {
+static ss_status select_text_top_check(const option_value *options, int k, int size, const attn_segment *segments,
+                                       int n, ss_error *err) {
     (void)options, (void)k;
     return check_kind(SEGMENT_TEXT, "text", size, segments, n, err);
 }
 
-ss_status attn_select_image_top_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
-                                      ss_error *err) {
+static ss_status select_image_top_check(const option_value *options, int k, int size, const attn_segment *segments,
+                                        int n, ss_error *err) {
     (void)options, (void)k;
     return check_kind(SEGMENT_IMAGE, "image", size, segments, n, err);
 }
+
+const attn_selector attn_selector_text_top = {.about = {"text-top", "the k text keys of largest incoming mass", NULL},
+                                              .select = select_text_top,
+                                              .needs = NEED_MASS,
+                                              .check = select_text_top_check};
+
+const attn_selector attn_selector_image_top = {
+    .about = {"image-top", "the k image keys of largest incoming mass", NULL},
+    .select = select_image_top,
+    .needs = NEED_MASS,
+    .check = select_image_top_check};

@@ -9,7 +9,7 @@ static int rows_wanted(const select_input *in) {
     return k < rows ? k : rows;
 }
 
-ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_query(const select_input *in, key_sets *out, ss_error *err) {
     int rows = in->row_end - in->row_begin, n = 0;
     (void)err;
     for (int head = 0; head < in->heads; head++) {
@@ -28,7 +28,7 @@ ss_status attn_select_query(const select_input *in, key_sets *out, ss_error *err
     return SS_OK;
 }
 
-ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_query_random(const select_input *in, key_sets *out, ss_error *err) {
     int rows = in->row_end - in->row_begin, want = rows_wanted(in);
     (void)err;
     for (int head = 0; head < in->heads; head++) {
@@ -42,3 +42,14 @@ ss_status attn_select_query_random(const select_input *in, key_sets *out, ss_err
     }
     return SS_OK;
 }
+
+const attn_selector attn_selector_query = {
+    .about = {"query", "the k query rows that pay most to one key (largest max_j P_ij); for the edit query-mean", NULL},
+    .select = select_query,
+    .needs = NEED_ROW_MAX,
+    .queries = 1};
+
+const attn_selector attn_selector_query_random = {
+    .about = {"query-random", "k query rows drawn uniformly without replacement; for the edit query-mean", NULL},
+    .select = select_query_random,
+    .queries = 1};

@@ -4,7 +4,7 @@
 
 #include "attn/internal.h"
 
-const option ATTN_SELECT_RANDOM_OPTIONS[] = {
+static const option RANDOM_OPTIONS[] = {
     {"exclude", OPTION_WORD, "none|top", 0, 0, "none", "keys never drawn: none, or the top-k set of the same scope"},
     {0},
 };
@@ -22,7 +22,7 @@ static int draw(philox *r, int keys, int want, const uint8_t *taken, int32_t *or
     return have;
 }
 
-ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_random(const select_input *in, key_sets *out, ss_error *err) {
     int n = 0, excludes = in->options[0].word == EXCLUDE_TOP;
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
@@ -43,3 +43,9 @@ ss_status attn_select_random(const select_input *in, key_sets *out, ss_error *er
     }
     return SS_OK;
 }
+
+const attn_selector attn_selector_random = {
+    .about = {"random", "k keys drawn uniformly without replacement", RANDOM_OPTIONS},
+    .select = select_random,
+    .needs = NEED_MASS,
+    .global = 1};

@@ -1,7 +1,7 @@
 /* Selector `top`: the dynamic sinks, the keys of largest mass (METHOD.md, section 1). Ties go to the lower index. */
 #include "attn/internal.h"
 
-ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_top(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
@@ -10,3 +10,10 @@ ss_status attn_select_top(const select_input *in, key_sets *out, ss_error *err) 
     }
     return SS_OK;
 }
+
+const attn_selector attn_selector_top = {
+    .about = {"top", "the k keys of largest incoming mass, found afresh in every call (dynamic sinks)", NULL},
+    .select = select_top,
+    .sinks = 1,
+    .needs = NEED_MASS,
+    .global = 1};

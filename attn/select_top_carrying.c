@@ -3,7 +3,7 @@
  * the scope of a layer, lengths are summed over heads, as masses are. */
 #include "attn/internal.h"
 
-const option ATTN_SELECT_TOP_CARRYING_OPTIONS[] = {
+static const option TOP_CARRYING_OPTIONS[] = {
     {"carries", OPTION_WORD, "little|much", 0, 0, "little", "which of the k heaviest: no-op sinks, or the others"},
     {"below", OPTION_DOUBLE, NULL, 0, 1e6, "0.1", "what is little: a projected value shorter than this times the mean"},
     {0},
@@ -17,7 +17,7 @@ static double length_of(const select_input *in, int head, int key) {
     return sum;
 }
 
-ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_error *err) {
+static ss_status select_top_carrying(const select_input *in, key_sets *out, ss_error *err) {
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
@@ -36,3 +36,11 @@ ss_status attn_select_top_carrying(const select_input *in, key_sets *out, ss_err
     }
     return SS_OK;
 }
+
+const attn_selector attn_selector_top_carrying = {
+    .about = {"top-carrying",
+              "those of the top-k keys whose value, after the output projection, is short (no-op sinks) or not",
+              TOP_CARRYING_OPTIONS},
+    .select = select_top_carrying,
+    .sinks = 1,
+    .needs = NEED_MASS | NEED_VALUES};

@@ -107,7 +107,8 @@ ss_status option_parse(const option *o, const char *s, const char *where, option
     return TYPES[o->type].parse(o, s, where, out, err);
 }
 
-static const entry *entry_at(const void *table, size_t stride, int i) {
+const entry *entry_at(const void *table, size_t stride, int i) {
+    if (stride == ENTRY_POINTERS) return ((const entry *const *)table)[i];
     return (const entry *)(const void *)((const char *)table + (size_t)i * stride);
 }
 

@@ -50,6 +50,11 @@ typedef struct option_value {
 /* Parse `s` as option `o`; on failure *err says what was expected. `where` as in error_set. */
 ss_status option_parse(const option *o, const char *s, const char *where, option_value *out, ss_error *err);
 
+enum { ENTRY_POINTERS = 0 }; /* the stride of a table of pointers to rows */
+
+/* Entry i of a table of rows of `stride` bytes each, which begin with their entry. */
+const entry *entry_at(const void *table, size_t stride, int i);
+
 /* The entry called `name` in a table of `n` rows of `stride` bytes each, or NULL with *err filled:
  *   unknown <kind> '<name>'; did you mean '<nearest>'? (<kind>s: a, b, c) */
 const entry *entry_find(const void *table, size_t stride, int n, const char *kind, const char *name, const char *where,

@@ -92,8 +92,8 @@ static void add_intervention(way *w, const attn_selector *selector, const attn_e
 
 /* Two rows: an image with a key planted, and with that key masked in all rows. */
 static void list_planted(double p, const char *only) {
-    const attn_selector *top = row_of(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
-    const attn_edit *mask = row_of(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "mask");
+    const attn_selector *top = row_of(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "top");
+    const attn_edit *mask = row_of(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "mask");
     char name[32];
     snprintf(name, sizeof name, "%g of every row", p);
     way *w = add_way("planted ", name, 0, only);
@@ -110,25 +110,25 @@ static void list_planted(double p, const char *only) {
 }
 
 static void list_ways(const char *only) {
-    const attn_selector *top = row_of(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
-    const attn_edit *mask = row_of(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "mask");
-    const attn_edit *mean = row_of(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "query-mean");
-    const attn_selector *query = row_of(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "query");
+    const attn_selector *top = row_of(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "top");
+    const attn_edit *mask = row_of(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "mask");
+    const attn_edit *mean = row_of(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "query-mean");
+    const attn_selector *query = row_of(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "query");
     way *w;
     add_way("plain", "", 0, only);
     for (int i = 0; i < ATTN_PROBE_COUNT; i++)
-        if ((w = add_way("probe ", ATTN_PROBES[i].about.name, 0, only)) != NULL)
-            w->measure.probe[w->measure.n_probes++] = &ATTN_PROBES[i];
+        if ((w = add_way("probe ", ATTN_PROBES[i]->about.name, 0, only)) != NULL)
+            w->measure.probe[w->measure.n_probes++] = ATTN_PROBES[i];
     if ((w = add_way("all probes", "", 8, only)) != NULL) {
-        for (int i = 0; i < ATTN_PROBE_COUNT; i++) w->measure.probe[w->measure.n_probes++] = &ATTN_PROBES[i];
+        for (int i = 0; i < ATTN_PROBE_COUNT; i++) w->measure.probe[w->measure.n_probes++] = ATTN_PROBES[i];
         w->measure.top = 1;
     }
     for (int i = 0; i < ATTN_SELECTOR_COUNT; i++)
-        if ((w = add_way("select ", ATTN_SELECTORS[i].about.name, 5, only)) != NULL)
-            add_intervention(w, &ATTN_SELECTORS[i], ATTN_SELECTORS[i].queries ? mean : mask);
+        if ((w = add_way("select ", ATTN_SELECTORS[i]->about.name, 5, only)) != NULL)
+            add_intervention(w, ATTN_SELECTORS[i], ATTN_SELECTORS[i]->queries ? mean : mask);
     for (int i = 0; i < ATTN_EDIT_COUNT; i++)
-        if ((w = add_way("edit ", ATTN_EDITS[i].about.name, 5, only)) != NULL)
-            add_intervention(w, ATTN_EDITS[i].on == EDIT_ON_QUERIES ? query : top, &ATTN_EDITS[i]);
+        if ((w = add_way("edit ", ATTN_EDITS[i]->about.name, 5, only)) != NULL)
+            add_intervention(w, ATTN_EDITS[i]->on == EDIT_ON_QUERIES ? query : top, ATTN_EDITS[i]);
     list_planted(0.5, only);
     list_planted(0.999, only);
 }

@@ -230,8 +230,8 @@ static void prepare(bench *b) {
     model_close(m);
     b->measure = (attn_measure){.rows = ROWS_IMAGE, .r = CONCENTRATION_KEYS, .top = 1};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++)
-        if (!(ATTN_PROBES[i].needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS)))
-            b->measure.probe[b->measure.n_probes++] = &ATTN_PROBES[i];
+        if (!(ATTN_PROBES[i]->needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS)))
+            b->measure.probe[b->measure.n_probes++] = ATTN_PROBES[i];
 }
 
 static const char *against(double value, double goal) { return value <= goal ? "met" : "MISSED"; }

@@ -50,11 +50,11 @@ static void set_up(bench *b) {
     b->shape = (attn_shape){b->settings.steps, sites.blocks, sites.heads, sites.keys};
     b->measure = (attn_measure){.rows = ROWS_IMAGE, .r = CONCENTRATION_KEYS, .top = 1};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++)
-        if (!(ATTN_PROBES[i].needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS)))
-            b->measure.probe[b->measure.n_probes++] = &ATTN_PROBES[i];
+        if (!(ATTN_PROBES[i]->needs & (NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS)))
+            b->measure.probe[b->measure.n_probes++] = ATTN_PROBES[i];
     const void *selector =
-        entry_find(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", "top", NULL, &err);
-    const void *edit = entry_find(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", "mask", NULL, &err);
+        entry_find(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "selector", "top", NULL, &err);
+    const void *edit = entry_find(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "edit", "mask", NULL, &err);
     if (!selector || !edit) must(SS_ERR_INTERNAL, &err);
     attn_intervention *v = &b->mask.intervention[b->mask.n++];
     v->branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND;

@@ -37,17 +37,17 @@ static const listed TABLES[] = {
     {.name = "selectors",
      .about = "which keys an intervention acts on (study key `select`)",
      .rows = ATTN_SELECTORS,
-     .stride = sizeof(attn_selector),
+     .stride = ENTRY_POINTERS,
      .count = &ATTN_SELECTOR_COUNT},
     {.name = "edits",
      .about = "what is done to them (study key `edit`)",
      .rows = ATTN_EDITS,
-     .stride = sizeof(attn_edit),
+     .stride = ENTRY_POINTERS,
      .count = &ATTN_EDIT_COUNT},
     {.name = "probes",
      .about = "what is measured at every attention call (study key `probes`)",
      .rows = ATTN_PROBES,
-     .stride = sizeof(attn_probe),
+     .stride = ENTRY_POINTERS,
      .count = &ATTN_PROBE_COUNT,
      .more = STUDY_PROBES,
      .more_count = &STUDY_PROBE_COUNT},
@@ -81,9 +81,7 @@ enum { TABLE_COUNT = sizeof TABLES / sizeof TABLES[0] };
 static ss_status print_table(const listed *t, ss_error *err) {
     text out = {0};
     text_addf(&out, "%s: %s\n", t->name, t->about);
-    for (int i = 0; i < *t->count; i++)
-        entry_describe(
-            t->row ? t->row(i) : (const entry *)(const void *)((const char *)t->rows + (size_t)i * t->stride), &out);
+    for (int i = 0; i < *t->count; i++) entry_describe(t->row ? t->row(i) : entry_at(t->rows, t->stride, i), &out);
     for (int i = 0; t->more && i < *t->more_count; i++) entry_describe(&t->more[i], &out);
     ss_status status = out.failed ? error_no_memory(err, "a table", out.len) : SS_OK;
     if (status == SS_OK) fputs(out.s, stdout);

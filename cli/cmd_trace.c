@@ -44,7 +44,7 @@ static void tracing_close(tracing *t) {
 static attn_measure measure_all(int top) {
     attn_measure m = {.rows = ROWS_IMAGE, .r = 5, .noop_below = 0.1, .top = top};
     for (int i = 0; i < ATTN_PROBE_COUNT && i < (int)(sizeof m.probe / sizeof *m.probe); i++)
-        m.probe[m.n_probes++] = &ATTN_PROBES[i];
+        m.probe[m.n_probes++] = ATTN_PROBES[i];
     return m;
 }
 

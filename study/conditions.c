@@ -142,7 +142,7 @@ static ss_status check_counted(loader *l, const yaml_node *select) {
 
 static const void *row_called(const void *table, size_t stride, int n, const char *name) {
     for (int i = 0; i < n; i++) {
-        const entry *e = (const entry *)(const void *)((const char *)table + (size_t)i * stride);
+        const entry *e = entry_at(table, stride, i);
         if (strcmp(e->name, name) == 0) return e;
     }
     return NULL;
@@ -189,12 +189,12 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_interven
     const option *tables[] = {STUDY_CONDITION_KEYS, NULL, NULL};
     const entry *row = NULL;
     if (select) {
-        SS_TRY(loader_find(l, select, ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", &row));
+        SS_TRY(loader_find(l, select, ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "selector", &row));
         v->selector = (const attn_selector *)(const void *)row;
         tables[1] = row->options;
     }
     if (edit) {
-        SS_TRY(loader_find(l, edit, ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", &row));
+        SS_TRY(loader_find(l, edit, ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "edit", &row));
         v->edit = (const attn_edit *)(const void *)row;
         tables[2] = row->options;
     }
@@ -215,7 +215,7 @@ static ss_status read_intervention(loader *l, const yaml_node *m, study_interven
     for (size_t i = 0; i < sizeof NEED / sizeof *NEED; i++)
         if (yaml_find(m, NEED[i].key) && !(edit && NEED[i].edit_suffices))
             return yaml_error(l->f, m, NULL, l->err, "'%s' without 'select' and 'edit' changes nothing", NEED[i].key);
-    if (edit) v->selector = row_called(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
+    if (edit) v->selector = row_called(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "top");
     return SS_OK;
 }
 
@@ -361,8 +361,8 @@ static ss_status add_sham(loader *l, const struct sham *s) {
     SS_TRY(name_condition(l, c, s->name, -1));
     if (!s->select) return SS_OK;
     study_intervention *v = &c->intervention;
-    v->selector = row_called(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, s->select);
-    v->edit = row_called(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, s->edit);
+    v->selector = row_called(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, s->select);
+    v->edit = row_called(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, s->edit);
     if (!v->selector || !v->edit)
         return error_set(l->err, SS_ERR_INTERNAL, NULL, "sham '%s' needs selector '%s' and edit '%s'", s->name,
                          s->select, s->edit);

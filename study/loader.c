@@ -111,7 +111,7 @@ ss_status loader_find_in(loader *l, const yaml_node *n, const loader_table *tabl
     SS_TRY(loader_expect(l, n, YAML_SCALAR, kind));
     for (int t = 0; t < n_tables; t++)
         for (int i = 0; i < tables[t].count; i++) {
-            *out = (const entry *)(const void *)((const char *)tables[t].rows + (size_t)i * tables[t].stride);
+            *out = entry_at(tables[t].rows, tables[t].stride, i);
             if (strcmp((*out)->name, n->text) == 0) return SS_OK;
             if (count < MAX_NAMES) names[count++] = (*out)->name;
         }

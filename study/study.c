@@ -191,7 +191,7 @@ static ss_status read_sampler(loader *l, const yaml_node *root) {
 
 static ss_status read_probes(loader *l, const yaml_node *root) {
     study *y = l->y;
-    const loader_table tables[] = {{ATTN_PROBES, sizeof *ATTN_PROBES, ATTN_PROBE_COUNT},
+    const loader_table tables[] = {{ATTN_PROBES, ENTRY_POINTERS, ATTN_PROBE_COUNT},
                                    {STUDY_PROBES, sizeof *STUDY_PROBES, STUDY_PROBE_COUNT}};
     const yaml_node *n = yaml_find(root, "probes");
     const entry *row, *listed[STUDY_MAX_PROBES + 1];

@@ -59,26 +59,30 @@ static int is_word(const select_input *in, int key) {
     return in->word && text_equal_fold(in->word(in->words, in->branch, key), in->options[0].text);
 }
 
-const attn_selector ATTN_SELECTORS[] = {{.about = {"top", "the largest", NULL}, .global = 1, .sinks = 1},
-                                        {.about = {"random", "any", RANDOM_OPTIONS}, .global = 1},
-                                        {.about = {"index", "one key", INDEX_OPTIONS}},
-                                        {.about = {"row", "query rows", NULL}, .queries = 1},
-                                        {.about = {"like", "matched", NULL}, .matches = 1},
-                                        {.about = {"until", "enough", NULL}, .sized = 1},
-                                        {.about = {"token", "a word", TOKEN_OPTIONS}, .wanted = is_word}};
+static const attn_selector SELECTORS[] = {{.about = {"top", "the largest", NULL}, .global = 1, .sinks = 1},
+                                          {.about = {"random", "any", RANDOM_OPTIONS}, .global = 1},
+                                          {.about = {"index", "one key", INDEX_OPTIONS}},
+                                          {.about = {"row", "query rows", NULL}, .queries = 1},
+                                          {.about = {"like", "matched", NULL}, .matches = 1},
+                                          {.about = {"until", "enough", NULL}, .sized = 1},
+                                          {.about = {"token", "a word", TOKEN_OPTIONS}, .wanted = is_word}};
+const attn_selector *const ATTN_SELECTORS[] = {&SELECTORS[0], &SELECTORS[1], &SELECTORS[2], &SELECTORS[3],
+                                               &SELECTORS[4], &SELECTORS[5], &SELECTORS[6]};
 const int ATTN_SELECTOR_COUNT = 7;
-const attn_edit ATTN_EDITS[] = {{.about = {"mask", "left out", NULL}},
-                                {.about = {"scale", "scaled", SCALE_OPTIONS}},
-                                {.about = {"zero", "value zero", NULL}},
-                                {.about = {"identity", "nothing", NULL}},
-                                {.about = {"gain", "output", SCALE_OPTIONS}, .on = EDIT_ON_NOTHING},
-                                {.about = {"row-mean", "rows", NULL}, .on = EDIT_ON_QUERIES},
-                                {.about = {"burst", "to infinity, by image seed", NULL}}};
+static const attn_edit EDITS[] = {{.about = {"mask", "left out", NULL}},
+                                  {.about = {"scale", "scaled", SCALE_OPTIONS}},
+                                  {.about = {"zero", "value zero", NULL}},
+                                  {.about = {"identity", "nothing", NULL}},
+                                  {.about = {"gain", "output", SCALE_OPTIONS}, .on = EDIT_ON_NOTHING},
+                                  {.about = {"row-mean", "rows", NULL}, .on = EDIT_ON_QUERIES},
+                                  {.about = {"burst", "to infinity, by image seed", NULL}}};
+const attn_edit *const ATTN_EDITS[] = {&EDITS[0], &EDITS[1], &EDITS[2], &EDITS[3], &EDITS[4], &EDITS[5], &EDITS[6]};
 const int ATTN_EDIT_COUNT = 7;
-const attn_probe ATTN_PROBES[] = {
+static const attn_probe PROBES[] = {
     {.about = {"mass", "masses", NULL}, .n_columns = 2, .column = {"max_mass", "index0_mass"}, .always = 1},
     {.about = {"entropy", "entropy", NULL}, .n_columns = 1, .column = {"entropy"}},
     {.about = {"reduction", "left out", NULL}, .n_columns = 1, .column = {"left_out"}}};
+const attn_probe *const ATTN_PROBES[] = {&PROBES[0], &PROBES[1], &PROBES[2]};
 const int ATTN_PROBE_COUNT = 3;
 
 struct attn_run {

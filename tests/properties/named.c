@@ -17,17 +17,17 @@ static const void *row_of(const void *table, size_t stride, int n, const char *k
 }
 
 const attn_selector *named_selector(const char *name) {
-    return row_of(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "selector", name);
+    return row_of(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "selector", name);
 }
 
 const attn_edit *named_edit(const char *name) {
-    return row_of(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "edit", name);
+    return row_of(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "edit", name);
 }
 
 int named_column(const char *name) {
-    for (int i = 0, at = 0; i < ATTN_PROBE_COUNT; at += ATTN_PROBES[i++].n_columns)
-        for (int j = 0; j < ATTN_PROBES[i].n_columns; j++)
-            if (strcmp(ATTN_PROBES[i].column[j], name) == 0) return at + j;
+    for (int i = 0, at = 0; i < ATTN_PROBE_COUNT; at += ATTN_PROBES[i++]->n_columns)
+        for (int j = 0; j < ATTN_PROBES[i]->n_columns; j++)
+            if (strcmp(ATTN_PROBES[i]->column[j], name) == 0) return at + j;
     fail_msg("no column %s", name);
     return -1;
 }
@@ -35,7 +35,7 @@ int named_column(const char *name) {
 attn_measure named_all_probes(attn_rows rows, int top) {
     attn_measure m = {
         .n_probes = ATTN_PROBE_COUNT, .rows = rows, .r = 2, .noop_below = 0.1, .keep_masses = 1, .top = top};
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = &ATTN_PROBES[i];
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) m.probe[i] = ATTN_PROBES[i];
     return m;
 }
 

@@ -221,7 +221,7 @@ static const attn_selector RECORD = {.about = {"record", "", NULL}, .select = re
 /* Edits act on what their selector chooses, keys or query rows (attn_program_check): one of those at random. */
 static const attn_edit *edit_for(const attn_selector *s, philox *r) {
     const attn_edit *edit;
-    do edit = &ATTN_EDITS[philox_below(r, (uint32_t)ATTN_EDIT_COUNT)];
+    do edit = ATTN_EDITS[philox_below(r, (uint32_t)ATTN_EDIT_COUNT)];
     while (s->queries != (edit->on == EDIT_ON_QUERIES));
     return edit;
 }
@@ -245,7 +245,7 @@ static void replay_of_a_runs_sets_is_the_run(void **state) {
     for (int number = 0; number < CASES; number++) {
         philox r = stream(2, number);
         tokens t = tokens_make(&r, 6, (attn_kind)(number / ATTN_SELECTOR_COUNT % 3));
-        const attn_selector *s = &ATTN_SELECTORS[number % ATTN_SELECTOR_COUNT];
+        const attn_selector *s = ATTN_SELECTORS[number % ATTN_SELECTOR_COUNT];
         attn_selector record = RECORD, replay = REPLAY;
         record.queries = replay.queries = s->queries;
         const char *edit = edit_for(s, &r)->about.name;

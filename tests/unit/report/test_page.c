@@ -176,11 +176,11 @@ static void test_conditions(void **state) {
     (void)state;
     for (int i = 0; i < ATTN_EDIT_COUNT; i++) {
         study_condition c = {.role = CONDITION_STUDIED, .has_intervention = 1, .guidance = NAN};
-        c.intervention.selector = &ATTN_SELECTORS[0];
-        c.intervention.edit = &ATTN_EDITS[i];
+        c.intervention.selector = ATTN_SELECTORS[0];
+        c.intervention.edit = ATTN_EDITS[i];
         text words = {0};
         words_add_condition(&words, &c, "1");
-        const char *begins = ATTN_EDITS[i].on == EDIT_ON_NOTHING ? "edit: " : "keys: ";
+        const char *begins = ATTN_EDITS[i]->on == EDIT_ON_NOTHING ? "edit: " : "keys: ";
         assert_int_equal(strncmp(words.s, begins, strlen(begins)), 0);
         text_free(&words);
     }

@@ -48,15 +48,15 @@ static void make_modules(report_table *t, int blocks, const char *name, const ch
 
 static study_condition masked(const char *name, const char *select) {
     study_condition c = {.name = name, .family = name, .has_intervention = 1, .guidance = NAN};
-    const attn_selector *s = ATTN_SELECTORS;
-    while (strcmp(s->about.name, select) != 0) s++;
+    const attn_selector *const *s = ATTN_SELECTORS;
+    while (strcmp((*s)->about.name, select) != 0) s++;
     c.intervention = (study_intervention){.heads = {.all = 1},
                                           .steps = {.all = 1},
                                           .branches = 1u << BRANCH_COND | 1u << BRANCH_UNCOND,
                                           .rows = ROWS_ALL,
                                           .scope = SCOPE_LAYER,
-                                          .selector = s,
-                                          .edit = &ATTN_EDITS[0],
+                                          .selector = *s,
+                                          .edit = ATTN_EDITS[0],
                                           .k = 1};
     c.intervention.blocks.n_fractions = 1; /* 0.5: block 12 of 24 */
     c.intervention.blocks.fraction[0] = 0.5;
@@ -213,7 +213,7 @@ static void test_other_names(void **state) {
         f->analysis.n_rows = 1;
         if (i == 0) f->row[0].metric = "rmse";
         if (i == 1) f->condition[1].intervention.k = f->condition[2].intervention.k = 3; /* not published */
-        if (i == 2) f->condition[1].intervention.edit++;
+        if (i == 2) f->condition[1].intervention.edit = ATTN_EDITS[1];
         char *page = page_of(f);
         assert_string_equal(page, "");
         free(page);

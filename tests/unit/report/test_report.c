@@ -53,8 +53,8 @@ static void make_study(fixture *f) {
                                     .heads = {.all = 1},
                                     .steps = {.all = 1},
                                     .branches = 3,
-                                    .selector = &ATTN_SELECTORS[0],
-                                    .edit = &ATTN_EDITS[0]};
+                                    .selector = ATTN_SELECTORS[0],
+                                    .edit = ATTN_EDITS[0]};
     f->condition[0] =
         (study_condition){.name = "baseline", .family = "baseline", .role = CONDITION_BASELINE, .guidance = NAN};
     for (int i = 1; i <= 2; i++) {
@@ -89,7 +89,7 @@ static void make_study(fixture *f) {
     f->study.n_metrics = 2;
     f->study.metric[0].row = metric_find("judge", NULL, &err);
     f->study.metric[1].row = metric_find("rmse", NULL, &err);
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->study.probe[f->study.n_probes++] = &ATTN_PROBES[i];
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->study.probe[f->study.n_probes++] = ATTN_PROBES[i];
     f->study.top = 1;
 }
 

@@ -82,7 +82,7 @@ static void make(fixture *f, int branches, int measured) {
                                          {SEGMENT_TEXT, "t5", 6, 2, 0}}},
                    .settings = {.width = 2, .height = 2, .steps = STEPS, .guidance = branches == 2 ? 4 : 1},
                    .measure = {.r = 5, .top = 2, .n_probes = ATTN_PROBE_COUNT}};
-    for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->measure.probe[i] = &ATTN_PROBES[i];
+    for (int i = 0; i < ATTN_PROBE_COUNT; i++) f->measure.probe[i] = ATTN_PROBES[i];
     for (int i = 0; i < BLOCKS; i++) {
         f->block[i] = (attn_block){"layer", ATTN_JOINT, HEADS, KEYS, KEYS, 0, f->sites.n_segments, f->sites.n_segments,
                                    {{0}},   {{0}}};

@@ -127,8 +127,8 @@ static void intervention_is_to_blame(void **state) {
     attn_run *run;
     denoise_state *d;
     pipeline_sites_at(p, RESOLVED(p, &s), &sites);
-    v->selector = row(ATTN_SELECTORS, sizeof *ATTN_SELECTORS, ATTN_SELECTOR_COUNT, "top");
-    v->edit = row(ATTN_EDITS, sizeof *ATTN_EDITS, ATTN_EDIT_COUNT, "noise");
+    v->selector = row(ATTN_SELECTORS, ENTRY_POINTERS, ATTN_SELECTOR_COUNT, "top");
+    v->edit = row(ATTN_EDITS, ENTRY_POINTERS, ATTN_EDIT_COUNT, "noise");
     v->edit_options[0].number = 3e38;
     v->k = 4;
     v->branches = 1u << BRANCH_UNCOND;

@@ -140,7 +140,7 @@ static void test_sites(void **state) {
     assert_string_equal(err.message, "block 22; expected 0 to 21");
 
     attn_run *run;
-    const attn_measure measure = {.n_probes = 1, .probe = {&ATTN_PROBES[0]}, .r = 5, .keep_masses = 1};
+    const attn_measure measure = {.n_probes = 1, .probe = {ATTN_PROBES[0]}, .r = 5, .keep_masses = 1};
     const attn_stream_name name = {1, 2, 3, 4};
     const attn_shape shape = {1, sites.blocks, sites.heads, sites.keys};
     check(attn_run_create(&run, NULL, &measure, &name, shape, &err), &err);

@@ -40,9 +40,9 @@ static void check(ss_status status, const ss_error *err) {
 static drawing draw(const plant *p, int masks, attn_run **run) {
     static const attn_stream_name NAME = {1, 2, 3, 0};
     attn_shape shape = {STEPS, sites.blocks, sites.heads, sites.keys + (p != NULL)};
-    attn_measure m = {.n_probes = 2, .probe = {&ATTN_PROBES[0]}, .rows = ROWS_ALL, .r = 1, .top = 1};
+    attn_measure m = {.n_probes = 2, .probe = {ATTN_PROBES[0]}, .rows = ROWS_ALL, .r = 1, .top = 1};
     for (int i = 0; i < ATTN_PROBE_COUNT; i++)
-        if (strcmp(ATTN_PROBES[i].about.name, "value") == 0) m.probe[1] = &ATTN_PROBES[i];
+        if (strcmp(ATTN_PROBES[i]->about.name, "value") == 0) m.probe[1] = ATTN_PROBES[i];
     m.noop_below = 0.1;
     attn_program mask = named_program(shape, named_selector("top"), 1, "mask", 0, ROWS_ALL);
     ss_error err = {0};
