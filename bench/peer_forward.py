@@ -5,7 +5,7 @@ A denoiser makes one pass; an autoencoder decodes.
 usage: python peer_forward.py FOLDER THREADS [TYPE [RUNTIME]]
 
 TYPE is float32 (default) or bfloat16, of weights and activations. RUNTIME is torch (default), compile (torch.compile) or
-openvino: the network is converted once for each size, and OpenVINO told to compute in TYPE.
+openvino: the network is converted once for each size (FOLDER/openvino-SIDE.xml), and OpenVINO told to compute in TYPE.
 
 Reads lines "pass SIDE" and answers each with "WALL PROCESSOR PEAK": seconds from inputs in memory to the output, and
 the most memory there was so far, MB. The first line written names the versions. FOLDER is a component's folder as
@@ -44,12 +44,15 @@ class Positional(torch.nn.Module):
         return self.network(**dict(zip(self.names, inputs)), return_dict=False)[0]
 
 
-def openvino_pass(network, inputs, dtype, threads):
+def openvino_pass(network, inputs, dtype, threads, kept):
     import openvino
 
     names = list(inputs)
     flat = tuple(inputs[name].float() for name in names)
-    made = openvino.convert_model(Positional(network, names).eval(), example_input=flat)
+    if not kept.exists():
+        made = openvino.convert_model(Positional(network, names).eval(), example_input=flat)
+        openvino.save_model(made, kept, compress_to_fp16=False)
+    made = openvino.Core().read_model(kept)
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
         "INFERENCE_NUM_THREADS": threads,
@@ -57,7 +60,7 @@ def openvino_pass(network, inputs, dtype, threads):
     }
     compiled = openvino.Core().compile_model(made, "CPU", settings)
     arrays = [x.numpy() for x in flat]
-    return lambda: torch.from_numpy(compiled(arrays)[0])
+    return lambda: torch.from_numpy(compiled(arrays)[0].copy())
 
 
 def main():
@@ -85,7 +88,7 @@ def main():
             if side not in ready:
                 inputs = arguments(folder / f"inputs-{side}.safetensors", dtype)
                 if runtime == "openvino":
-                    ready[side] = openvino_pass(model, inputs, dtype, threads)
+                    ready[side] = openvino_pass(model, inputs, dtype, threads, folder / f"openvino-{side}.xml")
                 else:
                     ready[side] = lambda inputs=inputs: work(**inputs, return_dict=False)[0]
                 if runtime != "torch":
