@@ -4,9 +4,9 @@
  * reference m is a whole number, so that e = 2^(t - m) has the same digits whatever m is, and m may follow the row's
  * maximum lazily.
  *
- * Tile products take few instructions and long; exponentials fill the time between them: while one block of keys is
- * exponentiated, the values of the block before and the scores of the block after are multiplied. Scores of a block
- * stay in the first-level cache and become P where they are. Compiled for AMX and for AVX-512, which gives the same
+ * While one block of keys is exponentiated, the values of the block before and the scores of the block after are
+ * multiplied; measured, tile products and exponentials hardly overlap (docs/SPEED.md). Scores of a block stay in the
+ * first-level cache and become P where they are. Compiled for AMX and for AVX-512, which gives the same
  * bits. */
 #include <math.h>
 
