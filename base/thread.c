@@ -1,13 +1,12 @@
-/* Thread count from the affinity mask and the cgroup quota, and what of it can be had. It needs Linux and glibc. */
-#define _GNU_SOURCE /* sched_getaffinity, CPU_ALLOC, pthread_setattr_default_np */
+/* Thread count from the affinity mask and the cgroup quota, and what of it there is room for. Relies on Linux and
+ * glibc. */
+#define _GNU_SOURCE /* sched_getaffinity, CPU_ALLOC */
 #include "base/thread.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 
 /* Processors that a quota of `quota` microseconds in every `period` amounts to; 0 = no limit. */
@@ -56,57 +55,10 @@ int thread_default_count(void) {
     return n > 0 ? n : 1;
 }
 
-/* ---- what can be had ---- */
-
-/* Threads that do nothing until all have been started. */
-typedef struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t opens;
-    int is_open;
-} gate;
-
-static void *wait_at_gate(void *context) {
-    gate *g = context;
-    pthread_mutex_lock(&g->lock);
-    while (!g->is_open) pthread_cond_wait(&g->opens, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-    return NULL;
-}
-
-int thread_available_count(int wanted) {
-    gate g = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-    int n = 0;
-    pthread_t *thread = wanted > 1 ? malloc((size_t)(wanted - 1) * sizeof *thread) : NULL;
-    while (thread && n < wanted - 1 && pthread_create(&thread[n], NULL, wait_at_gate, &g) == 0) n++;
-    pthread_mutex_lock(&g.lock);
-    g.is_open = 1;
-    pthread_cond_broadcast(&g.opens);
-    pthread_mutex_unlock(&g.lock);
-    for (int i = 0; i < n; i++) pthread_join(thread[i], NULL);
-    free(thread);
-    return n + 1;
-}
-
-static size_t stack_bytes(void) {
-    size_t bytes = 0;
-    pthread_attr_t attributes;
-    if (pthread_getattr_default_np(&attributes) != 0) return (size_t)8 << 20;
-    pthread_attr_getstacksize(&attributes, &bytes);
-    pthread_attr_destroy(&attributes);
-    return bytes;
-}
-
 int thread_roomy_count(void) {
     const size_t WORK = 1 << 20; /* a product's rows and panels, attention's scores */
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INT_MAX;
-    rlim_t n = limit.rlim_cur / 4 / (stack_bytes() + WORK);
+    rlim_t n = limit.rlim_cur / 4 / (THREAD_STACK_BYTES + WORK);
     return n < 1 ? 1 : n > INT_MAX ? INT_MAX : (int)n;
-}
-
-void thread_set_small_stacks(void) {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) return;
-    if (pthread_attr_setstacksize(&attributes, 1 << 20) == 0) pthread_setattr_default_np(&attributes);
-    pthread_attr_destroy(&attributes);
 }

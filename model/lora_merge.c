@@ -1,10 +1,10 @@
 /* The sum W + factor (up down), row by row of W. Every element is summed in the order of ranks and rounded once a term,
  * so that bits depend on neither threads nor the pieces that are read. */
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/thread.h"
+#include "base/thread_pool.h"
 #include "model/lora_internal.h"
 #include "nn/weights.h"
 #include "tensor/half.h"
@@ -52,6 +52,26 @@ static float *read_up(const lora_term *t, int64_t first, int64_t n, ss_error *er
     return lora_floats(&e, first, n, err);
 }
 
+/* A term for elements [first, end) of a weight, whose row `top` is the first one that has any. */
+typedef struct term_work {
+    const lora_term *t;
+    int64_t columns, first, end, top;
+    const float *up, *down;
+    float *sums; /* [part, columns] */
+    float *out;
+} term_work;
+
+static void add_rows(void *context, int64_t first, int64_t end, int part) {
+    const term_work *w = context;
+    const int64_t columns = w->columns;
+    for (int64_t i = first; i < end; i++) {
+        const int64_t begin = (w->top + i) * columns, from = begin < w->first ? w->first - begin : 0;
+        const int64_t to = begin + columns > w->end ? w->end - begin : columns;
+        lora_merge_add_row(w->t, w->up + i * w->t->rank, w->down, columns, from, to, w->sums + part * columns,
+                           w->out + begin + from - w->first);
+    }
+}
+
 /* One term, for elements [first, first + n) of a weight whose rows are `columns` wide. */
 static ss_status lora_merge_add_term(const lora_term *t, int64_t columns, int64_t first, int64_t n, float *out,
                                      ss_error *err) {
@@ -62,13 +82,8 @@ static ss_status lora_merge_add_term(const lora_term *t, int64_t columns, int64_
     const size_t bytes = (size_t)threads * (size_t)columns * sizeof(float);
     float *sums = up ? malloc(bytes) : NULL;
     ss_status status = sums ? SS_OK : up ? error_no_memory(err, t->down->name, bytes) : err->code;
-#pragma omp parallel for schedule(static) num_threads(threads) if (sums)
-    for (int64_t i = 0; i < (sums ? rows : 0); i++) {
-        const int64_t begin = (top + i) * columns;
-        const int64_t from = begin < first ? first - begin : 0, to = begin + columns > end ? end - begin : columns;
-        lora_merge_add_row(t, up + i * t->rank, down, columns, from, to, sums + omp_get_thread_num() * columns,
-                           out + begin + from - first);
-    }
+    term_work work = {t, columns, first, end, top, up, down, sums, out};
+    if (status == SS_OK) status = thread_pool_for_once(threads, rows, 0, add_rows, &work, err);
     free(sums);
     free(up);
     free(down);

@@ -15,6 +15,7 @@
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "base/thread_pool.h"
 #include "io/safetensors.h"
 #include "tensor/half.h"
 
@@ -531,24 +532,41 @@ typedef struct random_file {
     const weight_set *set;
     uint64_t seed;
     tensor_type type;
-    int threads;
+    thread_pool *pool;
 } random_file;
 
+typedef struct random_piece {
+    const random_file *f;
+    const weight_item *item;
+    int64_t first, n;
+    char *out;
+} random_piece;
+
+enum { RANDOM_PART = 1 << 14 }; /* elements */
+
+static void make_parts(void *context, int64_t first, int64_t end, int part) {
+    const random_piece *p = context;
+    const random_file *f = p->f;
+    const size_t size = tensor_type_size(f->type);
+    (void)part;
+    for (int64_t i = first; i < end; i++) {
+        int64_t at = i * RANDOM_PART;
+        make_random(p->item, f->seed, f->type, p->first + at, p->n - at < RANDOM_PART ? p->n - at : RANDOM_PART,
+                    p->out + (size_t)at * size);
+    }
+}
+
 static ss_status make_piece(void *context, int i, int64_t first, int64_t n, void *out, ss_error *err) {
-    enum { PART = 1 << 14 };
     const random_file *f = context;
-    size_t size = tensor_type_size(f->type);
+    random_piece piece = {f, &f->set->item[i], first, n, out};
     (void)err;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(f->threads)
-    for (int64_t at = 0; at < n; at += PART)
-        make_random(&f->set->item[i], f->seed, f->type, first + at, n - at < PART ? n - at : PART,
-                    (char *)out + (size_t)at * size);
+    thread_pool_for(f->pool, thread_pool_threads(f->pool), (n + RANDOM_PART - 1) / RANDOM_PART, 1, make_parts, &piece);
     return SS_OK;
 }
 
 ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
                                ss_error *err) {
-    random_file f = {s, seed, type, threads > 0 ? threads : thread_default_count()};
+    random_file f = {s, seed, type, NULL};
     safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);
     if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
     for (int i = 0; i < s->n; i++) {
@@ -556,7 +574,10 @@ ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type t
         out[i] = (safetensors_output){.name = item->name, .dtype = STORED[type], .ndim = item->ndim};
         memcpy(out[i].shape, item->dim, sizeof out[i].shape);
     }
-    ss_status status = safetensors_write_noted(path, out, s->n, "sinkscope", WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
+    ss_status status = thread_pool_create(&f.pool, threads > 0 ? threads : thread_default_count(), err);
+    if (status == SS_OK)
+        status = safetensors_write_noted(path, out, s->n, "sinkscope", WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
+    thread_pool_destroy(f.pool);
     free(out);
     return status;
 }

@@ -5,11 +5,11 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/philox.h"
+#include "base/thread_pool.h"
 #include "stats/product.h"
 #include "stats/summary.h"
 
@@ -100,18 +100,32 @@ static void sum_rows(const stats_kernel_set *a, int64_t i0, const stats_kernel_s
     }
 }
 
+typedef struct sums_work {
+    const stats_kernel_set *a, *b;
+    const stats_kernel *kernel;
+    const int32_t *group;
+    int groups;
+    int64_t stripes;
+    double *scratch, *sums;
+} sums_work;
+
+/* From the last stripe, which is the longest where a set meets itself. */
+static void sum_stripes(void *context, int64_t first, int64_t end, int part) {
+    const sums_work *w = context;
+    for (int64_t s = first; s < end; s++)
+        sum_rows(w->a, (w->stripes - 1 - s) * TILE, w->b, w->kernel, w->group, w->groups,
+                 stats_product_work(w->scratch, part), w->sums);
+}
+
 ss_status stats_kernel_sums(const stats_kernel_set *a, const stats_kernel_set *b, const stats_kernel *kernel,
                             const int32_t *group, int groups, int threads, double *sums, ss_error *err) {
     int64_t stripes = (a->from->n + TILE - 1) / TILE;
     double *scratch = stats_product_scratch(threads);
     if (!scratch) return error_no_memory(err, "a kernel over pairs", STATS_PRODUCT_TILE_BYTES);
-        /* From the last stripe, which is the longest where a set meets itself. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t s = 0; s < stripes; s++)
-        sum_rows(a, (stripes - 1 - s) * TILE, b, kernel, group, groups,
-                 stats_product_work(scratch, omp_get_thread_num()), sums);
+    sums_work work = {a, b, kernel, group, groups, stripes, scratch, sums};
+    ss_status status = thread_pool_for_once(threads, stripes, 1, sum_stripes, &work, err);
     free(scratch);
-    return SS_OK;
+    return status;
 }
 
 /* ---- all pairs ---- */

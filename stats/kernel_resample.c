@@ -5,10 +5,10 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread_pool.h"
 #include "stats/bootstrap.h"
 #include "stats/summary.h"
 
@@ -153,6 +153,33 @@ static int all_but(int left_out, int prompts, int32_t *present, double *weight) 
     return count;
 }
 
+typedef struct resample_work {
+    const pair_sums *p;
+    double rows;
+    uint64_t seed;
+    double *weight;   /* [part, prompts] */
+    int32_t *present; /* [part, prompts] */
+    stats_mmd_resampled *out;
+} resample_work;
+
+/* Statistic number 0: of all prompts; 1 to `prompts`: without each; then of resamples. */
+static void compute_some(void *context, int64_t first, int64_t end, int part) {
+    const resample_work *w = context;
+    stats_mmd_resampled *out = w->out;
+    const int prompts = w->p->prompts;
+    double *weight = w->weight + (size_t)part * (size_t)prompts;
+    int32_t *present = w->present + (size_t)part * (size_t)prompts;
+    for (int64_t number = first; number < end; number++) {
+        int left_out = (int)number - 1, r = left_out - prompts;
+        int count = r < 0 ? all_but(left_out, prompts, present, weight)
+                          : kernel_resample_draw(w->seed, r, prompts, present, weight);
+        double size, value = statistic(w->p, present, weight, count, &size);
+        if (r >= 0) out->replicates[r] = value;
+        else if (left_out >= 0) out->leave_one_out[left_out] = value;
+        else out->estimate = value, out->resolution = DBL_EPSILON * w->rows * size;
+    }
+}
+
 static ss_status compute_all(const pair_sums *p, double rows, uint64_t seed, int resamples, int threads,
                              stats_mmd_resampled *out, ss_error *err) {
     int prompts = p->prompts;
@@ -166,22 +193,10 @@ static ss_status compute_all(const pair_sums *p, double rows, uint64_t seed, int
     *out = (stats_mmd_resampled){.prompts = prompts, .resamples = resamples};
     out->leave_one_out = block;
     out->replicates = block + prompts;
-    /* -1 - prompts .. -1: all, then without each; 0 ..: resamples */
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
-    for (int r = -1 - prompts; r < resamples; r++) {
-        double *weight = weights + (size_t)omp_get_thread_num() * (size_t)prompts;
-        int32_t *present =
-            (int32_t *)(weights + (size_t)threads * (size_t)prompts) + (size_t)omp_get_thread_num() * (size_t)prompts;
-        int left_out = r + prompts;
-        int count = r < 0 ? all_but(left_out, prompts, present, weight)
-                          : kernel_resample_draw(seed, r, prompts, present, weight);
-        double size, value = statistic(p, present, weight, count, &size);
-        if (r >= 0) out->replicates[r] = value;
-        else if (left_out >= 0) out->leave_one_out[left_out] = value;
-        else out->estimate = value, out->resolution = DBL_EPSILON * rows * size;
-    }
+    resample_work work = {p, rows, seed, weights, (int32_t *)(weights + (size_t)threads * (size_t)prompts), out};
+    ss_status status = thread_pool_for_once(threads, (int64_t)1 + prompts + resamples, 16, compute_some, &work, err);
     free(weights);
-    ss_status status = stats_kernel_finite(out->estimate, err);
+    if (status == SS_OK) status = stats_kernel_finite(out->estimate, err);
     if (status != SS_OK) stats_mmd_resampled_free(out);
     return status;
 }

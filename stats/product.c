@@ -1,11 +1,11 @@
 /* Tiles of products of rows: both sides are packed into panels (in double, mean taken off), then multiplied by a kernel
- * of 6 by 8 sums held in registers, compiled once per instruction set. Relies on OpenMP for the whole product only; the
- * compiler must not fuse or reorder a sum (-ffp-contract=off, no -ffast-math). */
+ * of 6 by 8 sums held in registers, compiled once per instruction set. The compiler must not fuse or reorder a sum
+ * (-ffp-contract=off, no -ffast-math). */
 #include "stats/product.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/thread_pool.h"
 
 enum { TILE = STATS_PRODUCT_TILE, DEPTH = STATS_PRODUCT_DEPTH, HIGH = 6, WIDE = 8 };
 
@@ -100,23 +100,32 @@ static void product_put(const double *tile, int64_t i0, int64_t j0, int64_t rows
         for (int i = 0; i < high; i++) out[(j0 + j) * columns + i0 + i] = tile[i * TILE + j];
 }
 
+typedef struct product_work {
+    const stats_product_side *a, *b;
+    int64_t across; /* tiles */
+    double *scratch, *out;
+} product_work;
+
+static void product_put_tiles(void *context, int64_t first, int64_t end, int part) {
+    const product_work *w = context;
+    double *work = stats_product_work(w->scratch, part), *tile = work + STATS_PRODUCT_WORK_BYTES / sizeof *tile;
+    for (int64_t t = first; t < end; t++) {
+        int64_t i0 = t / w->across * TILE, j0 = t % w->across * TILE;
+        if (w->a == w->b && j0 > i0) continue;
+        stats_product_tile(w->a, i0, w->b, j0, work, tile);
+        product_put(tile, i0, j0, product_rows_of(w->a), product_rows_of(w->b), w->a == w->b && j0 < i0, w->out);
+    }
+}
+
 ss_status stats_product(const stats_product_side *a, const stats_product_side *b, int threads, double *out,
                         ss_error *err) {
-    int64_t rows = product_rows_of(a), columns = product_rows_of(b);
-    int64_t down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    int64_t down = (product_rows_of(a) + TILE - 1) / TILE, across = (product_rows_of(b) + TILE - 1) / TILE;
     double *scratch = stats_product_scratch(threads);
     if (!scratch)
         return error_no_memory(err, "a product of features",
                                (size_t)threads * (STATS_PRODUCT_WORK_BYTES + STATS_PRODUCT_TILE_BYTES));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t t = 0; t < down * across; t++) {
-        int64_t i0 = t / across * TILE, j0 = t % across * TILE;
-        if (a == b && j0 > i0) continue;
-        double *work = stats_product_work(scratch, omp_get_thread_num());
-        double *tile = work + STATS_PRODUCT_WORK_BYTES / sizeof *tile;
-        stats_product_tile(a, i0, b, j0, work, tile);
-        product_put(tile, i0, j0, rows, columns, a == b && j0 < i0, out);
-    }
+    product_work work = {a, b, across, scratch, out};
+    ss_status status = thread_pool_for_once(threads, down * across, 1, product_put_tiles, &work, err);
     free(scratch);
-    return SS_OK;
+    return status;
 }

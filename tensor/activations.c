@@ -87,19 +87,32 @@ void cpu_head_norms_reserve(compute *c, tensor x) {
     arena_release(c->scratch, mark);
 }
 
-void cpu_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
-    int64_t heads = x.dim[2], d = x.dim[3], pairs = x.dim[0] * heads, each = project_room(d);
-    arena_mark mark = arena_get_mark(c->scratch);
-    float *room = gram ? compute_1d(c, pairs * each).data : NULL;
-    const kernel *k = cpu_kernel(c);
-#pragma omp parallel for schedule(dynamic, 1)                                                                          \
-    num_threads(cpu_threads(c, pairs *x.dim[1] * (8 + (room ? d * d / 8 : 0))))
-    for (int64_t at = 0; at < pairs; at++) {
-        norm_head(k, x, at, norm);
-        if (room)
-            project_head(k, x, at / heads, at % heads, gram + at % heads * d * d, room + at * each,
-                         projected + at * x.dim[1]);
+typedef struct norms_work {
+    const kernel *k;
+    tensor x;
+    const float *gram;
+    float *room, *norm, *projected;
+} norms_work;
+
+static void norm_heads(void *context, int64_t first, int64_t end, int part) {
+    const norms_work *w = context;
+    int64_t heads = w->x.dim[2], d = w->x.dim[3], each = project_room(d);
+    (void)part;
+    for (int64_t at = first; at < end; at++) {
+        norm_head(w->k, w->x, at, w->norm);
+        if (w->room)
+            project_head(w->k, w->x, at / heads, at % heads, w->gram + at % heads * d * d, w->room + at * each,
+                         w->projected + at * w->x.dim[1]);
     }
+}
+
+void cpu_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+    int64_t d = x.dim[3], pairs = x.dim[0] * x.dim[2];
+    arena_mark mark = arena_get_mark(c->scratch);
+    float *room = gram ? compute_1d(c, pairs * project_room(d)).data : NULL;
+    norms_work work = {cpu_kernel(c), x, gram, room, norm, projected};
+    thread_pool_for(c->pool, cpu_threads(c, pairs * x.dim[1] * (8 + (room ? d * d / 8 : 0))), pairs, 1, norm_heads,
+                    &work);
     arena_release(c->scratch, mark);
 }
 
@@ -227,15 +240,25 @@ static void summarise(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t 
     *p95 = (float)((double)low + (place - (double)rank) * ((double)high - (double)low));
 }
 
+typedef struct sizes_work {
+    const kernel *k;
+    tensor x;
+    float *room, *largest, *p95;
+} sizes_work;
+
+static void summarise_heads(void *context, int64_t first, int64_t end, int part) {
+    const sizes_work *w = context;
+    int64_t heads = w->x.dim[2], each = w->x.dim[1] * w->x.dim[3];
+    (void)part;
+    for (int64_t at = first; at < end; at++)
+        summarise(w->k, w->x, at / heads, at % heads, (uint32_t *)(void *)(w->room + at * each), &w->largest[at],
+                  &w->p95[at]);
+}
+
 void cpu_sizes(compute *c, tensor x, float *largest, float *p95) {
-    int64_t heads = x.dim[2], pairs = x.dim[0] * heads, each = x.dim[1] * x.dim[3];
+    int64_t pairs = x.dim[0] * x.dim[2], all = pairs * x.dim[1] * x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
-    float *room = compute_1d(c, pairs * each).data;
-    if (room) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu_threads(c, pairs *each))
-        for (int64_t at = 0; at < pairs; at++)
-            summarise(cpu_kernel(c), x, at / heads, at % heads, (uint32_t *)(void *)(room + at * each), &largest[at],
-                      &p95[at]);
-    }
+    sizes_work work = {cpu_kernel(c), x, compute_1d(c, all).data, largest, p95};
+    if (work.room) thread_pool_for(c->pool, cpu_threads(c, all), pairs, 1, summarise_heads, &work);
     arena_release(c->scratch, mark);
 }

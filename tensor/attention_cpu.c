@@ -3,7 +3,6 @@
  * added in order, so no bit depends on threads or on the batch. Scratch comes from the context's arena. */
 #include "tensor/attention.h"
 
-#include <omp.h>
 #include <string.h>
 #include "tensor/cpu.h"
 
@@ -180,6 +179,31 @@ static void reduce_pair(const attention_plan *p, int64_t pair, int64_t slot) {
     for (int64_t j = 0; j < p->n_keys; j++) mass[j] /= rows;
 }
 
+/* The pairs from `first` on, as many as have room at once. */
+typedef struct attention_wave {
+    const attention_plan *p;
+    int64_t first;
+} attention_wave;
+
+static void pack_slots(void *context, int64_t first, int64_t end, int part) {
+    const attention_wave *w = context;
+    (void)part;
+    for (int64_t slot = first; slot < end; slot++) pack_pair(w->p, w->first + slot, slot);
+}
+
+static void run_chunks(void *context, int64_t first, int64_t end, int part) {
+    const attention_wave *w = context;
+    const attention_plan *p = w->p;
+    for (int64_t task = first; task < end; task++)
+        run_chunk(p, w->first + task / p->chunks, task / p->chunks, task % p->chunks, p->room + part * p->room_floats);
+}
+
+static void reduce_slots(void *context, int64_t first, int64_t end, int part) {
+    const attention_wave *w = context;
+    (void)part;
+    for (int64_t slot = first; slot < end; slot++) reduce_pair(w->p, w->first + slot, slot);
+}
+
 void cpu_attention(compute *c, const attention_args *a, const attention_stats *stats) {
     attention_plan plan, *p = &plan;
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
@@ -188,19 +212,10 @@ void cpu_attention(compute *c, const attention_args *a, const attention_stats *s
     if (!plan_allocate(p, c)) pairs = 0;
     for (int64_t first = 0; first < pairs; first += p->wave) {
         int64_t n = pairs - first < p->wave ? pairs - first : p->wave;
-#pragma omp parallel num_threads(c->threads)
-        {
-            float *room = p->room + omp_get_thread_num() * p->room_floats;
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t slot = 0; slot < n; slot++) pack_pair(p, first + slot, slot);
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t task = 0; task < n * p->chunks; task++)
-                run_chunk(p, first + task / p->chunks, task / p->chunks, task % p->chunks, room);
-            if (stats) {
-#pragma omp for schedule(static)
-                for (int64_t slot = 0; slot < n; slot++) reduce_pair(p, first + slot, slot);
-            }
-        }
+        attention_wave wave = {p, first};
+        thread_pool_for(c->pool, c->threads, n, 1, pack_slots, &wave);
+        thread_pool_for(c->pool, c->threads, n * p->chunks, 1, run_chunks, &wave);
+        if (stats) thread_pool_for(c->pool, c->threads, n, 0, reduce_slots, &wave);
     }
     arena_release(c->scratch, mark);
 }

@@ -7,7 +7,6 @@
 #include "tensor/attention.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tensor/cpu.h"
@@ -535,13 +534,21 @@ static void direct_run_number(const direct_plan *dp, const edit_plan *p, int64_t
     direct_run(dp, p, &dp->job[at], number - dp->job[at].first_block, thread);
 }
 
-/* All of them, by the threads of the region that this is called in. */
-static void direct_all(const direct_plan *dp, const edit_plan *p) {
-    if (dp->n_jobs == 0) return;
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t at = 0; at < dp->n_jobs; at++) direct_fill(&dp->job[at], p);
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t block = 0; block < dp->n_blocks; block++) direct_run_number(dp, p, block, omp_get_thread_num());
+/* What the threads of an edit share. */
+typedef struct edit_work {
+    const edit_plan *p;
+    direct_plan direct;
+} edit_work;
+
+static void direct_fill_jobs(void *context, int64_t first, int64_t end, int part) {
+    const edit_work *w = context;
+    (void)part;
+    for (int64_t at = first; at < end; at++) direct_fill(&w->direct.job[at], w->p);
+}
+
+static void direct_run_blocks(void *context, int64_t first, int64_t end, int part) {
+    const edit_work *w = context;
+    for (int64_t block = first; block < end; block++) direct_run_number(&w->direct, w->p, block, part);
 }
 
 /* ---- the call ---- */
@@ -580,22 +587,28 @@ static void finish_pairs(const edit_plan *p, const direct_plan *dp) {
     }
 }
 
-/* In one parallel region: to start one costs as much as a small set's edit. */
+static void prepare_pairs(void *context, int64_t first, int64_t end, int part) {
+    const edit_work *w = context;
+    edit_room r = room_of(w->p, part);
+    for (int64_t at = first; at < end; at++) prepare_pair(w->p, &w->p->pair[at], &r);
+}
+
+static void run_chunks(void *context, int64_t first, int64_t end, int part) {
+    const edit_work *w = context;
+    const edit_plan *p = w->p;
+    edit_room r = room_of(p, part);
+    for (int64_t task = first; task < end; task++) /* heads of the same rows share pages */
+        run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
+}
+
 static void edit_in_phases(const edit_plan *p, compute *c) {
-    direct_plan direct = {0};
-#pragma omp parallel num_threads(p->threads)
-    {
-        edit_room r = room_of(p, omp_get_thread_num());
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t at = 0; at < p->n_pairs; at++) prepare_pair(p, &p->pair[at], &r);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t task = 0; task < p->n_pairs * p->chunks; task++) /* heads of the same rows share pages */
-            run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
-#pragma omp single
-        if (!direct_make(&direct, c, p, 0)) direct.n_jobs = 0;
-        direct_all(&direct, p);
-    }
-    if (compute_ok(c)) finish_pairs(p, &direct);
+    edit_work work = {.p = p};
+    thread_pool_for(c->pool, p->threads, p->n_pairs, 1, prepare_pairs, &work);
+    thread_pool_for(c->pool, p->threads, p->n_pairs * p->chunks, 1, run_chunks, &work);
+    if (!direct_make(&work.direct, c, p, 0)) return;
+    thread_pool_for(c->pool, p->threads, work.direct.n_jobs, 1, direct_fill_jobs, &work);
+    if (work.direct.n_jobs > 0) thread_pool_for(c->pool, p->threads, work.direct.n_blocks, 1, direct_run_blocks, &work);
+    finish_pairs(p, &work.direct);
 }
 
 /* One pair whose rows are one chunk. */
@@ -613,12 +626,16 @@ static void edit_pair_whole(const edit_plan *p, const direct_plan *dp, int64_t a
     finish_pair(p, at, rows > 0 ? job : NULL);
 }
 
-/* One parallel region: between phases of so few rows, threads would wait as long as they work. */
+static void edit_pairs_whole(void *context, int64_t first, int64_t end, int part) {
+    const edit_work *w = context;
+    for (int64_t at = first; at < end; at++) edit_pair_whole(w->p, &w->direct, at, part);
+}
+
+/* One parallel loop: between phases of so few rows, threads would wait as long as they work. */
 static void edit_by_pairs(const edit_plan *p, compute *c) {
-    direct_plan direct;
-    if (!direct_make_by_thread(&direct, c, p)) return;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
-    for (int64_t at = 0; at < p->n_pairs; at++) edit_pair_whole(p, &direct, at, omp_get_thread_num());
+    edit_work work = {.p = p};
+    if (!direct_make_by_thread(&work.direct, c, p)) return;
+    thread_pool_for(c->pool, p->threads, p->n_pairs, 1, edit_pairs_whole, &work);
 }
 
 void cpu_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {

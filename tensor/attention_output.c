@@ -41,17 +41,28 @@ static double edit_head(const attention_kernel *in_use, const attention_args *a,
     return e->row_end > e->row_begin ? sqrt(sum / (double)(e->row_end - e->row_begin)) : 0;
 }
 
-void cpu_attention_output(compute *c, const attention_args *a, const attention_output *e) {
-    int64_t heads = a->q.dim[2], pairs = a->q.dim[0] * heads, d = a->q.dim[3];
-    const attention_kernel *in_use = cpu_attention_kernel(c);
-    arena_mark mark = arena_get_mark(c->scratch);
-    float *room = compute_1d(c, 2 * pairs * d).data;
-    if (room) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
-        for (int64_t at = 0; at < pairs; at++) {
-            double dose = edit_head(in_use, a, e, at / heads, at % heads, room + 2 * at * d, room + (2 * at + 1) * d);
-            if (e->dose) e->dose[at] = dose;
-        }
+typedef struct output_work {
+    const attention_kernel *in_use;
+    const attention_args *a;
+    const attention_output *e;
+    float *room; /* two rows a pair */
+} output_work;
+
+static void edit_heads(void *context, int64_t first, int64_t end, int part) {
+    const output_work *w = context;
+    int64_t heads = w->a->q.dim[2], d = w->a->q.dim[3];
+    (void)part;
+    for (int64_t at = first; at < end; at++) {
+        double dose =
+            edit_head(w->in_use, w->a, w->e, at / heads, at % heads, w->room + 2 * at * d, w->room + (2 * at + 1) * d);
+        if (w->e->dose) w->e->dose[at] = dose;
     }
+}
+
+void cpu_attention_output(compute *c, const attention_args *a, const attention_output *e) {
+    int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
+    arena_mark mark = arena_get_mark(c->scratch);
+    output_work work = {cpu_attention_kernel(c), a, e, compute_1d(c, 2 * pairs * d).data};
+    if (work.room) thread_pool_for(c->pool, c->threads, pairs, 1, edit_heads, &work);
     arena_release(c->scratch, mark);
 }

@@ -16,16 +16,33 @@ static double share_of(const attention_args *a, int rounds, const double *lse, i
     return exp(score - lse[h * a->q.dim[1] + i]);
 }
 
+typedef struct part_work {
+    const attention_args *a;
+    int rounds;
+    const double *lse;
+    attention_part part;
+    const int32_t *index;
+    int n;
+    int64_t length;
+    double *out;
+} part_work;
+
+static void sum_heads(void *context, int64_t first, int64_t end, int part) {
+    const part_work *w = context;
+    (void)part;
+    for (int64_t h = first; h < end; h++)
+        for (int64_t x = 0; x < w->length; x++) {
+            double sum = 0;
+            if (w->part == PART_ROW) sum = share_of(w->a, w->rounds, w->lse, h, w->index[0], x);
+            for (int i = 0; w->part == PART_KEYS && i < w->n; i++)
+                sum += share_of(w->a, w->rounds, w->lse, h, x, w->index[i]);
+            w->out[h * w->length + x] = sum;
+        }
+}
+
 void cpu_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
                         const int32_t *index, int n, double *out) {
-    int rounds = attention_rounds(c, a);
-    int64_t heads = a->q.dim[2], length = part == PART_ROW ? a->k.dim[1] : a->q.dim[1];
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads)
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t x = 0; x < length; x++) {
-            double sum = 0;
-            if (part == PART_ROW) sum = share_of(a, rounds, lse, h, index[0], x);
-            for (int i = 0; part == PART_KEYS && i < n; i++) sum += share_of(a, rounds, lse, h, x, index[i]);
-            out[h * length + x] = sum;
-        }
+    part_work work = {a,  attention_rounds(c, a), lse, part, index, n, part == PART_ROW ? a->k.dim[1] : a->q.dim[1],
+                      out};
+    thread_pool_for(c->pool, c->threads, a->q.dim[2], 1, sum_heads, &work);
 }

@@ -2,7 +2,7 @@
  * which has checked shapes, the stop flag and the sticky error before it calls the slot. Backends:
  *   reference  plain loops, float64 accumulation where it helps; the oracle of the tests
  *   cpu        weights packed once, one blocked product for linear layers and convolutions, SIMD chosen at run time,
- *              OpenMP over rows
+ *              threads over rows
  *   dry        computes nothing and touches no memory; a forward pass on it gives scratch peak and operation count */
 #ifndef TENSOR_BACKEND_H
 #define TENSOR_BACKEND_H

@@ -30,9 +30,10 @@ static const backend *find_backend(const char *name, ss_error *err) {
 static ss_status choose_threads(compute *c, int asked, ss_error *err) {
     static const char LIMITS[] = "limits of processes (ulimit -u), address space (ulimit -v) or the control group";
     int wanted = asked > 0 ? asked : thread_default_count(), roomy = asked > 0 ? wanted : thread_roomy_count();
-    c->threads = 1;
-    if (c->be->counts) c->threads = wanted; /* no run */
-    else c->threads = thread_available_count(wanted < roomy ? wanted : roomy);
+    c->threads = wanted;
+    if (c->be->counts) return SS_OK; /* no run */
+    SS_TRY(thread_pool_create(&c->pool, wanted < roomy ? wanted : roomy, err));
+    c->threads = thread_pool_threads(c->pool);
     if (c->threads == wanted) return SS_OK;
     if (asked > 0)
         return error_set(err, SS_ERR_RESOURCE, NULL,
@@ -58,6 +59,7 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
     }
     if (status != SS_OK) {
         arena_destroy(c->scratch);
+        thread_pool_destroy(c->pool);
         notices_free(&c->notices);
         free(c);
         return status;
@@ -70,6 +72,7 @@ void compute_destroy(compute *c) {
     if (!c) return;
     if (c->be->destroy) c->be->destroy(c);
     arena_destroy(c->scratch);
+    thread_pool_destroy(c->pool);
     free(c->profile);
     notices_free(&c->notices);
     free(c);

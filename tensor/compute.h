@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/notices.h"
 #include "base/philox.h"
+#include "base/thread_pool.h"
 #include "tensor/tensor.h"
 
 typedef struct backend backend; /* backend.h */
@@ -43,6 +44,7 @@ typedef struct compute {
     weight_storage storage;            /* set before the first weight is packed or asked about; STORAGE_FILE at first */
     arena *scratch;                    /* activations; owned by the creator of the context */
     int threads;                       /* >= 1 */
+    thread_pool *pool;                 /* of so many threads; NULL: a backend that computes no values */
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
     double deadline; /* clock_seconds from which on operations fail (SS_ERR_INTERRUPTED); 0 = never. For measuring the
                         beginning of long work. */

@@ -10,7 +10,7 @@
 #include "tensor/cpu_product.h"
 
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -162,6 +162,26 @@ static void pack_panel_pairs(char *panel, tensor source, int64_t first, int64_t 
         }
 }
 
+typedef struct pack_work {
+    char *packed;
+    size_t each;
+    tensor_type type;
+    tensor source;
+    int64_t taps, pairs, columns;
+} pack_work;
+
+static void pack_panels(void *context, int64_t first, int64_t end, int part) {
+    const pack_work *w = context;
+    (void)part;
+    for (int64_t j = first; j < end; j++) {
+        char *panel = w->packed + (size_t)j * w->each;
+        int64_t column = j * PRODUCT_COLUMNS;
+        if (w->type == TENSOR_I8) pack_panel_i8(panel, w->source, column);
+        else if (w->type == TENSOR_BF16X2) pack_panel_pairs(panel, w->source, column, w->taps, w->pairs, w->columns);
+        else pack_panel(panel, w->type, w->source, column, w->taps);
+    }
+}
+
 /* Memory for packed weights, in huge pages but for its end: a product walks through them in long strides. */
 static void *allocate(size_t bytes) {
     enum { HUGE_PAGE = 2 << 20 };
@@ -191,13 +211,8 @@ void cpu_weight_pack(compute *c, weight *w) {
     int64_t taps = taps_of(w), panels = round_up(w->source.dim[0], PRODUCT_COLUMNS) / PRODUCT_COLUMNS;
     size_t each = panel_bytes(c, w, type);
     int64_t pairs = packed_terms(c, w, type), columns = tiles_of(c, type) ? TILES_COLUMNS : PRODUCT_COLUMNS;
-    tensor source = w->source;
-#pragma omp parallel for num_threads(cpu_threads(c, packed_elements(c, w, type))) schedule(dynamic)
-    for (int64_t j = 0; j < panels; j++)
-        if (type == TENSOR_I8) pack_panel_i8(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS);
-        else if (type == TENSOR_BF16X2)
-            pack_panel_pairs(packed + (size_t)j * each, source, j * PRODUCT_COLUMNS, taps, pairs, columns);
-        else pack_panel(packed + (size_t)j * each, type, source, j * PRODUCT_COLUMNS, taps);
+    pack_work work = {packed, each, type, w->source, taps, pairs, columns};
+    thread_pool_for(c->pool, cpu_threads(c, packed_elements(c, w, type)), panels, 1, pack_panels, &work);
 }
 
 void cpu_weight_free(compute *c, weight *w) {
@@ -260,17 +275,27 @@ static size_t pairs_bytes(tensor x) {
     return (size_t)round_up(tensor_elements(pairs_of(x, NULL)) * (int64_t)sizeof(uint32_t), 64);
 }
 
+typedef struct pairs_work {
+    const kernel *k;
+    tensor x;
+    int64_t words, block; /* of a row; rows */
+    uint32_t *out;
+} pairs_work;
+
+static void round_blocks(void *context, int64_t first, int64_t end, int part) {
+    const pairs_work *w = context;
+    int64_t row = first * w->block, last = least(end * w->block, rows_count(w->x));
+    rows_walk walk = rows_from(w->x, row);
+    (void)part;
+    for (; row < last; row++) w->k->to_pairs(w->out + row * w->words, rows_next(&walk, w->x), rows_length(w->x));
+}
+
 /* Rounds x into `memory`. */
 static tensor make_pairs(compute *c, tensor x, void *memory) {
     tensor out = pairs_of(x, memory);
-    int64_t rows = rows_count(x), length = rows_length(x), words = rows_length(out), block = 1 + 4096 / (length + 1);
-    const kernel *k = cpu_kernel(c);
-#pragma omp parallel for num_threads(cpu_threads(c, rows *length / 8)) schedule(static)
-    for (int64_t first = 0; first < rows; first += block) {
-        rows_walk walk = rows_from(x, first);
-        for (int64_t r = first; r < least(first + block, rows); r++)
-            k->to_pairs((uint32_t *)memory + r * words, rows_next(&walk, x), length);
-    }
+    int64_t rows = rows_count(x), length = rows_length(x), block = 1 + 4096 / (length + 1);
+    pairs_work work = {cpu_kernel(c), x, rows_length(out), block, memory};
+    thread_pool_for(c->pool, cpu_threads(c, rows * length / 8), (rows + block - 1) / block, 0, round_blocks, &work);
     return out;
 }
 
@@ -506,10 +531,35 @@ static void run_from(const product *p, int n, room *m, int64_t task) {
     run_task(of, m, task - of->first_task);
 }
 
+/* n products whose tasks the threads take one by one. */
+typedef struct products_work {
+    const product *p;
+    int n;
+    const kernel_tiles *tiles; /* NULL: none of them has any */
+    char *memory;              /* scratch of the parts */
+    size_t each;
+    const float *zeros;
+    int64_t tasks;
+    _Atomic int64_t next;
+} products_work;
+
+static void run_tasks(void *context, int number) {
+    products_work *w = context;
+    char *mine = w->memory + (size_t)number * w->each;
+    const int64_t taps = w->p->taps;
+    room m = {.row = (const float **)mine, .zeros = w->zeros};
+    m.widened = (float *)(mine + pointer_bytes(taps));
+    m.out = (float **)mine + BLOCK_ROWS * taps;
+    if (w->tiles) w->tiles->begin();
+    for (int64_t task; (task = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed)) < w->tasks;)
+        run_from(w->p, w->n, &m, task);
+    if (w->tiles) w->tiles->end();
+}
+
 /* n products of as many taps each; `w` is the weight of the one with the largest scratch. */
 static void run(compute *c, product *p, int n, const weight *w) {
     size_t each = room_bytes(c, w);
-    int64_t time = 0, tasks = 0, taps = p->taps;
+    int64_t time = 0, tasks = 0;
     const kernel_tiles *tiles = NULL;
     for (int i = 0; i < n; i++) {
         time += nanoseconds(&p[i]);
@@ -532,17 +582,8 @@ static void run(compute *c, product *p, int n, const weight *w) {
     }
     float *zeros = (float *)(memory + (size_t)c->threads * each);
     memset(zeros, 0, zeros_bytes(w));
-#pragma omp parallel num_threads(threads)
-    {
-        if (tiles) tiles->begin();
-        char *mine = memory + (size_t)omp_get_thread_num() * each;
-        room m = {.row = (const float **)mine, .zeros = zeros};
-        m.widened = (float *)(mine + pointer_bytes(taps));
-        m.out = (float **)mine + BLOCK_ROWS * taps;
-#pragma omp for schedule(dynamic)
-        for (int64_t task = 0; task < tasks; task++) run_from(p, n, &m, task);
-        if (tiles) tiles->end();
-    }
+    products_work work = {p, n, tiles, memory, each, zeros, tasks, 0};
+    thread_pool_run(c->pool, threads < tasks ? threads : (int)tasks, run_tasks, &work);
     arena_release(c->scratch, mark);
 }
 

@@ -39,14 +39,38 @@ static float *run_at(const runs *r, tensor t, tensor like, int64_t i) {
     return r->flat ? (float *)t.data + i * r->length : rows_at_like(t, like, i);
 }
 
-void cpu_copy(compute *c, tensor out, tensor x) {
-    runs r = runs_of(out, x, x);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t i = 0; i < r.count; i++) {
-        float *to = run_at(&r, out, out, i);
-        const float *from = run_at(&r, x, x, i);
-        if (to != from) memcpy(to, from, (size_t)run_length(&r, i) * sizeof *to);
+/* What the threads of an operation read; which of these a loop over rows or runs uses follows from the operation. */
+typedef struct rows_work {
+    const kernel *k;
+    runs r;
+    tensor out, x, y;           /* y: the second operand */
+    tensor words;               /* out as words, where it may be of 16 bits */
+    tensor scale, shift;        /* [images, channels] */
+    const float *gamma, *beta;  /* [channels]; NULL: 1 and 0 */
+    const float *mean, *factor; /* [channels] */
+    float alpha, beta_factor;   /* of x and of y */
+    float eps;
+    activation act;
+} rows_work;
+
+/* Indices [0, n) of `run` by `threads` threads, cut once. */
+static void rows_for(compute *c, int threads, int64_t n, thread_pool_range *run, void *work) {
+    thread_pool_for(c->pool, threads, n, 0, run, work);
+}
+
+static void copy_runs(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t i = first; i < end; i++) {
+        float *to = run_at(&w->r, w->out, w->out, i);
+        const float *from = run_at(&w->r, w->x, w->x, i);
+        if (to != from) memcpy(to, from, (size_t)run_length(&w->r, i) * sizeof *to);
     }
+}
+
+void cpu_copy(compute *c, tensor out, tensor x) {
+    rows_work work = {.r = runs_of(out, x, x), .out = out, .x = x};
+    rows_for(c, move_threads(c, out), work.r.count, copy_runs, &work);
 }
 
 static tensor host_tensor(const float *host, tensor like) {
@@ -56,28 +80,47 @@ static tensor host_tensor(const float *host, tensor like) {
 void cpu_upload(compute *c, tensor out, const float *host) { cpu_copy(c, out, host_tensor(host, out)); }
 void cpu_download(compute *c, float *host, tensor x) { cpu_copy(c, host_tensor(host, x), x); }
 
-void cpu_fill(compute *c, tensor out, float value) {
-    runs r = runs_of(out, out, out);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t i = 0; i < r.count; i++) {
-        float *to = run_at(&r, out, out, i);
-        for (int64_t k = 0; k < run_length(&r, i); k++) to[k] = value;
+static void fill_runs(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    const float value = w->alpha;
+    (void)part;
+    for (int64_t i = first; i < end; i++) {
+        float *to = run_at(&w->r, w->out, w->out, i);
+        const int64_t n = run_length(&w->r, i);
+        for (int64_t k = 0; k < n; k++) to[k] = value;
     }
+}
+
+void cpu_fill(compute *c, tensor out, float value) {
+    rows_work work = {.r = runs_of(out, out, out), .out = out, .alpha = value};
+    rows_for(c, move_threads(c, out), work.r.count, fill_runs, &work);
 }
 
 typedef void by_element(float *out, const float *a, const float *b, int64_t n);
 typedef void by_value(float *out, const float *a, float b, int64_t n);
 
-static void combine(compute *c, tensor out, tensor a, tensor b, by_element *element, by_value *value) {
-    runs r = runs_of(out, a, b);
-    int one_value = rows_length(b) == 1 && rows_length(out) != 1;
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t i = 0; i < r.count; i++) {
-        float *to = run_at(&r, out, out, i);
-        const float *left = run_at(&r, a, a, i), *right = run_at(&r, b, out, i);
-        if (one_value) value(to, left, *right, run_length(&r, i));
-        else element(to, left, right, run_length(&r, i));
+typedef struct combine_work {
+    runs r;
+    tensor out, a, b;
+    by_element *element;
+    by_value *value; /* NULL: b has a value for every element */
+} combine_work;
+
+static void combine_runs(void *context, int64_t first, int64_t end, int part) {
+    const combine_work *w = context;
+    (void)part;
+    for (int64_t i = first; i < end; i++) {
+        float *to = run_at(&w->r, w->out, w->out, i);
+        const float *left = run_at(&w->r, w->a, w->a, i), *right = run_at(&w->r, w->b, w->out, i);
+        if (w->value) w->value(to, left, *right, run_length(&w->r, i));
+        else w->element(to, left, right, run_length(&w->r, i));
     }
+}
+
+static void combine(compute *c, tensor out, tensor a, tensor b, by_element *element, by_value *value) {
+    int one_value = rows_length(b) == 1 && rows_length(out) != 1;
+    combine_work work = {runs_of(out, a, b), out, a, b, element, one_value ? value : NULL};
+    rows_for(c, move_threads(c, out), work.r.count, combine_runs, &work);
 }
 
 void cpu_add(compute *c, tensor out, tensor a, tensor b) {
@@ -88,44 +131,71 @@ void cpu_mul(compute *c, tensor out, tensor a, tensor b) {
     combine(c, out, a, b, cpu_kernel(c)->mul, cpu_kernel(c)->mul_value);
 }
 
+static void axpby_runs(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t i = first; i < end; i++)
+        w->k->axpby(run_at(&w->r, w->out, w->out, i), w->alpha, run_at(&w->r, w->x, w->x, i), w->beta_factor,
+                    run_at(&w->r, w->y, w->y, i), run_length(&w->r, i));
+}
+
 void cpu_axpby(compute *c, tensor out, float alpha, tensor a, float beta, tensor b) {
-    runs r = runs_of(out, a, b);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t i = 0; i < r.count; i++)
-        cpu_kernel(c)->axpby(run_at(&r, out, out, i), alpha, run_at(&r, a, a, i), beta, run_at(&r, b, b, i),
-                             run_length(&r, i));
+    rows_work work = {
+        .k = cpu_kernel(c), .r = runs_of(out, a, b), .out = out, .x = a, .y = b, .alpha = alpha, .beta_factor = beta};
+    rows_for(c, move_threads(c, out), work.r.count, axpby_runs, &work);
+}
+
+static void activate_runs(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t i = first; i < end; i++)
+        w->k->activate(run_at(&w->r, w->out, w->out, i), run_at(&w->r, w->x, w->x, i), run_length(&w->r, i), w->act);
 }
 
 void cpu_activation(compute *c, tensor out, tensor x, activation act) {
-    runs r = runs_of(out, x, x);
-#pragma omp parallel for num_threads(norm_threads(c, out))
-    for (int64_t i = 0; i < r.count; i++)
-        cpu_kernel(c)->activate(run_at(&r, out, out, i), run_at(&r, x, x, i), run_length(&r, i), act);
+    rows_work work = {.k = cpu_kernel(c), .r = runs_of(out, x, x), .out = out, .x = x, .act = act};
+    rows_for(c, norm_threads(c, out), work.r.count, activate_runs, &work);
 }
 
-void cpu_geglu(compute *c, tensor out, tensor x, tensor gate) {
+static void geglu_rows(void *context, int64_t first, int64_t end, int part) {
     enum { PIECE = 512 }; /* of a row whose gelu waits on the stack */
-    const kernel *k = cpu_kernel(c);
-    int64_t length = rows_length(out);
-#pragma omp parallel for num_threads(norm_threads(c, out))
-    for (int64_t r = 0; r < rows_count(out); r++) {
-        float opened[PIECE], *to = rows_at(out, r);
-        const float *from = rows_at(x, r), *by = rows_at(gate, r);
+    const rows_work *w = context;
+    const int64_t length = rows_length(w->out);
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
+        float opened[PIECE], *to = rows_at(w->out, r);
+        const float *from = rows_at(w->x, r), *by = rows_at(w->y, r);
         for (int64_t i = 0; i < length; i += PIECE) {
             int64_t n = least(PIECE, length - i);
-            k->activate(opened, by + i, n, ACT_GELU_ERF);
-            k->mul(to + i, from + i, opened, n);
+            w->k->activate(opened, by + i, n, ACT_GELU_ERF);
+            w->k->mul(to + i, from + i, opened, n);
         }
     }
 }
 
-void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
-    int64_t width = table->source.dim[1];
-    size_t row_bytes = (size_t)width * tensor_type_size(table->source.type);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t r = 0; r < out.dim[0]; r++)
-        half_convert(rows_at(out, r), (const char *)table->source.data + (size_t)ids[r] * row_bytes, table->source.type,
+void cpu_geglu(compute *c, tensor out, tensor x, tensor gate) {
+    rows_work work = {.k = cpu_kernel(c), .out = out, .x = x, .y = gate};
+    rows_for(c, norm_threads(c, out), rows_count(out), geglu_rows, &work);
+}
+
+typedef struct embed_work {
+    tensor out, table;
+    const int32_t *ids;
+} embed_work;
+
+static void embed_rows(void *context, int64_t first, int64_t end, int part) {
+    const embed_work *w = context;
+    const int64_t width = w->table.dim[1];
+    const size_t row_bytes = (size_t)width * tensor_type_size(w->table.type);
+    (void)part;
+    for (int64_t r = first; r < end; r++)
+        half_convert(rows_at(w->out, r), (const char *)w->table.data + (size_t)w->ids[r] * row_bytes, w->table.type,
                      width);
+}
+
+void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    embed_work work = {out, table->source, ids};
+    rows_for(c, move_threads(c, out), out.dim[0], embed_rows, &work);
 }
 
 /* ---- norms ---- */
@@ -136,54 +206,78 @@ static const float *packed_or_null(const weight *w) { return w ? w->packed : NUL
 static tensor words_of(tensor t) { return t.type == TENSOR_BF16 ? tensor_words(t) : t; }
 
 /* Where row r of a norm's output is made, and what becomes of it: `room` where it is rounded. */
-static float *norm_begin(tensor out, tensor words, int64_t r, float *room) {
-    return out.type == TENSOR_BF16 ? room : rows_at(words, r);
+static float *norm_begin(const rows_work *w, int64_t r, float *room) {
+    return w->out.type == TENSOR_BF16 ? room : rows_at(w->words, r);
 }
 
-static void norm_end(const kernel *k, tensor out, tensor words, int64_t r, const float *room) {
-    if (out.type == TENSOR_BF16) k->to_pairs((uint32_t *)(void *)rows_at(words, r), room, rows_length(out));
+static void norm_end(const rows_work *w, int64_t r, const float *room) {
+    if (w->out.type == TENSOR_BF16) w->k->to_pairs((uint32_t *)(void *)rows_at(w->words, r), room, rows_length(w->out));
+}
+
+static void layer_norm_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
+        float room[CPU_ROUNDED_ROW];
+        w->k->layer_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x), w->gamma, w->beta, 0.0f, w->eps);
+        norm_end(w, r, room);
+    }
 }
 
 void cpu_layer_norm(compute *c, tensor out, tensor x, const weight *gamma, const weight *beta, float eps) {
-    const float *scale = packed_or_null(gamma), *shift = packed_or_null(beta);
-    const kernel *k = cpu_kernel(c);
-    tensor words = words_of(out);
-#pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++) {
+    rows_work work = {.k = cpu_kernel(c),
+                      .out = out,
+                      .words = words_of(out),
+                      .x = x,
+                      .gamma = packed_or_null(gamma),
+                      .beta = packed_or_null(beta),
+                      .eps = eps};
+    rows_for(c, norm_threads(c, x), rows_count(x), layer_norm_rows, &work);
+}
+
+static void norm_modulate_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         float room[CPU_ROUNDED_ROW];
-        k->layer_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), scale, shift, 0.0f, eps);
-        norm_end(k, out, words, r, room);
+        w->k->layer_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x),
+                         rows_at(w->scale, r / w->x.dim[1]), rows_at(w->shift, r / w->x.dim[1]), 1.0f, w->eps);
+        norm_end(w, r, room);
     }
 }
 
 void cpu_norm_modulate(compute *c, tensor out, tensor x, tensor scale, tensor shift, float eps) {
-    const kernel *k = cpu_kernel(c);
-    tensor words = words_of(out);
-#pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++) {
+    rows_work work = {
+        .k = cpu_kernel(c), .out = out, .words = words_of(out), .x = x, .scale = scale, .shift = shift, .eps = eps};
+    rows_for(c, norm_threads(c, x), rows_count(x), norm_modulate_rows, &work);
+}
+
+static void rms_norm_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         float room[CPU_ROUNDED_ROW];
-        k->layer_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), rows_at(scale, r / x.dim[1]),
-                      rows_at(shift, r / x.dim[1]), 1.0f, eps);
-        norm_end(k, out, words, r, room);
+        w->k->rms_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x), w->gamma, w->eps);
+        norm_end(w, r, room);
     }
 }
 
 void cpu_rms_norm(compute *c, tensor out, tensor x, const weight *gamma, float eps) {
-    const float *scale = packed_or_null(gamma);
-    const kernel *k = cpu_kernel(c);
-    tensor words = words_of(out);
-#pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++) {
-        float room[CPU_ROUNDED_ROW];
-        k->rms_norm(norm_begin(out, words, r, room), rows_at(x, r), rows_length(x), scale, eps);
-        norm_end(k, out, words, r, room);
-    }
+    rows_work work = {
+        .k = cpu_kernel(c), .out = out, .words = words_of(out), .x = x, .gamma = packed_or_null(gamma), .eps = eps};
+    rows_for(c, norm_threads(c, x), rows_count(x), rms_norm_rows, &work);
+}
+
+static void gate_add_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    (void)part;
+    for (int64_t r = first; r < end; r++)
+        w->k->gate_add(rows_at(w->x, r), rows_at(w->scale, r / w->x.dim[1]), rows_at(w->y, r), rows_length(w->x));
 }
 
 void cpu_gate_add(compute *c, tensor x, tensor gate, tensor y) {
-#pragma omp parallel for num_threads(move_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++)
-        cpu_kernel(c)->gate_add(rows_at(x, r), rows_at(gate, r / x.dim[1]), rows_at(y, r), rows_length(x));
+    rows_work work = {.k = cpu_kernel(c), .x = x, .y = y, .scale = gate};
+    rows_for(c, move_threads(c, x), rows_count(x), gate_add_rows, &work);
 }
 
 /* ---- group norm ---- */
@@ -217,27 +311,50 @@ static void group_moments(const double *sums, int64_t height, int64_t width, int
     }
 }
 
+typedef struct sums_work {
+    const kernel *k;
+    tensor image;
+    double *sums;
+} sums_work;
+
+static void sum_image_rows(void *context, int64_t first, int64_t end, int part) {
+    const sums_work *w = context;
+    const int64_t channels = w->image.dim[3];
+    (void)part;
+    for (int64_t y = first; y < end; y++)
+        w->k->channel_sums(w->sums + 2 * y * channels, w->sums + (2 * y + 1) * channels,
+                           (float *)w->image.data + y * w->image.stride[1], w->image.dim[2], w->image.stride[2],
+                           channels);
+}
+
 void cpu_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
-    const kernel *k = cpu_kernel(c);
     int64_t height = x.dim[1], width = x.dim[2], channels = x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
     double *sums = norm_scratch(c, cpu_group_moments_scratch(x));
     if (!sums) return;
     for (int64_t b = 0; b < x.dim[0]; b++) {
-        tensor from = tensor_slice(x, 0, b, 1);
-#pragma omp parallel for num_threads(norm_threads(c, x))
-        for (int64_t y = 0; y < height; y++)
-            k->channel_sums(sums + 2 * y * channels, sums + (2 * y + 1) * channels,
-                            (float *)from.data + y * from.stride[1], width, from.stride[2], channels);
+        sums_work work = {cpu_kernel(c), tensor_slice(x, 0, b, 1), sums};
+        rows_for(c, norm_threads(c, x), height, sum_image_rows, &work);
         float *mean = (float *)moments.data + 2 * b * channels;
         group_moments(sums, height, width, channels, channels / groups, eps, mean, mean + channels);
     }
     arena_release(c->scratch, mark);
 }
 
+/* (x - mean) factor + beta, channel by channel, and what follows. */
+static void channel_norm_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    const int64_t channels = rows_length(w->x);
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
+        float *to = rows_at(w->out, r);
+        w->k->channel_norm(to, rows_at(w->x, r), w->mean, w->factor, w->beta, channels);
+        if (w->act != ACT_NONE) w->k->activate(to, to, channels, w->act);
+    }
+}
+
 void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
                      activation act) {
-    const kernel *k = cpu_kernel(c);
     int64_t channels = x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
     float *factor = norm_scratch(c, cpu_group_apply_scratch(x));
@@ -250,12 +367,9 @@ void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const wei
             factor[i] = inverse[i] * (gamma ? ((const float *)gamma->packed)[i] : 1.0f);
             shift[i] = beta ? ((const float *)beta->packed)[i] : 0.0f;
         }
-#pragma omp parallel for num_threads(norm_threads(c, x))
-        for (int64_t r = 0; r < rows_count(from); r++) {
-            float *pixel = rows_at(to, r);
-            k->channel_norm(pixel, rows_at(from, r), mean, factor, shift, channels);
-            if (act != ACT_NONE) k->activate(pixel, pixel, channels, act);
-        }
+        rows_work work = {
+            .k = cpu_kernel(c), .out = to, .x = from, .mean = mean, .factor = factor, .beta = shift, .act = act};
+        rows_for(c, norm_threads(c, x), rows_count(from), channel_norm_rows, &work);
     }
     arena_release(c->scratch, mark);
 }
@@ -265,7 +379,6 @@ void cpu_group_apply(compute *c, tensor out, tensor x, tensor moments, const wei
 size_t cpu_batch_norm_scratch(tensor x) { return (size_t)x.dim[x.ndim - 1] * sizeof(float); }
 
 void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float eps, activation act) {
-    const kernel *k = cpu_kernel(c);
     const float *gamma = w->gamma.packed, *beta = w->beta.packed, *mean = w->mean.packed, *var = w->var.packed;
     int64_t channels = rows_length(x);
     arena_mark mark = arena_get_mark(c->scratch);
@@ -275,12 +388,8 @@ void cpu_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w, float
         return;
     }
     for (int64_t i = 0; i < channels; i++) factor[i] = (float)((double)gamma[i] / sqrt((double)var[i] + (double)eps));
-#pragma omp parallel for num_threads(norm_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++) {
-        float *to = rows_at(out, r);
-        k->channel_norm(to, rows_at(x, r), mean, factor, beta, channels);
-        if (act != ACT_NONE) k->activate(to, to, channels, act);
-    }
+    rows_work work = {.k = cpu_kernel(c), .out = out, .x = x, .mean = mean, .factor = factor, .beta = beta, .act = act};
+    rows_for(c, norm_threads(c, x), rows_count(x), channel_norm_rows, &work);
     arena_release(c->scratch, mark);
 }
 
@@ -301,10 +410,19 @@ static void pool_pixel(float *to, const float *from, pool_kind kind, int64_t cha
         for (int64_t i = 0; i < channels; i++) to[i] += from[i];
 }
 
-void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
-    int64_t channels = x.dim[3];
-#pragma omp parallel for num_threads(move_threads(c, x))
-    for (int64_t r = 0; r < out.dim[0] * out.dim[1]; r++) {
+typedef struct pool2d_work {
+    tensor out, x;
+    pool_kind kind;
+    int size, stride, pad;
+} pool2d_work;
+
+static void pool_rows(void *context, int64_t first, int64_t last, int part) {
+    const pool2d_work *w = context;
+    const tensor out = w->out, x = w->x;
+    const int size = w->size, stride = w->stride, pad = w->pad;
+    const int64_t channels = x.dim[3];
+    (void)part;
+    for (int64_t r = first; r < last; r++) {
         int64_t b = r / out.dim[1], y = r % out.dim[1], top = y * stride - pad, bottom = least(top + size, x.dim[1]);
         if (top < 0) top = 0;
         for (int64_t i = 0; i < out.dim[2]; i++) {
@@ -314,18 +432,25 @@ void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int 
             memcpy(to, pixel_at(x, b, top, left), (size_t)channels * sizeof *to);
             for (int64_t yy = top; yy < bottom; yy++)
                 for (int64_t xx = left; xx < right; xx++)
-                    if (yy > top || xx > left) pool_pixel(to, pixel_at(x, b, yy, xx), kind, channels);
+                    if (yy > top || xx > left) pool_pixel(to, pixel_at(x, b, yy, xx), w->kind, channels);
             float n = (float)((bottom - top) * (right - left));
-            if (kind == POOL_MEAN)
+            if (w->kind == POOL_MEAN)
                 for (int64_t j = 0; j < channels; j++) to[j] /= n;
         }
     }
 }
 
-void cpu_upsample2(compute *c, tensor out, tensor x) {
-    size_t bytes = (size_t)x.dim[3] * sizeof(float);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t r = 0; r < x.dim[0] * out.dim[1]; r++) {
+void cpu_pool2d(compute *c, tensor out, tensor x, pool_kind kind, int size, int stride, int pad) {
+    pool2d_work work = {out, x, kind, size, stride, pad};
+    rows_for(c, move_threads(c, x), out.dim[0] * out.dim[1], pool_rows, &work);
+}
+
+static void upsample2_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    const tensor out = w->out, x = w->x;
+    const size_t bytes = (size_t)x.dim[3] * sizeof(float);
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         int64_t b = r / out.dim[1], y = r % out.dim[1];
         for (int64_t i = 0; i < x.dim[2]; i++) {
             const float *from = pixel_at(x, b, y / 2, i);
@@ -335,28 +460,57 @@ void cpu_upsample2(compute *c, tensor out, tensor x) {
     }
 }
 
-void cpu_upsample(compute *c, tensor out, tensor x) {
-    size_t bytes = (size_t)x.dim[3] * sizeof(float);
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t r = 0; r < out.dim[0] * out.dim[1]; r++) {
+void cpu_upsample2(compute *c, tensor out, tensor x) {
+    rows_work work = {.out = out, .x = x};
+    rows_for(c, move_threads(c, out), x.dim[0] * out.dim[1], upsample2_rows, &work);
+}
+
+static void upsample_rows(void *context, int64_t first, int64_t end, int part) {
+    const rows_work *w = context;
+    const tensor out = w->out, x = w->x;
+    const size_t bytes = (size_t)x.dim[3] * sizeof(float);
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         int64_t b = r / out.dim[1], y = r % out.dim[1], from = y * x.dim[1] / out.dim[1];
         for (int64_t i = 0; i < out.dim[2]; i++)
             memcpy(pixel_at(out, b, y, i), pixel_at(x, b, from, i * x.dim[2] / out.dim[2]), bytes);
     }
 }
 
-void cpu_normals(compute *c, const normal_run *run, int64_t n) {
-    const kernel *k = cpu_kernel(c);
-    int64_t all = 0;
-    for (int64_t i = 0; i < n; i++) all += run[i].n;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu_threads(c, 4 * all))
-    for (int64_t i = 0; i < n; i++) k->normals(run[i].out, &run[i].stream, run[i].scale, run[i].n);
+void cpu_upsample(compute *c, tensor out, tensor x) {
+    rows_work work = {.out = out, .x = x};
+    rows_for(c, move_threads(c, out), out.dim[0] * out.dim[1], upsample_rows, &work);
 }
 
-void cpu_patchify(compute *c, tensor out, tensor x, int p) {
-    int64_t across = x.dim[2] / p, channels = x.dim[3];
-#pragma omp parallel for num_threads(move_threads(c, out))
-    for (int64_t r = 0; r < rows_count(out); r++) {
+typedef struct normals_work {
+    const kernel *k;
+    const normal_run *run;
+} normals_work;
+
+static void draw_runs(void *context, int64_t first, int64_t end, int part) {
+    const normals_work *w = context;
+    (void)part;
+    for (int64_t i = first; i < end; i++) w->k->normals(w->run[i].out, &w->run[i].stream, w->run[i].scale, w->run[i].n);
+}
+
+void cpu_normals(compute *c, const normal_run *run, int64_t n) {
+    normals_work work = {cpu_kernel(c), run};
+    int64_t all = 0;
+    for (int64_t i = 0; i < n; i++) all += run[i].n;
+    thread_pool_for(c->pool, cpu_threads(c, 4 * all), n, 1, draw_runs, &work);
+}
+
+typedef struct patch_work {
+    tensor image, rows;
+    int64_t p;
+} patch_work;
+
+static void patchify_rows(void *context, int64_t first, int64_t end, int part) {
+    const patch_work *w = context;
+    const tensor out = w->rows, x = w->image;
+    const int64_t p = w->p, across = x.dim[2] / p, channels = x.dim[3];
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         int64_t b = r / out.dim[1], token = r % out.dim[1];
         float *to = rows_at(out, r);
         for (int64_t dy = 0; dy < p; dy++)
@@ -367,10 +521,17 @@ void cpu_patchify(compute *c, tensor out, tensor x, int p) {
     }
 }
 
-void cpu_unpatchify(compute *c, tensor out, tensor x, int p) {
-    int64_t across = out.dim[2] / p, channels = out.dim[3];
-#pragma omp parallel for num_threads(move_threads(c, x))
-    for (int64_t r = 0; r < rows_count(x); r++) {
+void cpu_patchify(compute *c, tensor out, tensor x, int p) {
+    patch_work work = {x, out, p};
+    rows_for(c, move_threads(c, out), rows_count(out), patchify_rows, &work);
+}
+
+static void unpatchify_rows(void *context, int64_t first, int64_t end, int part) {
+    const patch_work *w = context;
+    const tensor out = w->image, x = w->rows;
+    const int64_t p = w->p, across = out.dim[2] / p, channels = out.dim[3];
+    (void)part;
+    for (int64_t r = first; r < end; r++) {
         int64_t b = r / x.dim[1], token = r % x.dim[1];
         const float *from = rows_at(x, r);
         for (int64_t dy = 0; dy < p; dy++)
@@ -378,4 +539,9 @@ void cpu_unpatchify(compute *c, tensor out, tensor x, int p) {
                 memcpy(pixel_at(out, b, token / across * p + dy, token % across * p + dx),
                        from + (dy * p + dx) * channels, (size_t)channels * sizeof(float));
     }
+}
+
+void cpu_unpatchify(compute *c, tensor out, tensor x, int p) {
+    patch_work work = {out, x, p};
+    rows_for(c, move_threads(c, x), rows_count(x), unpatchify_rows, &work);
 }

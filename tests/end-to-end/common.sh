@@ -2,7 +2,6 @@
 # Environment, set by meson.build: SINKSCOPE (the program), MAKE_TINY_MODEL, TESTS_DATA, BUILD, SOURCE.
 # Prints what failed, and at the end cmocka's words, so that tests/run counts each check.
 set -u
-export GOMP_SPINCOUNT=1000
 : "${SINKSCOPE:?}" "${MAKE_TINY_MODEL:?}" "${TESTS_DATA:?}"
 here=$(cd "$(dirname "$0")" && pwd)
 # In memory where there is room: stores sync often, and the disk is not what is tested.

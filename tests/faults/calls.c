@@ -41,7 +41,6 @@ const int FAULTS_CALL_COUNT = sizeof FAULTS_CALLS / sizeof *FAULTS_CALLS;
 /* A frame of that object (and of that exported function, where one is named) anywhere in the call stack leaves the
  * call out. */
 const faults_left_out FAULTS_LEFT_OUT[] = {
-    {"libgomp.so", 0, "ends the process itself when it has no memory"},
     {"libgfortran.so", 0, "ends the process itself when it has no memory"},
     {"libhdf5_serial.so", 0,
      "1.10.8 crashes where memory runs out as it opens, and frees twice in H5Dcreate and H5Fcreate"},

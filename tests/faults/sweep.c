@@ -383,7 +383,6 @@ static void begin(sweep *s, const char *build) {
     snprintf(s->root, sizeof s->root, "%.800s/sinkscope-faults.XXXXXX", temporary ? temporary : memory);
     if (!mkdtemp(s->root)) tree_die("cannot make", s->root);
     path_of(s->inputs, s->root, "inputs");
-    setenv("GOMP_SPINCOUNT", "1000", 1); /* else main starts itself again */
     setenv("LC_ALL", "C", 1);
     setenv("SINKSCOPE_DATA", s->root, 1);
 }
