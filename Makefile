@@ -5,7 +5,7 @@ MESON_FLAGS ?=
 DEMO_OUT ?= out/first-light
 FINDINGS_OUT ?= out/findings
 
-.PHONY: all setup deps demo test faults findings install uninstall bench asan fuzz format parity help
+.PHONY: all setup deps demo test faults findings install uninstall bench asan fuzz format lint parity help
 
 all: setup ## build the program: build/sinkscope
 	@ninja -C $(BUILD)
@@ -54,6 +54,10 @@ fuzz: ## libFuzzer targets of everything that reads a file (clang); FUZZ_SECONDS
 format: ## clang-format every source
 	@tools/install-packages clang-format
 	@git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
+
+lint: ## clang --analyze and gcc -fanalyzer over every source (LINT: folders or files)
+	@tools/install-packages clang
+	@tools/lint -t "clang gcc" $(LINT)
 
 faults: ## memory, then files, fail once at every point of every command (FAULTS: flags of tests/faults/sweep.c)
 	@$(MAKE) --no-print-directory all BUILD=build-faults MESON_FLAGS='$(MESON_FLAGS) -Ddebug=true'

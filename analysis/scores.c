@@ -190,15 +190,17 @@ const char *scores_tag(const scores *d, int64_t prompt) {
 }
 
 ss_status scores_tags(const scores *d, const char ***out, int *n, ss_error *err) {
-    *n = 0;
-    *out = malloc(((size_t)d->n_prompts + 1) * sizeof **out);
-    if (!*out) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
+    int count = 0;
+    const char **tags = malloc(((size_t)d->n_prompts + 1) * sizeof *tags);
+    if (!tags) return error_no_memory(err, "tags", (unsigned long long)d->n_prompts);
     for (int64_t i = 0; i < d->n_prompts; i++) {
         const char *tag = d->prompt[i].tag;
         int seen = !*tag;
-        for (int j = 0; !seen && j < *n; j++) seen = strcmp((*out)[j], tag) == 0;
-        if (!seen) (*out)[(*n)++] = tag;
+        for (int j = 0; !seen && j < count; j++) seen = strcmp(tags[j], tag) == 0;
+        if (!seen) tags[count++] = tag;
     }
+    *out = tags;
+    *n = count;
     return SS_OK;
 }
 

@@ -58,7 +58,7 @@ static json_t *json_parse(const void *bytes, size_t size, size_t flags, json_err
 
 static ss_status read_bytes(const void *bytes, size_t size, const char *name, size_t flags, json_t **out,
                             ss_error *err) {
-    json_error_t e;
+    json_error_t e = {.line = -1};
     char where[512];
     *out = json_parse(bytes, size, flags, &e);
     if (starved) return error_no_memory(err, name, size);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "io/bytes.h"
 #include "io/pickle_machine.h"
 
@@ -85,7 +86,7 @@ static void *pickle_make_room(const machine *m, void *items, uint32_t count, uin
         return NULL;
     }
     uint32_t wanted = *room ? *room * 2 : 256;
-    void *grown = realloc(items, wanted * size);
+    void *grown = array_resize(items, wanted, size);
     if (grown) *room = wanted;
     else error_no_memory(m->err, "the objects of a pickle", wanted * size);
     return grown;

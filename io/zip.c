@@ -198,10 +198,8 @@ static ss_status read_directory(const reader *r, zip_archive *z) {
     if (!z->records || !z->directory)
         return error_no_memory(r->err, "the records of a zip archive", room + (size_t)d.size);
     SS_TRY(read_at(r, (size_t)d.at, z->directory, (size_t)d.size));
-    while (z->count < d.count) {
+    for (z->count = 0; z->count < d.count; z->count++)
         SS_TRY(read_central(r, &d, z->directory, &at, &z->records[z->count]));
-        z->count++;
-    }
     if (at != d.at + d.size)
         return error_set(r->err, SS_ERR_INPUT, r->path,
                          "is a zip archive whose directory has %llu bytes more than its %zu records need",

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "model/neighbours.h"
@@ -33,7 +34,7 @@ static model_array *add_bare(model_arrays *a, const char *name, int ndim, const 
                NULL;
     if (a->n == a->capacity) {
         int capacity = a->capacity ? 2 * a->capacity : 16;
-        model_array *more = realloc(a->at, sizeof *more * (size_t)capacity);
+        model_array *more = array_resize(a->at, (size_t)capacity, sizeof *more);
         if (!more) return error_no_memory(err, name, sizeof *more * (size_t)capacity), NULL;
         a->at = more;
         a->capacity = capacity;

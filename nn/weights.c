@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/philox.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -60,7 +61,7 @@ void binder_symbol(binder *b, const char *name, int64_t value, const char *origi
 static int weights_grow(void **array, int n, int *capacity, size_t size) {
     if (n < *capacity) return 1;
     int wanted = *capacity ? 2 * *capacity : 64;
-    void *more = realloc(*array, (size_t)wanted * size);
+    void *more = array_resize(*array, (size_t)wanted, size);
     if (!more) return 0;
     *array = more;
     *capacity = wanted;

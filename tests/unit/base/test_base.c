@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/notices.h"
@@ -398,6 +399,19 @@ static void test_a_set_of_texts_numbers_them_as_they_come(void **state) {
 }
 
 /* A table of any length: the last row is found and suggested. */
+static void test_array_resize(void **state) {
+    (void)state;
+    int *a = array_resize(NULL, 2, sizeof *a);
+    assert_non_null(a);
+    a[0] = 1, a[1] = 2;
+    a = array_resize(a, 1000, sizeof *a);
+    assert_non_null(a);
+    assert_int_equal(a[1], 2);
+    assert_null(array_resize(a, SIZE_MAX / sizeof *a + 2, sizeof *a)); /* of as few bytes as 4 if it wrapped around */
+    assert_int_equal(a[1], 2);
+    free(a);
+}
+
 static void test_a_long_table(void **state) {
     (void)state;
     enum { N = 200 };
@@ -424,7 +438,7 @@ int main(void) {
         cmocka_unit_test(test_files),          cmocka_unit_test(test_folder),
         cmocka_unit_test(test_reader),         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),        cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
-        cmocka_unit_test(test_a_long_table),
+        cmocka_unit_test(test_a_long_table),   cmocka_unit_test(test_array_resize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
