@@ -8,11 +8,12 @@
 
 #include "run/run.h"
 #include "tensor/backend.h"
+#include "tensor/profile.h"
 
 ss_status numeric_class_describe(const compute *c, const study *y, text *out, ss_error *err) {
     char backend_class[128] = "";
     struct utsname machine;
-    text_add(out, c->be->about.name);
+    text_add(out, profile_backend(c)->about.name); /* a profile changes no bit */
     if (c->be->numeric_class) c->be->numeric_class(c, backend_class, sizeof backend_class);
     if (*backend_class) text_addf(out, "; %s", backend_class);
     if (uname(&machine) == 0) text_addf(out, "; %.16s", machine.machine);

@@ -145,6 +145,8 @@ ss_status profile_begin(compute *c, ss_error *err) {
     return SS_OK;
 }
 
+const backend *profile_backend(const compute *c) { return c->profile ? c->profile->inner : c->be; }
+
 static int longer(const void *a, const void *b) {
     double x = ((const profile_row *)a)->seconds, y = ((const profile_row *)b)->seconds;
     return (x < y) - (x > y);

@@ -10,6 +10,9 @@
  * are. Asked twice, it begins anew. */
 ss_status profile_begin(compute *c, ss_error *err);
 
+/* The backend that computes: that of `c`, or the one which its profile times. */
+const backend *profile_backend(const compute *c);
+
 typedef struct profile_row {
     const char *name; /* of the operation */
     int64_t calls;

@@ -18,6 +18,7 @@
 #include "base/philox.h"
 #include "fake.h"
 #include "run/verify.h"
+#include "tensor/profile.h"
 #include "world.h"
 
 /* The store is sound, and every unit made all by itself has the same pixels. The caller frees *v. */
@@ -332,6 +333,22 @@ static void test_full_disk(void **state) {
     world_close(&w);
 }
 
+/* A profile changes no bit, so a store that was begun with one goes on without it, and the other way round. */
+static void test_a_profile_is_no_class(void **state) {
+    (void)state;
+    world w;
+    ss_error err;
+    text plain = {0}, profiled = {0};
+    world_open(&w, WORLD_STUDY, 12, 0);
+    assert_int_equal(numeric_class_describe(w.c, w.y, &plain, &err), SS_OK);
+    assert_int_equal(profile_begin(w.c, &err), SS_OK);
+    assert_int_equal(numeric_class_describe(w.c, w.y, &profiled, &err), SS_OK);
+    assert_string_equal(profiled.s, plain.s);
+    text_free(&plain);
+    text_free(&profiled);
+    world_close(&w);
+}
+
 int main(void) {
     if (chdir("/") != 0) return 1;
     const struct CMUnitTest tests[] = {
@@ -344,6 +361,7 @@ int main(void) {
         cmocka_unit_test(test_stop_flag),
         cmocka_unit_test(test_failures_lose_nothing),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_a_profile_is_no_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
