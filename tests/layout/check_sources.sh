@@ -22,6 +22,9 @@ long_functions() {
         }' "$@"
 }
 
+# Comparisons with a particular backend: what a file must know of one is a member of its table.
+compares_backends() { grep -nE '[=!]= *&?backend_|backend_[a-z]+ *[=!]=|->be *[=!]=|[=!]= *[a-z]+->be\b' "$@"; }
+
 # A check that cannot fail is none.
 example=$(mktemp)
 trap 'rm -f "$example"' EXIT
@@ -34,6 +37,11 @@ echo '/* Long: one thing. */' >"$example"
 long_for_a_reason "$example" || say "a reason is not found"
 printf '/* A file. */\n/* Long: one thing. */\n' >"$example"
 ! long_for_a_reason "$example" || say "a reason is found behind the opening comment"
+
+for line in 'if (c->be == &backend_dry) return;' 'x = &backend_cpu != c->be;'; do
+    echo "$line" >"$example"
+    compares_backends "$example" >/dev/null || say "not found: $line"
+done
 
 for file in */*.c */*.h */*.cc text/*/*.[ch]; do
     [ -f "$file" ] || continue
@@ -48,6 +56,7 @@ for file in */*.c */*.h */*.cc text/*/*.[ch]; do
     esac
     grep -nE '^[[:space:]]*//' "$file" && say "$file: comments are /* */"
 done
+compares_backends */*.c */*.h && say "no comparison with a particular backend"
 long=$(long_functions */*.c text/*/*.c)
 [ -z "$long" ] || say "$long
 a function of more than 80 lines is two things"
