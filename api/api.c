@@ -4,9 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sinkscope.h>
+
 #include "attn/run.h"
+#include "base/version.h"
 #include "io/hub.h"
 #include "sampler/pipeline.h"
+
+const char *ss_version(void) { return version_text(); }
 
 struct ss_model {
     compute *c;

@@ -3,7 +3,7 @@
 #define BASE_ERROR_H
 
 #include <stdarg.h>
-#include <sinkscope.h>
+#include "base/status.h"
 
 #if defined(__GNUC__)
 #define BASE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

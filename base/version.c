@@ -1,4 +1,4 @@
 /* The version, from the build file. */
-#include <sinkscope.h>
+#include "base/version.h"
 
-const char *ss_version(void) { return SS_VERSION; }
+const char *version_text(void) { return SS_VERSION; }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/version.h"
 #include "cli/pictures.h"
 #include "sampler/pipeline.h"
 #include "score/geneval.h"
@@ -45,7 +46,7 @@ static ss_status add_parameters(const drawing *d, image_seed seed, text *out, ss
     }
     picture_sizes_add_words(&s->sizes, ", ", out);
     pipeline_rules_add_words(pipeline_rules_of(d->p), out);
-    text_addf(out, ", sinkscope: %s", ss_version());
+    text_addf(out, ", sinkscope: %s", version_text());
     return out->failed ? error_no_memory(err, "a picture's parameters", out->len) : SS_OK;
 }
 

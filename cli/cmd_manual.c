@@ -2,6 +2,7 @@
 #include "cli/tables.h"
 
 #include <string.h>
+#include "base/version.h"
 
 /* Text with roff's special characters escaped; a line that starts with a dot or quote gets a zero-width character
  * first. */
@@ -45,7 +46,7 @@ static void put_command(const command *c) {
 
 static ss_status cmd_manual_run(const invocation *in, ss_error *err) {
     (void)in, (void)err;
-    printf(".TH SINKSCOPE 1 \"\" \"sinkscope %s\" \"User Commands\"\n", ss_version());
+    printf(".TH SINKSCOPE 1 \"\" \"sinkscope %s\" \"User Commands\"\n", version_text());
     fputs(
         ".SH NAME\nsinkscope \\- causal analysis of attention sinks in diffusion transformers\n"
         ".SH SYNOPSIS\n.B sinkscope\n.I COMMAND\n.RI [ arguments ]\n.RB [ \\-\\-flag ...]\n"

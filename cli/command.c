@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/version.h"
 
 enum { MAX_GIVEN = 256, MAX_ARGS = 4096, MAX_COMMANDS = 64 };
 
@@ -111,7 +112,7 @@ void command_print_overview(FILE *to) {
     fprintf(to,
             "sinkscope %s: causal analysis of attention sinks in diffusion transformers\n\n"
             "usage: sinkscope COMMAND ... [--flag ...]      'sinkscope COMMAND --help' teaches each\n\n",
-            ss_version());
+            version_text());
     for (int i = 0; i < CLI_COMMAND_COUNT; i++)
         fprintf(to, "  %-10s %-22s %s\n", CLI_COMMANDS[i]->about.name, CLI_COMMANDS[i]->arguments,
                 CLI_COMMANDS[i]->about.help);
@@ -212,7 +213,7 @@ int command_main(int argc, char **argv) {
         command_print_overview(argc < 2 ? stderr : stdout);
         return argc < 2 ? SS_ERR_USAGE : 0;
     }
-    if (strcmp(argv[1], "--version") == 0) return printf("sinkscope %s\n", ss_version()) < 0;
+    if (strcmp(argv[1], "--version") == 0) return printf("sinkscope %s\n", version_text()) < 0;
     entry names[MAX_COMMANDS];
     if (CLI_COMMAND_COUNT > MAX_COMMANDS) abort();
     for (int i = 0; i < CLI_COMMAND_COUNT; i++) names[i] = CLI_COMMANDS[i]->about;

@@ -16,6 +16,9 @@ extern "C" {
 #define SS_API
 #endif
 
+/* The sources of sinkscope have the two types in base/status.h. */
+#ifndef SS_STATUS_TYPES
+#define SS_STATUS_TYPES
 /* Status of a call; the values are also the exit codes of the program. */
 typedef enum ss_status {
     SS_OK = 0,
@@ -34,6 +37,7 @@ typedef struct ss_error {
     char where[512];
     char message[1536];
 } ss_error;
+#endif
 
 /* The library's version, "major.minor.patch". Static storage. */
 SS_API const char *ss_version(void);

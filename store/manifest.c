@@ -10,6 +10,7 @@
 #include "io/content.h"
 #include "io/json.h"
 #include "base/folder.h"
+#include "base/version.h"
 
 enum { MANIFEST_LIMIT = 16 << 20, FOLDER_DEPTH = 8 };
 
@@ -206,7 +207,7 @@ static ss_status fill_manifest(json_t *root, const plan *p, const char *numeric_
     const study *y = p->study;
     json_t *versions = json_object(), *models = json_array(), *prompts = NULL;
     set(root, "format", json_integer(STORE_VERSION));
-    set(versions, "sinkscope", json_string(ss_version()));
+    set(versions, "sinkscope", json_string(version_text()));
     set(versions, "sqlite", json_string(sqlite3_libversion()));
     set(versions, "jansson", json_string(JANSSON_VERSION));
     set(root, "versions", versions);
