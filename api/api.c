@@ -9,6 +9,7 @@
 #include "attn/run.h"
 #include "base/version.h"
 #include "io/hub.h"
+#include "io/png.h"
 #include "sampler/pipeline.h"
 
 const char *ss_version(void) { return version_text(); }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "cli/pictures.h"
+#include "io/png.h"
 #include "sampler/pipeline.h"
 #include "score/geneval.h"
 

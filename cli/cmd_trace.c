@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "cli/pictures.h"
+#include "io/png.h"
 #include "report/trace.h"
 
 /* The state of one trace. */

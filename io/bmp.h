@@ -3,7 +3,7 @@
 #ifndef IO_BMP_H
 #define IO_BMP_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 int bmp_is_signature(const void *bytes, size_t size);
 

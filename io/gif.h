@@ -4,7 +4,7 @@
 #ifndef IO_GIF_H
 #define IO_GIF_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 int gif_is_signature(const void *bytes, size_t size);
 

@@ -8,6 +8,7 @@
 #include "io/content.h"
 #include "io/gif.h"
 #include "io/jpeg.h"
+#include "io/png.h"
 #include "io/tiff.h"
 #include "io/webp.h"
 

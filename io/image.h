@@ -5,7 +5,7 @@
 #ifndef IO_IMAGE_H
 #define IO_IMAGE_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* `name` stands for the file in errors. Other formats, and damaged, truncated and oversized images, are input errors;
  * then *out is empty. */

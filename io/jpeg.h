@@ -6,7 +6,7 @@
 #ifndef IO_JPEG_H
 #define IO_JPEG_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* The bytes begin as a JPEG does (a start of image and a further marker). */
 int jpeg_is_signature(const void *bytes, size_t size);

@@ -8,30 +8,7 @@
 #define IO_PNG_H
 
 #include <stddef.h>
-#include <stdint.h>
-#include "base/error.h"
-#include "base/file.h"
-
-enum { PNG_MAX_SIDE = 16384 };                          /* pixels; larger images are refused */
-static const size_t IMAGE_FILE_LIMIT = (size_t)4 << 30; /* bytes; larger files are refused */
-
-/* 8-bit RGB, [height, width, 3] row-major. Zero-initialise; free with rgb_image_free. */
-typedef struct rgb_image {
-    int width, height;
-    unsigned char *rgb;
-} rgb_image;
-
-void rgb_image_free(rgb_image *image);
-
-/* Memory for width x height pixels, uninitialised. `name` stands for the file in errors; sides outside
- * 1 .. PNG_MAX_SIDE are an input error, so sides read from a header may be passed as they are. */
-ss_status rgb_image_make(rgb_image *image, int64_t width, int64_t height, const char *name, ss_error *err);
-
-/* The check of the sides alone, for a reader that must look at more before it takes memory. */
-ss_status rgb_image_check_sides(int64_t width, int64_t height, const char *name, ss_error *err);
-
-/* SHA-256 over width and height (32-bit little-endian each) and the RGB bytes: equal pixels, equal hash. */
-ss_status rgb_image_hash(const rgb_image *image, file_sha256 out, ss_error *err);
+#include "io/rgb_image.h"
 
 /* A text chunk: tEXt where `value` is ASCII, else iTXt (UTF-8). Keys are 1..79 ASCII characters. */
 typedef struct png_note {

@@ -5,7 +5,7 @@
 #ifndef IO_TIFF_H
 #define IO_TIFF_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 int tiff_is_signature(const void *bytes, size_t size);
 

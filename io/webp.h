@@ -3,7 +3,7 @@
 #ifndef IO_WEBP_H
 #define IO_WEBP_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* The bytes begin as a WebP does. */
 int webp_is_signature(const void *bytes, size_t size);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/png.h"
+
 void page_element(text *out, const char *tag, const char *classes, const char *s) {
     if (classes) text_addf(out, "<%s class=\"%s\">", tag, classes);
     else text_addf(out, "<%s>", tag);

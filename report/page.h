@@ -5,7 +5,7 @@
 #define REPORT_PAGE_H
 
 #include "base/text.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* A part of a page: it writes what stands below its heading; a part that writes nothing is left out. */
 typedef struct page_section {

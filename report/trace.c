@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "io/csv.h"
+#include "io/png.h"
 
 const char *const TRACE_CLASS[KEY_CLASSES] = {"image", "start", "word", "end", "padding"};
 static const char *const BRANCH[2] = {"cond", "uncond"};

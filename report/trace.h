@@ -6,7 +6,7 @@
 
 #include "attn/run.h"
 #include "base/text.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 #include "sampler/pipeline.h"
 
 /* What was traced. Nothing is owned. */

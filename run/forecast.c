@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "io/png.h"
 #include "run/forecast.h"
 
 /* Seconds that each part of the forecast may take before it is cut short. */

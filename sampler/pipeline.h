@@ -6,7 +6,7 @@
 
 #include "attn/run.h"
 #include "base/option.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 #include "model/lora.h"
 #include "sampler/picture_sizes.h"
 #include "sampler/rules.h"

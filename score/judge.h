@@ -3,7 +3,7 @@
 #ifndef SCORE_JUDGE_H
 #define SCORE_JUDGE_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 #include "score/geneval.h"
 #include "score/judge_templates.h"
 

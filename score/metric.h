@@ -5,7 +5,7 @@
 #define SCORE_METRIC_H
 
 #include "base/option.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 #include "score/geneval.h"
 #include "stats/feature_set.h"
 #include "stats/figure.h"

@@ -2,7 +2,7 @@
 #ifndef SCORE_PIXELS_H
 #define SCORE_PIXELS_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* Mean over pixels and channels of the squared difference of two images of one size, of values in 0..255. */
 double pixels_mean_square(const rgb_image *a, const rgb_image *b);

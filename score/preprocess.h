@@ -5,7 +5,7 @@
 #ifndef SCORE_PREPROCESS_H
 #define SCORE_PREPROCESS_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 typedef enum preprocess_rule {
     /* openai/CLIP clip.py _transform, and ImageReward's: Pillow's bicubic so that the shorter side is `side` and the

@@ -7,7 +7,7 @@
 #ifndef SCORE_RESIZE_H
 #define SCORE_RESIZE_H
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* Image.Resampling of the same name. */
 typedef enum resize_filter {

@@ -1,5 +1,6 @@
 /* One unit into the store: files first (temporary name, sync, rename, sync of the folder), then the one transaction
  * that makes it part of the store. A failure before the commit leaves unreferenced files. */
+#include "io/png.h"
 #include "store/internal.h"
 
 #include <errno.h>

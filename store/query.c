@@ -1,5 +1,6 @@
 /* Reading a store: rows of a SELECT, which units are there, images with their checksums. Values from the database are
  * data of unknown origin: paths are checked, missing text reads "". */
+#include "io/png.h"
 #include "store/internal.h"
 
 #include <math.h>

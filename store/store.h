@@ -16,7 +16,7 @@
 #define STORE_STORE_H
 
 #include "base/file.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 #include "study/plan.h"
 #include "sampler/trajectory.h"
 

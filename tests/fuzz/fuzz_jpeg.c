@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         FUZZ_CHECK(im.rgb == NULL && err.message[0]);
         return 0;
     }
-    FUZZ_CHECK(im.width >= 1 && im.width <= PNG_MAX_SIDE && im.height >= 1 && im.height <= PNG_MAX_SIDE);
+    FUZZ_CHECK(im.width >= 1 && im.width <= RGB_IMAGE_MAX_SIDE && im.height >= 1 && im.height <= RGB_IMAGE_MAX_SIDE);
     FUZZ_CHECK(im.rgb != NULL);
     rgb_image_free(&im);
     return 0;

@@ -30,7 +30,7 @@ static void decode(const uint8_t *data, size_t size) {
         FUZZ_CHECK(im.rgb == NULL && err.message[0]);
         return;
     }
-    FUZZ_CHECK(im.width >= 1 && im.width <= PNG_MAX_SIDE && im.height >= 1 && im.height <= PNG_MAX_SIDE);
+    FUZZ_CHECK(im.width >= 1 && im.width <= RGB_IMAGE_MAX_SIDE && im.height >= 1 && im.height <= RGB_IMAGE_MAX_SIDE);
     if ((size_t)im.width * (size_t)im.height < 1 << 16) {
         FUZZ_CHECK(png_encode(&im, NULL, 0, &coded, &n, &err) == SS_OK);
         FUZZ_CHECK(png_decode(coded, n, "y.png", &again, &err) == SS_OK);

@@ -36,5 +36,13 @@ done
 if grep -E '^#include "text/scorers/' text/*.[ch] | grep -v '^text/tokenizer\.c:'; then
     echo "text/scorers/ is for text/tokenizer.c"; bad=1
 fi
+# An image in memory is io/rgb_image.h; io/png.h is for who reads or writes that format.
+needless_png() { grep -lE '^#include "io/png\.h"' "$@" | while read -r file; do grep -qE '\b(png_[a-z_]+\(|png_note\b)' "$file" || echo "$file"; done; }
+example=$(mktemp)
+trap 'rm -f "$example"' EXIT
+printf '#include "io/png.h"\nrgb_image x;\n' >"$example"
+[ "$(needless_png "$example")" = "$example" ] || { echo "a needless io/png.h is not found"; bad=1; }
+files=$(needless_png */*.[ch] text/*/*.[ch] || true)
+[ -z "$files" ] || { echo "$files"; echo "io/rgb_image.h suffices where no PNG is read or written"; bad=1; }
 [ $bad -eq 0 ] && echo "all includes run downwards"
 exit $bad

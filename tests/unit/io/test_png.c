@@ -123,7 +123,7 @@ static void test_refused(void **state) {
     ss_error err = {0};
     unsigned char *data, pixel[3] = {0};
     size_t n;
-    const rgb_image flat = {0, 1, pixel}, wide = {PNG_MAX_SIDE + 1, 1, pixel}, one = {1, 1, pixel};
+    const rgb_image flat = {0, 1, pixel}, wide = {RGB_IMAGE_MAX_SIDE + 1, 1, pixel}, one = {1, 1, pixel};
     const png_note unnamed = {"", "x"}, foreign = {"größe", "x"};
     assert_int_equal(png_encode(&flat, NULL, 0, &data, &n, &err), SS_ERR_INTERNAL);
     assert_int_equal(png_encode(&wide, NULL, 0, &data, &n, &err), SS_ERR_INTERNAL);

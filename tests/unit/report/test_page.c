@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/png.h"
 #include "report/latex.h"
 #include "report/page.h"
 #include "report/trace_page.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/png.h"
 #include "run/score_files.h"
 
 static ss_status score_words(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "model/lora.h"
 #include "support/drawing.h"

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "io/json.h"
 #include "io/checkpoint.h"
+#include "io/png.h"
 #include "sampler/pipeline.h"
 #include "support/drawing.h"
 #include "support/resolved.h"

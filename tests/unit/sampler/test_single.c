@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "model/original.h"
 #include "sampler/convert.h"

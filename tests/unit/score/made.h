@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 /* Partly smooth, partly noise. Free with rgb_image_free. */
 rgb_image made_image(uint32_t seed, int width, int height);

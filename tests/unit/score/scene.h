@@ -4,7 +4,7 @@
 #define TESTS_SCENE_H
 
 #include "base/philox.h"
-#include "io/png.h"
+#include "io/rgb_image.h"
 
 typedef struct scene_object {
     int shape, colour; /* indices as in score/judge_templates.h */
