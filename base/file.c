@@ -1,12 +1,9 @@
-/* Files through POSIX calls; SHA-256 through libcrypto's plain functions, which need no memory and cannot fail: those
- * of EVP crash where memory runs out at their first use. A file gets its final name only when it is complete. */
+/* Files through POSIX calls. A file gets its final name only when it is complete. */
 #define _DEFAULT_SOURCE /* pread */
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,44 +224,24 @@ char *file_join(const char *folder, const char *name) {
     return path;
 }
 
-static void digest_to_hex(const unsigned char digest[32], file_sha256 out) {
-    static const char HEX[] = "0123456789abcdef";
-    for (int i = 0; i < 32; i++) {
-        out[2 * i] = HEX[digest[i] >> 4];
-        out[2 * i + 1] = HEX[digest[i] & 15];
-    }
-    out[64] = '\0';
-}
-
-ss_status file_hash(const char *path, file_sha256 out, ss_error *err) {
+ss_status file_hash(const char *path, sha256_hex out, ss_error *err) {
     enum { PIECE = 1 << 20 }; /* so that a checkpoint is never in memory as a whole */
-    unsigned char digest[SHA256_DIGEST_LENGTH], *piece = malloc(PIECE);
+    unsigned char *piece = malloc(PIECE);
     file_reader r;
-    SHA256_CTX sum;
+    sha256 sum;
     ss_status status = piece ? file_reader_open(&r, path, err) : error_no_memory(err, path, PIECE);
     if (status != SS_OK) {
         free(piece);
         return status;
     }
-    SHA256_Init(&sum);
+    sha256_begin(&sum);
     for (size_t at = 0; status == SS_OK && at < r.size; at += PIECE) {
         size_t n = r.size - at < PIECE ? r.size - at : PIECE;
         status = file_reader_read(&r, at, piece, n, NULL, err);
-        if (status == SS_OK) SHA256_Update(&sum, piece, n);
+        if (status == SS_OK) sha256_add(&sum, piece, n);
     }
-    SHA256_Final(digest, &sum);
     file_reader_close(&r);
     free(piece);
-    if (status != SS_OK) return status;
-    digest_to_hex(digest, out);
-    return SS_OK;
-}
-
-void file_hash_bytes(const void *data, size_t size, file_sha256 out) {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256_CTX sum;
-    SHA256_Init(&sum);
-    SHA256_Update(&sum, size ? data : "", size);
-    SHA256_Final(digest, &sum);
-    digest_to_hex(digest, out);
+    if (status == SS_OK) sha256_end(&sum, out);
+    return status;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "base/sha256.h"
 #include "base/text.h"
 
 /* A regular file open for reading at any place. Nothing of it is mapped: a file that becomes shorter while it is open
@@ -51,9 +52,7 @@ int file_is_folder(const char *path);
 /* "a/b" (malloc), NULL when out of memory. */
 char *file_join(const char *folder, const char *name);
 
-/* SHA-256 as 64 lower-case hex digits and a terminator. */
-typedef char file_sha256[65];
-ss_status file_hash(const char *path, file_sha256 out, ss_error *err);
-void file_hash_bytes(const void *data, size_t size, file_sha256 out);
+/* SHA-256 of a whole file. */
+ss_status file_hash(const char *path, sha256_hex out, ss_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "io/bmp.h"
 #include "io/content.h"
 #include "io/gif.h"

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/file.h"
+
 /* Level and filter are part of the format of our files: changing either changes every byte of every image. */
 enum { ZLIB_LEVEL = 6 };
 

@@ -1,6 +1,5 @@
 /* Memory of images, the check of their sides, the checksum of their pixels. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "io/rgb_image.h"
 
@@ -23,14 +22,11 @@ void rgb_image_free(rgb_image *image) {
     *image = (rgb_image){0};
 }
 
-ss_status rgb_image_hash(const rgb_image *image, file_sha256 out, ss_error *err) {
-    size_t n = (size_t)image->width * (size_t)image->height * 3;
-    unsigned char *all = malloc(n + 8);
-    if (!all) return error_no_memory(err, "the hash of an image", n + 8);
+void rgb_image_hash(const rgb_image *image, sha256_hex out) {
     const uint32_t sides[2] = {(uint32_t)image->width, (uint32_t)image->height};
-    memcpy(all, sides, 8);
-    memcpy(all + 8, image->rgb, n);
-    file_hash_bytes(all, n + 8, out);
-    free(all);
-    return SS_OK;
+    sha256 sum;
+    sha256_begin(&sum);
+    sha256_add(&sum, sides, sizeof sides);
+    sha256_add(&sum, image->rgb, (size_t)image->width * (size_t)image->height * 3);
+    sha256_end(&sum, out);
 }

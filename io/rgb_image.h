@@ -1,12 +1,12 @@
-/* An image in memory, of whatever file: 8-bit RGB, and the sizes that readers of files accept. io/image.h reads files of
- * any format, io/png.h also writes one. */
+/* An image in memory, of whatever file: 8-bit RGB, and the sizes that readers of files accept. io/image.h reads files
+ * of any format, io/png.h also writes one. */
 #ifndef IO_RGB_IMAGE_H
 #define IO_RGB_IMAGE_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "base/file.h"
+#include "base/sha256.h"
 
 enum { RGB_IMAGE_MAX_SIDE = 16384 };                    /* pixels; larger images are refused */
 static const size_t IMAGE_FILE_LIMIT = (size_t)4 << 30; /* bytes; larger files are refused */
@@ -27,6 +27,6 @@ ss_status rgb_image_make(rgb_image *image, int64_t width, int64_t height, const 
 ss_status rgb_image_check_sides(int64_t width, int64_t height, const char *name, ss_error *err);
 
 /* SHA-256 over width and height (32-bit little-endian each) and the RGB bytes: equal pixels, equal hash. */
-ss_status rgb_image_hash(const rgb_image *image, file_sha256 out, ss_error *err);
+void rgb_image_hash(const rgb_image *image, sha256_hex out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "io/json.h"
 #include "io/shard.h"
 #include "io/stored_type.h"

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "io/shard.h"
 
 static void from_f64(unsigned char *to, const unsigned char *from, size_t n) {

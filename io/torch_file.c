@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "io/bytes.h"
 
 enum { PROTOCOL_VERSION = 1001, TAR_MAGIC_AT = 257 };

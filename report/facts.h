@@ -6,6 +6,7 @@
 #include "report/page.h"
 #include "report/table.h"
 #include "base/notices.h"
+#include "base/sha256.h"
 #include "analysis/analyse.h"
 
 enum { FACTS_MAX_PICTURE_ROWS = 8, FACTS_MAX_PICTURE_COLUMNS = 16 };
@@ -40,15 +41,15 @@ typedef struct report_facts {
     report_table means;    /* condition, every probe column: means over all sites */
     report_table
         classes; /* token_class, sinks, share, strongest, mean_mass, keys: shares of all (strongest) sinks, of keys */
-    report_table blocks;  /* block, token_class, share: among the block's sinks */
-    report_table words;   /* segment, token_class, word, sinks, share, mean_mass */
-    report_table places;  /* row, column, sinks, grid_height, grid_width: in the image, on the grid of the block */
-    report_table modules; /* block, name, kind, heads, queries, keys, segments: the model's blocks */
-    report_table paths;   /* condition, step, latent_rmse, velocity_cosine: means over images */
-    report_table sets;    /* metric, condition, role, n, n_baseline, value, low, high, options */
-    int kinds;            /* kinds of attention in the model; a single one need not be named */
-    file_sha256 prompts_sha256; /* of the drawn prompts' texts in order, each with a line feed behind it */
-    double first_image_key;     /* share of the heaviest keys that are the first image key; NAN = no census */
+    report_table blocks;       /* block, token_class, share: among the block's sinks */
+    report_table words;        /* segment, token_class, word, sinks, share, mean_mass */
+    report_table places;       /* row, column, sinks, grid_height, grid_width: in the image, on the grid of the block */
+    report_table modules;      /* block, name, kind, heads, queries, keys, segments: the model's blocks */
+    report_table paths;        /* condition, step, latent_rmse, velocity_cosine: means over images */
+    report_table sets;         /* metric, condition, role, n, n_baseline, value, low, high, options */
+    int kinds;                 /* kinds of attention in the model; a single one need not be named */
+    sha256_hex prompts_sha256; /* of the drawn prompts' texts in order, each with a line feed behind it */
+    double first_image_key;    /* share of the heaviest keys that are the first image key; NAN = no census */
 
     int n_samples, n_columns;
     facts_sample sample[FACTS_MAX_PICTURE_ROWS];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/output.h"
 #include "report/figure.h"
 #include "report/findings_parts.h"

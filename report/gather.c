@@ -147,7 +147,7 @@ static ss_status gather_prompts(report_facts *f, const store *s, ss_error *err) 
     }
     report_table_free(&t);
     if (all.failed) return error_no_memory(err, "the prompts", all.len);
-    file_hash_bytes(all.s ? all.s : "", all.len, f->prompts_sha256);
+    sha256_of(all.s, all.len, f->prompts_sha256);
     text_free(&all);
     return SS_OK;
 }

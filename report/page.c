@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "io/png.h"
 
 void page_element(text *out, const char *tag, const char *classes, const char *s) {
@@ -54,18 +55,6 @@ void page_pair(text *out, text *figures) {
     text_free(figures);
 }
 
-void page_add_base64(text *out, const unsigned char *bytes, size_t n) {
-    static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned left = (unsigned)(n - i), word = (unsigned)bytes[i] << 16;
-        if (left > 1) word |= (unsigned)bytes[i + 1] << 8;
-        if (left > 2) word |= bytes[i + 2];
-        const char four[] = {DIGITS[word >> 18], DIGITS[word >> 12 & 63], left > 1 ? DIGITS[word >> 6 & 63] : '=',
-                             left > 2 ? DIGITS[word & 63] : '='};
-        text_add_n(out, four, 4);
-    }
-}
-
 /* Mean over factor x factor pixels; the remainder at the right and lower edge is cut. */
 static ss_status shrink(const rgb_image *image, int factor, rgb_image *out, ss_error *err) {
     *out = (rgb_image){.width = image->width / factor, .height = image->height / factor};
@@ -103,7 +92,7 @@ ss_status page_add_image(text *out, const rgb_image *image, const char *classes,
         text_addf(out, " width=\"%d\" height=\"%d\" alt=\"", image->width / factor, image->height / factor);
         text_add_html(out, alternative);
         text_add(out, "\" src=\"data:image/png;base64,");
-        page_add_base64(out, png, size);
+        base64_add(out, png, size);
         text_add(out, "\">");
         if (out->failed) status = error_no_memory(err, "a picture of a page", size);
     }

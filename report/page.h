@@ -40,8 +40,6 @@ void page_pair(text *out, text *figures);
 ss_status page_add_image(text *out, const rgb_image *image, const char *classes, const char *alternative, int max_side,
                          ss_error *err);
 
-void page_add_base64(text *out, const unsigned char *bytes, size_t n);
-
 /* The style sheet line by line (assets/page.css), ended by NULL. */
 extern const char *const PAGE_STYLE[];
 

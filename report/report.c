@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "io/csv.h"
 #include "report/latex.h"
 #include "report/sections.h"

@@ -88,7 +88,7 @@ static ss_status check_row(intake *w, const csv_table *t, int64_t r, const colum
         return csv_error(err, w->path, line, "%s has pixels %.12s.. in the store, %.12s.. here: it is another image",
                          image, pixels, csv_cell(t, r, c->pixels));
     }
-    file_sha256 hash;
+    sha256_hex hash;
     char *file = file_join(store_folder(w->s), path);
     if (!file) return error_no_memory(err, "a file name", 1);
     ss_status status = file_hash(file, hash, err);

@@ -31,7 +31,7 @@ typedef struct rescore {
 static ss_status check_own(store *s, const study_metric *m, ss_error *err) {
     const study *y = store_study(s);
     for (int i = 0; i < y->n_metrics; i++) {
-        file_sha256 own, given;
+        sha256_hex own, given;
         if (y->metric[i].row != m->row) continue;
         SS_TRY(study_metric_hash(&y->metric[i], own, err));
         SS_TRY(study_metric_hash(m, given, err));

@@ -228,10 +228,10 @@ static int score_files_recall(scorer *w, int i, int metric_index, file_score *x)
 }
 
 /* An image and its checksum; an image that cannot be read leaves *unread. */
-static ss_status read_picture(const char *path, rgb_image *image, file_sha256 hash, char **unread, ss_error *err) {
+static ss_status read_picture(const char *path, rgb_image *image, sha256_hex hash, char **unread, ss_error *err) {
     file_score failed = {0};
     ss_status status = image_read(path, image, err);
-    if (status == SS_OK) status = rgb_image_hash(image, hash, err);
+    if (status == SS_OK) rgb_image_hash(image, hash);
     status = as_problem(status, &failed, err);
     *unread = failed.problem;
     return status;
@@ -333,13 +333,13 @@ static ss_status check_needs(const scorer *w, ss_error *err) {
 
 /* Token ids are as much a part of a score as the weights are: those of transformers 4 are marked by nothing, as in the
  * files that older programs wrote. */
-static ss_status hash_weights(const study_metric *m, tokenizer_rules rules, file_sha256 out, ss_error *err) {
+static ss_status hash_weights(const study_metric *m, tokenizer_rules rules, sha256_hex out, ss_error *err) {
     text both = {0};
     SS_TRY(study_metric_hash(m, out, err));
     if (rules == TOKENIZER_TRANSFORMERS_4 || !(m->row->needs & METRIC_NEEDS_PROMPT)) return SS_OK;
     text_addf(&both, "%s %s", out, tokenizer_rules_name(rules));
     if (both.failed) return error_no_memory(err, "a checksum", both.len);
-    file_hash_bytes(both.s, both.len, out);
+    sha256_of(both.s, both.len, out);
     text_free(&both);
     return SS_OK;
 }

@@ -19,8 +19,8 @@ typedef struct file_scores {
     int64_t n;
     file_score *at; /* by image, then metric; those of sets last */
     int64_t known, failed;
-    file_sha256 *pixels, *baseline; /* [images]: of the decoded pixels (rgb_image_hash), "" where there are none */
-    file_sha256 *weights;           /* [metrics] */
+    sha256_hex *pixels, *baseline; /* [images]: of the decoded pixels (rgb_image_hash), "" where there are none */
+    sha256_hex *weights;           /* [metrics] */
 } file_scores;
 
 void file_scores_free(file_scores *s);

@@ -28,20 +28,20 @@ _Static_assert(sizeof(header) == 88, "a header has no gaps");
 
 /* One text and where its values are. */
 typedef struct wanted {
-    file_sha256 key;
+    sha256_hex key;
     const char *text;
     const resolved_settings *settings;
 } wanted;
 
 /* Each part ends with a zero byte, so that no two lists of parts are the same bytes. */
 static ss_status text_key(const pipeline *p, const text_folder *folder, const text_order *o, const char *text_,
-                          file_sha256 out, ss_error *err) {
+                          sha256_hex out, ss_error *err) {
     text t = {0};
     const char *parts[] = {"sinkscope text 1", p->row->about.name, folder->identity, text_};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) text_add_n(&t, parts[i], strlen(parts[i]) + 1);
     text_addf(&t, "%d %d", o->settings->max_text_tokens, o->repeat);
     ss_status status = t.failed ? error_no_memory(err, "name of a text", t.len) : SS_OK;
-    if (status == SS_OK) file_hash_bytes(t.s, t.len, out);
+    if (status == SS_OK) sha256_of(t.s, t.len, out);
     text_free(&t);
     return status;
 }
@@ -96,11 +96,11 @@ static int text_folder_read_text(const text_folder *folder, const text_shape *sh
     size_t size = 0;
     ss_error ignored; /* for any fault the file will be made again */
     const header h = header_of(shape, key);
-    file_sha256 sum;
+    sha256_hex sum;
     int good = path && file_read(path, expected, &data, &size, &ignored) == SS_OK && size == expected &&
                memcmp(data, &h, sizeof h) == 0;
     if (good) {
-        file_hash_bytes(data, size - KEY_SIZE, sum);
+        sha256_of(data, size - KEY_SIZE, sum);
         good = memcmp(data + size - KEY_SIZE, sum, KEY_SIZE) == 0;
     }
     if (good) /* malloc aligns the file, and the header is whole floats long */
@@ -118,13 +118,13 @@ static ss_status write_text(const text_folder *folder, const text_shape *shape, 
     const size_t size = text_file_bytes(shape), values = sizeof(header) + states_bytes(shape);
     const header h = header_of(shape, key);
     char *path = text_folder_path_of(folder, key), *data = malloc(size);
-    file_sha256 sum;
+    sha256_hex sum;
     ss_status status = path && data ? SS_OK : error_no_memory(err, "encoded text", size);
     if (status == SS_OK) {
         memcpy(data, &h, sizeof h);
         memcpy(data + sizeof h, states, states_bytes(shape));
         memcpy(data + values, pooled, pooled_bytes(shape));
-        file_hash_bytes(data, size - KEY_SIZE, sum);
+        sha256_of(data, size - KEY_SIZE, sum);
         memcpy(data + size - KEY_SIZE, sum, KEY_SIZE);
         status = file_write(path, data, size, err);
     }

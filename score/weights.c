@@ -159,7 +159,7 @@ ss_status weights_hash_folder(const char *folder, text *out, ss_error *err) {
     ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && i < names.n; i++) {
         char *path = file_join(folder, names.at[i]);
-        file_sha256 hash;
+        sha256_hex hash;
         if (!path) status = error_no_memory(err, folder, 1);
         else if (file_exists(path)) {
             status = file_hash(path, hash, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "io/content.h"
 #include "io/json.h"
 #include "base/folder.h"
@@ -71,7 +72,7 @@ static json_t *text_or_null(const char *s) { return s ? json_string(s) : json_nu
 
 static ss_status describe_file(const char *path, const char *name, json_t **out, ss_error *err) {
     struct stat st;
-    file_sha256 hash;
+    sha256_hex hash;
     if (stat(path, &st) != 0) return error_set_errno(err, SS_ERR_INPUT, path, "cannot be read");
     SS_TRY(file_hash(path, hash, err));
     json_t *o = json_object();
@@ -325,7 +326,7 @@ static ss_status check_file(const store *s, const char *folder, const json_t *fi
     SS_TRY(json_get_int(file, "mtime_ns", where, &mtime_ns, err));
     char *path = folder ? file_join(folder, name) : text_copy(name);
     if (!path) return error_no_memory(err, "a file name", 1);
-    file_sha256 now = "";
+    sha256_hex now = "";
     ss_status status = SS_OK;
     *same = 0;
     if (stat(path, &st) == 0) {

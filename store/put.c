@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "io/hdf5.h"
 
 /* GenEval's layout: images/CONDITION/PROMPT/samples/SEED.png, relative to the store. */
@@ -119,7 +120,7 @@ static float *gather_masses(const attn_run *run, attn_shape shape, int branches)
     return out;
 }
 
-static ss_status write_trace(const store *s, const plan *p, const store_result *r, text *relative, file_sha256 hash,
+static ss_status write_trace(const store *s, const plan *p, const store_result *r, text *relative, sha256_hex hash,
                              ss_error *err) {
     attn_shape shape = attn_run_shape(r->run);
     int branches = r->key_class[BRANCH_UNCOND] ? 2 : 1;
@@ -288,9 +289,9 @@ static ss_status put_failure(store *s, const plan *p, const store_result *r, ss_
 
 static ss_status put_rows(store *s, const plan *p, const store_result *r, const char *image, const char *trace,
                           const char *trace_hash, ss_error *err) {
-    file_sha256 pixels;
+    sha256_hex pixels;
     if (r->failure) return put_failure(s, p, r, err);
-    SS_TRY(rgb_image_hash(r->image, pixels, err));
+    rgb_image_hash(r->image, pixels);
     SS_TRY(put_unit(s, r, image, pixels, trace, trace_hash, err));
     for (int i = 0; i < r->n_scores; i++) {
         int number = (int)(r->score[i].metric - p->study->metric);
@@ -304,7 +305,7 @@ static ss_status put_rows(store *s, const plan *p, const store_result *r, const 
 
 ss_status store_put(store *s, const plan *p, const store_result *r, ss_error *err) {
     text image = {0}, trace = {0};
-    file_sha256 trace_hash = "";
+    sha256_hex trace_hash = "";
     ss_status status = r->failure ? SS_OK : write_image(s, p, r, &image, err);
     if (status == SS_OK && !r->failure && s->study->keep_masses && r->run)
         status = write_trace(s, p, r, &trace, trace_hash, err);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+
 struct store_rows {
     const store *s;
     sqlite3_stmt *stmt;
@@ -124,7 +126,7 @@ ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *er
     *out = (rgb_image){0};
     SS_TRY(store_prepare(s, "SELECT image, pixels FROM unit WHERE unit = ?", &q, err));
     sqlite3_bind_int64(q, 1, unit);
-    file_sha256 hash;
+    sha256_hex hash;
     const char *image, *pixels;
     char *path = NULL;
     ss_status status = read_file_columns(s, q, &image, &pixels, err);
@@ -133,7 +135,7 @@ ss_status store_image(const store *s, int64_t unit, rgb_image *out, ss_error *er
     if (status == SS_OK && !(path = file_join(s->folder, image))) status = error_no_memory(err, "a file name", 1);
     if (status == SS_OK) status = png_read(path, out, err);
     if (status == SS_ERR_INPUT) err->code = status = SS_ERR_STORE;
-    if (status == SS_OK) status = rgb_image_hash(out, hash, err);
+    if (status == SS_OK) rgb_image_hash(out, hash);
     if (status == SS_OK && strcmp(hash, pixels) != 0)
         status = error_set(err, SS_ERR_STORE, path,
                            "its pixels are not those that were recorded; the file was changed after "
@@ -148,7 +150,7 @@ ss_status store_check_trace(const store *s, int64_t unit, int *there, int *good,
     sqlite3_stmt *q;
     SS_TRY(store_prepare(s, "SELECT trace, trace_sha256 FROM unit WHERE unit = ?", &q, err));
     sqlite3_bind_int64(q, 1, unit);
-    file_sha256 hash;
+    sha256_hex hash;
     const char *trace, *recorded;
     char *path = NULL;
     ss_status status = read_file_columns(s, q, &trace, &recorded, err);

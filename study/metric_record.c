@@ -8,14 +8,14 @@
 
 /* SHA-256 of one file, or of the files of a folder (what opening reads lies in it). */
 static ss_status hash_path(const char *path, text *out, ss_error *err) {
-    file_sha256 hash;
+    sha256_hex hash;
     if (file_is_folder(path)) return weights_hash_folder(path, out, err);
     SS_TRY(file_hash(path, hash, err));
     text_addf(out, " %s", hash);
     return SS_OK;
 }
 
-ss_status study_metric_hash(const study_metric *m, file_sha256 out, ss_error *err) {
+ss_status study_metric_hash(const study_metric *m, sha256_hex out, ss_error *err) {
     text all = {0};
     int i = 0;
     ss_status status = SS_OK;
@@ -27,13 +27,13 @@ ss_status study_metric_hash(const study_metric *m, file_sha256 out, ss_error *er
         else text_addf(&all, " %s", value);
     }
     if (status == SS_OK && all.failed) status = error_no_memory(err, "a checksum", all.len);
-    if (status == SS_OK) file_hash_bytes(all.s, all.len, out);
+    if (status == SS_OK) sha256_of(all.s, all.len, out);
     text_free(&all);
     return status;
 }
 
 ss_status study_metric_describe(const study_metric *m, text *out, ss_error *err) {
-    file_sha256 hash;
+    sha256_hex hash;
     int i = 0;
     for (const option *o = m->row->about.options; o && o->name && i < STUDY_MAX_OPTIONS; o++, i++)
         text_addf(out, "%s%s: %s", i ? ", " : "", o->name, m->options[i].text ? m->options[i].text : "");
@@ -55,6 +55,6 @@ ss_status study_note_metrics(const study_metric *m, int n, notices *list, ss_err
 
 int study_metric_same(const char *described, const char *other) {
     const char *a = strstr(described, STUDY_METRIC_CHECKSUM), *b = strstr(other, STUDY_METRIC_CHECKSUM);
-    size_t n = sizeof STUDY_METRIC_CHECKSUM - 1 + sizeof(file_sha256) - 1;
+    size_t n = sizeof STUDY_METRIC_CHECKSUM - 1 + sizeof(sha256_hex) - 1;
     return !a || !b || strncmp(a, b, n) == 0; /* older stores have none */
 }

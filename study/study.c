@@ -435,7 +435,7 @@ static ss_status load(loader *l, const char *path, const study_places *places) {
     SS_TRY(yaml_read_file(path, &y->file, l->err));
     l->f = y->file;
     const char *source = yaml_source(y->file, &size);
-    file_hash_bytes(source, size, y->hash);
+    sha256_of(source, size, y->hash);
     y->path = loader_keep(y, path);
     if (!y->path) return loader_no_memory(l);
     SS_TRY(set_places(l, path, places));

@@ -7,6 +7,7 @@
 #define STUDY_STUDY_H
 
 #include "attn/run.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "io/yaml.h"
 #include "sampler/pipeline.h"
@@ -131,7 +132,7 @@ typedef struct study {
     const char *path;                                       /* as given */
     const char *base_folder, *current_folder, *data_folder; /* absolute; data may be NULL */
     yaml_file *file;                                        /* the source; strings and nodes point into it */
-    file_sha256 hash;                                       /* of the file's bytes */
+    sha256_hex hash;                                        /* of the file's bytes */
 
     const char *name, *question, *series; /* series: "" = of none */
     const char *model, *variant;          /* resolved; variant may be NULL */
@@ -195,7 +196,7 @@ ss_status study_parse_metrics(study *y, const char *written, const char *where, 
 #define STUDY_METRIC_CHECKSUM "sha256: "
 
 /* SHA-256 over all that decides a value: name, options, the bytes of the files that they name. */
-ss_status study_metric_hash(const study_metric *m, file_sha256 out, ss_error *err);
+ss_status study_metric_hash(const study_metric *m, sha256_hex out, ss_error *err);
 
 /* Append the options as one would write them, that checksum, and whether the weights are random. */
 ss_status study_metric_describe(const study_metric *m, text *out, ss_error *err);

@@ -2,10 +2,10 @@
  * tokenizers/src/normalizers/ of Hugging Face's tokenizers 0.23. */
 #include "text/normalizer.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "text/byte_level.h"
 #include "text/charsmap.h"
 #include "text/crate_unicode.h"
@@ -212,14 +212,14 @@ static ss_status apply_prepend(const step *s, piece *p, ss_error *err) {
 static ss_status read_precompiled(step *s, const json_t *tree, const char *where, ss_error *err) {
     const char *coded;
     SS_TRY(json_get_text(tree, "precompiled_charsmap", where, &coded, err));
-    size_t n = strlen(coded), padding = n >= 2 ? (size_t)(coded[n - 1] == '=') + (size_t)(coded[n - 2] == '=') : 0;
-    if (n % 4 || n == 0 || n > INT32_MAX)
+    size_t n = strlen(coded), size;
+    if (n % 4 || n == 0)
         return error_set(err, SS_ERR_INPUT, where, "has a precompiled_charsmap of %zu characters; expected base64", n);
     s->table = malloc(n / 4 * 3 + 1);
     if (!s->table) return error_no_memory(err, where, n);
-    int size = EVP_DecodeBlock(s->table, (const unsigned char *)coded, (int)n);
-    if (size < 0) return error_set(err, SS_ERR_INPUT, where, "has a precompiled_charsmap that is not base64");
-    return charsmap_read(&s->charsmap, s->table, (size_t)size - padding, where, err);
+    if (base64_read(coded, n, s->table, &size) != 0)
+        return error_set(err, SS_ERR_INPUT, where, "has a precompiled_charsmap that is not base64");
+    return charsmap_read(&s->charsmap, s->table, size, where, err);
 }
 
 static ss_status apply_precompiled(const step *s, piece *p, ss_error *err) {

@@ -3,11 +3,11 @@
 #include "text/t5_steps.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "io/json.h"
 
 static const char SPACE_SIGN[] = "\xE2\x96\x81"; /* U+2581 */
@@ -25,12 +25,11 @@ void t5_steps_convert(t5_steps *s, const spiece_model *model, t5_prefix prefix) 
 static ss_status check_charsmap(const json_t *step, const spiece_model *model, const char *where, ss_error *err) {
     const char *coded;
     SS_TRY(json_get_text(step, "precompiled_charsmap", where, &coded, err));
-    size_t n = strlen(coded), padding = n >= 2 ? (size_t)(coded[n - 1] == '=') + (size_t)(coded[n - 2] == '=') : 0;
-    unsigned char *bytes = n % 4 == 0 && n < INT32_MAX ? malloc(n / 4 * 3 + 1) : NULL;
-    int decoded = bytes ? EVP_DecodeBlock(bytes, (const unsigned char *)coded, (int)n) : -1;
-    size_t size = decoded < 0 ? 0 : (size_t)decoded - padding;
-    if (!bytes && n % 4 == 0 && n < INT32_MAX) return error_no_memory(err, where, n);
-    int same = bytes && model->charsmap && size == model->charsmap_size && memcmp(bytes, model->charsmap, size) == 0;
+    size_t n = strlen(coded), size;
+    unsigned char *bytes = malloc(n / 4 * 3 + 1);
+    if (!bytes) return error_no_memory(err, where, n);
+    int same = base64_read(coded, n, bytes, &size) == 0 && model->charsmap && size == model->charsmap_size &&
+               memcmp(bytes, model->charsmap, size) == 0;
     free(bytes);
     if (same) return SS_OK;
     return error_set(err, SS_ERR_INPUT, where, "has a precompiled_charsmap other than that of spiece.model");

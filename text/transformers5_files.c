@@ -2,10 +2,10 @@
  * tokenizer_config.json has added_tokens_decoder, special_tokens_map.json and added_tokens.json do not. */
 #include "text/transformers5_files.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/content.h"
@@ -179,11 +179,11 @@ ss_status read_wordpiece_file(const char *path, json_t **out, ss_error *err) {
 
 /* The normalization table in base64, null where there is none. */
 static json_t *coded_table(const spiece_model *m) {
-    if (!m->charsmap || m->charsmap_size == 0 || m->charsmap_size > INT32_MAX / 2) return json_null();
-    unsigned char *coded = malloc(m->charsmap_size / 3 * 4 + 5);
-    json_t *value = NULL;
-    if (coded && EVP_EncodeBlock(coded, m->charsmap, (int)m->charsmap_size) > 0) value = json_string((char *)coded);
-    free(coded);
+    if (!m->charsmap || m->charsmap_size == 0) return json_null();
+    text coded = {0};
+    base64_add(&coded, m->charsmap, m->charsmap_size);
+    json_t *value = coded.failed ? NULL : json_string(coded.s);
+    text_free(&coded);
     return value;
 }
 

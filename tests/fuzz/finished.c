@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/laboratory/world.h"
 

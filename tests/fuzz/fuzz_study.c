@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "study/plan.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/laboratory/fake.h"

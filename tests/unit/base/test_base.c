@@ -225,7 +225,7 @@ static void test_files(void **state) {
     (void)state;
     char folder[64], path[96];
     ss_error err;
-    file_sha256 hash;
+    sha256_hex hash;
     snprintf(folder, sizeof folder, "test-base-%ld/a/b", (long)getpid());
     assert_int_equal(file_make_folder(folder, &err), SS_OK);
     snprintf(path, sizeof path, "%s/x", folder);
@@ -289,14 +289,14 @@ static void test_reader(void **state) {
     (void)state;
     enum { SIZE = (3 << 20) + 5 };
     char path[64], *content = malloc(SIZE), *found = malloc(SIZE);
-    file_sha256 hash, expected;
+    sha256_hex hash, expected;
     file_reader reader;
     ss_error err;
     assert_true(content && found);
     for (int i = 0; i < SIZE; i++) content[i] = (char)(i * 7 + i / 4096);
     snprintf(path, sizeof path, "test-base-%ld", (long)getpid());
     assert_int_equal(file_write(path, content, SIZE, &err), SS_OK);
-    file_hash_bytes(content, SIZE, expected);
+    sha256_of(content, SIZE, expected);
     assert_int_equal(file_hash(path, hash, &err), SS_OK);
     assert_string_equal(hash, expected);
     assert_int_equal(file_reader_open(&reader, path, &err), SS_OK);

@@ -65,7 +65,7 @@ static void test_round_trip(void **state) {
 static void test_same_bytes(void **state) {
     (void)state;
     ss_error err;
-    file_sha256 one, two;
+    sha256_hex one, two;
     float *x = make_data();
     write_one("one.h5", x);
     sleep(1); /* a time stamp would show */

@@ -23,7 +23,7 @@ typedef struct row {
     char name[64];
     size_t offset, size;
     int width, height;
-    file_sha256 hash;
+    sha256_hex hash;
 } row;
 
 static int read_row(FILE *f, row *r) {
@@ -54,12 +54,12 @@ static void test_kinds(void **state) {
     for (; read_row(f, &r); n++) {
         ss_error err = {0};
         rgb_image image;
-        file_sha256 hash;
+        sha256_hex hash;
         if (image_decode(binary + r.offset, r.size, r.name, &image, &err) != SS_OK)
             fail_msg("%s: %s", r.name, err.message);
         assert_int_equal(image.width, r.width);
         assert_int_equal(image.height, r.height);
-        file_hash_bytes(image.rgb, 3 * (size_t)image.width * (size_t)image.height, hash);
+        sha256_of(image.rgb, 3 * (size_t)image.width * (size_t)image.height, hash);
         if (strcmp(hash, r.hash) != 0) fail_msg("%s: pixels differ from Pillow's", r.name);
         rgb_image_free(&image);
     }

@@ -74,7 +74,7 @@ static void test_round_trip(void **state) {
 static void test_same_bytes_whatever_the_order(void **state) {
     (void)state;
     ss_error err;
-    file_sha256 x, y;
+    sha256_hex x, y;
     const float f[2] = {1, 2};
     const int64_t ids[1] = {3};
     const safetensors_output one[] = {{"b", CHECKPOINT_F32, 1, {2}, f}, {"a", CHECKPOINT_I64, 1, {1}, ids}};

@@ -1,4 +1,4 @@
-/* Pages: base64, escaping, contents, pictures; words and numbers; LaTeX. */
+/* Pages: escaping, contents, pictures; words and numbers; LaTeX. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,25 +14,6 @@
 #include "report/trace_page.h"
 #include "report/words.h"
 #include "wellformed.h"
-
-/* RFC 4648, section 10. */
-static void test_base64(void **state) {
-    (void)state;
-    static const char *const VECTOR[][2] = {{"", ""},
-                                            {"f", "Zg=="},
-                                            {"fo", "Zm8="},
-                                            {"foo", "Zm9v"},
-                                            {"foob", "Zm9vYg=="},
-                                            {"fooba", "Zm9vYmE="},
-                                            {"foobar", "Zm9vYmFy"}};
-    for (int i = 0; i < 7; i++) {
-        text t = {0};
-        text_add(&t, "");
-        page_add_base64(&t, (const unsigned char *)VECTOR[i][0], strlen(VECTOR[i][0]));
-        assert_string_equal(t.s, VECTOR[i][1]);
-        text_free(&t);
-    }
-}
 
 static void write_words(const void *facts, text *out) { page_element(out, "p", NULL, facts); }
 static void write_nothing(const void *facts, text *out) { (void)facts, (void)out; }
@@ -66,8 +47,8 @@ static void test_style(void **state) {
     assert_int_equal(depth, 0);
 }
 
-/* What assets/embed.awk makes of a script: its opening comment is gone, escapes are as they were, nothing ends it early,
- * and the last line has no end. */
+/* What assets/embed.awk makes of a script: its opening comment is gone, escapes are as they were, nothing ends it
+ * early, and the last line has no end. */
 static void test_script(void **state) {
     (void)state;
     text whole = {0};
@@ -198,9 +179,9 @@ static void test_latex(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_base64),  cmocka_unit_test(test_sections),
-                                       cmocka_unit_test(test_style), cmocka_unit_test(test_script),   cmocka_unit_test(test_images),
-                                       cmocka_unit_test(test_numbers), cmocka_unit_test(test_conditions),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sections), cmocka_unit_test(test_style),
+                                       cmocka_unit_test(test_script),   cmocka_unit_test(test_images),
+                                       cmocka_unit_test(test_numbers),  cmocka_unit_test(test_conditions),
                                        cmocka_unit_test(test_latex)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "report/facts.h"
 #include "report/compare.h"
 #include "report/report.h"
@@ -100,7 +101,7 @@ static void test_prompts_are_known(void **state) {
     analysis *a;
     report_facts f;
     text all = {0};
-    file_sha256 expected;
+    sha256_hex expected;
     world_open(&w, WORLD_STUDY, 12, 0);
     assert_int_equal(world_run(&w, "a", NULL, &err), SS_OK);
     assert_int_equal(store_open(&s, world_path(&w, "a"), STORE_READ, NULL, &err), SS_OK);
@@ -114,7 +115,7 @@ static void test_prompts_are_known(void **state) {
         n += drawn;
     }
     assert_int_equal(n, 6);
-    file_hash_bytes(all.s, all.len, expected);
+    sha256_of(all.s, all.len, expected);
     assert_string_equal(f.prompts_sha256, expected);
     text_free(&all);
     facts_free(&f);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "fake.h"
 #include "stored.h"
 #include "run/verify.h"

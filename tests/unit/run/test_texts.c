@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "fake.h"
 #include "analysis/analyse.h"
 #include "world.h"

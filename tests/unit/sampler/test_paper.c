@@ -45,7 +45,7 @@ static void test_vectors_are_of_this_model(void **state) {
     json_t *want;
     json_object_foreach(json_object_get(vectors, "files"), name, want) {
         char path[512];
-        file_sha256 found;
+        sha256_hex found;
         ss_error err = {0};
         snprintf(path, sizeof path, "%s/%s", MODEL, name);
         check(file_hash(path, found, &err), &err);

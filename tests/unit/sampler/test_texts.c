@@ -180,7 +180,7 @@ static void test_broken(void **state) {
     for (int damage = 0; damage < 9; damage++) {
         static const long at[] = {9, 30, 120, -1, -1, -1, -1};
         embedding *e;
-        file_sha256 was, is;
+        sha256_hex was, is;
         check(pipeline_encode_into(o.p, &folder, &order, 1, NULL, NULL, &err), &err);
         assert_int_equal(files(first, sizeof first, 0), 1);
         check(file_hash(first, was, &err), &err);

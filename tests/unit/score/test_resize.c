@@ -16,10 +16,10 @@
 
 /* A row is ` seed filter width height new_width new_height hash`. */
 static void expect_hash(const void *bytes, size_t size, const char *row, const char *at) {
-    file_sha256 found;
+    sha256_hex found;
     char expected[17];
     assert_int_equal(sscanf(at, "%16s", expected), 1);
-    file_hash_bytes(bytes, size, found);
+    sha256_of(bytes, size, found);
     found[16] = 0;
     if (strcmp(found, expected) != 0) fail_msg("differs: %s", row);
 }

@@ -102,7 +102,7 @@ static void test_version_1(void **state) {
         "CREATE VIEW keys AS SELECT 'as it was' AS a");
     expect_open(&w, STORE_WRITE, SS_ERR_STORE, "is of version 1; this program reads it, and writes version 3 only");
     char *path = file_join(w.folder, "reference/results.sqlite");
-    file_sha256 was, is;
+    sha256_hex was, is;
     ss_error err;
     assert_int_equal(file_hash(path, was, &err), SS_OK);
     char *after = world_exports(&w, "reference");

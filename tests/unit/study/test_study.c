@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "fake.h"
 #include "study/study.h"
 #include "study/swap.h"

@@ -51,9 +51,9 @@ static text row_of(const tokenizer *t, const char *s, int limit) {
 }
 
 static int hash_is(const text *row, const unsigned char *expected) {
-    file_sha256 found;
+    sha256_hex found;
     char hex[2 * HASH + 1];
-    file_hash_bytes(row->s, row->len, found);
+    sha256_of(row->s, row->len, found);
     for (int i = 0; i < HASH; i++) snprintf(hex + 2 * i, 3, "%02x", expected[i]);
     return strncmp(found, hex, 2 * HASH) == 0;
 }
