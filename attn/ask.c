@@ -1,10 +1,18 @@
 /* The requests of a batch to one attention call: the needs of its probes, record and selectors, and the interventions
  * in force. The only stage that reads the call. */
+#include <string.h>
+
 #include "attn/call.h"
 #include "tensor/backend.h"
 
 static int in_force(const attn_intervention *v, const attn_item *item, int block) {
     return bits_get(&v->blocks, block) && bits_get(&v->steps, item->step) && (v->branches >> item->branch & 1);
+}
+
+static unsigned selector_needs(const attn_intervention *v) {
+    if (v->edit->on == EDIT_ON_NOTHING) return 0;
+    const attn_selector *s = v->selector;
+    return !s->looks || s->looks(v->selector_options, v->scope) ? s->needs : 0;
 }
 
 /* NEED_* of an item: its probes', the record's, the selectors'. */
@@ -17,10 +25,18 @@ static unsigned needs_of(const attn_item *item, int block) {
     if (m->map) needs |= NEED_MASS | NEED_LSE;
     for (int i = 0; p && i < p->n; i++) {
         const attn_intervention *v = &p->intervention[i];
-        if (in_force(v, item, block)) needs |= NEED_LSE | (v->edit->on == EDIT_ON_NOTHING ? 0 : v->selector->needs);
+        if (in_force(v, item, block)) needs |= NEED_LSE | selector_needs(v);
     }
     for (int i = 0; i < m->n_probes; i++) needs |= m->probe[i]->needs;
     return needs;
+}
+
+/* What the selectors of an item look at in the call itself. */
+static unsigned chooses_from(const item_request *r) {
+    unsigned needs = 0;
+    for (int i = 0; i < r->n; i++)
+        needs |= selector_needs(r->force[i].is) & ~(attn_recalls(r->force[i].is) ? (unsigned)NEED_MASS : 0u);
+    return needs & (NEED_MASS | NEED_ROW_MAX | NEED_VALUES);
 }
 
 /* ---- before the call ---- */
@@ -119,15 +135,18 @@ static ss_status find_kinds(const attn_call *call, attn_request *out, ss_error *
     return find_rows(call, ROWS_TEXT, &out->text_rows, err);
 }
 
-static attn_place place_of(const attn_call *call) {
+static attn_place place_of(compute *c, const attn_call *call) {
     const attention_args *a = &call->args;
+    size_t n = (size_t)call->n_key_segments;
+    attn_segment *segments = attn_notes(c, n, sizeof *segments); /* the network's own may go before they are read */
+    if (segments && !arena_is_counted(segments) && n) memcpy(segments, call->key_segments, n * sizeof *segments);
     return (attn_place){.block = call->block,
                         .batch = (int)a->q.dim[0],
                         .heads = (int)a->q.dim[2],
                         .queries = (int)a->q.dim[1],
                         .keys = (int)a->k.dim[1],
                         .width = (int)a->q.dim[3],
-                        .segments = call->key_segments,
+                        .segments = segments,
                         .n_segments = call->n_key_segments,
                         .projects = call->output_gram != NULL,
                         .has_input = !tensor_is_none(call->block_input),
@@ -137,9 +156,13 @@ static attn_place place_of(const attn_call *call) {
 void attn_ask(compute *c, const attn_call *call, attn_request *out) {
     const uint8_t *image_class = NULL;
     ss_error err;
-    *out = (attn_request){.place = place_of(call)};
-    out->item = attn_scratch(c, (size_t)call->batch->n, sizeof *out->item);
-    if (call->kind == ATTN_SELF) image_class = attn_scratch_of(c, (size_t)out->place.keys, 1, KEY_IMAGE);
+    *out = (attn_request){.place = place_of(c, call)};
+    out->item = attn_notes(c, (size_t)call->batch->n, sizeof *out->item);
+    if (call->kind == ATTN_SELF) {
+        uint8_t *classes = attn_notes(c, (size_t)out->place.keys, 1);
+        if (classes && !arena_is_counted(classes)) memset(classes, KEY_IMAGE, (size_t)out->place.keys);
+        image_class = classes;
+    }
     if (!compute_ok(c) || c->be->counts) return;
     for (int b = 0; b < call->batch->n; b++) {
         item_request *r = &out->item[b];
@@ -147,6 +170,7 @@ void attn_ask(compute *c, const attn_call *call, attn_request *out) {
             (attn_rows_differ(r) && find_kinds(call, out, &err) != SS_OK))
             compute_fail(c, &err);
         out->needs |= r->needs;
+        out->chooses |= chooses_from(r);
         if (call->kind != ATTN_SELF) continue;
         r->key_class = image_class;
         r->word = NULL;

@@ -6,6 +6,8 @@
 #include "attn/call.h"
 #include "tensor/backend.h"
 
+enum { RESULTS_OF_AN_EDIT = 2 * 4 + 2 + 1 /* of a pair: two kinds of rows, a preview, the output */ };
+
 /* Where shapes alone are computed: what the largest edit would take. */
 static void account(compute *c, const attn_operands *o, const attn_request *ask, const attn_stats *stats) {
     const attn_place *p = &ask->place;
@@ -16,9 +18,9 @@ static void account(compute *c, const attn_operands *o, const attn_request *ask,
     attn_outcome outcome;
     op_attention(c, &o->args, NULL);
     attn_measure_activations(c, o, ask, NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS, stats);
-    op_head_norms(c, one.out, attn_gram_values(c, o->gram, p->heads), stats->output_norm,
-                  stats->output_projected); /* as if all rows were measured */
-    op_sizes(c, one.out, stats->output_sizes[0], stats->output_sizes[1]);
+    op_head_norms(c, one.out, attn_gram_values(c, o->gram, p->heads), TENSOR_NONE, TENSOR_NONE); /* as if all rows */
+    op_sizes(c, one.out, TENSOR_NONE, TENSOR_NONE);
+    compute_kept(c, TENSOR_F64, 1, (int64_t[]){(int64_t)p->batch * p->heads * RESULTS_OF_AN_EDIT});
     if (!attn_edit_allocate(c, p, items, EDIT_MAX_STEPS, EDIT_MAX_STEPS, &choice, &scratch, &outcome)) return;
     attention_edit op = {.row_end = p->queries, .set_begin = outcome.set.begin};
     attention_output output = {.row_end = p->queries};
@@ -41,33 +43,34 @@ static attn_group next_group(const attn_request *ask, int begin, int most) {
     return g;
 }
 
-/* Choose, change and observe. */
+/* Choose and change; what is to be observed is noted. */
 static void finish_group(compute *c, const attn_operands *o, const attn_request *ask, attn_group group,
-                         const attn_stats *stats) {
+                         noted_call *noted) {
     const item_request *first = &ask->item[group.begin];
     attn_choice choice;
     edit_scratch scratch;
     attn_outcome outcome;
     if (first->n == 0) {
-        attn_observe(ask, group, stats, NULL, NULL);
+        attn_note_group(c, noted, group, NULL, NULL);
         return;
     }
     if (!attn_edit_allocate(c, &ask->place, group.items, first->n, attn_output_edits(first), &choice, &scratch,
                             &outcome))
         return;
-    attn_choose(c, ask, group, stats, &scratch, &choice);
-    if (compute_ok(c)) attn_change(c, o, ask, group, &choice, stats->lse, &scratch, &outcome);
-    if (compute_ok(c)) attn_observe(ask, group, stats, &choice, &outcome);
+    attn_choose(c, ask, group, &noted->stats, &scratch, &choice);
+    if (compute_ok(c)) attn_change(c, o, ask, group, &choice, &noted->stats, &scratch, &outcome);
+    if (compute_ok(c)) attn_note_group(c, noted, group, &choice, &outcome);
 }
 
-static void finish(compute *c, const attn_operands *o, const attn_request *ask, const attn_stats *stats) {
-    int most = attn_edit_most_items(&ask->place), b = 0;
-    for (; compute_ok(c) && b < ask->place.batch; b++) attn_keep(c, o, ask, b, stats);
-    for (b = 0; compute_ok(c) && b < ask->place.batch;) {
+/* By groups, whose memory of the call is given back between them. */
+static void finish(compute *c, const attn_operands *o, const attn_request *ask, noted_call *noted) {
+    int most = attn_edit_most_items(&ask->place);
+    for (int b = 0; compute_ok(c) && b < ask->place.batch;) {
         attn_group group = next_group(ask, b, most);
-        arena_mark mark = arena_get_mark(c->scratch);
-        finish_group(c, o, ask, group, stats);
-        arena_release(c->scratch, mark);
+        arena_mark scratch = arena_get_mark(c->scratch), host = arena_get_mark(c->host);
+        finish_group(c, o, ask, group, noted);
+        arena_release(c->scratch, scratch);
+        arena_release(c->host, host);
         b += group.items;
     }
 }
@@ -79,15 +82,23 @@ void attn_forward(compute *c, const attn_call *call) {
         return;
     }
     const attn_operands operands = {call->args, call->block_input, call->block_context, call->output_gram};
+    attn_pending own = {0}, *pending = call->batch->pending ? call->batch->pending : &own;
     attn_request ask;
     attn_stats stats;
-    arena_mark mark = arena_get_mark(c->scratch);
+    compute_mark mark = compute_get_mark(c);
     attn_ask(c, call, &ask);
-    attn_allocate_stats(c, &ask.place, &stats); /* whether or not asked for, so that a count of scratch has it */
+    attn_allocate_stats(c, &ask.place, compute_has_values(c) ? ask.needs : ~0u, &stats); /* a count: all that can be */
     if (compute_ok(c) && c->be->counts) account(c, &operands, &ask, &stats);
     else if (compute_ok(c)) {
         attn_attend(c, &operands, &ask, &stats);
-        finish(c, &operands, &ask, &stats);
+        noted_call *noted = attn_note_call(c, pending, &ask, &stats);
+        if (noted) finish(c, &operands, &ask, noted);
     }
-    arena_release(c->scratch, mark);
+    if (pending == &own) {
+        attn_read(c, &own, NULL, 0);
+        compute_release(c, mark);
+        return;
+    }
+    arena_release(c->scratch, mark.scratch);
+    arena_release(c->host, mark.host);
 }

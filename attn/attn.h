@@ -5,7 +5,8 @@
  * element, and is carried out here: kernel -> selectors (on the unedited P) -> edits (rank-k) -> probes.
  *
  * This folder never touches the elements of q, k, v: the kernel and the rank-k correction are operations of the
- * backend (tensor/compute.h), which return per-key and per-row statistics in host memory. */
+ * backend (tensor/compute.h). What they report of keys and rows are results in the backend's memory, which the host
+ * reads: at once what a selector looks at, everything else together at the end of the pass. */
 #ifndef ATTN_ATTN_H
 #define ATTN_ATTN_H
 
@@ -53,9 +54,15 @@ typedef struct attn_item {
     const void *words; /* the pipeline's own, for `word` */
 } attn_item;
 
+/* What the calls of a pass measured and nobody has read yet; all zero at first. */
+typedef struct attn_pending {
+    struct noted_call *first, *last;
+} attn_pending;
+
 typedef struct attn_batch {
     int n;                 /* the batch size B of the forward pass */
     const attn_item *item; /* [n] */
+    attn_pending *pending; /* where calls leave what they measured until attn_read; NULL: each call reads its own */
 } attn_batch;
 
 /* What lengths after the output projection are made from: W_h^T W_h, head by head, of the projection of the image's
@@ -87,6 +94,11 @@ int attn_asks_image_alone(const attn_batch *batch, int block);
 
 /* Attend; measure and edit as the batch's items ask. Errors go to the context (compute_fail). */
 void attn_forward(compute *c, const attn_call *call);
+
+/* Read at once what the calls of a pass measured and n results `more` of the caller's (op_read), and record it call by
+ * call. The pass began with a mark of the context's memory that is not released yet; the batch's items are still there.
+ * 0: the context has an error. */
+int attn_read(compute *c, attn_pending *pending, host_read *const *more, int n);
 
 /* The segment that holds `key`, or NULL. */
 const attn_segment *attn_segment_of(const attn_segment *segments, int n, int key);
@@ -165,18 +177,20 @@ typedef struct attn_selector {
      * time; NULL = it finds keys for every text. */
     int (*wanted)(const select_input *in, int key);
     unsigned needs; /* NEED_* */
-    int matches;    /* 1 = an arm of a matched control: sinks without a match are left out and counted */
-    int sinks;      /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */
-    int queries;    /* 1 = chooses query rows, not keys */
-    int global;     /* 1 = supports the global scope */
-    int sized;      /* 1 = its options say how many keys: neither k nor a share is asked for */
+    /* Whether an intervention with these options looks at any of them; NULL = always. */
+    int (*looks)(const option_value *options, attn_scope scope);
+    int matches; /* 1 = an arm of a matched control: sinks without a match are left out and counted */
+    int sinks;   /* 1 = chooses among the k heaviest keys: what it suppresses are sinks */
+    int queries; /* 1 = chooses query rows, not keys */
+    int global;  /* 1 = supports the global scope */
+    int sized;   /* 1 = its options say how many keys: neither k nor a share is asked for */
 } attn_selector;
 
 /* What an edit of the output sees of one head. */
 typedef struct output_input {
     const option_value *options;
     int64_t row_begin, row_end;
-    const double *lse;     /* [queries] */
+    const double *lse;     /* [queries] EDIT_ON_NOTHING */
     const double *rest;    /* [queries] EDIT_ON_KEYS: 1 - p_i of the set */
     const double *push;    /* [queries] EDIT_ON_KEYS, OUTPUT_PUSH: |o'_i - o_i| of the set's mask */
     const int32_t *chosen; /* EDIT_ON_QUERIES: the rows, ascending */

@@ -6,9 +6,10 @@
  *   attn_change   the operands, the choice      -> attn_outcome   the edited output, and what the edit did
  *   attn_observe  request, stats, outcome       -> the record of the item's run
  *
- * Only attn_ask reads the call. attn_observe reads no tensor: it needs numbers alone, so it may come later than the
- * call. Pairs are (item, head), `heads` of them an item. Arrays lie in the context's scratch and last as long as the
- * call. */
+ * Only attn_ask reads the call. Stats and outcomes are results in the backend's memory until they are read (op_read):
+ * by attn_choose and attn_change what they need at once, all others together before attn_observe, at the end of the
+ * pass or of the call (attn_pending). Pairs are (item, head), `heads` of them an item. What attn_observe needs lies in
+ * the context's memory of a pass (kept, notes), the rest in that of the call (scratch, host). */
 #ifndef ATTN_CALL_H
 #define ATTN_CALL_H
 
@@ -55,6 +56,7 @@ typedef struct attn_request {
     row_range image_rows,
         text_rows;      /* the queries of each kind; found where interventions of an item differ in theirs */
     unsigned needs;     /* of all items together */
+    unsigned chooses;   /* those of them that selectors look at */
     item_request *item; /* [batch] */
 } attn_request;
 
@@ -71,31 +73,46 @@ typedef struct attn_operands {
     attn_gram *gram;                   /* or NULL */
 } attn_operands;
 
-/* What was measured of the whole batch; [B, H, ..] as in attention_stats. */
+/* What can be reported of a whole batch; the table in attend.c has their shapes. */
+typedef enum attn_stat {
+    STAT_MASS,
+    STAT_ENTROPY,
+    STAT_CONCENTRATION,
+    STAT_LSE,
+    STAT_ROW_MAX,
+    STAT_VALUE_NORM, /* |v|, and |W_O v| where the call has W_O */
+    STAT_VALUE_PROJECTED,
+    STAT_OUTPUT_NORM, /* |o|, |W_O o| of the item's measured rows, [H, rows] at the beginning of its line */
+    STAT_OUTPUT_PROJECTED,
+    STAT_INPUT_LARGEST, /* magnitudes of the block's image input */
+    STAT_INPUT_P95,
+    STAT_CONTEXT_LARGEST, /* of its text input */
+    STAT_CONTEXT_P95,
+    STAT_OUTPUT_LARGEST, /* of the unedited output */
+    STAT_OUTPUT_P95,
+    STAT_COUNT
+} attn_stat;
+
 typedef struct attn_stats {
-    double *mass, *entropy, *concentration, *lse;
-    float *row_max;
-    /* NEED_VALUES: |v|, |W_O v| [B, H, Nk]; NEED_OUTPUTS: |o|, |W_O o| [B, H Nq], of the item's measured rows;
-     * projected lengths only where the call has W_O */
-    float *value_norm, *value_projected, *output_norm, *output_projected;
-    /* NEED_ACTIVATIONS: largest, then 95th percentile: of the inputs [B], of the output [B, H] */
-    float *input_sizes[2], *context_sizes[2], *output_sizes[2];
+    host_read of[STAT_COUNT]; /* none: not asked for */
+    host_read *map;           /* [batch]: a map's vector of P of every head [heads, n], TENSOR_F64; or none */
 } attn_stats;
+
+/* The numbers of a batch item that were read; NULL where there are none. */
+const double *attn_stat_doubles(const attn_stats *stats, attn_stat stat, int item);
+const float *attn_stat_floats(const attn_stats *stats, attn_stat stat, int item);
 
 /* ---- attend.c ---- */
 
-/* Scratch for all of them. */
-void attn_allocate_stats(compute *c, const attn_place *place, attn_stats *out);
+/* Memory for those in `needs`. */
+void attn_allocate_stats(compute *c, const attn_place *place, unsigned needs, attn_stats *out);
 
-/* The kernel, and those lengths and magnitudes of unedited activations that were requested. */
+/* The kernel, those lengths and magnitudes of unedited activations that were requested, and the maps' vectors of P. */
 void attn_attend(compute *c, const attn_operands *operands, const attn_request *ask, const attn_stats *out);
 
 /* Only the lengths and magnitudes in `needs`. */
 void attn_measure_activations(compute *c, const attn_operands *operands, const attn_request *ask, unsigned needs,
                               const attn_stats *out);
-
-/* What item b's run keeps of the unedited P for others: masses for its conditions, a vector of P for a map. */
-void attn_keep(compute *c, const attn_operands *operands, const attn_request *ask, int b, const attn_stats *stats);
 
 /* One batch item of the operands, or several. */
 attention_args attn_slice(const attention_args *a, int begin, int n);
@@ -112,13 +129,20 @@ typedef struct attn_choice {
     key_sets of[EDIT_MAX_STEPS];
 } attn_choice;
 
+/* What one operation did to some rows: results [pairs], as in attention_edit. */
+typedef struct edit_result {
+    int64_t rows;
+    host_read before, after, dose, direct;
+} edit_result;
+
 /* What the edit did; arrays by pairs. */
 typedef struct attn_outcome {
-    int64_t rows;                  /* acted on, of every item */
-    double *before, *after, *dose; /* sums over rows; of the dose, of its square */
-    int64_t *direct;
-    int *touched; /* query rows chosen, or 1 where an edit acts without choosing */
-    key_sets set; /* the union of the sets of keys */
+    edit_result part[2]; /* of score and value edits, by kinds of rows */
+    int n_parts;
+    edit_result kept;   /* of the last preview, where edits of the output alone are in force; else rows = 0 */
+    edit_result output; /* the dose of the edits of the output; rows = 0 where there are none */
+    int *touched;       /* query rows chosen, or 1 where an edit acts without choosing */
+    key_sets set;       /* the union of the sets of keys */
 } attn_outcome;
 
 /* Working arrays of an edit. */
@@ -126,49 +150,74 @@ typedef struct edit_scratch {
     double *select_mass; /* the selectors' own, as in select_input */
     int32_t *select_key;
     uint8_t *select_mark;
-    uint8_t *member, *mark;        /* [pairs keys] as attention_edit.member; [keys] */
-    float *noise;                  /* [pairs keys, width] as attention_edit.noise */
-    normal_run *draw;              /* [pairs keys] runs that are drawn together */
-    double *before, *after, *dose; /* [pairs] of one operation */
-    int64_t *direct;
+    uint8_t *member, *mark; /* [pairs keys] as attention_edit.member; [keys] */
+    tensor noise;           /* [pairs keys, width] as attention_edit.noise */
+    normal_run *draw;       /* [pairs keys] runs that are drawn together */
     /* edits of the output */
     double *amount[EDIT_MAX_STEPS]; /* per intervention that edits the output: [pairs, rows] */
-    double *rest, *push;            /* [pairs, rows] of one preview */
-    float *direction;               /* [pairs, rows, width] as attention_output.direction */
+    tensor rest, push;              /* [pairs, rows] of one preview */
+    tensor direction;               /* [pairs, rows, width] as attention_output.direction */
     tensor original;                /* [items, rows, heads, width]: the output before any edit */
 } edit_scratch;
 
 /* How many items of a call are edited at a time, at most. */
 int attn_edit_most_items(const attn_place *place);
 
-/* Scratch for the edit of `items` items under n interventions, n_outputs of which edit the output; 0 and the context's
+/* Memory for the edit of `items` items under n interventions, n_outputs of which edit the output; 0 and the context's
  * error where there is none. */
 int attn_edit_allocate(compute *c, const attn_place *place, int items, int n, int n_outputs, attn_choice *choice,
                        edit_scratch *scratch, attn_outcome *outcome);
 
-/* The sets of all interventions in force, from the unedited P. */
-void attn_choose(compute *c, const attn_request *ask, attn_group group, const attn_stats *stats,
-                 const edit_scratch *scratch, attn_choice *out);
+/* The sets of all interventions in force, from the unedited P; what selectors look at is read first, of the whole
+ * batch. */
+void attn_choose(compute *c, const attn_request *ask, attn_group group, attn_stats *stats, const edit_scratch *scratch,
+                 attn_choice *out);
 
-/* Apply the chosen edits to the output. `lse` of the whole batch. */
+/* Apply the chosen edits to the output. */
 void attn_change(compute *c, const attn_operands *operands, const attn_request *ask, attn_group group,
-                 const attn_choice *choice, const double *lse, edit_scratch *scratch, attn_outcome *out);
+                 const attn_choice *choice, attn_stats *stats, edit_scratch *scratch, attn_outcome *out);
 
 /* How many interventions of an item edit the output. */
 int attn_output_edits(const item_request *item);
 
+/* ---- pending.c ---- */
+
+/* What is noted of a group until it is observed. */
+typedef struct noted_group {
+    struct noted_group *next;
+    attn_group group;
+    int edited; /* 1 = choice and outcome are there */
+    attn_choice choice;
+    attn_outcome outcome;
+} noted_group;
+
+/* What is noted of a call. */
+typedef struct noted_call {
+    struct noted_call *next;
+    attn_request ask;
+    attn_stats stats;
+    noted_group *first, *last;
+} noted_call;
+
+/* A call that waits to be observed; NULL and the context's error. */
+noted_call *attn_note_call(compute *c, attn_pending *pending, const attn_request *ask, const attn_stats *stats);
+/* A group of it; choice and outcome are copied, both NULL where nothing is edited. */
+void attn_note_group(compute *c, noted_call *call, attn_group group, const attn_choice *choice,
+                     const attn_outcome *outcome);
+
 /* ---- observe.c ---- */
 
-/* Into the record of the group's runs: where interventions acted, probes' columns, heaviest keys, masses. choice and
- * outcome: NULL where nothing is edited. */
-void attn_observe(const attn_request *ask, attn_group group, const attn_stats *stats, const attn_choice *choice,
-                  const attn_outcome *outcome);
+/* Into the records of the runs: recalled masses and maps of the call; then group by group where interventions acted,
+ * probes' columns, heaviest keys, masses. Everything was read. */
+void attn_observe(const noted_call *call);
 
-/* ---- scratch ---- */
+/* ---- memory ---- */
 
-/* `n` elements of scratch, or NULL and the context's error. */
+/* `n` elements of the host's memory of a call, or NULL and the context's error. */
 void *attn_scratch(compute *c, size_t n, size_t size);
-/* The same with every byte set, where scratch is more than counted. */
+/* The same with every byte set, where memory is more than counted. */
 void *attn_scratch_of(compute *c, size_t n, size_t size, int byte);
+/* The same of the host's memory of a pass. */
+void *attn_notes(compute *c, size_t n, size_t size);
 
 #endif

@@ -7,18 +7,21 @@
 
 /* ---- scratch ---- */
 
-void *attn_scratch(compute *c, size_t n, size_t size) {
-    void *p = arena_alloc(c->scratch, n * size);
+static void *take(compute *c, arena *memory, size_t n, size_t size) {
+    void *p = arena_alloc(memory, n * size);
     ss_error err;
     if (p) return p;
     error_set(
         &err, SS_ERR_RESOURCE, NULL,
         "out of scratch memory for measuring attention: %zu bytes in use, %zu more asked for; use a smaller image "
         "or batch",
-        arena_used(c->scratch), n * size);
+        arena_used(memory), n * size);
     compute_fail(c, &err);
     return NULL;
 }
+
+void *attn_scratch(compute *c, size_t n, size_t size) { return take(c, c->host, n, size); }
+void *attn_notes(compute *c, size_t n, size_t size) { return take(c, c->notes, n, size); }
 
 void *attn_scratch_of(compute *c, size_t n, size_t size, int byte) {
     void *p = attn_scratch(c, n, size);
@@ -36,6 +39,17 @@ int attn_edit_most_items(const attn_place *p) {
     return (int)(most < 1 ? 1 : most < p->batch ? most : p->batch);
 }
 
+/* Results of one operation on edited pairs, kept until they are observed. */
+static edit_result result_new(compute *c, int64_t pairs, int with_all) {
+    edit_result r = {0};
+    r.dose.from = compute_kept(c, TENSOR_F64, 1, &pairs);
+    if (!with_all) return r;
+    r.before.from = compute_kept(c, TENSOR_F64, 1, &pairs);
+    r.after.from = compute_kept(c, TENSOR_F64, 1, &pairs);
+    r.direct.from = compute_kept(c, TENSOR_I64, 1, &pairs);
+    return r;
+}
+
 static void allocate_sets(compute *c, key_sets *sets, size_t pairs, size_t most) {
     sets->begin = attn_scratch_of(c, pairs + 1, sizeof *sets->begin, 0);
     sets->key = attn_scratch(c, pairs * most, sizeof *sets->key);
@@ -45,29 +59,21 @@ static void allocate_sets(compute *c, key_sets *sets, size_t pairs, size_t most)
 int attn_edit_allocate(compute *c, const attn_place *p, int items, int n, int n_outputs, attn_choice *choice,
                        edit_scratch *s, attn_outcome *o) {
     size_t pairs = (size_t)items * (size_t)p->heads, keys = (size_t)p->keys, rows = (size_t)p->queries;
-    size_t width = (size_t)p->width, most = keys > rows ? keys : rows;
+    size_t most = keys > rows ? keys : rows;
     *s = (edit_scratch){.select_mass = attn_scratch(c, most, sizeof *s->select_mass),
                         .select_key = attn_scratch(c, 3 * most, sizeof *s->select_key),
                         .select_mark = attn_scratch(c, most, 1),
                         .member = attn_scratch(c, pairs * keys, 1),
                         .mark = attn_scratch(c, keys, 1),
-                        .noise = attn_scratch(c, pairs * keys * width, sizeof *s->noise),
-                        .draw = attn_scratch(c, pairs * keys, sizeof *s->draw),
-                        .before = attn_scratch_of(c, pairs, sizeof *s->before, 0),
-                        .after = attn_scratch_of(c, pairs, sizeof *s->after, 0),
-                        .dose = attn_scratch_of(c, pairs, sizeof *s->dose, 0),
-                        .direct = attn_scratch_of(c, pairs, sizeof *s->direct, 0)};
-    *o = (attn_outcome){.before = attn_scratch_of(c, pairs, sizeof *o->before, 0),
-                        .after = attn_scratch_of(c, pairs, sizeof *o->after, 0),
-                        .dose = attn_scratch_of(c, pairs, sizeof *o->dose, 0),
-                        .direct = attn_scratch_of(c, pairs, sizeof *o->direct, 0),
-                        .touched = attn_scratch_of(c, pairs, sizeof *o->touched, 0)};
+                        .noise = compute_2d(c, (int64_t)(pairs * keys), p->width),
+                        .draw = attn_scratch(c, pairs * keys, sizeof *s->draw)};
+    *o = (attn_outcome){.touched = attn_scratch_of(c, pairs, sizeof *o->touched, 0)};
     allocate_sets(c, &o->set, pairs, keys);
     for (int i = 0; i < n; i++) allocate_sets(c, &choice->of[i], pairs, most);
     if (n_outputs == 0) return compute_ok(c);
-    s->rest = attn_scratch(c, pairs * rows, sizeof *s->rest);
-    s->push = attn_scratch(c, pairs * rows, sizeof *s->push);
-    s->direction = attn_scratch(c, pairs * rows * width, sizeof *s->direction);
+    s->rest = compute_tensor_of(c, TENSOR_F64, 2, (int64_t[]){(int64_t)pairs, p->queries});
+    s->push = compute_tensor_of(c, TENSOR_F64, 2, (int64_t[]){(int64_t)pairs, p->queries});
+    s->direction = compute_3d(c, (int64_t)pairs, p->queries, p->width);
     s->original = compute_4d(c, items, p->queries, p->heads, p->width);
     for (int i = 0; i < n; i++) s->amount[i] = attn_scratch(c, pairs * rows, sizeof *s->amount[i]);
     return compute_ok(c);
@@ -83,7 +89,9 @@ typedef struct edit {
     const item_request *item; /* [items] of the group; all have the interventions of the first */
     int64_t pairs;
     const attn_choice *choice;
-    const double *lse; /* [pairs, queries] */
+    tensor lse;           /* [items, heads, queries] */
+    host_read *batch_lse; /* of the whole batch, for edits that read it; the group's pairs begin at `first_pair` */
+    int64_t first_pair;
     edit_scratch *s;
     attn_outcome *out;
 } edit;
@@ -150,11 +158,11 @@ static void draw_noise(const edit *e, const attention_edit *op, const int *numbe
                 if (op->step[s].op == EDIT_VALUE_NOISE && e->s->member[x] >> s & 1) last = s;
             if (last < 0) continue;
             normal_run *run = &e->s->draw[n++];
-            *run = (normal_run){stream[last], (double)op->step[last].param, width, e->s->noise + x * width};
+            *run = (normal_run){stream[last], (double)op->step[last].param, x * width, width};
             philox_skip(&run->stream, (uint64_t)set->key[x] * (uint64_t)width);
         }
     }
-    op_normals(e->c, e->s->draw, n);
+    op_normals(e->c, e->s->noise, e->s->draw, n);
 }
 
 /* The steps of the interventions that act on `rows` (ROWS_ALL: whatever rows they name): score edits first, each kind
@@ -187,29 +195,29 @@ static void edit_rows(const edit *e, attn_rows rows, row_range range) {
     op.set_begin = e->out->set.begin;
     op.keys = e->out->set.key;
     op.member = s->member;
-    op.noise = s->noise;
-    if (noisy) draw_noise(e, &op, number);
-    op.mass_before = s->before;
-    op.mass_after = s->after;
-    op.dose = s->dose;
-    op.direct_rows = s->direct;
-    op_attention_edit(e->c, &e->args, &op);
-    double n = (double)row_range_count(range);
-    e->out->rows += row_range_count(range);
-    for (int64_t pair = 0; pair < e->pairs; pair++) {
-        e->out->before[pair] += n * s->before[pair];
-        e->out->after[pair] += n * s->after[pair];
-        e->out->dose[pair] += n * s->dose[pair] * s->dose[pair];
-        e->out->direct[pair] += s->direct[pair];
+    if (noisy) {
+        op.noise = s->noise;
+        draw_noise(e, &op, number);
     }
+    edit_result *r = &e->out->part[e->out->n_parts++];
+    *r = result_new(e->c, e->pairs, 1);
+    r->rows = row_range_count(range);
+    op.mass_before = r->before.from;
+    op.mass_after = r->after.from;
+    op.dose = r->dose.from;
+    op.direct_rows = r->direct.from;
+    op_attention_edit(e->c, &e->args, &op);
 }
 
 /* ---- the output ---- */
 
-/* What a mask of intervention i's keys would do, row by row: scratch `rest`, `push` for a push, and its results by
+/* What a mask of intervention i's keys would do, row by row: into scratch `rest`, `push` for a push; and its results by
  * pairs. */
-static void preview(const edit *e, int i, row_range range) {
+static edit_result preview(const edit *e, int i, row_range range) {
     int step[EDIT_MAX_STEPS];
+    edit_result r = {.rows = row_range_count(range)};
+    r.before.from = compute_kept(e->c, TENSOR_F64, 1, &e->pairs);
+    r.direct.from = compute_kept(e->c, TENSOR_I64, 1, &e->pairs);
     for (int j = 0; j < e->item->n; j++) step[j] = j == i ? 0 : -1;
     join_sets(e, step);
     attention_edit op = {.row_begin = range.begin,
@@ -221,11 +229,12 @@ static void preview(const edit *e, int i, row_range range) {
                          .member = e->s->member,
                          .lse = e->lse,
                          .preview = 1,
-                         .mass_before = e->s->before,
-                         .direct_rows = e->s->direct,
+                         .mass_before = r.before.from,
+                         .direct_rows = r.direct.from,
                          .row_rest = e->s->rest,
-                         .row_push = e->item->force[i].is->edit->output == OUTPUT_PUSH ? e->s->push : NULL};
+                         .row_push = e->item->force[i].is->edit->output == OUTPUT_PUSH ? e->s->push : TENSOR_NONE};
     op_attention_edit(e->c, &e->args, &op);
+    return r;
 }
 
 /* Rows of every head in the directions of a stream: N(0, 1) components, a row's numbers in a block of their own. */
@@ -234,29 +243,40 @@ static void draw_directions(const edit *e, const attn_intervention *v, row_range
     for (int64_t pair = 0; pair < e->pairs; pair++) {
         if (!e->out->touched[pair]) continue;
         normal_run *run = &e->s->draw[n++];
-        *run = (normal_run){.scale = 1,
-                            .n = row_range_count(range) * width,
-                            .out = e->s->direction + (pair * rows + range.begin) * width};
+        *run = (normal_run){.scale = 1, .at = (pair * rows + range.begin) * width, .n = row_range_count(range) * width};
         edit_stream(e, v, "norm-matched", pair, &run->stream);
         philox_skip(&run->stream, (uint64_t)range.begin * (uint64_t)width);
     }
-    op_normals(e->c, e->s->draw, n);
+    op_normals(e->c, e->s->direction, e->s->draw, n);
 }
 
-/* The amounts of intervention i, an edit of the output, from the unedited P. */
+/* The host's copy of scratch or of lse, of a pair; NULL where it was not read. */
+static const double *row_numbers(const host_read *r, int64_t pair, int64_t rows) {
+    return r->values ? (const double *)r->values + pair * rows : NULL;
+}
+
+/* The amounts of intervention i, an edit of the output, from the unedited P; they are the host's to find, so the
+ * numbers of the rows are read. */
 static void find_amounts(const edit *e, int i, row_range range) {
     const attn_intervention *v = e->item->force[i].is;
     int64_t rows = e->place->queries, heads = e->place->heads;
-    if (v->edit->on == EDIT_ON_KEYS) preview(e, i, range);
+    host_read rest = {0}, push = {0};
+    if (v->edit->on == EDIT_ON_KEYS) {
+        e->out->kept = preview(e, i, range);
+        rest.from = e->s->rest;
+        if (v->edit->output == OUTPUT_PUSH) push.from = e->s->push;
+    }
+    if (v->edit->on == EDIT_ON_NOTHING) op_read(e->c, e->c->notes, &e->batch_lse, 1); /* once for all groups */
+    if (!op_read(e->c, e->c->host, (host_read *[]){&rest, &push}, 2)) return;
     for (int64_t pair = 0; compute_ok(e->c) && pair < e->pairs; pair++) {
         const int32_t *begin = e->choice->of[i].begin;
         double *amount = e->s->amount[i] + pair * rows;
         output_input in = {.options = v->edit_options,
                            .row_begin = range.begin,
                            .row_end = range.end,
-                           .lse = e->lse + pair * rows,
-                           .rest = e->s->rest + pair * rows,
-                           .push = e->s->push + pair * rows,
+                           .lse = row_numbers(e->batch_lse, e->first_pair + pair, rows),
+                           .rest = row_numbers(&rest, pair, rows),
+                           .push = row_numbers(&push, pair, rows),
                            .chosen = e->choice->of[i].key + begin[pair],
                            .n_chosen = begin[pair + 1] - begin[pair]};
         for (int64_t row = range.begin; row < range.end; row++) amount[row] = v->edit->output == OUTPUT_GAIN ? 1 : 0;
@@ -269,7 +289,9 @@ static void find_amounts(const edit *e, int i, row_range range) {
 /* The output edits, in the program's order; the rows of all interventions are the same (checked with the
  * program). Amounts were found before anything was edited. The dose is that of all edits together. */
 static void edit_output(const edit *e, row_range range) {
-    double n = (double)row_range_count(range);
+    edit_result *r = &e->out->output;
+    *r = result_new(e->c, e->pairs, 0);
+    r->rows = row_range_count(range);
     for (int i = 0; i < e->item->n; i++) {
         const attn_intervention *v = e->item->force[i].is;
         if (!is_output_edit(v->edit)) continue;
@@ -278,26 +300,15 @@ static void edit_output(const edit *e, row_range range) {
                                .row_begin = range.begin,
                                .row_end = range.end,
                                .amount = e->s->amount[i],
-                               .direction = e->s->direction,
+                               .direction = v->edit->output == OUTPUT_PUSH ? e->s->direction : TENSOR_NONE,
                                .original = e->s->original,
-                               .dose = e->s->dose};
+                               .dose = r->dose.from};
         op_attention_output(e->c, &e->args, &op);
-    }
-    for (int64_t pair = 0; pair < e->pairs; pair++) e->out->dose[pair] = n * e->s->dose[pair] * e->s->dose[pair];
-    e->out->rows = row_range_count(range);
-}
-
-/* Masses of the keys that output edits name, where no other edit reports its own: their weights stay as they are. */
-static void keep_masses(const edit *e, row_range range) {
-    double n = (double)row_range_count(range);
-    for (int64_t pair = 0; pair < e->pairs; pair++) {
-        e->out->before[pair] = e->out->after[pair] = n * e->s->before[pair];
-        e->out->direct[pair] = e->s->direct[pair];
     }
 }
 
 void attn_change(compute *c, const attn_operands *operands, const attn_request *ask, attn_group group,
-                 const attn_choice *choice, const double *lse, edit_scratch *scratch, attn_outcome *out) {
+                 const attn_choice *choice, attn_stats *stats, edit_scratch *scratch, attn_outcome *out) {
     const attn_place *p = &ask->place;
     const item_request *item = &ask->item[group.begin];
     const edit e = {.c = c,
@@ -306,7 +317,9 @@ void attn_change(compute *c, const attn_operands *operands, const attn_request *
                     .item = item,
                     .pairs = (int64_t)group.items * p->heads,
                     .choice = choice,
-                    .lse = lse + (int64_t)group.begin * p->heads * p->queries,
+                    .lse = tensor_slice(stats->of[STAT_LSE].from, 0, group.begin, group.items),
+                    .batch_lse = &stats->of[STAT_LSE],
+                    .first_pair = (int64_t)group.begin * p->heads,
                     .s = scratch,
                     .out = out};
     int n_outputs = attn_output_edits(item), alike = !attn_rows_differ(item);
@@ -314,11 +327,9 @@ void attn_change(compute *c, const attn_operands *operands, const attn_request *
     if (n_outputs)
         op_copy(c, tensor_slice(scratch->original, 1, same.begin, row_range_count(same)),
                 tensor_slice(e.args.out, 1, same.begin, row_range_count(same)));
-    for (int i = 0; i < item->n; i++) {
-        if (!is_output_edit(item->force[i].is->edit)) continue;
-        find_amounts(&e, i, same);
-        if (item->force[i].is->edit->on == EDIT_ON_KEYS && n_outputs == item->n) keep_masses(&e, same);
-    }
+    for (int i = 0; i < item->n; i++)
+        if (is_output_edit(item->force[i].is->edit)) find_amounts(&e, i, same);
+    if (n_outputs < item->n) out->kept.rows = 0; /* others report masses of their own */
     if (alike) edit_rows(&e, ROWS_ALL, same);
     else { /* one operation for each kind of row */ edit_rows(&e, ROWS_IMAGE, ask->image_rows);
         if (compute_ok(c)) edit_rows(&e, ROWS_TEXT, ask->text_rows);

@@ -1,5 +1,5 @@
-/* Into the record of each item's run, of every head: probes' columns, heaviest keys, masses. Reads numbers alone, no
- * tensor. */
+/* Into the record of each item's run: recalled masses, maps; of every head probes' columns, heaviest keys, masses.
+ * Works on numbers that were read. */
 #include <math.h>
 
 #include "attn/call.h"
@@ -13,35 +13,68 @@ static double mean_of(const float *x, int64_t n) {
 static void observe_activations(const attn_request *ask, int b, int head, const attn_stats *stats, observation *o) {
     const attn_place *p = &ask->place;
     unsigned needs = ask->item[b].needs;
-    size_t heads = (size_t)p->heads, pair = (size_t)b * heads + (size_t)head, keys = (size_t)p->keys;
+    size_t keys = (size_t)p->keys;
     if (needs & NEED_VALUES) {
-        o->value_norm = stats->value_norm + pair * keys;
-        if (p->projects) o->value_projected = stats->value_projected + pair * keys;
+        o->value_norm = attn_stat_floats(stats, STAT_VALUE_NORM, b) + (size_t)head * keys;
+        if (p->projects) o->value_projected = attn_stat_floats(stats, STAT_VALUE_PROJECTED, b) + (size_t)head * keys;
     }
     if (needs & NEED_OUTPUTS) {
-        int64_t n = row_range_count(ask->item[b].measured);
-        size_t at = (size_t)b * heads * (size_t)p->queries + (size_t)(head * n); /* as attend.c puts it */
-        o->output_norm = mean_of(stats->output_norm + at, n);
-        o->output_projected = p->projects ? mean_of(stats->output_projected + at, n) : (double)NAN;
+        int64_t n = row_range_count(ask->item[b].measured), at = head * n;
+        o->output_norm = mean_of(attn_stat_floats(stats, STAT_OUTPUT_NORM, b) + at, n);
+        o->output_projected =
+            p->projects ? mean_of(attn_stat_floats(stats, STAT_OUTPUT_PROJECTED, b) + at, n) : (double)NAN;
     }
     if (needs & NEED_ACTIVATIONS)
         for (int i = 0; i < 2; i++) {
-            o->sizes[i] = p->has_input ? stats->input_sizes[i][b] : NAN;
-            o->sizes[2 + i] = p->has_context ? stats->context_sizes[i][b] : NAN;
-            o->sizes[4 + i] = stats->output_sizes[i][pair];
+            o->sizes[i] = p->has_input ? *attn_stat_floats(stats, STAT_INPUT_LARGEST + i, b) : NAN;
+            o->sizes[2 + i] = p->has_context ? *attn_stat_floats(stats, STAT_CONTEXT_LARGEST + i, b) : NAN;
+            o->sizes[4 + i] = attn_stat_floats(stats, STAT_OUTPUT_LARGEST + i, b)[head];
         }
+}
+
+/* Sums over the acted rows of one pair; of the dose, of its square. */
+typedef struct edit_sums {
+    int64_t rows, direct;
+    double before, after, dose;
+} edit_sums;
+
+static double number_of(const host_read *r, int at) { return ((const double *)r->values)[at]; }
+static int64_t count_of(const host_read *r, int at) { return ((const int64_t *)r->values)[at]; }
+
+static edit_sums sums_of(const attn_outcome *e, int at) {
+    edit_sums s = {0};
+    for (int i = 0; i < e->n_parts; i++) {
+        const edit_result *r = &e->part[i];
+        double n = (double)r->rows, dose = number_of(&r->dose, at);
+        s.rows += r->rows;
+        s.before += n * number_of(&r->before, at);
+        s.after += n * number_of(&r->after, at);
+        s.dose += n * dose * dose;
+        s.direct += count_of(&r->direct, at);
+    }
+    if (e->kept.rows) { /* weights stay as they are */
+        s.before = s.after = (double)e->kept.rows * number_of(&e->kept.before, at);
+        s.direct = count_of(&e->kept.direct, at);
+    }
+    if (e->output.rows) { /* that of all edits together */
+        double dose = number_of(&e->output.dose, at);
+        s.dose = (double)e->output.rows * dose * dose;
+        s.rows = e->output.rows;
+    }
+    return s;
 }
 
 /* What the edit did to the head that is the `at`-th pair of its group. */
 static void observe_edit(const item_request *r, int at, const attn_choice *choice, const attn_outcome *e,
                          observation *o) {
+    edit_sums s = sums_of(e, at);
     for (int i = 0; i < r->n; i++) o->left_out += choice->of[i].left_out[at];
-    o->edited = e->rows > 0 && (e->set.begin[at] < e->set.begin[at + 1] || e->touched[at] > 0);
+    o->edited = s.rows > 0 && (e->set.begin[at] < e->set.begin[at + 1] || e->touched[at] > 0);
     if (!o->edited) return;
-    o->set_mass_before = e->before[at] / (double)e->rows;
-    o->set_mass_after = e->after[at] / (double)e->rows;
-    o->dose = sqrt(e->dose[at] / (double)e->rows);
-    o->direct_rows = e->direct[at];
+    o->set_mass_before = s.before / (double)s.rows;
+    o->set_mass_after = s.after / (double)s.rows;
+    o->dose = sqrt(s.dose / (double)s.rows);
+    o->direct_rows = s.direct;
     o->set = e->set.key + e->set.begin[at];
     o->set_size = e->set.begin[at + 1] - e->set.begin[at];
     o->query_rows = o->set_size == 0 ? e->touched[at] : 0;
@@ -53,16 +86,18 @@ static void observe_head(const attn_request *ask, int b, int head, int at, const
     const item_request *r = &ask->item[b];
     const attn_item *item = r->item;
     const attn_measure *m = r->measure;
-    size_t keys = (size_t)p->keys, pair = (size_t)b * (size_t)p->heads + (size_t)head;
-    const double *mass = stats->mass + pair * keys;
+    const double *masses = r->needs & NEED_MASS ? attn_stat_doubles(stats, STAT_MASS, b) : NULL;
+    const double *mass = masses ? masses + (size_t)head * (size_t)p->keys : NULL;
     observation o = {.step = item->step,
                      .block = p->block,
                      .head = head,
                      .keys = p->keys,
                      .branch = item->branch,
                      .mass = mass,
-                     .entropy = stats->entropy[pair],
-                     .concentration = stats->concentration[pair],
+                     .entropy = r->needs & NEED_ENTROPY ? attn_stat_doubles(stats, STAT_ENTROPY, b)[head] : (double)NAN,
+                     .concentration = r->needs & NEED_CONCENTRATION
+                                          ? attn_stat_doubles(stats, STAT_CONCENTRATION, b)[head]
+                                          : (double)NAN,
                      .r = m->r,
                      .noop_below = m->noop_below,
                      .run = item->run,
@@ -89,14 +124,48 @@ static void count_acted(const item_request *r, int heads, int first, const attn_
     }
 }
 
-void attn_observe(const attn_request *ask, attn_group group, const attn_stats *stats, const attn_choice *choice,
-                  const attn_outcome *outcome) {
+static void observe_group(const attn_request *ask, const noted_group *g, const attn_stats *stats) {
     int heads = ask->place.heads;
-    for (int i = 0; i < group.items; i++) {
-        const item_request *r = &ask->item[group.begin + i];
+    const attn_choice *choice = g->edited ? &g->choice : NULL;
+    const attn_outcome *outcome = g->edited ? &g->outcome : NULL;
+    for (int i = 0; i < g->group.items; i++) {
+        int b = g->group.begin + i;
+        const item_request *r = &ask->item[b];
         const attn_measure *m = r->measure;
         if (choice) count_acted(r, heads, i * heads, choice);
         if (!m || !(m->n_probes || m->top > 0 || m->keep_masses)) continue;
-        for (int h = 0; h < heads; h++) observe_head(ask, group.begin + i, h, i * heads + h, stats, choice, outcome);
+        for (int h = 0; h < heads; h++) observe_head(ask, b, h, i * heads + h, stats, choice, outcome);
     }
+}
+
+/* ---- what a run keeps of the unedited P for others ---- */
+
+static void recall(const attn_request *ask, int b, const attn_stats *stats) {
+    const attn_item *item = ask->item[b].item;
+    if (bits_get(&ask->item[b].measure->recall, ask->place.block))
+        attn_run_recall(item->run, item->step, ask->place.block, item->branch, attn_stat_doubles(stats, STAT_MASS, b));
+}
+
+/* A map's vector: the mean over heads. */
+static void keep_map(const attn_request *ask, int b, const host_read *map) {
+    const attn_item *item = ask->item[b].item;
+    size_t heads = (size_t)ask->place.heads, n = (size_t)map->from.dim[1];
+    const double *part = map->values;
+    if (!part) return;
+    float *out = attn_run_map_at(item->run, item->step, ask->place.block);
+    for (size_t x = 0; x < n; x++) {
+        double sum = 0;
+        for (size_t h = 0; h < heads; h++) sum += part[h * n + x];
+        out[x] = (float)(sum / (double)heads);
+    }
+}
+
+void attn_observe(const noted_call *call) {
+    const attn_request *ask = &call->ask;
+    for (int b = 0; b < ask->place.batch; b++) {
+        if (!ask->item[b].measure) continue;
+        recall(ask, b, &call->stats);
+        keep_map(ask, b, &call->stats.map[b]);
+    }
+    for (const noted_group *g = call->first; g; g = g->next) observe_group(ask, g, &call->stats);
 }

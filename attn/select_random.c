@@ -22,6 +22,10 @@ static int draw(philox *r, int keys, int want, const uint8_t *taken, int32_t *or
     return have;
 }
 
+static int select_random_looks(const option_value *options, attn_scope scope) {
+    return options[0].word == EXCLUDE_TOP || scope == SCOPE_GLOBAL;
+}
+
 static ss_status select_random(const select_input *in, key_sets *out, ss_error *err) {
     int n = 0, excludes = in->options[0].word == EXCLUDE_TOP;
     for (int head = 0; head < in->heads; head++) {
@@ -47,5 +51,6 @@ static ss_status select_random(const select_input *in, key_sets *out, ss_error *
 const attn_selector attn_selector_random = {
     .about = {"random", "k keys drawn uniformly without replacement", RANDOM_OPTIONS},
     .select = select_random,
+    .looks = select_random_looks,
     .needs = NEED_MASS,
     .global = 1};

@@ -157,12 +157,12 @@ static void forward(attn_run *run, int seed) {
     for (int i = 0; compute_ok(cpu) && i < 3; i++) {
         philox r;
         philox_init(&r, (uint64_t)seed, &(uint64_t){(uint64_t)i}, 1);
-        op_normals(cpu, &(normal_run){r, 1, tensor_elements(input[i]), input[i].data}, 1);
+        op_normals(cpu, input[i], &(normal_run){r, 1, 0, tensor_elements(input[i])}, 1);
     }
     for (int i = sites.segment[0].length; classes && i < sites.keys; i++) classes[i] = i % 4 ? KEY_PADDING : KEY_WORD;
     attn_item item[2];
     for (int i = 0; i < 2; i++) item[i] = (attn_item){.run = run, .branch = (attn_branch)i, .key_class = classes};
-    attn_batch batch = {2, item};
+    attn_batch batch = {2, item, NULL};
     mmdit_input in = {latents, states, pooled, timestep, sites.segment, sites.n_segments, &batch};
     if (classes) mmdit_forward(cpu, g, blocks->weights, &in);
     must(compute_status(cpu, &err), &err);

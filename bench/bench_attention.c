@@ -1,7 +1,7 @@
-/* Speed of attention on the cpu backend: bench_attention [THREADS [bf16]] (default 1, float32). Plain, with every statistic, and with
- * an edit (mask of the k heaviest keys per head, then all rows forced onto the direct path); and the mask with nothing
- * but what it needs, against its goal, in SD3-medium's joint attention at 512 and 1024 px. Best of several repetitions;
- * processor time beside the wall's. */
+/* Speed of attention on the cpu backend: bench_attention [THREADS [bf16]] (default 1, float32). Plain, with every
+ * statistic, and with an edit (mask of the k heaviest keys per head, then all rows forced onto the direct path); and
+ * the mask with nothing but what it needs, against its goal, in SD3-medium's joint attention at 512 and 1024 px. Best
+ * of several repetitions; processor time beside the wall's. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +104,8 @@ static void show_goal(const job *j, int k) {
            1e3 * with, more, more <= 5 ? "met" : "MISSED", memory, memory <= 16 ? "met" : "MISSED");
 }
 
+static tensor doubles(size_t n) { return tensor_1d(take(n, sizeof(double)), TENSOR_F64, (int64_t)n); }
+
 static void bench(compute *c, weight_form form, int batch, int tokens, int heads, int d, int k, int has_goal) {
     philox r;
     philox_init(&r, 1, NULL, 0);
@@ -113,15 +115,15 @@ static void bench(compute *c, weight_form form, int batch, int tokens, int heads
     j.args.v = operand(&r, batch, tokens, heads, d);
     j.args.out = operand(&r, batch, tokens, heads, d);
     size_t pairs = (size_t)(batch * heads), n = (size_t)tokens;
-    j.stats = (attention_stats){.row_end = tokens, .r = 5, .mass = take(pairs * n, sizeof(double))};
-    j.stats.entropy = take(pairs, sizeof(double));
-    j.stats.concentration = take(pairs, sizeof(double));
-    j.stats.lse = take(pairs * n, sizeof(double));
+    j.stats = (attention_stats){.row_end = tokens, .r = 5, .mass = doubles(pairs * n)};
+    j.stats.entropy = doubles(pairs);
+    j.stats.concentration = doubles(pairs);
+    j.stats.lse = doubles(pairs * n);
     int32_t *begin = take(pairs + 1, sizeof *begin), *keys = take(pairs * (size_t)k, sizeof *keys);
     uint8_t *member = take(pairs * (size_t)k, 1);
     measured(&j);
     for (size_t i = 0; i < pairs; i++) {
-        heaviest(keys + i * (size_t)k, j.stats.mass + i * n, tokens, k);
+        heaviest(keys + i * (size_t)k, (const double *)j.stats.mass.data + i * n, tokens, k);
         begin[i + 1] = (int32_t)((i + 1) * (size_t)k);
     }
     memset(member, 1, pairs * (size_t)k);
@@ -145,8 +147,16 @@ static void bench(compute *c, weight_form form, int batch, int tokens, int heads
     show(".. all rows direct", direct, base, 0);
     j.edit.force_direct = 0;
     if (has_goal) show_goal(&j, k);
-    void *owned[] = {j.args.q.data,   j.args.k.data, j.args.v.data,         j.args.out.data, j.stats.mass,
-                     j.stats.entropy, j.stats.lse,   j.stats.concentration, begin,           keys,
+    void *owned[] = {j.args.q.data,
+                     j.args.k.data,
+                     j.args.v.data,
+                     j.args.out.data,
+                     j.stats.mass.data,
+                     j.stats.entropy.data,
+                     j.stats.lse.data,
+                     j.stats.concentration.data,
+                     begin,
+                     keys,
                      member};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free(owned[i]);
 }

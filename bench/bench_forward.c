@@ -133,7 +133,7 @@ static void pass(bench *b, int i, double *wall, double *processor) {
     int studied = b->shape[i].blocks > 0; /* an autoencoder has nothing to measure */
     if (studied) must(attn_run_create(&run, NULL, &b->measure, &(attn_stream_name){0}, b->shape[i], &err), &err);
     const attn_item item = {.run = run, .key_class = classes};
-    const attn_batch batch = {1, &item};
+    const attn_batch batch = {1, &item, NULL};
     model_arrays_free(&b->out[i]);
     watch.batch = studied ? &batch : NULL;
     *wall = -seconds(CLOCK_MONOTONIC);

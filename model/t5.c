@@ -110,14 +110,14 @@ int32_t t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance) {
 static tensor position_bias(compute *c, const t5_config *g, const t5_weights *w, int64_t tokens) {
     int64_t n = 2 * tokens - 1;
     tensor values = compute_2d(c, g->heads, n);
-    arena_mark mark = arena_get_mark(c->scratch);
+    compute_mark mark = compute_get_mark(c);
     tensor rows = compute_2d(c, n, g->heads); /* row r: key - query = r - (N - 1) */
     int32_t *buckets = nn_scratch_ids(c, n);
     for (int64_t r = 0; buckets && r < n; r++) buckets[r] = t5_bucket(r - (tokens - 1), g->buckets, g->max_distance);
     op_embed(c, rows, &w->relative, buckets);
     tensor turned = {rows.data, TENSOR_F32, 3, {g->heads, n, 1}, {1, g->heads, 1}};
     op_copy(c, tensor_reshape(values, 3, turned.dim), turned);
-    arena_release(c->scratch, mark);
+    compute_release(c, mark);
     tensor window = tensor_columns(values, tokens - 1, tokens); /* query 0 */
     return (tensor){window.data, TENSOR_F32, 3, {g->heads, tokens, tokens}, {n, -1, 1}};
 }

@@ -69,24 +69,19 @@ tensor nn_mlp_new(compute *c, tensor x, const nn_linear *up, const nn_linear *do
 
 int32_t *nn_scratch_ids(compute *c, int64_t n) {
     if (!compute_ok(c)) return NULL;
-    int32_t *ids = arena_alloc(c->scratch, (size_t)n * sizeof *ids);
-    if (!ids) {
-        ss_error err;
-        error_no_memory(&err, "token positions in scratch", (unsigned long long)n * sizeof *ids);
-        compute_fail(c, &err);
-    }
-    return arena_is_counting(c->scratch) ? NULL : ids;
+    int32_t *ids = compute_host(c, (size_t)n, sizeof *ids);
+    return arena_is_counted(ids) ? NULL : ids;
 }
 
 void nn_add_positions(compute *c, tensor x, const weight *table) {
-    arena_mark mark = arena_get_mark(c->scratch);
+    compute_mark mark = compute_get_mark(c);
     int64_t n = x.dim[1], width = x.dim[2];
     int32_t *ids = nn_scratch_ids(c, n);
     tensor rows = compute_2d(c, n, width);
     for (int64_t i = 0; ids && i < n; i++) ids[i] = (int32_t)i;
     op_embed(c, rows, table, ids);
     op_add(c, x, x, tensor_reshape(rows, 3, (int64_t[]){1, n, width}));
-    arena_release(c->scratch, mark);
+    compute_release(c, mark);
 }
 
 tensor nn_vit_embed_new(compute *c, tensor pictures, int side, const nn_linear *patch, const weight *class_token,

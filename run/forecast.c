@@ -181,10 +181,9 @@ static ss_status use_metric(const forecast *f, const study_metric *m, void *stat
 
 /* Seconds that the metric takes for an image, the second time; its memory stays counted while it is open. */
 static ss_status time_metric(forecast *f, const study_metric *m, ss_error *err) {
-    arena *scratch = f->c->scratch;
     void *state = NULL;
-    arena_trim(scratch);
-    arena_reset_peak(scratch);
+    compute_trim(f->c);
+    compute_reset_peak(f->c);
     size_t before = memory_resident();
     ss_status status =
         m->row->open ? m->row->open(f->c, study_tokenizer_rules(f->p->study), m->options, &state, err) : SS_OK;
@@ -193,8 +192,8 @@ static ss_status time_metric(forecast *f, const study_metric *m, ss_error *err) 
     double began = clock_seconds();
     if (status == SS_OK) status = use_metric(f, m, state, err);
     f->keep += clock_seconds() - began;
-    f->metric_scratch_bytes = forecast_larger(f->metric_scratch_bytes, arena_peak(scratch));
-    size_t after = memory_resident(), ours = before + arena_touched(scratch);
+    f->metric_scratch_bytes = forecast_larger(f->metric_scratch_bytes, compute_peak(f->c));
+    size_t after = memory_resident(), ours = before + compute_touched(f->c);
     if (after > ours) f->metric_bytes += after - ours;
     if (m->row->close) m->row->close(f->c, state);
     return status;
@@ -315,7 +314,7 @@ static size_t held_bytes(const forecast *f) {
 static void set_memory(forecast *f) {
     const pipeline_cost *k = &f->cost;
     plan_cost *out = &f->p->cost;
-    size_t now = memory_resident(), ours = f->c->packed_bytes + arena_touched(f->c->scratch);
+    size_t now = memory_resident(), ours = f->c->packed_bytes + compute_touched(f->c);
     size_t base = (now > ours ? now - ours : 0) + f->metric_bytes + STORE_BYTES,
            images = k->network_bytes + k->decoder_bytes;
     size_t texts = k->encoder_bytes + k->encode_scratch_bytes + ((size_t)TEXTS + 1) * k->text_bytes;

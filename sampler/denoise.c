@@ -152,16 +152,19 @@ static void fill_row(compute *c, call_batch *b, int row, const denoise_state *d,
                                .words = e};
 }
 
-/* Guidance, uncond + g (cond - uncond), then the scheduler's update. */
-static void denoise_advance(compute *c, denoise_state *d, tensor cond, tensor uncond) {
-    if (!tensor_is_none(uncond)) {
-        tensor difference = nn_like(c, cond);
-        op_axpby(c, difference, 1, cond, -1, uncond);
-        op_axpby(c, cond, 1, uncond, (float)d->settings.guidance, difference);
-    }
+/* Guidance, uncond + g (cond - uncond), into cond. */
+static void denoise_guide(compute *c, const denoise_state *d, tensor cond, tensor uncond) {
+    if (tensor_is_none(uncond)) return;
+    tensor difference = nn_like(c, cond);
+    op_axpby(c, difference, 1, cond, -1, uncond);
+    op_axpby(c, cond, 1, uncond, (float)d->settings.guidance, difference);
+}
+
+/* The scheduler's update by the network's output, as it was read. */
+static void denoise_advance(denoise_state *d, const float *output) {
     int64_t n = denoise_latent_elements(d);
     const schedule_call *k = &d->plan.call[d->call];
-    op_download(c, d->slots + k->output * n, cond);
+    memcpy(d->slots + k->output * n, output, (size_t)n * sizeof *output);
     if (k->draws) denoise_draw_noise(d, k);
     schedule_advance(&d->plan, d->call, d->latents, d->slots, d->noise, n);
 }
@@ -172,7 +175,8 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
     b->latents = compute_4d(c, b->rows, first->height, first->width, first->channels);
     b->text = compute_3d(c, b->rows, e->n_text, e->width);
     b->pooled = text_pooled_new(c, b->rows, e->pooled_width);
-    b->studied = (attn_batch){b->rows, b->item};
+    attn_pending pending = {0};
+    b->studied = (attn_batch){b->rows, b->item, &pending};
     b->settings = &first->settings;
     int row = n;
     for (int i = 0; i < n; i++) fill_row(c, b, i, states[i], BRANCH_COND);
@@ -180,10 +184,17 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
         if (states[i]->text->branches > 1) fill_row(c, b, row++, states[i], BRANCH_UNCOND);
     tensor out = p->row->predict(p, c, b);
     row = n;
+    host_read *outputs = compute_host(c, (size_t)n, sizeof *outputs);
+    host_read **list = compute_host(c, (size_t)n, sizeof *list);
     for (int i = 0; i < n; i++) {
-        tensor uncond = states[i]->text->branches > 1 ? tensor_slice(out, 0, row++, 1) : TENSOR_NONE;
-        denoise_advance(c, states[i], tensor_slice(out, 0, i, 1), uncond);
+        tensor cond = tensor_slice(out, 0, i, 1);
+        denoise_guide(c, states[i], cond, states[i]->text->branches > 1 ? tensor_slice(out, 0, row++, 1) : TENSOR_NONE);
+        if (!compute_ok(c) || arena_is_counted(list)) continue;
+        outputs[i] = (host_read){.from = cond};
+        list[i] = &outputs[i];
     }
+    if (!attn_read(c, &pending, list, n) || !compute_has_values(c)) return;
+    for (int i = 0; i < n; i++) denoise_advance(states[i], outputs[i].values);
 }
 
 /* One call of the network for all states. */
@@ -197,9 +208,9 @@ static ss_status call_network(pipeline *p, compute *c, denoise_state *const *sta
     if (!b.timestep || !b.size_conditioning || !b.item) {
         status = error_no_memory(err, "batch", (size_t)b.rows * sizeof *b.item);
     } else {
-        arena_mark mark = arena_get_mark(c->scratch);
+        compute_mark mark = compute_get_mark(c);
         call_with(p, c, states, n, &b);
-        arena_release(c->scratch, mark);
+        compute_release(c, mark);
         status = compute_status(c, err);
     }
     for (int i = 0; status == SS_OK && i < n; i++) states[i]->call++;

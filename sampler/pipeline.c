@@ -233,8 +233,7 @@ ss_status settings_resolve(const pipeline *p, const sample_settings *asked, reso
                                .noise = a->noise};
     if (out->steps < 1 || out->steps > ATTN_MAX_STEPS)
         return error_set(err, SS_ERR_INPUT, NULL, "steps is %d; expected 1 to %d", out->steps, ATTN_MAX_STEPS);
-    if (!(fabs(out->guidance) <= 1e6))
-        return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
+    if (!(fabs(out->guidance) <= 1e6)) return error_set(err, SS_ERR_INPUT, NULL, "guidance is not a number below 1e6");
     SS_TRY(pipeline_check_settings(p, out, err));
     return note_forced(p, out, err);
 }
@@ -280,7 +279,7 @@ ss_status pipeline_blocks(const pipeline *p, const resolved_settings *s, attn_bl
 /* ---- memory ---- */
 
 void pipeline_trim(compute *c) {
-    if (arena_touched(c->scratch) > arena_used(c->scratch) + KEPT_SCRATCH) arena_trim(c->scratch);
+    if (compute_touched(c) > arena_used(c->scratch) + KEPT_SCRATCH) compute_trim(c);
 }
 
 ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *key, scratch_walk walk,
@@ -290,7 +289,7 @@ ss_status pipeline_reserve(pipeline *p, scratch_phase phase, const scratch_key *
     SS_TRY(compute_create(&dry, "dry", p->c->threads, 0, err));
     dry->storage = p->c->storage;
     ss_status status = walk(p, dry, what, err);
-    if (status == SS_OK) arena_reserve(p->c->scratch, arena_peak(dry->scratch));
+    if (status == SS_OK) compute_reserve(p->c, dry);
     if (status == SS_OK) p->reserved[phase] = *key;
     compute_destroy(dry);
     return status;
@@ -418,10 +417,10 @@ static ss_status dry_encode(pipeline *p, compute *dry, const resolved_settings *
 
 /* Peak of scratch since the last call, and the work. */
 static size_t take_peak(compute *dry, double *flops) {
-    size_t peak = arena_peak(dry->scratch);
+    size_t peak = compute_peak(dry);
     *flops = dry->flops;
     dry->flops = 0;
-    arena_reset_peak(dry->scratch);
+    compute_reset_peak(dry);
     return peak;
 }
 

@@ -21,16 +21,16 @@ static void norm_head(const kernel *k, tensor x, int64_t at, float *norm) {
     }
 }
 
-void reference_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+void reference_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor projected) {
     int64_t n = x.dim[1], heads = x.dim[2], d = x.dim[3];
-    for (int64_t at = 0; at < x.dim[0] * heads; at++) norm_head(cpu_kernel(c), x, at, norm);
+    for (int64_t at = 0; at < x.dim[0] * heads; at++) norm_head(cpu_kernel(c), x, at, attention_floats(norm));
     for (int64_t at = 0; gram && at < x.dim[0] * heads; at++)
         for (int64_t j = 0; j < n; j++) {
             const float *row = attention_row(x, at / heads, j, at % heads), *g = gram + at % heads * d * d;
             double sum = 0;
             for (int64_t a = 0; a < d; a++)
                 for (int64_t b = 0; b < d; b++) sum += (double)row[a] * (double)g[a * d + b] * (double)row[b];
-            projected[at * n + j] = sum < 0 ? 0 : (float)sqrt(sum);
+            attention_floats(projected)[at * n + j] = sum < 0 ? 0 : (float)sqrt(sum);
         }
 }
 
@@ -106,11 +106,11 @@ static void norm_heads(void *context, int64_t first, int64_t end, int part) {
     }
 }
 
-void cpu_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+void cpu_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor projected) {
     int64_t d = x.dim[3], pairs = x.dim[0] * x.dim[2];
     arena_mark mark = arena_get_mark(c->scratch);
     float *room = gram ? compute_1d(c, pairs * project_room(d)).data : NULL;
-    norms_work work = {cpu_kernel(c), x, gram, room, norm, projected};
+    norms_work work = {cpu_kernel(c), x, gram, room, attention_floats(norm), attention_floats(projected)};
     thread_pool_for(c->pool, cpu_threads(c, pairs * x.dim[1] * (8 + (room ? d * d / 8 : 0))), pairs, 1, norm_heads,
                     &work);
     arena_release(c->scratch, mark);
@@ -255,10 +255,10 @@ static void summarise_heads(void *context, int64_t first, int64_t end, int part)
                   &w->p95[at]);
 }
 
-void cpu_sizes(compute *c, tensor x, float *largest, float *p95) {
+void cpu_sizes(compute *c, tensor x, tensor largest, tensor p95) {
     int64_t pairs = x.dim[0] * x.dim[2], all = pairs * x.dim[1] * x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
-    sizes_work work = {cpu_kernel(c), x, compute_1d(c, all).data, largest, p95};
+    sizes_work work = {cpu_kernel(c), x, compute_1d(c, all).data, attention_floats(largest), attention_floats(p95)};
     if (work.room) thread_pool_for(c->pool, cpu_threads(c, all), pairs, 1, summarise_heads, &work);
     arena_release(c->scratch, mark);
 }

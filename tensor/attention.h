@@ -19,6 +19,16 @@ static inline float *attention_row(tensor t, int64_t b, int64_t n, int64_t h) {
     return (float *)t.data + b * t.stride[0] + n * t.stride[1] + h * t.stride[2];
 }
 
+/* The elements of a contiguous tensor of what attention reports; NULL of one that is none. */
+static inline double *attention_doubles(tensor t) { return t.data; }
+static inline float *attention_floats(tensor t) { return t.data; }
+static inline int64_t *attention_counts(tensor t) { return t.data; }
+
+/* One number of a result that may not be wanted. */
+static inline void attention_put(tensor t, int64_t at, double x) {
+    if (!tensor_is_none(t)) attention_doubles(t)[at] = x;
+}
+
 /* For loops in double: a number of q, k or v as a call reads it, and the factor of its scores (float32's log2(e) scale
  * where the call rounds: METHOD.md, section 16). */
 static inline double attention_value(float x, int rounds) {

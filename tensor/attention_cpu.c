@@ -59,6 +59,8 @@ typedef struct attention_plan {
     const attention_kernel *kernel;
     const attention_args *a;
     const attention_stats *stats;
+    double *lse;    /* of all pairs, or NULL */
+    float *row_max; /* likewise */
     int64_t n_heads, n_rows, n_keys, d;
     int64_t keys, width; /* n_keys and d rounded up to panels */
     int64_t key_floats, value_floats;
@@ -76,6 +78,10 @@ static void plan_make(attention_plan *p, const compute *c, const attention_args 
     const attention_kernel *in_use = attention_kernel_for(c, a);
     int64_t pairs = a->q.dim[0] * a->q.dim[2];
     *p = (attention_plan){.kernel = in_use, .a = a, .stats = stats, .threads = c->threads};
+    if (stats) {
+        p->lse = attention_doubles(stats->lse);
+        p->row_max = attention_floats(stats->row_max);
+    }
     p->n_rows = a->q.dim[1];
     p->n_heads = a->q.dim[2];
     p->d = a->q.dim[3];
@@ -129,8 +135,8 @@ static void store_rows(const attention_plan *p, const attention_block *b, int64_
     float *o = attention_row(out, pair / p->n_heads, 0, pair % p->n_heads);
     for (int i = 0; i < b->rows; i++) {
         memcpy(o + (first + i) * out.stride[1], b->o + i * p->width, sizeof(float) * (size_t)p->d);
-        if (p->stats && p->stats->lse) p->stats->lse[pair * p->n_rows + first + i] = b->lse[i];
-        if (p->stats && p->stats->row_max) p->stats->row_max[pair * p->n_rows + first + i] = b->max_p[i];
+        if (p->lse) p->lse[pair * p->n_rows + first + i] = b->lse[i];
+        if (p->row_max) p->row_max[pair * p->n_rows + first + i] = b->max_p[i];
     }
 }
 
@@ -145,10 +151,10 @@ static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64
     sums[0] = sums[1] = 0;
     if (p->stats) {
         b.r = p->stats->r;
-        b.with_lse = p->stats->lse != NULL;
-        b.entropy = p->stats->entropy ? sums : NULL;
-        b.concentration = p->stats->concentration ? sums + 1 : NULL;
-        b.mass = p->stats->mass ? p->mass + (slot * p->chunks + chunk) * p->keys : NULL;
+        b.with_lse = p->lse != NULL;
+        b.entropy = tensor_is_none(p->stats->entropy) ? NULL : sums;
+        b.concentration = tensor_is_none(p->stats->concentration) ? NULL : sums + 1;
+        b.mass = tensor_is_none(p->stats->mass) ? NULL : p->mass + (slot * p->chunks + chunk) * p->keys;
         if (b.mass) memset(b.mass, 0, sizeof(double) * (size_t)p->keys);
     }
     int64_t end = (chunk + 1) * p->chunk_rows < p->n_rows ? (chunk + 1) * p->chunk_rows : p->n_rows;
@@ -169,10 +175,10 @@ static void reduce_pair(const attention_plan *p, int64_t pair, int64_t slot) {
         entropy += p->sums[(slot * p->chunks + chunk) * 2];
         concentration += p->sums[(slot * p->chunks + chunk) * 2 + 1];
     }
-    if (stats->entropy) stats->entropy[pair] = entropy / rows;
-    if (stats->concentration) stats->concentration[pair] = concentration / rows;
-    if (!stats->mass) return;
-    double *mass = stats->mass + pair * p->n_keys;
+    attention_put(stats->entropy, pair, entropy / rows);
+    attention_put(stats->concentration, pair, concentration / rows);
+    if (tensor_is_none(stats->mass)) return;
+    double *mass = attention_doubles(stats->mass) + pair * p->n_keys;
     memset(mass, 0, sizeof(double) * (size_t)p->n_keys);
     for (int64_t chunk = 0; chunk < p->chunks; chunk++)
         for (int64_t j = 0; j < p->n_keys; j++) mass[j] += p->mass[(slot * p->chunks + chunk) * p->keys + j];

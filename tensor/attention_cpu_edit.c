@@ -101,7 +101,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
     p->chunks = (p->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
     if (p->chunks == 1 && p->threads > pairs) p->threads = (int)pairs; /* a thread takes whole pairs */
     p->width = padded(p, d);
-    p->weights_only = e->preview && !e->row_push && !e->dose;
+    p->weights_only = e->preview && tensor_is_none(e->row_push) && tensor_is_none(e->dose);
     for (int s = 0; s < e->n_steps; s++) {
         p->with_mean |= e->step[s].op == EDIT_VALUE_LERP && e->step[s].to_mean;
         p->with_noise |= e->step[s].op == EDIT_VALUE_NOISE;
@@ -175,7 +175,7 @@ static void prepare_pair(const edit_plan *p, edit_pair *pair, const edit_room *r
         for (int64_t j = 0; j < pair->n; j++) to[j * columns] = value_of(p, v[keys[j] * stride + x]);
         if (p->with_mean) to[pair->n * columns] = r->o[x];
         for (int64_t j = 0; p->with_noise && j < pair->n; j++)
-            to[(pair->n + p->with_mean + j) * columns] = p->e->noise[(pair->begin + j) * p->d + x];
+            to[(pair->n + p->with_mean + j) * columns] = attention_floats(p->e->noise)[(pair->begin + j) * p->d + x];
     }
 }
 
@@ -302,8 +302,8 @@ static double dose_of(attention_lengths l) { return l.before == 0 ? 0 : l.moved 
 static void finish_row(const edit_plan *p, const edit_pair *pair, int64_t row, float *o, const float *edited,
                        double rest, attention_lengths l) {
     int64_t at = (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
-    if (p->e->row_rest) p->e->row_rest[at] = rest;
-    if (p->e->row_push) p->e->row_push[at] = sqrt(l.moved);
+    attention_put(p->e->row_rest, at, rest);
+    attention_put(p->e->row_push, at, sqrt(l.moved));
     if (!p->e->preview) memcpy(o, edited, sizeof(float) * (size_t)p->d);
 }
 
@@ -312,7 +312,7 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
                            uint8_t *direct) {
     const attention_edit *e = p->e;
     int64_t keys = padded(p, pair->n), depth = padded(p, panel_rows(p, pair->n)), row = e->row_begin + first;
-    const double *lse = e->lse + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
+    const double *lse = attention_doubles(e->lse) + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1] + row;
     double outside[ATTENTION_ROWS] = {0}, before[ATTENTION_ROWS], after[ATTENTION_ROWS];
     row_sums sums = {0};
     attention_block b = {.o = r->o};
@@ -420,7 +420,7 @@ static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const di
     if (job->n_keys > 0) p->form->block(&b);
     attention_block set = b;
     set_block(p, pair, r, &set);
-    const double *all = p->e->lse + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1];
+    const double *all = attention_doubles(p->e->lse) + (pair->item * p->a->q.dim[2] + pair->head) * p->a->q.dim[1];
     for (int i = 0; i < n; i++) lse[i] = all[job->row[first + i]];
     p->form->weights(&set, lse, r->weight, r->rounded);
     for (int i = 0; i < n; i++) {
@@ -555,10 +555,10 @@ static void direct_run_blocks(void *context, int64_t first, int64_t end, int par
 
 static void clear_results(const attention_args *a, const attention_edit *e) {
     for (int64_t at = 0; at < a->q.dim[0] * a->q.dim[2]; at++) {
-        if (e->mass_before) e->mass_before[at] = 0;
-        if (e->mass_after) e->mass_after[at] = 0;
-        if (e->dose) e->dose[at] = 0;
-        if (e->direct_rows) e->direct_rows[at] = 0;
+        attention_put(e->mass_before, at, 0);
+        attention_put(e->mass_after, at, 0);
+        attention_put(e->dose, at, 0);
+        if (!tensor_is_none(e->direct_rows)) attention_counts(e->direct_rows)[at] = 0;
     }
 }
 
@@ -572,10 +572,10 @@ static void finish_pair(const edit_plan *p, int64_t at, const direct_job *job) {
     for (int64_t block = 0; block < blocks; block++) add_sums(&total, &job->sums[block]);
     int64_t to = pair->item * p->a->q.dim[2] + pair->head;
     double rows = (double)p->n_rows;
-    if (e->mass_before) e->mass_before[to] = total.before / rows;
-    if (e->mass_after) e->mass_after[to] = total.after / rows;
-    if (e->dose) e->dose[to] = sqrt(total.dose / rows);
-    if (e->direct_rows) e->direct_rows[to] = direct;
+    attention_put(e->mass_before, to, total.before / rows);
+    attention_put(e->mass_after, to, total.after / rows);
+    attention_put(e->dose, to, sqrt(total.dose / rows));
+    if (!tensor_is_none(e->direct_rows)) attention_counts(e->direct_rows)[to] = direct;
 }
 
 static void finish_pairs(const edit_plan *p, const direct_plan *dp) {

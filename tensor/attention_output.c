@@ -29,7 +29,8 @@ static double edit_head(const attention_kernel *in_use, const attention_args *a,
         if (tensor_is_none(e->original)) memcpy(old, o, sizeof *old * (size_t)d);
         else before = attention_row(e->original, b, i, h);
         if (e->op == OUTPUT_GAIN && amount != 1) gain(o, amount, d);
-        if (e->op == OUTPUT_PUSH && amount != 0) push(in_use, o, e->direction + (at + i) * d, amount, d);
+        if (e->op == OUTPUT_PUSH && amount != 0)
+            push(in_use, o, attention_floats(e->direction) + (at + i) * d, amount, d);
         if (e->op == OUTPUT_MEAN && amount != 0) {
             if (!have_mean) in_use->mean_row(mean, attention_row(a->v, b, 0, h), a->v.stride[1], a->v.dim[1], d);
             have_mean = 1;
@@ -55,7 +56,7 @@ static void edit_heads(void *context, int64_t first, int64_t end, int part) {
     for (int64_t at = first; at < end; at++) {
         double dose =
             edit_head(w->in_use, w->a, w->e, at / heads, at % heads, w->room + 2 * at * d, w->room + (2 * at + 1) * d);
-        if (w->e->dose) w->e->dose[at] = dose;
+        attention_put(w->e->dose, at, dose);
     }
 }
 

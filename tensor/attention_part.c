@@ -40,9 +40,15 @@ static void sum_heads(void *context, int64_t first, int64_t end, int part) {
         }
 }
 
-void cpu_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
-                        const int32_t *index, int n, double *out) {
-    part_work work = {a,  attention_rounds(c, a), lse, part, index, n, part == PART_ROW ? a->k.dim[1] : a->q.dim[1],
-                      out};
+void cpu_attention_part(compute *c, const attention_args *a, tensor lse, attention_part part, const int32_t *index,
+                        int n, tensor out) {
+    part_work work = {.a = a,
+                      .rounds = attention_rounds(c, a),
+                      .lse = attention_doubles(lse),
+                      .part = part,
+                      .index = index,
+                      .n = n,
+                      .length = part == PART_ROW ? a->k.dim[1] : a->q.dim[1],
+                      .out = attention_doubles(out)};
     thread_pool_for(c->pool, c->threads, a->q.dim[2], 1, sum_heads, &work);
 }

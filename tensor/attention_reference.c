@@ -1,7 +1,7 @@
 /* Attention and its edits from the definitions of METHOD.md, sections 1 and 3, in double: one whole row of P at a time,
  * edited entry by entry in the log domain. The oracle of the tests; relies on libm alone and shares no arithmetic with
- * cpu_attention. Of calls in bfloat16 (section 16) it is the definition, but that sums are not of float32. Clarity comes
- * before speed here. */
+ * cpu_attention. Of calls in bfloat16 (section 16) it is the definition, but that sums are not of float32. Clarity
+ * comes before speed here. */
 #include "tensor/attention.h"
 #include "tensor/reference.h"
 
@@ -81,16 +81,17 @@ static void row_observe(const attention_stats *stats, int64_t at, const double *
         p[j] = exp(log_p[j]);
         if (p[j] != 0) entropy -= p[j] * log_p[j];
     }
-    if (stats->mass)
-        for (int64_t j = 0; j < n; j++) stats->mass[at * n + j] += p[j] / rows;
-    if (stats->entropy) stats->entropy[at] += entropy / rows;
-    if (stats->concentration) stats->concentration[at] += sum_of_largest(p, n, stats->r) / rows;
+    double *mass = attention_doubles(stats->mass), *all = attention_doubles(stats->entropy);
+    double *concentration = attention_doubles(stats->concentration);
+    for (int64_t j = 0; mass && j < n; j++) mass[at * n + j] += p[j] / rows;
+    if (all) all[at] += entropy / rows;
+    if (concentration) concentration[at] += sum_of_largest(p, n, stats->r) / rows;
 }
 
-static void stats_clear(const attention_stats *stats, size_t heads, size_t keys) {
-    if (stats->mass) memset(stats->mass, 0, heads * keys * sizeof(double));
-    if (stats->entropy) memset(stats->entropy, 0, heads * sizeof(double));
-    if (stats->concentration) memset(stats->concentration, 0, heads * sizeof(double));
+static void stats_clear(const attention_stats *stats) {
+    const tensor sums[] = {stats->mass, stats->entropy, stats->concentration};
+    for (int i = 0; i < 3; i++)
+        if (!tensor_is_none(sums[i])) memset(sums[i].data, 0, sizeof(double) * (size_t)tensor_elements(sums[i]));
 }
 
 void reference_attention(compute *c, const attention_args *a, const attention_stats *stats) {
@@ -99,7 +100,7 @@ void reference_attention(compute *c, const attention_args *a, const attention_st
     arena_mark mark = arena_get_mark(c->scratch);
     double *s = scratch(c, n_keys, sizeof *s), *p = scratch(c, n_keys, sizeof *p);
     if (!s || !p) goto done;
-    if (stats) stats_clear(stats, (size_t)(a->q.dim[0] * n_heads), (size_t)n_keys);
+    if (stats) stats_clear(stats);
     for (int64_t at = 0; at < a->q.dim[0] * n_heads; at++) {
         int64_t b = at / n_heads, h = at % n_heads;
         for (int64_t i = 0; i < n_rows; i++) {
@@ -118,8 +119,8 @@ void reference_attention(compute *c, const attention_args *a, const attention_st
                 o[x] = (float)sum;
             }
             if (!stats) continue;
-            if (stats->lse) stats->lse[at * n_rows + i] = lse;
-            if (stats->row_max) stats->row_max[at * n_rows + i] = (float)exp(max);
+            attention_put(stats->lse, at * n_rows + i, lse);
+            if (!tensor_is_none(stats->row_max)) attention_floats(stats->row_max)[at * n_rows + i] = (float)exp(max);
             if (i >= stats->row_begin && i < stats->row_end) row_observe(stats, at, s, p, n_keys);
         }
     }
@@ -166,7 +167,7 @@ static void edit_values(const attention_args *a, const attention_edit *e, int64_
             double *v = he->v + e->keys[at_key] * d;
             for (int64_t x = 0; x < d; x++)
                 v[x] = e->step[s].op == EDIT_VALUE_NOISE
-                           ? (double)e->noise[at_key * d + x]
+                           ? (double)attention_floats(e->noise)[at_key * d + x]
                            : alpha * v[x] + (1 - alpha) * he->mean[x] * e->step[s].to_mean;
         }
     }
@@ -251,14 +252,15 @@ void reference_attention_edit(compute *c, const attention_args *a, const attenti
                 sum.before += r.before / rows;
                 sum.after += r.after / rows;
                 sum.dose += r.dose / rows;
-                if (e->row_rest) e->row_rest[at * a->q.dim[1] + i] = r.rest;
-                if (e->row_push) e->row_push[at * a->q.dim[1] + i] = r.push;
+                attention_put(e->row_rest, at * a->q.dim[1] + i, r.rest);
+                attention_put(e->row_push, at * a->q.dim[1] + i, r.push);
             }
         }
-        if (e->mass_before) e->mass_before[at] = sum.before;
-        if (e->mass_after) e->mass_after[at] = sum.after;
-        if (e->dose) e->dose[at] = sqrt(sum.dose);
-        if (e->direct_rows) e->direct_rows[at] = acts ? e->row_end - e->row_begin : 0;
+        attention_put(e->mass_before, at, sum.before);
+        attention_put(e->mass_after, at, sum.after);
+        attention_put(e->dose, at, sqrt(sum.dose));
+        if (!tensor_is_none(e->direct_rows))
+            attention_counts(e->direct_rows)[at] = acts ? e->row_end - e->row_begin : 0;
     }
     arena_release(c->scratch, mark);
 }

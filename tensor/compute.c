@@ -42,6 +42,17 @@ static ss_status choose_threads(compute *c, int asked, ss_error *err) {
     return notices_add(&c->notices, err, "%d threads for %d processors: %s", c->threads, wanted, LIMITS);
 }
 
+static void release_all(compute *c) {
+    arena_destroy(c->scratch);
+    arena_destroy(c->kept);
+    arena_destroy(c->host);
+    arena_destroy(c->notes);
+    thread_pool_destroy(c->pool);
+    free(c->profile);
+    notices_free(&c->notices);
+    free(c);
+}
+
 ss_status compute_create(compute **out, const char *name, int threads, size_t scratch_limit, ss_error *err) {
     *out = NULL;
     const backend *be = find_backend(name, err);
@@ -50,18 +61,16 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
     if (!c) return error_no_memory(err, "compute context", sizeof *c);
     c->be = be;
     ss_status status = choose_threads(c, threads, err);
-    if (status == SS_OK)
-        status = be->counts ? arena_create_counting(&c->scratch, scratch_limit, err)
-                            : arena_create(&c->scratch, scratch_limit, err);
+    arena **const memory[] = {&c->scratch, &c->kept, &c->host, &c->notes};
+    for (int i = 0; i < 4 && status == SS_OK; i++)
+        status = be->counts ? arena_create_counting(memory[i], scratch_limit, err)
+                            : arena_create(memory[i], scratch_limit, err);
     if (status == SS_OK && be->create && be->create(c) != SS_OK) {
         *err = c->error;
         status = err->code;
     }
     if (status != SS_OK) {
-        arena_destroy(c->scratch);
-        thread_pool_destroy(c->pool);
-        notices_free(&c->notices);
-        free(c);
+        release_all(c);
         return status;
     }
     *out = c;
@@ -71,11 +80,7 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
 void compute_destroy(compute *c) {
     if (!c) return;
     if (c->be->destroy) c->be->destroy(c);
-    arena_destroy(c->scratch);
-    thread_pool_destroy(c->pool);
-    free(c->profile);
-    notices_free(&c->notices);
-    free(c);
+    release_all(c);
 }
 
 ss_status compute_status(compute *c, ss_error *err) {
@@ -94,18 +99,75 @@ const char *const WEIGHT_FORM_NAMES[] = {"stored", "int8", "bf16"};
 
 void compute_numeric_class(const compute *c, char *out, size_t size) { c->be->numeric_class(c, out, size); }
 
-/* ---- scratch ---- */
+/* ---- memory of a pass ---- */
 
-tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *dim) {
+compute_mark compute_get_mark(const compute *c) {
+    return (compute_mark){arena_get_mark(c->scratch), arena_get_mark(c->kept), arena_get_mark(c->host),
+                          arena_get_mark(c->notes)};
+}
+
+void compute_release(compute *c, compute_mark mark) {
+    arena_release(c->scratch, mark.scratch);
+    arena_release(c->kept, mark.kept);
+    arena_release(c->host, mark.host);
+    arena_release(c->notes, mark.notes);
+}
+
+size_t compute_peak(const compute *c) {
+    return arena_peak(c->scratch) + arena_peak(c->kept) + arena_peak(c->host) + arena_peak(c->notes);
+}
+
+void compute_reset_peak(compute *c) {
+    arena_reset_peak(c->scratch);
+    arena_reset_peak(c->kept);
+    arena_reset_peak(c->host);
+    arena_reset_peak(c->notes);
+}
+
+size_t compute_touched(const compute *c) {
+    return arena_touched(c->scratch) + arena_touched(c->kept) + arena_touched(c->host) + arena_touched(c->notes);
+}
+
+void compute_reserve(compute *c, const compute *dry) {
+    arena_reserve(c->scratch, arena_peak(dry->scratch));
+    arena_reserve(c->kept, arena_peak(dry->kept));
+    arena_reserve(c->host, arena_peak(dry->host));
+    arena_reserve(c->notes, arena_peak(dry->notes));
+}
+
+void compute_trim(compute *c) {
+    arena_trim(c->scratch);
+    arena_trim(c->kept);
+    arena_trim(c->host);
+    arena_trim(c->notes);
+}
+
+void *compute_host(compute *c, size_t n, size_t size) {
+    void *p = compute_ok(c) ? arena_alloc(c->host, n * size) : NULL;
+    if (!p && compute_ok(c))
+        error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory: %zu bytes in use, %zu more asked for",
+                  arena_used(c->host), n * size);
+    return p;
+}
+
+static tensor tensor_from(compute *c, arena *memory, tensor_type type, int ndim, const int64_t *dim) {
     tensor t = tensor_nd(NULL, type, ndim, dim);
     if (!compute_ok(c)) return t;
     size_t bytes = (size_t)tensor_elements(t) * tensor_type_size(type);
-    t.data = arena_alloc(c->scratch, bytes);
+    t.data = arena_alloc(memory, bytes);
     if (!t.data)
         error_set(&c->error, SS_ERR_RESOURCE, NULL,
                   "out of scratch memory: %zu bytes in use, %zu more asked for; use a smaller image or batch",
-                  arena_used(c->scratch), bytes);
+                  arena_used(memory), bytes);
     return t;
+}
+
+tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *dim) {
+    return tensor_from(c, c->scratch, type, ndim, dim);
+}
+
+tensor compute_kept(compute *c, tensor_type type, int ndim, const int64_t *dim) {
+    return tensor_from(c, c->kept, type, ndim, dim);
 }
 
 tensor compute_tensor(compute *c, int ndim, const int64_t *dim) { return compute_tensor_of(c, TENSOR_F32, ndim, dim); }
@@ -139,13 +201,10 @@ weight weight_with_values(compute *c, const weight *w) {
     weight out = *w;
     if (w->source.data || !w->values.read || !compute_ok(c)) return out;
     int64_t n = tensor_elements(w->source);
-    size_t bytes = (size_t)n * tensor_type_size(w->source.type);
     ss_error err;
-    void *data = arena_alloc(c->scratch, bytes);
-    if (!data) {
-        error_no_memory(&err, "the values of a weight", bytes);
-        compute_fail(c, &err);
-    } else if (!c->be->counts && w->values.read(w->values.from, 0, n, data, &err) != SS_OK) compute_fail(c, &err);
+    void *data = compute_host(c, (size_t)n, tensor_type_size(w->source.type));
+    if (!data) return out;
+    if (!c->be->counts && w->values.read(w->values.from, 0, n, data, &err) != SS_OK) compute_fail(c, &err);
     else out.source.data = data;
     return out;
 }
@@ -159,11 +218,11 @@ void weight_pack(compute *c, weight *w) {
         return;
     }
     if (w->kind == WEIGHT_TABLE) return;
-    arena_mark mark = arena_get_mark(c->scratch);
+    arena_mark mark = arena_get_mark(c->host);
     weight whole = weight_with_values(c, w);
     if (compute_ok(c)) c->be->weight_pack(c, &whole);
     w->packed = whole.packed;
-    arena_release(c->scratch, mark);
+    arena_release(c->host, mark);
     if (!w->packed) return;
     c->packed_bytes += weight_packed_bytes(c, w);
     if (c->packed_bytes > c->packed_peak) c->packed_peak = c->packed_bytes;

@@ -40,9 +40,14 @@ typedef enum weight_storage {
 
 typedef struct compute {
     const backend *be;
-    void *state;                       /* the backend's own */
-    weight_storage storage;            /* set before the first weight is packed or asked about; STORAGE_FILE at first */
-    arena *scratch;                    /* activations; owned by the creator of the context */
+    void *state;            /* the backend's own */
+    weight_storage storage; /* set before the first weight is packed or asked about; STORAGE_FILE at first */
+    /* The memory of a pass. The first two lie where the backend computes: the host hands them to operations and never
+     * looks inside. Arrays of the host are in the others. */
+    arena *scratch;                    /* activations, and results that are read at once */
+    arena *kept;                       /* results that are read at the end of the pass */
+    arena *host;                       /* what operations are told, and what was read */
+    arena *notes;                      /* the same until the end of the pass */
     int threads;                       /* >= 1 */
     thread_pool *pool;                 /* of so many threads; NULL: a backend that computes no values */
     const volatile sig_atomic_t *stop; /* polled at every operation; NULL = never */
@@ -79,9 +84,28 @@ static inline int compute_ok(const compute *c) { return c->error.code == SS_OK; 
 /* One line for the manifest: what decides the bits of this context's results. */
 void compute_numeric_class(const compute *c, char *out, size_t size);
 
+/* Marks of all four. What was taken after a mark is there until the mark is released. */
+typedef struct compute_mark {
+    arena_mark scratch, kept, host, notes;
+} compute_mark;
+compute_mark compute_get_mark(const compute *c);
+void compute_release(compute *c, compute_mark mark);
+
+/* Their sums: the most in use at once since the last compute_reset_peak, at most that; what may be in memory. */
+size_t compute_peak(const compute *c);
+void compute_reset_peak(compute *c);
+size_t compute_touched(const compute *c);
+/* What comes next needs what `dry` needed (arena_reserve). */
+void compute_reserve(compute *c, const compute *dry);
+void compute_trim(compute *c); /* arena_trim */
+
+/* `n` elements of c->host, or NULL and the context's error. */
+void *compute_host(compute *c, size_t n, size_t size);
+
 /* Scratch. A tensor from here lives until the enclosing mark is released (arena_get_mark, arena_release). */
 tensor compute_tensor(compute *c, int ndim, const int64_t *dim); /* F32, contiguous, not initialised */
 tensor compute_tensor_of(compute *c, tensor_type type, int ndim, const int64_t *dim); /* the same of a type */
+tensor compute_kept(compute *c, tensor_type type, int ndim, const int64_t *dim);      /* of c->kept */
 tensor compute_1d(compute *c, int64_t d0);
 tensor compute_2d(compute *c, int64_t d0, int64_t d1);
 tensor compute_3d(compute *c, int64_t d0, int64_t d1, int64_t d2);
@@ -90,6 +114,19 @@ tensor compute_4d(compute *c, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 /* To and from host memory: contiguous float32 in the tensor's own order. */
 void op_upload(compute *c, tensor out, const float *host);
 void op_download(compute *c, float *host, tensor x);
+
+/* What the host reads. All that was asked of the backend before is done then; reading is the only time when the host
+ * waits for it, so that what is read together costs one wait. */
+typedef struct host_read {
+    tensor from;        /* contiguous, of any type */
+    const void *values; /* [elements of from], NULL until it is read */
+} host_read;
+
+/* Those of the n that have a tensor and were not read. Where the host sees the backend's memory, `values` is that of
+ * the tensor; else a copy in `memory`, which is c->host or c->notes: there as long as both are. 0: the context has an
+ * error.
+ */
+int op_read(compute *c, arena *memory, host_read *const *list, int n);
 
 /* A weight as the backend keeps it. `source` is what a checkpoint has (any type); `packed` is in the backend's format,
  * made once by weight_pack and freed by weight_free. Values of the source that are not in memory are read by `values`
@@ -232,17 +269,17 @@ int compute_attention_rounds(const compute *c, weight_form form);
 
 enum { ATTENTION_MAX_R = 16 };
 
-/* What the same pass can report, in host memory owned by the caller; NULL members are not computed. Means are over
- * query rows [row_begin, row_end) (the set Q of METHOD.md, section 1); sums run in a fixed order, over rows in double
- * (the cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
+/* What the same pass can report: contiguous tensors, TENSOR_F64 but for the last; those that are none are not computed.
+ * Means are over query rows [row_begin, row_end) (the set Q of METHOD.md, section 1); sums run in a fixed order, over
+ * rows in double (the cpu backend: blocks of 32 rows in float first). Asking changes no bit of `out`. */
 typedef struct attention_stats {
     int64_t row_begin, row_end;
-    int r;                 /* how many of the largest P_ij `concentration` sums, 1 .. ATTENTION_MAX_R */
-    double *mass;          /* [B, H, Nk]  m_j = mean_i P_ij; sums to 1 over j */
-    double *entropy;       /* [B, H]      mean_i (lse_i - sum_j P_ij S_ij), nats */
-    double *concentration; /* [B, H]      mean_i of the sum of the r largest P_ij */
-    double *lse;           /* [B, H, Nq]  all rows; double, since a rank-k edit amplifies its rounding */
-    float *row_max;        /* [B, H, Nq]  max_j P_ij, all rows */
+    int r;                /* how many of the largest P_ij `concentration` sums, 1 .. ATTENTION_MAX_R */
+    tensor mass;          /* [B, H, Nk]  m_j = mean_i P_ij; sums to 1 over j */
+    tensor entropy;       /* [B, H]      mean_i (lse_i - sum_j P_ij S_ij), nats */
+    tensor concentration; /* [B, H]      mean_i of the sum of the r largest P_ij */
+    tensor lse;           /* [B, H, Nq]  all rows; double, since a rank-k edit amplifies its rounding */
+    tensor row_max;       /* [B, H, Nq]  max_j P_ij, all rows; TENSOR_F32 */
 } attention_stats;
 
 void op_attention(compute *c, const attention_args *a, const attention_stats *stats /* or NULL */);
@@ -271,18 +308,18 @@ typedef struct attention_edit {
     const int32_t *set_begin; /* [B H + 1]: keys of (b, h) are keys[set_begin[b H + h] .. set_begin[b H + h + 1]) */
     const int32_t *keys;      /* ascending within a set; an empty set changes no bit */
     const uint8_t *member;    /* per entry of keys: bit s = the key belongs to step s */
-    const double *lse;        /* [B, H, Nq] from op_attention */
-    const float *noise;       /* per entry of keys, d values (EDIT_VALUE_NOISE), or NULL */
+    tensor lse;               /* [B, H, Nq] from op_attention */
+    tensor noise;             /* [entries of keys or more, d], of EDIT_VALUE_NOISE; else none */
     int force_direct;         /* take the direct path on every row */
     int preview;              /* 1: `out` stays as it is; the results say what the edit would do; where none of dose and
                                * row_push is asked for, rows are not counted as direct for what would cancel in them */
-    /* results, host memory, may be NULL; means over the acted rows */
-    double *mass_before;  /* [B, H] mean_i p_i of the union set, before */
-    double *mass_after;   /* [B, H] the same under the edited weights */
-    double *dose;         /* [B, H] rms_i |o'_i - o_i| / |o_i| */
-    int64_t *direct_rows; /* [B, H] rows recomputed directly, since the correction would have cancelled */
-    double *row_rest;     /* [B, H, Nq] 1 - p_i, before; written where a row is acted on and the pair has keys */
-    double *row_push;     /* [B, H, Nq] |o'_i - o_i|, likewise */
+    /* Results, contiguous and TENSOR_F64 but for the rows; each may be none. Means over the acted rows. */
+    tensor mass_before; /* [B, H] mean_i p_i of the union set, before */
+    tensor mass_after;  /* [B, H] the same under the edited weights */
+    tensor dose;        /* [B, H] rms_i |o'_i - o_i| / |o_i| */
+    tensor direct_rows; /* [B, H], TENSOR_I64: rows recomputed directly, since the correction would have cancelled */
+    tensor row_rest;    /* [B, H, Nq] 1 - p_i, before; written where a row is acted on and the pair has keys */
+    tensor row_push;    /* [B, H, Nq] |o'_i - o_i|, likewise */
 } attention_edit;
 
 /* o'_i from o_i in `a->out`. Cost O(rows x set x d), except rows where that would cancel (thresholds in
@@ -300,47 +337,47 @@ typedef enum output_op {
 typedef struct attention_output {
     output_op op;
     int64_t row_begin, row_end;
-    const double *amount;   /* [B, H, Nq]; 1 (OUTPUT_GAIN) and 0 (the others) change no bit of a row */
-    const float *direction; /* [B, H, Nq, d], OUTPUT_PUSH alone; not 0 where amount is not */
-    tensor original;        /* what the dose is measured against: a copy of `out` before any edit, or none = `out` */
-    double *dose;           /* result, [B, H] rms_i |o'_i - original_i| / |original_i|, or NULL */
+    const double *amount; /* host, [B, H, Nq]; 1 (OUTPUT_GAIN) and 0 (the others) change no bit of a row */
+    tensor direction;     /* [B, H, Nq, d], contiguous, OUTPUT_PUSH alone; not 0 where amount is not */
+    tensor original;      /* what the dose is measured against: a copy of `out` before any edit, or none = `out` */
+    tensor dose;          /* result, [B, H], TENSOR_F64: rms_i |o'_i - original_i| / |original_i|, or none */
 } attention_output;
 
 void op_attention_output(compute *c, const attention_args *a, const attention_output *e);
 
-/* Gaussian noise for an edit: out[n] = scale times N(0, 1), philox_normal's from the stream on (its next block first),
- * but for the last bit of a float. */
+/* Gaussian noise for an edit: elements at .. at + n are scale times N(0, 1), philox_normal's from the stream on (its
+ * next block first), but for the last bit of a float. */
 typedef struct normal_run {
     philox stream;
     double scale;
-    int64_t n;
-    float *out; /* host memory */
+    int64_t at, n;
 } normal_run;
 
-void op_normals(compute *c, const normal_run *run, int64_t n);
+/* Into a contiguous tensor. */
+void op_normals(compute *c, tensor out, const normal_run *run, int64_t n);
 
 typedef enum attention_part {
     PART_KEYS, /* sum_j P_ij over the keys j in `index`, for every query row: [H, Nq] */
     PART_ROW,  /* P_ij of query row i = index[0], for every key: [H, Nk] */
 } attention_part;
 
-/* One vector of P a head, for a call of one batch item; `lse` [H, Nq] is op_attention's. */
-void op_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
-                       const int32_t *index, int n, double *out);
+/* One vector of P a head, for a call of one batch item; `lse` [H, Nq] is op_attention's; out contiguous, TENSOR_F64. */
+void op_attention_part(compute *c, const attention_args *a, tensor lse, attention_part part, const int32_t *index,
+                       int n, tensor out);
 
-/* ---- activations for probes: called by attn/ alone; results in host memory ---- */
+/* ---- activations for probes: called by attn/ alone; results contiguous ---- */
 
 /* norm[B, H, N] = |x| of every head vector of x [B, N, H, d]; and |W_h x|, W_h the columns of an output projection that
- * belong to head h, where `gram` [H, d, d] = W_h^T W_h is given (else `projected` is not written). Error <= 1e-5 of
- * |W_h| |x|. */
-void op_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected);
+ * belong to head h, where `gram` (host, [H, d, d]) = W_h^T W_h is given (else `projected` is not written, and may be
+ * none). Error <= 1e-5 of |W_h| |x|. */
+void op_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor projected);
 
 /* largest[B, H], p95[B, H]: of |x| over the tokens and the head's elements; the percentile interpolates linearly
  * between its two neighbours, as numpy's. */
-void op_sizes(compute *c, tensor x, float *largest, float *p95);
+void op_sizes(compute *c, tensor x, tensor largest, tensor p95);
 
-/* gram[H, d, d] of a linear layer's weight [O, H d] as op_head_norms takes it. Reads the weight's source, so it is
- * asked when the model is opened. */
+/* gram[H, d, d], on the host, of a linear layer's weight [O, H d] as op_head_norms takes it, from the weight's
+ * source. */
 void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram);
 
 #endif

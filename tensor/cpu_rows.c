@@ -80,6 +80,12 @@ static tensor host_tensor(const float *host, tensor like) {
 void cpu_upload(compute *c, tensor out, const float *host) { cpu_copy(c, out, host_tensor(host, out)); }
 void cpu_download(compute *c, float *host, tensor x) { cpu_copy(c, host_tensor(host, x), x); }
 
+/* The host sees this memory. */
+void cpu_read(compute *c, arena *memory, host_read *const *list, int n) {
+    (void)c, (void)memory;
+    for (int i = 0; i < n; i++) list[i]->values = list[i]->from.data;
+}
+
 static void fill_runs(void *context, int64_t first, int64_t end, int part) {
     const rows_work *w = context;
     const float value = w->alpha;
@@ -203,16 +209,18 @@ void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) 
 typedef struct normals_work {
     const kernel *k;
     const normal_run *run;
+    float *out;
 } normals_work;
 
 static void draw_runs(void *context, int64_t first, int64_t end, int part) {
     const normals_work *w = context;
     (void)part;
-    for (int64_t i = first; i < end; i++) w->k->normals(w->run[i].out, &w->run[i].stream, w->run[i].scale, w->run[i].n);
+    for (int64_t i = first; i < end; i++)
+        w->k->normals(w->out + w->run[i].at, &w->run[i].stream, w->run[i].scale, w->run[i].n);
 }
 
-void cpu_normals(compute *c, const normal_run *run, int64_t n) {
-    normals_work work = {cpu_kernel(c), run};
+void cpu_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
+    normals_work work = {cpu_kernel(c), run, out.data};
     int64_t all = 0;
     for (int64_t i = 0; i < n; i++) all += run[i].n;
     thread_pool_for(c->pool, cpu_threads(c, 4 * all), n, 1, draw_runs, &work);

@@ -1,6 +1,6 @@
 /* The dry backend: computes nothing and reads or writes no tensor, so that a forward pass on it gives the peak of
- * scratch memory, the count of multiply-adds and the names of taps before any real run. Host memory that a caller
- * would read afterwards (downloads, statistics) is set to zero. */
+ * scratch memory, the count of multiply-adds and the names of taps before any real run. What a
+ * caller downloads is set to zero. */
 #include "tensor/backend.h"
 
 #include <stdio.h>
@@ -86,67 +86,42 @@ static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, co
     take(c, cpu_group_apply_scratch(x));
 }
 
-static void clear(void *host, int64_t n, size_t size) {
-    if (host && !arena_is_counted(host)) memset(host, 0, (size_t)n * size);
+static void dry_read(compute *c, arena *memory, host_read *const *list, int n) {
+    (void)c, (void)memory, (void)list, (void)n; /* nothing is there to read */
 }
 
 static void dry_attention(compute *c, const attention_args *a, const attention_stats *s) {
+    (void)s;
     cpu_attention_reserve(c, a);
-    if (!s) return;
-    int64_t pairs = a->q.dim[0] * a->q.dim[2]; /* B H */
-    clear(s->mass, pairs * a->k.dim[1], sizeof *s->mass);
-    clear(s->entropy, pairs, sizeof *s->entropy);
-    clear(s->concentration, pairs, sizeof *s->concentration);
-    clear(s->lse, pairs * a->q.dim[1], sizeof *s->lse);
-    clear(s->row_max, pairs * a->q.dim[1], sizeof *s->row_max);
 }
 
 static void dry_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
+    (void)e;
     cpu_attention_edit_reserve(c, a);
-    int64_t pairs = a->q.dim[0] * a->q.dim[2];
-    clear(e->mass_before, pairs, sizeof *e->mass_before);
-    clear(e->mass_after, pairs, sizeof *e->mass_after);
-    clear(e->dose, pairs, sizeof *e->dose);
-    clear(e->direct_rows, pairs, sizeof *e->direct_rows);
-    clear(e->row_rest, pairs * a->q.dim[1], sizeof *e->row_rest);
-    clear(e->row_push, pairs * a->q.dim[1], sizeof *e->row_push);
 }
 
 static void dry_attention_output(compute *c, const attention_args *a, const attention_output *e) {
     arena_mark mark = arena_get_mark(c->scratch);
+    (void)e;
     compute_1d(c, 2 * a->q.dim[0] * a->q.dim[2] * a->q.dim[3]); /* scratch of cpu_attention_output */
     arena_release(c->scratch, mark);
-    clear(e->dose, a->q.dim[0] * a->q.dim[2], sizeof *e->dose);
-}
-
-static void dry_normals(compute *c, const normal_run *run, int64_t n) {
-    (void)c;
-    for (int64_t i = 0; i < n; i++) clear(run[i].out, run[i].n, sizeof *run[i].out);
-}
-
-static void dry_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
-                               const int32_t *index, int n, double *out) {
-    (void)c, (void)lse, (void)index, (void)n;
-    clear(out, a->q.dim[2] * (part == PART_ROW ? a->k.dim[1] : a->q.dim[1]), sizeof *out);
 }
 
 static void dry_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
     (void)c;
-    clear(gram, w->source.dim[1] * w->source.dim[1] / heads, sizeof *gram);
+    memset(gram, 0, (size_t)(w->source.dim[1] * w->source.dim[1] / heads) * sizeof *gram);
 }
 
-static void dry_head_norms(compute *c, tensor x, const float *gram, float *norm, float *projected) {
+static void dry_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor projected) {
+    (void)gram, (void)norm, (void)projected;
     cpu_head_norms_reserve(c, x);
-    clear(norm, x.dim[0] * x.dim[1] * x.dim[2], sizeof *norm);
-    clear(gram ? projected : NULL, x.dim[0] * x.dim[1] * x.dim[2], sizeof *projected);
 }
 
-static void dry_sizes(compute *c, tensor x, float *largest, float *p95) {
+static void dry_sizes(compute *c, tensor x, tensor largest, tensor p95) {
     arena_mark mark = arena_get_mark(c->scratch);
+    (void)largest, (void)p95;
     compute_1d(c, tensor_elements(x)); /* scratch of cpu_sizes */
     arena_release(c->scratch, mark);
-    clear(largest, x.dim[0] * x.dim[2], sizeof *largest);
-    clear(p95, x.dim[0] * x.dim[2], sizeof *p95);
 }
 
 /* Those that take no scratch and leave the host nothing to read. */

@@ -18,7 +18,9 @@ void half_convert(float *to, const void *from, tensor_type type, int64_t n) {
         for (int64_t i = 0; i < n; i++) to[i] = half_from_bf16(load16(from, i));
         break;
     case TENSOR_I8:
-    case TENSOR_BF16X2: break; /* no checkpoint's */
+    case TENSOR_BF16X2:
+    case TENSOR_F64:
+    case TENSOR_I64: break; /* no checkpoint's */
     }
 }
 

@@ -223,6 +223,8 @@ void PASTE(kernel_product_, KERNEL_ISA)(const product_tile *t) {
         case TENSOR_BF16: columns_bf16(t, first, vectors); break;
         case TENSOR_I8: columns_i8(t, first, vectors); break;
         case TENSOR_BF16X2: columns_pairs(t, first, vectors); break;
+        case TENSOR_F64:
+        case TENSOR_I64: break; /* no weight's */
         }
     }
 }

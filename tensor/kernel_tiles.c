@@ -135,8 +135,7 @@ static void gather(uint32_t *to, const float *const *row, int n, int64_t first, 
     for (; first < end; first += PAIRS, to += 2 * REGISTER) {
         int64_t pairs = end - first < PAIRS ? end - first : PAIRS;
         __mmask16 there = (__mmask16)((1u << pairs) - 1);
-        for (int i = 0; i < n; i++)
-            _mm512_store_si512(to + i * PAIRS, _mm512_maskz_loadu_epi32(there, row[i] + first));
+        for (int i = 0; i < n; i++) _mm512_store_si512(to + i * PAIRS, _mm512_maskz_loadu_epi32(there, row[i] + first));
         for (int i = n; i < rows; i++) _mm512_store_si512(to + i * PAIRS, _mm512_setzero_si512());
     }
 }

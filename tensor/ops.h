@@ -12,4 +12,11 @@ int op_begin(compute *c);
 /* "[2, 77, 768]"; written into `out` and returned. */
 const char *op_shape_text(tensor t, char out[OP_SHAPE_TEXT]);
 
+/* Where `condition` fails, the error names the operation, its rule and both shapes; returns the condition. */
+int op_fits(compute *c, int condition, const char *op, const char *rule, tensor a, tensor b);
+
+/* A float32 operand with memory and a contiguous last dimension; two of them, or the error. */
+int op_usable(tensor t);
+int op_both_usable(compute *c, const char *op, tensor a, tensor b);
+
 #endif

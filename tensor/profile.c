@@ -89,6 +89,12 @@ static double linears_bytes(const compute *c, const linear_call *call, int n) {
     return sum;
 }
 
+static double reads_bytes(host_read *const *list, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += bytes(list[i]->from);
+    return sum;
+}
+
 static double normals_bytes(const normal_run *run, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += (double)run[i].n * sizeof(float);

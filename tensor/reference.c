@@ -376,27 +376,30 @@ void reference_unpatchify(compute *c, tensor out, tensor x, int p) {
     }
 }
 
-void reference_normals(compute *c, const normal_run *run, int64_t n) {
+void reference_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
     (void)c;
     for (int64_t i = 0; i < n; i++) {
         philox r = run[i].stream;
-        for (int64_t j = 0; j < run[i].n; j++) run[i].out[j] = (float)(run[i].scale * philox_normal(&r));
+        float *to = (float *)out.data + run[i].at;
+        for (int64_t j = 0; j < run[i].n; j++) to[j] = (float)(run[i].scale * philox_normal(&r));
     }
 }
+
+void reference_read(compute *c, arena *memory, host_read *const *list, int n) { cpu_read(c, memory, list, n); }
 
 /* In double already: the cpu backend's own. */
 void reference_attention_output(compute *c, const attention_args *a, const attention_output *e) {
     cpu_attention_output(c, a, e);
 }
 
-void reference_attention_part(compute *c, const attention_args *a, const double *lse, attention_part part,
-                              const int32_t *index, int n, double *out) {
+void reference_attention_part(compute *c, const attention_args *a, tensor lse, attention_part part,
+                              const int32_t *index, int n, tensor out) {
     cpu_attention_part(c, a, lse, part, index, n, out);
 }
 
 void reference_head_gram(compute *c, const weight *w, int64_t heads, float *gram) { cpu_head_gram(c, w, heads, gram); }
 
-void reference_sizes(compute *c, tensor x, float *largest, float *p95) { cpu_sizes(c, x, largest, p95); }
+void reference_sizes(compute *c, tensor x, tensor largest, tensor p95) { cpu_sizes(c, x, largest, p95); }
 
 const backend backend_reference = {
     .about = {"reference", "plain loops with float64 sums, one thread; slow, for tests", NULL},

@@ -44,8 +44,8 @@ int64_t tensor_elements(tensor t) {
 }
 
 size_t tensor_type_size(tensor_type type) {
-    static const size_t size[] = {
-        [TENSOR_F32] = 4, [TENSOR_F16] = 2, [TENSOR_BF16] = 2, [TENSOR_I8] = 1, [TENSOR_BF16X2] = 4};
+    static const size_t size[] = {[TENSOR_F32] = 4,    [TENSOR_F16] = 2, [TENSOR_BF16] = 2, [TENSOR_I8] = 1,
+                                  [TENSOR_BF16X2] = 4, [TENSOR_F64] = 8, [TENSOR_I64] = 8};
     return size[type];
 }
 

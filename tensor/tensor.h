@@ -9,8 +9,16 @@
 
 /* Activations are TENSOR_F32, and TENSOR_BF16 where products alone read them (compute_input_type). TENSOR_I8 and
  * TENSOR_BF16X2 are of packed weights alone (compute.h, weight_form): 8 bits with a scale beside them;
- * two bfloat16 in 32 bits, the first in the low half. */
-typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_I8, TENSOR_BF16X2 } tensor_type;
+ * two bfloat16 in 32 bits, the first in the low half. TENSOR_F64 and TENSOR_I64 are of what attention reports. */
+typedef enum tensor_type {
+    TENSOR_F32,
+    TENSOR_F16,
+    TENSOR_BF16,
+    TENSOR_I8,
+    TENSOR_BF16X2,
+    TENSOR_F64,
+    TENSOR_I64
+} tensor_type;
 
 enum { TENSOR_MAX_DIMS = 4 };
 

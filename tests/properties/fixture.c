@@ -64,11 +64,12 @@ fixture *fixture_make(philox *r, shape n, unsigned flags, double sink) {
     }
     size_t pairs = (size_t)(n.batch * n.heads);
     f->stats = (attention_stats){.row_begin = 0, .row_end = n.queries, .r = 5};
-    f->stats.mass = f->mass = take(pairs * (size_t)n.keys, sizeof(double));
-    f->stats.entropy = f->entropy = take(pairs, sizeof(double));
-    f->stats.concentration = f->concentration = take(pairs, sizeof(double));
-    f->stats.lse = f->lse = take(pairs * (size_t)n.queries, sizeof(double));
-    f->stats.row_max = f->row_max = take(pairs * (size_t)n.queries, sizeof(float));
+    f->stats.mass = fix_doubles(f->mass = take(pairs * (size_t)n.keys, sizeof(double)), (int64_t)pairs * n.keys);
+    f->stats.entropy = fix_doubles(f->entropy = take(pairs, sizeof(double)), (int64_t)pairs);
+    f->stats.concentration = fix_doubles(f->concentration = take(pairs, sizeof(double)), (int64_t)pairs);
+    f->stats.lse = fix_doubles(f->lse = take(pairs * (size_t)n.queries, sizeof(double)), (int64_t)pairs * n.queries);
+    f->stats.row_max =
+        fix_floats(f->row_max = take(pairs * (size_t)n.queries, sizeof(float)), (int64_t)pairs * n.queries);
     return f;
 }
 
@@ -174,8 +175,8 @@ attention_edit fix_edit(const fixture *f, const sets *s) {
                             .set_begin = s->begin,
                             .keys = s->keys,
                             .member = s->member,
-                            .noise = s->noise,
-                            .lse = f->lse};
+                            .noise = tensor_2d(s->noise, TENSOR_F32, s->begin[f->n.batch * f->n.heads], f->n.width),
+                            .lse = f->stats.lse};
 }
 
 static void edit_p(const edit_step *step, const uint8_t *in, double *p, double *scores, int n) {
@@ -211,7 +212,7 @@ void fix_edited_row(const fixture *f, const attention_edit *e, int b, int h, int
                 if (step->op == EDIT_VALUE_LERP)
                     v[j * d + y] =
                         (double)step->param * v[j * d + y] + (1 - (double)step->param) * (step->to_mean ? mean[y] : 0);
-                else if (step->op == EDIT_VALUE_NOISE) v[j * d + y] = (double)e->noise[x * d + y];
+                else if (step->op == EDIT_VALUE_NOISE) v[j * d + y] = (double)((const float *)e->noise.data)[x * d + y];
         }
         if (step->op == EDIT_SCALE || step->op == EDIT_SHIFT) edit_p(step, in, p, scores, n);
     }

@@ -65,6 +65,11 @@ void fix_edited_row(const fixture *f, const attention_edit *e, int b, int h, int
 /* Largest |a - b| over all elements, over the rms of b. */
 double fix_error(const float *a, const float *b, size_t n);
 
+/* Results in an array of the test's. */
+static inline tensor fix_doubles(double *p, int64_t n) { return tensor_1d(p, TENSOR_F64, n); }
+static inline tensor fix_floats(float *p, int64_t n) { return tensor_1d(p, TENSOR_F32, n); }
+static inline tensor fix_counts(int64_t *p, int64_t n) { return tensor_1d(p, TENSOR_I64, n); }
+
 /* A context on a backend; aborts the test when it cannot be made. */
 compute *fix_compute(const char *name, int threads);
 

@@ -71,7 +71,7 @@ static attn_run *run_of(const tokens *t, const attn_program *p) {
 static float *forward(const tokens *t, const fixture *f, attn_run *run, int site) {
     attn_item item = {
         .run = run, .step = site / BLOCKS / 2, .branch = (attn_branch)(site % 2), .key_class = t->key_class};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     attn_call call = {.args = f->args,
                       .block = site / 2 % BLOCKS,
                       .kind = t->kind,
@@ -215,7 +215,9 @@ static ss_status replay_sets(const select_input *in, key_sets *out, ss_error *er
     return SS_OK;
 }
 
-static const attn_selector RECORD = {.about = {"record", "", NULL}, .select = record_sets},
+static const attn_selector RECORD = {.about = {"record", "", NULL},
+                                     .select = record_sets,
+                                     .needs = NEED_MASS | NEED_ROW_MAX | NEED_VALUES},
                            REPLAY = {.about = {"replay", "", NULL}, .select = replay_sets};
 
 /* Edits act on what their selector chooses, keys or query rows (attn_program_check): one of those at random. */

@@ -111,7 +111,7 @@ static void mask_holds_over_the_range_of_p(void **state) {
         sets *s = sets_given(f, (int32_t[]){0}, 1, 1);
         attention_edit e = fix_edit(f, s);
         int64_t direct[2];
-        e.direct_rows = direct;
+        e.direct_rows = fix_counts(direct, f->n.batch * f->n.heads);
         add_step(&e, EDIT_SCALE, philox_below(&r, 2) ? 0 : 0.5 * philox_uniform(&r), 0);
         attend(f);
         edit(f, &e);
@@ -225,11 +225,11 @@ static void identity_by_the_direct_path(void **state) {
         sets *s = sets_random(&r, f, fix_int(&r, 1, 20), 1);
         attention_edit e = with_step(f, s, EDIT_SCALE, 1, 0);
         int64_t rows[6], no_rows[6];
-        e.direct_rows = no_rows;
+        e.direct_rows = fix_counts(no_rows, f->n.batch * f->n.heads);
         attend(f);
         float *before = fix_out(f);
         edit(f, &e);
-        e.direct_rows = rows;
+        e.direct_rows = fix_counts(rows, f->n.batch * f->n.heads);
         e.force_direct = 1;
         edit(f, &e);
         float *after = fix_out(f);
@@ -254,15 +254,15 @@ static void direct_rows_agree_with_rank_k(void **state) {
         add_step(&e, EDIT_VALUE_LERP, philox_uniform(&r), 1);
         double before[6], after[6], dose[6], direct_before[6], direct_after[6], direct_dose[6];
         int64_t rows[6];
-        e.mass_before = before;
-        e.mass_after = after;
-        e.dose = dose;
+        e.mass_before = fix_doubles(before, f->n.batch * f->n.heads);
+        e.mass_after = fix_doubles(after, f->n.batch * f->n.heads);
+        e.dose = fix_doubles(dose, f->n.batch * f->n.heads);
         float *rank_k = attend_and_edit(f, &e);
         e.force_direct = 1;
-        e.mass_before = direct_before;
-        e.mass_after = direct_after;
-        e.dose = direct_dose;
-        e.direct_rows = rows;
+        e.mass_before = fix_doubles(direct_before, f->n.batch * f->n.heads);
+        e.mass_after = fix_doubles(direct_after, f->n.batch * f->n.heads);
+        e.dose = fix_doubles(direct_dose, f->n.batch * f->n.heads);
+        e.direct_rows = fix_counts(rows, f->n.batch * f->n.heads);
         float *direct = attend_and_edit(f, &e);
         assert_true(fix_error(rank_k, direct, fix_out_count(f)) < BOUND);
         for (int i = 0; i < f->n.batch * f->n.heads; i++) {
@@ -351,7 +351,8 @@ static void formula_row(const fixture *f, const attention_edit *e, int b, int h,
         for (int j = 0; j < n; j++) out[y] += a * p[j] * (double)fix_at(f->args.v, b, j, h)[y];
         for (int x = e->set_begin[at]; x < e->set_begin[at + 1]; x++) {
             double v = (double)fix_at(f->args.v, b, e->keys[x], h)[y], w = p[e->keys[x]];
-            out[y] += beta != 0 ? -a * (1 - g) * w * v : w * ((double)e->noise[x * f->n.width + y] - v);
+            out[y] +=
+                beta != 0 ? -a * (1 - g) * w * v : w * ((double)((const float *)e->noise.data)[x * f->n.width + y] - v);
         }
     }
     free(p);
@@ -454,9 +455,9 @@ static void what_an_edit_reports(void **state) {
         double eta = philox_uniform(&r), before[6], after[6], dose[6];
         attention_edit e = with_step(f, s, EDIT_SCALE, eta, 0);
         e.row_begin = fix_int(&r, 0, f->n.queries - 1);
-        e.mass_before = before;
-        e.mass_after = after;
-        e.dose = dose;
+        e.mass_before = fix_doubles(before, f->n.batch * f->n.heads);
+        e.mass_after = fix_doubles(after, f->n.batch * f->n.heads);
+        e.dose = fix_doubles(dose, f->n.batch * f->n.heads);
         attend(f);
         float *old = fix_out(f);
         edit(f, &e);

@@ -139,7 +139,7 @@ static float *edited(const planting *x, const planted_call *call, const attentio
                         .keys = keys,
                         .member = member,
                         .lse = stats->lse,
-                        .mass_after = mass_after};
+                        .mass_after = mass_after ? fix_doubles(mass_after, x->f->n.heads) : TENSOR_NONE};
     attend(&call->call.args, stats);
     op_attention_edit(cpu, &call->call.args, &e);
     assert_int_equal(cpu->error.code, SS_OK);
@@ -189,7 +189,10 @@ static void operations_find_and_undo_plants(void **state) {
         planted_call planted;
         plant_make(&planted, cpu, &call, 0, &x.plant);
         double mass[MAX_HEADS * (MAX_KEYS + 1)], lse[MAX_HEADS * MAX_KEYS], after[MAX_HEADS] = {0};
-        attention_stats stats = {.row_end = x.f->n.queries, .mass = mass, .lse = lse};
+        int heads = x.f->n.heads;
+        attention_stats stats = {.row_end = x.f->n.queries,
+                                 .mass = fix_doubles(mass, heads * (x.f->n.keys + 1)),
+                                 .lse = fix_doubles(lse, heads * x.f->n.queries)};
         attend(&planted.call.args, &stats);
         float *base = fix_out(x.f);
         int n = x.f->n.keys;
@@ -233,7 +236,7 @@ static float *forward(planting *x, const attn_program *p, attn_run **run) {
     ss_error err = {0};
     assert_int_equal(attn_run_create(run, p, &m, &NAME, shape_of(x), &err), SS_OK);
     attn_item item = {.run = *run, .step = x->step, .branch = x->branch, .key_class = x->key_class};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     attn_call call = call_of(x, &batch);
     plant_forward(cpu, &call, &x->plant, attn_forward);
     compute_status(cpu, &err);

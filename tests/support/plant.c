@@ -62,7 +62,7 @@ void plant_make(planted_call *out, compute *c, const attn_call *call, int item, 
     attention_args one = item_args(&call->args, item);
     size_t keys = (size_t)one.k.dim[1], new = (size_t)p->position;
     double *lse = take((size_t)(one.q.dim[2] * one.q.dim[1]), sizeof *lse);
-    attention_stats stats = {.row_end = one.q.dim[1], .lse = lse};
+    attention_stats stats = {.row_end = one.q.dim[1], .lse = tensor_1d(lse, TENSOR_F64, one.q.dim[2] * one.q.dim[1])};
     if (one.causal) abort(); /* the new key would have no place in time */
     op_attention(c, &one, &stats);
     *out = (planted_call){.call = *call, .key_class = take(keys + 1, 1)};
@@ -73,7 +73,7 @@ void plant_make(planted_call *out, compute *c, const attn_call *call, int item, 
     }
     out->key_class[new] = KEY_PADDING;
     out->item.key_class = out->key_class;
-    out->batch = (attn_batch){1, &out->item};
+    out->batch = (attn_batch){1, &out->item, NULL};
     out->call.batch = &out->batch;
     out->call.args = one;
     out->call.args.k = with_row(one.k, p->position, NULL, &out->k);
@@ -102,7 +102,7 @@ void plant_forward(compute *c, const attn_call *call, const plant *p,
             forward(c, &one.call);
             plant_free(&one);
         } else {
-            attn_batch alone = {1, &call->batch->item[i]};
+            attn_batch alone = {1, &call->batch->item[i], NULL};
             attn_call plain = *call;
             plain.args = item_args(&call->args, i);
             plain.batch = &alone;

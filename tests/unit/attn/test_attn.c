@@ -256,7 +256,7 @@ static void dry_runs_account_for_scratch(void **state) {
     compute *dry = fix_compute("dry", 1), *wet = fix_compute("cpu", 1);
     fixture *f = call_fixture(2, 3);
     attn_item items[2] = {{.run = run}, {.run = NULL}}, nobody[2] = {{.run = NULL}, {.run = NULL}};
-    attn_batch batch = {2, items}, empty = {2, nobody};
+    attn_batch batch = {2, items, NULL}, empty = {2, nobody, NULL};
     attn_call call = call_of(f, &batch), dry_call = call_of(f, &empty);
     attn_forward(wet, &call);
     memset(fix_at(f->args.out, 0, 0, 0), 0, fix_out_count(f) * sizeof(float));

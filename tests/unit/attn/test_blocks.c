@@ -49,7 +49,7 @@ static fixture *fixture_of(int block, int number) {
 
 static void attend(fixture *f, attn_run *run, int step, int block, int number, const uint8_t *classes) {
     attn_item item = {.run = run, .step = step, .key_class = classes};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     attn_call call = {.args = f->args,
                       .block = number,
                       .kind = BLOCK[block].kind,

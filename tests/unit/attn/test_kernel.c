@@ -105,11 +105,11 @@ static void measuring_changes_no_bit(void **state) {
     for (unsigned ask = 0; ask < 32; ask++) {
         attention_stats stats = f->stats;
         stats.row_begin = 17;
-        if (!(ask & 1)) stats.mass = NULL;
-        if (!(ask & 2)) stats.entropy = NULL;
-        if (!(ask & 4)) stats.concentration = NULL;
-        if (!(ask & 8)) stats.lse = NULL;
-        if (!(ask & 16)) stats.row_max = NULL;
+        if (!(ask & 1)) stats.mass = TENSOR_NONE;
+        if (!(ask & 2)) stats.entropy = TENSOR_NONE;
+        if (!(ask & 4)) stats.concentration = TENSOR_NONE;
+        if (!(ask & 8)) stats.lse = TENSOR_NONE;
+        if (!(ask & 16)) stats.row_max = TENSOR_NONE;
         op_attention(cpu, &f->args, &stats);
         float *out = fix_out(f);
         assert_memory_equal(out, want, fix_out_count(f) * sizeof *out);
@@ -127,10 +127,11 @@ static void run_all(int threads, fixture *f, const sets *s, double results[4][9]
     e.n_steps = 2;
     e.step[0] = (edit_step){EDIT_SCALE, 0.01f, 0};
     e.step[1] = (edit_step){EDIT_VALUE_LERP, 0.5f, 1};
-    e.mass_before = results[0];
-    e.mass_after = results[1];
-    e.dose = results[2];
-    e.direct_rows = direct;
+    int64_t pairs = f->n.batch * f->n.heads;
+    e.mass_before = fix_doubles(results[0], pairs);
+    e.mass_after = fix_doubles(results[1], pairs);
+    e.dose = fix_doubles(results[2], pairs);
+    e.direct_rows = fix_counts(direct, pairs);
     op_attention(cpu, &f->args, &f->stats);
     op_attention_edit(cpu, &f->args, &e);
     assert_int_equal(cpu->error.code, SS_OK);
@@ -177,7 +178,7 @@ static void the_batch_changes_no_bit(void **state) {
     double *mass = malloc(masses * sizeof *mass);
     for (int b = 0; b < 3; b++) {
         attention_args one = f->args;
-        attention_stats stats = {.row_end = f->n.queries, .mass = mass};
+        attention_stats stats = {.row_end = f->n.queries, .mass = fix_doubles(mass, (int64_t)masses)};
         one.q = tensor_slice(one.q, 0, b, 1);
         one.k = tensor_slice(one.k, 0, b, 1);
         one.v = tensor_slice(one.v, 0, b, 1);

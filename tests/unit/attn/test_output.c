@@ -86,7 +86,7 @@ static void null_is_one_more_key(void **state) {
     for (int fix = 0; fix < 20; fix++) {
         const double score = 0.3 * fix - 3;
         double lse[HEADS * KEYS];
-        attention_stats stats = {.row_end = KEYS, .r = 1, .lse = lse};
+        attention_stats stats = {.row_end = KEYS, .r = 1, .lse = fix_doubles(lse, HEADS * KEYS)};
         fixture *f = call_fixture(1, fix);
         op_attention(cpu, &f->args, &stats);
         fixture_free(f);
@@ -146,7 +146,7 @@ static void query_rows_become_the_mean(void **state) {
     static const char *const SELECT[] = {"query", "query-random"};
     for (int fix = 0; fix < 40; fix++) {
         float row_max[HEADS * KEYS], *base = output(NULL, fix, 0, NULL);
-        attention_stats stats = {.row_end = KEYS, .r = 1, .row_max = row_max};
+        attention_stats stats = {.row_end = KEYS, .r = 1, .row_max = fix_floats(row_max, HEADS * KEYS)};
         fixture *f = call_fixture(1, fix);
         op_attention(cpu, &f->args, &stats);
         attn_program p = program(SELECT[fix & 1], 3, "query-mean", 0);
@@ -254,7 +254,7 @@ static void sets_of_the_baseline_are_replayed(void **state) {
             else {
                 free(want); /* mask, head by head, the keys that are heaviest in call `fix` */
                 double mass[HEADS * KEYS], first[HEADS * KEYS];
-                attention_stats stats = {.row_end = IMAGE, .r = 1, .mass = mass};
+                attention_stats stats = {.row_end = IMAGE, .r = 1, .mass = fix_doubles(mass, HEADS * KEYS)};
                 op_attention(cpu, &g->args, &stats);
                 memcpy(first, mass, sizeof first);
                 attn_program named = program("index", 1, "mask", 0);

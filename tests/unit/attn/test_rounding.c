@@ -200,9 +200,9 @@ static float *edited(compute *c, fixture *f, const sets *s, edit_step step, int 
     attention_edit e = fix_edit(f, s);
     e.n_steps = 1;
     e.step[0] = step;
-    e.lse = f->lse;
+    e.lse = f->stats.lse;
     e.force_direct = direct;
-    e.mass_before = before;
+    e.mass_before = fix_doubles(before, f->n.batch * f->n.heads);
     op_attention_edit(c, &f->args, &e);
     *mass = before[0];
     assert_int_equal(c->error.code, SS_OK);
@@ -304,7 +304,8 @@ static void parts_of_p_are_of_rounded_scores(void **state) {
     fixture *f = make(5, 0, 2);
     op_attention(cpu, &f->args, &f->stats);
     double *row = calloc((size_t)(f->n.heads * f->n.keys), sizeof *row);
-    op_attention_part(cpu, &f->args, f->lse, PART_ROW, (int32_t[]){3}, 1, row);
+    op_attention_part(cpu, &f->args, f->stats.lse, PART_ROW, (int32_t[]){3}, 1,
+                      fix_doubles(row, f->n.heads * f->n.keys));
     for (int h = 0; h < f->n.heads; h++) {
         double sum = 0;
         for (int j = 0; j < f->n.keys; j++) sum += row[h * f->n.keys + j];

@@ -68,7 +68,7 @@ static float *forward_rows(const lab *l, const attn_program *p, attn_rows rows,
     float timestep = 500;
     assert_int_equal(attn_run_create(run, p, &measure, &NAME, shape_of(l), &err), SS_OK);
     attn_item item = {.run = *run};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     tap_sink tap = {take, NULL};
     l->c->tap = take ? &tap : NULL;
     arena_mark mark = arena_get_mark(l->c->scratch);
@@ -254,7 +254,7 @@ static int asks_image_alone(const attn_program *p, attn_rows rows, int block, at
     static const attn_stream_name NAME = {0};
     attn_measure measure = named_all_probes(rows, 1);
     attn_item item = {0};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     ss_error err = {0};
     assert_int_equal(attn_run_create(&item.run, p, &measure, &NAME, shape, &err), SS_OK);
     int alone = attn_asks_image_alone(&batch, block);

@@ -86,7 +86,7 @@ static float *forward(const lab *l, const attn_program *p, const tap_sink *tap, 
     const unet_config *g = l->g;
     ss_error err = {0};
     attn_item item = {.key_class = CLASSES};
-    attn_batch batch = {1, &item};
+    attn_batch batch = {1, &item, NULL};
     if (run) {
         assert_int_equal(attn_run_create(run, p, &measure, &NAME, most_of(g), &err), SS_OK);
         item.run = *run;

@@ -368,7 +368,7 @@ static void forward_on(compute *c, const model *m, int64_t batch, int64_t h, int
     const unet_config *g = m->config;
     const attn_segment clip = {SEGMENT_TEXT, "clip", 0, (int)words, 0};
     attn_item item[2] = {{0}};
-    attn_batch studied = {(int)batch, item};
+    attn_batch studied = {(int)batch, item, NULL};
     float timestep[2] = {500, 500}, ids[2 * UNET_TIME_IDS] = {0};
     ss_error err = {0};
     arena_mark mark = arena_get_mark(c->scratch);

@@ -163,7 +163,8 @@ static ss_status select_given(const select_input *in, key_sets *out, ss_error *e
     return SS_OK;
 }
 
-static const attn_selector GIVEN = {.about = {"given", "the reference's sets", NULL}, .select = select_given};
+static const attn_selector GIVEN = {
+    .about = {"given", "the reference's sets", NULL}, .select = select_given, .needs = NEED_MASS};
 
 /* ---- runs ---- */
 

@@ -394,12 +394,12 @@ static void normals_are_the_streams(void **state) {
         philox r;
         philox_init(&r, 77, &(uint64_t){(uint64_t)from}, 1);
         if (from) philox_skip(&r, (UINT64_C(1) << 32) - 1003);
-        op_normals(reference, &(normal_run){r, -2.5, ALL, want}, 1);
+        op_normals(reference, tensor_1d(want, TENSOR_F32, ALL), &(normal_run){r, -2.5, 0, ALL}, 1);
         for (int k = 0; k < n_isas; k++) {
             c->state = (void *)(uintptr_t)isas[k];
             float *out = k ? parts : whole;
             normal_run run[RUNS];
-            op_normals(c, &(normal_run){r, -2.5, ALL, out}, 1);
+            op_normals(c, tensor_1d(out, TENSOR_F32, ALL), &(normal_run){r, -2.5, 0, ALL}, 1);
             for (int i = 0; i < ALL; i++) {
                 other += out[i] != want[i];
                 assert_true(fabsf(out[i] - want[i]) <= 1.2e-7f * fabsf(want[i]) + 1e-14f);
@@ -407,15 +407,16 @@ static void normals_are_the_streams(void **state) {
             if (k) assert_memory_equal(parts, whole, ALL * sizeof *whole);
             int at = 0, n = 0;
             for (; n < RUNS && at < ALL; n++) { /* odd lengths; a float between them stays as it is */
-                run[n] = (normal_run){r, -2.5, ALL - at < 17 * n ? ALL - at : 17 * n, parts + at};
+                run[n] = (normal_run){r, -2.5, at, ALL - at < 17 * n ? ALL - at : 17 * n};
                 philox_skip(&run[n].stream, (uint64_t)at);
                 at += 17 * n + 1;
             }
             for (int i = 0; i < ALL; i++) parts[i] = GUARD;
-            op_normals(c, run, n);
+            op_normals(c, tensor_1d(parts, TENSOR_F32, ALL), run, n);
             for (int i = 0; i < n; i++) {
-                assert_memory_equal(run[i].out, whole + (run[i].out - parts), (size_t)run[i].n * sizeof *whole);
-                if (run[i].out + run[i].n < parts + ALL) assert_true(run[i].out[run[i].n] == GUARD);
+                int64_t end = run[i].at + run[i].n;
+                assert_memory_equal(parts + run[i].at, whole + run[i].at, (size_t)run[i].n * sizeof *whole);
+                if (end < ALL) assert_true(parts[end] == GUARD);
             }
         }
     }

@@ -134,11 +134,11 @@ static void attend(compute *c, attention_case *a, int observed) {
                                  .scale = 0.3f};
     const attention_stats stats = {.row_end = ROWS,
                                    .r = R,
-                                   .mass = a->mass,
-                                   .entropy = &a->entropy,
-                                   .concentration = &a->concentration,
-                                   .lse = a->lse,
-                                   .row_max = a->row_max};
+                                   .mass = tensor_1d(a->mass, TENSOR_F64, KEYS),
+                                   .entropy = tensor_1d(&a->entropy, TENSOR_F64, 1),
+                                   .concentration = tensor_1d(&a->concentration, TENSOR_F64, 1),
+                                   .lse = tensor_1d(a->lse, TENSOR_F64, ROWS),
+                                   .row_max = tensor_1d(a->row_max, TENSOR_F32, ROWS)};
     op_attention(c, &args, observed ? &stats : NULL);
     context_must_be_ok(c);
 }
@@ -216,7 +216,8 @@ static void lengths_pass_nan_on(void **state) {
             fill(x, KEYS * WIDTH);
             for (int i = 0; i < WIDTH * WIDTH; i++) gram[i] = i % (WIDTH + 1) == 0;
             x[9 * WIDTH + 3] = nan_of(k);
-            op_head_norms(context[at], tensor_4d(x, TENSOR_F32, 1, KEYS, 1, WIDTH), gram, norm, projected);
+            op_head_norms(context[at], tensor_4d(x, TENSOR_F32, 1, KEYS, 1, WIDTH), gram,
+                          tensor_1d(norm, TENSOR_F32, KEYS), tensor_1d(projected, TENSOR_F32, KEYS));
             context_must_be_ok(context[at]);
             for (int j = 0; j < KEYS; j++) {
                 must(isnan(norm[j]), j == 9, "length of a value", at, k);
