@@ -1,5 +1,5 @@
-/* What the calls of a pass measured, from the call to the read at the end of the pass. Lies in the context's memory of a
- * pass (notes; results in kept). */
+/* What the calls of a pass measured, from the call to the read at the end of the pass. Lies in the context's memory of
+ * a pass (notes; results in kept). */
 #include <string.h>
 
 #include "attn/call.h"
@@ -36,8 +36,7 @@ void attn_note_group(compute *c, noted_call *call, attn_group group, const attn_
         n->outcome = *outcome;
         n->outcome.touched = copy_notes(c, outcome->touched, pairs, sizeof *outcome->touched);
         n->outcome.set = copy_sets(c, &outcome->set, pairs);
-        for (int i = 0; i < call->ask.item[group.begin].n; i++)
-            n->choice.of[i] = copy_sets(c, &choice->of[i], pairs);
+        for (int i = 0; i < call->ask.item[group.begin].n; i++) n->choice.of[i] = copy_sets(c, &choice->of[i], pairs);
     }
     if (call->last) call->last->next = n;
     else call->first = n;

@@ -194,6 +194,13 @@ size_t arena_reserved(const arena *a) {
     return n;
 }
 
+int arena_piece(const arena *a, int i, void **base, size_t *size) {
+    if (i >= a->n_pieces) return 0;
+    *base = a->piece[i].base;
+    *size = a->piece[i].size;
+    return 1;
+}
+
 void arena_trim(arena *a) {
     if (a->n_pieces > 0) {
         drop_pieces(a, a->current + 1);

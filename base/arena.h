@@ -39,6 +39,9 @@ void arena_reset_peak(arena *a); /* peak becomes what is in use now */
 int arena_failed(const arena *a);
 size_t arena_reserved(const arena *a); /* address space that it has */
 
+/* Mapping number i, whole pages; 0 where there are not so many. For a backend of the tests, which guards them. */
+int arena_piece(const arena *a, int i, void **base, size_t *size);
+
 /* The most that was in use since the last arena_trim: what of the arena may be in memory. */
 size_t arena_touched(const arena *a);
 

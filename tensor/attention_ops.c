@@ -21,13 +21,13 @@ static int attention_fits(compute *c, const attention_args *a) {
     if (!op_fits(c, q.ndim == 4 && tensor_same_shape(q, o), op, "q and out [B, Nq, H, d]", q, o) ||
         !op_fits(c, tensor_same_shape(k, v), op, "k and v of one shape", k, v) ||
         !op_fits(c, k.ndim == 4 && k.dim[0] == q.dim[0] && k.dim[2] == q.dim[2] && k.dim[3] == q.dim[3] && k.dim[1] > 0,
-              op, "q [B, Nq, H, d] and k [B, Nk, H, d]", q, k))
+                 op, "q [B, Nq, H, d] and k [B, Nk, H, d]", q, k))
         return 0;
     if (tensor_is_none(a->bias)) return 1;
     return op_both_usable(c, op, a->bias, q) && op_fits(c,
-                                                  a->bias.ndim == 3 && a->bias.dim[0] == q.dim[2] &&
-                                                      a->bias.dim[1] == q.dim[1] && a->bias.dim[2] == k.dim[1],
-                                                  op, "bias [H, Nq, Nk] and q [B, Nq, H, d]", a->bias, q);
+                                                        a->bias.ndim == 3 && a->bias.dim[0] == q.dim[2] &&
+                                                            a->bias.dim[1] == q.dim[1] && a->bias.dim[2] == k.dim[1],
+                                                        op, "bias [H, Nq, Nk] and q [B, Nq, H, d]", a->bias, q);
 }
 
 static int rows_fit(compute *c, const char *op, int64_t begin, int64_t end, int64_t rows) {
@@ -64,11 +64,12 @@ static int edit_fits(compute *c, const attention_args *a, const attention_edit *
     int64_t pairs = a->q.dim[0] * a->q.dim[2], rows = pairs * a->q.dim[1];
     return result_fits(c, op, e->lse, TENSOR_F64, rows) && result_fits(c, op, e->mass_before, TENSOR_F64, pairs) &&
            result_fits(c, op, e->mass_after, TENSOR_F64, pairs) && result_fits(c, op, e->dose, TENSOR_F64, pairs) &&
-           result_fits(c, op, e->direct_rows, TENSOR_I64, pairs) &&
-           result_fits(c, op, e->row_rest, TENSOR_F64, rows) && result_fits(c, op, e->row_push, TENSOR_F64, rows) &&
-           (tensor_is_none(e->noise) ||
-            op_fits(c, op_usable(e->noise) && tensor_is_contiguous(e->noise) && e->noise.dim[e->noise.ndim - 1] == a->q.dim[3], op,
-                 "noise [keys, d] and q [B, Nq, H, d]", e->noise, a->q));
+           result_fits(c, op, e->direct_rows, TENSOR_I64, pairs) && result_fits(c, op, e->row_rest, TENSOR_F64, rows) &&
+           result_fits(c, op, e->row_push, TENSOR_F64, rows) &&
+           (tensor_is_none(e->noise) || op_fits(c,
+                                                op_usable(e->noise) && tensor_is_contiguous(e->noise) &&
+                                                    e->noise.dim[e->noise.ndim - 1] == a->q.dim[3],
+                                                op, "noise [keys, d] and q [B, Nq, H, d]", e->noise, a->q));
 }
 
 void op_attention_edit(compute *c, const attention_args *a, const attention_edit *e) {
@@ -102,7 +103,8 @@ void op_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
     if (!op_begin(c) || !op_both_usable(c, "normals", out, out)) return;
     for (int64_t i = 0; i < n; i++)
         if (run[i].at < 0 || run[i].n < 0 || run[i].at + run[i].n > tensor_elements(out)) {
-            error_set(&c->error, SS_ERR_INTERNAL, NULL, "normals: expected elements within [0, %lld), found [%lld, %lld)",
+            error_set(&c->error, SS_ERR_INTERNAL, NULL,
+                      "normals: expected elements within [0, %lld), found [%lld, %lld)",
                       (long long)tensor_elements(out), (long long)run[i].at, (long long)(run[i].at + run[i].n));
             return;
         }
@@ -112,7 +114,8 @@ void op_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
 void op_attention_part(compute *c, const attention_args *a, tensor lse, attention_part part, const int32_t *index,
                        int n, tensor out) {
     static const char op[] = "attention_part";
-    if (!op_begin(c) || !attention_fits(c, a) || !op_fits(c, a->q.dim[0] == 1, op, "one batch item", a->q, a->k)) return;
+    if (!op_begin(c) || !attention_fits(c, a) || !op_fits(c, a->q.dim[0] == 1, op, "one batch item", a->q, a->k))
+        return;
     int64_t limit = part == PART_ROW ? a->q.dim[1] : a->k.dim[1];
     for (int i = 0; i < n; i++)
         if (!rows_fit(c, op, index[i], (int64_t)index[i] + 1, limit)) return;
@@ -145,8 +148,8 @@ void op_sizes(compute *c, tensor x, tensor largest, tensor p95) {
 
 void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {
     static const char op[] = "weight_head_gram";
-    if (!op_begin(c) || !op_fits(c, w->kind == WEIGHT_LINEAR && heads > 0 && w->source.dim[1] % heads == 0, op, "[O, H d]",
-                              w->source, w->source))
+    if (!op_begin(c) || !op_fits(c, w->kind == WEIGHT_LINEAR && heads > 0 && w->source.dim[1] % heads == 0, op,
+                                 "[O, H d]", w->source, w->source))
         return;
     arena_mark mark = arena_get_mark(c->host);
     const weight whole = weight_with_values(c, w);

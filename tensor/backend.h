@@ -23,7 +23,7 @@ struct backend {
     size_t (*weight_packed_bytes)(const compute *c, const weight *w);
     tensor_type (*input_type)(const compute *c, const weight *w); /* compute_input_type; NULL: TENSOR_F32 */
 
-#define OP(name, row, bytes, parameters, arguments) void(*name) parameters;
+#define OP(name, row, bytes) void(*name) OP_PARAMETERS(name);
 #include "tensor/ops.def"
 };
 

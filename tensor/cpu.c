@@ -108,6 +108,6 @@ const backend backend_cpu = {
     .weight_free = cpu_weight_free,
     .weight_packed_bytes = cpu_weight_packed_bytes,
     .input_type = cpu_input_type,
-#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(cpu, name)
+#define OP(name, row, bytes) BACKEND_OPERATION(cpu, name)
 #include "tensor/ops.def"
 };

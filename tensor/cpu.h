@@ -49,7 +49,7 @@ tensor_type cpu_input_type(const compute *c, const weight *w);
 enum { CPU_ROUNDED_ROW = 16384 /* longest row of an activation in bfloat16: it is rounded from the stack */ };
 
 /* Every operation (ops.def). */
-#define OP(name, row, bytes, parameters, arguments) void cpu_##name parameters;
+#define OP(name, row, bytes) void cpu_##name OP_PARAMETERS(name);
 #include "tensor/ops.def"
 
 /* Scratch bytes that cpu_linears and cpu_conv2d (those of rounded inputs apart, 0 where there are none), the two parts

@@ -647,7 +647,7 @@ size_t cpu_linears_inputs(const compute *c, const linear_call *call, int n) {
     return most;
 }
 
-void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int pad[4],
+void cpu_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int *pad,
                 activation act) {
     tensor_type type = packed_type(c, w);
     arena_mark mark = arena_get_mark(c->scratch);

@@ -52,7 +52,7 @@ static void dry_linears(compute *c, const linear_call *call, int n) {
 }
 
 static void dry_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                       const int pad[4], activation act) {
+                       const int *pad, activation act) {
     (void)out;
     (void)bias;
     (void)stride;
@@ -84,6 +84,10 @@ static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, co
     (void)beta;
     (void)act;
     take(c, cpu_group_apply_scratch(x));
+}
+
+static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {
+    (void)c, (void)out, (void)table, (void)ids;
 }
 
 static void dry_read(compute *c, arena *memory, host_read *const *list, int n) {
@@ -124,12 +128,12 @@ static void dry_sizes(compute *c, tensor x, tensor largest, tensor p95) {
     arena_release(c->scratch, mark);
 }
 
-/* Those that take no scratch and leave the host nothing to read. */
+/* Those that take no scratch. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define OP(name, row, bytes, parameters, arguments)
-#define OP_PLAIN(name, row, bytes, parameters, arguments)                                                              \
-    static void dry_##name parameters {}
+#define OP(name, row, bytes)
+#define OP_NOW(name, row, bytes)
+#define OP_PLAIN(name, row, bytes) static void dry_##name OP_PARAMETERS(name) {}
 #include "tensor/ops.def"
 #pragma GCC diagnostic pop
 
@@ -142,6 +146,6 @@ const backend backend_dry = {
     .weight_free = dry_weight_free,
     .weight_packed_bytes = dry_weight_packed_bytes,
     .input_type = cpu_input_type,
-#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(dry, name)
+#define OP(name, row, bytes) BACKEND_OPERATION(dry, name)
 #include "tensor/ops.def"
 };

@@ -120,10 +120,10 @@ static void profiled_destroy(compute *c) {
 }
 
 #define OP_ATTENTION_KIND(stats) ((stats) ? OP_ATTENTION_STATS : OP_ATTENTION)
-#define OP(name, row, touched, parameters, arguments)                                                                  \
-    static void profiled_##name parameters {                                                                           \
+#define OP(name, row, touched)                                                                                         \
+    static void profiled_##name OP_PARAMETERS(name) {                                                                  \
         timed t = begin(c);                                                                                            \
-        t.p->inner->name arguments;                                                                                    \
+        t.p->inner->name OP_ARGUMENTS(name);                                                                           \
         end(c, t, OP_##row, touched);                                                                                  \
     }
 #include "tensor/ops.def"
@@ -136,7 +136,7 @@ static const backend PROFILED = {
     .weight_free = profiled_free,
     .weight_packed_bytes = profiled_packed,
     .input_type = profiled_input_type,
-#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(profiled, name)
+#define OP(name, row, bytes) BACKEND_OPERATION(profiled, name)
 #include "tensor/ops.def"
 };
 

@@ -132,7 +132,7 @@ static double convolve_at(tensor x, const weight *w, int64_t b, int64_t top, int
 }
 
 void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                      const int pad[4], activation act) {
+                      const int *pad, activation act) {
     (void)c;
     for (int64_t b = 0; b < out.dim[0]; b++)
         for (int64_t y = 0; y < out.dim[1]; y++)
@@ -408,6 +408,6 @@ const backend backend_reference = {
     .weight_pack = reference_weight_pack,
     .weight_free = reference_weight_free,
     .weight_packed_bytes = reference_weight_packed_bytes,
-#define OP(name, row, bytes, parameters, arguments) BACKEND_OPERATION(reference, name)
+#define OP(name, row, bytes) BACKEND_OPERATION(reference, name)
 #include "tensor/ops.def"
 };

@@ -6,7 +6,7 @@
 #include "tensor/compute.h"
 
 /* Every operation (ops.def). */
-#define OP(name, row, bytes, parameters, arguments) void reference_##name parameters;
+#define OP(name, row, bytes) void reference_##name OP_PARAMETERS(name);
 #include "tensor/ops.def"
 
 #endif

@@ -338,16 +338,18 @@ static void check_peaks(pipeline *p, compute *c, const sample_settings *s, const
     embedding *e;
     denoise_state *d;
     rgb_image picture = {0};
-    arena_reset_peak(c->scratch);
+    compute_reset_peak(c);
     check(pipeline_encode(p, RESOLVED(p, s), "", &e, &err), &err);
-    assert_true(arena_peak(c->scratch) <= cost->encode_scratch_bytes);
+    assert_true(compute_peak(c) <= cost->encode_scratch_bytes);
     check(denoise_begin(&d, p, RESOLVED(p, s), e, 1, NULL, &err), &err);
-    arena_reset_peak(c->scratch);
+    compute_reset_peak(c);
     check(denoise_step(p, &d, 1, &err), &err);
-    assert_true(arena_peak(c->scratch) <= cost->step_scratch_bytes);
-    arena_reset_peak(c->scratch);
+    assert_true(compute_peak(c) <= cost->step_scratch_bytes);
+    compute_reset_peak(c);
     check(denoise_decode(p, d, &picture, &err), &err);
-    assert_int_equal(arena_peak(c->scratch), cost->decode_scratch_bytes);
+    assert_true(compute_peak(c) <= cost->decode_scratch_bytes);
+    if (!getenv("SS_BACKEND")) /* another takes what operations need elsewhere */
+        assert_int_equal(compute_peak(c), cost->decode_scratch_bytes);
     rgb_image_free(&picture);
     denoise_free(d);
     embedding_free(e);

@@ -219,7 +219,7 @@ static void test_cost(void **state) {
         size_t most = cost.encode_scratch_bytes;
         if (cost.step_scratch_bytes > most) most = cost.step_scratch_bytes;
         if (cost.decode_scratch_bytes > most) most = cost.decode_scratch_bytes;
-        assert_true(arena_peak(c->scratch) <= most);
+        assert_true(compute_peak(c) <= most);
         double calls = twice ? 3 : 2, expected = cost.flops_encode + calls * cost.flops_step + cost.flops_decode;
         assert_true(fabs(c->flops - expected) < 1);
         drawing_free(&d);
