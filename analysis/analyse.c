@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "stats/binary.h"
 
 /* The analysis and the strings that its rows point to. */
@@ -18,6 +19,7 @@ typedef struct owner {
     sink_classes classes;
     const char **tag; /* [n_tags] every tag once; of `d` */
     int n_tags;
+    size_t accuracy_capacity; /* of a.accuracy */
 } owner;
 
 /* ---- matched controls ---- */
@@ -205,10 +207,8 @@ static ss_status count_accuracy(owner *o, int m, int condition, const char *tag,
     }
     if (c.images == 0) return SS_OK;
     c.interval = stats_wilson(c.right, c.images, 0.95);
-    analysis_accuracy *grown = realloc(o->a.accuracy, ((size_t)o->a.n_accuracy + 1) * sizeof *grown);
-    if (!grown) return error_no_memory(err, "accuracy", 1);
-    o->a.accuracy = grown;
-    grown[o->a.n_accuracy++] = c;
+    SS_TRY(ARRAY_ROOM(o->a.accuracy, o->accuracy_capacity, o->a.n_accuracy + 1, "accuracy", err));
+    o->a.accuracy[o->a.n_accuracy++] = c;
     return SS_OK;
 }
 
@@ -259,7 +259,8 @@ static ss_status add_shams(owner *o, const store *s, ss_error *err) {
 static ss_status analyse_add_failed(owner *o, const store *s, ss_error *err) {
     const study *y = o->a.study;
     store_rows *r;
-    int more, most = 0;
+    int more;
+    size_t capacity = 0;
     ss_status status = SS_OK;
     SS_TRY(store_select(&r, s, err,
                         "SELECT u.condition, f.metric, (SELECT count(*) FROM unit v WHERE v.condition = u.condition),"
@@ -270,15 +271,8 @@ static ss_status analyse_add_failed(owner *o, const store *s, ss_error *err) {
         int64_t c = store_rows_int(r, 0), m = store_rows_is_null(r, 1) ? -1 : store_rows_int(r, 1);
         if (more < 0) status = err->code;
         if (more < 0 || c < 0 || c >= y->n_conditions || m >= o->d.n_metrics) continue;
-        if (o->a.n_failed == most) {
-            most = most ? 2 * most : 16;
-            analysis_failed *grown = realloc(o->a.failed, (size_t)most * sizeof *grown);
-            if (!grown) {
-                status = error_no_memory(err, "failed images", (size_t)most * sizeof *grown);
-                break;
-            }
-            o->a.failed = grown;
-        }
+        status = ARRAY_ROOM(o->a.failed, capacity, o->a.n_failed + 1, "failed images", err);
+        if (status != SS_OK) break;
         o->a.failed[o->a.n_failed++] = (analysis_failed){y->condition[c].name, m < 0 ? NULL : o->d.metric[m].name,
                                                          (int)store_rows_int(r, 2), (int)store_rows_int(r, 3)};
     }

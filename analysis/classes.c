@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/internal.h"
+#include "base/array.h"
 #include "study/plan.h"
 
 static int strikes_sinks(const study_condition *c) {
@@ -65,14 +66,10 @@ static void finish_image(const tally *t) {
 
 static ss_status begin_image(const tally *t, int64_t prompt, int64_t seed, ss_error *err) {
     sink_classes *out = t->out;
-    size_t n = (size_t)out->n + 1;
-    if ((n & (n - 1)) == 0) { /* full at powers of two */
-        sink_image *image = realloc(out->image, 2 * n * sizeof *image);
-        if (image) out->image = image;
-        int8_t *of = realloc(out->of, 2 * n * (size_t)t->study->n_conditions);
-        if (of) out->of = of;
-        if (!image || !of) return error_no_memory(err, "classes of sinks", 2 * n * sizeof *image);
-    }
+    const size_t n = (size_t)out->n + 1;
+    size_t capacity = out->capacity;
+    SS_TRY(ARRAY_ROOM(out->image, capacity, n, "classes of sinks", err));
+    SS_TRY(array_room(&out->of, &out->capacity, n, (size_t)t->study->n_conditions, "classes of sinks", err));
     out->image[out->n] = (sink_image){prompt, seed, out->n};
     out->n++;
     return SS_OK;

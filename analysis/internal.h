@@ -2,6 +2,7 @@
 #ifndef ANALYSIS_INTERNAL_H
 #define ANALYSIS_INTERNAL_H
 
+#include <stddef.h>
 #include "analysis/analyse.h"
 #include "analysis/scores.h"
 
@@ -19,6 +20,7 @@ typedef struct sink_classes {
     char *name[ANALYSIS_MAX_CLASSES]; /* "clip word", as the view `sinks` has them */
     int n_conditions;
     int64_t n;
+    size_t capacity;   /* of both arrays */
     sink_image *image; /* [n] sorted by prompt and seed */
     int8_t *of;        /* [n, conditions] by `row`: the class, -1 where there is none */
 } sink_classes;

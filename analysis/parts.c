@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "stats/bootstrap.h"
 #include "analysis/internal.h"
 
@@ -17,7 +18,8 @@ static int number_of(const scores *d, const char *name) {
 
 /* Prompts of many comparisons, kept until all are there. */
 typedef struct queue {
-    int n, capacity;
+    int n;
+    size_t capacity;
     stats_prompts *prompts; /* owned */
 } queue;
 
@@ -28,13 +30,7 @@ static void queue_free(queue *q) {
 }
 
 static ss_status queue_add(queue *q, const score_pairs *p, ss_error *err) {
-    if (q->n == q->capacity) {
-        int capacity = q->capacity ? 2 * q->capacity : 256;
-        stats_prompts *grown = realloc(q->prompts, (size_t)capacity * sizeof *grown);
-        if (!grown) return error_no_memory(err, "effects by parts", (size_t)capacity * sizeof *grown);
-        q->prompts = grown;
-        q->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(q->prompts, q->capacity, q->n + 1, "effects by parts", err));
     stats_pairs pairs = score_pairs_stats(p);
     SS_TRY(stats_aggregate(&pairs, &q->prompts[q->n], err));
     q->n++;

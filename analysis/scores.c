@@ -5,24 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* ---- reading ---- */
 
 static ss_status read_metrics(const store *s, scores *d, ss_error *err) {
     static const char *const KIND[] = {"alignment", "preference", "distance", "similarity"};
     store_rows *r;
-    int more, capacity = 0;
+    int more;
+    size_t capacity = 0;
     SS_TRY(store_select(&r, s, err,
                         "SELECT name, kind, is_binary, needs_baseline, is_primary, options LIKE '%" STUDY_RANDOM_WEIGHTS
                         "' FROM metric ORDER BY metric"));
     while ((more = store_rows_next(r, err)) == 1) {
-        if (d->n_metrics == capacity) {
-            capacity = capacity ? 2 * capacity : 32;
-            scores_metric *grown = realloc(d->metric, (size_t)capacity * sizeof *grown);
-            if (!grown) {
-                store_rows_close(r);
-                return error_no_memory(err, "metrics", (size_t)capacity * sizeof *grown);
-            }
-            d->metric = grown;
+        ss_status status = ARRAY_ROOM(d->metric, capacity, d->n_metrics + 1, "metrics", err);
+        if (status != SS_OK) {
+            store_rows_close(r);
+            return status;
         }
         scores_metric *m = &d->metric[d->n_metrics++];
         *m = (scores_metric){0};
@@ -55,7 +54,6 @@ static void sort_values(scores *d) {
 
 static ss_status read_values(const store *s, scores *d, ss_error *err) {
     store_rows *r;
-    int64_t cap = 0;
     int more;
     SS_TRY(store_select(&r, s, err,
                         "SELECT x.metric, c.draw_of, u.prompt, u.seed, avg(x.value), max(x.unreadable) FROM score x"
@@ -63,14 +61,10 @@ static ss_status read_values(const store *s, scores *d, ss_error *err) {
                         " GROUP BY x.metric, c.draw_of, u.prompt, u.seed"
                         " ORDER BY x.metric, c.draw_of, u.prompt, u.seed"));
     while ((more = store_rows_next(r, err)) == 1) {
-        if (d->n == cap) {
-            cap = cap ? 2 * cap : 1024;
-            score_value *grown = realloc(d->v, (size_t)cap * sizeof *grown);
-            if (!grown) {
-                store_rows_close(r);
-                return error_no_memory(err, "scores", (unsigned long long)cap * sizeof *grown);
-            }
-            d->v = grown;
+        ss_status status = ARRAY_ROOM(d->v, d->capacity, d->n + 1, "scores", err);
+        if (status != SS_OK) {
+            store_rows_close(r);
+            return status;
         }
         d->v[d->n++] = (score_value){.metric = (int)store_rows_int(r, 0),
                                      .condition = (int)store_rows_int(r, 1),
@@ -103,9 +97,7 @@ static ss_status add_failed(scores *d, int64_t sorted, score_value v, int64_t fa
         else there->failed = share;
         return SS_OK;
     }
-    score_value *grown = realloc(d->v, ((size_t)d->n + 1) * sizeof *grown);
-    if (!grown) return error_no_memory(err, "scores", ((unsigned long long)d->n + 1) * sizeof *grown);
-    d->v = grown;
+    SS_TRY(ARRAY_ROOM(d->v, d->capacity, d->n + 1, "scores", err));
     v.failed = binary ? 0 : 1;
     d->v[d->n++] = v;
     return SS_OK;
@@ -134,20 +126,13 @@ static ss_status read_failed(const store *s, scores *d, ss_error *err) {
 
 static ss_status read_prompts(const store *s, scores *d, ss_error *err) {
     store_rows *r;
-    int64_t cap = 0;
+    size_t capacity = 0;
     int more = 0;
     ss_status status = SS_OK;
     SS_TRY(store_select(&r, s, err, "SELECT prompt, coalesce(tag, '') FROM prompt ORDER BY prompt"));
     while (status == SS_OK && (more = store_rows_next(r, err)) == 1) {
-        if (d->n_prompts == cap) {
-            cap = cap ? 2 * cap : 256;
-            scores_prompt *grown = realloc(d->prompt, (size_t)cap * sizeof *grown);
-            if (!grown) {
-                status = error_no_memory(err, "prompts", (unsigned long long)cap * sizeof *grown);
-                break;
-            }
-            d->prompt = grown;
-        }
+        status = ARRAY_ROOM(d->prompt, capacity, d->n_prompts + 1, "prompts", err);
+        if (status != SS_OK) break;
         scores_prompt p = {.number = store_rows_int(r, 0), .tag = text_copy(store_rows_text(r, 1))};
         if (p.tag) d->prompt[d->n_prompts++] = p;
         else status = error_no_memory(err, "tags", 1);

@@ -3,6 +3,7 @@
 #ifndef ANALYSIS_SCORES_H
 #define ANALYSIS_SCORES_H
 
+#include <stddef.h>
 #include "stats/options.h"
 #include "stats/summary.h"
 #include "store/store.h"
@@ -31,7 +32,8 @@ typedef struct scores_prompt {
 /* Zero-initialise; free with scores_free. */
 typedef struct scores {
     int64_t n;
-    score_value *v; /* sorted by (metric, condition, prompt, seed) */
+    size_t capacity; /* of v */
+    score_value *v;  /* sorted by (metric, condition, prompt, seed) */
     int n_metrics;
     scores_metric *metric; /* [n_metrics] */
     int64_t n_prompts;

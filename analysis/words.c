@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/internal.h"
+#include "base/array.h"
 
 void analysis_add_p(stats_figure p, text *out) {
     if (p.state != STATS_DEFINED) text_add(out, p.state == STATS_NOT_ASKED ? "-" : "undefined");
@@ -102,15 +103,15 @@ ss_status analysis_read(const analysis *a, analysis_row *r, ss_error *err) {
 /* Cells in rows of `columns`, written with columns of equal width; a cell that is NULL reads "". */
 typedef struct grid {
     int columns, n;
+    size_t capacity;
     char **cell;
     int failed;
 } grid;
 
 /* Takes the text over. */
 static void grid_add(grid *g, text *cell) {
-    char **grown = realloc(g->cell, (size_t)(g->n + 1) * sizeof *grown);
-    if (grown) g->cell = grown;
-    if (!grown || cell->failed) {
+    ss_error ignored; /* the grid has failed */
+    if (cell->failed || ARRAY_ROOM(g->cell, g->capacity, g->n + 1, "a table", &ignored) != SS_OK) {
         g->failed = 1;
         text_free(cell);
         return;

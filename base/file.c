@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/folder.h"
 #include "base/output.h"
 
 static ss_status open_for_reading(const char *path, int *fd, size_t *size, ss_error *err) {
@@ -61,9 +63,9 @@ ss_status file_reader_read(const file_reader *r, size_t at, void *out, size_t n,
 }
 
 ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, size_t *size, ss_error *err) {
-    size_t capacity = 1 << 16, got = 0;
-    char *data = malloc(capacity);
-    ss_status status = data ? SS_OK : error_no_memory(err, name, capacity);
+    size_t capacity = 0, got = 0;
+    char *data = NULL;
+    ss_status status = ARRAY_ROOM(data, capacity, 1 << 16, name, err);
     while (status == SS_OK) {
         ssize_t n = read(fd, data + got, capacity - got - 1);
         if (n < 0 && errno == EINTR) continue;
@@ -73,10 +75,7 @@ ss_status file_read_stream(int fd, const char *name, size_t limit, char **out, s
         if (got > limit)
             status = error_set(err, SS_ERR_INPUT, name, "has more than the %zu bytes that are expected of such a file",
                                limit);
-        if (status != SS_OK || got + 1 < capacity) continue;
-        char *grown = realloc(data, 2 * capacity);
-        if (!grown) status = error_no_memory(err, name, 2 * capacity);
-        else data = grown, capacity *= 2;
+        if (status == SS_OK) status = ARRAY_ROOM(data, capacity, got + 2, name, err);
     }
     if (status != SS_OK) {
         free(data);
@@ -137,20 +136,6 @@ ss_status file_read(const char *path, size_t limit, char **out, size_t *size, ss
     return SS_OK;
 }
 
-static ss_status sync_folder_of(const char *path, ss_error *err) {
-    char *folder = text_copy(path);
-    if (!folder) return error_no_memory(err, "file name", strlen(path));
-    char *slash = strrchr(folder, '/');
-    if (slash) slash[slash == folder] = '\0';
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0;
-    ss_status status =
-        failed ? error_set_errno(err, SS_ERR_RESOURCE, slash ? folder : ".", "cannot sync the folder") : SS_OK;
-    if (fd >= 0) close(fd);
-    free(folder);
-    return status;
-}
-
 char *file_temporary_name(const char *path) {
     size_t n = strlen(path) + 32;
     char *name = malloc(n);
@@ -165,7 +150,7 @@ ss_status file_commit(const char *temporary, const char *path, ss_error *err) {
     if (fd >= 0) close(fd);
     if (status == SS_OK && rename(temporary, path) != 0)
         status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot rename '%s' to this name", temporary);
-    if (status == SS_OK) return sync_folder_of(path, err);
+    if (status == SS_OK) return folder_sync_of(path, err);
     unlink(temporary);
     return status;
 }

@@ -1,11 +1,14 @@
-/* Listing through readdir, which reports an error only through errno. */
+/* Listing is by readdir, which reports an error only through errno. */
 #include "base/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/array.h"
 #include "base/text.h"
 
 void folder_names_free(folder_names *names) {
@@ -17,13 +20,7 @@ void folder_names_free(folder_names *names) {
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static ss_status add(folder_names *names, const char *name, ss_error *err) {
-    if (names->n == names->capacity) {
-        int capacity = names->capacity ? 2 * names->capacity : 64;
-        char **grown = realloc(names->at, (size_t)capacity * sizeof *grown);
-        if (!grown) return error_no_memory(err, "names of a folder", (size_t)capacity * sizeof *grown);
-        names->at = grown;
-        names->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(names->at, names->capacity, names->n + 1, "names of a folder", err));
     names->at[names->n] = text_copy(name);
     if (!names->at[names->n]) return error_no_memory(err, "a file name", strlen(name) + 1);
     names->n++;
@@ -47,5 +44,24 @@ ss_status folder_list(const char *folder, folder_names *out, ss_error *err) {
     closedir(d);
     if (status != SS_OK) folder_names_free(out);
     else if (out->n > 1) qsort(out->at, (size_t)out->n, sizeof *out->at, compare_names);
+    return status;
+}
+
+ss_status folder_sync(const char *folder, ss_error *err) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = fd < 0 || fsync(fd) != 0;
+    ss_status status = failed ? error_set_errno(err, SS_ERR_RESOURCE, folder, "cannot sync the folder") : SS_OK;
+    if (fd >= 0) close(fd);
+    return status;
+}
+
+ss_status folder_sync_of(const char *path, ss_error *err) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return folder_sync(".", err);
+    char *folder = text_copy(path);
+    if (!folder) return error_no_memory(err, "file name", strlen(path));
+    folder[slash == path ? 1 : slash - path] = '\0';
+    ss_status status = folder_sync(folder, err);
+    free(folder);
     return status;
 }

@@ -1,14 +1,16 @@
-/* The names in a folder, all of them or an error: a folder that cannot be read to its end is never taken for a shorter
- * one. */
+/* Folders: their names, all of them or an error (a folder that cannot be read to its end is never taken for a shorter
+ * one), and their sync. */
 #ifndef BASE_FOLDER_H
 #define BASE_FOLDER_H
 
+#include <stddef.h>
 #include "base/error.h"
 
 /* Names without their folder, sorted bytewise; names that begin with '.' are left out. Zero-initialise; free with
  * folder_names_free. */
 typedef struct folder_names {
-    int n, capacity;
+    int n;
+    size_t capacity;
     char **at;
 } folder_names;
 
@@ -16,5 +18,10 @@ typedef struct folder_names {
  * then. */
 ss_status folder_list(const char *folder, folder_names *out, ss_error *err);
 void folder_names_free(folder_names *names);
+
+/* Names that were made, renamed or removed in the folder are on the disk when this returns (fsync). */
+ss_status folder_sync(const char *folder, ss_error *err);
+/* The same of the folder that `path` is in. */
+ss_status folder_sync_of(const char *path, ss_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/text.h"
 
 /* Bytes of the UTF-8 character at `c`, 0 where there is none (RFC 3629). */
@@ -28,16 +29,6 @@ static void clean(char *s) {
     }
 }
 
-static ss_status grow(notices *list, ss_error *err) {
-    if (list->n < list->cap) return SS_OK;
-    int cap = list->cap ? 2 * list->cap : 8;
-    char **line = realloc(list->line, (size_t)cap * sizeof *line);
-    if (!line) return error_no_memory(err, "a list of notices", (size_t)cap * sizeof *line);
-    list->line = line;
-    list->cap = cap;
-    return SS_OK;
-}
-
 ss_status notices_add_text(notices *list, text *line, ss_error *err) {
     ss_status status = line->failed ? error_no_memory(err, "a notice", line->len) : SS_OK;
     int known = !list || !line->s;
@@ -45,7 +36,8 @@ ss_status notices_add_text(notices *list, text *line, ss_error *err) {
         clean(line->s);
         for (int i = 0; i < list->n && !known; i++) known = strcmp(list->line[i], line->s) == 0;
     }
-    if (status == SS_OK && !known) status = grow(list, err);
+    if (status == SS_OK && !known)
+        status = ARRAY_ROOM(list->line, list->capacity, list->n + 1, "a list of notices", err);
     if (status == SS_OK && !known) {
         list->line[list->n++] = line->s;
         *line = (text){0};

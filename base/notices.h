@@ -5,13 +5,15 @@
 #ifndef BASE_NOTICES_H
 #define BASE_NOTICES_H
 
+#include <stddef.h>
 #include "base/error.h"
 struct text; /* base/text.h: not included, so that kernels do not depend on it */
 
 /* Zero-initialise; free with notices_free. Lines are in the order in which they were added. */
 typedef struct notices {
     char **line;
-    int n, cap;
+    int n;
+    size_t capacity;
     int told; /* the first of them were printed already; for printing */
 } notices;
 

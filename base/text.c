@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static int reserve(text *t, size_t extra) {
     if (t->failed) return 0;
     if (extra > SIZE_MAX / 2 - t->len) return t->failed = 1, 0;
     if (t->len + extra + 1 <= t->cap) return 1;
     size_t cap = t->cap ? t->cap : 64;
     while (cap < t->len + extra + 1) cap *= 2;
-    char *s = realloc(t->s, cap);
+    char *s = array_resize(t->s, cap, 1);
     if (!s) return t->failed = 1, 0;
     t->s = s;
     t->cap = cap;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static uint64_t hash(const char *s, size_t length) {
     uint64_t h = 0xcbf29ce484222325u;
     for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
@@ -23,7 +25,7 @@ static size_t find_slot(text_set *w, const char *s, size_t length) {
 
 static ss_status grow(text_set *w, ss_error *err) {
     size_t slots = w->slots ? 2 * w->slots : 64;
-    const char **at = realloc(w->at, slots / 2 * sizeof *at);
+    const char **at = array_resize(w->at, slots / 2, sizeof *at);
     if (at) w->at = at;
     int64_t *slot = at ? calloc(slots, sizeof *slot) : NULL;
     if (!slot) return error_no_memory(err, "a set of texts", slots * sizeof *slot);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/file.h"
 #include "io/png.h"
 
@@ -10,7 +11,7 @@
 
 /* Append `seed` and those that follow it, `images` in all. */
 static ss_status pictures_add_seeds(picture_seeds *out, image_seed seed, int images, ss_error *err) {
-    image_seed *grown = realloc(out->at, ((size_t)out->n + (size_t)images) * sizeof *grown);
+    image_seed *grown = array_resize(out->at, (size_t)out->n + (size_t)images, sizeof *grown);
     if (!grown) return error_no_memory(err, "seeds", (size_t)images * sizeof *grown);
     out->at = grown;
     for (int i = 0; i < images; i++)

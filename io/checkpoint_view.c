@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "io/shard.h"
 
 /* ---- reading ---- */
@@ -56,16 +57,9 @@ view_tensor *view_tensors_add(view_tensors *list, text *name, const checkpoint_e
         error_no_memory(err, "the name of a tensor", 1);
         return NULL;
     }
-    if (list->n == list->room) {
-        size_t room = list->room ? 2 * list->room : 256;
-        view_tensor *more = realloc(list->at, room * sizeof *more);
-        if (!more) {
-            text_free(name);
-            error_no_memory(err, "the list of tensors", room * sizeof *more);
-            return NULL;
-        }
-        list->at = more;
-        list->room = room;
+    if (ARRAY_ROOM(list->at, list->room, list->n + 1, "the list of tensors", err) != SS_OK) {
+        text_free(name);
+        return NULL;
     }
     view_tensor *t = &list->at[list->n++];
     *t = (view_tensor){.name = name->s, .part = {.read = read_same, .from = from}};

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "io/content.h"
 
@@ -47,16 +48,6 @@ static ss_status(bad)(const cursor *c, const char *fmt, ...) {
     va_end(args);
     snprintf(where, sizeof where, "%s:%d", c->t->path, c->line);
     return error_set(c->err, SS_ERR_INPUT, where, "%s", message);
-}
-
-static ss_status csv_grow(void **array, size_t *capacity, size_t need, size_t size, const cursor *c) {
-    if (need <= *capacity) return SS_OK;
-    size_t n = *capacity ? *capacity * 2 : 64;
-    void *p = realloc(*array, n * size);
-    if (!p) return error_no_memory(c->err, c->t->path, n * size);
-    *array = p;
-    *capacity = n;
-    return SS_OK;
 }
 
 /* A quoted field: doubled quotes become one, in place; the closing quote becomes the terminator. */
@@ -104,7 +95,7 @@ static ss_status csv_read_row(cursor *c, int *fields) {
         if (after != ',' && after != '\n' && !(after == '\r' && c->at + 1 < c->end && c->at[1] == '\n'))
             return bad(c,
                        after == '\r' ? "has a carriage return without a line feed" : "has text after a closing quote");
-        SS_TRY(csv_grow((void **)&t->cells, &t->cell_capacity, t->cell_count + 1, sizeof *t->cells, c));
+        SS_TRY(ARRAY_ROOM(t->cells, t->cell_capacity, t->cell_count + 1, t->path, c->err));
         t->cells[t->cell_count++] = field;
         if (++*fields > CSV_MAX_COLUMNS) return bad(c, "has more than %d fields", CSV_MAX_COLUMNS);
         *c->at = '\0'; /* at the end of the data this is the terminator */
@@ -133,7 +124,7 @@ static ss_status csv_read_rows(cursor *c) {
     csv_table *t = c->t;
     for (; c->at < c->end; c->line++) {
         int fields, line = c->line;
-        SS_TRY(csv_grow((void **)&t->lines, &t->line_capacity, (size_t)t->rows + 1, sizeof *t->lines, c));
+        SS_TRY(ARRAY_ROOM(t->lines, t->line_capacity, t->rows + 1, t->path, c->err));
         SS_TRY(csv_read_row(c, &fields));
         if (t->rows == 0) SS_TRY(check_header(c, fields));
         if (fields != t->columns) {

@@ -77,38 +77,24 @@ ss_status(machine_refuse)(const machine *m, const char *what, const char *name) 
         m, "%s%s; only tensors and the containers around them are read (nothing in the file was executed)", what, name);
 }
 
-/* Room for one more in an array that doubles up to the limit. Afterwards *items[count] may be written; NULL on error.
- */
-static void *pickle_make_room(const machine *m, void *items, uint32_t count, uint32_t *room, size_t size) {
-    if (count < *room) return items;
-    if (count >= PICKLE_LIMIT) {
-        machine_fail(m, "needs more than %d objects; no state dict does", PICKLE_LIMIT);
-        return NULL;
-    }
-    uint32_t wanted = *room ? *room * 2 : 256;
-    void *grown = array_resize(items, wanted, size);
-    if (grown) *room = wanted;
-    else error_no_memory(m->err, "the objects of a pickle", wanted * size);
-    return grown;
-}
+/* Room for one more than `count` in an array of the machine, up to the limit. */
+#define PICKLE_ROOM(array, capacity, count)                                                                            \
+    ((count) < PICKLE_LIMIT ? ARRAY_ROOM(array, capacity, (count) + 1, "the objects of a pickle", m->err)              \
+                            : machine_fail(m, "needs more than %d objects; no state dict does", PICKLE_LIMIT))
 
 pickle_object *machine_object(const machine *m, pickle_ref ref) { return &m->p->objects[ref]; }
 
 ss_status machine_push(machine *m, pickle_ref ref) {
-    pickle_ref *stack = pickle_make_room(m, m->stack, m->height, &m->stack_room, sizeof *stack);
-    if (!stack) return m->err->code;
-    m->stack = stack;
+    SS_TRY(PICKLE_ROOM(m->stack, m->stack_room, m->height));
     m->stack[m->height++] = ref;
     return SS_OK;
 }
 
 ss_status machine_push_new(machine *m, pickle_object object) {
     pickle *p = m->p;
-    pickle_object *objects = pickle_make_room(m, p->objects, p->object_count, &p->object_room, sizeof *objects);
-    if (!objects) return m->err->code;
-    p->objects = objects;
+    SS_TRY(PICKLE_ROOM(p->objects, p->object_room, p->object_count));
     object.at = m->op_at;
-    objects[p->object_count++] = object;
+    p->objects[p->object_count++] = object;
     return machine_push(m, p->object_count - 1);
 }
 
@@ -129,13 +115,11 @@ static ss_status peek(machine *m, pickle_ref *out) {
 
 ss_status machine_add_item(machine *m, pickle_ref container, pickle_ref key, pickle_ref value) {
     pickle *p = m->p;
-    pickle_item *items = pickle_make_room(m, p->items, p->item_count, &p->item_room, sizeof *items);
-    if (!items) return m->err->code;
-    p->items = items;
+    SS_TRY(PICKLE_ROOM(p->items, p->item_room, p->item_count));
     uint32_t at = p->item_count++;
-    items[at] = (pickle_item){.key = key, .value = value};
+    p->items[at] = (pickle_item){.key = key, .value = value};
     pickle_object *o = machine_object(m, container);
-    if (o->items.last) items[o->items.last].next = at;
+    if (o->items.last) p->items[o->items.last].next = at;
     else o->items.first = at;
     o->items.last = at;
     o->items.count++;
@@ -182,9 +166,7 @@ static ss_status op_frame(machine *m) {
 }
 
 static ss_status op_mark(machine *m) {
-    uint32_t *marks = pickle_make_room(m, m->marks, m->mark_count, &m->mark_room, sizeof *marks);
-    if (!marks) return m->err->code;
-    m->marks = marks;
+    SS_TRY(PICKLE_ROOM(m->marks, m->mark_room, m->mark_count));
     m->marks[m->mark_count++] = m->height;
     return SS_OK;
 }
@@ -312,15 +294,9 @@ static ss_status op_put(machine *m) {
     SS_TRY(peek(m, &top));
     if (number > m->op_at || number >= PICKLE_LIMIT)
         return machine_fail(m, "puts object %lu into the memo; so many cannot have been made", (unsigned long)number);
-    if (number >= m->memo_room) {
-        uint32_t room = m->memo_room ? m->memo_room : 256;
-        while (room <= number) room *= 2;
-        pickle_ref *memo = realloc(m->memo, room * sizeof *memo);
-        if (!memo) return error_no_memory(m->err, "the memo of a pickle", room * sizeof *memo);
-        memset(memo + m->memo_room, 0, (room - m->memo_room) * sizeof *memo);
-        m->memo = memo;
-        m->memo_room = room;
-    }
+    const size_t had = m->memo_room;
+    SS_TRY(ARRAY_ROOM(m->memo, m->memo_room, number + 1, "the memo of a pickle", m->err));
+    if (m->memo_room > had) memset(m->memo + had, 0, (m->memo_room - had) * sizeof *m->memo);
     if (m->memo[number] == 0) m->memo_used++;
     m->memo[number] = top;
     return SS_OK;

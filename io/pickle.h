@@ -75,9 +75,11 @@ typedef struct pickle {
     const char *file, *part; /* for messages: the path, and the record in it or NULL; borrowed */
     size_t base;             /* where in that the pickle begins */
     pickle_object *objects;  /* 0 is not used */
-    uint32_t object_count, object_room;
+    uint32_t object_count;
+    size_t object_room;
     pickle_item *items; /* 0 is not used */
-    uint32_t item_count, item_room;
+    uint32_t item_count;
+    size_t item_room;
     pickle_ref root;
     size_t used; /* bytes of the pickle, its STOP included; more may follow */
 } pickle;

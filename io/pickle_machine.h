@@ -3,6 +3,7 @@
 #ifndef IO_PICKLE_MACHINE_H
 #define IO_PICKLE_MACHINE_H
 
+#include <stddef.h>
 #include "io/pickle.h"
 
 typedef struct machine {
@@ -13,11 +14,14 @@ typedef struct machine {
     unsigned char op;
     const unsigned char *argument; /* its fixed argument */
     pickle_ref *stack;
-    uint32_t height, stack_room;
+    uint32_t height;
+    size_t stack_room;
     uint32_t *marks; /* heights of the stack at each MARK that is open */
-    uint32_t mark_count, mark_room;
+    uint32_t mark_count;
+    size_t mark_room;
     pickle_ref *memo; /* 0: nothing under this number */
-    uint32_t memo_room, memo_used;
+    size_t memo_room;
+    uint32_t memo_used;
     ss_error *err;
 } machine;
 

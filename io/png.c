@@ -10,6 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/array.h"
 #include "base/file.h"
 
 /* Level and filter are part of the format of our files: changing either changes every byte of every image. */
@@ -56,15 +57,10 @@ static void png_on_warning(png_structp png, png_const_charp message) { (void)png
 static void png_on_write(png_structp png, png_bytep data, size_t size) {
     codec *c = png_get_io_ptr(png);
     buffer *b = &c->out;
-    if (size > b->capacity - b->size) {
-        size_t capacity = 2 * b->capacity + size + 4096;
-        unsigned char *p = realloc(b->data, capacity);
-        if (!p) {
-            c->no_memory = 1;
-            png_error(png, "out of memory");
-        }
-        b->data = p;
-        b->capacity = capacity;
+    ss_error ignored; /* of libpng's caller, by no_memory */
+    if (ARRAY_ROOM(b->data, b->capacity, b->size + size, "a PNG", &ignored) != SS_OK) {
+        c->no_memory = 1;
+        png_error(png, "out of memory");
     }
     memcpy(b->data + b->size, data, size);
     b->size += size;
@@ -128,7 +124,8 @@ ss_status png_encode(const rgb_image *image, const png_note *notes, int n, unsig
                      ss_error *err) {
     codec c = {0};
     *out = NULL;
-    if (image->width < 1 || image->height < 1 || image->width > RGB_IMAGE_MAX_SIDE || image->height > RGB_IMAGE_MAX_SIDE)
+    if (image->width < 1 || image->height < 1 || image->width > RGB_IMAGE_MAX_SIDE ||
+        image->height > RGB_IMAGE_MAX_SIDE)
         return error_set(err, SS_ERR_INTERNAL, NULL, "an image of %d x %d pixels; sides must be 1 .. %d", image->width,
                          image->height, RGB_IMAGE_MAX_SIDE);
     SS_TRY(check_notes(notes, n, NULL, err));

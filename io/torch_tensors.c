@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/bytes.h"
@@ -151,13 +152,7 @@ static ss_status torch_tensors_add_tensor(walker *w, const pickle_object *tensor
     if (w->nameless) return pickle_fail(w->p, tensor->at, w->err, "is a tensor without a name: %s", w->nameless);
     if (w->count == MAX_TENSORS)
         return pickle_fail(w->p, tensor->at, w->err, "is a tensor beyond the %d expected in one file", MAX_TENSORS);
-    if (w->count == w->room) {
-        size_t room = w->room ? 2 * w->room : 64;
-        found *tensors = realloc(w->tensors, room * sizeof *tensors);
-        if (!tensors) return error_no_memory(w->err, "the list of tensors", room * sizeof *tensors);
-        w->tensors = tensors;
-        w->room = room;
-    }
+    SS_TRY(ARRAY_ROOM(w->tensors, w->room, w->count + 1, "the list of tensors", w->err));
     found *t = &w->tensors[w->count];
     *t = (found){.name_at = w->names.len, .layout = {.type = (torch_type)pickle_at(w->p, tensor, 0)->type}};
     t->entry.file = w->f->file->path;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/content.h"
@@ -15,7 +16,8 @@
 /* Nodes of one open collection, gathered until its end is seen. */
 typedef struct node_list {
     yaml_node *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } node_list;
 
 typedef struct block {
@@ -79,13 +81,7 @@ static void set_marks(yaml_node *node, yaml_mark_t start, yaml_mark_t end) {
 }
 
 static ss_status yaml_append(const reader *r, node_list *list, const yaml_node *node) {
-    if (list->count == list->capacity) {
-        int capacity = list->capacity ? 2 * list->capacity : 8;
-        yaml_node *at = realloc(list->at, (size_t)capacity * sizeof *at);
-        if (!at) return error_no_memory(r->err, r->file->path, (size_t)capacity * sizeof *at);
-        list->at = at;
-        list->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, r->file->path, r->err));
     list->at[list->count++] = *node;
     return SS_OK;
 }

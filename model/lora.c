@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "io/json.h"
 #include "model/lora_internal.h"
@@ -276,13 +277,7 @@ static void count_layers(const place *places, size_t n, int *layers, int *blocks
 }
 
 static ss_status keep_term(lora_set *s, lora_term *t, ss_error *err) {
-    if (s->n_terms == s->room) {
-        size_t room = s->room ? 2 * s->room : 64;
-        lora_term **more = realloc(s->terms, room * sizeof *more);
-        if (!more) return error_no_memory(err, "LoRA", room * sizeof *more);
-        s->terms = more;
-        s->room = room;
-    }
+    SS_TRY(ARRAY_ROOM(s->terms, s->room, s->n_terms + 1, "LoRA", err));
     s->terms[s->n_terms++] = t;
     return SS_OK;
 }

@@ -32,13 +32,7 @@ static model_array *add_bare(model_arrays *a, const char *name, int ndim, const 
         return error_set(err, SS_ERR_INPUT, name, "expected a name of at most %d bytes and at most %d dimensions",
                          MODEL_NAME_SIZE - 1, TENSOR_MAX_DIMS),
                NULL;
-    if (a->n == a->capacity) {
-        int capacity = a->capacity ? 2 * a->capacity : 16;
-        model_array *more = array_resize(a->at, (size_t)capacity, sizeof *more);
-        if (!more) return error_no_memory(err, name, sizeof *more * (size_t)capacity), NULL;
-        a->at = more;
-        a->capacity = capacity;
-    }
+    if (ARRAY_ROOM(a->at, a->capacity, a->n + 1, name, err) != SS_OK) return NULL;
     model_array *x = &a->at[a->n++];
     *x = (model_array){.ndim = ndim};
     strcpy(x->name, name);

@@ -9,6 +9,7 @@
 #ifndef MODEL_NETWORK_H
 #define MODEL_NETWORK_H
 
+#include <stddef.h>
 #include "base/option.h"
 #include "io/json.h"
 #include "nn/weights.h"
@@ -28,7 +29,8 @@ typedef struct model_array {
 
 /* A list of them. Zero-initialise; free with model_arrays_free. */
 typedef struct model_arrays {
-    int n, capacity;
+    int n;
+    size_t capacity;
     model_array *at;
 } model_arrays;
 

@@ -57,27 +57,15 @@ void binder_symbol(binder *b, const char *name, int64_t value, const char *origi
     va_end(args);
 }
 
-/* Grow an array so that one more element of `size` bytes fits. */
-static int weights_grow(void **array, int n, int *capacity, size_t size) {
-    if (n < *capacity) return 1;
-    int wanted = *capacity ? 2 * *capacity : 64;
-    void *more = array_resize(*array, (size_t)wanted, size);
-    if (!more) return 0;
-    *array = more;
-    *capacity = wanted;
-    return 1;
-}
-
 void *binder_array(binder *b, int64_t n, size_t size) {
     if (!going(b) || n <= 0) return NULL;
     weight_set *s = b->set;
-    void *array = calloc((size_t)n, size), *list = s->memory;
-    if (!array || !weights_grow(&list, s->n_memory, &s->memory_capacity, sizeof *s->memory)) {
+    void *array = calloc((size_t)n, size);
+    if (!array) error_no_memory(&b->error, "weight tables", (unsigned long long)n * size);
+    if (!array || ARRAY_ROOM(s->memory, s->memory_capacity, s->n_memory + 1, "weight tables", &b->error) != SS_OK) {
         free(array);
-        error_no_memory(&b->error, "weight tables", (unsigned long long)n * size);
         return NULL;
     }
-    s->memory = list;
     return s->memory[s->n_memory++] = array;
 }
 
@@ -326,14 +314,12 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
         return;
     }
     text name = {0};
-    void *list = s->item;
     if (!make_name(b, prefixes, strcspn(prefixes, "|"), row->name, strcspn(row->name, "|"), &name) ||
-        !weights_grow(&list, s->n, &s->capacity, sizeof *s->item)) {
+        ARRAY_ROOM(s->item, s->capacity, s->n + 1, "weight tables", &b->error) != SS_OK) {
         text_free(&name);
         error_no_memory(&b->error, "weight tables", sizeof *s->item);
         return;
     }
-    s->item = list;
     weight_item item = {
         .w = (weight *)(void *)(base + row->offset), .name = name.s, .shape = row->shape, .ndim = shape.ndim};
     memcpy(item.dim, shape.dim, sizeof shape.dim);

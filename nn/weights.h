@@ -60,9 +60,11 @@ typedef struct weight_item {
 /* All tensors of one network in the walk's order, and the memory of its module arrays. Zero-initialise; free with
  * weights_free. The checkpoint must outlive it. */
 typedef struct weight_set {
-    int n, capacity;
+    int n;
+    size_t capacity;
     weight_item *item; /* [n] */
-    int n_memory, memory_capacity;
+    int n_memory;
+    size_t memory_capacity;
     void **memory;
     const checkpoint *file; /* what the sources lie in, or NULL */
     uint8_t *claimed;       /* [checkpoint_count(file)] whether a tensor is a row's, or of `ignore` or another prefix */

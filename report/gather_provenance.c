@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/notices.h"
 #include "io/json.h"
@@ -10,7 +11,7 @@
 enum { MANIFEST_LIMIT = 16 << 20 };
 
 static ss_status add_entry(report_facts *f, const char *name, const char *value, ss_error *err) {
-    facts_entry *grown = realloc(f->entry, ((size_t)f->n_entries + 1) * sizeof *grown);
+    facts_entry *grown = array_resize(f->entry, (size_t)f->n_entries + 1, sizeof *grown);
     if (!grown) return error_no_memory(err, "provenance", 1);
     f->entry = grown;
     facts_entry *e = &grown[f->n_entries++];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "io/csv.h"
 
 enum { CSV_DIGITS = 9 }; /* measurements are float32 */
@@ -20,15 +21,10 @@ ss_status report_table_columns(report_table *t, const char *const *name, int n, 
 }
 
 static ss_status table_add_cell(report_table *t, report_cell cell, ss_error *err) {
-    if (t->filled == t->capacity) {
-        size_t capacity = t->capacity ? 2 * t->capacity : 64;
-        report_cell *grown = realloc(t->cell, capacity * sizeof *grown);
-        if (!grown) {
-            free(cell.words);
-            return error_no_memory(err, "a table", capacity * sizeof *grown);
-        }
-        t->cell = grown;
-        t->capacity = capacity;
+    ss_status status = ARRAY_ROOM(t->cell, t->capacity, t->filled + 1, "a table", err);
+    if (status != SS_OK) {
+        free(cell.words);
+        return status;
     }
     t->cell[t->filled++] = cell;
     t->rows = (int)(t->filled / (size_t)t->columns);

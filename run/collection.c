@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/array.h"
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/text.h"
@@ -34,12 +35,10 @@ static ss_status list_some(const char *folder, int (*wanted)(const char *name), 
 
 /* Takes the texts, also on failure; `lost`: one of them could not be copied. */
 static ss_status collection_add_image(collection *c, collection_image image, int lost, ss_error *err) {
-    if (c->n == c->capacity) {
-        int capacity = c->capacity ? 2 * c->capacity : 64;
-        collection_image *grown = realloc(c->image, (size_t)capacity * sizeof *grown);
-        if (grown) c->image = grown, c->capacity = capacity;
-    }
-    if (!lost && c->n < c->capacity && image.path && image.name) {
+    ss_status status = ARRAY_ROOM(c->image, c->capacity, c->n + 1, "a list of images", err);
+    if (status == SS_OK && (lost || !image.path || !image.name))
+        status = error_no_memory(err, "a list of images", (unsigned long long)c->n);
+    if (status == SS_OK) {
         c->image[c->n++] = image;
         return SS_OK;
     }
@@ -48,7 +47,7 @@ static ss_status collection_add_image(collection *c, collection_image image, int
     free(image.prompt);
     free(image.tag);
     free(image.baseline);
-    return error_no_memory(err, "a list of images", (unsigned long long)c->n);
+    return status;
 }
 
 static ss_status add_folder(collection *c, const char *folder, const char *below, const geneval_prompt *prompt,

@@ -2,6 +2,7 @@
 #ifndef RUN_COLLECTION_H
 #define RUN_COLLECTION_H
 
+#include <stddef.h>
 #include "score/geneval.h"
 
 typedef struct collection_image {
@@ -13,7 +14,8 @@ typedef struct collection_image {
 
 /* Zero-initialise; free with collection_free. */
 typedef struct collection {
-    int n, capacity;
+    int n;
+    size_t capacity;
     collection_image *image; /* sorted by name; a CSV's in its order */
     int n_metadata;
     geneval_prompts *metadata; /* one a prompt folder; its addresses are stable once the reading is done */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "io/content.h"
 #include "io/csv.h"
@@ -26,18 +27,13 @@ typedef struct intake {
     store *s;
     const char *path;
     sqlite3_stmt *find, *remove;
-    int64_t n, capacity;
+    int64_t n;
+    size_t capacity;
     import_row *row;
 } intake;
 
 static ss_status import_add(intake *w, int64_t unit, double value, const char *metric_name, ss_error *err) {
-    if (w->n == w->capacity) {
-        int64_t capacity = w->capacity ? 2 * w->capacity : 256;
-        import_row *grown = realloc(w->row, (size_t)capacity * sizeof *grown);
-        if (!grown) return error_no_memory(err, "scores", (unsigned long long)capacity);
-        w->row = grown;
-        w->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(w->row, w->capacity, w->n + 1, "scores", err));
     import_row *r = &w->row[w->n];
     *r = (import_row){unit, value, text_copy(metric_name)};
     if (!r->metric) return error_no_memory(err, "scores", 1);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "run/run.h"
 #include "store/writer.h"
@@ -95,7 +96,7 @@ static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_er
              w->m->row->needs & METRIC_NEEDS_BASELINE ? "" : ", 'baseline', 'calibration'", w->number, w->number,
              w->m->row->has_worst ? "" : " AND u.image IS NOT NULL");
     store_rows *r;
-    int64_t cap = 0;
+    size_t capacity = 0;
     int more;
     *out = NULL;
     *n = 0;
@@ -106,15 +107,8 @@ static ss_status list_pending(const rescore *w, pending **out, int64_t *n, ss_er
             status = err->code;
             break;
         }
-        if (*n == cap) {
-            cap = cap ? 2 * cap : 256;
-            pending *grown = realloc(*out, (size_t)cap * sizeof *grown);
-            if (!grown) {
-                status = error_no_memory(err, "a list of images", (unsigned long long)cap);
-                break;
-            }
-            *out = grown;
-        }
+        status = ARRAY_ROOM(*out, capacity, *n + 1, "a list of images", err);
+        if (status != SS_OK) break;
         (*out)[(*n)++] = (pending){store_rows_int(r, 0), store_rows_int(r, 1), (int)store_rows_int(r, 2),
                                    (int)store_rows_int(r, 3), (int)store_rows_int(r, 4)};
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/output.h"
 #include "base/text.h"
@@ -38,7 +39,8 @@ typedef struct known_score {
 } known_score;
 
 typedef struct known_scores {
-    int64_t n, capacity;
+    int64_t n;
+    size_t capacity;
     known_score *at; /* sorted by key once all are read */
 } known_scores;
 
@@ -74,13 +76,7 @@ static ss_status known_add(known_scores *k, const csv_table *t, int64_t row, ss_
     if (*csv_cell(t, row, PROBLEM)) return SS_OK; /* tried again */
     SS_TRY(csv_get_double(t, row, VALUE, &value, err));
     SS_TRY(csv_get_int(t, row, UNREADABLE, &unreadable, err));
-    if (k->n == k->capacity) {
-        int64_t capacity = k->capacity ? 2 * k->capacity : 256;
-        known_score *grown = realloc(k->at, (size_t)capacity * sizeof *grown);
-        if (!grown) return error_no_memory(err, "known scores", (unsigned long long)capacity);
-        k->at = grown;
-        k->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(k->at, k->capacity, k->n + 1, "known scores", err));
     known_score *s = &k->at[k->n++];
     *s = (known_score){make_key(csv_cell(t, row, PIXELS), csv_cell(t, row, BASELINE), csv_cell(t, row, PROMPT),
                                 csv_cell(t, row, METRIC), csv_cell(t, row, WEIGHTS)),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "run/run.h"
 #include "store/writer.h"
@@ -15,7 +16,8 @@ typedef struct sets {
     const study_metric *m;
     void *state;
     const run_options *o;
-    int64_t n, capacity, width;
+    int64_t n, width;
+    size_t capacity;
     int64_t *unit, *condition, *prompt; /* [n] */
     float *feature;                     /* [n, width] */
 } sets;
@@ -28,15 +30,10 @@ static void sets_free(sets *w) {
 }
 
 static ss_status sets_add_image(sets *w, int64_t unit, int64_t condition, int64_t prompt, ss_error *err) {
-    if (w->n == w->capacity) {
-        w->capacity = w->capacity ? 2 * w->capacity : 256;
-        int64_t **const lists[] = {&w->unit, &w->condition, &w->prompt};
-        for (int i = 0; i < 3; i++) {
-            int64_t *grown = realloc(*lists[i], (size_t)w->capacity * sizeof *grown);
-            if (!grown) return error_no_memory(err, "a list of images", (unsigned long long)w->capacity);
-            *lists[i] = grown;
-        }
-    }
+    size_t units = w->capacity, conditions = w->capacity;
+    SS_TRY(ARRAY_ROOM(w->unit, units, w->n + 1, "a list of images", err));
+    SS_TRY(ARRAY_ROOM(w->condition, conditions, w->n + 1, "a list of images", err));
+    SS_TRY(ARRAY_ROOM(w->prompt, w->capacity, w->n + 1, "a list of images", err));
     w->unit[w->n] = unit;
     w->condition[w->n] = condition;
     w->prompt[w->n++] = prompt;

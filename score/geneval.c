@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/content.h"
@@ -91,16 +92,7 @@ done:
 
 /* The next prompt of the list, empty; NULL when out of memory. */
 static geneval_prompt *add_prompt(geneval_prompts *out, ss_error *err) {
-    if (out->n == out->capacity) {
-        int capacity = out->capacity ? 2 * out->capacity : 64;
-        geneval_prompt *grown = realloc(out->prompt, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            error_no_memory(err, "prompts", (size_t)capacity * sizeof *grown);
-            return NULL;
-        }
-        out->prompt = grown;
-        out->capacity = capacity;
-    }
+    if (ARRAY_ROOM(out->prompt, out->capacity, out->n + 1, "prompts", err) != SS_OK) return NULL;
     geneval_prompt *p = &out->prompt[out->n++];
     *p = (geneval_prompt){0};
     return p;

@@ -5,6 +5,7 @@
 #ifndef SCORE_GENEVAL_H
 #define SCORE_GENEVAL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
 
@@ -28,7 +29,8 @@ typedef struct geneval_prompt {
 } geneval_prompt;
 
 typedef struct geneval_prompts {
-    int n, capacity;
+    int n;
+    size_t capacity;
     geneval_prompt *prompt;
 } geneval_prompts;
 

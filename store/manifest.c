@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "io/content.h"
 #include "io/json.h"
@@ -18,7 +19,8 @@ enum { MANIFEST_LIMIT = 16 << 20, FOLDER_DEPTH = 8 };
 /* ---- files of a model folder, sorted ---- */
 
 typedef struct file_list {
-    int n, cap;
+    int n;
+    size_t capacity;
     char **path; /* relative to the folder */
 } file_list;
 
@@ -30,15 +32,10 @@ static void list_free(file_list *l) {
 static int compare_paths(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static ss_status list_add(file_list *l, char *path, ss_error *err) {
-    if (l->n == l->cap) {
-        int cap = l->cap ? 2 * l->cap : 32;
-        char **grown = realloc(l->path, (size_t)cap * sizeof *grown);
-        if (!grown) {
-            free(path);
-            return error_no_memory(err, "a list of files", (unsigned long long)cap);
-        }
-        l->path = grown;
-        l->cap = cap;
+    ss_status status = ARRAY_ROOM(l->path, l->capacity, l->n + 1, "a list of files", err);
+    if (status != SS_OK) {
+        free(path);
+        return status;
     }
     l->path[l->n++] = path;
     return SS_OK;

@@ -1,10 +1,8 @@
 /* One unit into the store: files first (temporary name, sync, rename, sync of the folder), then the one transaction
  * that makes it part of the store. A failure before the commit leaves unreferenced files. */
-#include "io/png.h"
 #include "store/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "io/hdf5.h"
+#include "io/png.h"
 
 /* GenEval's layout: images/CONDITION/PROMPT/samples/SEED.png, relative to the store. */
 static void put_add_prompt_folder(const plan *p, const plan_unit *u, text *out) {
@@ -21,14 +21,6 @@ static void put_add_prompt_folder(const plan *p, const plan_unit *u, text *out) 
 }
 
 /* ---- folders ---- */
-
-static ss_status sync_folder(const char *path, ss_error *err) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0;
-    ss_status status = failed ? error_set_errno(err, SS_ERR_RESOURCE, path, "cannot sync the folder") : SS_OK;
-    if (fd >= 0) close(fd);
-    return status;
-}
 
 /* Make the folders of `relative` (a path of folders) below the store; a new one's parent is synced. */
 static ss_status make_folders(const store *s, const char *relative, ss_error *err) {
@@ -39,12 +31,8 @@ static ss_status make_folders(const store *s, const char *relative, ss_error *er
         if (*p != '/' && *p != '\0') continue;
         char keep = *p;
         *p = '\0';
-        if (mkdir(path, 0777) == 0) {
-            char *slash = strrchr(path, '/');
-            *slash = '\0';
-            status = sync_folder(path, err);
-            *slash = '/';
-        } else if (errno != EEXIST) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot make the folder");
+        if (mkdir(path, 0777) == 0) status = folder_sync_of(path, err);
+        else if (errno != EEXIST) status = error_set_errno(err, SS_ERR_RESOURCE, path, "cannot make the folder");
         *p = keep;
         if (keep == '\0') break;
     }

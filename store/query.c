@@ -1,6 +1,5 @@
 /* Reading a store: rows of a SELECT, which units are there, images with their checksums. Values from the database are
  * data of unknown origin: paths are checked, missing text reads "". */
-#include "io/png.h"
 #include "store/internal.h"
 
 #include <math.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "io/png.h"
 
 struct store_rows {
     const store *s;

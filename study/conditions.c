@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 /* A sham gives the baseline's bytes, or something is broken. Rows without a selector make the baseline once more, from
  * the text on; the selectors and edits of the others have no options. */
 static const struct sham {
@@ -29,7 +31,7 @@ static ss_status add_condition(loader *l, study_condition **out) {
     study *y = l->y;
     if (y->n_conditions == STUDY_MAX_CONDITIONS)
         return error_set(l->err, SS_ERR_INPUT, y->path, "has more than %d conditions", STUDY_MAX_CONDITIONS);
-    study_condition *grown = realloc(y->condition, (size_t)(y->n_conditions + 1) * sizeof *grown);
+    study_condition *grown = array_resize(y->condition, (size_t)y->n_conditions + 1, sizeof *grown);
     if (!grown) return loader_no_memory(l);
     y->condition = grown;
     *out = &grown[y->n_conditions++];

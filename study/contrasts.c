@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static ss_status add_contrast(loader *l, const study_contrast *c) {
     study *y = l->y;
-    study_contrast *grown = realloc(y->contrast, (size_t)(y->n_contrasts + 1) * sizeof *grown);
+    study_contrast *grown = array_resize(y->contrast, (size_t)y->n_contrasts + 1, sizeof *grown);
     if (!grown) return loader_no_memory(l);
     y->contrast = grown;
     grown[y->n_contrasts++] = *c;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/philox.h"
 #include "study/plan_internal.h"
 #include "study/swap.h"
@@ -82,12 +83,7 @@ image_seed plan_unit_seed(const plan *p, const plan_unit *u) {
 
 static ss_status add_unit(plan *p, int prompt, int seed_index, int condition, ss_error *err) {
     const study *y = p->study;
-    if ((p->n_units & (p->n_units - 1)) == 0) {
-        size_t n = p->n_units ? 2 * (size_t)p->n_units : 1;
-        plan_unit *grown = realloc(p->unit, n * sizeof *grown);
-        if (!grown) return error_no_memory(err, "units", n * sizeof *grown);
-        p->unit = grown;
-    }
+    SS_TRY(ARRAY_ROOM(p->unit, p->unit_capacity, p->n_units + 1, "units", err));
     int64_t seeds = y->n_seeds + y->n_calibration;
     p->unit[p->n_units++] = (plan_unit){.id = (prompt * seeds + seed_index) * y->n_conditions + condition,
                                         .prompt = prompt,

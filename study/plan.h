@@ -5,6 +5,7 @@
 #ifndef STUDY_PLAN_H
 #define STUDY_PLAN_H
 
+#include <stddef.h>
 #include "score/geneval.h"
 #include "study/study.h"
 
@@ -65,7 +66,7 @@ typedef struct plan_texts {
 typedef struct plan {
     const study *study; /* not owned; must outlive the plan */
     geneval_prompts prompts;
-    char **swapped;           /* [prompts.n] the prompt with an attribute swapped; NULL where no condition needs it */
+    char **swapped; /* [prompts.n] the prompt with an attribute swapped; NULL where no condition needs it */
     resolved_settings settings;
     pipeline_sites sites;
     attn_block *block;         /* [sites.blocks] */
@@ -75,6 +76,7 @@ typedef struct plan {
     int n_groups, n_units;
     plan_group *group;
     plan_unit *unit;
+    size_t unit_capacity;
     int limit;    /* groups requested; 0 = all */
     int together; /* images to be denoised together, unless run_options ask for another number */
     plan_counts counts;

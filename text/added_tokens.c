@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/json.h"
@@ -32,13 +33,7 @@ const char *added_token_content(const json_t *token) {
 }
 
 static ss_status added_tokens_append(added_tokens *list, const char *content, ss_error *err) {
-    if (list->count == list->capacity) {
-        int capacity = list->capacity ? 2 * list->capacity : 16;
-        added_token *at = realloc(list->at, (size_t)capacity * sizeof *at);
-        if (!at) return error_no_memory(err, "added tokens", (size_t)capacity * sizeof *at);
-        list->at = at;
-        list->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, "added tokens", err));
     added_token t = {.content = text_copy(content), .pattern = text_copy(content)};
     if (!t.content || !t.pattern) {
         free(t.content);

@@ -19,7 +19,8 @@ typedef struct added_token {
 
 typedef struct added_tokens {
     added_token *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } added_tokens;
 
 void added_tokens_free(added_tokens *list);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "io/json.h"
 #include "text/unicode.h"
 
@@ -43,13 +44,7 @@ int32_t added_vocabulary_id(const added_vocabulary *v, const token_model *m, con
 
 static ss_status added_vocabulary_append(added_vocabulary *v, const char *content, const char *where, ss_error *err) {
     if (v->count == MAX_ADDED) return error_set(err, SS_ERR_INPUT, where, "has more than %d added tokens", MAX_ADDED);
-    if (v->count == v->capacity) {
-        int capacity = v->capacity ? 2 * v->capacity : 16;
-        added_entry *at = realloc(v->at, (size_t)capacity * sizeof *at);
-        if (!at) return error_no_memory(err, where, (size_t)capacity * sizeof *at);
-        v->at = at;
-        v->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(v->at, v->capacity, v->count + 1, where, err));
     char *copy = text_copy(content);
     if (!copy) return error_no_memory(err, where, strlen(content));
     v->at[v->count] = (added_entry){.content = copy};

@@ -3,6 +3,7 @@
 #ifndef TEXT_ADDED_VOCABULARY_H
 #define TEXT_ADDED_VOCABULARY_H
 
+#include <stddef.h>
 #include <jansson.h>
 #include "text/normalizer.h"
 #include "text/pattern.h"
@@ -19,7 +20,8 @@ typedef struct added_entry {
 
 typedef struct added_vocabulary {
     added_entry *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
     string_map contents;    /* content -> index */
     string_map patterns[2]; /* by `normalized`: pattern -> index */
     size_t longest[2];

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "io/gzip.h"
@@ -26,15 +27,9 @@ const char *const CLIP_OPEN_CLIP_SPELLING[2] = {"<start_of_text>", "<end_of_text
 static ss_status intern(clip_vocabulary *v, const char *s, size_t n, int32_t *symbol, ss_error *err) {
     *symbol = string_map_get(&v->symbols, s, n);
     if (*symbol >= 0) return SS_OK;
-    if (v->symbol_count == v->symbol_capacity) {
-        int capacity = v->symbol_capacity ? 2 * v->symbol_capacity : 4096;
-        char **names = realloc(v->names, (size_t)capacity * sizeof *names);
-        if (names) v->names = names;
-        int32_t *ids = realloc(v->ids, (size_t)capacity * sizeof *ids);
-        if (ids) v->ids = ids;
-        if (!names || !ids) return error_no_memory(err, "a vocabulary", (size_t)capacity * sizeof *names);
-        v->symbol_capacity = capacity;
-    }
+    size_t capacity = v->symbol_capacity;
+    SS_TRY(ARRAY_ROOM(v->names, capacity, v->symbol_count + 1, "a vocabulary", err));
+    SS_TRY(ARRAY_ROOM(v->ids, v->symbol_capacity, v->symbol_count + 1, "a vocabulary", err));
     char *name = malloc(n + 1);
     if (!name) return error_no_memory(err, "a vocabulary", n + 1);
     memcpy(name, s, n);

@@ -3,13 +3,15 @@
 #ifndef TEXT_CLIP_VOCABULARY_H
 #define TEXT_CLIP_VOCABULARY_H
 
+#include <stddef.h>
 #include "text/added_tokens.h"
 #include "text/string_map.h"
 
 typedef struct clip_vocabulary {
     char **names; /* [symbol_count] text of a symbol, owned */
     int32_t *ids; /* [symbol_count] its token id: an added token's, the vocabulary's, or that of unk */
-    int symbol_count, symbol_capacity;
+    int symbol_count;
+    size_t symbol_capacity;
     string_map symbols;    /* name -> symbol */
     int32_t bytes[2][256]; /* symbol of a byte; [1]: as the last of a word, with </w> */
     uint64_t *pairs;       /* [merge_count] left symbol << 32 | right symbol; keys of `merges` */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text/unicode.h"
 
 void piece_free(piece *p) {
@@ -23,20 +24,9 @@ void spans_free(spans *list) {
     *list = (spans){0};
 }
 
-/* Grow the array for one more of `size` bytes. */
-static ss_status piece_grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
-    if (count < *capacity) return SS_OK;
-    int n = *capacity ? 2 * *capacity : 16;
-    void *p = realloc(*array, (size_t)n * size);
-    if (!p) return error_no_memory(err, "a prompt", (size_t)n * size);
-    *array = p;
-    *capacity = n;
-    return SS_OK;
-}
-
 ss_status pieces_add(pieces *list, const piece *from, size_t start, size_t end, int32_t token, ss_error *err) {
     if (start >= end) return SS_OK;
-    SS_TRY(piece_grow((void **)&list->at, &list->capacity, list->count, sizeof *list->at, err));
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, "a prompt", err));
     piece p = {.token = token, .first = from->first && start < from->lead};
     p.lead = p.first ? (from->lead < end ? from->lead : end) - start : 0;
     text_add_n(&p.t, from->t.s + start, end - start);
@@ -61,7 +51,7 @@ ss_status piece_replace(piece *p, text *now, size_t lead, ss_error *err) {
 }
 
 ss_status spans_add(spans *list, size_t start, size_t end, int match, ss_error *err) {
-    SS_TRY(piece_grow((void **)&list->at, &list->capacity, list->count, sizeof *list->at, err));
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, "a prompt", err));
     list->at[list->count++] = (span){start, end, match};
     return SS_OK;
 }

@@ -18,7 +18,8 @@ typedef struct piece {
 
 typedef struct pieces {
     piece *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } pieces;
 
 void piece_free(piece *p);
@@ -38,7 +39,8 @@ typedef struct span {
 
 typedef struct spans {
     span *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } spans;
 
 void spans_free(spans *list);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "io/content.h"
 #include "text/unicode.h"
@@ -81,13 +82,7 @@ static ss_status append_piece(spiece_model *model, const char *s, size_t n, spie
     if (n == 0 || n > MAX_BYTES || memchr(s, 0, n) || unicode_find_invalid(s, n) < n)
         return error_set(err, SS_ERR_INPUT, where, "piece %d is empty, too long or not UTF-8", model->count);
     if (model->count == MAX_PIECES) return error_set(err, SS_ERR_INPUT, where, "has more than %d pieces", MAX_PIECES);
-    if (model->count == model->capacity) {
-        int capacity = model->capacity ? 2 * model->capacity : 1024;
-        spiece *pieces = realloc(model->pieces, (size_t)capacity * sizeof *pieces);
-        if (!pieces) return error_no_memory(err, where, (size_t)capacity * sizeof *pieces);
-        model->pieces = pieces;
-        model->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(model->pieces, model->capacity, model->count + 1, where, err));
     piece.length = (uint32_t)n;
     piece.text = malloc(n + 1);
     if (!piece.text) return error_no_memory(err, where, n + 1);

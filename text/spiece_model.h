@@ -23,7 +23,8 @@ typedef struct spiece {
 
 typedef struct spiece_model {
     spiece *pieces;
-    int count, capacity;
+    int count;
+    size_t capacity;
     int32_t unk_id;
     unsigned char *charsmap; /* precompiled_charsmap; NULL where the model normalizes nothing */
     size_t charsmap_size;

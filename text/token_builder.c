@@ -4,20 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "text/unicode.h"
 
-static ss_status token_builder_grow(void **array, int *capacity, int count, size_t size, ss_error *err) {
-    if (count < *capacity) return SS_OK;
-    int n = *capacity ? 2 * *capacity : 64;
-    void *p = realloc(*array, (size_t)n * size);
-    if (!p) return error_no_memory(err, "tokens", (size_t)n * size);
-    *array = p;
-    *capacity = n;
-    return SS_OK;
-}
-
 ss_status token_builder_word(token_builder *b, const char *s, size_t n, ss_error *err) {
-    SS_TRY(token_builder_grow((void **)&b->out.words, &b->word_capacity, b->out.word_count, sizeof *b->out.words, err));
+    SS_TRY(ARRAY_ROOM(b->out.words, b->word_capacity, b->out.word_count + 1, "tokens", err));
     char *copy = malloc(n + 1);
     if (!copy) return error_no_memory(err, "a word", n + 1);
     memcpy(copy, s, n);
@@ -29,7 +20,7 @@ ss_status token_builder_word(token_builder *b, const char *s, size_t n, ss_error
 ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_error *err) {
     char **word = &b->out.words[b->out.word_count - 1];
     size_t length = strlen(*word);
-    char *longer = realloc(*word, length + n + 1);
+    char *longer = array_resize(*word, length + n + 1, 1);
     if (!longer) return error_no_memory(err, "a word", length + n + 1);
     memcpy(longer + length, s, n);
     longer[length + n] = '\0';
@@ -38,7 +29,7 @@ ss_status token_builder_lengthen(token_builder *b, const char *s, size_t n, ss_e
 }
 
 ss_status token_builder_add(token_builder *b, int32_t id, token_class cls, size_t bytes, ss_error *err) {
-    SS_TRY(token_builder_grow((void **)&b->out.at, &b->capacity, b->out.count, sizeof *b->out.at, err));
+    SS_TRY(ARRAY_ROOM(b->out.at, b->capacity, b->out.count + 1, "tokens", err));
     b->out.at[b->out.count++] = (token){id, cls, cls == TOKEN_WORD ? b->out.word_count - 1 : -1, (int32_t)bytes};
     return SS_OK;
 }

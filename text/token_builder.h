@@ -8,7 +8,7 @@
 /* Zero-initialise; on failure tokens_free(&b->out). */
 typedef struct token_builder {
     tokens out;
-    int capacity, word_capacity;
+    size_t capacity, word_capacity;
 } token_builder;
 
 /* Begin a word; the tokens that follow belong to it. */

@@ -5,19 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/text.h"
 #include "io/json.h"
-
-static ss_status token_model_grow(void **array, int count, int *capacity, size_t size, const char *what,
-                                  ss_error *err) {
-    if (count < *capacity) return SS_OK;
-    int n = *capacity ? 2 * *capacity : 64;
-    void *p = realloc(*array, (size_t)n * size);
-    if (!p) return error_no_memory(err, what, (size_t)n * size);
-    *array = p;
-    *capacity = n;
-    return SS_OK;
-}
 
 void model_tokens_free(model_tokens *list) {
     free(list->at);
@@ -25,7 +15,7 @@ void model_tokens_free(model_tokens *list) {
 }
 
 ss_status model_tokens_add(model_tokens *list, int32_t id, size_t start, size_t end, ss_error *err) {
-    SS_TRY(token_model_grow((void **)&list->at, list->count, &list->capacity, sizeof *list->at, "tokens", err));
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, "tokens", err));
     list->at[list->count++] = (model_token){id, start, end};
     return SS_OK;
 }
@@ -45,9 +35,9 @@ ss_status model_add_text(token_model *m, const char *s, int64_t id, ss_error *er
     if (id < 0 || id >= TOKEN_MODEL_MAX_ID)
         return error_set(err, SS_ERR_INPUT, m->where, "gives '%s' the id %lld; expected 0 .. %d", s, (long long)id,
                          TOKEN_MODEL_MAX_ID - 1);
-    int capacity = v->capacity;
-    SS_TRY(token_model_grow((void **)&v->values, v->count, &capacity, sizeof *v->values, m->where, err));
-    SS_TRY(token_model_grow((void **)&v->texts, v->count, &v->capacity, sizeof *v->texts, m->where, err));
+    size_t capacity = v->capacity;
+    SS_TRY(ARRAY_ROOM(v->values, capacity, v->count + 1, m->where, err));
+    SS_TRY(ARRAY_ROOM(v->texts, v->capacity, v->count + 1, m->where, err));
     char *copy = text_copy(s);
     size_t n = strlen(s);
     if (!copy) return error_no_memory(err, m->where, n);

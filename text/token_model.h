@@ -18,7 +18,8 @@ typedef struct model_token {
 
 typedef struct model_tokens {
     model_token *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } model_tokens;
 
 void model_tokens_free(model_tokens *list);
@@ -28,7 +29,8 @@ ss_status model_tokens_add(model_tokens *list, int32_t id, size_t start, size_t 
 typedef struct model_vocabulary {
     char **texts;    /* [count] owned */
     int32_t *values; /* [count] its id */
-    int count, capacity;
+    int count;
+    size_t capacity;
     string_map ids;      /* text -> id */
     const char **pieces; /* [size] by id; NULL: a hole */
     int size;            /* ids are below this */

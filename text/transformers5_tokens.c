@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/text.h"
 #include "io/json.h"
 
@@ -36,13 +37,7 @@ static ss_status transformers5_tokens_append(planned_tokens *list, const planned
                                              const char *where, ss_error *err) {
     if (list->count == MAX_PLANNED)
         return error_set(err, SS_ERR_INPUT, where, "has more than %d added tokens", MAX_PLANNED);
-    if (list->count == list->capacity) {
-        int capacity = list->capacity ? 2 * list->capacity : 16;
-        planned_token *at = realloc(list->at, (size_t)capacity * sizeof *at);
-        if (!at) return error_no_memory(err, where, (size_t)capacity * sizeof *at);
-        list->at = at;
-        list->capacity = capacity;
-    }
+    SS_TRY(ARRAY_ROOM(list->at, list->capacity, list->count + 1, where, err));
     planned_token copy = *t;
     copy.content = text_copy(t->flags.content);
     copy.role = role ? text_copy(role) : NULL;

@@ -3,6 +3,7 @@
 #ifndef TEXT_TRANSFORMERS5_TOKENS_H
 #define TEXT_TRANSFORMERS5_TOKENS_H
 
+#include <stddef.h>
 #include "text/json_tokenizer.h"
 #include "text/transformers5_files.h"
 
@@ -18,7 +19,8 @@ typedef struct planned_token {
 
 typedef struct planned_tokens {
     planned_token *at;
-    int count, capacity;
+    int count;
+    size_t capacity;
 } planned_tokens;
 
 typedef struct token_plan {

@@ -25,6 +25,9 @@ long_functions() {
 # Comparisons with a particular backend: what a file must know of one is a member of its table.
 compares_backends() { grep -nE '[=!]= *&?backend_|backend_[a-z]+ *[=!]=|->be *[=!]=|[=!]= *[a-z]+->be\b' "$@"; }
 
+# What base/ has once: growth of arrays, listings, syncs.
+written_anew() { grep -nE '\<(realloc|reallocarray|opendir|fdopendir|scandir|fsync|fdatasync)\>[[:space:]]*\(' "$@"; }
+
 # A check that cannot fail is none.
 example=$(mktemp)
 trap 'rm -f "$example"' EXIT
@@ -43,6 +46,11 @@ for line in 'if (c->be == &backend_dry) return;' 'x = &backend_cpu != c->be;'; d
     compares_backends "$example" >/dev/null || say "not found: $line"
 done
 
+for line in 'p = realloc(p, n);' 'int n = scandir (path, &e, NULL, alphasort);' 'if (fsync(fd) != 0) return;'; do
+    echo "$line" >"$example"
+    written_anew "$example" >/dev/null || say "not found: $line"
+done
+
 for file in */*.c */*.h */*.cc text/*/*.[ch]; do
     [ -f "$file" ] || continue
     case $file in build*) continue ;; esac
@@ -57,6 +65,9 @@ for file in */*.c */*.h */*.cc text/*/*.[ch]; do
     grep -nE '^[[:space:]]*//' "$file" && say "$file: comments are /* */"
 done
 compares_backends */*.c */*.h && say "no comparison with a particular backend"
+for folder in io text tensor attn nn model sampler stats score study store run analysis report api cli; do
+    written_anew $(find "$folder" -name '*.[ch]') && say "$folder/: base/array.h, base/folder.h and base/file.h have these"
+done
 long=$(long_functions */*.c text/*/*.c)
 [ -z "$long" ] || say "$long
 a function of more than 80 lines is two things"

@@ -275,6 +275,14 @@ static void test_folder(void **state) {
     assert_int_equal(folder_list(path, &names, &err), SS_ERR_INPUT);
     assert_int_equal(folder_list(folder, &names, &err), SS_OK);
     assert_int_equal(names.n, 5);
+    assert_int_equal(folder_sync(folder, &err), SS_OK);
+    assert_int_equal(folder_sync_of(path, &err), SS_OK);
+    assert_int_equal(folder_sync_of("a", &err), SS_OK);
+    assert_int_equal(folder_sync_of("/a", &err), SS_OK);
+    assert_true(folder_sync(path, &err) != SS_OK); /* a file */
+    assert_string_equal(err.where, path);
+    assert_true(folder_sync_of("/nowhere/x", &err) != SS_OK);
+    assert_string_equal(err.where, "/nowhere");
     for (int i = 0; i < 5; i++) assert_string_equal(names.at[i], SORTED[i]);
     folder_names_free(&names);
     for (int i = 0; i < 6; i++) {
@@ -398,7 +406,6 @@ static void test_a_set_of_texts_numbers_them_as_they_come(void **state) {
     text_set_free(&set);
 }
 
-/* A table of any length: the last row is found and suggested. */
 static void test_array_resize(void **state) {
     (void)state;
     int *a = array_resize(NULL, 2, sizeof *a);
@@ -412,6 +419,40 @@ static void test_array_resize(void **state) {
     free(a);
 }
 
+/* Room doubles, or becomes what is needed, keeps what is there, and stays where memory runs out. */
+static void test_array_room(void **state) {
+    (void)state;
+    enum { N = 100000 };
+    ss_error err;
+    int *a = NULL, moves = 0;
+    size_t capacity = 0;
+    for (int i = 0; i < N; i++) {
+        size_t had = capacity;
+        assert_int_equal(ARRAY_ROOM(a, capacity, i + 1, "numbers", &err), SS_OK);
+        assert_true(capacity > (size_t)i && capacity >= had);
+        moves += capacity != had;
+        a[i] = i;
+    }
+    assert_true(moves < 20);
+    for (int i = 0; i < N; i++) assert_int_equal(a[i], i);
+    size_t had = capacity;
+    assert_int_equal(ARRAY_ROOM(a, capacity, SIZE_MAX / sizeof *a + 2, "numbers", &err), SS_ERR_RESOURCE);
+    assert_non_null(strstr(err.message, "numbers"));
+    assert_int_equal(capacity, had);
+    assert_int_equal(a[N - 1], N - 1);
+    assert_int_equal(ARRAY_ROOM(a, capacity, 10 * had, "numbers", &err), SS_OK);
+    assert_int_equal(capacity, 10 * had);
+    free(a);
+    /* of elements whose size is no type's */
+    char *rows = NULL;
+    capacity = 0;
+    assert_int_equal(array_room(&rows, &capacity, 3, 7, "rows", &err), SS_OK);
+    assert_true(capacity >= 3);
+    memset(rows, 1, 7 * capacity);
+    free(rows);
+}
+
+/* A table of any length: the last row is found and suggested. */
 static void test_a_long_table(void **state) {
     (void)state;
     enum { N = 200 };
@@ -439,6 +480,7 @@ int main(void) {
         cmocka_unit_test(test_reader),         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_redzone),        cmocka_unit_test(test_a_set_of_texts_numbers_them_as_they_come),
         cmocka_unit_test(test_a_long_table),   cmocka_unit_test(test_array_resize),
+        cmocka_unit_test(test_array_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
