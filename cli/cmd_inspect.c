@@ -215,6 +215,20 @@ done:
     return status;
 }
 
+/* A folder without model_index.json: that of one component, which has a config.json. */
+static ss_status expect_component(const char *folder, ss_error *err) {
+    char *config = file_join(folder, "config.json");
+    int there = config && file_exists(config);
+    if (!config) return error_no_memory(err, "file name", 0);
+    free(config);
+    if (there) return SS_OK;
+    return error_set(
+        err, SS_ERR_INPUT, folder,
+        "is no model's folder; expected model_index.json in it (a pipeline in diffusers' form) or config.json "
+        "(one of its components). A checkpoint in one file is named itself: %s/NAME.safetensors",
+        folder);
+}
+
 static ss_status cmd_inspect_run(const invocation *in, ss_error *err) {
     const char *random = invocation_flag(in, "random").text, *variant = invocation_flag(in, "variant").text;
     if (random) return write_random(in, random, err);
@@ -242,6 +256,7 @@ static ss_status cmd_inspect_run(const invocation *in, ss_error *err) {
         SS_TRY_GOTO(cmd_inspect_describe_single(folder, &parts, c, invocation_has(in, "tensors"), &out, err), done);
     } else {
         model *m = NULL;
+        SS_TRY_GOTO(expect_component(folder, err), done);
         SS_TRY_GOTO(model_open(&m, NULL, folder, variant, err), done);
         describe_component("", m, c, invocation_has(in, "tensors"), &out);
         status = notices_add_all(&c->notices, &m->notices, err);

@@ -59,6 +59,28 @@ void loader_hint(const char *word, const char *const *names, int n, const char *
     if (near) text_add(out, ")");
 }
 
+/* Where else in a study the keys of a table are written. */
+static const struct place {
+    const option *keys;
+    const char *before, *after; /* what stands around "key: .." */
+} PLACES[] = {
+    {STUDY_SAMPLER_KEYS, "sampler: {", "}"}, {STUDY_CONDITION_KEYS, "conditions: {NAME: {", "}}"},
+    {STUDY_MEASURE_KEYS, "measure: {", "}"}, {STUDY_PROMPT_KEYS, "prompts: {", "}"},
+    {STUDY_PART_KEYS, "parts: {", "}"},      {STUDY_CONTRAST_KEYS, "contrasts: [{", "}]"},
+};
+
+/* "'steps' is written sampler: {steps: ..} or conditions: {NAME: {steps: ..}}"; whether there is such a place. */
+static int add_places(const char *key, text *out) {
+    int found = 0;
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
+        if (!loader_find_option(PLACES[i].keys, key)) continue;
+        if (found++) text_add(out, " or ");
+        else text_addf(out, "'%s' is written ", key);
+        text_addf(out, "%s%s: ..%s", PLACES[i].before, key, PLACES[i].after);
+    }
+    return found;
+}
+
 ss_status loader_check_keys(loader *l, const yaml_node *mapping, const option *const *tables, int n, const char *what) {
     for (int i = 0; i < mapping->count; i++) {
         const yaml_node *key = yaml_key(mapping, i);
@@ -70,7 +92,7 @@ ss_status loader_check_keys(loader *l, const yaml_node *mapping, const option *c
         }
         if (known) continue;
         text hint = {0};
-        loader_hint(key->text, names, count, "key", NULL, &hint);
+        if (!add_places(key->text, &hint)) loader_hint(key->text, names, count, "key", NULL, &hint);
         yaml_error(l->f, key, hint.failed ? NULL : hint.s, l->err, "unknown %s '%s'", what, key->text);
         text_free(&hint);
         return SS_ERR_INPUT;

@@ -84,7 +84,10 @@ static ss_status study_read_prompts(loader *l, const yaml_node *root) {
         y->stratify = o.word == 0;
         SS_TRY(loader_get(l, n, STUDY_PROMPT_KEYS, "file", &o));
         at = yaml_find(n, "file");
-    } else SS_TRY(loader_get(l, root, STUDY_KEYS, "prompts", &o));
+    } else if (n->kind == YAML_SEQUENCE)
+        return yaml_error(l->f, n, STUDY_PROMPT_KEYS[0].help, l->err,
+                          "prompts is a list; expected the name of a file, or {file, sample, stratify}");
+    else SS_TRY(loader_get(l, root, STUDY_KEYS, "prompts", &o));
     SS_TRY(loader_path(l, at, o.text, "prompts", &y->prompts_file));
     if (file_exists(y->prompts_file)) return SS_OK;
     return yaml_error(l->f, at, NULL, l->err, "prompts '%s' is not a file", o.text);

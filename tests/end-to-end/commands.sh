@@ -95,6 +95,10 @@ done
 try 'inspect' 0 '3 blocks x 3 heads, 117 keys: image 16, clip 77, t5 24' sinkscope inspect tiny
 try 'inspect counts' 0 'SD3Transformer2DModel            73,808 parameters' sinkscope inspect tiny
 try 'inspect --tensors' 0 'transformer_blocks.0.attn.to_q.weight' sinkscope inspect tiny --tensors
+mkdir -p no-model && echo text >no-model/notes.txt
+try 'inspect a folder that is no model' 3 \
+    "no-model: is no model's folder; expected model_index.json in it (a pipeline in diffusers' form) or config.json" \
+    sinkscope inspect no-model
 try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
 
 # ---- weights of 16 bits: half the memory, the same picture ----

@@ -292,6 +292,12 @@ static const wrong WRONG[] = {
     {"", "the key 'conditions' is missing", 1, 1},
     {"conditions: {s: {prompt: swap-attribute}}\nsedes: [1]\n",
      "unknown key of a study 'sedes'\n  sedes: [1]\n  ^~~~~\ndid you mean 'seeds'?", 8, 1},
+    {"conditions: {s: {prompt: swap-attribute}}\nsteps: 3\n",
+     "unknown key of a study 'steps'\n  steps: 3\n  ^~~~~\n'steps' is written sampler: {steps: ..} or conditions: "
+     "{NAME: {steps: ..}}",
+     8, 1},
+    {"conditions: {s: {prompt: swap-attribute}}\nsampler: {sinks: 3}\n", "'sinks' is written measure: {sinks: ..}", 8,
+     11},
     {"conditions: {s: {prompt: swap-attribute}}\nprobes: [entropie]\n",
      "did you mean 'entropy'? (probes: mass, entropy, reduction, census", 8, 10},
     {"conditions: {s: {prompt: swap-attribute}}\nprobes: [mass, mass]\n", "probe 'mass' is listed twice", 8, 16},
@@ -353,6 +359,12 @@ static const wrong WRONG[] = {
     {"!study: a\nmodel: model\n", "the key 'prompts' is missing", 1, 1},
     {"!study: a\nmodel: model\nprompts: {sample: 3}\n", "the key 'file' is missing", 3, 10},
     {"!study: a\nmodel: model\nprompts: {file: prompts.jsonl, sampel: 3}\n", "did you mean 'sample'?", 3, 32},
+    {"!study: a\nmodel: model\nprompts: [a dog, a cat]\n",
+     "prompts is a list; expected the name of a file, or {file, sample, stratify}\n  prompts: [a dog, a cat]\n"
+     "           ^~~~~~~~~~~~~~\nGenEval metadata (*.jsonl), a list (*.json), a table (*.csv, column prompt), or text "
+     "with "
+     "a prompt a line",
+     3, 10},
     {"!study: a\nmodel: model\nprompts: nowhere.txt\n", "prompts 'nowhere.txt' is not there", 3, 10},
     {"!study: a\nmodel: model\nprompts: model\n", "prompts 'model' is not a file", 3, 10},
     {"!study: a\nmodel: model\nprompts: prompts.jsonl\n", "the key 'seeds' is missing", 1, 1},
