@@ -145,8 +145,8 @@ const float *attn_gram_values(compute *c, attn_gram *g, int64_t heads) {
     return g->values;
 }
 
-static void measure_sizes(compute *c, tensor x, const attn_stats *out, attn_stat largest, attn_stat p95) {
-    if (!tensor_is_none(x)) op_sizes(c, tensor_split_last(x, 1), out->of[largest].from, out->of[p95].from);
+static void measure_magnitudes(compute *c, tensor x, const attn_stats *out, attn_stat largest, attn_stat p95) {
+    if (!tensor_is_none(x)) op_magnitudes(c, tensor_split_last(x, 1), out->of[largest].from, out->of[p95].from);
 }
 
 /* Lengths of an item's measured rows [1, heads, rows], in the beginning of its line. */
@@ -168,7 +168,7 @@ static void measure_output(compute *c, tensor out, const attn_request *ask, int 
         op_head_norms(c, part, gram, line_of(stats, STAT_OUTPUT_NORM, b, heads, n),
                       line_of(stats, STAT_OUTPUT_PROJECTED, b, heads, n));
     if (needs & NEED_ACTIVATIONS)
-        op_sizes(c, part, stat_of(stats, STAT_OUTPUT_LARGEST, b, 1), stat_of(stats, STAT_OUTPUT_P95, b, 1));
+        op_magnitudes(c, part, stat_of(stats, STAT_OUTPUT_LARGEST, b, 1), stat_of(stats, STAT_OUTPUT_P95, b, 1));
 }
 
 void attn_measure_activations(compute *c, const attn_operands *o, const attn_request *ask, unsigned needs,
@@ -178,8 +178,8 @@ void attn_measure_activations(compute *c, const attn_operands *o, const attn_req
     if (needs & NEED_VALUES)
         op_head_norms(c, o->args.v, gram, out->of[STAT_VALUE_NORM].from, out->of[STAT_VALUE_PROJECTED].from);
     if (needs & NEED_ACTIVATIONS) {
-        measure_sizes(c, o->block_input, out, STAT_INPUT_LARGEST, STAT_INPUT_P95);
-        measure_sizes(c, o->block_context, out, STAT_CONTEXT_LARGEST, STAT_CONTEXT_P95);
+        measure_magnitudes(c, o->block_input, out, STAT_INPUT_LARGEST, STAT_INPUT_P95);
+        measure_magnitudes(c, o->block_context, out, STAT_CONTEXT_LARGEST, STAT_CONTEXT_P95);
     }
     for (int b = 0; b < ask->place.batch && !c->be->counts; b++)
         measure_output(c, o->args.out, ask, b, needs, gram, out);

@@ -19,7 +19,7 @@ static void account(compute *c, const attn_operands *o, const attn_request *ask,
     op_attention(c, &o->args, NULL);
     attn_measure_activations(c, o, ask, NEED_VALUES | NEED_OUTPUTS | NEED_ACTIVATIONS, stats);
     op_head_norms(c, one.out, attn_gram_values(c, o->gram, p->heads), TENSOR_NONE, TENSOR_NONE); /* as if all rows */
-    op_sizes(c, one.out, TENSOR_NONE, TENSOR_NONE);
+    op_magnitudes(c, one.out, TENSOR_NONE, TENSOR_NONE);
     compute_kept(c, TENSOR_F64, 1, (int64_t[]){(int64_t)p->batch * p->heads * RESULTS_OF_AN_EDIT});
     if (!attn_edit_allocate(c, p, items, EDIT_MAX_STEPS, EDIT_MAX_STEPS, &choice, &scratch, &outcome)) return;
     attention_edit op = {.row_end = p->queries, .set_begin = outcome.set.begin};

@@ -141,9 +141,9 @@ typedef struct select_input {
     int intervention, step, block; /* intervention: index in the program */
     attn_branch branch;
     /* Room for the selector's own use. */
-    double *room_mass;  /* [keys or queries, the larger] */
-    int32_t *room_key;  /* [3 x that] */
-    uint8_t *room_mark; /* [that] */
+    double *scratch_mass;  /* [keys or queries, the larger] */
+    int32_t *scratch_key;  /* [3 x that] */
+    uint8_t *scratch_mark; /* [that] */
 } select_input;
 
 /* Sets of one batch item, of keys or, by a selector of queries, of query rows: those of head h are key[begin[h] ..
@@ -226,7 +226,7 @@ typedef struct observation {
     double noop_below; /* |W_O v_j| below this times its mean over keys makes a sink a no-op */
     /* NEED_ACTIVATIONS: largest and 95th percentile of the size of the block's image and text input, of the head's
      * output; NAN where there is none. */
-    float sizes[6];
+    float magnitudes[6];
     const attn_run *run; /* NEED_TOP: attn_run_top of the sites before */
     int edited;          /* an intervention changed keys here; else the members down to set_size are empty */
     double set_mass_before, set_mass_after, dose;

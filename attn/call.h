@@ -152,7 +152,7 @@ typedef struct edit_scratch {
     uint8_t *select_mark;
     uint8_t *member, *mark; /* [pairs keys] as attention_edit.member; [keys] */
     tensor noise;           /* [pairs keys, width] as attention_edit.noise */
-    normal_run *draw;       /* [pairs keys] runs that are drawn together */
+    gaussian_run *draw;     /* [pairs keys] runs that are drawn together */
     /* edits of the output */
     double *amount[EDIT_MAX_STEPS]; /* per intervention that edits the output: [pairs, rows] */
     tensor rest, push;              /* [pairs, rows] of one preview */

@@ -157,12 +157,12 @@ static void draw_noise(const edit *e, const attention_edit *op, const int *numbe
             for (int s = 0; s < op->n_steps; s++)
                 if (op->step[s].op == EDIT_VALUE_NOISE && e->s->member[x] >> s & 1) last = s;
             if (last < 0) continue;
-            normal_run *run = &e->s->draw[n++];
-            *run = (normal_run){stream[last], (double)op->step[last].param, x * width, width};
+            gaussian_run *run = &e->s->draw[n++];
+            *run = (gaussian_run){stream[last], (double)op->step[last].param, x * width, width};
             philox_skip(&run->stream, (uint64_t)set->key[x] * (uint64_t)width);
         }
     }
-    op_normals(e->c, e->s->noise, e->s->draw, n);
+    op_gaussians(e->c, e->s->noise, e->s->draw, n);
 }
 
 /* The steps of the interventions that act on `rows` (ROWS_ALL: whatever rows they name): score edits first, each kind
@@ -242,12 +242,13 @@ static void draw_directions(const edit *e, const attn_intervention *v, row_range
     int64_t width = e->place->width, rows = e->place->queries, n = 0;
     for (int64_t pair = 0; pair < e->pairs; pair++) {
         if (!e->out->touched[pair]) continue;
-        normal_run *run = &e->s->draw[n++];
-        *run = (normal_run){.scale = 1, .at = (pair * rows + range.begin) * width, .n = row_range_count(range) * width};
+        gaussian_run *run = &e->s->draw[n++];
+        *run =
+            (gaussian_run){.scale = 1, .at = (pair * rows + range.begin) * width, .n = row_range_count(range) * width};
         edit_stream(e, v, "norm-matched", pair, &run->stream);
         philox_skip(&run->stream, (uint64_t)range.begin * (uint64_t)width);
     }
-    op_normals(e->c, e->s->direction, e->s->draw, n);
+    op_gaussians(e->c, e->s->direction, e->s->draw, n);
 }
 
 /* The host's copy of scratch or of lse, of a pair; NULL where it was not read. */

@@ -21,9 +21,9 @@ static select_input input_of(const attn_request *ask, int b, const attn_stats *s
                           .step = r->item->step,
                           .block = p->block,
                           .branch = r->item->branch,
-                          .room_mass = scratch->select_mass,
-                          .room_key = scratch->select_key,
-                          .room_mark = scratch->select_mark};
+                          .scratch_mass = scratch->select_mass,
+                          .scratch_key = scratch->select_key,
+                          .scratch_mark = scratch->select_mark};
 }
 
 /* What selectors look at, in one read for the whole batch: the only place from which numbers of a call come to a

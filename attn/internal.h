@@ -54,12 +54,12 @@ int attn_set_size(const select_input *in, int head);
 static inline int attn_own_set(const select_input *in, int head) { return head == 0 || in->scope != SCOPE_LAYER; }
 
 /* The masses [keys] that rank keys in the selector's scope: a head's own, or in the scope of a layer their sum over
- * heads, written to room[keys]. */
-const double *attn_scope_mass(const select_input *in, double *room, int head);
+ * heads, written to scratch[keys]. */
+const double *attn_scope_mass(const select_input *in, double *scratch, int head);
 
-/* Largest keys in the selector's scope for a head (any head where the scope is a layer) into out; the number. `room`
+/* Largest keys in the selector's scope for a head (any head where the scope is a layer) into out; the number. `scratch`
  * (scratch): [keys]. */
-int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out);
+int attn_scope_largest(const select_input *in, double *scratch, int head, int32_t *out);
 
 /* Sets of the largest keys among those that `wanted` names, as many as a set holds or as there are. */
 void attn_select_among(const select_input *in, int (*wanted)(const select_input *in, int key), key_sets *out);

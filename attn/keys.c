@@ -26,30 +26,30 @@ int attn_set_size(const select_input *in, int head) {
     return n < in->keys / 2 ? n : in->keys / 2;
 }
 
-const double *attn_scope_mass(const select_input *in, double *room, int head) {
+const double *attn_scope_mass(const select_input *in, double *scratch, int head) {
     if (in->scope != SCOPE_LAYER) return in->mass + (size_t)head * (size_t)in->keys;
-    memset(room, 0, sizeof *room * (size_t)in->keys);
+    memset(scratch, 0, sizeof *scratch * (size_t)in->keys);
     for (int h = 0; h < in->heads; h++) /* the mean over heads orders keys as the sum does */
-        for (int j = 0; j < in->keys; j++) room[j] += in->mass[(size_t)h * (size_t)in->keys + (size_t)j];
-    return room;
+        for (int j = 0; j < in->keys; j++) scratch[j] += in->mass[(size_t)h * (size_t)in->keys + (size_t)j];
+    return scratch;
 }
 
-int attn_scope_largest(const select_input *in, double *room, int head, int32_t *out) {
-    return attn_largest_keys(attn_scope_mass(in, room, head), in->keys, attn_set_size(in, head), out);
+int attn_scope_largest(const select_input *in, double *scratch, int head, int32_t *out) {
+    return attn_largest_keys(attn_scope_mass(in, scratch, head), in->keys, attn_set_size(in, head), out);
 }
 
 void attn_select_among(const select_input *in, int (*wanted)(const select_input *in, int key), key_sets *out) {
     int n = 0, have = 0;
-    for (int j = 0; j < in->keys; j++) have += in->room_mark[j] = (uint8_t)(wanted(in, j) != 0);
+    for (int j = 0; j < in->keys; j++) have += in->scratch_mark[j] = (uint8_t)(wanted(in, j) != 0);
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
-            const double *mass = attn_scope_mass(in, in->room_mass, head);
+            const double *mass = attn_scope_mass(in, in->scratch_mass, head);
             int want = attn_set_size(in, head);
             for (int j = 0; j < in->keys; j++)
-                in->room_mass[j] = in->room_mark[j] ? mass[j] : -1; /* no mass is negative */
-            n = attn_largest_keys(in->room_mass, in->keys, want < have ? want : have, in->room_key);
+                in->scratch_mass[j] = in->scratch_mark[j] ? mass[j] : -1; /* no mass is negative */
+            n = attn_largest_keys(in->scratch_mass, in->keys, want < have ? want : have, in->scratch_key);
         }
-        attn_sets_put(out, head, in->room_key, n);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
 }
 

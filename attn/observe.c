@@ -26,9 +26,9 @@ static void observe_activations(const attn_request *ask, int b, int head, const 
     }
     if (needs & NEED_ACTIVATIONS)
         for (int i = 0; i < 2; i++) {
-            o->sizes[i] = p->has_input ? *attn_stat_floats(stats, STAT_INPUT_LARGEST + i, b) : NAN;
-            o->sizes[2 + i] = p->has_context ? *attn_stat_floats(stats, STAT_CONTEXT_LARGEST + i, b) : NAN;
-            o->sizes[4 + i] = attn_stat_floats(stats, STAT_OUTPUT_LARGEST + i, b)[head];
+            o->magnitudes[i] = p->has_input ? *attn_stat_floats(stats, STAT_INPUT_LARGEST + i, b) : NAN;
+            o->magnitudes[2 + i] = p->has_context ? *attn_stat_floats(stats, STAT_CONTEXT_LARGEST + i, b) : NAN;
+            o->magnitudes[4 + i] = attn_stat_floats(stats, STAT_OUTPUT_LARGEST + i, b)[head];
         }
 }
 

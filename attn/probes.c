@@ -80,7 +80,9 @@ const attn_probe attn_probe_reduction = {
 
 /* Probe `activation`: largest and 95th-percentile size of what the block received and of the head's output: massive
  * activations (METHOD.md, section 11). The inputs are the block's, the same in the row of every head. */
-static void probe_activation(const observation *o, float *columns) { memcpy(columns, o->sizes, sizeof o->sizes); }
+static void probe_activation(const observation *o, float *columns) {
+    memcpy(columns, o->magnitudes, sizeof o->magnitudes);
+}
 
 const attn_probe attn_probe_activation = {
     .about = {"activation", "how large the activations are that come in and go out (massive activations)", NULL},

@@ -48,8 +48,8 @@ static ss_status select_index_check(const option_value *options, int k, int size
 static ss_status select_index(const select_input *in, key_sets *out, ss_error *err) {
     int first;
     SS_TRY(find_key(in->options[0].text, in->k, in->segments, in->n_segments, &first, err));
-    for (int i = 0; i < in->k; i++) in->room_key[i] = first + i;
-    for (int head = 0; head < in->heads; head++) attn_sets_put(out, head, in->room_key, in->k);
+    for (int i = 0; i < in->k; i++) in->scratch_key[i] = first + i;
+    for (int head = 0; head < in->heads; head++) attn_sets_put(out, head, in->scratch_key, in->k);
     return SS_OK;
 }
 

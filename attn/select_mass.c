@@ -35,16 +35,16 @@ static void select_mass(const select_input *in, int random, key_sets *out) {
     double target = in->options[0].number * (in->scope == SCOPE_LAYER ? in->heads : 1);
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
-            const double *mass = attn_scope_mass(in, in->room_mass, head);
+            const double *mass = attn_scope_mass(in, in->scratch_mass, head);
             if (random) {
                 philox r;
                 attn_selector_stream(in, "random-mass", head, &r);
-                for (int j = 0; j < in->keys; j++) in->room_key[j] = j;
-                for (int i = 0; i < most; i++) attn_shuffle_next(&r, in->room_key, in->keys, i);
-                n = count_for(mass, in->room_key, most, target);
-            } else n = count_largest(mass, in->keys, most, target, in->room_key);
+                for (int j = 0; j < in->keys; j++) in->scratch_key[j] = j;
+                for (int i = 0; i < most; i++) attn_shuffle_next(&r, in->scratch_key, in->keys, i);
+                n = count_for(mass, in->scratch_key, most, target);
+            } else n = count_largest(mass, in->keys, most, target, in->scratch_key);
         }
-        attn_sets_put(out, head, in->room_key, n);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
 }
 

@@ -112,23 +112,23 @@ enum { WAS_SINK = 1, WAS_CONTROL = 2 }; /* marks of the step before */
 
 /* Put the outside keys into the order in which a persistent control takes them: those it keeps from the step before,
  * new ones, and last those that it gives up: of each kind as many as left the sinks. Keys that have become sinks are
- * given up first (they are not in `order`). `room` (scratch): [n]. */
+ * given up first (they are not in `order`). `scratch` (scratch): [n]. */
 static void order_persistent(const select_input *in, match_by by, const uint8_t *marks, const uint8_t *is_sink,
-                             int32_t *order, int n, int32_t *room) {
+                             int32_t *order, int n, int32_t *scratch) {
     int leave[KINDS] = {0}, front = 0, back = n;
     for (int j = 0; j < in->keys; j++) {
         if (marks[j] & WAS_SINK && !is_sink[j]) leave[kind_of(in, by, j)]++;
         if (marks[j] & WAS_CONTROL && is_sink[j]) leave[kind_of(in, by, j)]--;
     }
-    memcpy(room, order, sizeof *order * (size_t)n);
+    memcpy(scratch, order, sizeof *order * (size_t)n);
     for (int i = 0; i < n; i++) {
-        if (!(marks[room[i]] & WAS_CONTROL)) continue;
-        int kind = kind_of(in, by, room[i]), gives_up = leave[kind] > 0;
+        if (!(marks[scratch[i]] & WAS_CONTROL)) continue;
+        int kind = kind_of(in, by, scratch[i]), gives_up = leave[kind] > 0;
         leave[kind] -= gives_up;
-        order[gives_up ? --back : front++] = room[i];
+        order[gives_up ? --back : front++] = scratch[i];
     }
     for (int i = 0; i < n; i++)
-        if (!(marks[room[i]] & WAS_CONTROL)) order[front++] = room[i];
+        if (!(marks[scratch[i]] & WAS_CONTROL)) order[front++] = scratch[i];
 }
 
 static void remember(const matched *m, uint8_t *marks, int keys) {
@@ -140,21 +140,21 @@ static void remember(const matched *m, uint8_t *marks, int keys) {
 /* One scope's sinks and their match. The scratch of the call holds everything: keys for sinks, then order; marks. */
 static ss_status match_scope(const select_input *in, match_by by, const int *all, int persists, int head, matched *m,
                              ss_error *err) {
-    outside o = {.order = in->room_key + in->keys};
-    const double *mass = attn_scope_mass(in, in->room_mass, head);
-    *m = (matched){.sink = in->room_key, .control = in->room_key + 2 * (size_t)in->keys};
+    outside o = {.order = in->scratch_key + in->keys};
+    const double *mass = attn_scope_mass(in, in->scratch_mass, head);
+    *m = (matched){.sink = in->scratch_key, .control = in->scratch_key + 2 * (size_t)in->keys};
     m->n_sinks = attn_largest_keys(mass, in->keys, attn_set_size(in, head), m->sink);
-    memset(in->room_mark, 0, (size_t)in->keys);
-    for (int i = 0; i < m->n_sinks; i++) in->room_mark[m->sink[i]] = 1;
+    memset(in->scratch_mark, 0, (size_t)in->keys);
+    for (int i = 0; i < m->n_sinks; i++) in->scratch_mark[m->sink[i]] = 1;
     for (int j = 0; j < in->keys; j++)
-        if (!in->room_mark[j]) o.order[o.n++] = j;
+        if (!in->scratch_mark[j]) o.order[o.n++] = j;
     attn_selector_stream(in, by == MATCH_MASS ? "mass-matched" : "type-matched", head, &o.stream);
     uint8_t *marks = NULL;
     if (persists) {
         marks = attn_run_marks(in->run, in->intervention, in->block, head, in->branch, err);
         if (!marks) return err->code;
         if (o.n > 0) outside_key(&o, o.n - 1);
-        order_persistent(in, by, marks, in->room_mark, o.order, o.n, m->control);
+        order_persistent(in, by, marks, in->scratch_mark, o.order, o.n, m->control);
     }
     if (by == MATCH_MASS) match_mass(in, mass, &o, m);
     else match_kinds(in, by, all, &o, m);

@@ -15,15 +15,15 @@ static ss_status select_query(const select_input *in, key_sets *out, ss_error *e
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
             int first = in->scope == SCOPE_HEAD ? head : 0, last = in->scope == SCOPE_HEAD ? head : in->heads - 1;
-            memset(in->room_mass, 0, sizeof *in->room_mass * (size_t)rows);
+            memset(in->scratch_mass, 0, sizeof *in->scratch_mass * (size_t)rows);
             for (int h = first; h <= last; h++) /* the sum orders rows as the mean does */
                 for (int i = 0; i < rows; i++)
-                    in->room_mass[i] +=
+                    in->scratch_mass[i] +=
                         (double)in->row_max[(size_t)h * (size_t)in->queries + (size_t)(in->row_begin + i)];
-            n = attn_largest_keys(in->room_mass, rows, rows_wanted(in), in->room_key);
-            for (int i = 0; i < n; i++) in->room_key[i] += in->row_begin;
+            n = attn_largest_keys(in->scratch_mass, rows, rows_wanted(in), in->scratch_key);
+            for (int i = 0; i < n; i++) in->scratch_key[i] += in->row_begin;
         }
-        attn_sets_put(out, head, in->room_key, n);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
     return SS_OK;
 }
@@ -35,10 +35,10 @@ static ss_status select_query_random(const select_input *in, key_sets *out, ss_e
         if (attn_own_set(in, head)) {
             philox r;
             attn_selector_stream(in, "query-random", head, &r);
-            for (int i = 0; i < rows; i++) in->room_key[i] = in->row_begin + i;
-            for (int i = 0; i < want; i++) attn_shuffle_next(&r, in->room_key, rows, i);
+            for (int i = 0; i < rows; i++) in->scratch_key[i] = in->row_begin + i;
+            for (int i = 0; i < want; i++) attn_shuffle_next(&r, in->scratch_key, rows, i);
         }
-        attn_sets_put(out, head, in->room_key, want);
+        attn_sets_put(out, head, in->scratch_key, want);
     }
     return SS_OK;
 }

@@ -34,16 +34,16 @@ static ss_status select_random(const select_input *in, key_sets *out, ss_error *
             int want = attn_set_size(in, head);
             attn_selector_stream(in, "random", head, &r);
             if (excludes) {
-                int top = attn_scope_largest(in, in->room_mass, head, in->room_key);
-                memset(in->room_mark, 0, (size_t)in->keys);
-                for (int i = 0; i < top; i++) in->room_mark[in->room_key[i]] = 1;
+                int top = attn_scope_largest(in, in->scratch_mass, head, in->scratch_key);
+                memset(in->scratch_mark, 0, (size_t)in->keys);
+                for (int i = 0; i < top; i++) in->scratch_mark[in->scratch_key[i]] = 1;
             }
-            n = draw(&r, in->keys, want, excludes ? in->room_mark : NULL, in->room_key);
+            n = draw(&r, in->keys, want, excludes ? in->scratch_mark : NULL, in->scratch_key);
             if (n < want)
                 return error_set(err, SS_ERR_INTERNAL, NULL, "random: expected %d keys to draw, found %d of %d", want,
                                  n, in->keys);
         }
-        attn_sets_put(out, head, in->room_key, n);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
     return SS_OK;
 }

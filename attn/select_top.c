@@ -5,8 +5,8 @@ static ss_status select_top(const select_input *in, key_sets *out, ss_error *err
     (void)err;
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
-        if (attn_own_set(in, head)) n = attn_scope_largest(in, in->room_mass, head, in->room_key);
-        attn_sets_put(out, head, in->room_key, n);
+        if (attn_own_set(in, head)) n = attn_scope_largest(in, in->scratch_mass, head, in->scratch_key);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
     return SS_OK;
 }

@@ -22,17 +22,17 @@ static ss_status select_top_carrying(const select_input *in, key_sets *out, ss_e
     int n = 0;
     for (int head = 0; head < in->heads; head++) {
         if (attn_own_set(in, head)) {
-            int top = attn_scope_largest(in, in->room_mass, head, in->room_key);
+            int top = attn_scope_largest(in, in->scratch_mass, head, in->scratch_key);
             double mean = 0;
             n = 0;
             for (int j = 0; j < in->keys; j++) mean += length_of(in, head, j);
             mean /= in->keys;
             for (int i = 0; i < top; i++) {
-                int little = length_of(in, head, in->room_key[i]) < in->options[1].number * mean;
-                if (little == (in->options[0].word == CARRIES_LITTLE)) in->room_key[n++] = in->room_key[i];
+                int little = length_of(in, head, in->scratch_key[i]) < in->options[1].number * mean;
+                if (little == (in->options[0].word == CARRIES_LITTLE)) in->scratch_key[n++] = in->scratch_key[i];
             }
         }
-        attn_sets_put(out, head, in->room_key, n);
+        attn_sets_put(out, head, in->scratch_key, n);
     }
     return SS_OK;
 }

@@ -157,7 +157,7 @@ static void forward(attn_run *run, int seed) {
     for (int i = 0; compute_ok(cpu) && i < 3; i++) {
         philox r;
         philox_init(&r, (uint64_t)seed, &(uint64_t){(uint64_t)i}, 1);
-        op_normals(cpu, input[i], &(normal_run){r, 1, 0, tensor_elements(input[i])}, 1);
+        op_gaussians(cpu, input[i], &(gaussian_run){r, 1, 0, tensor_elements(input[i])}, 1);
     }
     for (int i = sites.segment[0].length; classes && i < sites.keys; i++) classes[i] = i % 4 ? KEY_PADDING : KEY_WORD;
     attn_item item[2];

@@ -43,14 +43,14 @@ static void pack_panel(float *panel, const float *gram, int64_t d, int64_t first
     }
 }
 
-/* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `room` (scratch): panels of all
+/* All tokens of one head, PRODUCT_ROWS at a time: y = x G by the product kernel. `scratch` (scratch): panels of all
  * columns, then a tile of y. */
-static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const float *gram, float *room,
+static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const float *gram, float *scratch,
                          float *projected) {
     static const float ZERO[PRODUCT_COLUMNS] = {0};
     int64_t n = x.dim[1], d = x.dim[3], panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
-    float *tile = room + panels * d * PRODUCT_COLUMNS;
-    for (int64_t p = 0; p < panels; p++) pack_panel(room + p * d * PRODUCT_COLUMNS, gram, d, p * PRODUCT_COLUMNS);
+    float *tile = scratch + panels * d * PRODUCT_COLUMNS;
+    for (int64_t p = 0; p < panels; p++) pack_panel(scratch + p * d * PRODUCT_COLUMNS, gram, d, p * PRODUCT_COLUMNS);
     for (int64_t j = 0; j < n; j += PRODUCT_ROWS) {
         const float *row[PRODUCT_ROWS];
         float *out[PRODUCT_ROWS];
@@ -65,7 +65,7 @@ static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const 
                                        .taps = 1,
                                        .count = d,
                                        .row = row,
-                                       .panel = room + p * d * PRODUCT_COLUMNS,
+                                       .panel = scratch + p * d * PRODUCT_COLUMNS,
                                        .bias = ZERO,
                                        .out = out,
                                        .out_offset = p * PRODUCT_COLUMNS,
@@ -76,14 +76,14 @@ static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const 
 }
 
 /* Floats of project_head's scratch for one head, a multiple of the panels' alignment. */
-static int64_t project_room(int64_t d) {
+static int64_t project_scratch(int64_t d) {
     int64_t panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     return (panels * d * PRODUCT_COLUMNS + PRODUCT_ROWS * d + 15) / 16 * 16;
 }
 
 void cpu_head_norms_reserve(compute *c, tensor x) {
     arena_mark mark = arena_get_mark(c->scratch);
-    compute_1d(c, x.dim[0] * x.dim[2] * project_room(x.dim[3]));
+    compute_1d(c, x.dim[0] * x.dim[2] * project_scratch(x.dim[3]));
     arena_release(c->scratch, mark);
 }
 
@@ -91,17 +91,17 @@ typedef struct norms_work {
     const kernel *k;
     tensor x;
     const float *gram;
-    float *room, *norm, *projected;
+    float *scratch, *norm, *projected;
 } norms_work;
 
 static void norm_heads(void *context, int64_t first, int64_t end, int part) {
     const norms_work *w = context;
-    int64_t heads = w->x.dim[2], d = w->x.dim[3], each = project_room(d);
+    int64_t heads = w->x.dim[2], d = w->x.dim[3], each = project_scratch(d);
     (void)part;
     for (int64_t at = first; at < end; at++) {
         norm_head(w->k, w->x, at, w->norm);
-        if (w->room)
-            project_head(w->k, w->x, at / heads, at % heads, w->gram + at % heads * d * d, w->room + at * each,
+        if (w->scratch)
+            project_head(w->k, w->x, at / heads, at % heads, w->gram + at % heads * d * d, w->scratch + at * each,
                          w->projected + at * w->x.dim[1]);
     }
 }
@@ -109,9 +109,9 @@ static void norm_heads(void *context, int64_t first, int64_t end, int part) {
 void cpu_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor projected) {
     int64_t d = x.dim[3], pairs = x.dim[0] * x.dim[2];
     arena_mark mark = arena_get_mark(c->scratch);
-    float *room = gram ? compute_1d(c, pairs * project_room(d)).data : NULL;
-    norms_work work = {cpu_kernel(c), x, gram, room, attention_floats(norm), attention_floats(projected)};
-    thread_pool_for(c->pool, cpu_threads(c, pairs * x.dim[1] * (8 + (room ? d * d / 8 : 0))), pairs, 1, norm_heads,
+    float *scratch = gram ? compute_1d(c, pairs * project_scratch(d)).data : NULL;
+    norms_work work = {cpu_kernel(c), x, gram, scratch, attention_floats(norm), attention_floats(projected)};
+    thread_pool_for(c->pool, cpu_threads(c, pairs * x.dim[1] * (8 + (scratch ? d * d / 8 : 0))), pairs, 1, norm_heads,
                     &work);
     arena_release(c->scratch, mark);
 }
@@ -138,7 +138,7 @@ void cpu_head_gram(compute *c, const weight *w, int64_t heads, float *out) {
 
 /* ---- magnitudes ---- */
 
-static uint32_t size_bits(float x) {
+static uint32_t magnitude_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits & 0x7FFFFFFFu; /* in the order of the magnitudes */
@@ -152,12 +152,12 @@ static float from_bits(uint32_t bits) {
 
 /* Magnitudes of one head of one item that are at least `least`, to out, which holds all; how many, and the largest of
  * all. */
-static int64_t copy_sizes(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out,
-                          uint32_t *largest) {
+static int64_t copy_magnitudes(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t least, uint32_t *out,
+                               uint32_t *largest) {
     int64_t have = 0;
     *largest = 0;
     for (int64_t i = 0; i < x.dim[1]; i++)
-        have += k->sizes(out + have, attention_row(x, b, i, h), x.dim[3], least, largest);
+        have += k->magnitudes(out + have, attention_row(x, b, i, h), x.dim[3], least, largest);
     return have;
 }
 
@@ -169,7 +169,7 @@ static uint32_t likely_below(const kernel *k, tensor x, int64_t b, int64_t h, in
     if (n < 4 * SAMPLE) return 0;
     int64_t token = 0, element = 0, step = n / SAMPLE, d = x.dim[3];
     for (int i = 0; i < SAMPLE; i++) {
-        sample[i] = size_bits(attention_row(x, b, token, h)[element]);
+        sample[i] = magnitude_bits(attention_row(x, b, token, h)[element]);
         for (element += step; element >= d; element -= d) token++;
     }
     return k->reached(sample, SAMPLE, SAMPLE - (rank * SAMPLE / n - APART), COARSE);
@@ -224,41 +224,42 @@ static void neighbours(const kernel *k, uint32_t *v, int64_t n, int64_t rank, ui
     *high = from_bits(rank + 1 < n && higher == wanted - 1 ? next : here);
 }
 
-static void summarise(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t *room, float *largest, float *p95) {
+static void summarise(const kernel *k, tensor x, int64_t b, int64_t h, uint32_t *scratch, float *largest, float *p95) {
     int64_t n = x.dim[1] * x.dim[3];
     double place = 0.95 * (double)(n - 1);
     int64_t rank = (int64_t)place;
     uint32_t most;
     float low, high;
-    int64_t have = copy_sizes(k, x, b, h, likely_below(k, x, b, h, n, rank), room, &most), dropped = n - have;
+    int64_t have = copy_magnitudes(k, x, b, h, likely_below(k, x, b, h, n, rank), scratch, &most), dropped = n - have;
     if (dropped > rank) { /* the guess was wrong */
-        have = copy_sizes(k, x, b, h, 0, room, &most);
+        have = copy_magnitudes(k, x, b, h, 0, scratch, &most);
         dropped = 0;
     }
-    neighbours(k, room, have, rank - dropped, most, &low, &high);
+    neighbours(k, scratch, have, rank - dropped, most, &low, &high);
     *largest = from_bits(most);
     *p95 = (float)((double)low + (place - (double)rank) * ((double)high - (double)low));
 }
 
-typedef struct sizes_work {
+typedef struct magnitudes_work {
     const kernel *k;
     tensor x;
-    float *room, *largest, *p95;
-} sizes_work;
+    float *scratch, *largest, *p95;
+} magnitudes_work;
 
 static void summarise_heads(void *context, int64_t first, int64_t end, int part) {
-    const sizes_work *w = context;
+    const magnitudes_work *w = context;
     int64_t heads = w->x.dim[2], each = w->x.dim[1] * w->x.dim[3];
     (void)part;
     for (int64_t at = first; at < end; at++)
-        summarise(w->k, w->x, at / heads, at % heads, (uint32_t *)(void *)(w->room + at * each), &w->largest[at],
+        summarise(w->k, w->x, at / heads, at % heads, (uint32_t *)(void *)(w->scratch + at * each), &w->largest[at],
                   &w->p95[at]);
 }
 
-void cpu_sizes(compute *c, tensor x, tensor largest, tensor p95) {
+void cpu_magnitudes(compute *c, tensor x, tensor largest, tensor p95) {
     int64_t pairs = x.dim[0] * x.dim[2], all = pairs * x.dim[1] * x.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
-    sizes_work work = {cpu_kernel(c), x, compute_1d(c, all).data, attention_floats(largest), attention_floats(p95)};
-    if (work.room) thread_pool_for(c->pool, cpu_threads(c, all), pairs, 1, summarise_heads, &work);
+    magnitudes_work work = {cpu_kernel(c), x, compute_1d(c, all).data, attention_floats(largest),
+                            attention_floats(p95)};
+    if (work.scratch) thread_pool_for(c->pool, cpu_threads(c, all), pairs, 1, summarise_heads, &work);
     arena_release(c->scratch, mark);
 }

@@ -70,8 +70,8 @@ typedef struct attention_plan {
     float *k_panel, *v_panel; /* [wave, keys key_floats], [wave, keys value_floats] */
     double *mass;             /* [wave, chunks, keys] */
     double *sums;             /* [wave, chunks, 2]: entropy, concentration */
-    float *room;              /* [threads, room_floats]: q, o, s */
-    int64_t room_floats;
+    float *scratch;           /* [threads, part_floats]: q, o, s */
+    int64_t part_floats;
 } attention_plan;
 
 static void plan_make(attention_plan *p, const compute *c, const attention_args *a, const attention_stats *stats) {
@@ -98,8 +98,8 @@ static void plan_make(attention_plan *p, const compute *c, const attention_args 
     if (p->wave < c->threads) p->wave = c->threads;
     if (p->wave > pairs) p->wave = pairs;
     p->block_rows = in_use->rounds ? ATTENTION_ROWS : attention_block_rows(p->keys);
-    p->room_floats = attention_round_up(ATTENTION_ROWS * p->d, 16) + ATTENTION_ROWS * p->width +
-                     attention_round_up(in_use->room(p->block_rows, p->keys, p->d), 16);
+    p->part_floats = attention_round_up(ATTENTION_ROWS * p->d, 16) + ATTENTION_ROWS * p->width +
+                     attention_round_up(in_use->scratch_floats(p->block_rows, p->keys, p->d), 16);
 }
 
 static int plan_allocate(attention_plan *p, compute *c) {
@@ -108,7 +108,7 @@ static int plan_allocate(attention_plan *p, compute *c) {
     p->v_panel = attention_scratch(c, wave * panel * (size_t)p->value_floats, sizeof(float));
     p->mass = attention_scratch(c, wave * (size_t)p->chunks * panel, sizeof(double));
     p->sums = attention_scratch(c, wave * (size_t)p->chunks * 2, sizeof(double));
-    p->room = attention_scratch(c, (size_t)(p->threads * p->room_floats), sizeof(float));
+    p->scratch = attention_scratch(c, (size_t)(p->threads * p->part_floats), sizeof(float));
     return compute_ok(c);
 }
 
@@ -140,13 +140,13 @@ static void store_rows(const attention_plan *p, const attention_block *b, int64_
     }
 }
 
-static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64_t chunk, float *room) {
+static void run_chunk(const attention_plan *p, int64_t pair, int64_t slot, int64_t chunk, float *scratch) {
     double *sums = p->sums + (slot * p->chunks + chunk) * 2;
-    float *q = room;
+    float *q = scratch;
     attention_block b = {.n_keys = p->n_keys,
                          .k_panel = p->k_panel + slot * p->keys * p->key_floats,
                          .v_panel = p->v_panel + slot * p->keys * p->value_floats,
-                         .o = room + attention_round_up(ATTENTION_ROWS * p->d, 16)};
+                         .o = scratch + attention_round_up(ATTENTION_ROWS * p->d, 16)};
     b.s = b.o + ATTENTION_ROWS * p->width;
     sums[0] = sums[1] = 0;
     if (p->stats) {
@@ -201,7 +201,8 @@ static void run_chunks(void *context, int64_t first, int64_t end, int part) {
     const attention_wave *w = context;
     const attention_plan *p = w->p;
     for (int64_t task = first; task < end; task++)
-        run_chunk(p, w->first + task / p->chunks, task / p->chunks, task % p->chunks, p->room + part * p->room_floats);
+        run_chunk(p, w->first + task / p->chunks, task / p->chunks, task % p->chunks,
+                  p->scratch + part * p->part_floats);
 }
 
 static void reduce_slots(void *context, int64_t first, int64_t end, int part) {

@@ -44,18 +44,18 @@ typedef struct edit_plan {
     edit_pair *pair;
     row_sums *sums;  /* [n_pairs, chunks] */
     uint8_t *direct; /* [n_pairs, n_rows] rows left to the direct path */
-    float *room;     /* [threads, room_floats] */
-    int64_t room_floats;
+    float *scratch;  /* [threads, part_floats] */
+    int64_t part_floats;
     int threads;
 } edit_plan;
 
 /* A thread's scratch, divided. */
-typedef struct edit_room {
+typedef struct row_scratch {
     float *q, *o, *s;             /* as in attention_block */
     double *weight, *coefficient; /* [rows, keys of the set], [rows, rows of the value panel] */
     double *rounded;              /* as `weight`, of a kernel that rounds; else `weight` itself */
     double *now;                  /* [keys of the set] one row's weights, step by step */
-} edit_room;
+} row_scratch;
 
 static int is_score_step(edit_op op) { return op == EDIT_SCALE || op == EDIT_SHIFT; }
 
@@ -64,7 +64,7 @@ static int64_t panel_rows(const edit_plan *p, int64_t n) { return n + p->with_me
 static int64_t padded(const edit_plan *p, int64_t n) { return attention_round_up(n, p->kernel->columns); }
 
 /* Cuts `floats` up; returns how many a thread needs. */
-static int64_t room_cut(const edit_plan *p, float *floats, edit_room *r) {
+static int64_t scratch_cut(const edit_plan *p, float *floats, row_scratch *r) {
     int64_t keys = padded(p, p->max_n), depth = padded(p, panel_rows(p, p->max_n));
     double *doubles = (double *)(void *)floats;
     r->weight = doubles;
@@ -73,19 +73,19 @@ static int64_t room_cut(const edit_plan *p, float *floats, edit_room *r) {
     r->now = r->coefficient + ATTENTION_ROWS * (depth + (p->form->rounds ? keys : 0));
     r->o = (float *)(void *)(r->now + keys);
     r->s = r->o + ATTENTION_ROWS * p->width;
-    r->q = r->s + attention_round_up(p->form->room(ATTENTION_ROWS, keys, p->d), 16);
+    r->q = r->s + attention_round_up(p->form->scratch_floats(ATTENTION_ROWS, keys, p->d), 16);
     return r->q + attention_round_up(ATTENTION_ROWS * p->d, 16) - floats;
 }
 
-static edit_room room_of(const edit_plan *p, int thread) {
-    edit_room r;
-    room_cut(p, p->room + thread * p->room_floats, &r);
+static row_scratch scratch_of(const edit_plan *p, int thread) {
+    row_scratch r;
+    scratch_cut(p, p->scratch + thread * p->part_floats, &r);
     return r;
 }
 
 /* A list that the plan itself is made from: real memory where scratch is only counted, which
  * cpu_attention_edit_reserve frees. */
-static void *list_room(compute *c, size_t n, size_t size) {
+static void *list_scratch(compute *c, size_t n, size_t size) {
     void *p = attention_scratch(c, n, size);
     if (!p || !arena_is_counted(p)) return p;
     void *list = calloc(n ? n : 1, size);
@@ -106,7 +106,7 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
         p->with_mean |= e->step[s].op == EDIT_VALUE_LERP && e->step[s].to_mean;
         p->with_noise |= e->step[s].op == EDIT_VALUE_NOISE;
     }
-    p->pair = list_room(c, (size_t)pairs, sizeof *p->pair);
+    p->pair = list_scratch(c, (size_t)pairs, sizeof *p->pair);
     if (!p->pair) return 0;
     for (int64_t at = 0; at < pairs; at++) {
         int64_t begin = e->set_begin[at], n = e->set_begin[at + 1] - begin;
@@ -121,11 +121,11 @@ static int plan_make(edit_plan *p, compute *c, const attention_args *a, const at
         pair->nu = pair->mu + n;
         if (n > p->max_n) p->max_n = n;
     }
-    edit_room none;
-    p->room_floats = attention_round_up(room_cut(p, NULL, &none), 16);
+    row_scratch none;
+    p->part_floats = attention_round_up(scratch_cut(p, NULL, &none), 16);
     p->sums = attention_scratch(c, (size_t)(p->n_pairs * p->chunks), sizeof *p->sums);
     p->direct = attention_scratch(c, (size_t)(p->n_pairs * p->n_rows), 1);
-    p->room = attention_scratch(c, (size_t)(p->threads * p->room_floats), sizeof(float));
+    p->scratch = attention_scratch(c, (size_t)(p->threads * p->part_floats), sizeof(float));
     return compute_ok(c);
 }
 
@@ -161,7 +161,7 @@ static float value_of(const edit_plan *p, float v) {
 }
 
 /* Panels of the set's keys and values; the value panel's further rows are written where pack_values would put them. */
-static void prepare_pair(const edit_plan *p, edit_pair *pair, const edit_room *r) {
+static void prepare_pair(const edit_plan *p, edit_pair *pair, const row_scratch *r) {
     const attention_args *a = p->a;
     const int32_t *keys = p->e->keys + pair->begin;
     const float *v = head_data(a->v, pair);
@@ -275,7 +275,7 @@ static float *out_row(const edit_plan *p, const edit_pair *pair, int64_t row) {
 }
 
 /* The pair's set as the keys of a block. */
-static void set_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, attention_block *b) {
+static void set_block(const edit_plan *p, const edit_pair *pair, const row_scratch *r, attention_block *b) {
     b->n_keys = pair->n;
     b->k_panel = pair->k_panel;
     b->index = p->e->keys + pair->begin;
@@ -283,7 +283,7 @@ static void set_block(const edit_plan *p, const edit_pair *pair, const edit_room
 }
 
 /* b->o = factor b->o + coefficients times the value panel. */
-static void apply_values(const edit_plan *p, const edit_pair *pair, const edit_room *r, attention_block *b,
+static void apply_values(const edit_plan *p, const edit_pair *pair, const row_scratch *r, attention_block *b,
                          const double *factor) {
     b->n_keys = panel_rows(p, pair->n);
     b->v_panel = pair->v_panel;
@@ -308,7 +308,7 @@ static void finish_row(const edit_plan *p, const edit_pair *pair, int64_t row, f
 }
 
 /* Rows first .. first + n (within the acted rows) of one pair in the rank-k form. */
-static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit_room *r, int64_t first, int n,
+static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const row_scratch *r, int64_t first, int n,
                            uint8_t *direct) {
     const attention_edit *e = p->e;
     int64_t keys = padded(p, pair->n), depth = padded(p, panel_rows(p, pair->n)), row = e->row_begin + first;
@@ -348,7 +348,7 @@ static row_sums edit_block(const edit_plan *p, const edit_pair *pair, const edit
     return sums;
 }
 
-static void run_chunk(const edit_plan *p, int64_t at, int64_t chunk, const edit_room *r) {
+static void run_chunk(const edit_plan *p, int64_t at, int64_t chunk, const row_scratch *r) {
     row_sums *sums = &p->sums[at * p->chunks + chunk];
     *sums = (row_sums){0};
     int64_t end = (chunk + 1) * CHUNK_ROWS < p->n_rows ? (chunk + 1) * CHUNK_ROWS : p->n_rows;
@@ -384,7 +384,7 @@ typedef struct direct_plan {
  * row's coefficients and the factor of what the outside gave, and 1 - p. Both are relative to the same lse; a row whose
  * outside holds less than e^-600 of it is taken to hold e^-600: what an edit leaves to the outside keys does not depend
  * on how little. */
-static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_room *r, int i, double lse,
+static double direct_row(const edit_plan *p, const edit_pair *pair, const row_scratch *r, int i, double lse,
                          double lse_outside, double *rest_share, row_sums *sums) {
     int64_t n = pair->n, keys = padded(p, n), depth = padded(p, panel_rows(p, n));
     double *w = r->weight + i * keys, *rounded = r->rounded + i * keys;
@@ -405,7 +405,7 @@ static double direct_row(const edit_plan *p, const edit_pair *pair, const edit_r
 }
 
 /* One block of direct rows: attention over the outside keys, then the set's keys joined to it. */
-static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const direct_job *job, const edit_room *r,
+static row_sums direct_block(const edit_plan *p, const edit_pair *pair, const direct_job *job, const row_scratch *r,
                              float *s, int64_t first, int n) {
     double outside[ATTENTION_ROWS], lse[ATTENTION_ROWS], rest[ATTENTION_ROWS];
     row_sums sums = {0};
@@ -446,7 +446,7 @@ static int block_rows(const edit_plan *p, int64_t n_keys) {
 
 /* Floats of scores of a block of direct rows. */
 static int64_t scores_room(const edit_plan *p, int rows, int64_t n_keys) {
-    return attention_round_up(p->form->room(rows, padded(p, n_keys), p->d), 16);
+    return attention_round_up(p->form->scratch_floats(rows, padded(p, n_keys), p->d), 16);
 }
 
 /* What the job of one pair with `rows` direct rows does. */
@@ -459,7 +459,7 @@ static void direct_set(direct_job *job, const edit_plan *p, int64_t at, int64_t 
 }
 
 /* Room for a job with at most `rows` rows and `n_keys` keys. */
-static void direct_room(direct_job *job, compute *c, const edit_plan *p, int64_t rows, int64_t n_keys) {
+static void direct_scratch(direct_job *job, compute *c, const edit_plan *p, int64_t rows, int64_t n_keys) {
     int64_t keys = padded(p, n_keys), at_a_time = block_rows(p, n_keys); /* fewer keys go by no fewer rows */
     job->row = attention_scratch(c, (size_t)rows, sizeof *job->row);
     job->key = attention_scratch(c, (size_t)p->a->k.dim[1], sizeof *job->key);
@@ -482,13 +482,13 @@ static int direct_scores(direct_plan *dp, compute *c, const edit_plan *p) {
 
 /* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
 static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all) {
-    *dp = (direct_plan){.job = list_room(c, (size_t)p->n_pairs, sizeof *dp->job)};
+    *dp = (direct_plan){.job = list_scratch(c, (size_t)p->n_pairs, sizeof *dp->job)};
     for (int64_t at = 0; compute_ok(c) && at < p->n_pairs; at++) {
         int64_t rows = all ? p->n_rows : direct_count(p, at);
         if (rows == 0) continue;
         direct_job *job = &dp->job[dp->n_jobs++];
         direct_set(job, p, at, rows);
-        direct_room(job, c, p, rows, job->n_keys);
+        direct_scratch(job, c, p, rows, job->n_keys);
         job->first_block = dp->n_blocks;
         dp->n_blocks += direct_blocks(job);
         int64_t s_floats = scores_room(p, job->block_rows, job->n_keys);
@@ -500,8 +500,9 @@ static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all)
 /* A job for each thread, with scratch for those of any pair. */
 static int direct_make_by_thread(direct_plan *dp, compute *c, const edit_plan *p) {
     *dp = (direct_plan){.n_jobs = p->threads, .s_floats = scores_room(p, ATTENTION_ROWS, p->a->k.dim[1])};
-    dp->job = list_room(c, (size_t)dp->n_jobs, sizeof *dp->job);
-    for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++) direct_room(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
+    dp->job = list_scratch(c, (size_t)dp->n_jobs, sizeof *dp->job);
+    for (int64_t i = 0; compute_ok(c) && i < dp->n_jobs; i++)
+        direct_scratch(&dp->job[i], c, p, p->n_rows, p->a->k.dim[1]);
     return direct_scores(dp, c, p);
 }
 
@@ -521,7 +522,7 @@ static void direct_fill(direct_job *job, const edit_plan *p) {
 }
 
 static void direct_run(const direct_plan *dp, const edit_plan *p, const direct_job *job, int64_t block, int thread) {
-    edit_room r = room_of(p, thread);
+    row_scratch r = scratch_of(p, thread);
     int64_t first = block * job->block_rows;
     int n = job->n_rows - first < job->block_rows ? (int)(job->n_rows - first) : job->block_rows;
     job->sums[block] = direct_block(p, job->pair, job, &r, dp->s + thread * dp->s_floats, first, n);
@@ -589,14 +590,14 @@ static void finish_pairs(const edit_plan *p, const direct_plan *dp) {
 
 static void prepare_pairs(void *context, int64_t first, int64_t end, int part) {
     const edit_work *w = context;
-    edit_room r = room_of(w->p, part);
+    row_scratch r = scratch_of(w->p, part);
     for (int64_t at = first; at < end; at++) prepare_pair(w->p, &w->p->pair[at], &r);
 }
 
 static void run_chunks(void *context, int64_t first, int64_t end, int part) {
     const edit_work *w = context;
     const edit_plan *p = w->p;
-    edit_room r = room_of(p, part);
+    row_scratch r = scratch_of(p, part);
     for (int64_t task = first; task < end; task++) /* heads of the same rows share pages */
         run_chunk(p, task % p->n_pairs, task / p->n_pairs, &r);
 }
@@ -613,7 +614,7 @@ static void edit_in_phases(const edit_plan *p, compute *c) {
 
 /* One pair whose rows are one chunk. */
 static void edit_pair_whole(const edit_plan *p, const direct_plan *dp, int64_t at, int thread) {
-    edit_room r = room_of(p, thread);
+    row_scratch r = scratch_of(p, thread);
     direct_job *job = &dp->job[thread];
     prepare_pair(p, &p->pair[at], &r);
     run_chunk(p, at, 0, &r);
@@ -652,7 +653,7 @@ void cpu_attention_edit(compute *c, const attention_args *a, const attention_edi
 void cpu_attention_edit_reserve(compute *c, const attention_args *a) {
     int64_t pairs = a->q.dim[0] * a->q.dim[2], half = a->k.dim[1] / 2, rows = a->q.dim[1];
     arena_mark mark = arena_get_mark(c->scratch);
-    int32_t *begin = list_room(c, (size_t)pairs + 1, sizeof *begin);
+    int32_t *begin = list_scratch(c, (size_t)pairs + 1, sizeof *begin);
     for (int64_t at = 0; begin && at <= pairs; at++) begin[at] = (int32_t)(at * half);
     attention_edit e = {
         .row_end = rows, .n_steps = 2, .step = {{EDIT_VALUE_LERP, 0, 1}, {EDIT_VALUE_NOISE, 0, 0}}, .set_begin = begin};

@@ -478,7 +478,7 @@ static void mean_row(float *mean, const float *v, int64_t stride, int64_t n, int
     }
 }
 
-static int64_t room(int rows, int64_t keys, int64_t d) {
+static int64_t scratch_floats(int rows, int64_t keys, int64_t d) {
     (void)d;
     return rows * keys;
 }
@@ -487,7 +487,7 @@ static int64_t room(int rows, int64_t keys, int64_t d) {
 #define JOIN(a, b) JOIN_(a, b)
 const attention_kernel JOIN(attention_kernel_, ATTENTION_KERNEL) = {
     .columns = COLUMNS,
-    .room = room,
+    .scratch_floats = scratch_floats,
     .pack_keys = pack_keys,
     .pack_values = pack_values,
     .block = attend_block,

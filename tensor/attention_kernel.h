@@ -28,9 +28,9 @@ typedef struct attention_block {
     const int32_t *index; /* [n_keys] which of the call's keys they are, for bias and causal; NULL = 0, 1, .. */
     const float *bias[ATTENTION_ROWS]; /* per row, by the call's key; bias[0] NULL = none */
     int64_t last_key[ATTENTION_ROWS];  /* per row, the last key it sees: INT64_MAX - 1 unless causal */
-    float *s;                          /* room: [rows rounded up to 8, keys] of one that does not round, left with
-                                        * exp(S - max); the kernel's room() of one that does */
-    float *o;                          /* [ATTENTION_ROWS, width]: out */
+    float *s; /* scratch_floats: [rows rounded up to 8, keys] of one that does not round, left with
+               * exp(S - max); the kernel's scratch_floats() of one that does */
+    float *o; /* [ATTENTION_ROWS, width]: out */
     int with_lse;
     double lse[ATTENTION_ROWS];  /* out, where with_lse is set */
     float max_p[ATTENTION_ROWS]; /* out: the largest P of each row */
@@ -50,7 +50,7 @@ typedef struct attention_kernel {
     int rounds;  /* 1 = q, k, v and P are rounded to bfloat16 (METHOD.md, section 16); panels are half as large, d
                   * rounded up to  whole columns in both. Nothing below `weights` is there: that of the instruction set
                   * serves. */
-    int64_t (*room)(int rows, int64_t keys, int64_t d); /* floats of attention_block.s; keys are padded */
+    int64_t (*scratch_floats)(int rows, int64_t keys, int64_t d); /* floats of attention_block.s; keys are padded */
     /* Rows index[0..n) (NULL: 0..n) of [.., d] with `stride` floats between rows. */
     void (*pack_keys)(float *panel, const float *k, int64_t stride, const int32_t *index, int64_t n, int64_t d);
     void (*pack_values)(float *panel, const float *v, int64_t stride, const int32_t *index, int64_t n, int64_t d);

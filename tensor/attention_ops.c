@@ -99,7 +99,7 @@ void op_attention_output(compute *c, const attention_args *a, const attention_ou
     c->be->attention_output(c, a, e);
 }
 
-void op_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
+void op_gaussians(compute *c, tensor out, const gaussian_run *run, int64_t n) {
     if (!op_begin(c) || !op_both_usable(c, "normals", out, out)) return;
     for (int64_t i = 0; i < n; i++)
         if (run[i].at < 0 || run[i].n < 0 || run[i].at + run[i].n > tensor_elements(out)) {
@@ -108,7 +108,7 @@ void op_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
                       (long long)tensor_elements(out), (long long)run[i].at, (long long)(run[i].at + run[i].n));
             return;
         }
-    c->be->normals(c, out, run, n);
+    c->be->gaussians(c, out, run, n);
 }
 
 void op_attention_part(compute *c, const attention_args *a, tensor lse, attention_part part, const int32_t *index,
@@ -135,7 +135,7 @@ void op_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor 
     c->be->head_norms(c, x, gram, norm, projected);
 }
 
-void op_sizes(compute *c, tensor x, tensor largest, tensor p95) {
+void op_magnitudes(compute *c, tensor x, tensor largest, tensor p95) {
     static const char op[] = "sizes";
     if (!op_begin(c) || !op_both_usable(c, op, x, x) ||
         !op_fits(c, x.ndim == 4 && tensor_elements(x) > 0, op, "[B, N, H, d], not empty", x, x))
@@ -143,7 +143,7 @@ void op_sizes(compute *c, tensor x, tensor largest, tensor p95) {
     if (!result_fits(c, op, largest, TENSOR_F32, x.dim[0] * x.dim[2]) ||
         !result_fits(c, op, p95, TENSOR_F32, x.dim[0] * x.dim[2]))
         return;
-    c->be->sizes(c, x, largest, p95);
+    c->be->magnitudes(c, x, largest, p95);
 }
 
 void weight_head_gram(compute *c, const weight *w, int64_t heads, float *gram) {

@@ -46,7 +46,7 @@ typedef struct output_work {
     const attention_kernel *in_use;
     const attention_args *a;
     const attention_output *e;
-    float *room; /* two rows a pair */
+    float *scratch; /* two rows a pair */
 } output_work;
 
 static void edit_heads(void *context, int64_t first, int64_t end, int part) {
@@ -54,8 +54,8 @@ static void edit_heads(void *context, int64_t first, int64_t end, int part) {
     int64_t heads = w->a->q.dim[2], d = w->a->q.dim[3];
     (void)part;
     for (int64_t at = first; at < end; at++) {
-        double dose =
-            edit_head(w->in_use, w->a, w->e, at / heads, at % heads, w->room + 2 * at * d, w->room + (2 * at + 1) * d);
+        double dose = edit_head(w->in_use, w->a, w->e, at / heads, at % heads, w->scratch + 2 * at * d,
+                                w->scratch + (2 * at + 1) * d);
         attention_put(w->e->dose, at, dose);
     }
 }
@@ -64,6 +64,6 @@ void cpu_attention_output(compute *c, const attention_args *a, const attention_o
     int64_t pairs = a->q.dim[0] * a->q.dim[2], d = a->q.dim[3];
     arena_mark mark = arena_get_mark(c->scratch);
     output_work work = {cpu_attention_kernel(c), a, e, compute_1d(c, 2 * pairs * d).data};
-    if (work.room) thread_pool_for(c->pool, c->threads, pairs, 1, edit_heads, &work);
+    if (work.scratch) thread_pool_for(c->pool, c->threads, pairs, 1, edit_heads, &work);
     arena_release(c->scratch, mark);
 }

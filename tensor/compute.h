@@ -347,14 +347,14 @@ void op_attention_output(compute *c, const attention_args *a, const attention_ou
 
 /* Gaussian noise for an edit: elements at .. at + n are scale times N(0, 1), philox_normal's from the stream on (its
  * next block first), but for the last bit of a float. */
-typedef struct normal_run {
+typedef struct gaussian_run {
     philox stream;
     double scale;
     int64_t at, n;
-} normal_run;
+} gaussian_run;
 
 /* Into a contiguous tensor. */
-void op_normals(compute *c, tensor out, const normal_run *run, int64_t n);
+void op_gaussians(compute *c, tensor out, const gaussian_run *run, int64_t n);
 
 typedef enum attention_part {
     PART_KEYS, /* sum_j P_ij over the keys j in `index`, for every query row: [H, Nq] */
@@ -374,7 +374,7 @@ void op_head_norms(compute *c, tensor x, const float *gram, tensor norm, tensor 
 
 /* largest[B, H], p95[B, H]: of |x| over the tokens and the head's elements; the percentile interpolates linearly
  * between its two neighbours, as numpy's. */
-void op_sizes(compute *c, tensor x, tensor largest, tensor p95);
+void op_magnitudes(compute *c, tensor x, tensor largest, tensor p95);
 
 /* gram[H, d, d], on the host, of a linear layer's weight [O, H d] as op_head_norms takes it, from the weight's
  * source. */

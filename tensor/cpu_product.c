@@ -230,10 +230,10 @@ static size_t pointer_bytes(int64_t taps) {
 }
 
 /* Whole taps may be some more than BLOCK_SUM terms, and less than twice as many. */
-static size_t room_bytes(const compute *c, const weight *w) {
+static size_t scratch_bytes(const compute *c, const weight *w) {
     int64_t taps = taps_of(w);
     size_t widened = (size_t)((taps > 1 ? 2 : 1) * BLOCK_SUM * PRODUCT_COLUMNS) * sizeof(float);
-    return pointer_bytes(taps) + (tiles_of(c, packed_type(c, w)) ? cpu_tiles_room() : widened);
+    return pointer_bytes(taps) + (tiles_of(c, packed_type(c, w)) ? cpu_tiles_scratch() : widened);
 }
 
 static size_t zeros_bytes(const weight *w) {
@@ -241,19 +241,19 @@ static size_t zeros_bytes(const weight *w) {
 }
 
 size_t cpu_product_scratch(const compute *c, const weight *w) {
-    return (size_t)c->threads * room_bytes(c, w) + zeros_bytes(w);
+    return (size_t)c->threads * scratch_bytes(c, w) + zeros_bytes(w);
 }
 
 /* That of n calls at once has the largest scratch. */
-static const weight *roomiest(const compute *c, const linear_call *call, int n) {
+static const weight *largest_scratch(const compute *c, const linear_call *call, int n) {
     const weight *most = call->w;
     for (int i = 1; i < n; i++)
-        if (room_bytes(c, call[i].w) > room_bytes(c, most)) most = call[i].w;
+        if (scratch_bytes(c, call[i].w) > scratch_bytes(c, most)) most = call[i].w;
     return most;
 }
 
 size_t cpu_linears_scratch(const compute *c, const linear_call *call, int n) {
-    return cpu_product_scratch(c, roomiest(c, call, n));
+    return cpu_product_scratch(c, largest_scratch(c, call, n));
 }
 
 /* ---- inputs in bfloat16 ---- */
@@ -360,7 +360,7 @@ static int windows_join(const product *p, pixel at, int64_t n) {
     return inside;
 }
 
-static void point_pixels(const product *p, room *m, int64_t begin, int64_t end) {
+static void point_pixels(const product *p, product_scratch *m, int64_t begin, int64_t end) {
     int64_t width = p->out.dim[2], height = p->out.dim[1];
     pixel at = {begin / (width * height), begin / width % height, begin % width};
     for (int64_t i = 0; i < end - begin; i++, at = pixel_next(p, at)) {
@@ -373,7 +373,7 @@ static void point_pixels(const product *p, room *m, int64_t begin, int64_t end) 
     }
 }
 
-static void point_rows(const product *p, room *m, int64_t begin, int64_t end) {
+static void point_rows(const product *p, product_scratch *m, int64_t begin, int64_t end) {
     memset(m->joined, 0, sizeof m->joined);
     rows_walk x = rows_from(p->x, begin), out = rows_from(p->out, begin);
     for (int64_t i = 0; i < end - begin; i++) {
@@ -414,7 +414,8 @@ void cpu_product_add(const product *p, int64_t begin, int64_t n_rows, int64_t co
 }
 
 /* What follows a sum, while it is still in the cache: rows begin .. of the output, a panel of their columns. */
-static void finish(const product *p, const room *m, int64_t begin, int64_t n_rows, int64_t column, int columns) {
+static void finish(const product *p, const product_scratch *m, int64_t begin, int64_t n_rows, int64_t column,
+                   int columns) {
     if (p->act != ACT_NONE)
         for (int64_t i = 0; i < n_rows; i++) p->k->activate(m->out[i] + column, m->out[i] + column, columns, p->act);
     if (!tensor_is_none(p->sum)) cpu_product_add(p, begin, n_rows, column, columns, m->out, NULL);
@@ -423,7 +424,8 @@ static void finish(const product *p, const room *m, int64_t begin, int64_t n_row
 /* All tiles of a block of rows against one panel, for one block of the sum; meanwhile what `next` reads (or NULL) is
  * brought into the second-level cache, a piece with each tile. A panel of 16 or 8 bits is widened once, by the first
  * tile in passing. */
-static void multiply(const product *p, const room *m, int64_t begin, int64_t n_rows, const part *a, const part *next) {
+static void multiply(const product *p, const product_scratch *m, int64_t begin, int64_t n_rows, const part *a,
+                     const part *next) {
     static const float none[PRODUCT_COLUMNS] __attribute__((aligned(64)));
     int64_t column = a->panel * PRODUCT_COLUMNS, tiles = (n_rows + p->tile_rows - 1) / p->tile_rows;
     uintptr_t piece = next ? part_bytes(p, next) / (uintptr_t)tiles : 0;
@@ -456,7 +458,7 @@ static void multiply(const product *p, const room *m, int64_t begin, int64_t n_r
 }
 
 /* One block of the sum after the other for all panels, so that the rows' part of it stays in the cache. */
-static void run_task(const product *p, room *m, int64_t task) {
+static void run_task(const product *p, product_scratch *m, int64_t task) {
     int64_t begin = task / p->panel_groups * p->block_rows, end = least(begin + p->block_rows, p->rows);
     int64_t group = task % p->panel_groups;
     int64_t first = group * p->panel_count / p->panel_groups, last = (group + 1) * p->panel_count / p->panel_groups;
@@ -525,7 +527,7 @@ static void choose_kernel(const compute *c, product *p, tensor_type type) {
     p->whole_rows = p->tiles ? TILES_ROWS / 2 : PRODUCT_ROWS;
 }
 
-static void run_from(const product *p, int n, room *m, int64_t task) {
+static void run_from(const product *p, int n, product_scratch *m, int64_t task) {
     const product *of = p + n - 1;
     while (task < of->first_task) of--;
     run_task(of, m, task - of->first_task);
@@ -547,7 +549,7 @@ static void run_tasks(void *context, int number) {
     products_work *w = context;
     char *mine = w->memory + (size_t)number * w->each;
     const int64_t taps = w->p->taps;
-    room m = {.row = (const float **)mine, .zeros = w->zeros};
+    product_scratch m = {.row = (const float **)mine, .zeros = w->zeros};
     m.widened = (float *)(mine + pointer_bytes(taps));
     m.out = (float **)mine + BLOCK_ROWS * taps;
     if (w->tiles) w->tiles->begin();
@@ -558,7 +560,7 @@ static void run_tasks(void *context, int number) {
 
 /* n products of as many taps each; `w` is the weight of the one with the largest scratch. */
 static void run(compute *c, product *p, int n, const weight *w) {
-    size_t each = room_bytes(c, w);
+    size_t each = scratch_bytes(c, w);
     int64_t time = 0, tasks = 0;
     const kernel_tiles *tiles = NULL;
     for (int i = 0; i < n; i++) {
@@ -629,7 +631,7 @@ static void linears_at_once(compute *c, const linear_call *call, int n) {
         else if (reads_pairs(c, call[i].w)) x = p[first_reader(c, call, i)].x;
         p[i] = linear(c, &call[i], x);
     }
-    run(c, p, n, roomiest(c, call, n));
+    run(c, p, n, largest_scratch(c, call, n));
     arena_release(c->scratch, mark);
 }
 

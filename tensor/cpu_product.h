@@ -33,20 +33,21 @@ typedef struct product {
 } product;
 
 /* One thread's scratch: [BLOCK_ROWS / tile_rows][taps][tile_rows] rows, [BLOCK_ROWS] outputs. */
-typedef struct room {
+typedef struct product_scratch {
     const float **row;
     float **out;
     float *widened;                         /* [a block of the sum][PRODUCT_COLUMNS], for panels of 16 or 8 bits; or
-                                               cpu_tiles_room bytes */
+                                               cpu_tiles_scratch bytes */
     const float *zeros;                     /* [run_of]: what lies outside an image; shared by all threads */
     char joined[BLOCK_ROWS / PRODUCT_ROWS]; /* tiles whose rows are given by the rows of the window, not by its taps */
-} room;
+} product_scratch;
 
 /* Rows [begin, end), whose pointers are in the scratch, by panels [first, last). */
-void cpu_tiles_task(const product *p, const room *m, int64_t begin, int64_t end, int64_t first, int64_t last);
+void cpu_tiles_task(const product *p, const product_scratch *m, int64_t begin, int64_t end, int64_t first,
+                    int64_t last);
 /* Most panels of a task of a sum of so many terms (pairs of every tap); bytes of a thread's scratch. */
 int64_t cpu_tiles_panels(int64_t taps, int64_t pairs);
-size_t cpu_tiles_room(void);
+size_t cpu_tiles_scratch(void);
 
 /* Adds rows begin .. of the product's output, columns [column, column + columns), to what they are added to. Row i is
  * at out[i] + column, or, where that is NULL, at sums + 32 i. */

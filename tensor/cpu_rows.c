@@ -206,21 +206,21 @@ void cpu_embed(compute *c, tensor out, const weight *table, const int32_t *ids) 
 
 /* ---- numbers drawn ---- */
 
-typedef struct normals_work {
+typedef struct gaussians_work {
     const kernel *k;
-    const normal_run *run;
+    const gaussian_run *run;
     float *out;
-} normals_work;
+} gaussians_work;
 
 static void draw_runs(void *context, int64_t first, int64_t end, int part) {
-    const normals_work *w = context;
+    const gaussians_work *w = context;
     (void)part;
     for (int64_t i = first; i < end; i++)
-        w->k->normals(w->out + w->run[i].at, &w->run[i].stream, w->run[i].scale, w->run[i].n);
+        w->k->gaussians(w->out + w->run[i].at, &w->run[i].stream, w->run[i].scale, w->run[i].n);
 }
 
-void cpu_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
-    normals_work work = {cpu_kernel(c), run, out.data};
+void cpu_gaussians(compute *c, tensor out, const gaussian_run *run, int64_t n) {
+    gaussians_work work = {cpu_kernel(c), run, out.data};
     int64_t all = 0;
     for (int64_t i = 0; i < n; i++) all += run[i].n;
     thread_pool_for(c->pool, cpu_threads(c, 4 * all), n, 1, draw_runs, &work);
@@ -233,22 +233,24 @@ static const float *packed_or_null(const weight *w) { return w ? w->packed : NUL
 /* Rows of an activation as words: floats, or pairs of bfloat16. */
 static tensor words_of(tensor t) { return t.type == TENSOR_BF16 ? tensor_words(t) : t; }
 
-/* Where row r of a norm's output is made, and what becomes of it: `room` where it is rounded. */
-static float *norm_begin(const rows_work *w, int64_t r, float *room) {
-    return w->out.type == TENSOR_BF16 ? room : rows_at(w->words, r);
+/* Where row r of a norm's output is made, and what becomes of it: `scratch` where it is rounded. */
+static float *norm_begin(const rows_work *w, int64_t r, float *scratch) {
+    return w->out.type == TENSOR_BF16 ? scratch : rows_at(w->words, r);
 }
 
-static void norm_end(const rows_work *w, int64_t r, const float *room) {
-    if (w->out.type == TENSOR_BF16) w->k->to_pairs((uint32_t *)(void *)rows_at(w->words, r), room, rows_length(w->out));
+static void norm_end(const rows_work *w, int64_t r, const float *scratch) {
+    if (w->out.type == TENSOR_BF16)
+        w->k->to_pairs((uint32_t *)(void *)rows_at(w->words, r), scratch, rows_length(w->out));
 }
 
 static void layer_norm_rows(void *context, int64_t first, int64_t end, int part) {
     const rows_work *w = context;
     (void)part;
     for (int64_t r = first; r < end; r++) {
-        float room[CPU_ROUNDED_ROW];
-        w->k->layer_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x), w->gamma, w->beta, 0.0f, w->eps);
-        norm_end(w, r, room);
+        float scratch[CPU_ROUNDED_ROW];
+        w->k->layer_norm(norm_begin(w, r, scratch), rows_at(w->x, r), rows_length(w->x), w->gamma, w->beta, 0.0f,
+                         w->eps);
+        norm_end(w, r, scratch);
     }
 }
 
@@ -267,10 +269,10 @@ static void norm_modulate_rows(void *context, int64_t first, int64_t end, int pa
     const rows_work *w = context;
     (void)part;
     for (int64_t r = first; r < end; r++) {
-        float room[CPU_ROUNDED_ROW];
-        w->k->layer_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x),
+        float scratch[CPU_ROUNDED_ROW];
+        w->k->layer_norm(norm_begin(w, r, scratch), rows_at(w->x, r), rows_length(w->x),
                          rows_at(w->scale, r / w->x.dim[1]), rows_at(w->shift, r / w->x.dim[1]), 1.0f, w->eps);
-        norm_end(w, r, room);
+        norm_end(w, r, scratch);
     }
 }
 
@@ -284,9 +286,9 @@ static void rms_norm_rows(void *context, int64_t first, int64_t end, int part) {
     const rows_work *w = context;
     (void)part;
     for (int64_t r = first; r < end; r++) {
-        float room[CPU_ROUNDED_ROW];
-        w->k->rms_norm(norm_begin(w, r, room), rows_at(w->x, r), rows_length(w->x), w->gamma, w->eps);
-        norm_end(w, r, room);
+        float scratch[CPU_ROUNDED_ROW];
+        w->k->rms_norm(norm_begin(w, r, scratch), rows_at(w->x, r), rows_length(w->x), w->gamma, w->eps);
+        norm_end(w, r, scratch);
     }
 }
 

@@ -27,14 +27,14 @@ int64_t cpu_tiles_panels(int64_t taps, int64_t pairs) {
     return taps * sixteens_of(pairs) <= PART ? INT64_MAX : STRIPES / ACROSS;
 }
 
-size_t cpu_tiles_room(void) {
+size_t cpu_tiles_scratch(void) {
     return (size_t)BLOCK_TILES * ((size_t)PART * SIXTEEN * sizeof(uint32_t) + (size_t)STRIPES * TILE * sizeof(float));
 }
 
 /* What one task has at hand. */
 typedef struct task {
     const product *p;
-    const room *m;
+    const product_scratch *m;
     int64_t begin, n_rows, tiles;
     int64_t first, last;       /* panels */
     int64_t per_tap, sixteens; /* of the sum */
@@ -111,7 +111,8 @@ static void finish(const task *t, int64_t stripe) {
     if (!tensor_is_none(p->sum)) cpu_product_add(p, t->begin, t->n_rows, column, columns, NULL, sums);
 }
 
-void cpu_tiles_task(const product *p, const room *m, int64_t begin, int64_t end, int64_t first, int64_t last) {
+void cpu_tiles_task(const product *p, const product_scratch *m, int64_t begin, int64_t end, int64_t first,
+                    int64_t last) {
     task t = {.p = p, .m = m, .begin = begin, .n_rows = end - begin, .first = first, .last = last};
     t.tiles = (t.n_rows + TILES_ROWS - 1) / TILES_ROWS;
     t.per_tap = sixteens_of(p->inputs);

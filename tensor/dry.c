@@ -121,10 +121,10 @@ static void dry_head_norms(compute *c, tensor x, const float *gram, tensor norm,
     cpu_head_norms_reserve(c, x);
 }
 
-static void dry_sizes(compute *c, tensor x, tensor largest, tensor p95) {
+static void dry_magnitudes(compute *c, tensor x, tensor largest, tensor p95) {
     arena_mark mark = arena_get_mark(c->scratch);
     (void)largest, (void)p95;
-    compute_1d(c, tensor_elements(x)); /* scratch of cpu_sizes */
+    compute_1d(c, tensor_elements(x)); /* scratch of cpu_magnitudes */
     arena_release(c->scratch, mark);
 }
 
@@ -133,7 +133,8 @@ static void dry_sizes(compute *c, tensor x, tensor largest, tensor p95) {
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #define OP(name, row, bytes)
 #define OP_NOW(name, row, bytes)
-#define OP_PLAIN(name, row, bytes) static void dry_##name OP_PARAMETERS(name) {}
+#define OP_PLAIN(name, row, bytes)                                                                                     \
+    static void dry_##name OP_PARAMETERS(name) {}
 #include "tensor/ops.def"
 #pragma GCC diagnostic pop
 

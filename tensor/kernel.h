@@ -1,4 +1,4 @@
-/* The arithmetic of the cpu backend on one instruction set. kernel_product.c, kernel_normals.c and kernel_rows.c are
+/* The arithmetic of the cpu backend on one instruction set. kernel_product.c, kernel_gaussians.c and kernel_rows.c are
  * compiled once for each (tensor/meson.build), and the best that the machine has is chosen at run time (cpu.c). Kernels
  * allocate nothing and know nothing of threads. Sums run in an order fixed by lengths alone. All from avx2 on give the
  * same bits; baseline has no fused multiply-add and differs in products, and amx sums bfloat16 in another order
@@ -44,12 +44,12 @@ typedef struct product_tile {
 typedef struct kernel {
     void (*product)(const product_tile *t);
     /* scale times N(0, 1), a block of the stream for each, from the block that comes next in it; r stays as it is. */
-    void (*normals)(float *out, const philox *r, double scale, int64_t n);
+    void (*gaussians)(float *out, const philox *r, double scale, int64_t n);
     /* x rounded to bfloat16, two in a word: out[(n + 1) / 2], ended by a zero where n is odd. Disjoint. */
     void (*to_pairs)(uint32_t *out, const float *x, int64_t n);
     /* The bits of |x| that are at least `least`, in their order, to out, which holds n; how many. `largest` becomes the
      * larger of itself and of all. */
-    int64_t (*sizes)(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest);
+    int64_t (*magnitudes)(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest);
     /* The largest multiple of `step` (a power of 2) that at least `wanted` of v[n], all below 2^31, reach: with a step
      * of 1 the element of rank n - wanted. */
     uint32_t (*reached)(const uint32_t *v, int64_t n, int64_t wanted, uint32_t step);
@@ -108,9 +108,9 @@ void kernel_product_avx512_bf16(const product_tile *t);
 void kernel_product_avx512(const product_tile *t);
 void kernel_product_avx2(const product_tile *t);
 void kernel_product_baseline(const product_tile *t);
-void kernel_normals_avx512_bf16(float *out, const philox *r, double scale, int64_t n);
-void kernel_normals_avx512(float *out, const philox *r, double scale, int64_t n);
-void kernel_normals_avx2(float *out, const philox *r, double scale, int64_t n);
-void kernel_normals_baseline(float *out, const philox *r, double scale, int64_t n);
+void kernel_gaussians_avx512_bf16(float *out, const philox *r, double scale, int64_t n);
+void kernel_gaussians_avx512(float *out, const philox *r, double scale, int64_t n);
+void kernel_gaussians_avx2(float *out, const philox *r, double scale, int64_t n);
+void kernel_gaussians_baseline(float *out, const philox *r, double scale, int64_t n);
 
 #endif

@@ -451,7 +451,7 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
     tiles_end(before);
 }
 
-static int64_t room(int rows, int64_t keys, int64_t d) {
+static int64_t scratch_floats(int rows, int64_t keys, int64_t d) {
     (void)rows;
     int64_t blocks = (keys + BLOCK - 1) / BLOCK, parts = attention_round_up(d, GROUP) / GROUP;
     return parts * (PAIR_OF_TILES / 4) + blocks * (int64_t)(sizeof(kept) / 4) + ATTENTION_ROWS * keys;
@@ -462,7 +462,7 @@ static int64_t room(int rows, int64_t keys, int64_t d) {
 const attention_kernel JOIN(attention_tiles_, KERNEL_ISA) = {
     .columns = GROUP,
     .rounds = 1,
-    .room = room,
+    .scratch_floats = scratch_floats,
     .pack_keys = tile_pack_keys,
     .pack_values = tile_pack_values,
     .block = attend,

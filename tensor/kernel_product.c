@@ -145,10 +145,10 @@ static inline __attribute__((always_inline)) void tile(const product_tile *t, in
         for (; k < t->count; k++, at += PRODUCT_COLUMNS) term(sum, t, row, k, at, first, m, vectors, type);
     }
     if (first + vectors * LANES > t->columns) {
-        float room[PRODUCT_ROWS][VECTORS * LANES];
+        float scratch[PRODUCT_ROWS][VECTORS * LANES];
         for (int r = 0; r < m; r++)
-            for (int v = 0; v < vectors; v++) *(loose *)(room[r] + v * LANES) = sum[r][v];
-        for (int r = 0; r < m; r++) finish_edge(t, r, first, room[r]);
+            for (int v = 0; v < vectors; v++) *(loose *)(scratch[r] + v * LANES) = sum[r][v];
+        for (int r = 0; r < m; r++) finish_edge(t, r, first, scratch[r]);
         return;
     }
     for (int r = 0; r < m; r++)

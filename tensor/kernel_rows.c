@@ -183,7 +183,7 @@ static void to_pairs(uint32_t *out, const float *x, int64_t n) {
     if (n % 2) out[n / 2] = to_bf16(x[n - 1]);
 }
 
-static int64_t sizes(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest) {
+static int64_t magnitudes(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest) {
     uint32_t most = *largest;
     int64_t have = 0, i = 0;
 #if defined(__AVX512F__)
@@ -280,9 +280,9 @@ static void channel_norm(float *out, const float *x, const float *mean, const fl
 
 const kernel PASTE(kernel_, KERNEL_ISA) = {
     .product = PASTE(kernel_product_, KERNEL_ISA),
-    .normals = PASTE(kernel_normals_, KERNEL_ISA),
+    .gaussians = PASTE(kernel_gaussians_, KERNEL_ISA),
     .to_pairs = to_pairs,
-    .sizes = sizes,
+    .magnitudes = magnitudes,
     .reached = reached,
     .dot = dot,
     .add = add,

@@ -15,11 +15,11 @@
     X(ATTENTION_STATS, "attention, measured")                                                                          \
     X(EDIT, "attention edit")                                                                                          \
     X(OUTPUT, "output edit")                                                                                           \
-    X(NORMALS, "normals")                                                                                              \
+    X(GAUSSIANS, "normals")                                                                                            \
     X(PART, "part of P")                                                                                               \
     X(GRAM, "head gram")                                                                                               \
     X(NORMS, "head norms")                                                                                             \
-    X(SIZES, "sizes")                                                                                                  \
+    X(MAGNITUDES, "sizes")                                                                                             \
     X(MODULATE, "norm + modulation")                                                                                   \
     X(LAYER_NORM, "layer norm")                                                                                        \
     X(RMS_NORM, "rms norm")                                                                                            \
@@ -95,7 +95,7 @@ static double reads_bytes(host_read *const *list, int n) {
     return sum;
 }
 
-static double normals_bytes(const normal_run *run, int64_t n) {
+static double gaussians_bytes(const gaussian_run *run, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += (double)run[i].n * sizeof(float);
     return sum;

@@ -131,8 +131,8 @@ static double convolve_at(tensor x, const weight *w, int64_t b, int64_t top, int
     return sum;
 }
 
-void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride,
-                      const int *pad, activation act) {
+void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const weight *bias, int stride, const int *pad,
+                      activation act) {
     (void)c;
     for (int64_t b = 0; b < out.dim[0]; b++)
         for (int64_t y = 0; y < out.dim[1]; y++)
@@ -376,7 +376,7 @@ void reference_unpatchify(compute *c, tensor out, tensor x, int p) {
     }
 }
 
-void reference_normals(compute *c, tensor out, const normal_run *run, int64_t n) {
+void reference_gaussians(compute *c, tensor out, const gaussian_run *run, int64_t n) {
     (void)c;
     for (int64_t i = 0; i < n; i++) {
         philox r = run[i].stream;
@@ -399,7 +399,7 @@ void reference_attention_part(compute *c, const attention_args *a, tensor lse, a
 
 void reference_head_gram(compute *c, const weight *w, int64_t heads, float *gram) { cpu_head_gram(c, w, heads, gram); }
 
-void reference_sizes(compute *c, tensor x, tensor largest, tensor p95) { cpu_sizes(c, x, largest, p95); }
+void reference_magnitudes(compute *c, tensor x, tensor largest, tensor p95) { cpu_magnitudes(c, x, largest, p95); }
 
 const backend backend_reference = {
     .about = {"reference", "plain loops with float64 sums, one thread; slow, for tests", NULL},

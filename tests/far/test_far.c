@@ -105,14 +105,14 @@ static void what_is_handed_over_is_copied(void **state) {
                             .out = compute_tensor(c, 4, dim),
                             .scale = 0.5f};
         tensor lse = compute_kept(c, TENSOR_F64, 3, (int64_t[]){1, 1, 4});
-        normal_run run[3];
+        gaussian_run run[3];
         int32_t begin[] = {0, 1}, keys[] = {2};
         uint8_t member[] = {1};
         double amount[] = {1, 2, 3, 4};
         for (int i = 0; i < 3; i++) {
-            run[i] = (normal_run){.scale = 1, .n = 16};
+            run[i] = (gaussian_run){.scale = 1, .n = 16};
             philox_init(&run[i].stream, 1, &(uint64_t){(uint64_t)i}, 1);
-            op_normals(c, i == 0 ? a.q : i == 1 ? a.k : a.v, &run[i], 1);
+            op_gaussians(c, i == 0 ? a.q : i == 1 ? a.k : a.v, &run[i], 1);
             if (spoil) run[i].scale = 5;
         }
         op_attention(c, &a, &(attention_stats){.row_end = 4, .lse = lse});

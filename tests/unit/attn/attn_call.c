@@ -76,9 +76,9 @@ float *forward_one(fixture *f, attn_run *run, int step, attn_branch branch) {
 }
 
 void select_from(const char *name, select_input in, chosen *out) {
-    double room_mass[KEYS];
-    int32_t room_key[3 * KEYS];
-    uint8_t room_mark[KEYS];
+    double scratch_mass[KEYS];
+    int32_t scratch_key[3 * KEYS];
+    uint8_t scratch_mark[KEYS];
     key_sets to = {out->begin, out->key, out->left_out};
     ss_error err;
     in.heads = HEADS;
@@ -86,9 +86,9 @@ void select_from(const char *name, select_input in, chosen *out) {
     in.key_class = KEY_CLASS;
     in.segments = SEGMENTS;
     in.n_segments = 3;
-    in.room_mass = room_mass;
-    in.room_key = room_key;
-    in.room_mark = room_mark;
+    in.scratch_mass = scratch_mass;
+    in.scratch_key = scratch_key;
+    in.scratch_mark = scratch_mark;
     out->begin[0] = 0;
     memset(out->left_out, 0, sizeof out->left_out);
     assert_int_equal(named_selector(name)->select(&in, &to, &err), SS_OK);

@@ -193,7 +193,7 @@ static void sizes_are_exact(void **state) {
         if (kind > 0.8 && h == 1 && n * d >= 1024) /* large just where a sample looks: the guess from it is wrong */
             for (int64_t i = 0; i < tensor_elements(x); i += n * d / 256) memory[i] = 1e6f;
         float largest[6], p95[6];
-        op_sizes(cpu, x, fix_floats(largest, b * h), fix_floats(p95, b * h));
+        op_magnitudes(cpu, x, fix_floats(largest, b * h), fix_floats(p95, b * h));
         for (int at = 0; at < b * h; at++) {
             float want;
             double middle;

@@ -379,7 +379,7 @@ static void halves_are_exact(void **state) {
     free(bf16);
 }
 
-/* op_normals gives philox_normal's numbers to the last bit of a float, the same bits by every kernel, wherever a run
+/* op_gaussians gives philox_normal's numbers to the last bit of a float, the same bits by every kernel, wherever a run
  * begins and ends, also where the counter passes 2^32, and writes nothing beyond a run. */
 static void normals_are_the_streams(void **state) {
     (void)state;
@@ -394,12 +394,12 @@ static void normals_are_the_streams(void **state) {
         philox r;
         philox_init(&r, 77, &(uint64_t){(uint64_t)from}, 1);
         if (from) philox_skip(&r, (UINT64_C(1) << 32) - 1003);
-        op_normals(reference, tensor_1d(want, TENSOR_F32, ALL), &(normal_run){r, -2.5, 0, ALL}, 1);
+        op_gaussians(reference, tensor_1d(want, TENSOR_F32, ALL), &(gaussian_run){r, -2.5, 0, ALL}, 1);
         for (int k = 0; k < n_isas; k++) {
             c->state = (void *)(uintptr_t)isas[k];
             float *out = k ? parts : whole;
-            normal_run run[RUNS];
-            op_normals(c, tensor_1d(out, TENSOR_F32, ALL), &(normal_run){r, -2.5, 0, ALL}, 1);
+            gaussian_run run[RUNS];
+            op_gaussians(c, tensor_1d(out, TENSOR_F32, ALL), &(gaussian_run){r, -2.5, 0, ALL}, 1);
             for (int i = 0; i < ALL; i++) {
                 other += out[i] != want[i];
                 assert_true(fabsf(out[i] - want[i]) <= 1.2e-7f * fabsf(want[i]) + 1e-14f);
@@ -407,12 +407,12 @@ static void normals_are_the_streams(void **state) {
             if (k) assert_memory_equal(parts, whole, ALL * sizeof *whole);
             int at = 0, n = 0;
             for (; n < RUNS && at < ALL; n++) { /* odd lengths; a float between them stays as it is */
-                run[n] = (normal_run){r, -2.5, at, ALL - at < 17 * n ? ALL - at : 17 * n};
+                run[n] = (gaussian_run){r, -2.5, at, ALL - at < 17 * n ? ALL - at : 17 * n};
                 philox_skip(&run[n].stream, (uint64_t)at);
                 at += 17 * n + 1;
             }
             for (int i = 0; i < ALL; i++) parts[i] = GUARD;
-            op_normals(c, tensor_1d(parts, TENSOR_F32, ALL), run, n);
+            op_gaussians(c, tensor_1d(parts, TENSOR_F32, ALL), run, n);
             for (int i = 0; i < n; i++) {
                 int64_t end = run[i].at + run[i].n;
                 assert_memory_equal(parts + run[i].at, whole + run[i].at, (size_t)run[i].n * sizeof *whole);

@@ -111,7 +111,7 @@ static inline dvec cos_of_turns(dvec v) {
     return (dvec)((ivec)y ^ (minus & INT64_MIN));
 }
 
-void PASTE(kernel_normals_, KERNEL_ISA)(float *out, const philox *r, double scale, int64_t n) {
+void PASTE(kernel_gaussians_, KERNEL_ISA)(float *out, const philox *r, double scale, int64_t n) {
     enum { TOGETHER = 4 }; /* a block is one long chain: several at a time keep the machine busy */
     uvec counter = (uvec){0} + ((uint64_t)r->counter[1] << 32 | r->counter[0]);
     for (int i = 0; i < LANES; i++) counter[i] += (uint64_t)i;
