@@ -29,13 +29,6 @@ static ss_status read_value(const score_table *t, score_entry *e, ss_error *err)
     return csv_get_double(t->csv, e->row, t->value_column, &e->value, err);
 }
 
-static ss_status number(text_set *w, const char *s, int32_t *out, ss_error *err) {
-    int64_t n = 0;
-    SS_TRY(text_set_add(w, s, &n, err)); /* fewer than 2^31: a CSV has at most 2^30 bytes */
-    *out = (int32_t)n;
-    return SS_OK;
-}
-
 /* A program that holds seeds as floating point writes 1.0. */
 static ss_status read_seed(const score_table *t, score_entry *e, ss_error *err) {
     image_seed seed;
@@ -62,10 +55,10 @@ static ss_status score_table_read_rows(score_table *t, const char *by, ss_error 
     for (int64_t i = 0; i < t->n; i++) {
         score_entry *e = &t->at[i];
         e->row = i;
-        SS_TRY(number(&t->prompts, csv_cell(t->csv, i, t->prompt_column), &e->prompt, err));
-        SS_TRY(number(&t->conditions, csv_cell(t->csv, i, condition), &e->condition, err));
-        SS_TRY(number(&t->metrics, csv_cell(t->csv, i, metric), &e->metric, err));
-        SS_TRY(number(&t->parts, by ? csv_cell(t->csv, i, part) : "", &e->part, err));
+        SS_TRY(text_set_add(&t->prompts, csv_cell(t->csv, i, t->prompt_column), &e->prompt, err));
+        SS_TRY(text_set_add(&t->conditions, csv_cell(t->csv, i, condition), &e->condition, err));
+        SS_TRY(text_set_add(&t->metrics, csv_cell(t->csv, i, metric), &e->metric, err));
+        SS_TRY(text_set_add(&t->parts, by ? csv_cell(t->csv, i, part) : "", &e->part, err));
         SS_TRY(read_seed(t, e, err));
         SS_TRY(read_value(t, e, err));
     }

@@ -1,6 +1,6 @@
-/* The outcome of a call that can fail: the types of base/error.h. include/sinkscope.h, which is installed alone, repeats
- * the lines from SS_STATUS_TYPES on; the guard lets a file include both, and tests/layout/check_public_header.sh compares
- * them. */
+/* The outcome of a call that can fail: the types of base/error.h. include/sinkscope.h, which is installed alone,
+ * repeats the lines from SS_STATUS_TYPES on; the guard lets a file include both, and
+ * tests/layout/check_public_header.sh compares them. */
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 

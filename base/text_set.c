@@ -1,4 +1,4 @@
-/* Open addressing with linear probing; the hash is FNV-1a, 64 bits, with a final mix (its low bits choose the slot). */
+/* A list of the texts, and a map from each to its place in it. */
 #include "base/text_set.h"
 
 #include <stdlib.h>
@@ -6,55 +6,27 @@
 
 #include "base/array.h"
 
-static uint64_t hash(const char *s, size_t length) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
-    return h ^ h >> 32;
-}
-
-/* The slot of the text, or the free one where it would go. */
-static size_t find_slot(text_set *w, const char *s, size_t length) {
-    size_t i = (size_t)hash(s, length) & (w->slots - 1);
-    for (; w->slot[i]; i = (i + 1) & (w->slots - 1)) {
-        const char *there = w->at[w->slot[i] - 1];
-        w->compared++;
-        if (strncmp(there, s, length) == 0 && there[length] == '\0') break;
-    }
-    return i;
-}
-
-static ss_status grow(text_set *w, ss_error *err) {
-    size_t slots = w->slots ? 2 * w->slots : 64;
-    const char **at = array_resize(w->at, slots / 2, sizeof *at);
-    if (at) w->at = at;
-    int64_t *slot = at ? calloc(slots, sizeof *slot) : NULL;
-    if (!slot) return error_no_memory(err, "a set of texts", slots * sizeof *slot);
-    free(w->slot);
-    w->slot = slot;
-    w->slots = slots;
-    for (int64_t i = 0; i < w->n; i++) w->slot[find_slot(w, w->at[i], strlen(w->at[i]))] = i + 1;
+ss_status text_set_add(text_set *w, const char *s, int32_t *number, ss_error *err) {
+    const size_t length = strlen(s);
+    *number = string_map_get(&w->numbers, s, length);
+    if (*number >= 0) return SS_OK;
+    if (w->n == INT32_MAX)
+        return error_set(err, SS_ERR_RESOURCE, NULL, "a set of texts has no room for more than %d", INT32_MAX);
+    SS_TRY(ARRAY_ROOM(w->at, w->capacity, w->n + 1, "a set of texts", err));
+    SS_TRY(string_map_put(&w->numbers, s, length, w->n, err));
+    *number = w->n;
+    w->at[w->n++] = s;
     return SS_OK;
 }
 
-ss_status text_set_add(text_set *w, const char *s, int64_t *number, ss_error *err) {
-    if (w->slots <= 2 * (size_t)w->n + 1) SS_TRY(grow(w, err));
-    size_t i = find_slot(w, s, strlen(s));
-    if (!w->slot[i]) {
-        w->at[w->n] = s;
-        w->slot[i] = ++w->n;
-    }
-    *number = w->slot[i] - 1;
-    return SS_OK;
+int32_t text_set_find_n(const text_set *w, const char *s, size_t length) {
+    return string_map_get(&w->numbers, s, length);
 }
 
-int64_t text_set_find_n(text_set *w, const char *s, size_t length) {
-    return w->slots ? w->slot[find_slot(w, s, length)] - 1 : -1;
-}
-
-int64_t text_set_find(text_set *w, const char *s) { return text_set_find_n(w, s, strlen(s)); }
+int32_t text_set_find(const text_set *w, const char *s) { return text_set_find_n(w, s, strlen(s)); }
 
 void text_set_free(text_set *w) {
     free(w->at);
-    free(w->slot);
+    string_map_free(&w->numbers);
     *w = (text_set){0};
 }

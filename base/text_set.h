@@ -6,21 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "base/string_map.h"
 
 /* Zero-initialise; free with text_set_free. Texts are borrowed: they must outlive the set. */
 typedef struct text_set {
-    int64_t n;
-    const char **at;  /* [n], in the order in which they were added */
-    int64_t *slot;    /* [slots] number of the text + 1; 0 = free */
-    size_t slots;     /* a power of two, more than twice n; 0 before the first text */
-    int64_t compared; /* texts compared so far: tests hold that no look-up walks through the set */
+    int32_t n;
+    const char **at; /* [n], in the order in which they were added */
+    size_t capacity;
+    string_map numbers;
 } text_set;
 
 /* The number of `s`, which is added where it is new. */
-ss_status text_set_add(text_set *w, const char *s, int64_t *number, ss_error *err);
+ss_status text_set_add(text_set *w, const char *s, int32_t *number, ss_error *err);
 /* The number of `s`, of the first `length` bytes of `s`, or -1 where it is not in the set. */
-int64_t text_set_find(text_set *w, const char *s);
-int64_t text_set_find_n(text_set *w, const char *s, size_t length);
+int32_t text_set_find(const text_set *w, const char *s);
+int32_t text_set_find_n(const text_set *w, const char *s, size_t length);
 void text_set_free(text_set *w);
 
 #endif

@@ -27,12 +27,11 @@ typedef struct analysis {
 /* The metric asked for, or the only one there is. */
 static ss_status choose_metric(analysis *w, ss_error *err) {
     const char *asked = invocation_flag(w->in, "metric").text;
-    text_set *names = &w->t.metrics;
-    int64_t found = asked ? text_set_find(names, asked) : names->n == 1 ? 0 : -1;
-    w->metric = (int)found;
-    if (found >= 0) return SS_OK;
+    const text_set *names = &w->t.metrics;
+    w->metric = asked ? text_set_find(names, asked) : names->n == 1 ? 0 : -1;
+    if (w->metric >= 0) return SS_OK;
     text all = {0};
-    for (int64_t i = 0; i < names->n; i++) text_addf(&all, "%s%s", i ? ", " : "", names->at[i]);
+    for (int i = 0; i < names->n; i++) text_addf(&all, "%s%s", i ? ", " : "", names->at[i]);
     if (all.failed) error_no_memory(err, "names of metrics", all.len);
     else
         error_set(err, SS_ERR_USAGE, NULL,
@@ -44,13 +43,13 @@ static ss_status choose_metric(analysis *w, ss_error *err) {
 }
 
 /* "a-b" or "a - b": names may contain dashes, so every dash is tried. */
-static ss_status split_contrast(text_set *conditions, asked_contrast *c, ss_error *err) {
+static ss_status split_contrast(const text_set *conditions, asked_contrast *c, ss_error *err) {
     const char *s = c->written;
     for (const char *dash = strchr(s, '-'); dash; dash = strchr(dash + 1, '-')) {
         size_t length = (size_t)(dash - s);
         while (length > 0 && s[length - 1] == ' ') length--;
-        c->a = (int)text_set_find_n(conditions, s, length);
-        c->b = (int)text_set_find(conditions, dash + 1 + strspn(dash + 1, " "));
+        c->a = text_set_find_n(conditions, s, length);
+        c->b = text_set_find(conditions, dash + 1 + strspn(dash + 1, " "));
         if (c->a >= 0 && c->b >= 0) return SS_OK;
     }
     return error_set(err, SS_ERR_USAGE, NULL, "--contrast is '%s'; expected two conditions of the file as a-b", s);

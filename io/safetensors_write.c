@@ -37,7 +37,7 @@ static size_t safetensors_write_bytes_of(const safetensors_output *t) {
 
 static ss_status safetensors_write_check_names(const char *path, const tensor_file *all, ss_error *err) {
     text_set names = {0};
-    int64_t number;
+    int32_t number;
     ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && i < all->n; i++) {
         status = text_set_add(&names, all->order[i]->name, &number, err);

@@ -192,7 +192,7 @@ void collection_free(collection *c) {
 /* `known`: the names of `others`; first[i]: the first image of the name numbered i. */
 static ss_status pair_by_name(collection *c, const collection *others, text_set *known, int *first,
                               const char *others_path, ss_error *err) {
-    int64_t number;
+    int32_t number;
     for (int j = others->n; j-- > 0;) {
         SS_TRY(text_set_add(known, others->image[j].name, &number, err));
         first[number] = j;

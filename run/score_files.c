@@ -476,7 +476,7 @@ static void describe(const file_scores *s, const collection *c, const study_metr
 
 /* The tags of the collection, each once, in its order. */
 static ss_status list_tags(const collection *c, text_set *tags, ss_error *err) {
-    int64_t number;
+    int32_t number;
     for (int i = 0; i < c->n; i++)
         if (c->image[i].tag) SS_TRY(text_set_add(tags, c->image[i].tag, &number, err));
     return SS_OK;
@@ -489,7 +489,7 @@ void file_scores_describe(const file_scores *s, const collection *c, const study
     text_addf(out, "%-14s %-16s %7s  mean\n", "metric", "tag", "images");
     for (int k = 0; k < n; k++) {
         describe(s, c, m, k, NULL, out);
-        for (int64_t i = 0; m[k].row->kind != METRIC_SET && i < tags.n; i++) describe(s, c, m, k, tags.at[i], out);
+        for (int i = 0; m[k].row->kind != METRIC_SET && i < tags.n; i++) describe(s, c, m, k, tags.at[i], out);
     }
     text_set_free(&tags);
     if (s->known) text_addf(out, "%lld of %lld were known already\n", (long long)s->known, (long long)s->n);

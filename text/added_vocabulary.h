@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 #include <jansson.h>
+#include "base/string_map.h"
 #include "text/normalizer.h"
 #include "text/pattern.h"
 #include "text/piece.h"
-#include "text/string_map.h"
 #include "text/token_model.h"
 
 typedef struct added_entry {

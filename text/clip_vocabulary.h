@@ -4,8 +4,8 @@
 #define TEXT_CLIP_VOCABULARY_H
 
 #include <stddef.h>
+#include "base/string_map.h"
 #include "text/added_tokens.h"
-#include "text/string_map.h"
 
 typedef struct clip_vocabulary {
     char **names; /* [symbol_count] text of a symbol, owned */

@@ -2,11 +2,11 @@
 #ifndef TEXT_T5_VOCABULARY_H
 #define TEXT_T5_VOCABULARY_H
 
+#include "base/string_map.h"
 #include "base/text.h"
 #include "text/added_tokens.h"
 #include "text/charsmap.h"
 #include "text/spiece_model.h"
-#include "text/string_map.h"
 #include "text/t5_steps.h"
 
 typedef struct t5_vocabulary {

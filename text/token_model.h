@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "text/string_map.h"
+#include "base/string_map.h"
 
 enum { TOKEN_MODEL_MAX_ID = 1 << 24 };
 

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/string_map.h"
 #include "base/text.h"
 #include "io/content.h"
 #include "io/json.h"
 #include "text/basic_clean.h"
-#include "text/string_map.h"
 #include "text/unicode.h"
 
 enum { FILE_LIMIT = 64 << 20, MAX_PIECES = 1 << 22, LONGEST_WORD = 100 /* max_input_chars_per_word */ };

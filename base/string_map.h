@@ -1,6 +1,7 @@
-/* A hash map from byte strings to 32-bit numbers: the vocabularies. Keys are not copied and must outlive the map. */
-#ifndef TEXT_STRING_MAP_H
-#define TEXT_STRING_MAP_H
+/* A hash map from byte strings to 32-bit numbers, of vocabularies and of sets of texts (base/text_set.h). Keys are not
+ * copied and must outlive the map. */
+#ifndef BASE_STRING_MAP_H
+#define BASE_STRING_MAP_H
 
 #include <stddef.h>
 #include <stdint.h>

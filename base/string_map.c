@@ -1,5 +1,5 @@
 /* Open addressing with linear probing, at most half full. Keys are borrowed: the caller frees keys after the map. */
-#include "text/string_map.h"
+#include "base/string_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static string_map_slot *string_map_find_slot(string_map_slot *slots, size_t capa
 static ss_status string_map_grow(string_map *m, ss_error *err) {
     size_t capacity = m->capacity ? 2 * m->capacity : 64;
     string_map_slot *slots = calloc(capacity, sizeof *slots);
-    if (!slots) return error_no_memory(err, "a vocabulary", capacity * sizeof *slots);
+    if (!slots) return error_no_memory(err, "a table of texts", capacity * sizeof *slots);
     for (size_t i = 0; i < m->capacity; i++) {
         const string_map_slot *s = &m->slots[i];
         if (s->key) *string_map_find_slot(slots, capacity, s->hash, s->key, s->length) = *s;
