@@ -1,24 +1,13 @@
 /* The walk over weight tables and its three modes. Every check of a checkpoint against a config is made here; a forward
- * pass checks no shape of a weight.
- *
- * Random weights, so that tests elsewhere can make the same ones: tensor NAME draws its elements in row-major order by
- * philox_normal from the stream philox_init(seed, {philox_hash_text(NAME)}); an element is (float)(offset + scale x
- * draw), where scale and offset are 1 / sqrt(product of all dimensions but the first) and 0 for linear and conv, 0.5
- * and 0 for tables, 0.1 and 1 for vectors whose name ends in "weight" or "running_var", 0.1 and 0 for other vectors;
- * then it is rounded to the type of the checkpoint that is written, if one is. Long: three modes of one walk. */
+ * pass checks no shape of a weight. Random values are made in weights_random.c; weight_set.c packs and frees. */
 #include "nn/weights.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/array.h"
-#include "base/philox.h"
 #include "base/text.h"
-#include "base/thread.h"
-#include "base/thread_pool.h"
-#include "io/safetensors.h"
-#include "tensor/half.h"
+#include "nn/weights_random.h"
 
 enum { MAX_SYMBOLS = 32, SYMBOL_SIZE = 8, ORIGIN_SIZE = 112, PREFIX_SIZE = 160 };
 enum { MAX_NAMES = 8 }; /* of one tensor in one file */
@@ -142,6 +131,8 @@ static tensor source_view(weight_kind kind, int ndim, const int64_t *dim, tensor
 
 static const checkpoint_dtype STORED[] = {
     [TENSOR_F32] = CHECKPOINT_F32, [TENSOR_F16] = CHECKPOINT_F16, [TENSOR_BF16] = CHECKPOINT_BF16};
+
+checkpoint_dtype weights_dtype(tensor_type type) { return STORED[type]; }
 
 int weights_type(checkpoint_dtype dtype, tensor_type *out) {
     for (size_t i = 0; i < sizeof STORED / sizeof STORED[0]; i++)
@@ -273,28 +264,6 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefixes, c
     weights_compare_names(b, found, n, e);
 }
 
-/* Values [first, first + n) of a tensor, rounded to `type`. Element i is made from block i of the tensor's stream. */
-static void make_random(const weight_item *item, uint64_t seed, tensor_type type, int64_t first, int64_t n, char *out) {
-    enum { CHUNK = 1024 };
-    float some[CHUNK];
-    weight_kind kind = item->w->kind;
-    double scale = 0.1, offset = 0;
-    int64_t inputs = 1;
-    for (int i = 1; i < item->ndim; i++) inputs *= item->dim[i];
-    if (kind != WEIGHT_VECTOR && kind != WEIGHT_TABLE) scale = 1 / sqrt((double)inputs);
-    else if (kind == WEIGHT_TABLE) scale = 0.5;
-    else if (text_ends_with(item->name, "weight") || text_ends_with(item->name, "running_var")) offset = 1;
-    philox stream;
-    uint64_t part = philox_hash_text(item->name);
-    philox_init(&stream, seed, &part, 1);
-    philox_skip(&stream, (uint64_t)first);
-    for (int64_t at = 0; at < n; at += CHUNK) {
-        int64_t count = n - at < CHUNK ? n - at : CHUNK;
-        for (int64_t i = 0; i < count; i++) some[i] = (float)(offset + scale * philox_normal(&stream));
-        half_round(out + (size_t)at * tensor_type_size(type), some, type, count);
-    }
-}
-
 /* The bound source, [I, O], becomes [O, I]. */
 static void weights_turn(binder *b, weight *w) {
     tensor s = w->source;
@@ -334,7 +303,8 @@ static void visit_row(binder *b, char *base, const weight_row *row, const char *
             source->data = binder_array(b, tensor_elements(*source), tensor_type_size(source->type));
     }
     if (b->source->mode == WEIGHTS_RANDOM && item.w->source.data)
-        make_random(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source), item.w->source.data);
+        weights_random_values(&item, b->source->seed, TENSOR_F32, 0, tensor_elements(item.w->source),
+                              item.w->source.data);
     if (row->kind == WEIGHT_TRANSPOSED && going(b)) weights_turn(b, item.w);
     if (going(b)) s->item[s->n++] = item;
     else text_free(&name);
@@ -445,126 +415,4 @@ ss_status weights_bind(weight_set *s, weight_walk walk, const void *config, void
         return err->code;
     }
     return source->mode == WEIGHTS_FROM_FILE ? check_claims(s, source, err) : SS_OK;
-}
-
-static int in_part(const weight_item *item, const char *prefix) {
-    return strncmp(item->name, prefix, strlen(prefix)) == 0;
-}
-
-static size_t source_bytes(const weight_item *item) {
-    return (size_t)tensor_elements(item->w->source) * tensor_type_size(item->w->source.type);
-}
-
-void weights_pack_part(const weight_set *s, compute *c, const char *prefix) {
-    for (int i = 0; i < s->n; i++) {
-        weight *w = s->item[i].w;
-        if (!w->packed && in_part(&s->item[i], prefix)) weight_pack(c, w);
-    }
-}
-
-void weights_set_form(const weight_set *s, weight_form form) {
-    for (int i = 0; i < s->n; i++) s->item[i].w->form = form;
-}
-
-void weights_pack(const weight_set *s, compute *c) { weights_pack_part(s, c, ""); }
-
-void weights_unpack_part(const weight_set *s, compute *c, const char *prefix) {
-    for (int i = 0; i < s->n; i++) {
-        weight *w = s->item[i].w;
-        if (w->packed && in_part(&s->item[i], prefix)) weight_free(c, w);
-    }
-}
-
-void weights_free(weight_set *s, compute *c) {
-    for (int i = 0; i < s->n; i++) {
-        if (c) weight_free(c, s->item[i].w);
-        free(s->item[i].name);
-    }
-    for (int i = 0; i < s->n_memory; i++) free(s->memory[i]);
-    free(s->item);
-    free(s->memory);
-    free(s->claimed);
-    *s = (weight_set){0};
-}
-
-int64_t weights_parameter_count(const weight_set *s) {
-    int64_t n = 0;
-    for (int i = 0; i < s->n; i++) n += tensor_elements(s->item[i].w->source);
-    return n;
-}
-
-size_t weights_packed_part_bytes(const weight_set *s, const compute *c, const char *prefix) {
-    size_t n = 0;
-    for (int i = 0; i < s->n; i++)
-        if (in_part(&s->item[i], prefix)) n += weight_packed_bytes(c, s->item[i].w);
-    return n;
-}
-
-size_t weights_packed_bytes(const weight_set *s, const compute *c) { return weights_packed_part_bytes(s, c, ""); }
-
-size_t weights_packing_bytes(const weight_set *s, const compute *c) {
-    size_t packed = 0, read = 0, most = 0;
-    for (int i = 0; i < s->n; i++) {
-        size_t bytes = weight_packed_bytes(c, s->item[i].w), source = bytes && s->file ? source_bytes(&s->item[i]) : 0;
-        packed += bytes;
-        if (source > read) read = source;
-        if (packed + read > most) most = packed + read;
-    }
-    return most;
-}
-
-/* ---- checkpoints of random weights ---- */
-
-typedef struct random_file {
-    const weight_set *set;
-    uint64_t seed;
-    tensor_type type;
-    thread_pool *pool;
-} random_file;
-
-typedef struct random_piece {
-    const random_file *f;
-    const weight_item *item;
-    int64_t first, n;
-    char *out;
-} random_piece;
-
-enum { RANDOM_PART = 1 << 14 }; /* elements */
-
-static void make_parts(void *context, int64_t first, int64_t end, int part) {
-    const random_piece *p = context;
-    const random_file *f = p->f;
-    const size_t size = tensor_type_size(f->type);
-    (void)part;
-    for (int64_t i = first; i < end; i++) {
-        int64_t at = i * RANDOM_PART;
-        make_random(p->item, f->seed, f->type, p->first + at, p->n - at < RANDOM_PART ? p->n - at : RANDOM_PART,
-                    p->out + (size_t)at * size);
-    }
-}
-
-static ss_status make_piece(void *context, int i, int64_t first, int64_t n, void *out, ss_error *err) {
-    const random_file *f = context;
-    random_piece piece = {f, &f->set->item[i], first, n, out};
-    (void)err;
-    thread_pool_for(f->pool, thread_pool_threads(f->pool), (n + RANDOM_PART - 1) / RANDOM_PART, 1, make_parts, &piece);
-    return SS_OK;
-}
-
-ss_status weights_write_random(const weight_set *s, uint64_t seed, tensor_type type, int threads, const char *path,
-                               ss_error *err) {
-    random_file f = {s, seed, type, NULL};
-    safetensors_output *out = calloc((size_t)(s->n ? s->n : 1), sizeof *out);
-    if (!out) return error_no_memory(err, "weight tables", sizeof *out * (size_t)s->n);
-    for (int i = 0; i < s->n; i++) {
-        const weight_item *item = &s->item[i];
-        out[i] = (safetensors_output){.name = item->name, .dtype = STORED[type], .ndim = item->ndim};
-        memcpy(out[i].shape, item->dim, sizeof out[i].shape);
-    }
-    ss_status status = thread_pool_create(&f.pool, threads > 0 ? threads : thread_default_count(), err);
-    if (status == SS_OK)
-        status = safetensors_write_noted(path, out, s->n, "sinkscope", WEIGHTS_RANDOM_NOTE, make_piece, &f, err);
-    thread_pool_destroy(f.pool);
-    free(out);
-    return status;
 }

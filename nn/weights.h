@@ -73,7 +73,7 @@ typedef struct weight_set {
 typedef enum weight_mode {
     WEIGHTS_FROM_FILE,
     WEIGHTS_LIST,  /* names and shapes; sources have dimensions and no data (enough for the dry backend) */
-    WEIGHTS_RANDOM /* from Philox streams named by seed and tensor name; see weights.c for the recipe */
+    WEIGHTS_RANDOM /* from Philox streams named by seed and tensor name; see weights_random.c for the recipe */
 } weight_mode;
 
 typedef struct weight_source {

@@ -1,5 +1,5 @@
-"""The random weights of nn/weights.c (WEIGHTS_RANDOM) in NumPy, so that a reference implementation can be given the
-same ones and golden files need not store any. See the head of nn/weights.c for the recipe and base/philox.c for the
+"""The random weights of nn/weights_random.c (WEIGHTS_RANDOM) in NumPy, so that a reference implementation can be given the
+same ones and golden files need not store any. See the head of nn/weights_random.c for the recipe and base/philox.c for the
 streams."""
 
 import numpy as np
