@@ -20,8 +20,10 @@ static int shared(const int32_t *a, int n_a, const int32_t *b, int n_b) {
 static int age_of(const observation *o, int32_t key) {
     const int32_t *set;
     int age = 0;
-    for (int s = o->step; s >= 0; s--, age++)
-        if (!holds(set, attn_run_top(o->run, s, o->block, o->head, o->branch, &set), key)) break;
+    for (int s = o->step; s >= 0; s--, age++) {
+        int n = attn_run_top(o->run, s, o->block, o->head, o->branch, &set);
+        if (!holds(set, n, key)) break;
+    }
     return age;
 }
 

@@ -97,6 +97,16 @@ static int tiff_on_warning(TIFF *tif, void *user, const char *module, const char
     return 1;
 }
 
+/* `function` points to a pointer to a function, to which ISO C converts no pointer to an object. */
+static int tiff_find_function(void *library, const char *name, void *function) {
+    union {
+        void *symbol;
+        unsigned char bytes[sizeof(void *)];
+    } found = {.symbol = dlsym(library, name)};
+    if (found.symbol) memcpy(function, found.bytes, sizeof found.bytes);
+    return found.symbol != NULL;
+}
+
 /* The library stays loaded for the next file. */
 static ss_status load_library(reader *r, ss_error *err) {
     const char *missing = NULL;
@@ -104,11 +114,7 @@ static ss_status load_library(reader *r, ss_error *err) {
         return error_set(err, SS_ERR_RESOURCE, NULL,
                          "a TIFF needs " LIBRARY " (Debian: libtiff6), which does not load: %s", dlerror());
 #define LOAD(name)                                                                                                     \
-    {                                                                                                                  \
-        void *found = dlsym(r->library, "TIFF" #name);                                                                 \
-        if (found) memcpy(&r->name, &found, sizeof found);                                                             \
-        else missing = "TIFF" #name;                                                                                   \
-    }
+    if (!tiff_find_function(r->library, "TIFF" #name, &r->name)) missing = "TIFF" #name;
     LIBRARY_FUNCTIONS(LOAD)
 #undef LOAD
     return missing ? error_set(err, SS_ERR_RESOURCE, NULL, LIBRARY " has no %s; expected libtiff 4.5 or newer", missing)

@@ -191,7 +191,7 @@ static tensor run_block(compute *c, const block *at, const inception_conv **conv
     const step *shape = &at->steps[at->n - 1]; /* the last step's height and width are the block's */
     int64_t height = inception_side_after(shape, x.dim[1], shape->height, shape->pad_y);
     int64_t width = inception_side_after(shape, x.dim[2], shape->width, shape->pad_x), column = 0;
-    tensor out = compute_4d(c, x.dim[0], height, width, block_channels(at, x.dim[3])), made[16];
+    tensor out = compute_4d(c, x.dim[0], height, width, block_channels(at, x.dim[3])), made[16] = {{0}};
     arena_mark mark = arena_get_mark(c->scratch);
     for (int i = 0; i < at->n; i++) {
         const step *s = &at->steps[i];

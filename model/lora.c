@@ -2,6 +2,7 @@
  * by lora_merge.c, when the component is. */
 #include "model/lora.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ ss_status lora_parse(const char *s, const char *where, char **path, double *scal
 }
 
 static int same_module(const lora_name *a, const lora_name *b) {
+    assert(a->module.s && b->module.s);
     return strcmp(a->component, b->component) == 0 && strcmp(a->module.s, b->module.s) == 0;
 }
 
@@ -116,6 +118,7 @@ static ss_status sort_tensor(lora_source *f, const checkpoint_entry *e, ss_error
 /* Every pair is whole and of one rank. */
 static ss_status lora_check_pair(const pair *p, ss_error *err) {
     const checkpoint_entry *any = p->up ? p->up : p->down ? p->down : p->alpha;
+    assert(any); /* a tensor made the pair */
     if (!p->up || !p->down)
         return error_set(err, SS_ERR_INPUT, any->file, "%s has no %s beside it; expected both", any->name,
                          p->up ? "lora_down (lora_A)" : "lora_up (lora_B)");

@@ -107,7 +107,7 @@ static ss_status find_input(const model_arrays *in, const char *name, const char
         else text_add(&t, "no such input");
         error_set(err, SS_ERR_INPUT, name, "%s", t.s ? t.s : "does not fit");
         text_free(&t);
-        return err->code;
+        return SS_ERR_INPUT;
     }
     memcpy(dim, x->dim, sizeof *dim * (size_t)ndim);
     return SS_OK;

@@ -281,7 +281,7 @@ static ss_status read_addition(const json_t *json, const char *where, unet_confi
 
 static ss_status unet_config_read_text(const json_t *json, const char *where, unet_config *g, ss_error *err) {
     static const char key[] = "cross_attention_dim";
-    int64_t dim[UNET_MAX_BLOCKS];
+    int64_t dim[UNET_MAX_BLOCKS] = {0};
     SS_TRY(read_each(json, key, 1280, CONFIG_WIDTH_LIMIT, g->blocks, where, dim, err));
     for (int i = 1; i < g->blocks; i++)
         if (dim[i] != dim[0])

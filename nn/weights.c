@@ -181,7 +181,10 @@ static int same_tensor(binder *b, const checkpoint_entry *x, const checkpoint_en
     char *one = malloc(2 * PIECE * size);
     char *other = one ? one + PIECE * size : NULL;
     int same = 1;
-    if (!one) error_no_memory(&b->error, x->name, 2 * PIECE * size);
+    if (!one) {
+        error_no_memory(&b->error, x->name, 2 * PIECE * size);
+        return 0;
+    }
     for (int64_t at = 0; going(b) && same && at < x->count; at += PIECE) {
         int64_t n = x->count - at < PIECE ? x->count - at : PIECE;
         same = checkpoint_read(x, at, n, one, &b->error) == SS_OK &&

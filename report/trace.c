@@ -1,6 +1,7 @@
 /* A trace as rows and as a table for a terminal. */
 #include "report/trace.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,7 @@ typedef void (*visit)(const trace *t, int step, int block, int head, attn_branch
 
 static void visit_sites(const trace *t, visit f, const trace_column *columns, int n_columns, text *out) {
     attn_shape s = attn_run_shape(t->run);
+    assert(t->branches <= (int)(sizeof BRANCH / sizeof *BRANCH));
     for (int step = 0; step < s.steps; step++)
         for (int block = 0; block < s.blocks; block++)
             for (int head = 0; head < s.heads; head++)

@@ -3,6 +3,7 @@
  * what the store already holds, nor on the size of a wave. */
 #include "run/run.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include "base/clock.h"
@@ -168,8 +169,10 @@ static int fit(const runner *r, const job *a, const job *b) {
 static ss_status put_texts(runner *r, int prompt, ss_error *err) {
     const resolved_settings *s = &r->p->settings;
     const char *each[] = {r->p->prompts.prompt[prompt].prompt, s->negative};
+    const int branches = run_branches(s);
+    assert(branches <= 2);
     SS_TRY(store_put_tokens(r->s, r->p, prompt, r->plain.e, err));
-    for (int b = 0; b < run_branches(s); b++) {
+    for (int b = 0; b < branches; b++) {
         text_cut cut[PIPELINE_MAX_ENCODERS];
         int n;
         SS_TRY(pipeline_find_cuts(r->pl, s, each[b], cut, &n, err));

@@ -1,5 +1,6 @@
 /* Denoising: the memory of images, their noise, and the steps, in which images share a batch of the network. The
  * scheduler defines how the network's output moves the latents; the pipeline's row defines the network. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,7 @@ static void call_with(pipeline *p, compute *c, denoise_state *const *states, int
 /* One call of the network for all states. */
 static ss_status call_network(pipeline *p, compute *c, denoise_state *const *states, int n, ss_error *err) {
     call_batch b = {0};
+    assert(n > 0);
     for (int i = 0; i < n; i++) b.rows += states[i]->text->branches;
     b.timestep = calloc((size_t)b.rows, sizeof *b.timestep);
     b.size_conditioning = calloc((size_t)b.rows * SIZE_CONDITIONS, sizeof *b.size_conditioning);

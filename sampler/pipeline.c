@@ -63,7 +63,7 @@ static ss_status read_defaults(pipeline *p, ss_error *err) {
     char *path = folder ? file_join(folder, "sinkscope.json") : text_copy("");
     json_t *json = NULL;
     ss_status status = SS_OK;
-    if (!path) return error_no_memory(err, "path", strlen(p->folder));
+    if (!path) return error_no_memory(err, "path", folder ? strlen(folder) : 1);
     if (!file_exists(path)) goto end;
     SS_TRY_GOTO(json_read_file(path, JSON_CONFIG_LIMIT, &json, err), end);
     const char *key;

@@ -1,6 +1,7 @@
 /* See pipeline_parts.h. */
 #include "sampler/pipeline_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
@@ -62,13 +63,15 @@ static const char *const ENCODERS[MAX_CLIPS] = {"text_encoder", "text_encoder_2"
 ss_status clip_texts_open(clip_texts *m, pipeline *p, const json_t *index, const char *index_path,
                           const char *const *classes, const char *variant, ss_error *err) {
     static const char *const tokenizers[MAX_CLIPS] = {"tokenizer", "tokenizer_2"};
-    for (int i = 0; i < m->n; i++) {
+    const int n = m->n;
+    assert(n <= MAX_CLIPS);
+    for (int i = 0; i < n; i++) {
         SS_TRY(pipeline_open_component(&m->encoder[i], p, index, index_path, ENCODERS[i], classes[i], variant, err));
         SS_TRY(pipeline_open_tokenizer(&m->tokenizer[i], p, index, tokenizers[i], TOKENIZER_CLIP, m->encoder[i],
                                        clip_texts_config(m, i)->vocabulary, err));
     }
     m->tokens = tokenizer_max_length(m->tokenizer[0]);
-    for (int i = 0; i < m->n; i++)
+    for (int i = 0; i < n; i++)
         if (m->tokens < 2 || m->tokens > clip_texts_config(m, i)->positions)
             return error_set(err, SS_ERR_INPUT, p->folder,
                              "tokenizer/tokenizer_config.json has model_max_length %d; expected 2 to "

@@ -1,4 +1,5 @@
 /* The timesteps of an image and the noise levels at them. See scheduler_diffusion.h. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -145,6 +146,7 @@ static void noise_levels(const diffusion_config *g, const float *alpha_bar, int 
                          float *timestep, float *sigma) {
     int64_t n = g->train_timesteps;
     int solver = as_solver(rule);
+    assert(steps > 0);
     diffusion_timesteps(g, steps, rule, exact);
     double most = sigma_at(alpha_bar, n, solver ? (double)n : exact[0]);
     double least = sigma_at(alpha_bar, n, solver ? 0 : exact[steps - 1]);

@@ -1,5 +1,6 @@
 /* The part of a text that encoders do not see because it is too long: found by their tokenizers, reported as
  * notices. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,7 @@ ss_status pipeline_note_cuts(pipeline *p, const resolved_settings *s, const char
     static const char *const WHAT[MAX_BRANCHES] = {"prompt", "negative prompt"};
     const char *each[MAX_BRANCHES];
     int texts = embedding_texts(p, s, prompt, each);
+    assert(texts <= MAX_BRANCHES);
     for (int b = 0; b < texts; b++) {
         text_cut cut[PIPELINE_MAX_ENCODERS];
         int n;

@@ -113,7 +113,7 @@ static void read_components(reader *r, judge_reading *out) {
 
 ss_status judge_read(const rgb_image *image, judge_reading *out, ss_error *err) {
     size_t pixels = (size_t)image->width * (size_t)image->height;
-    reader r = {image->width, image->height, malloc(pixels), calloc(pixels, sizeof *r.part),
+    reader r = {image->width, image->height, calloc(pixels, 1), calloc(pixels, sizeof *r.part),
                 malloc(pixels * sizeof *r.stack)};
     *out = (judge_reading){0};
     ss_status status = SS_OK;
@@ -200,7 +200,7 @@ static ss_status resolve(const geneval_object *want, int *shape, int *colour, ss
 
 ss_status judge_decide(const judge_reading *r, const geneval_prompt *p, int *right, char *note, size_t note_size,
                        ss_error *err) {
-    group groups[GENEVAL_MAX_OBJECTS];
+    group groups[GENEVAL_MAX_OBJECTS] = {{0}};
     const judge_object *found[JUDGE_MAX_OBJECTS];
     const char *problem = "";
     char extra[96];

@@ -13,7 +13,7 @@
 static int half_even(int d) { return d / 2 + (d % 2 && d / 2 % 2); }
 
 static ss_status preprocess_allocate(size_t n, float **out, ss_error *err) {
-    *out = malloc(n * sizeof **out);
+    *out = calloc(n, sizeof **out);
     return *out ? SS_OK : error_no_memory(err, "pixels", n * sizeof **out);
 }
 

@@ -22,9 +22,9 @@ static ss_status taps_allocate(taps *t, int n, int most, ss_error *err) {
     size_t all = (size_t)n * (size_t)most;
     *t = (taps){.n = n,
                 .most = most,
-                .count = malloc((size_t)n * sizeof *t->count),
-                .index = malloc(all * sizeof *t->index),
-                .weight = malloc(all * sizeof *t->weight)};
+                .count = calloc((size_t)n, sizeof *t->count),
+                .index = calloc(all, sizeof *t->index),
+                .weight = calloc(all, sizeof *t->weight)};
     if (t->count && t->index && t->weight) return SS_OK;
     taps_free(t);
     *t = (taps){0};

@@ -37,7 +37,7 @@ ss_status ssim_compute(const double *a, const double *b, int width, int height, 
                        ss_error *err) {
     int inside = width - SSIM_TAPS + 1, lines = height - SSIM_TAPS + 1;
     size_t plane = (size_t)height * (size_t)inside, bytes = MOMENTS * plane * sizeof(double);
-    double *rows = malloc(bytes);
+    double *rows = calloc(bytes, 1);
     if (!rows) return error_no_memory(err, "ssim", bytes);
     filter_rows(a, b, width, height, window, rows);
     ssim_means sum = {0};

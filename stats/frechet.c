@@ -20,7 +20,7 @@ typedef struct factor {
 } factor;
 
 static ss_status frechet_take(size_t count, const char *what, double **out, ss_error *err) {
-    *out = malloc(count ? count * sizeof **out : 1);
+    *out = calloc(count ? count : 1, sizeof **out);
     return *out ? SS_OK : error_no_memory(err, what, count * sizeof **out);
 }
 

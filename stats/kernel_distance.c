@@ -228,7 +228,7 @@ ss_status stats_mmd_subsets_compute(const stats_features *first, const stats_fea
     size_t longest = (size_t)(first->n > second->n ? first->n : second->n), cells = (size_t)size * (size_t)first->d;
     size_t numbers = 2 * cells + (size_t)subsets;
     double *rows = malloc(numbers * sizeof *rows), *values = rows ? rows + 2 * cells : NULL;
-    int64_t *order = malloc(longest * sizeof *order);
+    int64_t *order = calloc(longest, sizeof *order);
     ss_status status = rows && order ? SS_OK : error_no_memory(err, "subsets of features", numbers * sizeof *rows);
     for (int s = 0; s < subsets && status == SS_OK; s++) {
         stats_subset_draw(seed, s, 0, first->n, size, order);

@@ -34,7 +34,8 @@ static int is_own_picture(const sweeper *w, const char *below) {
     const char *slash = strchr(below, '/');
     const study *y = w->p ? w->p->study : NULL;
     int known = 0;
-    for (int i = 0; y && slash && !known && i < y->n_conditions; i++) {
+    if (!y || !slash) return 0;
+    for (int i = 0; !known && i < y->n_conditions; i++) {
         const char *folder = y->condition[i].folder;
         known = strlen(folder) == (size_t)(slash - below) && strncmp(folder, below, strlen(folder)) == 0;
     }

@@ -8,6 +8,8 @@
 
 /* ---- errors: SQLite's as ours, naming the file and what was being done ---- */
 ss_status store_sql_error(const store *s, const char *what, ss_error *err);
+#define store_sql_error(...)                                                                                           \
+    error_code(store_sql_error(__VA_ARGS__) == SS_ERR_RESOURCE ? SS_ERR_RESOURCE : SS_ERR_STORE) /* base/error.h */
 /* Whether the last trouble with the database's file was that the disk could not be read (EIO). SQLite calls such a file
  * corrupt (SQLITE_IOERR_CORRUPTFS), which it need not be. */
 int store_read_failed(const store *s);

@@ -329,7 +329,7 @@ static ss_status expand(loader *l, const yaml_node *key, const yaml_node *m, con
             c->has_intervention && (c->intervention.edit->on == EDIT_ON_NOTHING || study_has_no_k(&c->intervention));
         option_value k = {.integer = nothing ? 0 : 1};
         if (list) SS_TRY(loader_parse(l, listed ? &list->items[i] : list, &K, &k));
-        for (int j = first; j < l->y->n_conditions; j++)
+        for (int j = first; i > 0 && j < l->y->n_conditions; j++)
             if (l->y->condition[j].intervention.k == k.integer)
                 return yaml_error(l->f, &list->items[i], NULL, l->err, "k = %d is listed twice", (int)k.integer);
         SS_TRY(expand_draws(l, key, c, (int)k.integer, listed, (int)draws.integer));

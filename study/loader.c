@@ -36,8 +36,6 @@ void loader_free_strings(study *y) {
     y->strings = NULL;
 }
 
-ss_status loader_no_memory(loader *l) { return error_no_memory(l->err, "the study", 1); }
-
 ss_status loader_expect(loader *l, const yaml_node *n, yaml_kind kind, const char *what) {
     if (n->kind == kind) return SS_OK;
     return yaml_error(l->f, n, NULL, l->err, "%s is %s; expected %s", what, yaml_kind_name(n),

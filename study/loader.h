@@ -14,7 +14,7 @@ typedef struct loader {
 /* Every string of a study that is not in its source. NULL when out of memory. */
 char *loader_keep(study *y, const char *s);
 void loader_free_strings(study *y);
-ss_status loader_no_memory(loader *l);
+static inline ss_status loader_no_memory(loader *l) { return error_no_memory(l->err, "the study", 1); }
 
 /* ---- nodes ---- */
 

@@ -259,7 +259,7 @@ static ss_status make(plan *p, pipeline *pl, ss_error *err) {
     pipeline_sites_at(pl, &p->settings, &p->sites);
     SS_TRY(pipeline_blocks(pl, &p->settings, &p->block, err));
     SS_TRY(plan_bind_conditions(p, pl, err));
-    int *order = malloc((size_t)p->prompts.n * sizeof *order);
+    int *order = calloc((size_t)p->prompts.n, sizeof *order);
     if (!order) return error_no_memory(err, "the order of prompts", (unsigned long long)p->prompts.n);
     ss_status status = plan_order_prompts(p, order, err);
     if (status == SS_OK) status = lay_out(p, order, y->sample > 0 ? y->sample : p->prompts.n, err);

@@ -51,7 +51,8 @@ static inline vec smaller(vec a, vec b) {
 #if !defined(__AVX512F__)
 static inline vec times_power(vec x, vec n) {
     ivec low_bits = (ivec)(n + spread(12582912.0f)); /* of 1.5 2^23 + n: n */
-    return x * (vec)((low_bits << 23) + 0x3F800000);
+    const ivec fraction = (ivec){0} + 23;            /* bits of a float's fraction */
+    return x * (vec)((low_bits << fraction) + 0x3F800000);
 }
 #endif
 

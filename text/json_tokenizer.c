@@ -2,6 +2,7 @@
  * the normalized text, the pre_tokenizer, the model. */
 #include "text/json_tokenizer.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,7 @@ static ss_status add_word(const json_tokenizer *t, const piece *p, const model_t
 static ss_status json_tokenizer_add_piece(const json_tokenizer *t, const piece *p, token_builder *b, ss_error *err) {
     if (p->token >= 0) {
         const char *content = json_tokenizer_piece(t, p->token);
+        assert(content); /* the token was found by its content */
         SS_TRY(token_builder_word(b, content, strlen(content), err));
         return token_builder_add(b, p->token, TOKEN_WORD, strlen(content), err);
     }

@@ -103,7 +103,7 @@ static ss_status spiece_model_read_piece(message m, spiece_model *model) {
     const unsigned char *s = m.at;
     size_t n = 0;
     while (m.at < m.end) {
-        field f;
+        field f = {0};
         SS_TRY(read_field(&m, &f));
         if (f.number == 1 && f.wire == WIRE_BYTES) s = f.bytes, n = f.size;
         else if (f.number == 2 && f.wire == WIRE_32) memcpy(&piece.score, &f.value, 4);
@@ -116,7 +116,7 @@ static ss_status spiece_model_read_piece(message m, spiece_model *model) {
 /* message TrainerSpec: model_type = 3 (1 = unigram, the default), unk_id = 40 */
 static ss_status read_trainer_spec(message m, spiece_model *model) {
     while (m.at < m.end) {
-        field f;
+        field f = {0};
         SS_TRY(read_field(&m, &f));
         if (f.wire != WIRE_VARINT) continue;
         if (f.number == 3 && f.value != 1)
@@ -130,7 +130,7 @@ static ss_status read_trainer_spec(message m, spiece_model *model) {
 /* message NormalizerSpec: precompiled_charsmap = 2 */
 static ss_status read_normalizer_spec(message m, spiece_model *model) {
     while (m.at < m.end) {
-        field f;
+        field f = {0};
         SS_TRY(read_field(&m, &f));
         if (f.number != 2 || f.wire != WIRE_BYTES || f.size == 0) continue;
         free(model->charsmap);
@@ -145,7 +145,7 @@ static ss_status read_normalizer_spec(message m, spiece_model *model) {
 /* message ModelProto: pieces = 1, trainer_spec = 2, normalizer_spec = 3 */
 static ss_status spiece_model_read_model(message m, spiece_model *model) {
     while (m.at < m.end) {
-        field f;
+        field f = {0};
         SS_TRY(read_field(&m, &f));
         if (f.wire != WIRE_BYTES) continue;
         if (f.number == 1) SS_TRY(spiece_model_read_piece(inside(&m, &f), model));
