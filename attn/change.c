@@ -185,7 +185,7 @@ static void list_steps(const edit *e, attn_rows rows, attention_edit *op, int *s
 
 /* One operation on a range of rows. */
 static void edit_rows(const edit *e, attn_rows rows, row_range range) {
-    int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS], noisy = 0;
+    int step[EDIT_MAX_STEPS], number[EDIT_MAX_STEPS] = {0}, noisy = 0;
     edit_scratch *s = e->s;
     attention_edit op = {.row_begin = range.begin, .row_end = range.end, .lse = e->lse};
     list_steps(e, rows, &op, step, number);

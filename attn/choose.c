@@ -48,7 +48,7 @@ static ss_status masses_for(const attn_intervention *v, const attn_request *ask,
     const attn_item *item = ask->item[b].item;
     *out = attn_recalls(v) ? attn_run_recalled(item->run, item->step, ask->place.block, item->branch, err)
                            : attn_stat_doubles(stats, STAT_MASS, b);
-    return attn_recalls(v) && !*out ? err->code : SS_OK;
+    return attn_recalls(v) && !*out ? SS_ERR_INTERNAL : SS_OK;
 }
 
 void attn_choose(compute *c, const attn_request *ask, attn_group group, attn_stats *stats, const edit_scratch *scratch,

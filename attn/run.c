@@ -120,7 +120,7 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
     *out = NULL;
     SS_TRY(check_measure(measure, shape, err));
     attn_run *run = take(1, sizeof *run, err);
-    if (!run) return err->code;
+    if (!run) return SS_ERR_RESOURCE;
     *run = (attn_run){.program = program, .measure = *measure, .name = *name, .shape = shape};
     find_parts(run, part);
     for (int i = 0; i < RUN_PARTS; i++) {
@@ -128,7 +128,7 @@ ss_status attn_run_create(attn_run **out, const attn_program *program, const att
         void *memory = take(part[i].n, part[i].size, err);
         if (!memory) {
             attn_run_destroy(run);
-            return err->code;
+            return SS_ERR_RESOURCE;
         }
         memcpy((char *)run + part[i].at, &memory, sizeof memory);
     }
@@ -262,9 +262,8 @@ static double find_threshold(const attn_run *run, const attn_intervention *v, in
     for (int block = 0; block < run->shape.blocks; block++)
         for (int h = 0; h < attn_run_block_shape(run->baseline ? run->baseline : run, block).heads; h++)
             sites += bits_get(&v->blocks, block) && bits_get(&v->heads, h);
-    uint64_t low = 0, high;
-    double least = HUGE_VAL;
-    memcpy(&high, &least, sizeof high);
+    uint64_t low = 0, high = UINT64_C(0x7FF) << 52; /* of infinity */
+    double least;
     while (high - low > 1) { /* as many as asked for reach `low`, fewer reach `high` */
         uint64_t mid = low + (high - low) / 2;
         memcpy(&least, &mid, sizeof least);

@@ -35,7 +35,7 @@ static ss_status find_key(const char *at, int k, const attn_segment *segments, i
         "%s",
         at, k, all.s ? all.s : "");
     text_free(&all);
-    return err->code;
+    return SS_ERR_INPUT;
 }
 
 static ss_status select_index_check(const option_value *options, int k, int size, const attn_segment *segments, int n,
