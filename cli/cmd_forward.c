@@ -98,10 +98,10 @@ static ss_status run_network(const invocation *in, const model *m, compute *c, s
     const char *from = invocation_flag(in, "in").text, *to = invocation_flag(in, "out").text;
     const char *taps[MAX_TAPS];
     int n_taps = 0;
-    if (invocation_has(in, "list-taps")) return print_taps(m, err);
+    if (invocation_has(in, "list-hooks")) return print_taps(m, err);
     if (!from || !to)
         return error_set(err, SS_ERR_USAGE, NULL, "give --in FILE.safetensors and --out FILE.safetensors");
-    while (n_taps < MAX_TAPS && (taps[n_taps] = invocation_repeat(in, "tap", n_taps)) != NULL) n_taps++;
+    while (n_taps < MAX_TAPS && (taps[n_taps] = invocation_repeat(in, "hook", n_taps)) != NULL) n_taps++;
     if (n_taps > 0 && strcmp(taps[0], "all") == 0) n_taps = -1;
     model_arrays inputs = {0}, outputs = {0};
     ss_status status = read_inputs(from, &inputs, err);
@@ -134,9 +134,9 @@ done:
 
 static const option FLAGS[] = {
     {"in", OPTION_TEXT, NULL, 0, 0, NULL, "inputs, named as the reference implementation's arguments"},
-    {"out", OPTION_FILE, NULL, 0, 0, NULL, "where the outputs and taps go (-o)"},
-    {"tap", OPTION_TEXT, NULL, 0, 0, NULL, "also write this intermediate tensor; may be repeated; 'all' = every one"},
-    {"list-taps", OPTION_FLAG, NULL, 0, 0, "false", "print the names of all taps and stop"},
+    {"out", OPTION_FILE, NULL, 0, 0, NULL, "where the outputs and hooked tensors go (-o)"},
+    {"hook", OPTION_TEXT, NULL, 0, 0, NULL, "also write this intermediate tensor; may be repeated; 'all' = every one"},
+    {"list-hooks", OPTION_FLAG, NULL, 0, 0, "false", "print the names of all hooks and stop"},
     {"variant", OPTION_TEXT, NULL, 0, 0, NULL, "weights variant, as in NAME.VARIANT.safetensors: fp16"},
     {0},
 };
@@ -151,7 +151,7 @@ const command CLI_FORWARD = {
         "  transformer     hidden_states, encoder_hidden_states, pooled_projections, timestep -> sample\n"
         "  text_encoder*   input_ids -> last_hidden_state, penultimate, pooled\n"
         "  vae             latents -> decoded; sample -> mean, logvar\n"
-        "Values that are not finite are written as they are; a note on standard error names the first tap with one.\n"
-        "  sinkscope forward models/shapes-sd3 transformer --in x.safetensors --out y.safetensors --tap proj_out",
+        "Values that are not finite are written as they are; a note on standard error names the first hook with one.\n"
+        "  sinkscope forward models/shapes-sd3 transformer --in x.safetensors --out y.safetensors --hook proj_out",
     .run = cmd_forward_run,
 };

@@ -37,18 +37,29 @@ const option CLI_COMMON_FLAGS[] = {
 };
 
 /* Words of a flag are joined by hyphens; underscores, as some flags had them once, are read as hyphens. */
-static int is_called(const option *o, const char *name, size_t len) {
-    if (strlen(o->name) != len) return 0;
+static int is_flag(const char *flag, const char *name, size_t len) {
+    if (strlen(flag) != len) return 0;
     for (size_t i = 0; i < len; i++)
-        if (o->name[i] != (name[i] == '_' ? '-' : name[i])) return 0;
+        if (flag[i] != (name[i] == '_' ? '-' : name[i])) return 0;
     return 1;
 }
 
+/* Spellings of earlier versions, which stay accepted. */
+static const struct {
+    const char *old, *name;
+} OLD_FLAGS[] = {{"tap", "hook"}, {"list-taps", "list-hooks"}};
+
 static const option *find_flag(const command *c, const char *name, size_t len) {
+    for (size_t i = 0; i < sizeof OLD_FLAGS / sizeof *OLD_FLAGS; i++)
+        if (is_flag(OLD_FLAGS[i].old, name, len)) {
+            name = OLD_FLAGS[i].name;
+            len = strlen(name);
+            break;
+        }
     const option *tables[] = {c->about.options, c->more_flags, CLI_COMMON_FLAGS};
     for (size_t t = 0; t < 3; t++)
         for (const option *o = tables[t]; o && o->name; o++)
-            if (is_called(o, name, len)) return o;
+            if (is_flag(o->name, name, len)) return o;
     return NULL;
 }
 

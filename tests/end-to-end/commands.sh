@@ -11,6 +11,7 @@ commands=0
 while read -r command flags; do
     commands=$((commands + 1))
     check "overview names $command" grep -q "^  $command " overview
+    try "help of $command by -h" 0 "usage: sinkscope $command" sinkscope "$command" -h
     try "help of $command" 0 "usage: sinkscope $command" sinkscope "$command" --help
     cp said.out help
     for flag in $flags threads backend profile weights verbose quiet help; do
@@ -19,7 +20,7 @@ while read -r command flags; do
     done
 done <<'END'
 inspect tensors check variant random config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
-forward in out tap list-taps variant
+forward in out hook list-hooks variant
 generate prompt prompts out seed images force steps guidance size original-size crop target-size negative variant round config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
 trace prompt seed out top step map json force steps guidance size original-size crop target-size negative variant round config tokenizer-1 tokenizer-2 tokenizer-3 text-encoder text-encoder-2 text-encoder-3 vae lora
 run out limit plan
@@ -154,6 +155,11 @@ same 'taps do not depend on threads' taps1.safetensors taps4.safetensors
 first=$(head -n 1 taps)
 check 'one tap' sinkscope forward tiny vae --in latents.safetensors --out tap.safetensors --tap "$first"
 check 'one tap, one tensor more' test "$(grep -ao '"dtype"' tap.safetensors | wc -l)" -eq 2
+check 'one hook' sinkscope forward tiny vae --in latents.safetensors --out hook.safetensors --hook "$first"
+same 'a tap is the old name of a hook' tap.safetensors hook.safetensors
+sinkscope forward tiny vae --list-hooks | grep '^decoder' >hooks
+same 'hooks are listed under both names' taps hooks
+check 'the help has the new name alone' test "$(sinkscope forward --help | grep -c -e --tap -e --list-taps)" -eq 0
 
 # ---- trace ----
 try 'trace' 0 'strongest head of each block' sinkscope trace tiny --prompt 'a red star' --threads 1 -o trace1
