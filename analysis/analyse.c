@@ -153,7 +153,7 @@ static ss_status analyse_add_row(owner *o, const study_contrast *c, int m, int r
 }
 
 /* Contrasts in the order of the table: the positive control's first. */
-static ss_status add_rows(owner *o, ss_error *err) {
+static ss_status analyse_add_rows(owner *o, ss_error *err) {
     const study *y = o->a.study;
     size_t most = (size_t)y->n_contrasts * (size_t)o->d.n_metrics * 2;
     o->a.rows = calloc(most + 1, sizeof *o->a.rows);
@@ -285,7 +285,7 @@ static ss_status analyse_make(owner *o, store *s, ss_error *err) {
     SS_TRY(read_left_out(s, o, err));
     SS_TRY(read_idle(s, o, err));
     SS_TRY(calibrate(o, err));
-    SS_TRY(add_rows(o, err));
+    SS_TRY(analyse_add_rows(o, err));
     for (int m = 0; m < o->d.n_metrics; m++) {
         SS_TRY(analyse_judge(o, m, 0, err));
         SS_TRY(analyse_judge(o, m, 1, err));

@@ -8,7 +8,7 @@
 #include "stats/bootstrap.h"
 #include "analysis/internal.h"
 
-static int number_of(const scores *d, const char *name) {
+static int parts_number_of(const scores *d, const char *name) {
     int m = 0;
     while (m < d->n_metrics && d->metric[m].name != name) m++; /* rows point to the name itself */
     return m;
@@ -79,7 +79,7 @@ static ss_status add_parts(divided *x, const scores *d, const analysis_row *row,
     int before = x->queue.n;
     for (int t = 0; t < n_parts; t++) {
         score_pairs p;
-        SS_TRY(score_pairs_make(&p, d, number_of(d, row->metric), row->contrast->a, row->contrast->b, err));
+        SS_TRY(score_pairs_make(&p, d, parts_number_of(d, row->metric), row->contrast->a, row->contrast->b, err));
         for (int i = 0; i < p.n; i++) p.keep[i] = (uint8_t)(belongs(parts, row, t, p.prompt[i], p.seed[i]) != 0);
         score_pairs_keep(&p);
         ss_status status = SS_OK;
@@ -227,7 +227,7 @@ static int find_levels(const analysis *a, const analysis_row *r, const analysis_
 /* The prompts that r compares, ascending, each once: (*out)[0..*n); free(*out). */
 static ss_status find_prompts(const scores *d, const analysis_row *r, int64_t **out, int *n, ss_error *err) {
     score_pairs p;
-    SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
+    SS_TRY(score_pairs_make(&p, d, parts_number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
     *n = 0;
     for (int i = 0; i < p.n; i++)
         if (*n == 0 || p.prompt[i] != p.prompt[*n - 1]) p.prompt[(*n)++] = p.prompt[i];
@@ -245,7 +245,7 @@ static ss_status fill_level(const scores *d, const analysis_row *r, const int64_
     score_pairs p;
     stats_prompts prompts;
     int worst = score_options(NULL, r->kind).worst;
-    SS_TRY(score_pairs_make(&p, d, number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
+    SS_TRY(score_pairs_make(&p, d, parts_number_of(d, r->metric), r->contrast->a, r->contrast->b, err));
     stats_pairs pairs = score_pairs_stats(&p);
     ss_status status = stats_aggregate(&pairs, &prompts, err);
     for (int i = 0, n = -1, row = 0; status == SS_OK && i < p.n; i++) {

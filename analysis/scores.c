@@ -52,7 +52,7 @@ static void sort_values(scores *d) {
     if (i < d->n) qsort(d->v, (size_t)d->n, sizeof *d->v, compare_values);
 }
 
-static ss_status read_values(const store *s, scores *d, ss_error *err) {
+static ss_status scores_read_values(const store *s, scores *d, ss_error *err) {
     store_rows *r;
     int more;
     SS_TRY(store_select(&r, s, err,
@@ -143,7 +143,7 @@ static ss_status read_prompts(const store *s, scores *d, ss_error *err) {
 
 ss_status scores_read(scores *out, const store *s, ss_error *err) {
     SS_TRY(read_metrics(s, out, err));
-    SS_TRY(read_values(s, out, err));
+    SS_TRY(scores_read_values(s, out, err));
     SS_TRY(read_failed(s, out, err));
     return read_prompts(s, out, err);
 }

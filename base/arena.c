@@ -35,9 +35,9 @@ struct arena {
     int n_pieces, current; /* the top lies in the current piece; those after it are empty */
 };
 
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+static size_t arena_round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-static ss_status create(arena **out, size_t limit, int counting, ss_error *err) {
+static ss_status arena_create_as(arena **out, size_t limit, int counting, ss_error *err) {
     arena *a = calloc(1, sizeof *a);
     *out = a;
     if (!a) return error_no_memory(err, "arena", sizeof *a);
@@ -46,9 +46,11 @@ static ss_status create(arena **out, size_t limit, int counting, ss_error *err) 
     return SS_OK;
 }
 
-ss_status arena_create(arena **out, size_t limit, ss_error *err) { return create(out, limit, 0, err); }
+ss_status arena_create(arena **out, size_t limit, ss_error *err) { return arena_create_as(out, limit, 0, err); }
 
-ss_status arena_create_counting(arena **out, size_t limit, ss_error *err) { return create(out, limit, 1, err); }
+ss_status arena_create_counting(arena **out, size_t limit, ss_error *err) {
+    return arena_create_as(out, limit, 1, err);
+}
 
 int arena_is_counting(const arena *a) { return a->counting; }
 int arena_is_counted(const void *p) { return (uintptr_t)p >= NOWHERE; }
@@ -67,12 +69,12 @@ static void drop_pieces(arena *a, int n) {
 /* A mapping that begins on a huge page and is made of whole ones, where it is larger than one. */
 static void *map_piece(size_t bytes, size_t *size) {
     size_t page = bytes > HUGE_PAGE ? HUGE_PAGE : PAGE;
-    *size = round_up(bytes, page);
+    *size = arena_round_up(bytes, page);
     size_t all = *size + page - PAGE;
     if (*size < bytes || all < *size) return NULL;
     void *base = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return NULL;
-    size_t before = round_up((uintptr_t)base, page) - (uintptr_t)base, after = all - before - *size;
+    size_t before = arena_round_up((uintptr_t)base, page) - (uintptr_t)base, after = all - before - *size;
     unsigned char *first = (unsigned char *)base + before;
     if (before) munmap(base, before);
     if (after) munmap(first + *size, after);
@@ -154,7 +156,7 @@ static unsigned char *byte_at(const arena *a, size_t position) {
 }
 
 void *arena_alloc(arena *a, size_t bytes) {
-    size_t need = round_up(bytes, ARENA_ALIGN) + REDZONE;
+    size_t need = arena_round_up(bytes, ARENA_ALIGN) + REDZONE;
     if (need < bytes || need > a->limit - a->top || (!a->counting && !make_room(a, need ? need : ARENA_ALIGN))) {
         a->failed = 1;
         return NULL;
@@ -205,7 +207,7 @@ void arena_trim(arena *a) {
     if (a->n_pieces > 0) {
         drop_pieces(a, a->current + 1);
         const piece *p = &a->piece[a->current];
-        size_t from = round_up(a->top - p->begin, PAGE);
+        size_t from = arena_round_up(a->top - p->begin, PAGE);
         if (from < p->size) madvise(p->base + from, p->size - from, MADV_DONTNEED);
     }
     a->touched = a->top;

@@ -19,7 +19,7 @@ void folder_names_free(folder_names *names) {
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static ss_status add(folder_names *names, const char *name, ss_error *err) {
+static ss_status folder_add(folder_names *names, const char *name, ss_error *err) {
     SS_TRY(ARRAY_ROOM(names->at, names->capacity, names->n + 1, "names of a folder", err));
     names->at[names->n] = text_copy(name);
     if (!names->at[names->n]) return error_no_memory(err, "a file name", strlen(name) + 1);
@@ -39,7 +39,7 @@ ss_status folder_list(const char *folder, folder_names *out, ss_error *err) {
             if (errno) status = error_set_errno(err, SS_ERR_RESOURCE, folder, "cannot list the folder");
             break;
         }
-        if (e->d_name[0] != '.') status = add(out, e->d_name, err);
+        if (e->d_name[0] != '.') status = folder_add(out, e->d_name, err);
     }
     closedir(d);
     if (status != SS_OK) folder_names_free(out);

@@ -176,11 +176,11 @@ char *text_copy(const char *s) {
     return copy ? memcpy(copy, s, n) : NULL;
 }
 
-static int fold(unsigned char ch) { return ch >= 'A' && ch <= 'Z' ? ch + 32 : ch; }
+static int text_fold(unsigned char ch) { return ch >= 'A' && ch <= 'Z' ? ch + 32 : ch; }
 
 int text_equal_fold(const char *a, const char *b) {
-    for (; *a && fold((unsigned char)*a) == fold((unsigned char)*b); a++, b++) {}
-    return fold((unsigned char)*a) == fold((unsigned char)*b);
+    for (; *a && text_fold((unsigned char)*a) == text_fold((unsigned char)*b); a++, b++) {}
+    return text_fold((unsigned char)*a) == text_fold((unsigned char)*b);
 }
 
 static int min2(int a, int b) { return a < b ? a : b; }

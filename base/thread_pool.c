@@ -79,11 +79,11 @@ static uint32_t spin(const thread_pool *p, _Atomic uint32_t *word, uint32_t valu
 
 /* ---- workers ---- */
 
-static void finish(thread_pool *p) {
+static void thread_pool_finish(thread_pool *p) {
     if (atomic_fetch_sub_explicit(&p->left, 1, memory_order_acq_rel) == WAITED_FOR + 1) wake(&p->left);
 }
 
-static void *work(void *context) {
+static void *thread_pool_work(void *context) {
     worker *w = context;
     thread_pool *p = w->pool;
     for (;;) {
@@ -95,7 +95,7 @@ static void *work(void *context) {
                 continue;
             p->run(p->context, w->part);
             atomic_store_explicit(&w->state, IDLE, memory_order_release);
-            finish(p);
+            thread_pool_finish(p);
         } else if (seen == ASLEEP || atomic_compare_exchange_strong_explicit(
                                          &w->state, &seen, ASLEEP, memory_order_acq_rel, memory_order_acquire)) {
             sleep_while(&w->state, ASLEEP);
@@ -130,7 +130,7 @@ static void start(thread_pool *p) {
     for (; p->started < p->wanted; p->started++) {
         worker *w = &p->worker[p->started];
         *w = (worker){.part = p->started + 1, .pool = p};
-        if (pthread_create(&w->thread, &attributes, work, w) != 0) break;
+        if (pthread_create(&w->thread, &attributes, thread_pool_work, w) != 0) break;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
@@ -184,7 +184,7 @@ static void help(thread_pool *p, int posted) {
                                                      memory_order_relaxed))
             continue;
         p->run(p->context, w->part);
-        finish(p);
+        thread_pool_finish(p);
     }
 }
 

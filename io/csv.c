@@ -37,10 +37,10 @@ ss_status(csv_error)(ss_error *err, const char *path, int line, const char *fmt,
     return error_set(err, SS_ERR_INPUT, where, "%s", message);
 }
 
-static ss_status bad(const cursor *c, const char *fmt, ...) BASE_PRINTF(2, 3);
-#define bad(...) (bad(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
+static ss_status csv_bad(const cursor *c, const char *fmt, ...) BASE_PRINTF(2, 3);
+#define csv_bad(...) (csv_bad(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
-static ss_status(bad)(const cursor *c, const char *fmt, ...) {
+static ss_status(csv_bad)(const cursor *c, const char *fmt, ...) {
     char where[512], message[512];
     va_list args;
     va_start(args, fmt);
@@ -62,13 +62,13 @@ static ss_status read_quoted(cursor *c, char **field) {
         } else if (*from == '\n') {
             c->line++;
         } else if (*from == '\0') {
-            return bad(c, "has a NUL character");
+            return csv_bad(c, "has a NUL character");
         }
         *to++ = *from;
     }
     if (from == c->end) {
         c->line = opened;
-        return bad(c, "a quoted field begins here and does not end");
+        return csv_bad(c, "a quoted field begins here and does not end");
     }
     *to = '\0';
     c->at = from + 1;
@@ -78,8 +78,8 @@ static ss_status read_quoted(cursor *c, char **field) {
 static ss_status read_bare(cursor *c, char **field) {
     *field = c->at;
     for (; c->at < c->end && *c->at != ',' && *c->at != '\n' && *c->at != '\r'; c->at++) {
-        if (*c->at == '"') return bad(c, "has a quote inside a field that does not begin with one");
-        if (*c->at == '\0') return bad(c, "has a NUL character");
+        if (*c->at == '"') return csv_bad(c, "has a quote inside a field that does not begin with one");
+        if (*c->at == '\0') return csv_bad(c, "has a NUL character");
     }
     return SS_OK;
 }
@@ -93,11 +93,11 @@ static ss_status csv_read_row(cursor *c, int *fields) {
         SS_TRY(c->at < c->end && *c->at == '"' ? read_quoted(c, &field) : read_bare(c, &field));
         char after = c->at < c->end ? *c->at : '\n';
         if (after != ',' && after != '\n' && !(after == '\r' && c->at + 1 < c->end && c->at[1] == '\n'))
-            return bad(c,
-                       after == '\r' ? "has a carriage return without a line feed" : "has text after a closing quote");
+            return csv_bad(c, after == '\r' ? "has a carriage return without a line feed"
+                                            : "has text after a closing quote");
         SS_TRY(ARRAY_ROOM(t->cells, t->cell_capacity, t->cell_count + 1, t->path, c->err));
         t->cells[t->cell_count++] = field;
-        if (++*fields > CSV_MAX_COLUMNS) return bad(c, "has more than %d fields", CSV_MAX_COLUMNS);
+        if (++*fields > CSV_MAX_COLUMNS) return csv_bad(c, "has more than %d fields", CSV_MAX_COLUMNS);
         *c->at = '\0'; /* at the end of the data this is the terminator */
         c->at += after == '\r' ? 2 : 1;
         if (after != ',') return SS_OK;
@@ -113,10 +113,11 @@ static ss_status check_header(cursor *c, int fields) {
     c->t->columns = fields;
     for (size_t i = 0; fields == 1 && i < sizeof OTHERS / sizeof *OTHERS; i++)
         if (strchr(c->t->cells[0], OTHERS[i].sign))
-            return c->line = 1, bad(c,
-                                    "has %s between its fields; expected commas: save it as CSV with commas (and with "
-                                    "points in numbers)",
-                                    OTHERS[i].name);
+            return c->line = 1,
+                   csv_bad(c,
+                           "has %s between its fields; expected commas: save it as CSV with commas (and with "
+                           "points in numbers)",
+                           OTHERS[i].name);
     return SS_OK;
 }
 
@@ -129,15 +130,15 @@ static ss_status csv_read_rows(cursor *c) {
         if (t->rows == 0) SS_TRY(check_header(c, fields));
         if (fields != t->columns) {
             c->line = line;
-            return bad(c, "has %d fields; expected %d, as in the header", fields, t->columns);
+            return csv_bad(c, "has %d fields; expected %d, as in the header", fields, t->columns);
         }
         t->lines[t->rows++] = line;
     }
-    if (t->rows == 0) return bad(c, "is empty; expected a header row");
+    if (t->rows == 0) return csv_bad(c, "is empty; expected a header row");
     for (int i = 0; i < t->columns; i++)
         for (int j = 0; j < i; j++)
             if (strcmp(t->cells[i], t->cells[j]) == 0)
-                return c->line = 1, bad(c, "has two columns called '%s'", t->cells[i]);
+                return c->line = 1, csv_bad(c, "has two columns called '%s'", t->cells[i]);
     return SS_OK;
 }
 

@@ -49,7 +49,7 @@ const char *pickle_kind_name(const pickle_object *o) {
     return NAMES[o->kind];
 }
 
-static ss_status fail_at(const pickle *p, size_t at, ss_error *err, const char *fmt, va_list args) {
+static ss_status pickle_fail_at(const pickle *p, size_t at, ss_error *err, const char *fmt, va_list args) {
     char message[1024];
     vsnprintf(message, sizeof message, fmt, args);
     return error_set(err, SS_ERR_INPUT, p->file, "%s%sbyte %zu: %s", p->part ? p->part : "", p->part ? ", " : "",
@@ -59,7 +59,7 @@ static ss_status fail_at(const pickle *p, size_t at, ss_error *err, const char *
 ss_status(pickle_fail)(const pickle *p, size_t at, ss_error *err, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    ss_status status = fail_at(p, at, err, fmt, args);
+    ss_status status = pickle_fail_at(p, at, err, fmt, args);
     va_end(args);
     return status;
 }
@@ -67,7 +67,7 @@ ss_status(pickle_fail)(const pickle *p, size_t at, ss_error *err, const char *fm
 ss_status(machine_fail)(const machine *m, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    ss_status status = fail_at(m->p, m->op_at, m->err, fmt, args);
+    ss_status status = pickle_fail_at(m->p, m->op_at, m->err, fmt, args);
     va_end(args);
     return status;
 }

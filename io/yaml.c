@@ -45,10 +45,10 @@ static void *yaml_keep(yaml_file *f, size_t bytes) {
     return b + 1;
 }
 
-static ss_status fail_at(const reader *r, yaml_mark_t mark, const char *fmt, ...) BASE_PRINTF(3, 4);
-#define fail_at(...) (fail_at(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
+static ss_status yaml_fail_at(const reader *r, yaml_mark_t mark, const char *fmt, ...) BASE_PRINTF(3, 4);
+#define yaml_fail_at(...) (yaml_fail_at(__VA_ARGS__), error_code(SS_ERR_INPUT)) /* base/error.h */
 
-static ss_status(fail_at)(const reader *r, yaml_mark_t mark, const char *fmt, ...) {
+static ss_status(yaml_fail_at)(const reader *r, yaml_mark_t mark, const char *fmt, ...) {
     yaml_node at = {.kind = YAML_SCALAR, .line = (int)mark.line + 1, .column = (int)mark.column + 1};
     at.end_line = at.line, at.end_column = at.column + 1;
     char message[512];
@@ -67,8 +67,8 @@ static ss_status parser_error(const reader *r) {
         snprintf(where, sizeof where, "%s: byte %zu", r->file->path, p->problem_offset);
         return error_set(r->err, SS_ERR_INPUT, where, "is not UTF-8 text: %s", p->problem ? p->problem : "unreadable");
     }
-    if (p->context) return fail_at(r, p->problem_mark, "is not YAML: %s, %s", p->problem, p->context);
-    return fail_at(r, p->problem_mark, "is not YAML: %s", p->problem ? p->problem : "unreadable");
+    if (p->context) return yaml_fail_at(r, p->problem_mark, "is not YAML: %s, %s", p->problem, p->context);
+    return yaml_fail_at(r, p->problem_mark, "is not YAML: %s", p->problem ? p->problem : "unreadable");
 }
 
 static ss_status next_event(reader *r, yaml_event_t *event) {
@@ -90,9 +90,10 @@ static ss_status read_scalar(const reader *r, const yaml_event_t *e, yaml_node *
     const char *value = (const char *)e->data.scalar.value;
     size_t n = e->data.scalar.length;
     if (e->data.scalar.anchor)
-        return fail_at(r, e->start_mark, "an anchor ('&%s') is not allowed here", e->data.scalar.anchor);
-    if (e->data.scalar.tag) return fail_at(r, e->start_mark, "a tag ('%s') is not allowed here", e->data.scalar.tag);
-    if (memchr(value, 0, n)) return fail_at(r, e->start_mark, "a NUL character is not allowed here");
+        return yaml_fail_at(r, e->start_mark, "an anchor ('&%s') is not allowed here", e->data.scalar.anchor);
+    if (e->data.scalar.tag)
+        return yaml_fail_at(r, e->start_mark, "a tag ('%s') is not allowed here", e->data.scalar.tag);
+    if (memchr(value, 0, n)) return yaml_fail_at(r, e->start_mark, "a NUL character is not allowed here");
     char *copy = yaml_keep(r->file, n + 1);
     if (!copy) return error_no_memory(r->err, r->file->path, n + 1);
     memcpy(copy, value, n);
@@ -142,7 +143,7 @@ static ss_status read_items(reader *r, yaml_event_type_t until, int depth, node_
         ss_status status = SS_OK;
         int is_key = until == YAML_MAPPING_END_EVENT && list->count % 2 == 0;
         if (is_key && e.type != YAML_SCALAR_EVENT && e.type != YAML_ALIAS_EVENT)
-            status = fail_at(r, e.start_mark, "a key must be a word, not a list or a mapping");
+            status = yaml_fail_at(r, e.start_mark, "a key must be a word, not a list or a mapping");
         if (status == SS_OK) status = read_node(r, &e, depth + 1, &item);
         yaml_event_delete(&e);
         SS_TRY(status);
@@ -154,9 +155,9 @@ static ss_status read_collection(reader *r, const yaml_event_t *e, int depth, ya
     int is_mapping = e->type == YAML_MAPPING_START_EVENT;
     const yaml_char_t *anchor = is_mapping ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
     const yaml_char_t *tag = is_mapping ? e->data.mapping_start.tag : e->data.sequence_start.tag;
-    if (anchor) return fail_at(r, e->start_mark, "an anchor ('&%s') is not allowed here", anchor);
-    if (tag) return fail_at(r, e->start_mark, "a tag ('%s') is not allowed here", tag);
-    if (depth >= YAML_DEPTH) return fail_at(r, e->start_mark, "is nested deeper than %d levels", YAML_DEPTH);
+    if (anchor) return yaml_fail_at(r, e->start_mark, "an anchor ('&%s') is not allowed here", anchor);
+    if (tag) return yaml_fail_at(r, e->start_mark, "a tag ('%s') is not allowed here", tag);
+    if (depth >= YAML_DEPTH) return yaml_fail_at(r, e->start_mark, "is nested deeper than %d levels", YAML_DEPTH);
     node_list list = {0};
     yaml_mark_t end = e->end_mark;
     ss_status status = read_items(r, is_mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth, &list, &end);
@@ -179,8 +180,8 @@ static ss_status read_node(reader *r, const yaml_event_t *e, int depth, yaml_nod
     case YAML_SEQUENCE_START_EVENT:
     case YAML_MAPPING_START_EVENT: return read_collection(r, e, depth, node);
     case YAML_ALIAS_EVENT:
-        return fail_at(r, e->start_mark, "an alias ('*%s') is not allowed here", e->data.alias.anchor);
-    default: return fail_at(r, e->start_mark, "expected a word, a list or a mapping");
+        return yaml_fail_at(r, e->start_mark, "an alias ('*%s') is not allowed here", e->data.alias.anchor);
+    default: return yaml_fail_at(r, e->start_mark, "expected a word, a list or a mapping");
     }
 }
 
@@ -191,7 +192,7 @@ static ss_status expect(reader *r, yaml_event_type_t type, const char *otherwise
     yaml_event_type_t found = e.type;
     yaml_mark_t mark = e.start_mark;
     yaml_event_delete(&e);
-    return found == type ? SS_OK : fail_at(r, mark, "%s", otherwise);
+    return found == type ? SS_OK : yaml_fail_at(r, mark, "%s", otherwise);
 }
 
 static ss_status read_document(reader *r) {

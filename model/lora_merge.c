@@ -61,7 +61,7 @@ typedef struct term_work {
     float *out;
 } term_work;
 
-static void add_rows(void *context, int64_t first, int64_t end, int part) {
+static void lora_add_rows(void *context, int64_t first, int64_t end, int part) {
     const term_work *w = context;
     const int64_t columns = w->columns;
     for (int64_t i = first; i < end; i++) {
@@ -83,7 +83,7 @@ static ss_status lora_merge_add_term(const lora_term *t, int64_t columns, int64_
     float *sums = up ? malloc(bytes) : NULL;
     ss_status status = sums ? SS_OK : up ? error_no_memory(err, t->down->name, bytes) : err->code;
     term_work work = {t, columns, first, end, top, up, down, sums, out};
-    if (status == SS_OK) status = thread_pool_for_once(threads, rows, 0, add_rows, &work, err);
+    if (status == SS_OK) status = thread_pool_for_once(threads, rows, 0, lora_add_rows, &work, err);
     free(sums);
     free(up);
     free(down);

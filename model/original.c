@@ -205,14 +205,15 @@ const char *original_prefix(const original *o, const char *component) {
 
 /* ---- weights ---- */
 
-static int64_t count_of(const json_t *config, const char *key) {
+static int64_t original_count_of(const json_t *config, const char *key) {
     const json_t *value = json_object_get(config, key);
     return json_is_array(value) ? (int64_t)json_array_size(value) : json_integer_value(value);
 }
 
 static map_numbers numbers_of(const json_t *config) {
-    const int64_t layers = count_of(config, "layers_per_block"), blocks = count_of(config, "num_layers"),
-                  widths = count_of(config, "block_out_channels");
+    const int64_t layers = original_count_of(config, "layers_per_block"),
+                  blocks = original_count_of(config, "num_layers"),
+                  widths = original_count_of(config, "block_out_channels");
     const int64_t known = blocks ? blocks : widths; /* what is out of bounds is refused where the config is parsed */
     return (map_numbers){.layers = layers > 0 && layers < 1000 ? (int)layers + 1 : 1,
                          .blocks = known > 0 && known < 10000 ? (int)known : 0};
@@ -220,7 +221,7 @@ static map_numbers numbers_of(const json_t *config) {
 
 /* text_projection.weight, as wide as the states. */
 static ss_status original_add_identity(view_tensors *list, const json_t *config, ss_error *err) {
-    const int64_t width = count_of(config, "hidden_size");
+    const int64_t width = original_count_of(config, "hidden_size");
     text name = {0};
     text_add(&name, "text_projection.weight");
     view_tensor *t = view_tensors_add(list, &name, NULL, err);
@@ -261,10 +262,10 @@ ss_status original_component_weights(const char *path, const char *component, co
     *out = NULL;
     SS_TRY(checkpoint_open(&file, path, err));
     const char *wrapper = has_names(file, "", WRAPPER, "") ? WRAPPER : "";
-    const int64_t width = count_of(config, "hidden_size");
+    const int64_t width = original_count_of(config, "hidden_size");
     struct source s = {.component = component, .prefix = ""};
     if (strcmp(component, "vae") == 0 && has_names(file, wrapper, "", "decoder.mid.block_1.")) s.map = &ORIGINAL_VAE;
-    else if (strcmp(component, "text_encoder") == 0 && width == count_of(config, "projection_dim") &&
+    else if (strcmp(component, "text_encoder") == 0 && width == original_count_of(config, "projection_dim") &&
              has_names(file, wrapper, "", "text_model.") && !checkpoint_find(file, projection)) {
         s.map = &ORIGINAL_CLIP_BARE;
         s.identity = 1;

@@ -211,7 +211,7 @@ static void turn_values(char *out, const char *data, int64_t rows, int64_t colum
             memcpy(out + (size_t)(i * rows + r) * element, data + (size_t)(r * columns + i) * element, element);
 }
 
-static ss_status read_values(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
+static ss_status weights_read_values(const void *from, int64_t first, int64_t n, void *out, ss_error *err) {
     return checkpoint_read(from, first, n, out, err);
 }
 
@@ -261,7 +261,7 @@ static void bind_from_file(binder *b, weight_item *item, const char *prefixes, c
     text_free(&message);
     if (!fits) return;
     item->w->source = source_view(row->kind, e->ndim, e->shape, type, NULL);
-    item->w->values = (weight_values){row->kind == WEIGHT_TRANSPOSED ? weights_read_turned : read_values, e};
+    item->w->values = (weight_values){row->kind == WEIGHT_TRANSPOSED ? weights_read_turned : weights_read_values, e};
     item->entry = e;
     item->type = e->dtype;
     weights_compare_names(b, found, n, e);

@@ -377,7 +377,7 @@ static ss_status begin_journal(scorer *w, const char *partial, ss_error *err) {
     return SS_OK;
 }
 
-static ss_status work(scorer *w, ss_error *err) {
+static ss_status score_files_work(scorer *w, ss_error *err) {
     ss_status status = SS_OK;
     for (int i = 0; status == SS_OK && w->n_images && i < w->c->n; i++) {
         status = score_files_check_stop(w, err);
@@ -404,7 +404,7 @@ ss_status score_files(const collection *c, const collection *others, const study
     ss_status status =
         partial.failed ? error_no_memory(err, "a file name", 1) : score_files_prepare(&w, out_path, partial.s, err);
     if (status == SS_OK && out_path) status = begin_journal(&w, partial.s, err);
-    if (status == SS_OK) status = work(&w, err);
+    if (status == SS_OK) status = score_files_work(&w, err);
     if (w.journal && fclose(w.journal) != 0 && status == SS_OK)
         status = error_set_errno(err, SS_ERR_RESOURCE, partial.s, "cannot write");
     if (status == SS_OK && target) {

@@ -164,7 +164,7 @@ static ss_status open_for_writing(store *s, ss_error *err) {
     return begin_writing(s, err);
 }
 
-static ss_status create(store *s, const plan *p, const char *numeric_class, ss_error *err) {
+static ss_status store_create_new(store *s, const plan *p, const char *numeric_class, ss_error *err) {
     SS_TRY(file_make_folder(s->folder, err));
     SS_TRY(check_empty(s, err)); /* before the lock, which is a file in the folder; after it, for who came second */
     SS_TRY(take_lock(s, err));
@@ -182,7 +182,7 @@ ss_status store_create(store **out, const char *folder, const plan *p, const cha
     store *s = NULL;
     *out = NULL;
     SS_TRY(new_store(&s, folder, STORE_WRITE, err));
-    ss_status status = create(s, p, numeric_class, err);
+    ss_status status = store_create_new(s, p, numeric_class, err);
     if (status == SS_OK) *out = s;
     else store_close(s);
     return status;

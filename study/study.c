@@ -432,7 +432,7 @@ static ss_status set_places(loader *l, const char *path, const study_places *pla
     return SS_OK;
 }
 
-static ss_status load(loader *l, const char *path, const study_places *places) {
+static ss_status study_load_keys(loader *l, const char *path, const study_places *places) {
     study *y = l->y;
     size_t size;
     SS_TRY(yaml_read_file(path, &y->file, l->err));
@@ -453,7 +453,7 @@ ss_status study_load(study **out, const char *path, const study_places *places, 
     if (!y) return error_no_memory(err, "a study", sizeof *y);
     y->store_version = places ? places->store_version : 0;
     loader l = {.y = y, .err = err, .model = places ? places->model : NULL};
-    ss_status status = load(&l, path, places);
+    ss_status status = study_load_keys(&l, path, places);
     if (places && places->rules) y->rules = *places->rules;
     if (status == SS_OK) *out = y;
     else study_free(y);

@@ -35,7 +35,7 @@ void reference_head_norms(compute *c, tensor x, const float *gram, tensor norm, 
 }
 
 /* Columns [first, first + PRODUCT_COLUMNS) of a head's Gram matrix as a panel of the product kernel. */
-static void pack_panel(float *panel, const float *gram, int64_t d, int64_t first) {
+static void activations_pack_panel(float *panel, const float *gram, int64_t d, int64_t first) {
     int64_t width = d - first < PRODUCT_COLUMNS ? d - first : PRODUCT_COLUMNS;
     for (int64_t a = 0; a < d; a++, panel += PRODUCT_COLUMNS) {
         memcpy(panel, gram + a * d + first, (size_t)width * sizeof *panel);
@@ -50,7 +50,8 @@ static void project_head(const kernel *k, tensor x, int64_t b, int64_t h, const 
     static const float ZERO[PRODUCT_COLUMNS] = {0};
     int64_t n = x.dim[1], d = x.dim[3], panels = (d + PRODUCT_COLUMNS - 1) / PRODUCT_COLUMNS;
     float *tile = scratch + panels * d * PRODUCT_COLUMNS;
-    for (int64_t p = 0; p < panels; p++) pack_panel(scratch + p * d * PRODUCT_COLUMNS, gram, d, p * PRODUCT_COLUMNS);
+    for (int64_t p = 0; p < panels; p++)
+        activations_pack_panel(scratch + p * d * PRODUCT_COLUMNS, gram, d, p * PRODUCT_COLUMNS);
     for (int64_t j = 0; j < n; j += PRODUCT_ROWS) {
         const float *row[PRODUCT_ROWS];
         float *out[PRODUCT_ROWS];

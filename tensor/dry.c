@@ -32,7 +32,7 @@ static void dry_download(compute *c, float *host, tensor x) {
 }
 
 /* Takes and releases the scratch of the cpu backend's operation. */
-static void take(compute *c, size_t bytes) {
+static void dry_take(compute *c, size_t bytes) {
     arena_mark mark = arena_get_mark(c->scratch);
     if (!arena_alloc(c->scratch, bytes))
         error_set(&c->error, SS_ERR_RESOURCE, NULL, "out of scratch memory: %zu bytes in use, %zu more asked for",
@@ -42,8 +42,8 @@ static void take(compute *c, size_t bytes) {
 
 static void take_product(compute *c, size_t inputs, size_t scratch) {
     arena_mark mark = arena_get_mark(c->scratch);
-    if (inputs == 0 || arena_alloc(c->scratch, inputs)) take(c, scratch);
-    else take(c, inputs); /* reports that memory is exhausted */
+    if (inputs == 0 || arena_alloc(c->scratch, inputs)) dry_take(c, scratch);
+    else dry_take(c, inputs); /* reports that memory is exhausted */
     arena_release(c->scratch, mark);
 }
 
@@ -66,14 +66,14 @@ static void dry_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w
     (void)w;
     (void)eps;
     (void)act;
-    take(c, cpu_batch_norm_scratch(x));
+    dry_take(c, cpu_batch_norm_scratch(x));
 }
 
 static void dry_group_moments(compute *c, tensor moments, tensor x, int groups, float eps) {
     (void)moments;
     (void)groups;
     (void)eps;
-    take(c, cpu_group_moments_scratch(x));
+    dry_take(c, cpu_group_moments_scratch(x));
 }
 
 static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, const weight *gamma, const weight *beta,
@@ -83,7 +83,7 @@ static void dry_group_apply(compute *c, tensor out, tensor x, tensor moments, co
     (void)gamma;
     (void)beta;
     (void)act;
-    take(c, cpu_group_apply_scratch(x));
+    dry_take(c, cpu_group_apply_scratch(x));
 }
 
 static void dry_embed(compute *c, tensor out, const weight *table, const int32_t *ids) {

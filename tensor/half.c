@@ -30,7 +30,7 @@ static uint32_t bits_of(float f) {
     return bits;
 }
 
-static uint16_t to_bf16(float f) {
+static uint16_t half_to_bf16(float f) {
     uint32_t bits = bits_of(f), is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
     return (uint16_t)(is_nan ? bits >> 16 | 0x40u : (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
 }
@@ -52,7 +52,7 @@ void half_round(void *to, const float *from, tensor_type type, int64_t n) {
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        uint16_t half = type == TENSOR_F16 ? to_f16(from[i]) : to_bf16(from[i]);
+        uint16_t half = type == TENSOR_F16 ? to_f16(from[i]) : half_to_bf16(from[i]);
         memcpy(out + 2 * i, &half, sizeof half);
     }
 }

@@ -243,7 +243,7 @@ static void mask_scores(const attention_block *b, float *s, int64_t first, int w
 /* ---- statistics ---- */
 
 /* The r-th largest of the lanes: at least r of the row's scores reach it. */
-static float bound_of_largest(vec a, int r) {
+static float attention_tiles_bound(vec a, int r) {
     for (int i = 1; i < r; i++) {
         __mmask16 below = _mm512_cmp_ps_mask((__m512)a, _mm512_set1_ps(largest(a)), _CMP_LT_OQ);
         a = (vec)_mm512_mask_blend_ps(below, _mm512_set1_ps(-INFINITY), (__m512)a);
@@ -257,8 +257,8 @@ static float power_of(const row_state *t, float score, float m) {
 }
 
 /* The sum of the r largest e of row i, in units of its last reference. */
-static double sum_of_largest(const row_state *t, const kept *keep, int64_t keys, int i, int r) {
-    float top[ATTENTION_MAX_R] = {0}, bound = bound_of_largest(t->top[i], r), m = t->m[i]; /* top falls */
+static double attention_tiles_largest(const row_state *t, const kept *keep, int64_t keys, int i, int r) {
+    float top[ATTENTION_MAX_R] = {0}, bound = attention_tiles_bound(t->top[i], r), m = t->m[i]; /* top falls */
     float least = power_of(t, bound, m) * 0.9999f; /* neighbouring scores may change places by rounding */
     double sum = 0;
     for (int64_t first = 0; first < keys; first += BLOCK, keep++) {
@@ -300,8 +300,8 @@ INLINE void add_mass_of(double *mass, const float *e, int64_t stride, const vec 
     }
 }
 
-static void add_mass(const attention_block *b, const kept *keep, int64_t keys, const float m[ATTENTION_ROWS],
-                     const float inverse[ATTENTION_ROWS]) {
+static void attention_tiles_add_mass(const attention_block *b, const kept *keep, int64_t keys,
+                                     const float m[ATTENTION_ROWS], const float inverse[ATTENTION_ROWS]) {
     vec scale[ATTENTION_ROWS];
     for (int64_t first = 0; first < keys; first += BLOCK, keep++) {
         int width = (int)(keys - first < BLOCK ? keys - first : BLOCK);
@@ -347,7 +347,8 @@ static void rescale_output(row_state *t, const operands *a, int n) {
 }
 
 /* Sums to results. */
-static void finish(attention_block *b, const row_state *t, const operands *a, const kept *keep, int64_t keys) {
+static void attention_tiles_finish(attention_block *b, const row_state *t, const operands *a, const kept *keep,
+                                   int64_t keys) {
     double total[ATTENTION_ROWS], log_sum[ATTENTION_ROWS] __attribute__((aligned(64))) = {0};
     float inverse[ATTENTION_ROWS];
     for (int i = 0; i < b->rows; i++) {
@@ -357,10 +358,10 @@ static void finish(attention_block *b, const row_state *t, const operands *a, co
         for (int64_t x = 0; x < a->width; x += LANES)
             store(a->o + i * a->width + x, load(a->o + i * a->width + x) * spread(inverse[i]));
     }
-    if (b->mass && keep) add_mass(b, keep, keys, t->m, inverse);
+    if (b->mass && keep) attention_tiles_add_mass(b, keep, keys, t->m, inverse);
     if (b->concentration)
         for (int i = b->observe_begin; i < b->observe_end; i++)
-            *b->concentration += sum_of_largest(t, keep, keys, i, b->r) / total[i];
+            *b->concentration += attention_tiles_largest(t, keep, keys, i, b->r) / total[i];
     if (!b->with_lse && !b->entropy) return;
     logarithms(log_sum, b->rows);
     for (int i = 0; i < b->rows && b->with_lse; i++) b->lse[i] = (double)t->m[i] * LN_2 + log_sum[i];
@@ -368,7 +369,7 @@ static void finish(attention_block *b, const row_state *t, const operands *a, co
         *b->entropy += log_sum[i] - sum_lanes(t->product[i], spread(0)) / total[i] * LN_2;
 }
 
-static void attend(attention_block *b) {
+static void attention_tiles_attend(attention_block *b) {
     int64_t keys = attention_round_up(b->n_keys, GROUP), blocks = (keys + BLOCK - 1) / BLOCK;
     float s[2][ATTENTION_ROWS * BLOCK] __attribute__((aligned(64)));
     tile_registers registers;
@@ -407,14 +408,15 @@ static void attend(attention_block *b) {
     }
     for (int piece = 0; piece < a.parts * (width_before / GROUP); piece++)
         multiply_values(&a, (blocks - 1) * BLOCK, s[~blocks & 1], width_before / GROUP, piece);
-    finish(b, &t, &a, keep, keys);
+    attention_tiles_finish(b, &t, &a, keep, keys);
     tiles_end(before);
 }
 
 /* ---- for edits ---- */
 
-/* The weights of a block's keys as `attend` has them: by the same scores, with the reference next below lse. */
-static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double *w, double *rounded) {
+/* The weights of a block's keys as `attention_tiles_attend` has them: by the same scores, with the reference next below
+ * lse. */
+static void attention_tiles_weights(attention_block *b, const double lse[ATTENTION_ROWS], double *w, double *rounded) {
     int64_t keys = attention_round_up(b->n_keys, GROUP);
     float s[ATTENTION_ROWS * BLOCK] __attribute__((aligned(64)));
     double m[ATTENTION_ROWS], scale[ATTENTION_ROWS] __attribute__((aligned(64)));
@@ -451,7 +453,7 @@ static void weights(attention_block *b, const double lse[ATTENTION_ROWS], double
     tiles_end(before);
 }
 
-static int64_t scratch_floats(int rows, int64_t keys, int64_t d) {
+static int64_t attention_tiles_scratch(int rows, int64_t keys, int64_t d) {
     (void)rows;
     int64_t blocks = (keys + BLOCK - 1) / BLOCK, parts = attention_round_up(d, GROUP) / GROUP;
     return parts * (PAIR_OF_TILES / 4) + blocks * (int64_t)(sizeof(kept) / 4) + ATTENTION_ROWS * keys;
@@ -462,9 +464,9 @@ static int64_t scratch_floats(int rows, int64_t keys, int64_t d) {
 const attention_kernel JOIN(attention_tiles_, KERNEL_ISA) = {
     .columns = GROUP,
     .rounds = 1,
-    .scratch_floats = scratch_floats,
+    .scratch_floats = attention_tiles_scratch,
     .pack_keys = tile_pack_keys,
     .pack_values = tile_pack_values,
-    .block = attend,
-    .weights = weights,
+    .block = attention_tiles_attend,
+    .weights = attention_tiles_weights,
 };

@@ -40,8 +40,8 @@ static inline uvec product(uvec a, uvec b) { return (a & 0xFFFFFFFFu) * (b & 0xF
 static inline dvec root(dvec x) { return (dvec){sqrt(x[0]), sqrt(x[1])}; }
 #endif
 
-static inline dvec spread(double x) { return (dvec){0} + x; }
-static inline dvec choose(ivec m, dvec a, dvec b) { return (dvec)(((ivec)a & m) | ((ivec)b & ~m)); }
+static inline dvec gaussians_spread(double x) { return (dvec){0} + x; }
+static inline dvec gaussians_choose(ivec m, dvec a, dvec b) { return (dvec)(((ivec)a & m) | ((ivec)b & ~m)); }
 
 /* The blocks of LANES counters; words in the lower halves of out, anything in the upper ones. */
 static inline void blocks(const philox *r, uvec counter, uvec out[4]) {
@@ -89,7 +89,7 @@ static inline dvec log_of(dvec x) {
 
 /* cos(2 pi v) for v in [0, 1]: the nearest quarter turn taken off exactly, fdlibm's k_sin.c and k_cos.c on the rest. */
 static inline dvec cos_of_turns(dvec v) {
-    const dvec magic = spread(0x1.8p52);
+    const dvec magic = gaussians_spread(0x1.8p52);
     dvec t = v * 4.0 + magic;
     ivec quarter = (ivec)t & 3;
     dvec x = (v - (t - magic) * 0.25) * 6.283185307179586476925, z = x * x;
@@ -106,7 +106,7 @@ static inline dvec cos_of_turns(dvec v) {
     c = c * z + 4.16666666666666019037e-02;
     dvec half = 0.5 * z, w = 1.0 - half;
     c = w + (((1.0 - w) - half) + z * z * c);
-    dvec y = choose((quarter & 1) == 0, c, s); /* cos, -sin, -cos, sin */
+    dvec y = gaussians_choose((quarter & 1) == 0, c, s); /* cos, -sin, -cos, sin */
     ivec minus = (((quarter + 1) & 2) != 0);
     return (dvec)((ivec)y ^ (minus & INT64_MIN));
 }

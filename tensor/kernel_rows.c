@@ -16,7 +16,7 @@
  * one divides into subnormal numbers, at a hundred cycles each. */
 
 /* m ? a : b by lanes. */
-static inline vec choose(ivec m, vec a, vec b) { return (vec)(((ivec)a & m) | ((ivec)b & ~m)); }
+static inline vec rows_choose(ivec m, vec a, vec b) { return (vec)(((ivec)a & m) | ((ivec)b & ~m)); }
 
 /* e^x within 1.5 units in the last place for -86.5 <= x <= 87; beyond that its value at the end of the range. NaN stays
  * NaN. Cephes' expf: n = round(x / ln 2), a polynomial on the rest, n into the exponent. */
@@ -48,7 +48,7 @@ static inline vec inverse_of(vec d) {
 static inline vec logistic(vec u) { return inverse_of(1.0f + exp_of(-u)); }
 
 static inline vec none(vec x) { return x; }
-static inline vec relu(vec x) { return choose(x < 0.0f, (vec){0}, x); }
+static inline vec relu(vec x) { return rows_choose(x < 0.0f, (vec){0}, x); }
 static inline vec silu(vec x) { return x * logistic(x); }
 static inline vec quick_gelu(vec x) { return x * logistic(1.702f * x); }
 
@@ -64,7 +64,7 @@ static inline vec gelu_tanh(vec x) {
  * 12 bits, or rounding it would cost a^2 units in the last place. */
 static inline vec gelu_erf(vec x) {
     vec a = (vec)((ivec)x & 0x7FFFFFFF);
-    a = choose(a > 13.25f, (vec){0} + 13.25f, a);
+    a = rows_choose(a > 13.25f, (vec){0} + 13.25f, a);
     vec h = (vec)((ivec)a & ~0xFFF);
     vec d = 0.5f * ((a - h) * (a + h));                          /* at most 0.05 */
     vec f = madd(d, spread(0.041666667f), spread(-0.16666667f)); /* e^-d */
@@ -81,7 +81,7 @@ static inline vec gelu_erf(vec x) {
     r = madd(r, t, spread(0.13985781f));
     r = madd(r, t, spread(0.13962165f));
     vec below = e * (r * t); /* Phi(-a) */
-    return x * choose(x < 0.0f, below, 1.0f - below);
+    return x * rows_choose(x < 0.0f, below, 1.0f - below);
 }
 
 typedef vec function(vec x);
@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) void apply(float *out, const float 
     memcpy(out + i, rest, bytes);
 }
 
-static void activate(float *out, const float *x, int64_t n, activation act) {
+static void rows_activate(float *out, const float *x, int64_t n, activation act) {
     switch (act) {
     case ACT_NONE: apply(out, x, n, none); break;
     case ACT_SILU: apply(out, x, n, silu); break;
@@ -116,7 +116,7 @@ static void activate(float *out, const float *x, int64_t n, activation act) {
 #define EACH(i, n) _Pragma("GCC ivdep") for (int64_t i = 0; i < (n); i++)
 #endif
 
-static void add(float *out, const float *a, const float *b, int64_t n) { EACH(i, n) out[i] = a[i] + b[i]; }
+static void rows_add(float *out, const float *a, const float *b, int64_t n) { EACH(i, n) out[i] = a[i] + b[i]; }
 
 static void add_value(float *out, const float *a, float b, int64_t n) { EACH(i, n) out[i] = a[i] + b; }
 
@@ -138,7 +138,7 @@ typedef float eight __attribute__((vector_size(32), aligned(4), may_alias));
 typedef double lanes __attribute__((vector_size(64)));
 
 /* In the order of a tree over the 16 lanes. */
-static inline double fold(const lanes *low, const lanes *high) {
+static inline double rows_fold(const lanes *low, const lanes *high) {
     double s[8];
     for (int i = 0; i < 8; i++) s[i] = (*low)[i] + (*high)[i];
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
@@ -151,7 +151,7 @@ static double sum_of(const float *x, int64_t n) {
         low += __builtin_convertvector(*(const eight *)(x + i), lanes);
         high += __builtin_convertvector(*(const eight *)(x + i + 8), lanes);
     }
-    double sum = fold(&low, &high);
+    double sum = rows_fold(&low, &high);
     for (; i < n; i++) sum += (double)x[i];
     return sum;
 }
@@ -166,21 +166,21 @@ static double squares_of(const float *x, int64_t n, double mean) {
         low += a * a;
         high += b * b;
     }
-    double sum = fold(&low, &high);
+    double sum = rows_fold(&low, &high);
     for (; i < n; i++) sum += ((double)x[i] - mean) * ((double)x[i] - mean);
     return sum;
 }
 
 /* Rounds to the nearest, ties to even; a NaN stays one (half_round of half.h). */
-static inline uint32_t to_bf16(float x) {
+static inline uint32_t rows_to_bf16(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return x == x ? (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16 : bits >> 16 | 0x40u;
 }
 
 static void to_pairs(uint32_t *out, const float *x, int64_t n) {
-    EACH(i, n / 2) out[i] = to_bf16(x[2 * i]) | to_bf16(x[2 * i + 1]) << 16;
-    if (n % 2) out[n / 2] = to_bf16(x[n - 1]);
+    EACH(i, n / 2) out[i] = rows_to_bf16(x[2 * i]) | rows_to_bf16(x[2 * i + 1]) << 16;
+    if (n % 2) out[n / 2] = rows_to_bf16(x[n - 1]);
 }
 
 static int64_t magnitudes(uint32_t *out, const float *x, int64_t n, uint32_t least, uint32_t *largest) {
@@ -285,12 +285,12 @@ const kernel PASTE(kernel_, KERNEL_ISA) = {
     .magnitudes = magnitudes,
     .reached = reached,
     .dot = dot,
-    .add = add,
+    .add = rows_add,
     .add_value = add_value,
     .mul = mul,
     .mul_value = mul_value,
     .axpby = axpby,
-    .activate = activate,
+    .activate = rows_activate,
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .gate_add = gate_add,

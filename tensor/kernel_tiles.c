@@ -31,7 +31,7 @@ typedef struct registers {
 #define MULTIPLY(r, sum, rows, columns) _tile_dpbf16ps(sum, rows, columns)
 #define STORE(r, i, to, stride) _tile_stored(i, to, stride)
 
-static void begin(void) {
+static void product_tiles_begin(void) {
     struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t row_bytes[16];
@@ -45,27 +45,27 @@ static void begin(void) {
     _tile_loadconfig(&config);
 }
 
-static void end(void) { _tile_release(); }
+static void product_tiles_end(void) { _tile_release(); }
 #else
 typedef struct registers {
     vec row[8][HEIGHT];
 } registers;
 
 #define ZERO(r, i) memset((r)->row[i], 0, sizeof(r)->row[i])
-#define LOAD(r, i, from, stride) load((r)->row[i], (const char *)(from), stride)
-#define MULTIPLY(r, sum, rows, columns) multiply((r)->row[sum], (r)->row[rows], (r)->row[columns])
-#define STORE(r, i, to, stride) store((r)->row[i], (char *)(to), stride)
+#define LOAD(r, i, from, stride) product_tiles_load((r)->row[i], (const char *)(from), stride)
+#define MULTIPLY(r, sum, rows, columns) product_tiles_multiply((r)->row[sum], (r)->row[rows], (r)->row[columns])
+#define STORE(r, i, to, stride) product_tiles_store((r)->row[i], (char *)(to), stride)
 
-static void load(vec to[HEIGHT], const char *from, size_t stride) {
+static void product_tiles_load(vec to[HEIGHT], const char *from, size_t stride) {
     for (int i = 0; i < HEIGHT; i++) to[i] = *(const loose *)(from + (size_t)i * stride);
 }
 
-static void store(const vec from[HEIGHT], char *to, size_t stride) {
+static void product_tiles_store(const vec from[HEIGHT], char *to, size_t stride) {
     for (int i = 0; i < HEIGHT; i++) *(loose *)(to + (size_t)i * stride) = from[i];
 }
 
 /* Some rows together, so that one sum does not wait for itself. */
-static void multiply(vec sum[HEIGHT], const vec rows[HEIGHT], const vec columns[PAIRS]) {
+static void product_tiles_multiply(vec sum[HEIGHT], const vec rows[HEIGHT], const vec columns[PAIRS]) {
     enum { TOGETHER = 8 };
     for (int first = 0; first < HEIGHT; first += TOGETHER) {
         vec even[TOGETHER], odd[TOGETHER];
@@ -82,8 +82,8 @@ static void multiply(vec sum[HEIGHT], const vec rows[HEIGHT], const vec columns[
     }
 }
 
-static void begin(void) {}
-static void end(void) {}
+static void product_tiles_begin(void) {}
+static void product_tiles_end(void) {}
 #endif
 
 /* `halves` is a constant after inlining. */
@@ -130,7 +130,7 @@ static void multiply_part(const tiles_part *a) {
     else part(a, 1);
 }
 
-static void gather(uint32_t *to, const float *const *row, int n, int64_t first, int64_t end) {
+static void product_tiles_gather(uint32_t *to, const float *const *row, int n, int64_t first, int64_t end) {
     int rows = n > HEIGHT ? 2 * HEIGHT : HEIGHT;
     for (; first < end; first += PAIRS, to += 2 * REGISTER) {
         int64_t pairs = end - first < PAIRS ? end - first : PAIRS;
@@ -143,4 +143,5 @@ static void gather(uint32_t *to, const float *const *row, int n, int64_t first, 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 
-const kernel_tiles PASTE(kernel_tiles_, KERNEL_ISA) = {begin, end, multiply_part, gather};
+const kernel_tiles PASTE(kernel_tiles_, KERNEL_ISA) = {product_tiles_begin, product_tiles_end, multiply_part,
+                                                       product_tiles_gather};

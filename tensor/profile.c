@@ -64,9 +64,9 @@ typedef struct timed {
     double begun;
 } timed;
 
-static timed begin(const compute *c) { return (timed){.p = c->profile, .begun = clock_seconds()}; }
+static timed profile_begin_line(const compute *c) { return (timed){.p = c->profile, .begun = clock_seconds()}; }
 
-static void end(const compute *c, timed t, operation op, double touched) {
+static void profile_end_line(const compute *c, timed t, operation op, double touched) {
     profile_row *r = &t.p->row[op];
     r->seconds += clock_seconds() - t.begun;
     r->calls++;
@@ -122,9 +122,9 @@ static void profiled_destroy(compute *c) {
 #define OP_ATTENTION_KIND(stats) ((stats) ? OP_ATTENTION_STATS : OP_ATTENTION)
 #define OP(name, row, touched)                                                                                         \
     static void profiled_##name OP_PARAMETERS(name) {                                                                  \
-        timed t = begin(c);                                                                                            \
+        timed t = profile_begin_line(c);                                                                               \
         t.p->inner->name OP_ARGUMENTS(name);                                                                           \
-        end(c, t, OP_##row, touched);                                                                                  \
+        profile_end_line(c, t, OP_##row, touched);                                                                     \
     }
 #include "tensor/ops.def"
 

@@ -45,7 +45,7 @@ static void reference_numeric_class(const compute *c, char *out, size_t size) {
 
 /* ---- activations ---- */
 
-static double activate(activation act, double x) {
+static double reference_activate(activation act, double x) {
     switch (act) {
     case ACT_NONE: break;
     case ACT_SILU: return x / (1 + exp(-x));
@@ -62,7 +62,7 @@ void reference_activation(compute *c, tensor out, tensor x, activation act) {
     for (int64_t r = 0; r < rows_count(x); r++) {
         const float *from = rows_at(x, r);
         float *to = rows_at(out, r);
-        for (int64_t i = 0; i < rows_length(x); i++) to[i] = (float)activate(act, (double)from[i]);
+        for (int64_t i = 0; i < rows_length(x); i++) to[i] = (float)reference_activate(act, (double)from[i]);
     }
 }
 
@@ -72,7 +72,7 @@ void reference_geglu(compute *c, tensor out, tensor x, tensor gate) {
         const float *from = rows_at(x, r), *by = rows_at(gate, r);
         float *to = rows_at(out, r);
         for (int64_t i = 0; i < rows_length(x); i++)
-            to[i] = (float)((double)from[i] * activate(ACT_GELU_ERF, (double)by[i]));
+            to[i] = (float)((double)from[i] * reference_activate(ACT_GELU_ERF, (double)by[i]));
     }
 }
 
@@ -88,7 +88,7 @@ void reference_gate_add(compute *c, tensor x, tensor gate, tensor y) {
     }
 }
 
-static void linear(const linear_call *a) {
+static void reference_linear(const linear_call *a) {
     const weight *w = a->w;
     int64_t n_out = w->source.dim[0], n_in = w->source.dim[1];
     for (int64_t r = 0; r < rows_count(a->x); r++) {
@@ -98,14 +98,14 @@ static void linear(const linear_call *a) {
             const float *row = (const float *)w->packed + o * n_in;
             double sum = vector_at(a->bias, o, 0);
             for (int64_t i = 0; i < n_in; i++) sum += (double)from[i] * (double)row[i];
-            to[o] = (float)activate(a->act, sum);
+            to[o] = (float)reference_activate(a->act, sum);
         }
     }
 }
 
 void reference_linears(compute *c, const linear_call *call, int n) {
     for (int i = 0; i < n; i++) {
-        linear(&call[i]);
+        reference_linear(&call[i]);
         if (tensor_is_none(call[i].sum)) continue;
         if (tensor_is_none(call[i].gate)) reference_add(c, call[i].sum, call[i].sum, call[i].out);
         else reference_gate_add(c, call[i].sum, call[i].gate, call[i].out);
@@ -139,8 +139,9 @@ void reference_conv2d(compute *c, tensor out, tensor x, const weight *w, const w
             for (int64_t xx = 0; xx < out.dim[2]; xx++) {
                 float *to = pixel(out, b, y, xx);
                 for (int64_t o = 0; o < out.dim[3]; o++)
-                    to[o] = (float)activate(act, vector_at(bias, o, 0) + convolve_at(x, w, b, y * stride - pad[0],
-                                                                                     xx * stride - pad[1], o));
+                    to[o] =
+                        (float)reference_activate(act, vector_at(bias, o, 0) + convolve_at(x, w, b, y * stride - pad[0],
+                                                                                           xx * stride - pad[1], o));
             }
 }
 
@@ -293,7 +294,8 @@ void reference_group_apply(compute *c, tensor out, tensor x, tensor moments, con
                 const float *mean = (const float *)moments.data + b * moments.stride[0];
                 double d = (double)pixel(x, b, p / x.dim[2], p % x.dim[2])[i] - (double)mean[i];
                 double scaled = d * (double)mean[moments.stride[1] + i] * vector_at(gamma, i, 1);
-                pixel(out, b, p / x.dim[2], p % x.dim[2])[i] = (float)activate(act, scaled + vector_at(beta, i, 0));
+                pixel(out, b, p / x.dim[2], p % x.dim[2])[i] =
+                    (float)reference_activate(act, scaled + vector_at(beta, i, 0));
             }
 }
 
@@ -305,7 +307,8 @@ void reference_batch_norm(compute *c, tensor out, tensor x, const batch_norm *w,
         for (int64_t i = 0; i < rows_length(x); i++) {
             double scaled =
                 ((double)rows_at(x, r)[i] - vector_at(&w->mean, i, 0)) / sqrt(vector_at(&w->var, i, 0) + (double)eps);
-            rows_at(out, r)[i] = (float)activate(act, scaled * vector_at(&w->gamma, i, 0) + vector_at(&w->beta, i, 0));
+            rows_at(out, r)[i] =
+                (float)reference_activate(act, scaled * vector_at(&w->gamma, i, 0) + vector_at(&w->beta, i, 0));
         }
 }
 

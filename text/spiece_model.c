@@ -28,7 +28,7 @@ typedef struct field {
     size_t size;
 } field;
 
-static ss_status bad(const message *m, const char *what) {
+static ss_status spiece_bad(const message *m, const char *what) {
     return error_set(m->err, SS_ERR_INPUT, m->name, "is not a sentencepiece model: %s at byte %zu", what,
                      (size_t)(m->at - m->begin));
 }
@@ -36,16 +36,16 @@ static ss_status bad(const message *m, const char *what) {
 static ss_status read_varint(message *m, uint64_t *out) {
     *out = 0;
     for (int shift = 0; shift < 64; shift += 7) {
-        if (m->at == m->end) return bad(m, "a number is cut off");
+        if (m->at == m->end) return spiece_bad(m, "a number is cut off");
         unsigned char byte = *m->at++;
         *out |= (uint64_t)(byte & 127) << shift;
         if (byte < 128) return SS_OK;
     }
-    return bad(m, "a number is too long");
+    return spiece_bad(m, "a number is too long");
 }
 
 static ss_status read_fixed(message *m, size_t size, uint64_t *out) {
-    if ((size_t)(m->end - m->at) < size) return bad(m, "a number is cut off");
+    if ((size_t)(m->end - m->at) < size) return spiece_bad(m, "a number is cut off");
     *out = 0;
     memcpy(out, m->at, size);
     m->at += size;
@@ -55,7 +55,7 @@ static ss_status read_fixed(message *m, size_t size, uint64_t *out) {
 static ss_status read_field(message *m, field *f) {
     uint64_t tag;
     SS_TRY(read_varint(m, &tag));
-    if (tag >> 3 == 0 || tag >> 3 > INT32_MAX) return bad(m, "a field has no valid number");
+    if (tag >> 3 == 0 || tag >> 3 > INT32_MAX) return spiece_bad(m, "a field has no valid number");
     f->number = (int)(tag >> 3);
     f->wire = (enum wire)(tag & 7);
     switch (tag & 7) {
@@ -63,10 +63,10 @@ static ss_status read_field(message *m, field *f) {
     case WIRE_64: return read_fixed(m, 8, &f->value);
     case WIRE_32: return read_fixed(m, 4, &f->value);
     case WIRE_BYTES: break;
-    default: return bad(m, "a field has an unknown type");
+    default: return spiece_bad(m, "a field has an unknown type");
     }
     SS_TRY(read_varint(m, &f->value));
-    if (f->value > (uint64_t)(m->end - m->at)) return bad(m, "a field is cut off");
+    if (f->value > (uint64_t)(m->end - m->at)) return spiece_bad(m, "a field is cut off");
     f->bytes = m->at;
     f->size = (size_t)f->value;
     m->at += f->size;
@@ -109,7 +109,7 @@ static ss_status spiece_model_read_piece(message m, spiece_model *model) {
         else if (f.number == 2 && f.wire == WIRE_32) memcpy(&piece.score, &f.value, 4);
         else if (f.number == 3 && f.wire == WIRE_VARINT) piece.type = (int)(f.value & 15);
     }
-    if (!(piece.score > -1e30f && piece.score < 1e30f)) return bad(&m, "a score is not a number");
+    if (!(piece.score > -1e30f && piece.score < 1e30f)) return spiece_bad(&m, "a score is not a number");
     return append_piece(model, (const char *)s, n, piece, m.name, m.err);
 }
 
@@ -152,7 +152,7 @@ static ss_status spiece_model_read_model(message m, spiece_model *model) {
         else if (f.number == 2) SS_TRY(read_trainer_spec(inside(&m, &f), model));
         else if (f.number == 3) SS_TRY(read_normalizer_spec(inside(&m, &f), model));
     }
-    if (model->count == 0) return bad(&m, "no pieces");
+    if (model->count == 0) return spiece_bad(&m, "no pieces");
     if (model->unk_id < 0 || model->unk_id >= model->count)
         return error_set(m.err, SS_ERR_INPUT, m.name, "has unk_id %d; expected one of its %d pieces", model->unk_id,
                          model->count);
