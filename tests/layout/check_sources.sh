@@ -28,6 +28,14 @@ compares_backends() { grep -nE '[=!]= *&?backend_|backend_[a-z]+ *[=!]=|->be *[=
 # What base/ has once: growth of arrays, listings, syncs.
 written_anew() { grep -nE '\<(realloc|reallocarray|opendir|fdopendir|scandir|fsync|fdatasync)\>[[:space:]]*\(' "$@"; }
 
+# Static functions that several files define: a backtrace would not say which one it is. What attention computes and the
+# kernels it calls are not named apart yet.
+shared_names() {
+    grep -HoE '^static [a-zA-Z_][a-zA-Z0-9_ *]*[ *][a-z_0-9]+\(' "$@" | grep -vE '^(attn/|tensor/(attention|cpu))|__attribute__|ss_status\($' |
+        sed -E 's/^([^:]+):.*[ *]([a-z_0-9]+)\($/\2 \1/' | sort -u | awk '{ n[$1]++; files[$1] = files[$1] " " $2 }
+            END { for (name in n) if (n[name] > 1) print name ":" files[name] }'
+}
+
 # A check that cannot fail is none.
 example=$(mktemp)
 trap 'rm -f "$example"' EXIT
@@ -40,6 +48,11 @@ echo '/* Long: one thing. */' >"$example"
 long_for_a_reason "$example" || say "a reason is not found"
 printf '/* A file. */\n/* Long: one thing. */\n' >"$example"
 ! long_for_a_reason "$example" || say "a reason is found behind the opening comment"
+
+other=$(mktemp)
+trap 'rm -f "$example" "$other"' EXIT
+echo 'static int *same_name(void) {' | tee "$example" >"$other"
+[ -n "$(shared_names "$example" "$other")" ] || say "a name in two files is not found"
 
 for line in 'if (c->be == &backend_dry) return;' 'x = &backend_cpu != c->be;'; do
     echo "$line" >"$example"
@@ -71,6 +84,9 @@ done
 long=$(long_functions */*.c text/*/*.c)
 [ -z "$long" ] || say "$long
 a function of more than 80 lines is two things"
+shared=$(shared_names $(ls */*.[ch] text/*/*.[ch] | grep -vE '^(bench|build[^/]*|examples|tools)/'))
+[ -z "$shared" ] || say "$shared
+a static function that may appear in a backtrace has a name of its own"
 find . -path ./.git -prune -o -path './build*' -prune -o '(' -name '*.cc' -o -name '*.cpp' ')' -print |
     grep -v '^./bench/sdcpp/' && say "C++ is for bench/sdcpp alone, whose peer has no C interface"
 [ $bad -eq 0 ] && echo "sources keep the house rules"
