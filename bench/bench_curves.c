@@ -1,7 +1,7 @@
 /* What a pass of a network costs against tokens, batch and threads:
  *   bench_curves FOLDER TOKENS SIDES BATCHES ROUNDS
  * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random`). TOKENS: of the
- * text. SIDES: of square latents, "16,32,64,128", one picture, all threads; BATCHES: pictures of the first of SIDES at
+ * text. SIDES: of square latents, "16,32,64,128", one image, all threads; BATCHES: images of the first of SIDES at
  * once; threads: from one to as many as this process may use, the largest of SIDES. Each point is the median of ROUNDS
  * passes after an untimed one; beside it the share of the time that products and attention take, and of what the
  * machine reaches in products that stay in the cache (tensor/profile.h), by as many threads. */

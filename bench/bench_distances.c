@@ -19,7 +19,7 @@ static double seconds(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* n rows of d independent normals. */
+/* n rows of d independent Gaussian numbers. */
 static stats_features sample(int64_t n, int64_t d, uint64_t seed) {
     float *x = malloc((size_t)(n * d) * sizeof *x);
     philox r;

@@ -2,7 +2,7 @@
  *   bench_forward FOLDER TOKENS SIDES GOALS GOAL-MB THREADS ROUNDS FORM LIMIT [PEER ARGUMENT...]
  * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random`). TOKENS: of the
  * text. SIDES: of square latents, ascending, "64,128". GOALS: of the peer's time, "0.78,0.7"; GOAL-MB: of memory above
- * the weights of the file. FORM: "stored", or "bf16", of the weights (compute.h). One pass is one picture and one
+ * the weights of the file. FORM: "stored", or "bf16", of the weights (compute.h). One pass is one image and one
  * branch; the probes are those of the attention itself. Inputs are written to FOLDER and read by the peer
  * (peer_forward.py, sdcpp/peer.cpp), whose output must be ours within LIMIT of its rms.
  *
@@ -122,7 +122,7 @@ static void close_ours(bench *b) {
     model_close(b->m);
     b->m = NULL;
     arena_trim(b->c->scratch);
-    malloc_trim(0); /* the memory is the peer's now */
+    malloc_trim(0); /* leave the memory to the peer */
 }
 
 static void pass(bench *b, int i, double *wall, double *processor) {

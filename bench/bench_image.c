@@ -3,7 +3,7 @@
  * others), and with the ten largest keys of every head masked in every block and step as well; all by turns, with an
  * image by the peer in every round. The peer is a program that makes an image for each line it reads
  * (peer_diffusers.py). Everything runs once before anything is timed. Fails where measuring changes a pixel, or the
- * peer's picture is not the same. */
+ * peer's image is not the same. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *   bench_scorers NETWORK FILE THREADS ROUNDS [PEER ARGUMENT...]   timings
  * Both sides read the same weights and get the same inputs, by turns; each way is run once before it is timed, and
  * fails where the peer's numbers are others. From inputs in memory to outputs in memory: nothing of files, resizing or
- * words. The peak is taken after one picture and its text, before any batch. The peer: peer_scorers.py. */
+ * words. The peak is taken after one image and its text, before any batch. The peer: peer_scorers.py. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "bench/samples.h"
 #include "model/network.h"
 
-enum { SINGLE_ROUNDS = 3 /* rounds of one picture for each round of a batch */, MAX_WAYS = 4 };
+enum { SINGLE_ROUNDS = 3 /* rounds of one image for each round of a batch */, MAX_WAYS = 4 };
 
 /* What is given to the network at once. */
 typedef struct way {
@@ -25,7 +25,7 @@ typedef struct way {
 
 typedef struct scorer {
     const char *name, *class_name, *config;
-    int side;       /* of the pictures, pixels */
+    int side;       /* of the images, pixels */
     int tokens, id; /* of a text; the last one's id, which marks its end */
     const char *output;
     way ways[MAX_WAYS + 1];

@@ -1,7 +1,7 @@
 /* Speed and memory of a network whose checkpoint is in 16 bits, kept so, as float32, and computed in bfloat16:
  *   bench_storage FOLDER TOKENS SIDES THREADS ROUNDS
  * FOLDER: config.json and diffusion_pytorch_model.safetensors (`sinkscope inspect CONFIG --random --type F16`). TOKENS:
- * of the text. SIDES: of square latents, "64,128". All are open at once and take turns, one pass of one picture each;
+ * of the text. SIDES: of square latents, "64,128". All are open at once and take turns, one pass of one image each;
  * the outputs of the first two must be the same, bit by bit, and how far bfloat16's are from them is printed. */
 #include <malloc.h>
 #include <math.h>
@@ -96,7 +96,8 @@ static void show(const bench *b) {
                rounds.min, rounds.max, b->most[i]);
     }
     if (!native)
-        printf("bfloat16 at its speed: not run: needs AVX512-BF16 or AMX; here the same bits without the instruction\n");
+        printf(
+            "bfloat16 at its speed: not run: needs AVX512-BF16 or AMX; here the same bits without the instruction\n");
     printf("resident weights: %.0f MB as float32, %.0f MB as stored, %.3f of it; %.0f MB in bfloat16\n",
            b->resident[FLOAT32], b->resident[STORED], b->resident[STORED] / b->resident[FLOAT32],
            b->resident[BFLOAT16]);

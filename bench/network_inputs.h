@@ -8,7 +8,8 @@
 
 enum { MAX_SIDES = 8 };
 
-/* Times in the middle of a picture's way, sizes of the picture to be told, normals for everything else. */
+/* Times in the middle of an image's way, image sizes that the network is conditioned on, Gaussian noise for the rest.
+ */
 static inline void input_fill(model_array *x, int64_t side) {
     const float pixels = (float)(8 * side), told[] = {pixels, pixels, 0, 0, pixels, pixels};
     philox r;
@@ -20,7 +21,7 @@ static inline void input_fill(model_array *x, int64_t side) {
                                                        : (float)philox_normal(&r);
 }
 
-/* The network's example, `batch` times, with pictures ([batch, C, side, side]) and texts ([batch, tokens, width]) as
+/* The network's example, `batch` times, with images ([batch, C, side, side]) and texts ([batch, tokens, width]) as
  * large as asked for. Of an autoencoder, whose example does both, what decodes. */
 static inline void inputs_make(model_arrays *out, const model *m, int64_t side, int64_t batch, int64_t tokens) {
     ss_error err;

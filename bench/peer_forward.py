@@ -34,7 +34,7 @@ def arguments(path, dtype):
 
 
 class Positional(torch.nn.Module):
-    """The network with its inputs by position, which OpenVINO's converter asks for."""
+    """The network with its inputs by position, as OpenVINO's converter needs them."""
 
     def __init__(self, network, names):
         super().__init__()

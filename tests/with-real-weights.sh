@@ -51,7 +51,7 @@ if [ -n "$folder" ] && [ -f "$folder/image-reward/1.webp" ]; then
     else skip image-reward; fi
 else skip image-reward "no image-reward/1.webp in '$folder'"; fi
 
-# The example pictures' mean distance, to the digits that are published.
+# The example images' mean distance, to the digits that are published.
 for row in 'alex 0.429723' 'vgg 0.495139' 'squeeze 0.429475'; do
     set -- $row
     if [ -z "$folder" ] || [ ! -d "$folder/lpips/ex_dir0" ]; then skip "lpips-$1" "no lpips/ex_dir0 in '$folder'"; continue; fi

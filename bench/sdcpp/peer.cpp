@@ -6,7 +6,7 @@
  * so far, MB. inputs-SIDE.safetensors of FOLDER is read, output-SIDE.safetensors written.
  *
  * What is timed is MMDiTRunner::compute() as its src/stable-diffusion.cpp calls it. Loading is its ModelLoader's with
- * three things added, as it cannot open diffusers' SD3 by itself: it is told that this is SD3; q, k and v, which it
+ * three things added, as it cannot open diffusers' SD3 by itself: its caller states that this is SD3; q, k and v, which it
  * renames to qkv.weight, qkv.weight.1 and .2, become the thirds of one matrix; and the halves of norm_out and of the
  * last norm1_context, which diffusers has in the other order (scale, shift), are swapped. In C++, since what it calls
  * are headers of C++; written against commit 97d2990 (August 2026). */

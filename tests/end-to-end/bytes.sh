@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the program computes does not change unseen: pictures, traces, exports and reports of a fixed set of runs (both
+# What the program computes does not change unseen: images, traces, exports and reports of a fixed set of runs (both
 # models that ship, every selector, edit and probe) have the checksums of tests/data/bytes.sha256, under SS_ISA=avx2.
 # A commit that must change one says why, and takes the new sums: UPDATE=1 in the environment writes the file anew.
 . "$(dirname "$0")/common.sh"
@@ -64,7 +64,7 @@ contrasts:
   - {what: direct - baseline}
 YAML
 
-# Every word that `list` knows stands in the study, or it would not be the whole set.
+# Every word that `list` prints stands in the study, or it would not be the whole set.
 words_of() { sinkscope list "$1" | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p'; }
 probes=$(words_of probes | paste -sd, -)
 study shapes-sd3

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The commands as users meet them: help, tables, pictures, tensors, traces, statistics, the man page.
+# The commands as users meet them: help, tables, images, tensors, traces, statistics, the man page.
 . "$(dirname "$0")/common.sh"
 
 # ---- help: every command and flag is promised here; taking one away is a break ----
@@ -102,7 +102,7 @@ try 'inspect a folder that is no model' 3 \
     sinkscope inspect no-model
 try 'inspect a component' 0 'AutoencoderKL' sinkscope inspect tiny/vae
 
-# ---- weights of 16 bits: half the memory, the same picture ----
+# ---- weights of 16 bits: half the memory, the same image ----
 model=$SOURCE/models/shapes-sd3
 try 'weights as stored' 0 '14.9 MiB in memory' sinkscope inspect "$model/transformer"
 try 'weights as float32' 0 '29.7 MiB in memory' sinkscope inspect "$model/transformer" --weights float32
@@ -132,7 +132,7 @@ for type in F32 F16 BF16; do
 done
 check 'random weights of 16 bits take half' test $((2 * $(wc -c <BF16.safetensors))) -lt $(($(wc -c <F32.safetensors) + 20000))
 
-# ---- forward: decode latents, encode the picture again; taps ----
+# ---- forward: decode latents, encode the image again; hooks ----
 header='{"latents":{"dtype":"F32","shape":[1,4,4,4],"data_offsets":[0,256]}}    ' # a multiple of 8 bytes
 printf '\110\0\0\0\0\0\0\0' >latents.safetensors
 printf %s "$header" >>latents.safetensors

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A study in which an edit drives pictures to infinity: the pictures are stored as failed, the rest of the study is as it
+# A study in which an edit drives images to infinity: the images are stored as failed, the rest of the study is as it
 # would be without them, and every table counts them. In the model of this test one weight is so large that noise on
 # values overflows, and nothing else does.
 . "$(dirname "$0")/common.sh"

@@ -17,7 +17,7 @@ spoiled() {
 
 draw() { sinkscope generate spoiled --prompt 'a red circle and a blue star' --steps 2 -o drawn; }
 
-# nan WHAT MODEL FILE TENSOR TENSOR-IN-WORDS: it is named, with its file, and no picture is left.
+# nan WHAT MODEL FILE TENSOR TENSOR-IN-WORDS: it is named, with its file, and no image is left.
 nan() {
     rm -rf drawn
     spoiled "$2" "$3" "$4" "${5:-nan}" "${6:-5}" || fail "$1" 'cannot spoil the model'

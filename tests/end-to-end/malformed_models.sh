@@ -1,6 +1,6 @@
 #!/bin/sh
 # Models that are not whole: each is refused before anything is computed, with exit code 3, the file's name, what was
-# expected and what was found; no picture appears.
+# expected and what was found; no image appears.
 . "$(dirname "$0")/common.sh"
 
 weights=transformer/diffusion_pytorch_model.safetensors vae=vae/diffusion_pytorch_model.safetensors
@@ -73,7 +73,7 @@ model 'a shift below 0' 'shift is not a positive number' 'set_config scheduler/s
 model 'a default not known' "unknown key 'stepz'; did you mean 'steps'?" "echo '{\"stepz\": 3}' >sinkscope.json"
 model 'a default size that does not divide' 'multiples of 8' 'set_config sinkscope.json width 33'
 
-# Tensors that the network does not have are ignored, as diffusers does, and told.
+# Tensors that the network does not have are ignored, as in diffusers, with a notice.
 rm -rf broken pictures && cp -r tiny broken && set_config broken/text_encoder/config.json num_hidden_layers 1
 try 'tensors unclaimed' 0 '16 tensors are no part of the network that text_encoder/config.json describes, and ignored: text_model.* (16)' \
     sinkscope generate broken --prompt 'a red star' -o pictures

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Where results go: paths of every command that writes a file or a folder; pictures that are never overwritten.
+# Where results go: paths of every command that writes a file or a folder; images that are never overwritten.
 . "$(dirname "$0")/common.sh"
 model=tiny
 draw() { sinkscope generate $model --steps 1 --guidance 1 --size 32 --quiet "$@"; }
@@ -58,7 +58,7 @@ for command in random score; do
 done
 clean 'no temporary is left' .
 
-# ---- pictures are not overwritten by others ----
+# ---- images are not overwritten by others ----
 try 'the same picture again' 0 'pictures/00000-1.png  a red star' draw --prompt 'a red star' --seed 1 -o pictures
 cp pictures/00000-1.png kept.png
 try 'another prompt' 2 'is another picture (prompt: a red star); choose another folder (-o), or overwrite it with --force' \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Other schedulers than the model's, noise that they draw, noise as a card draws it: pictures, traces, studies that are
+# Other schedulers than the model's, noise that they draw, noise as a card draws it: images, traces, studies that are
 # run, cut short, resumed and verified.
 . "$(dirname "$0")/common.sh"
 "$MAKE_TINY_MODEL" "$TESTS_DATA" "$work/tiny-sdxl" tiny-sdxl || exit 1
@@ -13,7 +13,7 @@ check 'docs/FORMATS.md names every class' sh -c '"$SINKSCOPE" list schedulers | 
     test "$(wc -l <classes)" -ge 18 && while read -r c; do grep -q "^| $c |" "$SOURCE/docs/FORMATS.md" || exit 1; done <classes'
 check 'inspect tells the scheduler' sh -c '"$SINKSCOPE" inspect tiny-sdxl | grep -q ", scheduler EulerDiscreteScheduler$"'
 
-# ---- pictures ----
+# ---- images ----
 draw own
 draw ancestral --scheduler EulerAncestralDiscreteScheduler
 draw again --scheduler EulerAncestralDiscreteScheduler

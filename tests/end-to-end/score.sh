@@ -18,7 +18,7 @@ check 'random Inception' random config.json weights/inception.safetensors
 sinkscope inspect "$configs/open-clip.json" --random again.safetensors >said.out
 same 'random weights repeat' weights/hps.safetensors again.safetensors
 
-# ---- a study with every metric (but ms-ssim, which these pictures are too small for) ----
+# ---- a study with every metric (but ms-ssim, which these images are too small for) ----
 cat >metrics.yaml <<END
 study: metrics
 model: tiny

@@ -12,7 +12,7 @@ check 'inspect: text keys of cross-attention' grep -qE '^ +21 +cross +2 +77 +cli
 try 'help on kinds' 0 'cross' sinkscope help kinds
 check 'generate' sinkscope generate tiny-sdxl --prompt 'a red star' -o star
 
-# ---- what the network is told of the picture ----
+# ---- what of the image the network is conditioned on ----
 told() { # FOLDER FLAG...
     folder=$1
     shift

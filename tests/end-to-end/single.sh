@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checkpoints in one file and LoRA, through the program: pictures, folders, studies, what is told.
+# Checkpoints in one file and LoRA, through the program: images, folders, studies, notices.
 . "$(dirname "$0")/common.sh"
 data=$TESTS_DATA
 "$MAKE_TINY_MODEL" "$data" sd15 tiny-sd15
@@ -46,7 +46,7 @@ try 'DoRA' 3 'DoRA, which is not supported' sinkscope generate tiny --lora "$dat
 try 'nowhere' 3 'nowhere' sinkscope generate tiny --lora nowhere.safetensors --prompt x -o none
 check 'the picture says so' grep -aq 'lora: .*kohya.safetensors x 0.7' with/00000-0.png
 
-# ---- in a study: the manifest knows all files, and a changed one is found ----
+# ---- in a study: the manifest lists all files, and a changed one is found ----
 cp "$data/lora/kohya.safetensors" style.safetensors
 cat >study.yaml <<END
 study: single

@@ -6,7 +6,7 @@ pixels() { tail -c "+$(grep -abo IDAT "$1" | head -n 1 | cut -d : -f 1)" "$1" | 
 equal() { check "$1" test "$(pixels "$2")" = "$(pixels "$3")"; }                      # WHAT PNG PNG
 differ() { check "$1" test "$(pixels "$2")" != "$(pixels "$3")"; }
 
-# draw FOLDER OPTION...: one picture of the odd prompt.
+# draw FOLDER OPTION...: one image of the odd prompt.
 odd='星星 ΟΔΟΣ'
 draw() {
     to=$1
@@ -30,7 +30,7 @@ draw four tiny --prompt 'a red star' --tokenizer transformers-4
 equal 'plain prompts have equal ids under both rules' older/00000-0.png four/00000-0.png
 draw odd-four tiny --prompt "$odd" --tokenizer transformers-4
 differ 'odd prompts have not' odd-older/00000-0.png odd-four/00000-0.png
-# a model's own rule: for those who ask for none, in the manifest, not in a picture's parameters
+# a model's own rule: where none is given, in the manifest, not in an image's parameters
 cp -r tiny owned
 echo '{"tokenizer": "transformers-4"}' >owned/rules.json
 draw odd-owned owned --prompt "$odd"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What is known is told: long prompts, words that are not there, interventions that never act, files that are not used.
+# Notices: long prompts, words that are not there, interventions that never act, files that are not used.
 . "$(dirname "$0")/common.sh"
 
 # notes N: how many notes the last command of `try` printed.

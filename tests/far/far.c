@@ -120,7 +120,7 @@ static void forget(far_call *q) {
     free(q->argument);
 }
 
-/* Runs what waits. The operations' own scratch is apart: what is in use now was laid out for the host's next calls. */
+/* Runs what waits. The operations' own scratch is apart: what is in use belongs to the host's next calls. */
 static void flush(far *f) {
     compute *c = f->c;
     arena *scratch = c->scratch;

@@ -16,7 +16,7 @@
 /* Reads of a context so far: op_read and op_download, each of which waits for the queue once. */
 long far_reads(const compute *c);
 
-/* Of contexts that are made from now on: what compute_create was given (wrap.c). */
+/* Of contexts that are made afterwards: what compute_create was given (wrap.c). */
 extern size_t far_scratch_limit;
 
 /* Operations that wait in the queue. */

@@ -4,7 +4,7 @@
 #include "faults/inject.h"
 
 /* System calls, not functions of the C library: what stdio, SQLite and HDF5 do inside is seen too. Writes to standard
- * error are never made to fail: nobody could be told. */
+ * error are never made to fail: nobody could read the message. */
 const faults_call FAULTS_CALLS[] = {
     {"malloc", FAULTS_MEMORY, -1, {ENOMEM}},
     {"calloc", FAULTS_MEMORY, -1, {ENOMEM}},

@@ -215,7 +215,7 @@ static int (*real_main)(int, char **, char **);
 static int main_with_faults(int argc, char **argv, char **envp) {
     const char *path = getenv(FAULTS_FILE);
     void *frame[2];
-    (void)backtrace(frame, 2); /* loads what it needs now */
+    (void)backtrace(frame, 2); /* loads what it needs at the first call */
     Dl_info info;
     (void)dladdr(frame[0], &info);
     if (path) {

@@ -13,8 +13,8 @@ enum { FAULTS_MEMORY, FAULTS_FILES, FAULTS_CLASSES };
 enum { FAULTS_SHORT = 1000 }; /* read or write moves only half of the bytes */
 
 enum {
-    FAULTS_EVENTS = 4 << 20, /* room for the events of one run */
-    FAULTS_WHERE = 6000      /* room for the text of one call stack */
+    FAULTS_EVENTS = 4 << 20, /* space for the events of one run */
+    FAULTS_WHERE = 6000      /* space for the text of one call stack */
 };
 
 typedef struct fault_event {

@@ -8,8 +8,8 @@
  *   ... --kind files                                            calls on files alone; memory: allocations alone
  *   ... --kind files --command run --call rename                one command, one call
  *   ... --kind memory --command stats --point 37                one point: its call stack, what the program said
- *   ... --jobs 2 --sample 150                                   points at a time; only so many points, spread over all
- * Each point that ends otherwise is told in three lines: where, the program's functions, what it said. Points are
+ *   ... --jobs 2 --sample 150                                   points at a time; only so many points, evenly over all
+ * Each point that ends otherwise is reported in three lines: where, the program's functions, what it said. Points are
  * chosen by call stack (choose). What is left out, and why, and how each call fails, stands in calls.c; what a message
  * must say, in blames. TMPDIR says where the runs lie (default /dev/shm). */
 #define _GNU_SOURCE
@@ -252,7 +252,7 @@ static void try_point(const sweep *s, process *p, const command_row *row, point 
     }
 }
 
-/* ---- what is told ---- */
+/* ---- report ---- */
 
 static const char *how_name(int how) { return how == FAULTS_SHORT ? "short" : strerrorname_np(how); }
 

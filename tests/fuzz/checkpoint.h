@@ -30,7 +30,7 @@ static inline void fuzz_read_checkpoint_at(const char *path) {
     checkpoint_close(st);
 }
 
-/* The reader wants a file: one in memory, under its name in /proc. */
+/* The reader takes a file: one in memory, under its name in /proc. */
 static inline void fuzz_read_checkpoint(const uint8_t *data, size_t size) {
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
     char path[64];

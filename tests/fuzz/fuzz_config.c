@@ -47,7 +47,7 @@ static void read_config(const char *path) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char path[64];
-    int fd = memfd_create("fuzz", MFD_CLOEXEC); /* the reader wants a file: one in memory, under its name in /proc */
+    int fd = memfd_create("fuzz", MFD_CLOEXEC); /* the reader takes a file: one in memory, under its name in /proc */
     if (fd < 0) return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (size == 0 || write(fd, data, size) == (ssize_t)size) read_config(path);

@@ -53,7 +53,7 @@ static void read_view(checkpoint *view) {
         FUZZ_CHECK(count == e->count);
         unsigned char some[64];
         int64_t n = count < 16 ? count : 16;
-        if (n > 0 && count < 1 << 16) { /* a matrix that is turned is read whole */
+        if (n > 0 && count < 1 << 16) { /* a matrix that is transposed is read whole */
             FUZZ_CHECK(checkpoint_read(e, 0, n, some, &err) == SS_OK);
             FUZZ_CHECK(checkpoint_read(e, count - n, n, some, &err) == SS_OK);
         }

@@ -1,4 +1,4 @@
-/* What the targets of pictures do with one: through image_decode, every pixel looked at. */
+/* What the targets of images do with one: through image_decode, every pixel looked at. */
 #ifndef FUZZ_PICTURE_H
 #define FUZZ_PICTURE_H
 

@@ -1,4 +1,4 @@
-"""Small PNG files of every kind the reader knows, and the RGB bytes PIL reads from them (convert("RGB")).
+"""Small PNG files of every kind that the reader supports, and the RGB bytes PIL reads from them (convert("RGB")).
 
 Run from the repository root: python tests/generators/io_png.py. Writes tests/data/io/*.png and *.rgb (raw bytes);
 the file name gives kind and size. More kinds: io_images.py."""

@@ -2,7 +2,7 @@
 
 Writes tests/data/lora/: diffusers.safetensors (save_lora_weights), kohya.safetensors (the same matrices in kohya's names,
 queries, keys and values in one layer as in SD3's original layout, alphas of twice the rank), partly.safetensors (some
-matrices of another model among them), dora.safetensors, and sd3.png, diffusers' picture at scale 0.7.
+matrices of another model among them), dora.safetensors, and sd3.png, diffusers' image at scale 0.7.
 
 usage: python lora_files.py MAKE_TINY_MODEL   (diffusers 0.42.1, transformers 5.24.0, peft 0.21.2)
 """

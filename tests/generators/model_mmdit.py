@@ -60,7 +60,7 @@ def tapped(model):
 
 
 def listen(model):
-    """A dictionary that a forward pass of the model fills: tap name -> tensor."""
+    """A dictionary that a forward pass of the model fills: hook name -> tensor."""
     outputs = {}
 
     def to(key, index):

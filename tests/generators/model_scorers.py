@@ -34,7 +34,7 @@ OPEN_CLIP_IDS = {"open-clip-gelu": [[58, 3, 60, 0, 0, 0, 0, 0], [58, 5, 7, 9, 11
 
 
 def open_clip_names(part, prefix, layers):
-    """Their modules under the names of our taps (Hugging Face's)."""
+    """Their modules under the names of our hooks (Hugging Face's)."""
     names = {}
     for i in range(layers):
         theirs, ours = f"{prefix}transformer.resblocks.{i}", f"{part}.encoder.layers.{i}"
@@ -195,7 +195,7 @@ def make_lpips(name, kind, net, size):
         weight = getattr(model, f"lin{i}").model[1].weight
         weight.data = philox_weights.random_tensor(SEED, f"lin{i}.model.1.weight", tuple(weight.shape), "linear")
     n, height, width = size
-    # 20 times as large as pictures: else random weights leave the deep layers little but their biases, and a distance
+    # 20 times as large as images: else random weights leave the deep layers little but their biases, and a distance
     # would be the difference of two nearly equal features
     a, b = (20 * torch.tanh(draw(name, key, n, 3, height, width)) for key in ("in0", "in1"))
     outputs = {}

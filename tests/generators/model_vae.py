@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL
 import philox_weights
 from model_vectors import SEED, draw, listen, save
 
-# name: config (block types follow from the number of blocks), latents (batch, h, w), pictures (batch, H, W)
+# name: config (block types follow from the number of blocks), latents (batch, h, w), images (batch, H, W)
 CASES = {
     # as SD3 has it: no quant convolutions, a shift
     "vae-sd3": (dict(latent_channels=5, block_out_channels=[8, 12, 20], layers_per_block=2, norm_num_groups=4,

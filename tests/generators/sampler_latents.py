@@ -1,4 +1,4 @@
-"""Golden pictures of what diffusers does with an autoencoder's scaling_factor, shift_factor, latents_mean and latents_std,
+"""Golden images of what diffusers does with an autoencoder's scaling_factor, shift_factor, latents_mean and latents_std,
 and of SD3 without T5 as it is since diffusers 0.36: which pipeline applies what.
 
 usage: python sampler_latents.py unet   (diffusers 0.35.2, transformers 4.57.1): tests/data/sampler/latents_{sdxl,sd15}.*

@@ -1,8 +1,8 @@
-"""The tiny Stable Diffusion 3 of the tests, and golden pictures of it by diffusers' StableDiffusion3Pipeline.
+"""The tiny Stable Diffusion 3 of the tests, and golden images of it by diffusers' StableDiffusion3Pipeline.
 
 Writes tests/data/tiny-sd3/ (every JSON file of the model; its tokenizers are those of tests/data/text, its weights the
 random ones of philox_weights with seed 1, which tests/support/tiny_model.c writes) and
-tests/data/sampler/pipeline.safetensors (for each case below: the latents after every step, and the picture).
+tests/data/sampler/pipeline.safetensors (for each case below: the latents after every step, and the image).
 
 usage: python sampler_pipeline.py   (diffusers 0.35.2, transformers 4.57.1, torch 2.x, float32)
 """

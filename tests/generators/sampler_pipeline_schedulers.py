@@ -1,4 +1,4 @@
-"""Golden pictures of the tiny models of the tests under the schedulers that checkpoints come with, by diffusers' pipelines.
+"""Golden images of the tiny models of the tests under the schedulers that checkpoints come with, by diffusers' pipelines.
 
 Writes tests/data/sampler/pipeline_schedulers.json and .safetensors (Stable Diffusion XL: the scheduler in the folder is
 another; noise comes from the generator of the first noise) and pipeline_sd3_schedulers.* (Stable Diffusion 3: another

@@ -1,9 +1,9 @@
-"""The tiny Stable Diffusion 1.5 and 2.1 of the tests, and golden pictures of them by diffusers' StableDiffusionPipeline.
+"""The tiny Stable Diffusion 1.5 and 2.1 of the tests, and golden images of them by diffusers' StableDiffusionPipeline.
 
 Writes, for each of the two, tests/data/tiny-sd*/ (every JSON file of the model; its tokenizer is one of tests/data/text,
 its weights the random ones of philox_weights with seed 1, which tests/support/tiny_model.c writes) and
 tests/data/sampler/pipeline_sd*.json and .safetensors (for each case below: the latents after every step, and the
-picture).
+image).
 
 usage: python sampler_pipeline_sd.py   (diffusers 0.35.2, transformers 4.57.1, torch 2.x, float32)
 """

@@ -1,8 +1,8 @@
-"""The tiny Stable Diffusion XL of the tests, and golden pictures of it by diffusers' StableDiffusionXLPipeline.
+"""The tiny Stable Diffusion XL of the tests, and golden images of it by diffusers' StableDiffusionXLPipeline.
 
 Writes tests/data/tiny-sdxl/ (every JSON file of the model; its tokenizers are those of tests/data/text, its weights the
 random ones of philox_weights with seed 1, which tests/support/tiny_model.c writes) and
-tests/data/sampler/pipeline_sdxl.safetensors (for each case below: the latents after every step, and the picture).
+tests/data/sampler/pipeline_sdxl.safetensors (for each case below: the latents after every step, and the image).
 
 usage: python sampler_pipeline_sdxl.py   (diffusers 0.35.2, transformers 4.57.1, torch 2.x, float32)
 """
@@ -51,7 +51,7 @@ DEFAULTS = {"steps": 4, "guidance": 5.0, "width": 32, "height": 32}
 SIZES = {"original-size": "original_size", "crop": "crops_coords_top_left", "target-size": "target_size"}
 
 # prompt, negative, seed, steps, guidance, (width, height), what differs from the folder: the scheduler (its class under
-# _class_name), force_zeros_for_empty_prompt, sizes told
+# _class_name), force_zeros_for_empty_prompt, conditioned on sizes
 CASES = {
     "plain": ("a red circle and 2 blue stars", "", 1, 4, 5.0, (32, 32), {}),
     "negative": ("two green squares on the left", "blurry, grey", 2**32 + 77, 5, 6.25, (64, 32), {}),

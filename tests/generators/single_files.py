@@ -1,7 +1,7 @@
 """Single files in their original layouts, small enough to be kept, and what diffusers draws with them.
 
 Writes tests/data/single/sd3.safetensors (the transformer and the autoencoder of tests/data/tiny-sd3, without text
-encoders), sd15.ckpt (tiny-sd15 without its autoencoder, as pytorch_lightning saves it) and the pictures sd3.png,
+encoders), sd15.ckpt (tiny-sd15 without its autoencoder, as pytorch_lightning saves it) and the images sd3.png,
 sd15.png. Weights are the random ones of philox_weights with seed 1, in float16; what a file lacks is that of the folder
 that make_tiny_model makes.
 

@@ -24,7 +24,7 @@ Concept art of a floating city, volumetric clouds, intricate details, trending c
 An isometric diagram of a kitchen with 2 windows, 14 tiles and 1 open door.
 Steps 28, guidance 4.5, seed 1234567890, size 1024x768, shift 3.0.
 The quick measurement was repeated, and the result was the same to the last bit.
-When the sink is removed, the picture moves; when a random key is removed, it hardly does.
+When the sink is removed, the image moves; when a random key is removed, it hardly does.
 Minimalist poster of a mountain at sunset, flat colours, bold shapes, no text.
 A robot reading a newspaper on a park bench; autumn leaves; warm light.
 Macro photograph of a dewdrop on a spider's web.

@@ -56,7 +56,7 @@ def numeric():
 
 
 def barriers(recent):
-    """Code points that the package's normalization does not know: it neither takes them apart nor reorders them. Of those
+    """Code points that the package's normalization leaves alone: it neither takes them apart nor reorders them. Of those
     that Unicode 14 lacks it knows none; marks and signs that stand for others are listed, for libraries that know them."""
     nfd, nfkd, nfc = N.NFD(), N.NFKD(), N.NFC()
     found = {c for name, a, b in recent if name in ("Mn", "Mc", "Me", "Lm", "Nd", "So") for c in range(a, b + 1)}

@@ -32,7 +32,7 @@ for folder in $order; do
         echo "internal headers are for their own folder"; bad=1
     fi
 done
-# What only scorers need stands on text/, and the one who opens tokenizers of every kind knows it.
+# What only scorers need stands on text/, and the file that opens tokenizers of every kind includes it.
 if grep -E '^#include "text/scorers/' text/*.[ch] | grep -v '^text/tokenizer\.c:'; then
     echo "text/scorers/ is for text/tokenizer.c"; bad=1
 fi

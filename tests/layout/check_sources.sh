@@ -22,7 +22,7 @@ long_functions() {
         }' "$@"
 }
 
-# Comparisons with a particular backend: what a file must know of one is a member of its table.
+# Comparisons with a particular backend: what a file needs of one is a member of its table.
 compares_backends() { grep -nE '[=!]= *&?backend_|backend_[a-z]+ *[=!]=|->be *[=!]=|[=!]= *[a-z]+->be\b' "$@"; }
 
 # What base/ has once: growth of arrays, listings, syncs.

@@ -2,7 +2,7 @@
 
 For tiny models of SD 1, SDXL and SD3 adapters of random values are made by peft (linear layers, convolutions, text
 encoders; ranks and alphas that differ), written in each form, loaded and fused by diffusers, and named by --lora here:
-pictures may differ by 1 level. Forms that diffusers reads in part or not at all (text encoders in kohya's names under
+images may differ by 1 level. Forms that diffusers reads in part or not at all (text encoders in kohya's names under
 transformers 5; modules whose alphas differ) are compared with its pipeline after the sums were made in torch; how far
 diffusers' own loading is from that is printed.
 

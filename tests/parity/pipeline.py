@@ -1,5 +1,5 @@
 """Pictures of the program against diffusers' pipeline of the folder, from prompt and seed: at least 99.9 % of the channel
-values of every picture must be within one level.
+values of every image must be within one level.
 
 usage: python pipeline.py BUILD MODEL [--steps N]   (BUILD/sinkscope; torch, diffusers, transformers, Pillow)
 """

@@ -1,8 +1,8 @@
-"""Single files in original layouts against diffusers: names, values, pictures, and which family a file is.
+"""Single files in original layouts against diffusers: names, values, images, and which family a file is.
 
 Tiny random models of the five families are made by diffusers, written in their original layout (tests/generators/
 original_layout.py) as .safetensors, as .ckpt and as what pytorch_lightning saves, and read by diffusers' from_single_file
-and by sinkscope. Pictures of the two may differ by 1 level; pictures of a file, and of the folder that `convert` makes of
+and by sinkscope. Images of the two may differ by 1 level; images of a file, and of the folder that `convert` makes of
 it, must be equal. Then files of the real sizes, that are all holes, must be recognised as diffusers recognises them, and
 all their tensors must fit the configs that sinkscope has of the family.
 

@@ -228,7 +228,7 @@ static const attn_edit *edit_for(const attn_selector *s, philox *r) {
     return edit;
 }
 
-/* The columns of a site, but for left_out, which a replay cannot know. */
+/* The columns of a site, but for left_out, which a replay has no record of. */
 static void check_same_record(const tokens *t, const attn_run *a, const attn_run *b) {
     int skip = named_column("left_out"), n = attn_run_columns(a);
     for (int site = 0; site < SITES; site++)

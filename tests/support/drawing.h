@@ -21,7 +21,7 @@ void drawing_free(drawing *d);
  * 99 % equal. Fails the test where it is not. */
 void drawing_compare(const drawing *d, const checkpoint *file, const char *name);
 
-/* The latents that the picture was decoded from, [elements]. */
+/* The latents that the image was decoded from, [elements]. */
 static inline const float *drawing_last(const drawing *d) { return d->latents + (d->steps - 1) * d->elements; }
 
 #endif

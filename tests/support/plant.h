@@ -1,5 +1,5 @@
 /* Planted sinks: an attention call with one more key, virtual, whose share p of every row is given. The call without it
- * is what masking must restore. A plant is made beside a call, from outside: nothing in the product knows of it. */
+ * is what masking must restore. A plant is made beside a call, from outside: the product has no code for it. */
 #ifndef SUPPORT_PLANT_H
 #define SUPPORT_PLANT_H
 

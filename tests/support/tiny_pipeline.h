@@ -38,7 +38,7 @@ typedef struct tiny_setting {
 } tiny_setting;
 void tiny_pipeline_refuses_settings(const pipeline *p, const tiny_setting *cases, size_t n);
 
-/* Every one of the `n` pictures of data/sampler/NAME.json and .safetensors: prompt, negative, seed, size, steps,
+/* Every one of the `n` images of data/sampler/NAME.json and .safetensors: prompt, negative, seed, size, steps,
  * guidance; what differs from the folder: "scheduler", "vae", "zeros" (false), "sizes". */
 void tiny_pipeline_draws(const tiny_pipeline *t, const char *name, size_t n);
 

@@ -1,6 +1,6 @@
-"""What the versions at hand make of saved folders: a picture of each pipeline, scores of the scorer, ids of the tokenizers.
+"""What the versions at hand make of saved folders: an image of each pipeline, scores of the scorer, ids of the tokenizers.
 
-usage: python load.py SAVED OUT PROMPTS.jsonl   (OUT: a picture NAME.png a pipeline, scores.json, ids.json; what cannot be
+usage: python load.py SAVED OUT PROMPTS.jsonl   (OUT: an image NAME.png a pipeline, scores.json, ids.json; what cannot be
 loaded is in failed.json with the reason)
 """
 

@@ -4,7 +4,7 @@ program reads; each loads what it can of what either saved; the program loads th
 usage: python matrix.py BUILD [--work FOLDER] [--oldest PYTHON] [--newest PYTHON]
 
 The environments are made in FOLDER (default BUILD/parity) by pip from oldest.txt and newest.txt beside this file, unless
-interpreters are named. Pictures: every channel value within one level. Ids: equal, on prompts of text_prompts.py, by the
+interpreters are named. Images: every channel value within one level. Ids: equal, on prompts of text_prompts.py, by the
 rules of the transformers that loaded (transformers-4 or today's). Scores: within 1e-4 of the metric's range. Prints the
 table of docs/FORMATS.md; exits 1 at any difference.
 """

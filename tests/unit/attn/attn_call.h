@@ -35,7 +35,7 @@ typedef struct chosen {
     int32_t begin[HEADS + 1], key[HEADS * KEYS], left_out[HEADS];
 } chosen;
 
-/* What a selector makes of `in`; the model's shape, classes and segments, and the room, are filled in. */
+/* What a selector makes of `in`; the model's shape, classes and segments, and the scratch, are filled in. */
 void select_from(const char *name, select_input in, chosen *out);
 
 /* The same, by what most tests vary; `word`: the selector's first option. */

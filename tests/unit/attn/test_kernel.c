@@ -374,7 +374,7 @@ static void logarithms_are_exact(void **state) {
     fixture_free(f);
 }
 
-/* exp over the whole range that a softmax asks for: with q = 1 and keys x <= 0 the block leaves exp(x) in s. */
+/* exp over the whole range of a softmax: with q = 1 and keys x <= 0 the block leaves exp(x) in s. */
 static void exp_is_within_two_units(void **state) {
     (void)state;
     const attention_kernel *all[CPU_ISA_MAX];

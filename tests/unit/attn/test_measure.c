@@ -340,7 +340,7 @@ static void persistence_against_the_masses(void **state) {
         attn_run_destroy(first);
         attn_run_destroy(run);
     }
-    assert_true(partly > ROUNDS); /* the cases that can tell right from wrong */
+    assert_true(partly > ROUNDS); /* the cases in which an error would show */
 }
 
 /* ---- top-carrying ---- */

@@ -237,7 +237,7 @@ static attn_run *recorded(int number, int step) {
     return run;
 }
 
-/* Replaying the sets of the same picture changes no bit; of another picture, its keys are edited, not one's own. */
+/* Replaying the sets of the same image changes no bit; of another image, its keys are edited, not one's own. */
 static void sets_of_the_baseline_are_replayed(void **state) {
     (void)state;
     attn_measure m = {.r = 5};

@@ -49,7 +49,7 @@ static void test_arena(void **state) {
 }
 
 /* The arena grows while it is in use and moves nothing; empty, it is one piece that holds what was needed. A counting
- * arena tells the same positions and has no memory. */
+ * arena gives the same positions and has no memory. */
 static void test_arena_grows(void **state) {
     (void)state;
     enum { BLOCK = 3 << 20, BLOCKS = 12 };

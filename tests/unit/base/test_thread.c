@@ -1,5 +1,5 @@
-/* Threads: how many there may be on machines of any size, and how many have room. This program's own sched_getaffinity
- * stands in for the kernel's. */
+/* Threads: how many there may be on machines of any size, and how many can be started. This program's own
+ * sched_getaffinity stands in for the kernel's. */
 #define _GNU_SOURCE /* cpu_set_t */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -137,7 +137,7 @@ static void test_against_loaders(void **state) {
     free(all);
 }
 
-/* A snapshot of huggingface_hub's cache: links into blobs. A blob that is gone is told. */
+/* A snapshot of huggingface_hub's cache: links into blobs. A missing blob is an error. */
 static void test_links_into_blobs(void **state) {
     (void)state;
     ss_error err = {0};

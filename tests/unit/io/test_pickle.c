@@ -1,5 +1,5 @@
-/* Pickles that ask for what is not read, or lie about what they hold: each is refused with a message that says what and
- * at which byte. All are the data.pkl of an archive with one storage, '0', of six floats. */
+/* Pickles with instructions that are not read, or lie about what they hold: each is refused with a message that says
+ * what and at which byte. All are the data.pkl of an archive with one storage, '0', of six floats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -15,7 +15,7 @@ typedef struct archive_record {
 } archive_record;
 
 typedef struct archive {
-    unsigned char *bytes; /* room for everything */
+    unsigned char *bytes; /* space for everything */
     size_t size;
     size_t local[8], central[8], end; /* where each record's headers and the end record went */
 } archive;

@@ -1,5 +1,5 @@
 /* CLIP, T5 and the autoencoder: what config.json and inputs may not be, and how it is said; the names by which files
- * know their tensors; the taps of a dry run. Configs are those of the parity cases. */
+ * know their tensors; the hooks of a dry run. Configs are those of the parity cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,7 +266,7 @@ static void test_logvar_clamped(void **state) {
     model_close(m);
 }
 
-/* A dry run meets the taps that a real one gives, and takes at least the scratch that the cpu backend will. */
+/* A dry run meets the hooks of a real one, and takes at least the scratch that the cpu backend will. */
 static void test_dry(void **state) {
     (void)state;
     static const char *const names[] = {"clip-text-gelu", "clip-both", "t5-gated", "vae-sd3"};

@@ -117,7 +117,7 @@ static void test_misshapen(void **state) {
     assert_string_equal(err.message, expected);
 }
 
-/* ---- inputs and taps ---- */
+/* ---- inputs and hooks ---- */
 
 static model *random_model(void) {
     ss_error err = {0};

@@ -1,8 +1,8 @@
 /* Parity of a network with its reference implementation. Argument: a folder with config.json and vectors.safetensors
  * ("in/NAME", or "draw/NAME": the shape of an input that is random; "out/NAME", or "part/NAME": the rms of a large
  * tensor and some of its elements), made by tests/generators/model_*.py. Weights are random ones of seed 1
- * (nn/weights.c), the generator's too. Every output and every tap of the file must agree to 2e-4 x rms, on both
- * backends, and every tap the network has must be in the file. A second argument is another tolerance, for a network of
+ * (nn/weights.c), the generator's too. Every output and every hook of the file must agree to 2e-4 x rms, on both
+ * backends, and every hook of the network must be in the file. A second argument is another tolerance, for a network of
  * a real one's size: it is run on the cpu backend alone. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -190,8 +190,8 @@ static void test_cpu(void **state) {
     compare(cpu.file, &of_all);
 }
 
-/* Bits of every tap depend neither on the number of threads nor on what else is in the batch: here the first element of
- * every input alone, on one thread, against all of them on three. */
+/* Bits of every hook depend neither on the number of threads nor on what else is in the batch: here the first element
+ * of every input alone, on one thread, against all of them on three. */
 static void test_same_bits(void **state) {
     (void)state;
     model_arrays of_one;

@@ -1,7 +1,7 @@
-/* What the MMDiT tells attention beside q, k, v (the block's inputs, as its taps have them; the Gram matrices of the
- * output projection, from the weights), the last block's text queries, which it leaves out where nobody asks, and a
- * sink made by editing the weights of one block: it is found where it is, and masking what was found is masking that
- * key. DATA: tests/data/model. */
+/* What the MMDiT hands to attention beside q, k, v (the block's inputs, as its hooks have them; the Gram matrices of
+ * the output projection, from the weights), the last block's text queries, which it leaves out where nothing needs
+ * them, and a sink made by editing the weights of one block: it is found where it is, and masking what was found is
+ * masking that key. DATA: tests/data/model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,7 +195,7 @@ static void own_direction(const lab *l, int at, double *out) {
     }
 }
 
-/* Let the head's key of text token `at`, and of no other, answer to what the image's queries ask for on average. */
+/* Let the head's key of text token `at`, and of no other, match the image's mean query. */
 static void edit_weights(lab *l, int head, int at, double score) {
     double query[256], own[256];
     int64_t d = l->g->head_dim, width = l->g->width;
@@ -262,14 +262,14 @@ static int asks_image_alone(const attn_program *p, attn_rows rows, int block, at
     return alone;
 }
 
-/* Left out where nobody asks for them, and nothing else changes by a bit. */
+/* Left out where nothing needs them, and nothing else changes by a bit. */
 static void text_queries_that_nobody_reads_are_left_out(void **state) {
     (void)state;
     lab l = lab_open();
     attn_shape shape = shape_of(&l);
     int last = (int)l.g->layers - 1;
     attn_program all = mask_at(&l, "top", NULL, 0), image = all;
-    all.intervention[0].edit = named_edit("identity"); /* changes nothing, but asks for every row */
+    all.intervention[0].edit = named_edit("identity"); /* changes nothing, but needs every row */
     image.intervention[0].rows = ROWS_IMAGE;
     all.intervention[0].blocks = image.intervention[0].blocks = (attn_bits){{0}};
     bits_set(&all.intervention[0].blocks, last);

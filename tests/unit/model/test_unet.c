@@ -1,5 +1,5 @@
-/* What the U-Net tells attention beside q, k, v: the segments of keys, the inputs of a call as its taps have them, the
- * Gram matrices of the output projections; that observing changes no bit; and that an edit of one call reaches that
+/* What the U-Net hands to attention beside q, k, v: the segments of keys, the inputs of a call as its hooks have them,
+ * the Gram matrices of the output projections; that observing changes no bit; and that an edit of one call reaches that
  * call and those after it. DATA: tests/data/model. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,7 +118,7 @@ static float column(const attn_run *run, int block, int head, const char *name) 
     return attn_run_site(run, 0, block, head, BRANCH_COND)[named_column(name)];
 }
 
-/* ---- what a call is told ---- */
+/* ---- inputs of a call ---- */
 
 typedef struct largest {
     const lab *l;

@@ -248,7 +248,7 @@ static void take_site(void *user, const char *name, tensor t) {
     s->tokens[s->n++] = t.dim[1];
 }
 
-/* Numbers are those of the order of execution, names those of the taps; sizes are what the forward pass has. */
+/* Numbers are those of the order of execution, names those of the hooks; sizes are what the forward pass has. */
 static void sites_have_numbers_and_names(void **state) {
     (void)state;
     static const char *const cases[] = {"unet-sdxl", "unet-sd15", "unet-uneven", "unet-nested", "unet-flat"};

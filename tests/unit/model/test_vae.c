@@ -1,5 +1,5 @@
 /* The autoencoder in stripes: no bit depends on how many rows are made at a time, for widths that grow, shrink and
- * stay, sizes that no stripe divides, and batches; and a picture of 1024 pixels fits into 1.5 GB. DATA:
+ * stay, sizes that no stripe divides, and batches; and an image of 1024 pixels fits into 1.5 GB. DATA:
  * tests/data/model. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static tensor numbers(compute *c, int64_t b, int64_t h, int64_t w, int64_t chann
 
 typedef tensor half(compute *c, const vae_config *g, const vae_weights *w, tensor in, int64_t stripe);
 
-/* In one stripe, which is the whole picture, and in stripes of some rows. */
+/* In one stripe, which is the whole image, and in stripes of some rows. */
 static void compare(compute *c, const model *m, half *run, int64_t channels, int64_t h, int64_t w) {
     static const int64_t rows[] = {2, 4, 6, 10, 0};
     ss_error err = {0};

@@ -372,7 +372,7 @@ static void test_faults(void **state) {
            "blocks.2.norm.bias [6] (and 1 more) is not part of the network that toy/config.json describes; expected 12 "
            "tensors, found 14");
 
-    named(out, n, "blocks.0.norm.weight")->name = "blocks.0.old_norm.gamma"; /* the other name that files know */
+    named(out, n, "blocks.0.norm.weight")->name = "blocks.0.old_norm.gamma"; /* the other name in files */
     expect(out, n, NULL, NULL);
     weights_free(&s, NULL);
 }
@@ -397,7 +397,7 @@ static void free_noted(weight_set *s, checkpoint *file, notices *told) {
     notices_free(told);
 }
 
-/* A tensor that a file has under two names: silent where they are the same numbers, told where not; the last of the
+/* A tensor that a file has under two names: no notice where they are the same numbers, one where not; the last of the
  * row's names counts, and the last of the prefixes. */
 static void test_two_names_that_differ(void **state) {
     (void)state;

@@ -107,7 +107,7 @@ static void test_baseline_first(void **state) {
         assert_int_equal(analysis_make(&a, s, &err), SS_OK);
         assert_int_equal(a->n_rows, 1);
         a->rows[0].stats.verdict = STATS_DIFFERENT;
-        a->rows[0].stats.mean = stats_defined(i == 0 ? -0.5 : 0.5); /* the sink's picture has less */
+        a->rows[0].stats.mean = stats_defined(i == 0 ? -0.5 : 0.5); /* the sink's image has less */
         const finding f = {s, a};
         assert_int_equal(findings_write(&f, 1, world_path(&m, "F.md"), &err), SS_OK);
         char *page;

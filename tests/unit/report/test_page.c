@@ -1,4 +1,4 @@
-/* Pages: escaping, contents, pictures; words and numbers; LaTeX. */
+/* Pages: escaping, contents, images; words and numbers; LaTeX. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

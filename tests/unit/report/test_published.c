@@ -1,4 +1,4 @@
-/* Published numbers beside a study: told where every field of the design is the paper's, and where one differs, that
+/* Published numbers beside a study: shown where every field of the design is the paper's, and where one differs, that
  * field and no number. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -221,7 +221,7 @@ static void test_other_names(void **state) {
     free(f);
 }
 
-/* What was seen in unchanged pictures: its number by the same rule. */
+/* What was seen in unchanged images: its number by the same rule. */
 static void test_sights(void **state) {
     (void)state;
     static const char *const SITES[] = {"block", "step", "max_mass"};

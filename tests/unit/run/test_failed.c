@@ -194,7 +194,7 @@ static void test_verify(void **state) {
     assert_int_equal(v.remade_differing, FAILED);
     assert_non_null(strstr(v.problems.s, "made again, it does not fail: "));
     verify_free(&v);
-    fake.defect = FAKE_BURST_ALL; /* those that were sound fail now */
+    fake.defect = FAKE_BURST_ALL; /* those that were sound fail */
     expect_problem(&w, "reference", 1000, "made again, it fails: ");
     world_close(&w);
 }
@@ -327,7 +327,7 @@ static void test_scores_that_fail(void **state) {
     world_close(&w);
 }
 
-/* Scoring later: the worst value where a metric knows one, nothing elsewhere, and no unit twice. */
+/* Scoring later: the worst value where a metric has one, nothing elsewhere, and no unit twice. */
 static void test_score_later(void **state) {
     (void)state;
     world w;

@@ -300,7 +300,7 @@ static void test_failures_lose_nothing(void **state) {
     world_close(&w);
 }
 
-/* Files may grow to `bytes` at most: the disk is full, as far as this process can tell. */
+/* Files may grow to `bytes` at most: the disk is full, as far as this process can see. */
 static void test_full_disk(void **state) {
     (void)state;
     world w;

@@ -1,4 +1,4 @@
-/* Scores of loose pictures: the journal of a killed run, rows without a prompt, pairs by name. */
+/* Scores of loose images: the journal of a killed run, rows without a prompt, pairs by name. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ static const metric WIDTH = {
 
 enum { PICTURES = 3 };
 
-/* A folder with pictures of different widths, and a list of them whose prompts hold quotes, commas and line feeds. */
+/* A folder with images of different widths, and a list of them whose prompts hold quotes, commas and line feeds. */
 static int make_folder(void **state) {
     static char folder[] = "score-files-XXXXXX";
     unsigned char pixel[3 * (PICTURES + 1)] = {0};
@@ -68,7 +68,7 @@ static void on_progress(void *user, const run_progress *now) {
     if (now->units_done >= stop_after) stop = 1;
 }
 
-/* Up to the picture numbered `pictures`; then the run is interrupted. */
+/* Up to the image numbered `pictures`; then the run is interrupted. */
 static ss_status score_some(int pictures, file_scores *out, ss_error *err) {
     static const study_metric METRICS[] = {{.row = &WORDS}, {.row = &WIDTH}};
     const run_options options = {.stop = &stop, .progress = on_progress};

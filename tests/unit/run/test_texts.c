@@ -1,4 +1,4 @@
-/* What is known of a study's texts is told: prompts that the encoder cuts, words that are not there, interventions that
+/* Notices about a study's texts: prompts that the encoder cuts, words that are not there, interventions that
  * found nothing to act on. */
 #include <setjmp.h>
 #include <stdarg.h>

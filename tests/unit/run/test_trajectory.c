@@ -1,4 +1,4 @@
-/* How far an image is from its baseline at every step: against the same pictures denoised by hand, where paths are
+/* How far an image is from its baseline at every step: against the same images denoised by hand, where paths are
  * shared, and where nothing can be compared. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* LoRA: diffusers' fused picture in two forms of names, sums read in pieces, what is refused and told. DATA:
- * tests/data. Files and picture: tests/generators/lora_files.py. */
+/* LoRA: diffusers' fused image in two forms of names, sums read in pieces, what is refused, notices. DATA:
+ * tests/data. Files and image: tests/generators/lora_files.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* ---- pictures ---- */
+/* ---- images ---- */
 
 static int differs(const model_parts *parts, const rgb_image *from) {
     ss_error err = {0};

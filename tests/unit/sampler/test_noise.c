@@ -93,7 +93,8 @@ static void test_cuda_published(void **state) {
     }
 }
 
-/* What a card of one processor with 256 threads draws in rounds: all four normals of a thread's block, in double. */
+/* What a card of one processor with 256 threads draws in rounds: all four Gaussian numbers of a thread's block, in
+ * double. */
 static void test_cuda_rounds(void **state) {
     (void)state;
     enum { THREADS = 256, N = 4 * THREADS + 700 };

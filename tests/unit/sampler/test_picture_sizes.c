@@ -1,4 +1,4 @@
-/* Sizes that a network is told of the picture: how they are written, changed, refused, told and described. */
+/* Image sizes that a network is conditioned on: how they are written, changed, refused, encoded and described. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* The SD3 pipeline on the tiny model: pictures of diffusers, bits that nothing sways, refusals, cost. DATA: tests/data.
+/* The SD3 pipeline on the tiny model: images of diffusers, bits that nothing sways, refusals, cost. DATA: tests/data.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -142,7 +142,7 @@ static void test_rules(void **state) {
     text_free(&words);
 }
 
-/* A model's own rules are for those who ask for none, and are no words of a picture's parameters. */
+/* A model's own rules are where none is given, and are no words of an image's parameters. */
 static void test_own_rules(void **state) {
     (void)state;
     static const struct {
@@ -216,7 +216,7 @@ static void test_other_schedulers(void **state) {
     json_decref(cases);
 }
 
-/* Noise of a card: another picture, of the same distribution; the same again. */
+/* Noise of a card: another image, of the same distribution; the same again. */
 static void test_noise_of_cards(void **state) {
     (void)state;
     ss_error err = {0};
@@ -355,7 +355,7 @@ static void check_peaks(pipeline *p, compute *c, const sample_settings *s, const
     embedding_free(e);
 }
 
-/* The dry run's work is that of a real image, and so are its peaks: to the byte when the picture is decoded, in which
+/* The dry run's work is that of a real image, and so are its peaks: to the byte when the image is decoded, in which
  * nothing is measured; a plain step takes less, since the dry run has counted the largest edit. */
 static void test_cost(void **state) {
     (void)state;

@@ -1,4 +1,4 @@
-/* The pipeline of Stable Diffusion 1 and 2 on two tiny models, one like 1.5 and one like 2.1: pictures of diffusers,
+/* The pipeline of Stable Diffusion 1 and 2 on two tiny models, one like 1.5 and one like 2.1: images of diffusers,
  * sites, keys, refusals. What it shares with SDXL's is tested there. DATA: tests/data. */
 #include <setjmp.h>
 #include <stdarg.h>

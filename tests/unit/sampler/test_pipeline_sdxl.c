@@ -1,4 +1,4 @@
-/* The SDXL pipeline on the tiny model: pictures of diffusers, bits that nothing sways, sites, refusals, cost. DATA:
+/* The SDXL pipeline on the tiny model: images of diffusers, bits that nothing sways, sites, refusals, cost. DATA:
  * tests/data. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ static void test_parity(void **state) {
 
 /* ---- bits ---- */
 
-/* Whether a state that is done is the picture that was drawn alone, bit by bit. */
+/* Whether a state that is done is the image that was drawn alone, bit by bit. */
 static void assert_same(pipeline *p, denoise_state *d, const drawing *alone) {
     ss_error err = {0};
     float *latents = calloc((size_t)alone->elements, sizeof *latents);

@@ -1,6 +1,6 @@
-/* A whole picture with a sink planted in every attention call: masking it in every call restores the picture that the
+/* A whole image with a sink planted in every attention call: masking it in every call restores the image that the
  * model draws without it, and the record names it everywhere. The plant is made around the one attention function,
- * which the linker hands us (--wrap=attn_forward): nothing in the product knows of it. MODEL: models/shapes-sd3. */
+ * which the linker hands us (--wrap=attn_forward): the product has no code for it. MODEL: models/shapes-sd3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static void check(ss_status status, const ss_error *err) {
     if (status != SS_OK) fail_msg("%s: %s", err->where, err->message);
 }
 
-/* The picture with the plant (NULL = none), under a mask of the top key on all rows or nothing; the run is kept. */
+/* The image with the plant (NULL = none), under a mask of the top key on all rows or nothing; the run is kept. */
 static drawing draw(const plant *p, int masks, attn_run **run) {
     static const attn_stream_name NAME = {1, 2, 3, 0};
     attn_shape shape = {STEPS, sites.blocks, sites.heads, sites.keys + (p != NULL)};

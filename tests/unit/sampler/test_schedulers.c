@@ -1,4 +1,4 @@
-/* Every scheduler against diffusers: what the network is told, and a whole trajectory after each call; states copied
+/* Every scheduler against diffusers: the network's inputs, and a whole trajectory after each call; states copied
  * half way; what a scheduler_config.json may not say. DATA: tests/data/sampler. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +69,7 @@ static double distance(const float *x, const float *y, int64_t n) {
 
 /* ---- parity ---- */
 
-/* Largest deviations over all cases, to be printed: relative ones of the told values, x rms of the latents. */
+/* Largest deviations over all cases, to be printed: relative ones of the network's inputs, x rms of the latents. */
 typedef struct deviations {
     double told, path;
     int calls;
@@ -473,7 +473,8 @@ static void test_choices_refused(void **state) {
     static const struct {
         const char *config, *asked, *message;
     } cases[] = {
-        {SDXL, "FlowMatchEulerDiscreteScheduler, force", "'FlowMatchEulerDiscreteScheduler' is no scheduler for this model; expected "},
+        {SDXL, "FlowMatchEulerDiscreteScheduler, force",
+         "'FlowMatchEulerDiscreteScheduler' is no scheduler for this model; expected "},
         {SDXL, "Euler", "'Euler' is no scheduler for this model; expected "},
         {SDXL, " ", "scheduler is empty; expected a class's name"},
         {SDXL, "DDIMScheduler, steps_offset", "scheduler DDIMScheduler: 'steps_offset'; expected a setting, as "},

@@ -1,5 +1,5 @@
-/* Single files in original layouts: what diffusers draws with them, the folders they become, what is told of files that
- * are not whole. DATA: tests/data. Files and pictures: tests/generators/single_files.py. */
+/* Single files in original layouts: what diffusers draws with them, the folders they become, messages about files that
+ * are not whole. DATA: tests/data. Files and images: tests/generators/single_files.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +93,7 @@ static void remove_tree(const char *folder) {
     assert_int_equal(system(command), 0);
 }
 
-/* The folder's latents and picture are the file's, bit for bit. */
+/* The folder's latents and image are the file's, bit for bit. */
 static void test_converted(void **state) {
     (void)state;
     const char *const files[] = {SD3, SD15};

@@ -113,7 +113,7 @@ static void test_count_and_colour(void **state) {
     assert_int_equal(decide(&s, &p, note), 0);
 }
 
-/* Damage makes pictures unreadable, never right. */
+/* Damage makes images unreadable, never right. */
 static void test_damage(void **state) {
     (void)state;
     philox r = stream(2);

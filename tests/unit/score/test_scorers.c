@@ -1,6 +1,6 @@
 /* Scorers from image and prompt to the number, on tiny checkpoints of random weights, against the packages' own code:
  * CLIP-T in both forms, HPS v2, PickScore, ImageReward, LPIPS, to 1e-4 relative (cosines near 0: 1e-6 absolute).
- * Vectors: tests/generators/score_scorers.py. And what each says of files and pictures that do not fit. */
+ * Vectors: tests/generators/score_scorers.py. And the message of each about files and images that do not fit. */
 #include "made.h"
 
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static void write_weights(const char *name, const char *config, const char *pref
     model *m;
     safetensors_output out[MAX_TENSORS + 1];
     int n = 0, others = prefix[0] == '!';
-    checkpoint *all; /* as files have them: a turned weight is not */
+    checkpoint *all; /* as files have them: a transposed weight is not */
     check(model_open_config(&m, NULL, config, WEIGHTS_LIST, 1, &err), &err);
     check(weights_write_random(&m->set, 1, TENSOR_F32, 1, in_folder("all.safetensors"), &err), &err);
     check(checkpoint_open(&all, in_folder("all.safetensors"), &err), &err);

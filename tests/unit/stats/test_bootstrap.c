@@ -80,7 +80,7 @@ static void test_streams(void **state) {
     assert_memory_equal(many, few, sizeof few); /* resample r is the same whatever is drawn beside it */
     assert_int_equal(stats_bootstrap_means(samples[6], N, 10, FEW, other, &err), SS_OK);
     assert_memory_not_equal(other, few, sizeof few);
-    /* Their spread is that of a mean: se within 10 %. */
+    /* Their standard deviation is that of a mean: se within 10 %. */
     stats_summary s = stats_summarise(samples[6], N, 0), boot = stats_summarise(many, MANY, 0);
     assert_true(fabs(boot.sd.value / s.se.value - 1) < 0.1);
 }

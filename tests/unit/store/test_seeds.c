@@ -100,7 +100,7 @@ static void test_by_prompt(void **state) {
     world_close(&w);
 }
 
-/* A store of an earlier version that has them is read, and its reader is told. */
+/* A store of an earlier version that has them is read, with a notice. */
 static void test_older_store(void **state) {
     (void)state;
     world w;
@@ -192,7 +192,7 @@ static void test_foreign_files_stay(void **state) {
     world_close(&w);
 }
 
-/* A results.sqlite of before: the pictures made since stay until they are made again, to the same bytes. */
+/* A results.sqlite of before: the images made since stay until they are made again, to the same bytes. */
 static void test_restored_database(void **state) {
     (void)state;
     world w;

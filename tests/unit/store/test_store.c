@@ -84,7 +84,7 @@ static void test_versions(void **state) {
     world_close(&w);
 }
 
-/* A store of version 1 knows no blocks, and its segments are those of every block. */
+/* A store of version 1 has no blocks, and its segments are those of every block. */
 static void test_version_1(void **state) {
     (void)state;
     world w;

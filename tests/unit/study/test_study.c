@@ -106,7 +106,7 @@ static void test_expansion(void **state) {
     study_free(y);
 }
 
-/* Sets that have no k; sizes told to the network, the study's and a condition's own; the series. */
+/* Sets that have no k; conditioned on sizes to the network, the study's and a condition's own; the series. */
 static void test_shares_sizes_and_series(void **state) {
     (void)state;
     study *y;
@@ -482,7 +482,7 @@ static void test_swap(void **state) {
     geneval_free(&prompts);
 }
 
-/* null, ~ and nothing are 'not given': what is optional has its default, what is required is told. */
+/* null, ~ and nothing are 'not given': what is optional has its default, what is required is an error. */
 static void test_null_is_not_given(void **state) {
     (void)state;
     static const char *const NOTHING[] = {"null", "~", ""};

@@ -1,4 +1,4 @@
-/* Handles and the context: views, the sticky error, the stop flag, scratch memory, taps, backends by name. */
+/* Handles and the context: views, the sticky error, the stop flag, scratch memory, hooks, backends by name. */
 #include "support.h"
 
 #include "base/clock.h"

@@ -479,7 +479,7 @@ static void run_upsample(compute *c, operand *out, const void *args) {
     op_upsample(c, out->t, ((const move_args *)args)->x);
 }
 
-/* Every size from the picture's own to three times it; and at twice the size what upsample2 gives. */
+/* Every size from the image's own to three times it; and at twice the size what upsample2 gives. */
 static void upsampling_is_exact(void **state) {
     (void)state;
     for (int64_t side = 1; side < 6; side += 2)
@@ -566,7 +566,7 @@ static void run_pool(compute *c, operand *out, const void *args) {
 
 static void pool_is_near(void **state) {
     (void)state;
-    /* picture, windows, size, stride, pad; the last ones reach over the edge (ceil_mode) */
+    /* image, windows, size, stride, pad; the last ones reach over the edge (ceil_mode) */
     static const int cases[][6] = {{7, 5, 3, 2, 3, 2}, {8, 9, 8, 9, 3, 1}, {8, 8, 4, 4, 2, 2}, {1, 1, 1, 1, 3, 1},
                                    {6, 7, 3, 3, 3, 2}, {7, 8, 1, 1, 8, 1}, {5, 6, 3, 3, 3, 2}, {4, 4, 2, 2, 3, 2}};
     for (int i = 0; i < 16; i++) {

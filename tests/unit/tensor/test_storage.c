@@ -337,7 +337,7 @@ static size_t scratch_of(const char *backend_name, weight_storage storage, const
     return taken;
 }
 
-/* Room for widened panels is there whatever the storage, and the dry backend knows of it. */
+/* Scratch for widened panels is reserved whatever the storage, and the dry backend counts it. */
 static void scratch_is_known(void **state) {
     (void)state;
     weight linear = weight_random(WEIGHT_LINEAR, TENSOR_F16, 2, (int64_t[]){65, 500}, 1);

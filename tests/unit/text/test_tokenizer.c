@@ -1,4 +1,4 @@
-/* Tokenizers: classes and words of tokens, truncation, and what a damaged folder or prompt is told. */
+/* Tokenizers: classes and words of tokens, truncation, and the messages about a damaged folder or prompt. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
