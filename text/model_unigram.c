@@ -96,7 +96,7 @@ static ss_status model_unigram_add_unknown(const token_model *m, const char *s, 
 
 ss_status unigram_encode(const token_model *m, const char *s, size_t n, model_tokens *out, ss_error *err) {
     node *best = malloc((n + 1) * sizeof *best);
-    size_t *ends = malloc((n + 1) * sizeof *ends); /* by start of a piece on the best path: its end */
+    size_t *ends = calloc(n + 1, sizeof *ends); /* by start of a piece on the best path: its end */
     int32_t unknown = m->unigram.unknown;
     ss_status status = best && ends ? SS_OK : error_no_memory(err, "a prompt", (n + 1) * sizeof *best);
     if (status == SS_OK) status = model_unigram_find_paths(m, s, n, best, err);

@@ -69,7 +69,7 @@ static void t5_unigram_find_paths(const t5_vocabulary *v, const char *s, size_t 
  * token. */
 static ss_status encode_chunk(const t5_vocabulary *v, const char *s, size_t n, token_builder *b, ss_error *err) {
     node *best = malloc((n + 1) * sizeof *best);
-    size_t *ends = malloc((n + 1) * sizeof *ends); /* by start of a piece on the best path: its end */
+    size_t *ends = calloc(n + 1, sizeof *ends); /* by start of a piece on the best path: its end */
     ss_status status = best && ends ? SS_OK : error_no_memory(err, "a prompt", (n + 1) * sizeof *best);
     if (status == SS_OK) {
         t5_unigram_find_paths(v, s, n, best);

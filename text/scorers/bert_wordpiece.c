@@ -86,7 +86,7 @@ static ss_status bert_wordpiece_add_special(bert_wordpiece *w, const json_t *ite
     if (content && added_tokens_find(&w->added, content) >= 0) return SS_OK;
     int32_t id = content ? string_map_get(&w->ids, content, strlen(content)) : -1;
     SS_TRY(added_tokens_put(&w->added, item, id < 0 ? w->size : id, where, err));
-    if (id < 0 && *content) w->size++;
+    if (id < 0 && content && *content) w->size++;
     return SS_OK;
 }
 

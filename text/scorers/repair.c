@@ -233,7 +233,7 @@ static ss_status repair_line(const repair *r, int unescapes, const char *s, size
         before.len = 0;
         text_add_n(&before, t.s, t.len);
         status = before.failed ? error_no_memory(err, "a prompt", t.len) : repair_once(r, unescapes, &t, err);
-        changed = status == SS_OK && (t.len != before.len || memcmp(t.s, before.s, t.len) != 0);
+        changed = status == SS_OK && t.s && before.s && (t.len != before.len || memcmp(t.s, before.s, t.len) != 0);
     }
     if (status == SS_OK) text_add_n(out, t.s ? t.s : "", t.len);
     text_free(&before);
