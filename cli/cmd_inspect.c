@@ -49,7 +49,7 @@ static ss_status describe_component(const char *name, const model *m, const comp
 
 static int is_network(const char *class_name) {
     for (int i = 0; class_name && i < MODEL_NETWORK_COUNT; i++)
-        if (strcmp(MODEL_NETWORKS[i].about.name, class_name) == 0) return 1;
+        if (strcmp(MODEL_NETWORKS[i]->about.name, class_name) == 0) return 1;
     return 0;
 }
 

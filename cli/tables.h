@@ -6,8 +6,8 @@
 #include "sampler/pipeline.h"
 #include "store/store.h"
 
-extern const command CLI_INSPECT, CLI_FORWARD, CLI_GENERATE, CLI_TRACE, CLI_RUN, CLI_RESUME, CLI_SCORE, CLI_REPORT,
-    CLI_COMPARE, CLI_CONVERT, CLI_FINDINGS, CLI_EXPORT, CLI_VERIFY, CLI_STATS, CLI_LIST, CLI_HELP, CLI_MANUAL;
+#define COMMAND(id) extern const command CLI_##id;
+#include "cli/commands.def"
 
 /* A compute context on the cpu backend with the threads and the stop flag of the command line; with --profile its
  * operations are timed. */

@@ -364,3 +364,30 @@ ss_status clip_forward_named(const model *m, compute *c, const model_arrays *in,
     if (in->n == 0 || checks_has_input(in, "pixel_values")) return images_forward(m, c, in, out, err);
     return SS_OK;
 }
+
+const network network_clip_text = {.about = {"CLIPTextModel", "CLIP text encoder without projection", NULL},
+                                   .config_size = sizeof(clip_text_config),
+                                   .weights_size = sizeof(clip_text_weights),
+                                   .parse = clip_text_parse,
+                                   .bind = clip_text_bind,
+                                   .ignore = CLIP_IGNORE,
+                                   .example = clip_text_example,
+                                   .forward = clip_text_forward_named};
+
+const network network_clip_text_projected = {.about = {"CLIPTextModelWithProjection", "CLIP text encoder of SD3", NULL},
+                                             .config_size = sizeof(clip_text_config),
+                                             .weights_size = sizeof(clip_text_weights),
+                                             .parse = clip_text_parse,
+                                             .bind = clip_text_bind,
+                                             .ignore = CLIP_IGNORE,
+                                             .example = clip_text_example,
+                                             .forward = clip_text_forward_named};
+
+const network network_clip = {.about = {"CLIPModel", "CLIP, texts and images (CLIP-T)", NULL},
+                              .config_size = sizeof(clip_config),
+                              .weights_size = sizeof(clip_weights),
+                              .parse = clip_parse,
+                              .bind = clip_bind,
+                              .ignore = CLIP_IGNORE,
+                              .example = clip_example,
+                              .forward = clip_forward_named};

@@ -266,3 +266,12 @@ ss_status image_reward_forward_named(const model *m, compute *c, const model_arr
     tensor x = model_upload_image(c, pixels, batch, 3, g->size, g->size);
     return model_arrays_add_tensor(out, "reward", c, image_reward_forward(c, g, m->weights, x, ids, used, tokens), err);
 }
+
+const network network_image_reward = {.about = {"ImageReward", "BLIP with a reward on top (ImageReward)", NULL},
+                                      .config_size = sizeof(reward_config),
+                                      .weights_size = sizeof(reward_weights),
+                                      .parse = image_reward_parse,
+                                      .bind = image_reward_bind,
+                                      .ignore = IMAGE_REWARD_IGNORE,
+                                      .example = image_reward_example,
+                                      .forward = image_reward_forward_named};

@@ -243,3 +243,12 @@ ss_status inception_forward_named(const model *m, compute *c, const model_arrays
     tensor x = model_upload_image(c, pixels, dim[0], 3, dim[2], dim[3]);
     return model_arrays_add_tensor(out, "features", c, inception_forward(c, m->weights, x), err);
 }
+
+const network network_inception = {.about = {"FIDInceptionV3", "Inception v3 of 2015, features (FID, KID)", NULL},
+                                   .config_size = sizeof(inception_config),
+                                   .weights_size = sizeof(inception_weights),
+                                   .parse = inception_parse,
+                                   .bind = inception_bind,
+                                   .ignore = INCEPTION_IGNORE,
+                                   .example = inception_example,
+                                   .forward = inception_forward_named};

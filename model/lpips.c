@@ -370,3 +370,12 @@ ss_status lpips_forward_named(const model *m, compute *c, const model_arrays *in
     free(distance);
     return SS_OK;
 }
+
+const network network_lpips = {.about = {"LPIPS", "distance of two pictures by features (LPIPS)", NULL},
+                               .config_size = sizeof(lpips_config),
+                               .weights_size = sizeof(lpips_weights),
+                               .parse = lpips_parse,
+                               .bind = lpips_bind,
+                               .ignore = LPIPS_IGNORE,
+                               .example = lpips_example,
+                               .forward = lpips_forward_named};

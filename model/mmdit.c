@@ -308,3 +308,11 @@ ss_status mmdit_forward_named(const model *m, compute *c, const model_arrays *in
     free(timestep);
     return model_arrays_add_tensor(out, "sample", c, sample, err);
 }
+
+const network network_mmdit = {.about = {"SD3Transformer2DModel", "MMDiT, the denoiser of SD3 and SD3.5", NULL},
+                               .config_size = sizeof(mmdit_config),
+                               .weights_size = sizeof(mmdit_weights),
+                               .parse = mmdit_parse,
+                               .bind = mmdit_bind,
+                               .example = mmdit_example,
+                               .forward = mmdit_forward_named};

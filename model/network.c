@@ -203,15 +203,14 @@ static ss_status class_of(const json_t *json, const char *path, const char *want
         fits = strcmp(MODEL_PARTS[i].wanted, *out) == 0 && strcmp(MODEL_PARTS[i].found, found) == 0;
     if (fits) return SS_OK;
     /* a misspelt name is reported as such */
-    if (!entry_find(MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT, "network", found, path, err))
-        return err->code;
+    if (!entry_find(MODEL_NETWORKS, ENTRY_POINTERS, MODEL_NETWORK_COUNT, "network", found, path, err)) return err->code;
     return error_set(err, SS_ERR_INPUT, path, "expected a %s, found a %s", wanted, found);
 }
 
 /* Choose the row and parse the config: what every way of opening begins with. */
 static ss_status take_config(model *m, const char *class_name, const json_t *json, const char *where, ss_error *err) {
-    m->net = (const network *)(const void *)entry_find(MODEL_NETWORKS, sizeof MODEL_NETWORKS[0], MODEL_NETWORK_COUNT,
-                                                       "network", class_name, where, err);
+    m->net = (const network *)(const void *)entry_find(MODEL_NETWORKS, ENTRY_POINTERS, MODEL_NETWORK_COUNT, "network",
+                                                       class_name, where, err);
     if (!m->net) return err->code;
     m->config = calloc(1, m->net->config_size);
     m->weights = calloc(1, m->net->weights_size);

@@ -77,7 +77,9 @@ typedef struct network {
     ss_status (*forward)(const model *m, compute *c, const model_arrays *in, model_arrays *out, ss_error *err);
 } network;
 
-extern const network MODEL_NETWORKS[];
+#define NETWORK(id) extern const network network_##id;
+#include "model/networks.def"
+extern const network *const MODEL_NETWORKS[];
 extern const int MODEL_NETWORK_COUNT;
 
 /* A network that can be opened from the folder of another class. */

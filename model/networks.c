@@ -1,103 +1,9 @@
-/* The table of networks. A new one is a row here and a file beside this one. */
-#include "model/clip.h"
-#include "model/image_reward.h"
-#include "model/inception.h"
-#include "model/lpips.h"
-#include "model/mmdit.h"
+/* The table of networks (networks.def), and which may be opened in the place of which. */
 #include "model/network.h"
-#include "model/t5.h"
-#include "model/unet.h"
-#include "model/vae.h"
 
-const network MODEL_NETWORKS[] = {
-    {{"SD3Transformer2DModel", "MMDiT, the denoiser of SD3 and SD3.5", NULL},
-     sizeof(mmdit_config),
-     sizeof(mmdit_weights),
-     mmdit_parse,
-     mmdit_bind,
-     NULL,
-     mmdit_example,
-     mmdit_forward_named},
-    {{"UNet2DConditionModel", "U-Net, the denoiser of SDXL and of SD 1 and 2", NULL},
-     sizeof(unet_config),
-     sizeof(unet_weights),
-     unet_parse,
-     unet_bind,
-     NULL,
-     unet_example,
-     unet_forward_named},
-    {{"CLIPTextModel", "CLIP text encoder without projection", NULL},
-     sizeof(clip_text_config),
-     sizeof(clip_text_weights),
-     clip_text_parse,
-     clip_text_bind,
-     CLIP_IGNORE,
-     clip_text_example,
-     clip_text_forward_named},
-    {{"CLIPTextModelWithProjection", "CLIP text encoder of SD3", NULL},
-     sizeof(clip_text_config),
-     sizeof(clip_text_weights),
-     clip_text_parse,
-     clip_text_bind,
-     CLIP_IGNORE,
-     clip_text_example,
-     clip_text_forward_named},
-    {{"CLIPModel", "CLIP, texts and images (CLIP-T)", NULL},
-     sizeof(clip_config),
-     sizeof(clip_weights),
-     clip_parse,
-     clip_bind,
-     CLIP_IGNORE,
-     clip_example,
-     clip_forward_named},
-    {{"T5EncoderModel", "T5 text encoder of SD3", NULL},
-     sizeof(t5_config),
-     sizeof(t5_weights),
-     t5_parse,
-     t5_bind,
-     NULL,
-     t5_example,
-     t5_forward_named},
-    {{"AutoencoderKL", "autoencoder: latents to pictures and back", NULL},
-     sizeof(vae_config),
-     sizeof(vae_weights),
-     vae_parse,
-     vae_bind,
-     NULL,
-     vae_example,
-     vae_forward_named},
-    {{"OpenCLIP", "CLIP in OpenCLIP's form (HPS v2)", NULL},
-     sizeof(clip_config),
-     sizeof(clip_weights),
-     open_clip_parse,
-     open_clip_bind,
-     OPEN_CLIP_IGNORE,
-     clip_example,
-     clip_forward_named},
-    {{"ImageReward", "BLIP with a reward on top (ImageReward)", NULL},
-     sizeof(reward_config),
-     sizeof(reward_weights),
-     image_reward_parse,
-     image_reward_bind,
-     IMAGE_REWARD_IGNORE,
-     image_reward_example,
-     image_reward_forward_named},
-    {{"LPIPS", "distance of two pictures by features (LPIPS)", NULL},
-     sizeof(lpips_config),
-     sizeof(lpips_weights),
-     lpips_parse,
-     lpips_bind,
-     LPIPS_IGNORE,
-     lpips_example,
-     lpips_forward_named},
-    {{"FIDInceptionV3", "Inception v3 of 2015, features (FID, KID)", NULL},
-     sizeof(inception_config),
-     sizeof(inception_weights),
-     inception_parse,
-     inception_bind,
-     INCEPTION_IGNORE,
-     inception_example,
-     inception_forward_named},
+const network *const MODEL_NETWORKS[] = {
+#define NETWORK(id) &network_##id,
+#include "model/networks.def"
 };
 
 /* A checkpoint of a whole model may be used for a part of it, and a text encoder's for another head. */
@@ -110,6 +16,6 @@ const model_part MODEL_PARTS[] = {
     {"T5EncoderModel", "T5WithLMHeadModel"}, /* its older name */
     {"T5EncoderModel", "T5Model"},
 };
-const int MODEL_PART_COUNT = NN_COUNT(MODEL_PARTS);
+const int MODEL_PART_COUNT = sizeof MODEL_PARTS / sizeof MODEL_PARTS[0];
 
-const int MODEL_NETWORK_COUNT = NN_COUNT(MODEL_NETWORKS);
+const int MODEL_NETWORK_COUNT = sizeof MODEL_NETWORKS / sizeof MODEL_NETWORKS[0];

@@ -152,3 +152,12 @@ void open_clip_bind(binder *b, const void *config, void *weights) {
     binder_rows(b, &w->vision, VISION_ROWS, NN_COUNT(VISION_ROWS), "visual.");
     w->vision.layers = open_clip_bind_layers(b, &g->vision.encoder, "visual.");
 }
+
+const network network_open_clip = {.about = {"OpenCLIP", "CLIP in OpenCLIP's form (HPS v2)", NULL},
+                                   .config_size = sizeof(clip_config),
+                                   .weights_size = sizeof(clip_weights),
+                                   .parse = open_clip_parse,
+                                   .bind = open_clip_bind,
+                                   .ignore = OPEN_CLIP_IGNORE,
+                                   .example = clip_example,
+                                   .forward = clip_forward_named};

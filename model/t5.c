@@ -230,3 +230,11 @@ ss_status t5_forward_named(const model *m, compute *c, const model_arrays *in, m
     SS_TRY(checks_input_ids(in, g->vocabulary, 0, &ids, &batch, &tokens, err));
     return model_arrays_add_tensor(out, "last_hidden_state", c, t5_forward(c, g, m->weights, ids, batch, tokens), err);
 }
+
+const network network_t5 = {.about = {"T5EncoderModel", "T5 text encoder of SD3", NULL},
+                            .config_size = sizeof(t5_config),
+                            .weights_size = sizeof(t5_weights),
+                            .parse = t5_parse,
+                            .bind = t5_bind,
+                            .example = t5_example,
+                            .forward = t5_forward_named};

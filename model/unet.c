@@ -219,3 +219,11 @@ ss_status unet_forward_named(const model *m, compute *c, const model_arrays *in,
     free(timestep);
     return model_arrays_add_tensor(out, "sample", c, sample, err);
 }
+
+const network network_unet = {.about = {"UNet2DConditionModel", "U-Net, the denoiser of SDXL and of SD 1 and 2", NULL},
+                              .config_size = sizeof(unet_config),
+                              .weights_size = sizeof(unet_weights),
+                              .parse = unet_parse,
+                              .bind = unet_bind,
+                              .example = unet_example,
+                              .forward = unet_forward_named};

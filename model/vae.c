@@ -238,3 +238,11 @@ ss_status vae_forward_named(const model *m, compute *c, const model_arrays *in, 
     if (in->n == 0 || checks_has_input(in, "sample")) return encode_named(m, c, in, out, err);
     return SS_OK;
 }
+
+const network network_vae = {.about = {"AutoencoderKL", "autoencoder: latents to pictures and back", NULL},
+                             .config_size = sizeof(vae_config),
+                             .weights_size = sizeof(vae_weights),
+                             .parse = vae_parse,
+                             .bind = vae_bind,
+                             .example = vae_example,
+                             .forward = vae_forward_named};

@@ -162,7 +162,7 @@ static ss_status read_results(intake *w, const char *name, ss_error *err) {
 
 static int is_ours(const char *name) {
     for (int i = 0; i < SCORE_METRIC_COUNT; i++)
-        if (strcmp(SCORE_METRICS[i].about.name, name) == 0) return 1;
+        if (strcmp(SCORE_METRICS[i]->about.name, name) == 0) return 1;
     return 0;
 }
 

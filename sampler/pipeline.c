@@ -10,7 +10,10 @@
 #include "model/neighbours.h"
 #include "sampler/pipeline_parts.h"
 
-static const pipeline_row *const ROWS[] = {&PIPELINE_SD3, &PIPELINE_SDXL, &PIPELINE_SD};
+static const pipeline_row *const ROWS[] = {
+#define PIPELINE(id) &PIPELINE_##id,
+#include "sampler/pipelines.def"
+};
 enum { ROW_COUNT = sizeof ROWS / sizeof ROWS[0] };
 
 const char *const PIPELINE_DECODER[] = {"decoder.", "post_quant_conv."};

@@ -140,7 +140,8 @@ struct pipeline {
     void *impl;                           /* the row's own */
 };
 
-extern const pipeline_row PIPELINE_SD3, PIPELINE_SDXL, PIPELINE_SD;
+#define PIPELINE(id) extern const pipeline_row PIPELINE_##id;
+#include "sampler/pipelines.def"
 
 /* ---- embedding.c ---- */
 

@@ -6,24 +6,10 @@
 #include "base/text.h"
 #include "sampler/scheduler_row.h"
 
-const scheduler_row *const SCHEDULERS[] = {&SCHEDULER_FLOW_MATCH_EULER,
-                                           &SCHEDULER_FLOW_MATCH_HEUN,
-                                           &SCHEDULER_EULER,
-                                           &SCHEDULER_EULER_ANCESTRAL,
-                                           &SCHEDULER_HEUN,
-                                           &SCHEDULER_LMS,
-                                           &SCHEDULER_DDIM,
-                                           &SCHEDULER_DDPM,
-                                           &SCHEDULER_DPM_SOLVER,
-                                           &SCHEDULER_DPM_SOLVER_SINGLE,
-                                           &SCHEDULER_DPM_SOLVER_SDE,
-                                           &SCHEDULER_UNIPC,
-                                           &SCHEDULER_DEIS,
-                                           &SCHEDULER_PNDM,
-                                           &SCHEDULER_LCM,
-                                           &SCHEDULER_TCD,
-                                           &SCHEDULER_EDM_EULER,
-                                           &SCHEDULER_EDM_DPM_SOLVER};
+const scheduler_row *const SCHEDULERS[] = {
+#define SCHEDULER(id) &SCHEDULER_##id,
+#include "sampler/schedulers.def"
+};
 const int SCHEDULER_COUNT = sizeof SCHEDULERS / sizeof SCHEDULERS[0];
 
 const entry *scheduler_about(int i) { return &SCHEDULERS[i]->about; }

@@ -21,9 +21,7 @@ typedef struct scheduler_row {
 ss_status scheduler_parse_class(const json_t *json, const char *where, scheduler_family family, const char *name,
                                 scheduler *out, ss_error *err);
 
-extern const scheduler_row SCHEDULER_FLOW_MATCH_EULER, SCHEDULER_FLOW_MATCH_HEUN, SCHEDULER_EULER,
-    SCHEDULER_EULER_ANCESTRAL, SCHEDULER_HEUN, SCHEDULER_LMS, SCHEDULER_DDIM, SCHEDULER_DDPM, SCHEDULER_DPM_SOLVER,
-    SCHEDULER_DPM_SOLVER_SINGLE, SCHEDULER_DPM_SOLVER_SDE, SCHEDULER_UNIPC, SCHEDULER_DEIS, SCHEDULER_PNDM,
-    SCHEDULER_LCM, SCHEDULER_TCD, SCHEDULER_EDM_EULER, SCHEDULER_EDM_DPM_SOLVER;
+#define SCHEDULER(id) extern const scheduler_row SCHEDULER_##id;
+#include "sampler/schedulers.def"
 
 #endif

@@ -68,7 +68,7 @@ typedef struct metric {
                           metric_set_value *out, ss_error *err);
 } metric;
 
-extern const metric SCORE_METRICS[];
+extern const metric *const SCORE_METRICS[];
 extern const int SCORE_METRIC_COUNT;
 
 /* The row's score of one image, or its features (`width` of them). What is not finite is an error that names the

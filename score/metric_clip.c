@@ -10,7 +10,7 @@
 #define MERGES                                                                                                         \
     { "merges", OPTION_PATH, NULL, 0, 0, "models/clip-bpe/merges.txt", "CLIP's byte pair merges" }
 
-const option METRIC_CLIP_T_OPTIONS[] = {
+static const option METRIC_CLIP_T_OPTIONS[] = {
     {"model", OPTION_PATH, NULL, 0, 0, "models/shapes-clip", "folder of a CLIPModel, transformers' or open_clip's"},
     MERGES,
     {0},
@@ -23,10 +23,10 @@ const option METRIC_CLIP_T_OPTIONS[] = {
             {"antialias", OPTION_FLAG, NULL, 0, 0, "true", "of the resize: torchvision's default since 0.17"}, MERGES, \
             {0},                                                                                                       \
     }
-const option METRIC_HPS_V2_OPTIONS[] = HPS_OPTIONS("HPS_v2_compressed.pt");
-const option METRIC_HPS_V21_OPTIONS[] = HPS_OPTIONS("HPS_v2.1_compressed.pt");
+static const option METRIC_HPS_V2_OPTIONS[] = HPS_OPTIONS("HPS_v2_compressed.pt");
+static const option METRIC_HPS_V21_OPTIONS[] = HPS_OPTIONS("HPS_v2.1_compressed.pt");
 
-const option METRIC_PICKSCORE_OPTIONS[] = {
+static const option METRIC_PICKSCORE_OPTIONS[] = {
     {"model", OPTION_PATH, NULL, 0, 0, "hf:yuvalkirstain/PickScore_v1", "folder of the CLIPModel"},
     {"tokenizer", OPTION_PATH, NULL, 0, 0, "hf:laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
      "folder of its tokenizer and processor_config.json or preprocessor_config.json"},
@@ -44,7 +44,7 @@ typedef struct clip_metric {
     double factor;
 } clip_metric;
 
-void metric_clip_close(compute *c, void *state) {
+static void metric_clip_close(compute *c, void *state) {
     (void)c;
     clip_metric *t = state;
     if (!t) return;
@@ -65,16 +65,16 @@ static ss_status new_metric(clip_metric **out, ss_error *err) {
     return SS_OK;
 }
 
-ss_status metric_clip_t_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                             ss_error *err) {
+static ss_status metric_clip_t_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                    ss_error *err) {
     clip_metric *t;
     SS_TRY(new_metric(&t, err));
     return opened(c, t, clip_scorer_open_folder(&t->clip, c, options[0].text, NULL, options[1].text, rules, err),
                   state);
 }
 
-ss_status metric_pickscore_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                ss_error *err) {
+static ss_status metric_pickscore_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                       ss_error *err) {
     clip_metric *t;
     SS_TRY(new_metric(&t, err));
     ss_status status = clip_scorer_open_folder(&t->clip, c, options[0].text, options[1].text, "", rules, err);
@@ -82,7 +82,8 @@ ss_status metric_pickscore_open(compute *c, tokenizer_rules rules, const option_
     return opened(c, t, status, state);
 }
 
-ss_status metric_hps_open(compute *c, tokenizer_rules rules, const option_value *options, void **state, ss_error *err) {
+static ss_status metric_hps_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                 ss_error *err) {
     preprocess pixels = {.rule = PREPROCESS_HPS,
                          .mean = {0.48145466, 0.4578275, 0.40821073},
                          .sd = {0.26862954, 0.26130258, 0.27577711},
@@ -103,9 +104,43 @@ ss_status metric_hps_open(compute *c, tokenizer_rules rules, const option_value 
     return status;
 }
 
-ss_status metric_clip_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+static ss_status metric_clip_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
     const clip_metric *t = state;
     SS_TRY(clip_scorer_cosine(t->clip, c, in->image, in->prompt, &out->value, err));
     out->value *= t->factor;
     return SS_OK;
 }
+
+const metric metric_row_clip_t = {
+    .about = {"clip-t", "cosine of CLIP's embeddings of image and prompt", METRIC_CLIP_T_OPTIONS},
+    .kind = METRIC_ALIGNMENT,
+    .needs = METRIC_NEEDS_PROMPT,
+    .open = metric_clip_t_open,
+    .score = metric_clip_score,
+    .close = metric_clip_close};
+
+const metric metric_row_hps_v2 = {.about = {"hps-v2",
+                                            "Human Preference Score v2.0: cosine of a ViT-H-14 trained on preferences",
+                                            METRIC_HPS_V2_OPTIONS},
+                                  .kind = METRIC_PREFERENCE,
+                                  .needs = METRIC_NEEDS_PROMPT,
+                                  .open = metric_hps_open,
+                                  .score = metric_clip_score,
+                                  .close = metric_clip_close};
+
+const metric metric_row_hps_v2_1 = {
+    .about = {"hps-v2.1", "Human Preference Score v2.1, the same network trained on more", METRIC_HPS_V21_OPTIONS},
+    .kind = METRIC_PREFERENCE,
+    .needs = METRIC_NEEDS_PROMPT,
+    .open = metric_hps_open,
+    .score = metric_clip_score,
+    .close = metric_clip_close};
+
+const metric metric_row_pickscore = {.about = {"pickscore",
+                                               "PickScore v1: exp(logit_scale) x cosine of a ViT-H-14 trained on picks",
+                                               METRIC_PICKSCORE_OPTIONS},
+                                     .kind = METRIC_PREFERENCE,
+                                     .needs = METRIC_NEEDS_PROMPT,
+                                     .open = metric_pickscore_open,
+                                     .score = metric_clip_score,
+                                     .close = metric_clip_close};

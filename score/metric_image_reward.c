@@ -10,7 +10,7 @@
 enum { TOKENS = 35 };
 static const double MEAN = 0.16717362830052426, SD = 1.0333394966054072;
 
-const option METRIC_IMAGE_REWARD_OPTIONS[] = {
+static const option METRIC_IMAGE_REWARD_OPTIONS[] = {
     {"weights", OPTION_PATH, NULL, 0, 0, "hf:THUDM/ImageReward/ImageReward.pt", "checkpoint, .pt or .safetensors"},
     {"vocabulary", OPTION_PATH, NULL, 0, 0, "hf:google-bert/bert-base-uncased/vocab.txt", "BERT's words"},
     {"config", OPTION_PATH, NULL, 0, 0, "", "sizes, where they are not those of ImageReward v1.0"},
@@ -23,7 +23,7 @@ typedef struct reward_metric {
     preprocess pixels;
 } reward_metric;
 
-void metric_image_reward_close(compute *c, void *state) {
+static void metric_image_reward_close(compute *c, void *state) {
     (void)c;
     reward_metric *t = state;
     if (!t) return;
@@ -53,8 +53,8 @@ static ss_status open_words(reward_metric *t, const char *vocabulary, tokenizer_
     return SS_OK;
 }
 
-ss_status metric_image_reward_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                   ss_error *err) {
+static ss_status metric_image_reward_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                          ss_error *err) {
     reward_metric *t = calloc(1, sizeof *t);
     if (!t) return error_no_memory(err, "image-reward", sizeof *t);
     ss_status status = metric_image_reward_open_model(t, c, options[0].text, options[2].text, err);
@@ -69,7 +69,8 @@ ss_status metric_image_reward_open(compute *c, tokenizer_rules rules, const opti
     return status;
 }
 
-ss_status metric_image_reward_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+static ss_status metric_image_reward_score(compute *c, void *state, const metric_input *in, metric_value *out,
+                                           ss_error *err) {
     const reward_metric *t = state;
     const reward_config *g = t->m->config;
     int n = g->positions < TOKENS ? (int)g->positions : TOKENS;
@@ -88,3 +89,11 @@ ss_status metric_image_reward_score(compute *c, void *state, const metric_input 
     out->value = ((double)reward - MEAN) / SD;
     return compute_status(c, err);
 }
+
+const metric metric_row_image_reward = {
+    .about = {"image-reward", "ImageReward v1.0: BLIP trained on rankings; about -2 to 2", METRIC_IMAGE_REWARD_OPTIONS},
+    .kind = METRIC_PREFERENCE,
+    .needs = METRIC_NEEDS_PROMPT,
+    .open = metric_image_reward_open,
+    .score = metric_image_reward_score,
+    .close = metric_image_reward_close};

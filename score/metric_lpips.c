@@ -18,9 +18,9 @@
              "the linear layers, v0.1; empty = in the same file"},                                                     \
             {0},                                                                                                       \
     }
-const option METRIC_LPIPS_ALEX_OPTIONS[] = LPIPS_OPTIONS("alexnet-owt-7be5be79.pth", "alex.pth");
-const option METRIC_LPIPS_VGG_OPTIONS[] = LPIPS_OPTIONS("vgg16-397923af.pth", "vgg.pth");
-const option METRIC_LPIPS_SQUEEZE_OPTIONS[] = LPIPS_OPTIONS("squeezenet1_1-b8a52dc0.pth", "squeeze.pth");
+static const option METRIC_LPIPS_ALEX_OPTIONS[] = LPIPS_OPTIONS("alexnet-owt-7be5be79.pth", "alex.pth");
+static const option METRIC_LPIPS_VGG_OPTIONS[] = LPIPS_OPTIONS("vgg16-397923af.pth", "vgg.pth");
+static const option METRIC_LPIPS_SQUEEZE_OPTIONS[] = LPIPS_OPTIONS("squeezenet1_1-b8a52dc0.pth", "squeeze.pth");
 
 typedef struct lpips_metric {
     model *m;
@@ -28,7 +28,7 @@ typedef struct lpips_metric {
     lpips_features features; /* about 128 MB for VGG-16 at 512 x 512 */
 } lpips_metric;
 
-void metric_lpips_close(compute *c, void *state) {
+static void metric_lpips_close(compute *c, void *state) {
     (void)c;
     lpips_metric *t = state;
     if (!t) return;
@@ -51,20 +51,20 @@ static ss_status open_net(compute *c, const char *net, const option_value *optio
     return status;
 }
 
-ss_status metric_lpips_alex_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                 ss_error *err) {
+static ss_status metric_lpips_alex_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                        ss_error *err) {
     (void)rules;
     return open_net(c, "alex", options, state, err);
 }
 
-ss_status metric_lpips_vgg_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                ss_error *err) {
+static ss_status metric_lpips_vgg_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                       ss_error *err) {
     (void)rules;
     return open_net(c, "vgg16", options, state, err);
 }
 
-ss_status metric_lpips_squeeze_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                    ss_error *err) {
+static ss_status metric_lpips_squeeze_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                           ss_error *err) {
     (void)rules;
     return open_net(c, "squeeze", options, state, err);
 }
@@ -101,7 +101,7 @@ static ss_status know_baseline(lpips_metric *t, compute *c, const rgb_image *bas
     return SS_OK;
 }
 
-ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+static ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
     lpips_metric *t = state;
     tensor x;
     SS_TRY(metric_check_pair(in, (int)lpips_min_side(t->m->config), err));
@@ -115,3 +115,32 @@ ss_status metric_lpips_score(compute *c, void *state, const metric_input *in, me
     arena_release(c->scratch, mark);
     return status == SS_OK ? compute_status(c, err) : status;
 }
+
+const metric metric_row_lpips_alex = {.about = {"lpips-alex",
+                                                "perceptual distance from the baseline image, AlexNet's features",
+                                                METRIC_LPIPS_ALEX_OPTIONS},
+                                      .kind = METRIC_DISTANCE,
+                                      .needs = METRIC_NEEDS_BASELINE,
+                                      .min_side = 31,
+                                      .open = metric_lpips_alex_open,
+                                      .score = metric_lpips_score,
+                                      .close = metric_lpips_close};
+
+const metric metric_row_lpips_vgg = {
+    .about = {"lpips-vgg", "perceptual distance from the baseline image, VGG-16's features", METRIC_LPIPS_VGG_OPTIONS},
+    .kind = METRIC_DISTANCE,
+    .needs = METRIC_NEEDS_BASELINE,
+    .min_side = 16,
+    .open = metric_lpips_vgg_open,
+    .score = metric_lpips_score,
+    .close = metric_lpips_close};
+
+const metric metric_row_lpips_squeeze = {.about = {"lpips-squeeze",
+                                                   "perceptual distance from the baseline image, SqueezeNet's features",
+                                                   METRIC_LPIPS_SQUEEZE_OPTIONS},
+                                         .kind = METRIC_DISTANCE,
+                                         .needs = METRIC_NEEDS_BASELINE,
+                                         .min_side = 17,
+                                         .open = metric_lpips_squeeze_open,
+                                         .score = metric_lpips_score,
+                                         .close = metric_lpips_close};

@@ -55,7 +55,8 @@ static ss_status score_channel(double *a, double *b, int width, int height, doub
     return SS_OK;
 }
 
-ss_status metric_ms_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+static ss_status metric_ms_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out,
+                                      ss_error *err) {
     (void)c, (void)state;
     SS_TRY(metric_check_pair(in, MIN_SIDE, err));
     int width = in->image->width, height = in->image->height;
@@ -74,3 +75,11 @@ ss_status metric_ms_ssim_score(compute *c, void *state, const metric_input *in, 
     out->value = sum / 3;
     return status;
 }
+
+const metric metric_row_ms_ssim = {
+    .about = {"ms-ssim", "structural similarity over five scales, 1 = same (Wang 2003; sides of at least 161 pixels)",
+              NULL},
+    .kind = METRIC_SIMILARITY,
+    .needs = METRIC_NEEDS_BASELINE,
+    .min_side = 161,
+    .score = metric_ms_ssim_score};

@@ -14,13 +14,13 @@
 
 enum { SIDE = 299, RESAMPLES = 2000, MIN_PROMPTS = 3 };
 
-const option METRIC_INCEPTION_OPTIONS[] = {
+static const option METRIC_INCEPTION_OPTIONS[] = {
     {"weights", OPTION_PATH, NULL, 0, 0, "torch:pt_inception-2015-12-05-6726825d.pth", "pytorch-fid's Inception v3"},
     {"resize", OPTION_WORD, "pytorch-fid|clean", 0, 0, "pytorch-fid", "whose way to 299 x 299 pixels"},
     {0},
 };
 
-const option METRIC_CMMD_OPTIONS[] = {
+static const option METRIC_CMMD_OPTIONS[] = {
     {"model", OPTION_PATH, NULL, 0, 0, "hf:openai/clip-vit-large-patch14-336", "folder of a CLIPModel"},
     {"merges", OPTION_PATH, NULL, 0, 0, "models/clip-bpe/merges.txt", "CLIP's byte pair merges"},
     {"pixels", OPTION_WORD, "cmmd|folder", 0, 0, "cmmd",
@@ -36,8 +36,16 @@ typedef struct inception_metric {
     preprocess pixels;
 } inception_metric;
 
-ss_status metric_inception_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                                ss_error *err) {
+static void metric_inception_close(compute *c, void *state) {
+    (void)c;
+    inception_metric *t = state;
+    if (!t) return;
+    model_close(t->m);
+    free(t);
+}
+
+static ss_status metric_inception_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                       ss_error *err) {
     static const preprocess WAYS[] = {
         {.rule = PREPROCESS_FID, .side = SIDE, .mean = {0.5, 0.5, 0.5}, .sd = {0.5, 0.5, 0.5}},
         {.rule = PREPROCESS_CLEAN_FID, .side = SIDE, .mean = {128, 128, 128}, .sd = {128, 128, 128}},
@@ -59,20 +67,12 @@ ss_status metric_inception_open(compute *c, tokenizer_rules rules, const option_
     return status;
 }
 
-void metric_inception_close(compute *c, void *state) {
-    (void)c;
-    inception_metric *t = state;
-    if (!t) return;
-    model_close(t->m);
-    free(t);
-}
-
-int64_t metric_inception_width(const void *state) {
+static int64_t metric_inception_width(const void *state) {
     (void)state;
     return INCEPTION_FEATURES;
 }
 
-ss_status metric_inception_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
+static ss_status metric_inception_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
     const inception_metric *t = state;
     float *pixels;
     SS_TRY(preprocess_image(&t->pixels, image, &pixels, err));
@@ -87,8 +87,8 @@ ss_status metric_inception_feature(compute *c, void *state, const rgb_image *ima
     return compute_status(c, err);
 }
 
-ss_status metric_cmmd_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
-                           ss_error *err) {
+static ss_status metric_cmmd_open(compute *c, tokenizer_rules rules, const option_value *options, void **state,
+                                  ss_error *err) {
     clip_scorer *s;
     SS_TRY(clip_scorer_open_folder(&s, c, options[0].text, NULL, options[1].text, rules, err));
     if (options[2].word == 0) clip_scorer_use(s, PREPROCESS_CMMD);
@@ -96,22 +96,22 @@ ss_status metric_cmmd_open(compute *c, tokenizer_rules rules, const option_value
     return SS_OK;
 }
 
-void metric_cmmd_close(compute *c, void *state) {
+static void metric_cmmd_close(compute *c, void *state) {
     (void)c;
     clip_scorer_close(state);
 }
 
-int64_t metric_cmmd_width(const void *state) { return clip_scorer_width(state); }
+static int64_t metric_cmmd_width(const void *state) { return clip_scorer_width(state); }
 
-ss_status metric_cmmd_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
+static ss_status metric_cmmd_feature(compute *c, void *state, const rgb_image *image, float *out, ss_error *err) {
     return clip_scorer_image(state, c, image, out, err);
 }
 
 /* ---- distances ---- */
 
-ss_status metric_fid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
-                              const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
-                              metric_set_value *out, ss_error *err) {
+static ss_status metric_fid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                                     const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                                     metric_set_value *out, ss_error *err) {
     (void)state, (void)prompt1, (void)prompt2, (void)seed;
     stats_frechet f;
     SS_TRY(stats_frechet_features(first, second, STATS_FRECHET_AUTO, threads, &f, err));
@@ -149,16 +149,50 @@ static ss_status kernel_distance(const stats_kernel *k, const stats_features *fi
     return SS_OK;
 }
 
-ss_status metric_kid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
-                              const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
-                              metric_set_value *out, ss_error *err) {
+static ss_status metric_kid_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                                     const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                                     metric_set_value *out, ss_error *err) {
     (void)state;
     return kernel_distance(&stats_kernel_kid, first, prompt1, second, prompt2, seed, threads, out, err);
 }
 
-ss_status metric_cmmd_distance(const void *state, const stats_features *first, const int64_t *prompt1,
-                               const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
-                               metric_set_value *out, ss_error *err) {
+static ss_status metric_cmmd_distance(const void *state, const stats_features *first, const int64_t *prompt1,
+                                      const stats_features *second, const int64_t *prompt2, uint64_t seed, int threads,
+                                      metric_set_value *out, ss_error *err) {
     (void)state;
     return kernel_distance(&stats_kernel_cmmd, first, prompt1, second, prompt2, seed, threads, out, err);
 }
+
+const metric metric_row_fid = {
+    .about = {"fid",
+              "Frechet distance of Inception features of two sets of images; misleads below some 2,000 images "
+              "(biased upwards, by an amount that depends on the model and on n): then use kid or cmmd",
+              METRIC_INCEPTION_OPTIONS},
+    .kind = METRIC_SET,
+    .open = metric_inception_open,
+    .close = metric_inception_close,
+    .width = metric_inception_width,
+    .feature = metric_inception_feature,
+    .distance = metric_fid_distance};
+
+const metric metric_row_kid = {
+    .about = {"kid",
+              "kernel distance of Inception features of two sets of images, unbiased; may fall below 0 by chance",
+              METRIC_INCEPTION_OPTIONS},
+    .kind = METRIC_SET,
+    .open = metric_inception_open,
+    .close = metric_inception_close,
+    .width = metric_inception_width,
+    .feature = metric_inception_feature,
+    .distance = metric_kid_distance};
+
+const metric metric_row_cmmd = {
+    .about = {"cmmd",
+              "kernel distance of CLIP embeddings of two sets of images, x 1000, unbiased; may fall below 0 by chance",
+              METRIC_CMMD_OPTIONS},
+    .kind = METRIC_SET,
+    .open = metric_cmmd_open,
+    .close = metric_cmmd_close,
+    .width = metric_cmmd_width,
+    .feature = metric_cmmd_feature,
+    .distance = metric_cmmd_distance};

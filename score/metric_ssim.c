@@ -16,7 +16,7 @@ static void make_window(double *window) {
     for (int i = 0; i < SSIM_TAPS; i++) window[i] /= sum;
 }
 
-ss_status metric_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
+static ss_status metric_ssim_score(compute *c, void *state, const metric_input *in, metric_value *out, ss_error *err) {
     (void)c, (void)state;
     SS_TRY(metric_check_pair(in, SSIM_TAPS, err));
     int width = in->image->width, height = in->image->height;
@@ -36,3 +36,9 @@ ss_status metric_ssim_score(compute *c, void *state, const metric_input *in, met
     out->value = sum / 3;
     return status;
 }
+
+const metric metric_row_ssim = {
+    .about = {"ssim", "structural similarity to the baseline image, 1 = same (Wang 2004, Gaussian window)", NULL},
+    .kind = METRIC_SIMILARITY,
+    .needs = METRIC_NEEDS_BASELINE,
+    .score = metric_ssim_score};

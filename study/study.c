@@ -251,7 +251,7 @@ ss_status loader_metrics(loader *l, const yaml_node *n, study_metric *out, int c
             else SS_TRY(loader_expect(l, options, YAML_MAPPING, name->text));
         } else SS_TRY(loader_expect(l, item, YAML_SCALAR, "a metric"));
         const entry *row;
-        SS_TRY(loader_find(l, name, SCORE_METRICS, sizeof *SCORE_METRICS, SCORE_METRIC_COUNT, "metric", &row));
+        SS_TRY(loader_find(l, name, SCORE_METRICS, ENTRY_POINTERS, SCORE_METRIC_COUNT, "metric", &row));
         if (*count == capacity) return yaml_error(l->f, n, NULL, l->err, "more than %d metrics", capacity);
         for (int j = 0; j < *count; j++)
             if (&out[j].row->about == row)

@@ -528,7 +528,7 @@ static ss_status score_alike(compute *c, void *state, const metric_input *in, me
 
 static const option GLOW_OPTIONS[] = {{"model", OPTION_PATH, NULL, 0, 0, "model", "folder"}, {0}};
 
-const metric SCORE_METRICS[] = {
+static const metric METRICS[] = {
     {.about = {"glow", "how red", GLOW_OPTIONS},
      .kind = METRIC_ALIGNMENT,
      .needs = METRIC_NEEDS_PROMPT,
@@ -549,6 +549,7 @@ const metric SCORE_METRICS[] = {
      .needs = METRIC_NEEDS_BASELINE,
      .score = score_alike},
 };
+const metric *const SCORE_METRICS[] = {&METRICS[0], &METRICS[1], &METRICS[2], &METRICS[3], &METRICS[4]};
 const int SCORE_METRIC_COUNT = 5;
 
 ss_status metric_score(const metric *m, compute *c, void *state, const metric_input *in, metric_value *out,

@@ -27,7 +27,7 @@ static void check_ssim(const char *at) {
     uint32_t a = (uint32_t)made_int(&at), b = (uint32_t)made_int(&at);
     int width = made_int(&at), height = made_int(&at);
     rgb_image image = made_image(a, width, height), baseline = made_image(b, width, height);
-    expect(&image, &baseline, metric_ssim_score, made_number(&at), 1e-9);
+    expect(&image, &baseline, metric_row_ssim.score, made_number(&at), 1e-9);
     rgb_image_free(&image);
     rgb_image_free(&baseline);
 }
@@ -43,7 +43,7 @@ static void check_ms_ssim(const char *at) {
     rgb_image baseline = made_image(a, width, height), image = made_image(b, width, height);
     for (int i = 0; i < 3 * width * height; i++)
         image.rgb[i] = (unsigned char)((mix * baseline.rgb[i] + (8 - mix) * image.rgb[i]) / 8);
-    expect(&image, &baseline, metric_ms_ssim_score, made_number(&at), 1e-12);
+    expect(&image, &baseline, metric_row_ms_ssim.score, made_number(&at), 1e-12);
     rgb_image_free(&image);
     rgb_image_free(&baseline);
 }
@@ -57,17 +57,17 @@ static void test_ms_ssim(void **state) {
     made_lines("ms_ssim.txt", "ms-ssim", check_ms_ssim, 32);
     rgb_image a = made_image(1, 170, 180), b = made_image(1, 170, 180);
     for (int i = 0; i < 3 * a.width * a.height; i++) b.rgb[i] = (unsigned char)(255 - b.rgb[i]);
-    expect(&a, &b, metric_ms_ssim_score, 0, 0); /* structure of the opposite sign counts as none */
+    expect(&a, &b, metric_row_ms_ssim.score, 0, 0); /* structure of the opposite sign counts as none */
     rgb_image_free(&a);
     rgb_image_free(&b);
     a = made_image(1, 170, 181), b = made_image(1, 170, 181);
     fill(&a, 20), fill(&b, 60); /* pytorch-msssim in float64: borders of 0 come in with the odd sides */
-    expect(&a, &b, metric_ms_ssim_score, 0.9324854346935422, 1e-12);
+    expect(&a, &b, metric_row_ms_ssim.score, 0.9324854346935422, 1e-12);
     a.width = b.width = 160;
     const metric_input in = {.image = &a, .baseline = &b};
     metric_value value;
     ss_error err;
-    assert_int_equal(metric_ms_ssim_score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
+    assert_int_equal(metric_row_ms_ssim.score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
     assert_string_equal(err.message, "the image is 160 x 181; at least 161 x 161 are needed");
     rgb_image_free(&a);
     rgb_image_free(&b);
@@ -80,19 +80,19 @@ static void test_pixels(void **state) {
     metric_input in = {.image = &a, .baseline = &b};
     metric_value value = {0};
     ss_error err;
-    assert_int_equal(metric_rmse_score(NULL, NULL, &in, &value, &err), SS_OK);
+    assert_int_equal(metric_row_rmse.score(NULL, NULL, &in, &value, &err), SS_OK);
     assert_true(value.value == 0);
-    assert_int_equal(metric_psnr_score(NULL, NULL, &in, &value, &err), SS_OK);
+    assert_int_equal(metric_row_psnr.score(NULL, NULL, &in, &value, &err), SS_OK);
     assert_true(value.value == 100);
     one[0] = 51, two[5] = 102; /* sum of squares over 12 values, in 255ths: 0.2^2 + 0.4^2 */
-    assert_int_equal(metric_rmse_score(NULL, NULL, &in, &value, &err), SS_OK);
+    assert_int_equal(metric_row_rmse.score(NULL, NULL, &in, &value, &err), SS_OK);
     assert_true(fabs(value.value - sqrt(0.2 / 12)) < 1e-15);
-    assert_int_equal(metric_psnr_score(NULL, NULL, &in, &value, &err), SS_OK);
+    assert_int_equal(metric_row_psnr.score(NULL, NULL, &in, &value, &err), SS_OK);
     assert_true(fabs(value.value + 10 * log10(0.2 / 12)) < 1e-12);
     in.baseline = &narrow;
-    assert_int_equal(metric_rmse_score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
+    assert_int_equal(metric_row_rmse.score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
     in.baseline = &b;
-    assert_int_equal(metric_ssim_score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
+    assert_int_equal(metric_row_ssim.score(NULL, NULL, &in, &value, &err), SS_ERR_INPUT);
     assert_non_null(strstr(err.message, "11 x 11"));
 }
 
