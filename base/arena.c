@@ -28,7 +28,7 @@ typedef struct piece {
 } piece;
 
 struct arena {
-    int counting, failed;
+    int counting, failed, small_pages;
     size_t limit, top, peak, touched;
     size_t most; /* the highest top ever: what an empty arena is made for */
     piece piece[MAX_PIECES];
@@ -52,6 +52,7 @@ ss_status arena_create_counting(arena **out, size_t limit, ss_error *err) {
     return arena_create_as(out, limit, 1, err);
 }
 
+void arena_use_small_pages(arena *a) { a->small_pages = 1; }
 int arena_is_counting(const arena *a) { return a->counting; }
 int arena_is_counted(const void *p) { return (uintptr_t)p >= NOWHERE; }
 
@@ -67,8 +68,8 @@ static void drop_pieces(arena *a, int n) {
 }
 
 /* A mapping that begins on a huge page and is made of whole ones, where it is larger than one. */
-static void *map_piece(size_t bytes, size_t *size) {
-    size_t page = bytes > HUGE_PAGE ? HUGE_PAGE : PAGE;
+static void *map_piece(const arena *a, size_t bytes, size_t *size) {
+    size_t page = bytes > HUGE_PAGE && !a->small_pages ? HUGE_PAGE : PAGE;
     *size = arena_round_up(bytes, page);
     size_t all = *size + page - PAGE;
     if (*size < bytes || all < *size) return NULL;
@@ -78,13 +79,14 @@ static void *map_piece(size_t bytes, size_t *size) {
     unsigned char *first = (unsigned char *)base + before;
     if (before) munmap(base, before);
     if (after) munmap(first + *size, after);
-    madvise(first, *size, MADV_HUGEPAGE); /* a hint: activations are walked at large strides */
+    /* a hint: activations are walked at large strides */
+    madvise(first, *size, a->small_pages ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
     return first;
 }
 
 static int add_piece(arena *a, size_t bytes) {
     size_t size;
-    void *base = a->n_pieces < MAX_PIECES ? map_piece(bytes, &size) : NULL;
+    void *base = a->n_pieces < MAX_PIECES ? map_piece(a, bytes, &size) : NULL;
     if (!base) return 0;
     a->piece[a->n_pieces++] = (piece){.base = base, .size = size};
     return 1;

@@ -16,6 +16,9 @@ ss_status arena_create(arena **out, size_t limit, ss_error *err);
 /* The same without memory: the pointers it gives differ and are aligned, and must not be dereferenced. */
 ss_status arena_create_counting(arena **out, size_t limit, ss_error *err);
 
+/* Before anything is taken: no huge pages, of which the last may be nearly empty. For an arena that holds little. */
+void arena_use_small_pages(arena *a);
+
 void arena_destroy(arena *a); /* NULL is allowed */
 int arena_is_counting(const arena *a);
 int arena_is_counted(const void *p); /* a pointer of a counting arena */

@@ -65,6 +65,7 @@ ss_status compute_create(compute **out, const char *name, int threads, size_t sc
     for (int i = 0; i < 4 && status == SS_OK; i++)
         status = be->counts ? arena_create_counting(memory[i], scratch_limit, err)
                             : arena_create(memory[i], scratch_limit, err);
+    for (int i = 1; i < 4 && status == SS_OK; i++) arena_use_small_pages(*memory[i]);
     if (status == SS_OK && be->create && be->create(c) != SS_OK) {
         *err = c->error;
         status = err->code;
