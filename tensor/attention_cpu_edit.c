@@ -483,7 +483,7 @@ static int direct_scores(direct_plan *dp, compute *c, const edit_plan *p) {
 /* Jobs for the pairs that have direct rows; `all`: as if every row were one, and none has been looked at (dry runs). */
 static int direct_make(direct_plan *dp, compute *c, const edit_plan *p, int all) {
     *dp = (direct_plan){.job = list_scratch(c, (size_t)p->n_pairs, sizeof *dp->job)};
-    for (int64_t at = 0; compute_ok(c) && at < p->n_pairs; at++) {
+    for (int64_t at = 0; dp->job && compute_ok(c) && at < p->n_pairs; at++) {
         int64_t rows = all ? p->n_rows : direct_count(p, at);
         if (rows == 0) continue;
         direct_job *job = &dp->job[dp->n_jobs++];

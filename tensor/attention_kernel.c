@@ -4,6 +4,7 @@
  * Long: one unit an instruction set, whose loops are to be inlined into one another. */
 #include "tensor/attention_kernel.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 #include "tensor/dvec.h"
@@ -320,6 +321,7 @@ static void softmax(attention_block *b, vec max[ATTENTION_ROWS][TILE_VECTORS], f
         }
     }
     if (!b->with_lse && !b->entropy) return;
+    assert(b->observe_begin >= 0 && b->observe_end <= b->rows);
     logarithms(log_sum, b->rows);
     for (int i = 0; i < b->rows && b->with_lse; i++) b->lse[i] = (double)m[i] + log_sum[i];
     for (int i = b->observe_begin; i < b->observe_end && b->entropy; i++) *b->entropy += log_sum[i] - mean_score[i];

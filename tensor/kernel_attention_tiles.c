@@ -229,6 +229,9 @@ static __attribute__((noinline)) void exponentiate_row(row_state *t, int i, floa
  * path. With a bias, scores become t. */
 static void mask_scores(const attention_block *b, float *s, int64_t first, int width, float factor) {
     int64_t whole = b->n_keys - first < width ? b->n_keys - first : width;
+#ifdef __clang_analyzer__ /* it does not know what a store of tiles writes */
+    memset(s, 0, sizeof *s * ATTENTION_ROWS * BLOCK);
+#endif
     for (int i = 0; i < b->rows; i++, s += BLOCK) {
         for (int64_t x = 0; x < whole && b->masked; x++) {
             int64_t key = b->index ? b->index[first + x] : first + x;

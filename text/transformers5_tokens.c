@@ -219,10 +219,13 @@ static int by_id(const void *a, const void *b) {
 static void sort_numbered(planned_tokens *list) {
     int kept = 0;
     if (list->count) qsort(list->at, (size_t)list->count, sizeof *list->at, by_id);
-    for (int i = 0; i < list->count; i++) {
-        if (kept && list->at[kept - 1].id == list->at[i].id) free(list->at[--kept].content);
-        list->at[kept++] = list->at[i];
-    }
+    for (int i = 0; i + 1 < list->count; i++)
+        if (list->at[i].id == list->at[i + 1].id) {
+            free(list->at[i].content);
+            list->at[i].content = NULL;
+        }
+    for (int i = 0; i < list->count; i++)
+        if (list->at[i].content) list->at[kept++] = list->at[i];
     list->count = kept;
 }
 
