@@ -137,9 +137,9 @@ static ss_status find_kinds(const attn_call *call, attn_request *out, ss_error *
 
 static attn_place place_of(compute *c, const attn_call *call) {
     const attention_args *a = &call->args;
-    size_t n = (size_t)call->n_key_segments;
-    attn_segment *segments = attn_notes(c, n, sizeof *segments); /* the network's own may go before they are read */
-    if (segments && !arena_is_counted(segments) && n) memcpy(segments, call->key_segments, n * sizeof *segments);
+    /* the network's own may go before they are read */
+    const attn_segment *segments =
+        attn_notes_copy(c, call->key_segments, (size_t)call->n_key_segments, sizeof *segments);
     return (attn_place){.block = call->block,
                         .batch = (int)a->q.dim[0],
                         .heads = (int)a->q.dim[2],

@@ -59,6 +59,8 @@ void attn_allocate_stats(compute *c, const attn_place *p, unsigned needs, attn_s
     for (int b = 0; out->map && !arena_is_counted(out->map) && b < p->batch; b++) out->map[b] = (host_read){0};
 }
 
+int attn_stat_outlives_call(attn_stat stat) { return !STATS[stat].in_call; }
+
 static const char *stat_values(const attn_stats *stats, attn_stat stat, int item) {
     const host_read *r = &stats->of[stat];
     return r->values ? (const char *)r->values + (size_t)(item * r->from.stride[0]) * tensor_type_size(r->from.type)

@@ -98,6 +98,9 @@ typedef struct attn_stats {
     host_read *map;           /* [batch]: a map's vector of P of every head [heads, n], TENSOR_F64; or none */
 } attn_stats;
 
+/* Whether a result is still looked at after the call. */
+int attn_stat_outlives_call(attn_stat stat);
+
 /* The numbers of a batch item that were read; NULL where there are none. */
 const double *attn_stat_doubles(const attn_stats *stats, attn_stat stat, int item);
 const float *attn_stat_floats(const attn_stats *stats, attn_stat stat, int item);
@@ -215,9 +218,10 @@ void attn_observe(const noted_call *call);
 
 /* `n` elements of the host's memory of a call, or NULL and the context's error. */
 void *attn_scratch(compute *c, size_t n, size_t size);
-/* The same with every byte set, where memory is more than counted. */
-void *attn_scratch_of(compute *c, size_t n, size_t size, int byte);
-/* The same of the host's memory of a pass. */
+/* The same, of zeros. */
+void *attn_scratch_zeroed(compute *c, size_t n, size_t size);
+/* Elements of the host's memory of a pass, and a copy there. */
 void *attn_notes(compute *c, size_t n, size_t size);
+void *attn_notes_copy(compute *c, const void *from, size_t n, size_t size);
 
 #endif

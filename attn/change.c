@@ -23,9 +23,15 @@ static void *take(compute *c, arena *memory, size_t n, size_t size) {
 void *attn_scratch(compute *c, size_t n, size_t size) { return take(c, c->host, n, size); }
 void *attn_notes(compute *c, size_t n, size_t size) { return take(c, c->notes, n, size); }
 
-void *attn_scratch_of(compute *c, size_t n, size_t size, int byte) {
+void *attn_notes_copy(compute *c, const void *from, size_t n, size_t size) {
+    void *p = attn_notes(c, n, size);
+    if (p && n && !arena_is_counted(p)) memcpy(p, from, n * size);
+    return p;
+}
+
+void *attn_scratch_zeroed(compute *c, size_t n, size_t size) {
     void *p = attn_scratch(c, n, size);
-    if (p && !arena_is_counted(p)) memset(p, byte, n * size);
+    if (p && !arena_is_counted(p)) memset(p, 0, n * size);
     return p;
 }
 
@@ -51,9 +57,9 @@ static edit_result result_new(compute *c, int64_t pairs, int with_all) {
 }
 
 static void allocate_sets(compute *c, key_sets *sets, size_t pairs, size_t most) {
-    sets->begin = attn_scratch_of(c, pairs + 1, sizeof *sets->begin, 0);
+    sets->begin = attn_scratch_zeroed(c, pairs + 1, sizeof *sets->begin);
     sets->key = attn_scratch(c, pairs * most, sizeof *sets->key);
-    sets->left_out = attn_scratch_of(c, pairs, sizeof *sets->left_out, 0);
+    sets->left_out = attn_scratch_zeroed(c, pairs, sizeof *sets->left_out);
 }
 
 int attn_edit_allocate(compute *c, const attn_place *p, int items, int n, int n_outputs, attn_choice *choice,
@@ -67,7 +73,7 @@ int attn_edit_allocate(compute *c, const attn_place *p, int items, int n, int n_
                         .mark = attn_scratch(c, keys, 1),
                         .noise = compute_2d(c, (int64_t)(pairs * keys), p->width),
                         .draw = attn_scratch(c, pairs * keys, sizeof *s->draw)};
-    *o = (attn_outcome){.touched = attn_scratch_of(c, pairs, sizeof *o->touched, 0)};
+    *o = (attn_outcome){.touched = attn_scratch_zeroed(c, pairs, sizeof *o->touched)};
     allocate_sets(c, &o->set, pairs, keys);
     for (int i = 0; i < n; i++) allocate_sets(c, &choice->of[i], pairs, most);
     if (n_outputs == 0) return compute_ok(c);

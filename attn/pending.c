@@ -1,7 +1,5 @@
 /* What the calls of a pass measured, from the call to the read at the end of the pass. Lies in the context's memory of
  * a pass (notes; results in kept). */
-#include <string.h>
-
 #include "attn/call.h"
 
 noted_call *attn_note_call(compute *c, attn_pending *pending, const attn_request *ask, const attn_stats *stats) {
@@ -14,16 +12,10 @@ noted_call *attn_note_call(compute *c, attn_pending *pending, const attn_request
     return n;
 }
 
-static void *copy_notes(compute *c, const void *from, size_t n, size_t size) {
-    void *p = attn_notes(c, n, size);
-    if (p) memcpy(p, from, n * size);
-    return p;
-}
-
 static key_sets copy_sets(compute *c, const key_sets *s, size_t pairs) {
-    return (key_sets){.begin = copy_notes(c, s->begin, pairs + 1, sizeof *s->begin),
-                      .key = copy_notes(c, s->key, (size_t)s->begin[pairs], sizeof *s->key),
-                      .left_out = copy_notes(c, s->left_out, pairs, sizeof *s->left_out)};
+    return (key_sets){.begin = attn_notes_copy(c, s->begin, pairs + 1, sizeof *s->begin),
+                      .key = attn_notes_copy(c, s->key, (size_t)s->begin[pairs], sizeof *s->key),
+                      .left_out = attn_notes_copy(c, s->left_out, pairs, sizeof *s->left_out)};
 }
 
 void attn_note_group(compute *c, noted_call *call, attn_group group, const attn_choice *choice,
@@ -34,7 +26,7 @@ void attn_note_group(compute *c, noted_call *call, attn_group group, const attn_
     *n = (noted_group){.group = group, .edited = outcome != NULL};
     if (outcome) {
         n->outcome = *outcome;
-        n->outcome.touched = copy_notes(c, outcome->touched, pairs, sizeof *outcome->touched);
+        n->outcome.touched = attn_notes_copy(c, outcome->touched, pairs, sizeof *outcome->touched);
         n->outcome.set = copy_sets(c, &outcome->set, pairs);
         for (int i = 0; i < call->ask.item[group.begin].n; i++) n->choice.of[i] = copy_sets(c, &choice->of[i], pairs);
     }
@@ -72,7 +64,7 @@ static void list_group(read_list *l, noted_group *g) {
 /* Everything but what only the call itself needed. */
 static void list_call(read_list *l, noted_call *n) {
     for (int i = 0; i < STAT_COUNT; i++)
-        if (i != STAT_LSE && i != STAT_ROW_MAX) list_read(l, &n->stats.of[i]);
+        if (attn_stat_outlives_call(i)) list_read(l, &n->stats.of[i]);
     for (int b = 0; b < n->ask.place.batch; b++) list_read(l, &n->stats.map[b]);
     for (noted_group *g = n->first; g; g = g->next)
         if (g->edited) list_group(l, g);

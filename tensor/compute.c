@@ -42,11 +42,27 @@ static ss_status choose_threads(compute *c, int asked, ss_error *err) {
     return notices_add(&c->notices, err, "%d threads for %d processors: %s", c->threads, wanted, LIMITS);
 }
 
+/* All arenas of a context. */
+typedef struct arenas {
+    arena *of[4];
+} arenas;
+
+static arenas arenas_of(const compute *c) { return (arenas){{c->scratch, c->kept, c->host, c->notes}}; }
+
+static size_t sum_of_arenas(const compute *c, size_t (*figure)(const arena *a)) {
+    const arenas all = arenas_of(c);
+    size_t sum = 0;
+    for (int i = 0; i < 4; i++) sum += figure(all.of[i]);
+    return sum;
+}
+
+static void each_arena(const compute *c, void (*act)(arena *a)) {
+    const arenas all = arenas_of(c);
+    for (int i = 0; i < 4; i++) act(all.of[i]);
+}
+
 static void release_all(compute *c) {
-    arena_destroy(c->scratch);
-    arena_destroy(c->kept);
-    arena_destroy(c->host);
-    arena_destroy(c->notes);
+    each_arena(c, arena_destroy);
     thread_pool_destroy(c->pool);
     free(c->profile);
     notices_free(&c->notices);
@@ -114,33 +130,14 @@ void compute_release(compute *c, compute_mark mark) {
     arena_release(c->notes, mark.notes);
 }
 
-size_t compute_peak(const compute *c) {
-    return arena_peak(c->scratch) + arena_peak(c->kept) + arena_peak(c->host) + arena_peak(c->notes);
-}
-
-void compute_reset_peak(compute *c) {
-    arena_reset_peak(c->scratch);
-    arena_reset_peak(c->kept);
-    arena_reset_peak(c->host);
-    arena_reset_peak(c->notes);
-}
-
-size_t compute_touched(const compute *c) {
-    return arena_touched(c->scratch) + arena_touched(c->kept) + arena_touched(c->host) + arena_touched(c->notes);
-}
+size_t compute_peak(const compute *c) { return sum_of_arenas(c, arena_peak); }
+size_t compute_touched(const compute *c) { return sum_of_arenas(c, arena_touched); }
+void compute_reset_peak(compute *c) { each_arena(c, arena_reset_peak); }
+void compute_trim(compute *c) { each_arena(c, arena_trim); }
 
 void compute_reserve(compute *c, const compute *dry) {
-    arena_reserve(c->scratch, arena_peak(dry->scratch));
-    arena_reserve(c->kept, arena_peak(dry->kept));
-    arena_reserve(c->host, arena_peak(dry->host));
-    arena_reserve(c->notes, arena_peak(dry->notes));
-}
-
-void compute_trim(compute *c) {
-    arena_trim(c->scratch);
-    arena_trim(c->kept);
-    arena_trim(c->host);
-    arena_trim(c->notes);
+    const arenas all = arenas_of(c), counted = arenas_of(dry);
+    for (int i = 0; i < 4; i++) arena_reserve(all.of[i], arena_peak(counted.of[i]));
 }
 
 void *compute_host(compute *c, size_t n, size_t size) {

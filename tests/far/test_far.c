@@ -30,6 +30,15 @@ static compute *context(void) {
     return c;
 }
 
+/* Queries, keys and values of one shape, in the backend's memory. */
+static attention_args call_of(compute *c, const int64_t dim[4], float scale) {
+    return (attention_args){.q = compute_tensor(c, 4, dim),
+                            .k = compute_tensor(c, 4, dim),
+                            .v = compute_tensor(c, 4, dim),
+                            .out = compute_tensor(c, 4, dim),
+                            .scale = scale};
+}
+
 /* ---- memory ---- */
 
 /* How a child ends that reads a number of x. */
@@ -51,12 +60,7 @@ static int signal_of_reading(const void *x) {
 static void results_cannot_be_seen_early(void **state) {
     (void)state;
     compute *c = context();
-    const int64_t dim[] = {1, 5, 2, 8};
-    attention_args a = {.q = compute_tensor(c, 4, dim),
-                        .k = compute_tensor(c, 4, dim),
-                        .v = compute_tensor(c, 4, dim),
-                        .out = compute_tensor(c, 4, dim),
-                        .scale = 0.3f};
+    attention_args a = call_of(c, (int64_t[]){1, 5, 2, 8}, 0.3f);
     host_read mass = {.from = compute_kept(c, TENSOR_F64, 3, (int64_t[]){1, 2, 5})};
     op_fill(c, a.q, 1);
     op_fill(c, a.k, 1);
@@ -98,12 +102,7 @@ static void what_is_handed_over_is_copied(void **state) {
     float got[2][16];
     for (int spoil = 0; spoil < 2; spoil++) {
         compute *c = context();
-        const int64_t dim[] = {1, 4, 1, 4};
-        attention_args a = {.q = compute_tensor(c, 4, dim),
-                            .k = compute_tensor(c, 4, dim),
-                            .v = compute_tensor(c, 4, dim),
-                            .out = compute_tensor(c, 4, dim),
-                            .scale = 0.5f};
+        attention_args a = call_of(c, (int64_t[]){1, 4, 1, 4}, 0.5f);
         tensor lse = compute_kept(c, TENSOR_F64, 3, (int64_t[]){1, 1, 4});
         gaussian_run run[3];
         int32_t begin[] = {0, 1}, keys[] = {2};
